@@ -1,0 +1,71 @@
+"""synpic makes preference datasets for text-to-image models.
+
+    import synpic
+
+    workspace = synpic.init_workspace("my-set")          # a recipe on the embedded world
+    synpic.generate_candidates(workspace)                # every call goes on where it was left
+    synpic.score_candidates(workspace)
+    ranked = synpic.rank_candidates(workspace)           # ranked.ranking.table: a polars frame
+    synpic.publish_to(workspace, "out")                  # load_dataset("out") opens it
+
+Names are imported when they are first used: ``import synpic`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Recipe",
+    "SynpicError",
+    "Workspace",
+    "__version__",
+    "generate_candidates",
+    "init_workspace",
+    "parse_recipe",
+    "plan",
+    "publish_to",
+    "rank_candidates",
+    "run_demo",
+    "score_candidates",
+    "status",
+]
+
+if TYPE_CHECKING:
+    from synpic.counting import status
+    from synpic.demo import run_demo
+    from synpic.errors import SynpicError
+    from synpic.planning import plan
+    from synpic.publish import publish_to
+    from synpic.rankings import rank_candidates
+    from synpic.recipe import Recipe, parse_recipe
+    from synpic.steps import generate_candidates, init_workspace, score_candidates
+    from synpic.workspace import Workspace
+
+_WHERE = {
+    "Recipe": "synpic.recipe",
+    "SynpicError": "synpic.errors",
+    "Workspace": "synpic.workspace",
+    "generate_candidates": "synpic.steps",
+    "init_workspace": "synpic.steps",
+    "parse_recipe": "synpic.recipe",
+    "plan": "synpic.planning",
+    "publish_to": "synpic.publish",
+    "rank_candidates": "synpic.rankings",
+    "run_demo": "synpic.demo",
+    "score_candidates": "synpic.steps",
+    "status": "synpic.counting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'synpic' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
