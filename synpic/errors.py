@@ -1,0 +1,142 @@
+"""Every error synpic raises on purpose.
+
+    SynpicError                 what was wrong, where, and what to do next
+    ├── RecipeError             a recipe (or its lock) that cannot be followed
+    ├── UnknownName             a name no registry knows; suggests near ones
+    ├── MissingExtra            an optional dependency that is not installed
+    ├── PromptError             prompts that cannot be read
+    ├── CheckpointError         weights that cannot be found, reached or trusted
+    │   └── HubUnreachable      the Hub did not answer; perhaps it will later
+    ├── WorkspaceError          a folder that is not, or not only, a workspace
+    │   ├── NewerSchema         written by a later synpic
+    │   ├── CorruptPart         a part that is truncated or damaged
+    │   └── StorageError        the disk is full, or refuses
+    ├── ModelError              a model that cannot be opened or does not take a setting
+    ├── RewardError             a reward that cannot be opened, or whose scores cannot be trusted
+    ├── RankingError            scores that cannot be ranked as asked
+    ├── PublishError            a release that cannot be written
+    ├── Unfinished              work ended with something missing, and says what
+    └── Stopped                 Ctrl-C or SIGTERM, after the batch in hand was kept
+
+A command prints ``message`` and ``hint`` and exits with ``exit_code``; nothing here ends in a
+traceback. Anything else that escapes is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "CheckpointError",
+    "CorruptPart",
+    "HubUnreachable",
+    "MissingExtra",
+    "ModelError",
+    "NewerSchema",
+    "PromptError",
+    "PublishError",
+    "RankingError",
+    "RecipeError",
+    "RewardError",
+    "Stopped",
+    "StorageError",
+    "SynpicError",
+    "Unfinished",
+    "UnknownName",
+    "WorkspaceError",
+    "did_you_mean",
+]
+
+
+class SynpicError(Exception):
+    """What was wrong and where (``message``), and what to do next (``hint``)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process borders; the default would drop the keyword.
+        return (_rebuild, (type(self), self.message, self.hint))
+
+
+class RecipeError(SynpicError):
+    """A recipe (or its lock) that cannot be followed."""
+
+
+class UnknownName(SynpicError):
+    """A name no registry knows."""
+
+
+class MissingExtra(SynpicError):
+    """An optional dependency is not installed; the hint is the ``pip install`` that gets it."""
+
+
+class PromptError(SynpicError):
+    """Prompts that cannot be read."""
+
+
+class CheckpointError(SynpicError):
+    """Weights (or a dataset on the Hub) that cannot be found, reached or trusted."""
+
+
+class HubUnreachable(CheckpointError):
+    """The Hub did not answer; what was asked may well be there."""
+
+
+class WorkspaceError(SynpicError):
+    """A folder that is not a workspace, or one in a state that cannot be worked on."""
+
+
+class NewerSchema(WorkspaceError):
+    """Tables written by a later synpic, which this one must not guess at."""
+
+
+class CorruptPart(WorkspaceError):
+    """A part that is truncated or damaged."""
+
+
+class StorageError(WorkspaceError):
+    """The disk is full, or refuses."""
+
+
+class ModelError(SynpicError):
+    """A model that cannot be opened, or that does not take a setting."""
+
+
+class RewardError(SynpicError):
+    """A reward that cannot be opened, or whose scores cannot be trusted."""
+
+
+class RankingError(SynpicError):
+    """Scores that cannot be ranked as asked."""
+
+
+class PublishError(SynpicError):
+    """A release that cannot be written."""
+
+
+class Unfinished(SynpicError):
+    """Work came to its end with something missing; the message says what."""
+
+    exit_code = 3
+
+
+class Stopped(SynpicError):
+    """Ctrl-C or SIGTERM: the batch in hand was finished and kept."""
+
+    exit_code = 130
+
+
+def _rebuild(kind: type[SynpicError], message: str, hint: str | None) -> SynpicError:
+    return kind(message, hint=hint)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` when something known is near ``word``, else nothing."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

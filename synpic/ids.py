@@ -1,0 +1,103 @@
+"""What a thing's identity is: ids, seeds and fingerprints, all of them hashes of what matters.
+
+Pure functions. The same input gives the same id in any order, in any process, on any machine;
+that is what resume, growth and sharding stand on (docs/architecture.md, "Identity").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "SEED_LIMIT",
+    "candidate_id",
+    "fingerprint",
+    "folder_hash",
+    "normalise_prompt",
+    "prompt_id",
+    "seed_of",
+    "sha256",
+    "short",
+]
+
+SEED_LIMIT = 2**53
+"""Seeds stay below this, so that JSON and JavaScript read them exactly."""
+
+_ID_DIGITS = 32
+
+
+def sha256(data: bytes) -> str:
+    """SHA-256 of ``data``, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def short(id_: str) -> str:
+    """An id or fingerprint as people see it: its first 8 digits."""
+    return id_[:8]
+
+
+def normalise_prompt(text: str) -> str:
+    """``text`` in Unicode NFC: what is stored, and what the id is of."""
+    return unicodedata.normalize("NFC", text)
+
+
+def prompt_id(text: str) -> str:
+    """32 hex digits: the first half of the SHA-256 of the NFC-normalised UTF-8 text."""
+    return sha256(normalise_prompt(text).encode())[:_ID_DIGITS]
+
+
+def candidate_id(prompt: str, model_fingerprint: str, sample: int, seed: int) -> str:
+    """32 hex digits that name one image of prompt id ``prompt``, before it is drawn."""
+    return _hash_of([prompt, model_fingerprint, sample, seed])[:_ID_DIGITS]
+
+
+def seed_of(base: int, prompt: str, sample: int, salt: str = "") -> int:
+    """The seed of one image, 0 ≤ seed < 2^53.
+
+    ``salt`` is empty when all models share their noise (the default), else the model's name.
+    """
+    return int(_hash_of(["seed", base, prompt, sample, salt])[:16], 16) % SEED_LIMIT
+
+
+def fingerprint(decides: Mapping[str, Any]) -> str:
+    """64 hex digits of everything that decides a result, given as JSON-like ``decides``.
+
+    Keys whose value is None are left out, so that a setting added later, and not used, does not
+    change the fingerprints of what was made before.
+    """
+    return _hash_of(_without_none(dict(decides)))
+
+
+def folder_hash(folder: Path) -> str:
+    """64 hex digits of the names and contents of all files below ``folder``, hidden ones left out.
+
+    Two copies of one checkpoint have one hash, wherever they lie.
+    """
+    digest = hashlib.sha256()
+    files = (p for p in folder.rglob("*") if p.is_file())
+    for path in sorted(files, key=lambda p: p.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        if any(piece.startswith(".") for piece in name.split("/")):
+            continue
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{name}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def _hash_of(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return sha256(canonical.encode())
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(v) for v in value]
+    return value

@@ -1,0 +1,299 @@
+"""The recipe: what is wanted, as pydantic models read from TOML, and checked before a GPU is spent.
+
+A recipe knows nothing of disks or of what its names stand for: ``model = "sdxl"`` is a string here,
+and the rooms below look it up. Every mistake becomes one ``RecipeError`` that names the key.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from synpic.errors import RecipeError, did_you_mean
+
+__all__ = [
+    "ImageSettings",
+    "ModelSettings",
+    "PromptSettings",
+    "PublishSettings",
+    "RankingSettings",
+    "Recipe",
+    "RecordSettings",
+    "RewardSettings",
+    "parse_recipe",
+]
+
+MAX_BATCH = 64
+"""A part holds at most 64 images and whole batches only, so a batch is no larger."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
+
+
+def _size(text: str) -> str:
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not match:
+        raise ValueError('a size is written "WIDTHxHEIGHT", in pixels, as "1024x1024"')
+    return text
+
+
+Size = Annotated[str, AfterValidator(_size)]
+
+
+class _Table(BaseModel):
+    """A TOML table: unknown keys are mistakes, types are not coerced, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class PromptSettings(_Table):
+    """Where prompts come from: exactly one of ``world``, ``file`` and ``dataset``."""
+
+    world: str | None = None
+    """A registered source of prompts: "shapes"."""
+    file: str | None = None
+    """A .txt (a prompt a line), .csv, .jsonl or .parquet file, relative to the recipe."""
+    dataset: str | None = None
+    """A dataset on the Hub, or a folder that ``load_dataset`` opens."""
+    config: str | None = None
+    revision: str | None = None
+    column: str | None = None
+    """The column that holds the prompt; "prompt" where it is not given."""
+    split: str = "train"
+    """Which split of the world or dataset; for a file, what its rows are put into."""
+    count: Annotated[int, Field(ge=1)] | None = None
+    """Take this many; all of them where it is not given (a world needs it)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Decides what a world makes."""
+    keep: list[str] | None = None
+    """Other columns to keep, as ``meta_<name>``; a file's scalar columns where it is not given."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [k for k in ("world", "file", "dataset") if getattr(self, k) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"give exactly one of world, file and dataset; found {found}")
+        if self.world is not None and self.count is None:
+            raise ValueError("count: a world makes prompts without end; say how many are wanted")
+        if not re.fullmatch(r"\w+(\.\w+)*", self.split):
+            raise ValueError("split: letters, digits, _ and single dots only, as load_dataset asks")
+        return self
+
+
+class ImageSettings(_Table):
+    """How a drawn image is encoded. Decides bytes, and so is part of a model's fingerprint."""
+
+    format: Literal["png", "jpeg", "webp"] = "png"
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    """JPEG and lossy WebP: 1 … 100; 95 where it is not given."""
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] | None = None
+    """JPEG only; "4:4:4" where it is not given."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.quality is not None and self.format == "png":
+            raise ValueError("quality: PNG is lossless and takes none")
+        if self.subsampling is not None and self.format != "jpeg":
+            raise ValueError(f"subsampling: only JPEG takes it, the format is {self.format}")
+        return self
+
+
+class ModelSettings(_Table):
+    """A checkpoint with the settings that decide its pixels.
+
+    What is left out comes from the registered model of that name (``model``, or the table's own
+    name), and else from the pipeline.
+    """
+
+    model: str | None = None
+    """A registered model to start from; the table's own name where it is registered."""
+    checkpoint: str | None = None
+    """A Hub repository, or a folder relative to the recipe."""
+    revision: str | None = None
+    """Branch, tag or commit; resolved once, into recipe.lock."""
+    variant: str | None = None
+    """The files' variant: "fp16"."""
+    family: str | None = None
+    """How to draw with it; "auto" for whatever ``DiffusionPipeline`` opens."""
+    scheduler: str | None = None
+    """A scheduler class of diffusers; the checkpoint's own where it is not given."""
+    scheduler_options: dict[str, Any] = {}
+    """Overrides of the scheduler's configuration."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    guidance: Annotated[float, Field(ge=0)] | None = None
+    negative_prompt: str | None = None
+    sizes: Annotated[list[Size], Field(min_length=1)] | None = None
+    """Sizes in pixels, "WIDTHxHEIGHT"; each is drawn for every prompt."""
+    samples: Annotated[int, Field(ge=1)] = 1
+    """Images per prompt and size."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    call: dict[str, Any] = {}
+    """Further keyword arguments of the pipeline's call."""
+    batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)] | None = None
+    """Images drawn at once; decides speed, and no id or seed."""
+
+
+class RewardSettings(_Table):
+    """A reward and its weight in the ranking."""
+
+    reward: str | None = None
+    """A registered reward, or package.module:callable; the table's own name if not given."""
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    checkpoint: str | None = None
+    revision: str | None = None
+    options: dict[str, Any] = {}
+    """Keyword arguments of the reward, each named in its documentation."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+
+
+class RankingSettings(_Table):
+    """How scores become a ranking (docs/ranking.md)."""
+
+    aggregation: str = "win-rate"
+    ties: Literal["competition", "ordinal"] = "competition"
+    rewards: list[Name] | None = None
+    """Which rewards rank; all of the recipe's where it is not given."""
+
+
+class RecordSettings(_Table):
+    """Which tables are published."""
+
+    configs: Annotated[list[Config], Field(min_length=1)] = ["ranked", "scores"]
+    pairs: Literal["best-worst", "best-rest", "all", "adjacent"] = "best-worst"
+    """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``."""
+
+
+class PublishSettings(_Table):
+    """What the card says that cannot be computed."""
+
+    title: str | None = None
+    description: str | None = None
+    license: str | None = None
+    """An identifier the Hub knows ("cc-by-4.0"); the card says "unknown" where it is not given."""
+    language: list[str] = ["en"]
+    tags: list[str] = []
+
+
+class Recipe(_Table):
+    """Everything that is wanted."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    """From which the seed of every image is derived."""
+    shared_seeds: bool = True
+    """Models draw a prompt's nth sample from the same seed (same noise, different models)."""
+    prompts: PromptSettings
+    images: ImageSettings = ImageSettings()
+    models: Annotated[dict[Name, ModelSettings], Field(min_length=1)]
+    rewards: dict[Name, RewardSettings] = {}
+    ranking: RankingSettings = RankingSettings()
+    records: RecordSettings = RecordSettings()
+    publish: PublishSettings = PublishSettings()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        for name in self.ranking.rewards or ():
+            if name not in self.rewards:
+                suggestion = did_you_mean(name, self.rewards)
+                raise ValueError(f"ranking.rewards: there is no [rewards.{name}].{suggestion}")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The rewards that rank, with their weights."""
+        chosen = self.ranking.rewards or list(self.rewards)
+        return {name: float(self.rewards[name].weight) for name in chosen}
+
+
+def parse_recipe(text: str | bytes, where: str = "recipe.toml") -> Recipe:
+    """Read a recipe.
+
+    Args:
+        text: TOML; bytes are taken as UTF-8.
+        where: the file's name, for messages.
+
+    Raises:
+        RecipeError: for any text that is no valid recipe, with every mistake on a line of its own.
+    """
+    try:
+        source = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        data = tomllib.loads(source)
+        return Recipe.model_validate(data)
+    except UnicodeError as error:
+        raise RecipeError(f"{where}: not UTF-8: {error}", hint="save it as UTF-8") from error
+    except RecursionError as error:
+        raise RecipeError(f"{where}: nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(
+            f"{where}: not TOML: {error}",
+            hint="strings need quotes, and a table's header stands alone on its line",
+        ) from error
+    except ValidationError as error:
+        lines = [_explain(dict(problem), source) for problem in error.errors()]
+        raise RecipeError(
+            "\n".join(f"{where}{line}" for line in lines),
+            hint="`synpic init --show` prints a commented recipe",
+        ) from error
+
+
+def _explain(problem: dict[str, Any], source: str) -> str:
+    """One pydantic problem as ``:line: key: what is wrong``."""
+    location = [str(piece) for piece in problem["loc"] if piece != "[key]"]
+    key = ".".join(location)
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        known = _fields_at(location[:-1])
+        what = f"unknown key.{did_you_mean(location[-1], known)}"
+    elif kind == "missing":
+        what = "is missing"
+    elif kind == "string_pattern_mismatch":
+        what = "names are lower-case letters, digits and _, and begin with a letter"
+    else:
+        what = str(problem["msg"]).removeprefix("Value error, ")
+    line = _line_of(location, source)
+    return f"{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{what}"
+
+
+def _fields_at(location: list[str]) -> list[str]:
+    """The keys a recipe knows at ``location``."""
+    table: type[BaseModel] = Recipe
+    named: dict[str, type[BaseModel]] = {"models": ModelSettings, "rewards": RewardSettings}
+    plain: dict[str, type[BaseModel]] = {
+        "prompts": PromptSettings,
+        "images": ImageSettings,
+        "ranking": RankingSettings,
+        "records": RecordSettings,
+        "publish": PublishSettings,
+    }
+    if len(location) == 2 and location[0] in named:
+        table = named[location[0]]
+    elif len(location) == 1 and location[0] in plain:
+        table = plain[location[0]]
+    return list(table.model_fields)
+
+
+def _line_of(location: list[str], source: str) -> int | None:
+    """The line where a key stands, as far as plain TOML layout tells; None where it does not."""
+    for depth in range(len(location), 0, -1):
+        header, key = ".".join(location[: depth - 1]), location[depth - 1]
+        table = ""
+        for number, line in enumerate(source.splitlines(), start=1):
+            text = line.strip()
+            if text.startswith("["):
+                table = text.strip("[]").strip()
+                if table == ".".join(location[:depth]):
+                    return number
+            elif table == header and re.match(rf"{re.escape(key)}\s*=", text):
+                return number
+    return None

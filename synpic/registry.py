@@ -1,0 +1,142 @@
+"""Names → things, found lazily.
+
+Three doors, in this order: what synpic brings itself (``module:object`` strings, imported only when
+asked for), what installed packages offer through an entry-point group, and any
+``package.module:callable`` written out. What the things are is the business of who asks.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from synpic.errors import UnknownName, did_you_mean
+
+__all__ = ["FAMILIES", "MODELS", "REWARDS", "WORLDS", "Registry"]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One kind of thing.
+
+    Args:
+        kind: what one of them is called in messages: "reward".
+        group: the entry-point group in which other packages add theirs.
+        builtin: name → ``module:object``.
+        planned: names that recipes already use and that this version cannot load.
+    """
+
+    kind: str
+    group: str
+    builtin: Mapping[str, str]
+    planned: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """Every name that can be resolved without being written out, sorted."""
+        return sorted({*self.builtin, *self._plugins()})
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (":" in name or name in self.names())
+
+    def origin(self, name: str) -> str:
+        """Where ``name`` comes from: "synpic", a distribution's name, or the module itself."""
+        if ":" in name:
+            return name.partition(":")[0]
+        if name in self.builtin:
+            return "synpic"
+        plugin = self._plugins().get(name)
+        return plugin.dist.name if plugin and plugin.dist else "?"
+
+    def load(self, name: str) -> Any:
+        """The thing called ``name``.
+
+        Raises:
+            UnknownName: nothing is called so, or the ``module:object`` does not import.
+        """
+        if ":" in name:
+            return self._import(name, name)
+        if name in self.builtin:
+            return self._import(self.builtin[name], name)
+        plugin = self._plugins().get(name)
+        if plugin is not None:
+            return self._import(plugin.value, name)
+        known = self.names()
+        if name in self.planned:
+            raise UnknownName(
+                f"{self.kind} {name!r} is planned, and not in this version of synpic",
+                hint=f"known: {', '.join(known)}; or write package.module:callable",
+            )
+        raise UnknownName(
+            f"unknown {self.kind} {name!r}.{did_you_mean(name, known)}",
+            hint=f"known: {', '.join(known) or 'none'}; or write package.module:callable",
+        )
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
+
+    def _import(self, target: str, name: str) -> Any:
+        module_name, _, attribute = target.partition(":")
+        try:
+            thing: Any = importlib.import_module(module_name)
+            for piece in attribute.split("."):
+                thing = getattr(thing, piece)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UnknownName(
+                f"{self.kind} {name!r} cannot be imported from {target}: {error}",
+                hint="write it as package.module:callable, importable from where synpic runs",
+            ) from error
+        return thing
+
+
+FAMILIES = Registry(
+    "family",
+    "synpic.families",
+    {
+        "auto": "synpic.generate.auto:AutoFamily",
+        "sd": "synpic.generate.sd:StableDiffusion",
+        "sdxl": "synpic.generate.sdxl:StableDiffusionXL",
+        "sd3": "synpic.generate.sd3:StableDiffusion3",
+        "pixart_sigma": "synpic.generate.pixart_sigma:PixArtSigma",
+        "stable_cascade": "synpic.generate.stable_cascade:StableCascade",
+    },
+)
+"""How to draw with a kind of pipeline."""
+
+MODELS = Registry(
+    "model",
+    "synpic.models",
+    {
+        "sdxl": "synpic.generate.known:SDXL",
+        "sd3_medium": "synpic.generate.known:SD3_MEDIUM",
+        "pixart_sigma": "synpic.generate.known:PIXART_SIGMA",
+        "stable_cascade": "synpic.generate.known:STABLE_CASCADE",
+        "shapes_mmdit": "synpic.shapes.models:MMDIT",
+        "shapes_unet": "synpic.shapes.models:UNET",
+    },
+)
+"""Checkpoints with the settings their makers recommend."""
+
+REWARDS = Registry(
+    "reward",
+    "synpic.rewards",
+    {
+        "shapes_alignment": "synpic.shapes.alignment:Alignment",
+        "shapes_quality": "synpic.shapes.quality:Quality",
+    },
+    planned=(
+        "aesthetic",
+        "clip_score",
+        "hpsv2",
+        "imagereward",
+        "mps",
+        "pickscore",
+        "vqascore",
+    ),
+)
+"""Reward models."""
+
+WORLDS = Registry("world", "synpic.worlds", {"shapes": "synpic.shapes.prompts:source"})
+"""Sources of prompts that are programs."""

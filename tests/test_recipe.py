@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synpic.errors import RecipeError
+from synpic.recipe import parse_recipe
+from synpic.recipes import preset, presets
+
+SMALL = """
+[prompts]
+file = "prompts.txt"
+[models.mine]
+checkpoint = "owner/name"
+samples = 2
+[rewards.red]
+reward = "module:red"
+"""
+
+
+def test_presets_are_recipes() -> None:
+    assert presets() == ["shapes", "syn-pic"]
+    for name in presets():
+        parse_recipe(preset(name))
+
+
+def test_syn_pic_is_the_paper_s_recipe() -> None:
+    recipe = parse_recipe(preset("syn-pic"))
+    assert set(recipe.models) == {"sdxl", "sd3_medium", "pixart_sigma", "stable_cascade"}
+    assert set(recipe.rewards) == {"hpsv2", "mps", "pickscore", "vqascore", "imagereward"}
+    assert (recipe.images.format, recipe.images.quality) == ("jpeg", 95)
+    assert recipe.images.subsampling == "4:4:4"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("samples", "sample"), ":6: models.mine.sample: unknown key. Did you mean 'samples'?"),
+        (("samples = 2", "samples = 0"), ":6: models.mine.samples: Input should be greater"),
+        (("samples = 2", "samples = '2'"), ":6: models.mine.samples: Input should be a valid int"),
+        (("[models.mine]", "[models.Mine]"), ":4: models.Mine: names are lower-case letters"),
+        (('file = "prompts.txt"', ""), ":2: prompts: give exactly one of world, file and dataset"),
+        (('file = "p', 'world = "s"\nfile = "p'), "found world and file"),
+        (('file = "prompts.txt"', 'world = "s"'), "count: a world makes prompts without end"),
+        (("[rewards.red]", "[reward.red]"), "reward: unknown key. Did you mean 'rewards'?"),
+        (("samples = 2", 'sizes = ["1024"]'), ":6: models.mine.sizes.0: a size is written"),
+        (("samples = 2", "batch_size = 65"), ":6: models.mine.batch_size: Input should be less"),
+        (('reward = "m', 'weight = nan\nreward = "m'), ":8: rewards.red.weight"),
+        (("samples = 2", "samples = "), "not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_key(change: tuple[str, str], says: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(SMALL.replace(*change), "my.toml")
+    assert says in caught.value.message
+    assert caught.value.message.startswith("my.toml:")
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    text = SMALL.replace("samples", "simples").replace("reward =", "rewadr =")
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text)
+    assert len(caught.value.message.splitlines()) == 2
+
+
+def test_ranking_names_rewards_that_are_there() -> None:
+    with pytest.raises(RecipeError, match=r"there is no \[rewards.rad\]. Did you mean 'red'"):
+        parse_recipe(SMALL + '[ranking]\nrewards = ["rad"]')
+
+
+def test_image_settings_fit_their_format() -> None:
+    with pytest.raises(RecipeError, match="PNG is lossless"):
+        parse_recipe(SMALL + "[images]\nquality = 90")
+    with pytest.raises(RecipeError, match="only JPEG takes it"):
+        parse_recipe(SMALL + '[images]\nformat = "webp"\nsubsampling = "4:4:4"')
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_any_text_is_a_recipe_or_a_recipe_error(text: str | bytes) -> None:
+    with pytest.raises(RecipeError):
+        parse_recipe(text)
+
+
+KEYS = st.sampled_from(["prompts", "models", "rewards", "images", "ranking", "seed", "file", "x"])
+VALUES = st.one_of(
+    st.integers(), st.booleans(), st.floats(), st.text(max_size=8), st.dates(), st.none()
+).map(lambda v: '""' if v is None else str(v).lower() if isinstance(v, bool) else repr(v))
+
+
+@given(st.lists(st.one_of(KEYS.map("[{}]".format), st.tuples(KEYS, VALUES).map(" = ".join))))
+def test_any_toml_is_a_recipe_or_a_recipe_error(lines: list[str]) -> None:
+    with pytest.raises(RecipeError):
+        parse_recipe("\n".join(lines))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_valid_recipe_with_anything_after_it_never_ends_in_a_traceback(tail: str) -> None:
+    with suppress(RecipeError):
+        assert parse_recipe(SMALL + tail).models["mine"].samples == 2
+
+
+def test_deep_nesting_is_an_error_too() -> None:
+    with pytest.raises(RecipeError):
+        parse_recipe("a = " + "[" * 100_000)
