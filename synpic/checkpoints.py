@@ -1,0 +1,140 @@
+"""Where weights are: a name in a recipe → a commit or a hash, once, and then a place to load from.
+
+Three spellings: a Hub repository (``stabilityai/stable-diffusion-3-medium-diffusers``), a folder,
+and ``package:module/path`` for weights that an installed package brings. The first resolution goes
+into recipe.lock and is the truth from then on, for every worker.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from synpic.errors import CheckpointError, HubUnreachable
+from synpic.ids import folder_hash, short
+from synpic.workspace import LockEntry, Workspace
+
+__all__ = ["describe", "identity", "load_from", "resolve"]
+
+_PACKAGE = "package:"
+
+
+def resolve(
+    workspace: Workspace, source: str, revision: str | None, kind: str = "model"
+) -> LockEntry:
+    """What ``source`` stands for, from the lock, else looked up and put there.
+
+    Args:
+        source: repository, folder or ``package:`` address, as the recipe has it.
+        revision: a branch, tag or commit; a repository's default branch if None.
+        kind: "model" or "dataset", for what is on the Hub.
+
+    Raises:
+        CheckpointError: it is nowhere, cannot be reached, or is no longer what was locked.
+    """
+    folder = _folder(workspace, source)
+    known = workspace.lock()
+    if folder is None:
+        entry = known.get((kind, source, revision))
+        return entry or workspace.remember(_ask_the_hub(source, revision, kind))
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{source}: no such folder ({folder})",
+            hint="paths are relative to the recipe; a Hub repository is written owner/name",
+        )
+    size = _folder_size(folder)
+    entry = known.get(("folder", source, None))
+    if entry is None:
+        made = LockEntry("folder", source, None, folder_hash(folder), size)
+        return workspace.remember(made)
+    if entry.bytes != size:
+        raise CheckpointError(
+            f"{source} has changed since recipe.lock recorded it ({entry.bytes} → {size} bytes)",
+            hint="put the old weights back, or give the new ones a folder of their own; to let the "
+            "new ones take this name, delete its entry from recipe.lock",
+        )
+    return entry
+
+
+def load_from(workspace: Workspace, entry: LockEntry) -> tuple[str, str | None]:
+    """What to hand to ``from_pretrained``: a folder or repository, and the commit of the latter."""
+    if entry.kind == "folder":
+        return str(_folder(workspace, entry.source)), None
+    return entry.source, entry.identity
+
+
+def identity(entry: LockEntry) -> dict[str, Any]:
+    """What of a checkpoint decides a result: never its path, always its content."""
+    if entry.kind == "folder":
+        return {"sha256": entry.identity}
+    return {"repository": entry.source, "commit": entry.identity}
+
+
+def _folder(workspace: Workspace, source: str) -> Path | None:
+    """The folder ``source`` names, whether it exists or not; None for a Hub repository."""
+    if source.startswith(_PACKAGE):
+        module, _, inner = source.removeprefix(_PACKAGE).partition("/")
+        try:
+            spec = importlib.util.find_spec(module)
+        except ImportError:
+            spec = None
+        if spec is None or not spec.submodule_search_locations:
+            raise CheckpointError(
+                f"{source}: no package {module!r} is installed",
+                hint="install the package that brings these weights",
+            )
+        return Path(next(iter(spec.submodule_search_locations))) / inner
+    written = Path(source).expanduser()
+    path = written if written.is_absolute() else Path(workspace.store.root) / written
+    looks_local = source.startswith((".", "/", "~")) or source.count("/") != 1
+    if workspace.store.is_local and (looks_local or path.is_dir()):
+        return path
+    return written if looks_local else None
+
+
+def _folder_size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _ask_the_hub(source: str, revision: str | None, kind: str) -> LockEntry:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    page = f"{endpoint}/{'datasets/' if kind == 'dataset' else ''}{source}"
+    try:
+        info = HfApi().repo_info(source, revision=revision, repo_type=kind)
+    except GatedRepoError as error:
+        raise CheckpointError(
+            f"{source} is gated", hint=f"accept its terms at {page}, then `hf auth login`"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise CheckpointError(
+            f"{source} has no revision {revision!r}", hint=f"see {page}/tree/main"
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise CheckpointError(
+            f"there is no {kind} {source!r} on the Hub, and no folder of that name",
+            hint=f"see {page}; a private one needs `hf auth login`",
+        ) from error
+    except Exception as error:
+        # No network, offline mode, 5xx: the client's errors are not one family across its versions.
+        raise HubUnreachable(
+            f"{source}: the Hub cannot be reached ({type(error).__name__}: {error})",
+            hint=f"connect once, so that recipe.lock records {page}; or name a local folder",
+        ) from error
+    if not info.sha:
+        raise CheckpointError(f"{source}: the Hub named no commit", hint=f"see {page}")
+    return LockEntry(kind, source, revision, info.sha)
+
+
+def describe(entry: LockEntry) -> str:
+    """One line for people: ``owner/name@1a2b3c4d``."""
+    return f"{entry.source}@{short(entry.identity)}"

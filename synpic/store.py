@@ -1,0 +1,117 @@
+"""The few things a workspace asks of a disk: list, read, write whole or not at all, move aside.
+
+Any fsspec file system will do. On a local disk a file is written to a hidden temporary name,
+flushed and renamed; elsewhere a put is one operation already.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from synpic.errors import StorageError
+
+__all__ = ["Store"]
+
+
+class Store:
+    """Files below one root, named by relative POSIX paths.
+
+    Args:
+        root: a folder, or an fsspec address such as ``memory://set``.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        fs, path = fsspec.core.url_to_fs(os.fspath(root))
+        self.fs: Any = fs
+        self.root: str = path
+        self.is_local = isinstance(fs, LocalFileSystem)
+
+    def __str__(self) -> str:
+        return self.root if self.is_local else str(self.fs.unstrip_protocol(self.root))
+
+    def path(self, name: str) -> str:
+        """The full path of ``name``, as messages show it."""
+        return posixpath.join(self.root, name) if name else self.root
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file or folder of that name."""
+        return bool(self.fs.exists(self.path(name)))
+
+    def size(self, name: str) -> int:
+        """Bytes of the file ``name``."""
+        return int(self.fs.size(self.path(name)))
+
+    def list(self, folder: str) -> list[str]:
+        """Names of the entries of ``folder``, sorted, hidden ones left out; [] if there is none."""
+        self.fs.invalidate_cache()
+        try:
+            entries = self.fs.ls(self.path(folder), detail=False)
+        except FileNotFoundError:
+            return []
+        names = (posixpath.basename(entry.rstrip("/")) for entry in entries)
+        return sorted(name for name in names if not name.startswith("."))
+
+    def read(self, name: str) -> bytes:
+        """The whole of ``name``."""
+        with self.told(name):
+            return cast(bytes, self.fs.cat_file(self.path(name)))
+
+    def open(self, name: str) -> BinaryIO:
+        """``name`` opened for reading."""
+        with self.told(name):
+            return cast(BinaryIO, self.fs.open(self.path(name), "rb"))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put ``data`` at ``name``: whole, or not at all.
+
+        Raises:
+            StorageError: the disk is full or refuses; what was there before still is.
+        """
+        target = self.path(name)
+        with self.told(name):
+            if not self.is_local:
+                self.fs.pipe_file(target, data)
+                return
+            folder, base = os.path.split(target)
+            os.makedirs(folder, exist_ok=True)
+            temporary = os.path.join(folder, f".{base}.{uuid.uuid4().hex[:8]}.tmp")
+            try:
+                with open(temporary, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(temporary, target)
+            except BaseException:
+                if os.path.exists(temporary):
+                    os.unlink(temporary)
+                raise
+
+    def move(self, name: str, target: str) -> None:
+        """Rename ``name`` to ``target``, making its folder."""
+        with self.told(name):
+            self.fs.makedirs(posixpath.dirname(self.path(target)), exist_ok=True)
+            self.fs.mv(self.path(name), self.path(target))
+
+    @contextmanager
+    def told(self, name: str) -> Iterator[None]:
+        """Turn the operating system's refusals into one that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            hint = {
+                errno.ENOSPC: "free some room and run the same command again: it goes on",
+                errno.EDQUOT: "the quota is used up; free some room and run the same command again",
+                errno.EACCES: "check who may write there",
+                errno.EROFS: "the file system is read-only; copy the workspace elsewhere",
+            }.get(error.errno or 0, "check the path and the disk, then run the same command again")
+            reason = error.strerror or str(error)
+            raise StorageError(f"{self.path(name)}: {reason}", hint=hint) from error

@@ -1,0 +1,144 @@
+"""The tables of a workspace: their columns, types and version. What a part looks like inside.
+
+A change here is a change of ``SCHEMA_VERSION``; readers refuse a newer one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synpic.errors import NewerSchema
+
+__all__ = [
+    "CANDIDATES",
+    "FAILURES",
+    "PROMPTS",
+    "SCHEMA_VERSION",
+    "SCORES",
+    "check_version",
+    "decode_metadata",
+    "encode_part",
+]
+
+SCHEMA_VERSION = 1
+
+# The storage type of the `Image` feature of `datasets`: publishing copies these bytes as they are.
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+PROMPTS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("prompt", pa.string()),
+        ("split", pa.string()),
+        ("source", pa.string()),
+    ]
+)
+"""``prompts.parquet``; the source's other columns follow, prefixed ``meta_``."""
+
+CANDIDATES = pa.schema(
+    [
+        ("candidate_id", pa.string()),
+        ("prompt_id", pa.string()),
+        ("model", pa.string()),
+        ("fingerprint", pa.string()),
+        ("sample", pa.int32()),
+        ("seed", pa.int64()),
+        ("image", IMAGE),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("batch_size", pa.int32()),
+        ("seconds", pa.float32()),
+        ("flagged", pa.bool_()),
+        ("environment", pa.string()),
+    ]
+)
+"""One image of one prompt by one model at one seed."""
+
+SCORES = pa.schema(
+    [
+        ("candidate_id", pa.string()),
+        ("sha256", pa.string()),
+        ("reward", pa.string()),
+        ("fingerprint", pa.string()),
+        ("score", pa.float32()),
+        ("batch_size", pa.int32()),
+    ]
+)
+"""One reward's value for one candidate; it belongs to those pixels (``sha256``) and no others."""
+
+FAILURES = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("candidate_id", pa.string()),
+        ("name", pa.string()),
+        ("fingerprint", pa.string()),
+        ("reason", pa.string()),
+        ("attempts", pa.int32()),
+    ]
+)
+"""What was tried and did not work; ``name`` is the model's (stage ``generate``) or reward's."""
+
+_METADATA_KEY = b"synpic"
+_ROW_GROUP_BYTES = 1 << 20
+
+
+def encode_part(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
+    """``table`` as the bytes of one Parquet file that carries ``metadata`` and the schema version.
+
+    Images are left uncompressed (they are compressed already). Row groups hold about 1 MiB, so that
+    publishing, which reads images in the order of prompt ids, reads little more than it needs.
+    """
+    note = {"schema_version": SCHEMA_VERSION, **metadata}
+    table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(note, sort_keys=True)})
+    compression: Any = dict.fromkeys(_leaves(table.schema), "zstd")
+    if "image.bytes" in compression:
+        compression["image.bytes"] = "none"
+    buffer = io.BytesIO()
+    rows = max(1, table.num_rows)
+    group = max(1, min(rows, _ROW_GROUP_BYTES * rows // max(1, table.nbytes)))
+    pq.write_table(
+        table,
+        buffer,
+        compression=compression,
+        row_group_size=group if "image" in table.column_names else rows,
+        use_dictionary=[name for name in compression if name != "image.bytes"],
+    )
+    return buffer.getvalue()
+
+
+def decode_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """What ``encode_part`` was given as metadata; empty for a file synpic did not write."""
+    raw = (schema.metadata or {}).get(_METADATA_KEY)
+    return dict(json.loads(raw)) if raw else {}
+
+
+def check_version(metadata: Mapping[str, Any], where: str) -> None:
+    """Refuse what a later synpic wrote.
+
+    Raises:
+        NewerSchema: naming ``where``.
+    """
+    version = metadata.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise NewerSchema(
+            f"{where} has schema version {version}; this synpic reads up to {SCHEMA_VERSION}",
+            hint="pip install --upgrade synpic",
+        )
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Parquet's names of the leaf columns: ``image.bytes`` for a struct's field."""
+    names: list[str] = []
+    for field in schema:
+        if pa.types.is_struct(field.type):
+            names += [f"{field.name}.{inner.name}" for inner in field.type]
+        else:
+            names.append(field.name)
+    return names

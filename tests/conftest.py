@@ -1,0 +1,82 @@
+"""Fixtures for every room: offline, in folders of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from synpic.workspace import Workspace
+
+# On a busy machine a first call takes as long as it takes.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+RECIPE = """
+[prompts]
+world = "tests.fakes:world"
+count = {prompts}
+
+[models.a]
+family = "tests.fakes:Painter"
+checkpoint = "{weights}"
+samples = {samples}
+batch_size = 4
+{a}
+
+[models.b]
+family = "tests.fakes:Painter"
+checkpoint = "{weights}"
+steps = 7
+batch_size = 4
+{b}
+
+[rewards.red]
+reward = "tests.fakes:redness"
+batch_size = 8
+
+[rewards.blue]
+reward = "tests.fakes:blueness"
+weight = 0.5
+batch_size = 8
+{more}
+"""
+
+MakeRecipe = Callable[..., str]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "model.bin").write_bytes(b"weights")
+    return folder
+
+
+@pytest.fixture
+def recipe(weights: Path) -> MakeRecipe:
+    """The text of a recipe on fakes: two models (one image each a prompt), two rewards."""
+
+    def make(prompts: int = 10, samples: int = 1, a: str = "", b: str = "", more: str = "") -> str:
+        return RECIPE.format(
+            prompts=prompts, samples=samples, a=a, b=b, more=more, weights=weights.as_posix()
+        )
+
+    return make
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, recipe: MakeRecipe) -> Workspace:
+    return Workspace.create(tmp_path / "set", recipe())
+
+
+def edit(workspace: Workspace, text: str) -> Workspace:
+    """``workspace`` with another recipe, opened anew."""
+    workspace.store.write("recipe.toml", text.encode())
+    return Workspace.open(workspace.store.root)

@@ -1,0 +1,79 @@
+"""A world, a family and rewards small enough to test loops with; real ones are tested beside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from PIL.Image import Image
+
+from synpic.recipe import ModelSettings
+
+SIDE = 8
+
+
+def world(*, count: int, seed: int, split: str) -> Iterable[dict[str, str]]:
+    return [{"prompt": f"prompt {seed}-{i}", "split": split} for i in range(count)]
+
+
+class Painter:
+    """Draws noise from seeds. Its ``call`` settings make it slow or make it fail."""
+
+    def __init__(
+        self, settings: ModelSettings, location: str, commit: str | None, device: str
+    ) -> None:
+        self.settings = settings
+        self.calls: list[int] = []
+
+    def draw(
+        self, prompts: Sequence[str], seeds: Sequence[int], width: int | None, height: int | None
+    ) -> np.ndarray:
+        asked = self.settings.call
+        time.sleep(asked.get("sleep", 0.0))
+        if len(prompts) > asked.get("memory", 64):
+            raise MemoryError("out of memory")
+        if any(word in prompt for prompt in prompts for word in asked.get("refuse", [])):
+            raise ValueError("this prompt is refused")
+        shape = (height or SIDE, width or SIDE, 3)
+        images = np.stack([np.random.default_rng(seed).random(shape, np.float32) for seed in seeds])
+        images += 0.001 * (self.settings.steps or 0)
+        for image, prompt in zip(images, prompts, strict=True):
+            if any(word in prompt for word in asked.get("nan", [])):
+                image[0, 0, 0] = np.nan
+        return images
+
+
+def redness(prompt: str, image: Image) -> float:
+    return float(np.asarray(image)[..., 0].mean())
+
+
+def blueness(prompt: str, image: Image) -> float:
+    return float(np.asarray(image)[..., 2].mean())
+
+
+def slow_redness(prompt: str, image: Image) -> float:
+    time.sleep(0.01)
+    return redness(prompt, image)
+
+
+def constant(prompt: str, image: Image) -> float:
+    return 1.0
+
+
+def nan(prompt: str, image: Image) -> float:
+    return float("nan")
+
+
+def infinite(prompt: str, image: Image) -> float:
+    return 1e300
+
+
+def picky(prompt: str, image: Image, hates: str = "prompt 0-3") -> float:
+    if prompt == hates:
+        raise ValueError("I will not look at this")
+    return redness(prompt, image)
+
+
+def broken(prompt: str, image: Image) -> float:
+    raise RuntimeError("the tower fell")
