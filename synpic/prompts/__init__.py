@@ -1,0 +1,17 @@
+"""Where prompts come from: a text, CSV, JSONL or Parquet file, a Hub dataset, a registered world.
+
+    open_source   which source the recipe names, and how to tell whether it is still the same
+    read_prompts  source → PromptTable, whatever the kind
+    ensure_prompts  prompts.parquet, read anew only when the source or its settings have changed
+
+Text is stored as given, in NFC. Prompts that are equal then are one prompt, the first of them;
+those that are empty or blank are left out. Both are counted. The order is the source's.
+"""
+
+from __future__ import annotations
+
+from synpic.prompts.fold import PromptTable
+from synpic.prompts.read import ensure_prompts, open_source, read_prompts
+from synpic.prompts.source import Source
+
+__all__ = ["PromptTable", "Source", "ensure_prompts", "open_source", "read_prompts"]

@@ -1,0 +1,92 @@
+"""Prompts in a column of a dataset: on the Hub, or in a folder that ``load_dataset`` opens.
+
+The dataset is streamed, and of Parquet only the columns that are kept are fetched: the images that
+most datasets of prompts carry stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from synpic.errors import PromptError
+from synpic.prompts.columns import Columns, arrange, choose, is_scalar
+from synpic.prompts.source import rows_from
+
+__all__ = ["read_dataset"]
+
+_ROWS = 1_000
+
+T = TypeVar("T")
+
+
+def read_dataset(
+    location: str,
+    commit: str | None,
+    where: str,
+    *,
+    config: str | None,
+    split: str,
+    column: str | None,
+    keep: Sequence[str] | None,
+) -> Iterator[pa.Table]:
+    """Tables of a dataset, in its order.
+
+    Args:
+        location: a repository, or a folder.
+        commit: of the repository.
+        where: its name, for messages.
+
+    Raises:
+        PromptError: it cannot be read, or lacks the config, split or column.
+    """
+    stream = _told(where, lambda: _open(location, commit, config, split, None))
+    columns = choose(_told(where, lambda: _scalars(stream)), column, keep or [], where, split=None)
+    chosen = _told(where, lambda: _open(location, commit, config, split, columns))
+    batches = iter(chosen.with_format("arrow").iter(_ROWS))
+    first = 0
+    while (batch := _told(where, lambda: next(batches, None))) is not None:
+        yield arrange(batch, columns, where, rows_from(where, first))
+        first += batch.num_rows
+
+
+def _open(
+    location: str, commit: str | None, config: str | None, split: str, columns: Columns | None
+) -> Any:
+    from datasets import load_dataset, load_dataset_builder
+
+    options: dict[str, Any] = {}
+    if columns is not None:
+        builder = load_dataset_builder(location, config, revision=commit)
+        # Only readers of columnar files can be asked for some columns.
+        if hasattr(builder.config, "columns"):
+            options["columns"] = columns.names
+    stream = load_dataset(location, config, split=split, revision=commit, streaming=True, **options)
+    return stream.select_columns(columns.names) if columns is not None else stream
+
+
+def _scalars(stream: Any) -> dict[str, bool]:
+    """Every column of a streamed dataset → whether it is scalar."""
+    features = stream.features
+    if features is None:
+        # Some formats tell their columns only when they are read.
+        first = next(iter(stream.with_format("arrow").iter(1)), None)
+        schema = pa.schema([]) if first is None else first.schema
+    else:
+        schema = features.arrow_schema
+    return {field.name: is_scalar(field.type) for field in schema}
+
+
+def _told(where: str, action: Callable[[], T]) -> T:
+    """``action()``, with whatever ``datasets`` raises turned into one clear error."""
+    try:
+        return action()
+    except Exception as error:
+        # Its errors, its readers' and its network clients' share no class but this one.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PromptError(
+            f"{where}: the dataset cannot be read: {reason:.400}",
+            hint="check dataset, config and split; after a broken connection run it again",
+        ) from error

@@ -1,0 +1,193 @@
+"""From the recipe's ``[prompts]`` to ``prompts.parquet``."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from synpic import checkpoints, ids
+from synpic.errors import PromptError, did_you_mean
+from synpic.prompts.fold import PromptTable, fold
+from synpic.prompts.hub import read_dataset
+from synpic.prompts.source import Source
+from synpic.prompts.tabular import read_csv, read_jsonl, read_parquet
+from synpic.prompts.text import read_text
+from synpic.prompts.world import read_world
+from synpic.recipe import PromptSettings
+from synpic.registry import WORLDS
+from synpic.workspace import Workspace
+
+__all__ = ["ensure_prompts", "open_source", "read_prompts"]
+
+_TEXT = (".txt", ".text")
+_TABULAR = (".csv", ".jsonl", ".ndjson", ".parquet")
+_TAKEN = {
+    "world": {"split", "count", "seed", "keep"},
+    "dataset": {"config", "revision", "column", "split", "count", "keep"},
+    "text file": {"split", "count"},
+    "tabular file": {"column", "split", "count", "keep"},
+}
+
+
+def ensure_prompts(workspace: Workspace) -> PromptTable:
+    """The prompts of a workspace; reads them into ``prompts.parquet`` unless it is up to date.
+
+    Up to date means: made of the same content (a file's hash, a dataset's commit, a world's
+    settings) with the same settings.
+
+    Raises:
+        PromptError, CheckpointError, UnknownName: the source cannot be read.
+        CorruptPart, NewerSchema: ``prompts.parquet`` is there and cannot be read.
+    """
+    settings = workspace.recipe.prompts
+    source = open_source(settings, workspace)
+    note = workspace.prompts_note()
+    if note.get("identity") == source.identity:
+        counts = {name: note[name] for name in ("read", "empty", "duplicates")}
+        return PromptTable(_stored(workspace), **counts, identity=source.identity)
+    prompts = fold(source, settings.split, settings.count)
+    workspace.write_prompts(prompts.table, prompts.note)
+    return prompts
+
+
+def read_prompts(settings: PromptSettings, workspace: Workspace) -> PromptTable:
+    """Read prompts from where ``settings`` say; nothing is written but recipe.lock.
+
+    Raises:
+        PromptError, CheckpointError, UnknownName: the source cannot be read.
+    """
+    return fold(open_source(settings, workspace), settings.split, settings.count)
+
+
+def open_source(settings: PromptSettings, workspace: Workspace) -> Source:
+    """Find the source and what identifies it, without reading its rows.
+
+    Raises:
+        PromptError: there is no such file, or a setting that its kind does not take.
+        CheckpointError: there is no such dataset, or the Hub cannot be reached.
+        UnknownName: there is no such world.
+    """
+    if settings.world is not None:
+        return _world(settings, settings.world)
+    if settings.dataset is not None:
+        return _dataset(settings, settings.dataset, workspace)
+    assert settings.file is not None, "PromptSettings holds exactly one of the three"
+    return _file(settings, settings.file, workspace)
+
+
+def _world(settings: PromptSettings, name: str) -> Source:
+    _check_taken(settings, "world")
+    callable_ = WORLDS.load(name)
+    if not callable(callable_) or settings.count is None:
+        raise PromptError(
+            f"world {name!r} is of type {type(callable_).__name__}, which cannot be called",
+            hint="name a function: source(*, count, seed, split)",
+        )
+    where = f"world:{name}"
+    count, seed, split, keep = settings.count, settings.seed, settings.split, settings.keep
+    return Source(
+        f"{where}@seed={seed}",
+        # A function has no version to raise: its own text stands in.
+        _identity(settings, world=name, seed=seed, code=_hash_of_code(callable_)),
+        lambda: read_world(callable_, where, count=count, seed=seed, split=split, keep=keep),
+    )
+
+
+def _dataset(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
+    _check_taken(settings, "dataset")
+    entry = checkpoints.resolve(workspace, name, settings.revision, kind="dataset")
+    location, commit = checkpoints.load_from(workspace, entry)
+    # A folder's path is no business of those who get the dataset.
+    shown = name if commit else posixpath.basename(location.rstrip("/"))
+    return Source(
+        f"{shown}@{entry.identity if commit else ids.short(entry.identity)}",
+        _identity(settings, dataset=checkpoints.identity(entry), config=settings.config),
+        lambda: read_dataset(
+            location,
+            commit,
+            name,
+            config=settings.config,
+            split=settings.split,
+            column=settings.column,
+            keep=settings.keep,
+        ),
+    )
+
+
+def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
+    suffix = posixpath.splitext(name)[1].lower()
+    if suffix not in _TEXT + _TABULAR:
+        raise PromptError(
+            f"{name}: cannot tell what kind of file {suffix or 'this'} is."
+            f"{did_you_mean(suffix, _TEXT + _TABULAR)}",
+            hint="prompts are read from .txt (a prompt a line), .csv, .jsonl and .parquet",
+        )
+    _check_taken(settings, "text file" if suffix in _TEXT else "tabular file")
+    store, path = workspace.store, str(Path(name).expanduser())
+    if not store.exists(path):
+        raise PromptError(
+            f"{name}: no such file ({store.path(path)})", hint="paths are relative to the recipe"
+        )
+    if store.fs.isdir(store.path(path)):
+        raise PromptError(f"{name} is a folder", hint='a dataset is named so: dataset = "…"')
+    stream: Any
+    with store.open(path) as stream:
+        content = hashlib.file_digest(stream, "sha256").hexdigest()
+    column, keep = settings.column, settings.keep
+
+    def batches() -> Iterator[pa.Table]:
+        if suffix == ".parquet":
+            with store.open(path) as stream:
+                yield from read_parquet(stream, name, column, keep)
+        elif suffix in _TEXT:
+            yield from read_text(store.read(path), name)
+        else:
+            read = read_csv if suffix == ".csv" else read_jsonl
+            yield from read(store.read(path), name, column, keep)
+
+    return Source(
+        f"{posixpath.basename(path)}@{ids.short(content)}",
+        _identity(settings, file=content, suffix=suffix),
+        batches,
+    )
+
+
+def _identity(settings: PromptSettings, **source: Any) -> dict[str, Any]:
+    """``source`` with every setting that decides rows, whatever the kind; without the unset."""
+    decides = {"column": settings.column, "split": settings.split, "count": settings.count}
+    everything = {**source, **decides, "keep": settings.keep}
+    return {key: value for key, value in everything.items() if value is not None}
+
+
+def _check_taken(settings: PromptSettings, kind: str) -> None:
+    given = settings.model_fields_set - {"world", "dataset", "file"} - _TAKEN[kind]
+    if given:
+        raise PromptError(
+            f"prompts.{min(given)}: a {kind} takes no such setting",
+            hint=f"it takes: {', '.join(sorted(_TAKEN[kind]))}",
+        )
+
+
+def _hash_of_code(callable_: Any) -> str | None:
+    try:
+        return ids.sha256(inspect.getsource(callable_).encode())
+    except (OSError, TypeError):
+        return None
+
+
+def _stored(workspace: Workspace) -> pa.Table:
+    """``prompts.parquet`` with plain strings, as it was written."""
+    table = workspace.prompts().to_arrow()
+    plain = [
+        field.with_type(pa.string())
+        if pa.types.is_large_string(field.type) or pa.types.is_string_view(field.type)
+        else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(plain))

@@ -1,0 +1,36 @@
+"""What a source of prompts is, to the code that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+__all__ = ["At", "Source", "rows_from"]
+
+At = Callable[[int], str]
+"""Row number, counted from 0 → the place as messages name it: ``prompts.csv:17``."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source that is known to exist, and has not been read yet.
+
+    Args:
+        name: the column ``source``: ``prompts.txt@1a2b3c4d``, ``owner/name@<commit>``,
+            ``world:shapes@seed=0``.
+        identity: what decides its rows: a file's hash, a dataset's commit, a world's settings.
+            Plain JSON values.
+        batches: reads it, as tables with a column ``prompt``, perhaps ``split``, and ``meta_*``.
+    """
+
+    name: str
+    identity: dict[str, Any]
+    batches: Callable[[], Iterator[pa.Table]]
+
+
+def rows_from(where: str, first: int) -> At:
+    """Places in a source without lines: ``owner/name: row 18`` for row 0 of a batch after 17."""
+    return lambda row: f"{where}: row {first + row + 1}"

@@ -1,0 +1,52 @@
+"""Prompts that a program makes: a world registered under a name, or ``package.module:callable``.
+
+A world is a callable ``source(*, count, seed, split)`` that gives ``count`` mappings, no two of
+one prompt, each with the key "prompt", perhaps "split", and anything worth keeping beside them.
+The same arguments give the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from synpic.errors import PromptError, SynpicError
+from synpic.prompts.columns import choose, scalars_of, table_of
+from synpic.prompts.source import rows_from
+
+__all__ = ["World", "read_world"]
+
+World = Callable[..., Iterable[Mapping[str, Any]]]
+
+
+def read_world(
+    source: World, where: str, *, count: int, seed: int, split: str, keep: Sequence[str] | None
+) -> Iterator[pa.Table]:
+    """One table of the first ``count`` rows that ``source`` gives.
+
+    Raises:
+        PromptError: it fails, or gives something else than rows with prompts.
+    """
+    try:
+        # A world may go on for ever; what it was asked for is what is taken.
+        rows = list(islice(source(count=count, seed=seed, split=split), count))
+    except SynpicError:
+        raise
+    except Exception as error:
+        # It is somebody's function: anything may come out of it.
+        raise PromptError(
+            f"{where}: it failed: {type(error).__name__}: {error}",
+            hint="a world is called as source(count=…, seed=…, split=…) and gives mappings",
+        ) from error
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise PromptError(
+                f"{where}: row {number} is of type {type(row).__name__}, not a mapping",
+                hint='a world gives rows like {"prompt": "a red circle"}',
+            )
+    if rows:
+        columns = choose(scalars_of(rows), None, keep, where)
+        yield table_of(rows, columns, where, rows_from(where, 0))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from synpic import tables
+from synpic.errors import PromptError
+from synpic.prompts import ensure_prompts, read_prompts
+from synpic.workspace import Workspace
+from tests.prompts.conftest import Make
+
+
+def written_at(folder: Path) -> int:
+    return (folder / "prompts.parquet").stat().st_mtime_ns
+
+
+def test_prompts_are_written_as_the_tables_say(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("a\nb\n\na\n")
+    workspace = make('file = "p.txt"')
+    found = ensure_prompts(workspace)
+    stored = pq.read_table(tmp_path / "prompts.parquet")
+    assert stored.schema.equals(tables.PROMPTS)
+    assert stored.replace_schema_metadata() == found.table
+    note = workspace.prompts_note()
+    assert (note["read"], note["empty"], note["duplicates"]) == (4, 1, 1)
+
+
+def test_the_source_is_a_name_and_a_hash_and_no_path(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    file = tmp_path / "deep" / "p.txt"
+    file.write_text("a\n")
+    found = ensure_prompts(make(f'file = "{file}"')).table
+    # sha256 of "a\n"
+    assert found.column("source").to_pylist() == ["p.txt@87428fc5"]
+
+
+def test_nothing_is_written_when_nothing_changed(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("prompt,n\na,1\na,2\n,3\n")
+    workspace = make('file = "p.csv"')
+    first = ensure_prompts(workspace)
+    before = written_at(tmp_path)
+    again = ensure_prompts(workspace)
+    assert written_at(tmp_path) == before
+    assert again == first
+
+
+@pytest.mark.parametrize("change", ["file", "split", "count", "keep"])
+def test_a_change_of_source_or_settings_is_taken_up(
+    make: Make, tmp_path: Path, change: str
+) -> None:
+    (tmp_path / "p.csv").write_text("prompt,n\na,1\nb,2\n")
+    first = ensure_prompts(make('file = "p.csv"')).table
+    lines = {"file": "", "split": 'split = "test"', "count": "count = 1", "keep": "keep = []"}
+    if change == "file":
+        (tmp_path / "p.csv").write_text("prompt,n\na,1\nb,2\nc,3\n")
+    workspace = make(f'file = "p.csv"\n{lines[change]}')
+    found = ensure_prompts(workspace).table
+    assert found != first
+    assert workspace.prompts().to_dicts() == found.to_pylist()
+
+
+def test_appended_lines_keep_order_and_ids(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("b\na\n")
+    first = ensure_prompts(make('file = "p.txt"')).table
+    with (tmp_path / "p.txt").open("a") as stream:
+        stream.write("b\nc\n")
+    grown = ensure_prompts(make('file = "p.txt"')).table
+    assert grown.column("prompt").to_pylist() == ["b", "a", "c"]
+    kept = ["prompt_id", "prompt", "split"]
+    assert grown.slice(0, 2).select(kept) == first.select(kept)
+
+
+def test_line_ends_and_a_mark_make_no_other_prompts(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_bytes("é\nb\n".encode())
+    plain = ensure_prompts(make('file = "p.txt"')).table
+    (tmp_path / "p.txt").write_bytes(b"\xef\xbb\xbf" + "e\u0301\r\nb\r\n".encode())
+    other = ensure_prompts(make('file = "p.txt"')).table
+    assert plain.column("prompt_id") == other.column("prompt_id")
+
+
+def test_reading_alone_writes_nothing(make: Make, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"prompt": ["a"]}), tmp_path / "p.parquet")
+    workspace = make('file = "p.parquet"')
+    found = read_prompts(workspace.recipe.prompts, workspace)
+    assert found.table.num_rows == 1
+    assert not (tmp_path / "prompts.parquet").exists()
+
+
+def test_a_workspace_need_not_be_on_a_disk() -> None:
+    workspace = Workspace("memory://prompts-test")
+    recipe = '[prompts]\nfile = "p.parquet"\n[models.m]\ncheckpoint = "owner/m"\n'
+    workspace.store.write("recipe.toml", recipe.encode())
+    data = io.BytesIO()
+    pq.write_table(pa.table({"prompt": ["a", "b"]}), data)
+    workspace.store.write("p.parquet", data.getvalue())
+    assert ensure_prompts(workspace).table.num_rows == 2
+    assert ensure_prompts(workspace).table.column("prompt").to_pylist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('file = "none.txt"', r"none\.txt: no such file \(.*none\.txt\)"),
+        ('file = "p.json"', r"p\.json: cannot tell .* \.json is\. Did you mean '\.jsonl'\?"),
+        ('file = "prompts"', r"cannot tell what kind of file this is"),
+        ('file = "p.csv"', r"p\.csv is a folder"),
+        ('file = "p.txt"', r"p\.txt@e3b0c442: no prompts \(0 rows"),
+        ('file = "p.txt"\ncolumn = "c"', r"prompts\.column: a text file takes no such setting"),
+        ('file = "p.csv"\nrevision = "v1"', r"prompts\.revision: a tabular file takes no such"),
+    ],
+)
+def test_mistakes_are_told(make: Make, tmp_path: Path, lines: str, message: str) -> None:
+    (tmp_path / "p.txt").touch()
+    (tmp_path / "p.csv").mkdir()
+    with pytest.raises(PromptError, match=message) as caught:
+        ensure_prompts(make(lines))
+    assert caught.value.hint
