@@ -1,0 +1,31 @@
+"""From scores to preferences: pure functions of a table of scored candidates.
+
+The table ("scored candidates") has one row per candidate: ``prompt_id``, ``candidate_id``, where
+known ``model`` and ``sample``, and one float column ``score_<reward>`` per reward, null where the
+score is missing. Nothing here reads an image or a disk, so everything derived can be made again in
+seconds.
+"""
+
+from __future__ import annotations
+
+from synpic.rank.aggregations import AGGREGATIONS
+from synpic.rank.agreement import agreement, leave_one_out
+from synpic.rank.by_model import head_to_head, win_rate_by_model
+from synpic.rank.guards import refuse_untrustworthy
+from synpic.rank.pairs import STRATEGIES, pairs
+from synpic.rank.ranking import TIES, Counts, Ranking, rank
+
+__all__ = [
+    "AGGREGATIONS",
+    "STRATEGIES",
+    "TIES",
+    "Counts",
+    "Ranking",
+    "agreement",
+    "head_to_head",
+    "leave_one_out",
+    "pairs",
+    "rank",
+    "refuse_untrustworthy",
+    "win_rate_by_model",
+]

@@ -1,0 +1,165 @@
+"""The ways to make one preference of many rewards, by name.
+
+Each takes the scores of m prompts with k ≥ 2 candidates and the weights of the rewards as integers
+without a common divisor. None compares the scores of two rewards, or of two prompts. In the
+formulas w_l is the weight of reward l, W their sum, and i a candidate among the k of its prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from synpic.rank.blocks import Floats, Ints, Numbers, count_below
+from synpic.rank.bradley_terry import log_strengths
+from synpic.rank.weights import weighted_sum
+
+__all__ = ["AGGREGATIONS", "ZSCORE_TOLERANCE", "Aggregation", "Preference"]
+
+ZSCORE_TOLERANCE = 1e-9
+"""Neighbouring mean z-scores that differ by no more than this are a tie."""
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Who is preferred within a prompt, and by how much.
+
+    Args:
+        order: ``Int[k, m]``, larger is preferred, equal exactly where tied.
+        value: ``Float[k, m]``, the same order and the same ties.
+    """
+
+    order: Ints
+    value: Floats
+
+
+Aggregation = Callable[[Numbers, Ints], Preference]
+"""``(scores Float[rewards, k, m], weights Int[rewards]) -> Preference``."""
+
+
+def win_rate(scores: Numbers, weights: Ints) -> Preference:
+    """φ(i) = Σ_l w_l · C_l(i) / (W · (k − 1)), in [0, 1].
+
+    C_l(i) counts the candidates that i strictly beats under reward l. φ is the probability that i
+    is preferred to another candidate of its prompt by a reward drawn by weight; a tie under a
+    reward gives neither side a win. Tied: equal Σ w_l · C_l, compared in integers.
+
+    Source: RankDPO, arXiv 2410.18013, Algorithm 1; with equal weights it is that algorithm.
+    """
+    points = weighted_sum(weights, count_below(scores))
+    return Preference(points, points / _most_points(scores, weights))
+
+
+def borda(scores: Numbers, weights: Ints) -> Preference:
+    """Σ_l w_l · B_l(i) / (W · (k − 1)), in [0, 1]; B_l counts wins, and ties as half a win.
+
+    It is mean rank, turned so that higher is better: B_l(i) = k − (mean rank of i under l, ties
+    sharing their ranks). It differs from ``win-rate`` only where a reward gives equal scores, and
+    its mean over a prompt is always ½. Tied: equal sums, compared in integers (of half wins).
+
+    Source: Borda's count (1781), with the averaged ranks usual for ties.
+    """
+    points = _half_points(scores, weights)
+    return Preference(points, points / (2 * _most_points(scores, weights)))
+
+
+def mean_zscore(scores: Numbers, weights: Ints) -> Preference:
+    """Σ_l w_l · z_l(i) / W with z_l(i) = (R_l(i) − mean_l) / std_l, in [−√(k−1), √(k−1)].
+
+    Mean and standard deviation (population) are those of the prompt's k candidates; z_l is 0 where
+    a reward gives them all one score. The only aggregation here that sees how far scores lie apart,
+    and so the only one that a monotone change of a reward alters. Tied: neighbours in order that
+    differ by no more than ``ZSCORE_TOLERANCE``; they all get the least of their values.
+
+    Source: standard scores, as used to pool rewards of different scales.
+    """
+    exact = scores.astype(np.float64)
+    centred = exact - exact.mean(axis=-2, keepdims=True)
+    # In units of the largest deviation, whose square neither vanishes nor overflows.
+    centred /= np.abs(centred).max(axis=-2, keepdims=True, initial=np.finfo(np.float64).tiny)
+    constant = exact.max(axis=-2, keepdims=True) == exact.min(axis=-2, keepdims=True)
+    deviation = np.sqrt(np.mean(centred**2, axis=-2, keepdims=True))
+    z = np.where(constant, 0.0, centred / np.where(constant, 1.0, deviation))
+    mean = np.einsum("r,rkm->km", weights / weights.sum(), z)
+    return _with_ties(mean, mean, ZSCORE_TOLERANCE)
+
+
+def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
+    """1 / (1 + exp(−θ_i)), in (0, 1): the chance of i against a candidate of mean strength.
+
+    θ are the log strengths, of mean 0 over the prompt, of the model P(i beats j) =
+    1 / (1 + exp(θ_j − θ_i)), fitted by maximum likelihood to one comparison of every pair by every
+    reward, counted w_l · n / W times for n rewards; a tie is half a win for each side. The prior is
+    one more reward, of mean weight, that ties every pair: it keeps the strength of a candidate that
+    always wins finite.
+
+    Since every pair is compared by the same rewards, Borda's points are all that the likelihood
+    sees. So the order and the ties are Borda's, exactly; what the fit adds is the spacing.
+
+    Source: Bradley and Terry (1952); the fit is Zermelo's (1929).
+    """
+    points = _half_points(scores, weights)
+    rewards, k = scores.shape[0], scores.shape[1]
+    wins = points * (rewards / (2 * weights.sum())) + (k - 1) / 2
+    theta = log_strengths(wins, comparisons=rewards + 1)
+    return _with_ties(points, 1 / (1 + np.exp(-theta)), 0)
+
+
+def majority(scores: Numbers, weights: Ints) -> Preference:
+    """The share of the k − 1 others that a weighted majority of rewards puts i above, in [0, 1].
+
+    i is above j when the weights of the rewards that score i strictly higher sum to more than
+    those of the rewards that score j strictly higher; rewards that tie the two abstain. Tied: equal
+    numbers of others, counts.
+
+    Source: Copeland's rule (1951), a drawn comparison counting for neither.
+    """
+    above = np.zeros(scores.shape[1:], np.int64)
+    for other in range(scores.shape[1]):
+        rival = scores[:, other, None, :]
+        for_it = weighted_sum(weights, scores > rival)
+        against = weighted_sum(weights, scores < rival)
+        above += for_it > against
+    return Preference(above, above / (scores.shape[1] - 1))
+
+
+AGGREGATIONS: Mapping[str, Aggregation] = {
+    "win-rate": win_rate,
+    "borda": borda,
+    "mean-zscore": mean_zscore,
+    "bradley-terry": bradley_terry,
+    "majority": majority,
+}
+
+
+def _most_points(scores: Numbers, weights: Ints) -> int:
+    others: int = scores.shape[1] - 1
+    return int(weights.sum()) * others
+
+
+def _half_points(scores: Numbers, weights: Ints) -> Ints:
+    """Borda's points in half wins: Σ_l w_l · (wins − losses + k − 1)."""
+    twice = count_below(scores) - count_below(-scores) + (scores.shape[1] - 1)
+    return weighted_sum(weights, twice)
+
+
+def _with_ties(key: Numbers, value: Floats, tolerance: float) -> Preference:
+    """Order by ``key``, making neighbours within ``tolerance`` a tie with one ``value``.
+
+    Chained: of three in a row, the outer ones may lie further apart and are tied all the same,
+    which is what makes the outcome independent of the order of the rows.
+    """
+    by_key = np.argsort(key, axis=0, kind="stable")
+    ascending = np.take_along_axis(key, by_key, axis=0)
+    steps = np.zeros(key.shape, np.int64)
+    steps[1:] = ascending[1:] - ascending[:-1] > tolerance
+    places = np.arange(len(key))[:, None]
+    first_of_tie = np.maximum.accumulate(places * steps, axis=0)
+    order = np.empty(key.shape, np.int64)
+    np.put_along_axis(order, by_key, np.cumsum(steps, axis=0), axis=0)
+    tied_value = np.take_along_axis(np.take_along_axis(value, by_key, axis=0), first_of_tie, axis=0)
+    settled = np.empty(value.shape, np.float64)
+    np.put_along_axis(settled, by_key, tied_value, axis=0)
+    return Preference(order, settled)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from synpic.errors import RankingError
+from synpic.rank import AGGREGATIONS, STRATEGIES, TIES, pairs, rank
+from tests.rank.frames import scored, scored_tables
+
+
+def expected_pairs(table: pl.DataFrame, strategy: str) -> list[tuple[Any, ...]]:
+    found = []
+    for prompt in sorted(set(table["prompt_id"])):
+        images = [row for row in table.iter_rows(named=True) if row["prompt_id"] == prompt]
+        images.sort(key=lambda row: (-row["preference"], row["candidate_id"]))
+        for i, chosen in enumerate(images):
+            for j, rejected in enumerate(images):
+                taken = {
+                    "best-worst": i == 0 and j == len(images) - 1,
+                    "best-rest": i == 0 and j > 0,
+                    "all": i < j,
+                    "adjacent": j == i + 1,
+                }[strategy]
+                margin = chosen["preference"] - rejected["preference"]
+                if taken and margin > 0:
+                    ids = (prompt, chosen["candidate_id"], rejected["candidate_id"])
+                    values = (chosen["preference"], rejected["preference"], margin)
+                    found.append((*ids, *values, strategy))
+    return found
+
+
+@given(
+    scored_tables(),
+    st.sampled_from(list(STRATEGIES)),
+    st.sampled_from(list(AGGREGATIONS)),
+    st.sampled_from(TIES),
+)
+def test_equals_the_definition(
+    table: pl.DataFrame, strategy: str, aggregation: str, ties: str
+) -> None:
+    ranked = rank(table, {"r": 1, "s": 0.5}, aggregation=aggregation, ties=ties).table
+    got = pairs(ranked, strategy)
+    assert got.rows() == expected_pairs(ranked, strategy)
+    assert_frame_equal(pairs(ranked.reverse(), strategy), got, check_exact=True)
+
+
+def test_worked_by_hand() -> None:
+    ranked = pl.DataFrame(
+        {
+            "prompt_id": ["p", "p", "p", "p", "q", "q", "v"],
+            "candidate_id": ["d", "c", "b", "a", "e", "f", "g"],
+            "preference": [0.75, 0.25, 0.75, 0.0, 0.5, 0.5, 1.0],
+        }
+    )
+    got = {
+        name: pairs(ranked, name).select("chosen_id", "rejected_id").rows() for name in STRATEGIES
+    }
+    assert got == {
+        "best-worst": [("b", "a")],
+        "best-rest": [("b", "c"), ("b", "a")],
+        "all": [("b", "c"), ("b", "a"), ("d", "c"), ("d", "a"), ("c", "a")],
+        "adjacent": [("d", "c"), ("c", "a")],
+    }
+    assert pairs(ranked, "best-worst").rows() == [("p", "b", "a", 0.75, 0.0, 0.75, "best-worst")]
+
+
+@pytest.mark.parametrize("strategy", list(STRATEGIES))
+def test_no_pairs_is_an_empty_table_of_the_same_columns(strategy: str) -> None:
+    ranked = rank(scored({"p": {"r": [1.0, 1.0]}, "q": {"r": [1.0, 2.0]}}), {"r": 1}).table
+    some = pairs(ranked, strategy)
+    for nothing in (ranked.filter(prompt_id="p"), ranked.clear()):
+        none = pairs(nothing, strategy)
+        assert none.is_empty()
+        assert none.schema == some.schema
+
+
+def test_what_is_asked_wrongly() -> None:
+    ranked = rank(scored({"p": {"r": [1.0, 2.0]}}), {"r": 1}).table
+    with pytest.raises(RankingError, match=r"unknown pair strategy 'best_worst'.*'best-worst'"):
+        pairs(ranked, "best_worst")
+    with pytest.raises(RankingError, match="no column 'preference'"):
+        pairs(ranked.drop("preference"), "all")
