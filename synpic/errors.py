@@ -5,6 +5,7 @@
     ├── UnknownName             a name no registry knows; suggests near ones
     ├── MissingExtra            an optional dependency that is not installed
     ├── PromptError             prompts that cannot be read
+    │   └── PromptsGone         their source is not where the recipe says
     ├── CheckpointError         weights that cannot be found, reached or trusted
     │   └── HubUnreachable      the Hub did not answer; perhaps it will later
     ├── WorkspaceError          a folder that is not, or not only, a workspace
@@ -35,6 +36,7 @@ __all__ = [
     "ModelError",
     "NewerSchema",
     "PromptError",
+    "PromptsGone",
     "PublishError",
     "RankingError",
     "RecipeError",
@@ -78,6 +80,10 @@ class MissingExtra(SynpicError):
 
 class PromptError(SynpicError):
     """Prompts that cannot be read."""
+
+
+class PromptsGone(PromptError):
+    """The source of prompts is not where the recipe says; it may have stayed behind elsewhere."""
 
 
 class CheckpointError(SynpicError):

@@ -100,6 +100,7 @@ def encode_part(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
     compression: Any = dict.fromkeys(_leaves(table.schema), "zstd")
     if "image.bytes" in compression:
         compression["image.bytes"] = "none"
+    plain = [name for name in compression if name != "image.bytes"]
     buffer = io.BytesIO()
     rows = max(1, table.num_rows)
     group = max(1, min(rows, _ROW_GROUP_BYTES * rows // max(1, table.nbytes)))
@@ -108,7 +109,9 @@ def encode_part(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
         buffer,
         compression=compression,
         row_group_size=group if "image" in table.column_names else rows,
-        use_dictionary=[name for name in compression if name != "image.bytes"],
+        # Of pixels, statistics are whole images in the footer, and dictionaries a second copy.
+        use_dictionary=plain,
+        write_statistics=plain,
     )
     return buffer.getvalue()
 

@@ -3,6 +3,7 @@
     open_source   which source the recipe names, and how to tell whether it is still the same
     read_prompts  source → PromptTable, whatever the kind
     ensure_prompts  prompts.parquet, read anew only when the source or its settings have changed
+    current_prompts  the same, content with prompts.parquet where the source is out of reach
 
 Text is stored as given, in NFC. Prompts that are equal then are one prompt, the first of them;
 those that are empty or blank are left out. Both are counted. The order is the source's.
@@ -11,7 +12,14 @@ those that are empty or blank are left out. Both are counted. The order is the s
 from __future__ import annotations
 
 from synpic.prompts.fold import PromptTable
-from synpic.prompts.read import ensure_prompts, open_source, read_prompts
+from synpic.prompts.read import current_prompts, ensure_prompts, open_source, read_prompts
 from synpic.prompts.source import Source
 
-__all__ = ["PromptTable", "Source", "ensure_prompts", "open_source", "read_prompts"]
+__all__ = [
+    "PromptTable",
+    "Source",
+    "current_prompts",
+    "ensure_prompts",
+    "open_source",
+    "read_prompts",
+]

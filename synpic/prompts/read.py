@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import checkpoints, ids
-from synpic.errors import PromptError, did_you_mean
+from synpic.errors import HubUnreachable, PromptError, PromptsGone, did_you_mean
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
 from synpic.prompts.source import Source
@@ -23,7 +23,7 @@ from synpic.recipe import PromptSettings
 from synpic.registry import WORLDS
 from synpic.workspace import Workspace
 
-__all__ = ["ensure_prompts", "open_source", "read_prompts"]
+__all__ = ["current_prompts", "ensure_prompts", "open_source", "read_prompts"]
 
 _TEXT = (".txt", ".text")
 _TABULAR = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -47,13 +47,29 @@ def ensure_prompts(workspace: Workspace) -> PromptTable:
     """
     settings = workspace.recipe.prompts
     source = open_source(settings, workspace)
-    note = workspace.prompts_note()
-    if note.get("identity") == source.identity:
-        counts = {name: note[name] for name in ("read", "empty", "duplicates")}
-        return PromptTable(_stored(workspace), **counts, identity=source.identity)
+    stored = _stored(workspace)
+    if stored is not None and stored.identity == source.identity:
+        return stored
     prompts = fold(source, settings.split, settings.count)
     workspace.write_prompts(prompts.table, prompts.note)
     return prompts
+
+
+def current_prompts(workspace: Workspace) -> PromptTable:
+    """:func:`ensure_prompts`, or what ``prompts.parquet`` holds where the source is out of reach.
+
+    A workspace that was moved without its prompt file can still be scored, ranked and published.
+
+    Raises:
+        As :func:`ensure_prompts`; PromptsGone, HubUnreachable: and nothing was ever read.
+    """
+    try:
+        return ensure_prompts(workspace)
+    except (PromptsGone, HubUnreachable):
+        stored = _stored(workspace)
+        if stored is None:
+            raise
+        return stored
 
 
 def read_prompts(settings: PromptSettings, workspace: Workspace) -> PromptTable:
@@ -131,7 +147,7 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
     _check_taken(settings, "text file" if suffix in _TEXT else "tabular file")
     store, path = workspace.store, str(Path(name).expanduser())
     if not store.exists(path):
-        raise PromptError(
+        raise PromptsGone(
             f"{name}: no such file ({store.path(path)})", hint="paths are relative to the recipe"
         )
     if store.fs.isdir(store.path(path)):
@@ -181,8 +197,11 @@ def _hash_of_code(callable_: Any) -> str | None:
         return None
 
 
-def _stored(workspace: Workspace) -> pa.Table:
-    """``prompts.parquet`` with plain strings, as it was written."""
+def _stored(workspace: Workspace) -> PromptTable | None:
+    """``prompts.parquet`` as it was written; None before anything was read."""
+    note = workspace.prompts_note()
+    if "identity" not in note:
+        return None
     table = workspace.prompts().to_arrow()
     plain = [
         field.with_type(pa.string())
@@ -190,4 +209,5 @@ def _stored(workspace: Workspace) -> pa.Table:
         else field
         for field in table.schema
     ]
-    return table.cast(pa.schema(plain))
+    counts = {name: note[name] for name in ("read", "empty", "duplicates")}
+    return PromptTable(table.cast(pa.schema(plain)), **counts, identity=note["identity"])
