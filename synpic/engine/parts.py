@@ -1,0 +1,144 @@
+"""Parts as they come and go: a writer that gathers rows, a watcher that sees others' parts."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from synpic import ids
+from synpic.workspace import Workspace
+
+__all__ = ["PartWatcher", "PartWriter", "environment_key", "walk"]
+
+T = TypeVar("T")
+
+PART_SECONDS = 60.0
+
+
+def environment_key(environment: Mapping[str, Any]) -> str:
+    """A short name for an environment, under which a part's metadata holds it."""
+    return ids.short(ids.sha256(json.dumps(dict(environment), sort_keys=True).encode()))
+
+
+class PartWriter:
+    """Gathers rows and writes them as parts, in a thread of its own, in the order given.
+
+    A part is written when ``rows`` rows or a minute of work have come together; only whole calls of
+    :meth:`add` go in. An error of the disk is raised at the next call.
+
+    Args:
+        folder: where its parts go.
+        schema: of the rows.
+        note: metadata of every part.
+        rows: at most so many in a part, unless one call brings more.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        folder: str,
+        schema: pa.Schema,
+        note: Mapping[str, Any],
+        rows: int,
+    ) -> None:
+        self._workspace, self._folder, self._schema = workspace, folder, schema
+        self._note, self._limit = note, rows
+        self._rows: list[Mapping[str, Any]] = []
+        self._since = time.monotonic()
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: list[Future[str]] = []
+        self.written: set[str] = set()
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # What was made before an error is kept: it is whole batches, each as good as any.
+        try:
+            self.flush()
+        except Exception:
+            if error is None:
+                raise
+        finally:
+            self._thread.shutdown()
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take the rows of one whole batch."""
+        if self._rows and len(self._rows) + len(rows) > self._limit:
+            self._begin_writing()
+        self._rows += rows
+        late = time.monotonic() - self._since > PART_SECONDS
+        if len(self._rows) >= self._limit or (late and self._rows):
+            self._begin_writing()
+        self._collect(leave=1)
+
+    def flush(self) -> None:
+        """Write what is left, and wait for the disk."""
+        if self._rows:
+            self._begin_writing()
+        self._collect(leave=0)
+
+    def _begin_writing(self) -> None:
+        rows, self._rows, self._since = self._rows, [], time.monotonic()
+        self._pending.append(self._thread.submit(self._write, rows))
+
+    def _write(self, rows: list[Mapping[str, Any]]) -> str:
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=self._schema)
+        return self._workspace.write_part(self._folder, table, self._note)
+
+    def _collect(self, leave: int) -> None:
+        while len(self._pending) > leave:
+            self.written.add(self._pending.pop(0).result())
+
+
+class PartWatcher:
+    """Sees parts appear in a folder, each once: how a worker learns what others have done."""
+
+    def __init__(self, workspace: Workspace, folder: str, schema: pa.Schema) -> None:
+        self._workspace, self._folder, self._schema = workspace, folder, schema
+        self._seen: set[str] = set()
+
+    def new_rows(
+        self, columns: Sequence[str], but: set[str] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Rows of parts not seen before, those named in ``but`` left out."""
+        parts = [p for p in self._workspace.parts(self._folder) if p not in self._seen]
+        self._seen.update(parts)
+        foreign = [part for part in parts if part not in (but or ())]
+        if not foreign:
+            return []
+        return self._workspace.read(foreign, self._schema, columns).rows()
+
+
+def walk(
+    batches: Sequence[T], writer: PartWriter, others: Callable[[set[str]], bool]
+) -> Iterator[T]:
+    """Batches first to last, looking around whenever a part of ours has been written.
+
+    Once another worker turns out to be at the same list, the rest is taken in random order: two
+    that walk it in step would make everything twice.
+
+    Args:
+        others: given the parts that are ours, takes note of rows in all new ones that are not, and
+            says whether there were any.
+    """
+    queue = list(reversed(batches))
+    written = 0
+    while queue:
+        if len(writer.written) > written:
+            written = len(writer.written)
+            if others(writer.written):
+                random.shuffle(queue)
+        yield queue.pop()

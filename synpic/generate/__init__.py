@@ -1,0 +1,1 @@
+"""Models: one small file per diffusers family, and the loop that draws."""

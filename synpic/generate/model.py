@@ -1,0 +1,198 @@
+"""A model: a checkpoint with the settings that decide its pixels, at one size, under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic import checkpoints, ids
+from synpic.errors import RecipeError
+from synpic.recipe import ImageSettings, ModelSettings, Recipe
+from synpic.registry import FAMILIES, MODELS
+from synpic.workspace import LockEntry, Workspace
+
+__all__ = ["KnownModel", "Model", "complete", "models_of", "too_few_images", "wanted"]
+
+DEFAULT_BATCH = 8
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """An entry of the registry of models: a checkpoint and the settings its makers recommend.
+
+    Args:
+        settings: what a recipe starts from, and may override key by key.
+        licence: as its makers' page states it, where that has been seen; else None.
+        source: where the settings are from.
+    """
+
+    settings: ModelSettings
+    licence: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model at one size, ready to be opened.
+
+    Args:
+        name: the recipe's name for it.
+        settings: complete: what the recipe leaves out is filled in from the registry.
+        width, height: in pixels; None where the pipeline's own size is drawn.
+        images: how its images are encoded.
+        checkpoint: resolved.
+    """
+
+    name: str
+    settings: ModelSettings
+    width: int | None
+    height: int | None
+    images: ImageSettings
+    checkpoint: LockEntry
+
+    @property
+    def family(self) -> str:
+        """How to draw with it: a name in the registry of families."""
+        return self.settings.family or "auto"
+
+    @property
+    def batch_size(self) -> int:
+        """Images drawn at once."""
+        return self.settings.batch_size or DEFAULT_BATCH
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """Everything that decides the pixels of one image, and nothing else."""
+        settings = self.settings
+        return {
+            "family": self.family,
+            "checkpoint": checkpoints.identity(self.checkpoint),
+            "variant": settings.variant,
+            "scheduler": settings.scheduler,
+            "scheduler_options": settings.scheduler_options or None,
+            "steps": settings.steps,
+            "guidance": None if settings.guidance is None else float(settings.guidance),
+            "negative_prompt": settings.negative_prompt,
+            "size": None if self.width is None else [self.width, self.height],
+            "dtype": settings.dtype or "float32",
+            "call": settings.call or None,
+            "images": self.images.model_dump(exclude_none=True),
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of :attr:`decides`."""
+        return ids.fingerprint(self.decides)
+
+    @property
+    def folder(self) -> str:
+        """Where its candidates lie in a workspace."""
+        return f"candidates/{self.name}-{ids.short(self.fingerprint)}"
+
+
+def complete(name: str, settings: ModelSettings) -> ModelSettings:
+    """``settings`` over those of the registered model they start from, if any.
+
+    Raises:
+        UnknownName: ``model`` names nothing.
+        RecipeError: there is no checkpoint to load.
+    """
+    registered = settings.model or (name if name in MODELS else None)
+    if registered is None:
+        if settings.checkpoint is None:
+            known = ", ".join(MODELS.names())
+            raise RecipeError(
+                f"models.{name}: checkpoint is missing, and no registered model is called {name!r}",
+                hint=f'give checkpoint = "owner/name" or a folder; or model = one of {known}',
+            )
+        return settings
+    entry: KnownModel = MODELS.load(registered)
+    given = settings.model_dump(exclude_unset=True)
+    for key in ("call", "scheduler_options"):
+        given[key] = {**getattr(entry.settings, key), **given.get(key, {})}
+    return entry.settings.model_copy(update=given)
+
+
+def models_of(recipe: Recipe, workspace: Workspace) -> list[Model]:
+    """The recipe's models, one for each size, with their checkpoints resolved.
+
+    Raises:
+        UnknownName: a model or family that no registry knows.
+        CheckpointError: a checkpoint that cannot be resolved.
+        RecipeError: two models that would draw the same images, or no prompt that can have two.
+    """
+    models: list[Model] = []
+    for name, written in recipe.models.items():
+        settings = complete(name, written)
+        FAMILIES.load(settings.family or "auto")
+        assert settings.checkpoint is not None
+        checkpoint = checkpoints.resolve(workspace, settings.checkpoint, settings.revision)
+        for width, height in _sizes(settings):
+            models.append(Model(name, settings, width, height, recipe.images, checkpoint))
+    seen: dict[str, str] = {}
+    for model in models:
+        twin = seen.setdefault(model.fingerprint, model.name)
+        if twin != model.name and recipe.shared_seeds:
+            raise RecipeError(
+                f"models.{model.name} and models.{twin} are the same: they would draw equal images",
+                hint="change a setting of one, raise `samples` of the other, or set "
+                "shared_seeds = false",
+            )
+    if sum(model.settings.samples for model in models) < 2:
+        raise too_few_images()
+    return models
+
+
+def too_few_images() -> RecipeError:
+    """A ranking needs two images of a prompt, and the recipe asks for one."""
+    return RecipeError(
+        "no prompt can have two images: there is one model, with one sample and one size",
+        hint="add a model, or set samples = 2: a ranking needs at least two images a prompt",
+    )
+
+
+def wanted(recipe: Recipe, model: Model, prompts: pl.DataFrame) -> pl.DataFrame:
+    """Every image ``recipe`` wants of ``model``, in the fixed order in which it is drawn.
+
+    Args:
+        prompts: with ``prompt_id`` and ``prompt``, in the order of their source.
+
+    Returns:
+        candidate_id, prompt_id, prompt, sample, seed, and ``batch``: images with one number are
+        drawn together. Batches are cut from the list of what is wanted, never of what is missing,
+        so that an image is drawn in the same company before and after a kill. Samples are cut
+        apart, so that more prompts or more samples leave earlier batches as they were.
+    """
+    salt = "" if recipe.shared_seeds else model.name
+    fingerprint, size, samples = model.fingerprint, model.batch_size, model.settings.samples
+    rows: list[tuple[str, str, str, int, int, int]] = []
+    texts = list(prompts.select("prompt_id", "prompt").iter_rows())
+    for block, start in enumerate(range(0, len(texts), size)):
+        for sample in range(samples):
+            for prompt_id, prompt in texts[start : start + size]:
+                seed = ids.seed_of(recipe.seed, prompt_id, sample, salt)
+                name = ids.candidate_id(prompt_id, fingerprint, sample, seed)
+                rows.append((name, prompt_id, prompt, sample, seed, block * samples + sample))
+    return pl.DataFrame(rows, schema=_WANTED, orient="row")
+
+
+_WANTED = {
+    "candidate_id": pl.String,
+    "prompt_id": pl.String,
+    "prompt": pl.String,
+    "sample": pl.Int32,
+    "seed": pl.Int64,
+    "batch": pl.Int64,
+}
+
+
+def _sizes(settings: ModelSettings) -> Iterable[tuple[int | None, int | None]]:
+    if settings.sizes is None:
+        yield None, None
+        return
+    for size in dict.fromkeys(settings.sizes):
+        width, _, height = size.partition("x")
+        yield int(width), int(height)

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from synpic.errors import ModelError
+from synpic.generate.family import Family
+from synpic.recipe import ModelSettings
+from synpic.registry import FAMILIES
+from tests.generate.tiny import CASCADE_SIDE, SIDE
+
+Folder = Callable[[str], Path]
+Pixels = NDArray[np.float32]
+
+KINDS = {
+    "sd": "sd",
+    "sdxl": "sdxl",
+    "sd3": "sd3",
+    "sd3_without_t5": "sd3",
+    "pixart_sigma": "pixart_sigma",
+    "stable_cascade": "stable_cascade",
+    "flux": "auto",
+}
+"""Builder → family."""
+
+PROMPTS = ["a red circle", "two blue squares above a green star", "b", "a red circle"]
+SEEDS = [1, 2**53 - 1, 3, 4]
+
+SAME = 1e-4
+"""How far company in a batch may move a pixel in [0, 1]: a fortieth of a step of 8 bits. Measured:
+1e-6, and 7e-6 for Stable Cascade, which takes fresh noise at every step. Order moves nothing."""
+
+
+def opened(family: str, folder: Path, **settings: Any) -> Any:
+    made: type[Family] = FAMILIES.load(family)
+    complete = ModelSettings(**{"checkpoint": str(folder), "steps": 2, **settings})
+    return made(complete, str(folder), None, "cpu")
+
+
+def side(kind: str) -> int:
+    return CASCADE_SIDE if "cascade" in kind else SIDE
+
+
+def drawn(family: Any, kind: str, which: slice = slice(None)) -> Pixels:
+    pixels: Pixels = family.draw(PROMPTS[which], SEEDS[which], side(kind), side(kind))
+    return pixels
+
+
+def apart(one: Pixels, other: Pixels) -> float:
+    return float(np.abs(one - other).max())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_is_its_prompt_and_its_seed(kind: str, saved: Folder) -> None:
+    family = opened(KINDS[kind], saved(kind))
+    batch = drawn(family, kind)
+    assert batch.shape == (4, side(kind), side(kind), 3)
+    assert batch.dtype == np.float32
+    assert batch.min() >= 0
+    assert batch.max() <= 1
+    for place in range(4):
+        alone = drawn(family, kind, slice(place, place + 1))
+        assert apart(alone[0], batch[place]) <= SAME
+    assert apart(drawn(family, kind, slice(None, None, -1))[::-1], batch) <= SAME
+    # One prompt at two seeds, and two prompts at one seed.
+    assert apart(batch[0], batch[3]) > 0.05
+    again = family.draw(PROMPTS[:2], [1, 1], side(kind), side(kind))
+    assert apart(again[0], batch[0]) <= SAME
+    assert apart(again[0], again[1]) > 10 * SAME
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_the_pipeline_draws_by_hand(kind: str, saved: Folder) -> None:
+    family = opened(KINDS[kind], saved(kind))
+    call: dict[str, Any] = {"width": side(kind), "height": side(kind), "output_type": "np"}
+    call["prior_num_inference_steps" if "cascade" in kind else "num_inference_steps"] = 2
+    if kind == "pixart_sigma":
+        call |= {"clean_caption": False, "use_resolution_binning": False}
+    generator = torch.Generator().manual_seed(SEEDS[0])
+    by_hand = family.pipeline(prompt=PROMPTS[0], generator=generator, **call).images
+    assert apart(drawn(family, kind, slice(0, 1)), by_hand) == 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "flux"])
+def test_settings_reach_the_pipeline(kind: str, saved: Folder) -> None:
+    one = slice(0, 1)
+    plain = drawn(opened(KINDS[kind], saved(kind), guidance=4.0), kind, one)
+    for settings in ({"steps": 3}, {"guidance": 9.0}, {"negative_prompt": "blue"}):
+        family = opened(KINDS[kind], saved(kind), **{"guidance": 4.0, **settings})
+        assert apart(drawn(family, kind, one), plain) > 0, settings
+
+
+def test_the_dtype_is_the_recipes(saved: Folder) -> None:
+    family = opened("sd", saved("sd"), dtype="bfloat16")
+    assert {p.dtype for p in family.pipeline.unet.parameters()} == {torch.bfloat16}
+
+
+def test_without_a_size_the_pipelines_own(saved: Folder) -> None:
+    assert opened("sd", saved("sd")).draw(["a"], [0], None, None).shape == (1, SIDE, SIDE, 3)
+
+
+def test_any_size_of_pixart_is_drawn_as_asked(saved: Folder) -> None:
+    pixels = opened("pixart_sigma", saved("pixart_sigma")).draw(["a"], [0], 24, 16)
+    assert pixels.shape == (1, 16, 24, 3)
+
+
+def test_captions_of_pixart_keep_their_words(
+    saved: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The packages that cleaning needs are not installed here: what counts is what is asked for.
+    family = opened("pixart_sigma", saved("pixart_sigma"))
+    asked: list[bool] = []
+    kept = family.pipeline._text_preprocessing
+
+    def watched(text: Any, clean_caption: bool = False) -> Any:
+        asked.append(clean_caption)
+        return kept(text, clean_caption=clean_caption)
+
+    monkeypatch.setattr(family.pipeline, "_text_preprocessing", watched)
+    family.draw(["a cat (by someone)"], [0], SIDE, SIDE)
+    assert set(asked) == {False}
+
+
+@pytest.mark.parametrize("family", ["sd", "auto"])
+def test_no_safety_checker_is_loaded(family: str, copied: Folder) -> None:
+    folder = copied("sd")
+    _edit_index(
+        folder,
+        safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"],
+        requires_safety_checker=True,
+    )
+    assert opened(family, folder).pipeline.safety_checker is None
+
+
+def test_no_watermark_depends_on_what_is_installed(
+    saved: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl"
+    monkeypatch.setattr(f"{module}.is_invisible_watermark_available", lambda: True)
+    assert opened("sdxl", saved("sdxl")).pipeline.watermark is None
+
+
+def test_sd3_keeps_the_t5_it_has(saved: Folder) -> None:
+    assert opened("sd3", saved("sd3")).pipeline.text_encoder_3 is not None
+    assert opened("sd3", saved("sd3_without_t5")).pipeline.text_encoder_3 is None
+    assert opened("auto", saved("sd3_without_t5")).pipeline.text_encoder_3 is None
+
+
+@pytest.mark.parametrize("library", ["diffusers", "wuerstchen"])
+def test_stable_cascade_opens_whatever_its_index_says(library: str, copied: Folder) -> None:
+    folder = copied("stable_cascade")
+    _edit_index(folder, vqgan=[library, "PaellaVQModel"])
+    before = hasattr(diffusers, "PaellaVQModel"), hasattr(diffusers.pipelines, "wuerstchen")
+    family = opened("stable_cascade", folder)
+    assert type(family.pipeline.vqgan).__name__ == "PaellaVQModel"
+    assert before == (
+        hasattr(diffusers, "PaellaVQModel"),
+        hasattr(diffusers.pipelines, "wuerstchen"),
+    )
+
+
+def test_stable_cascade_takes_the_prior_its_card_names(
+    copied: Folder, saved: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = copied("cascade_decoder")
+    (decoder / "README.md").write_text(f"---\nprior:\n- {saved('cascade_prior')}\n---\n")
+    from_folder = opened("stable_cascade", decoder)
+    weights = load_file(saved("cascade_prior") / "prior" / "diffusion_pytorch_model.safetensors")
+    for name, weight in from_folder.pipeline.prior_prior.state_dict().items():
+        assert torch.equal(weight, weights[name])
+
+    # From the Hub: the decoder at its commit, and the prior not at the decoder's.
+    commit, repository = "c" * 40, "someone/cascade"
+    kind = diffusers.StableCascadeCombinedPipeline
+    read, asked = kind.load_config, []
+
+    def load_config(location: str, revision: str | None = None, **options: Any) -> Any:
+        asked.append((str(location), revision))
+        return read(decoder if location == repository else location, **options)
+
+    def download(location: str, revision: str | None = None, **options: Any) -> str:
+        asked.append((location, revision))
+        assert options["use_safetensors"] is True
+        return str(decoder)
+
+    monkeypatch.setattr(kind, "load_config", load_config)
+    monkeypatch.setattr(kind, "download", download)
+    settings = from_folder.settings
+    made = FAMILIES.load("stable_cascade")(settings, repository, commit, "cpu")
+    assert {revision for location, revision in asked if location == repository} == {commit}
+    one = slice(0, 1)
+    assert apart(drawn(made, "cascade", one), drawn(from_folder, "cascade", one)) == 0
+
+
+def test_stable_cascade_needs_a_prior(saved: Folder) -> None:
+    with pytest.raises(ModelError, match="prior_prior"):
+        opened("stable_cascade", saved("cascade_decoder"))
+
+
+def test_stable_cascade_settings_of_its_decoder(saved: Folder) -> None:
+    folder = saved("stable_cascade")
+    one = slice(0, 1)
+    plain = drawn(opened("stable_cascade", folder), "cascade", one)
+    for call in ({"num_inference_steps": 3}, {"decoder_guidance_scale": 3.0}):
+        assert apart(drawn(opened("stable_cascade", folder, call=call), "cascade", one), plain) > 0
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    [
+        ("sd", "sdxl"),
+        ("sdxl", "sd"),
+        ("sd3", "sdxl"),
+        ("flux", "sd3"),
+        ("sd3", "pixart_sigma"),
+        ("cascade_prior", "stable_cascade"),
+    ],
+)
+def test_a_checkpoint_of_another_family(kind: str, family: str, saved: Folder) -> None:
+    found = json.loads((saved(kind) / "model_index.json").read_text())["_class_name"]
+    with pytest.raises(ModelError, match=f"{kind} is a {found}, and this family opens") as caught:
+        opened(family, saved(kind))
+    assert caught.value.hint
+    assert "auto" in caught.value.hint
+
+
+def test_a_folder_that_is_no_pipeline(tmp_path: Path) -> None:
+    for family in ("auto", "sdxl", "stable_cascade"):
+        with pytest.raises(ModelError, match=r"model_index\.json"):
+            opened(family, tmp_path)
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be opened"):
+        opened("auto", tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "NoSuchPipeline"}')
+    with pytest.raises(ModelError, match="NoSuchPipeline"):
+        opened("auto", tmp_path)
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder", "vae"])
+@pytest.mark.parametrize("family", ["auto", "sd"])
+def test_pickles_are_refused(part: str, family: str, copied: Folder) -> None:
+    folder = copied("sd")
+    (weights,) = (folder / part).glob("*.safetensors")
+    name = "pytorch_model" if weights.stem == "model" else weights.stem
+    torch.save(load_file(weights), weights.with_name(f"{name}.bin"))
+    weights.unlink()
+    with pytest.raises(ModelError, match="safetensors") as caught:
+        opened(family, folder)
+    assert caught.value.hint
+    assert "safetensors" in caught.value.hint
+
+
+def test_weights_cut_short(copied: Folder) -> None:
+    folder = copied("sd")
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="cannot be opened"):
+        opened("sd", folder)
+
+
+def test_a_variant_that_is_not_there(saved: Folder) -> None:
+    with pytest.raises(ModelError, match="variant=fp16") as caught:
+        opened("sd", saved("sd"), variant="fp16")
+    assert caught.value.hint
+    assert "`variant`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        ("sd", {"call": {"guidence_rescale": 0.5}}, "guidence_rescale. Did you mean 'guidance_r"),
+        ("sd3", {"call": {"max_seq_length": 8}}, "max_seq_length. Did you mean 'max_sequence_len"),
+        ("stable_cascade", {"call": {"decoder_guidance": 1.0}}, "'decoder_guidance_scale'"),
+        ("pixart_sigma", {"call": {"guidance_rescale": 0.5}}, "takes no guidance_rescale"),
+        ("sdxl", {"call": {"generator": 1}}, "call.generator"),
+        ("sdxl", {"call": {"num_images_per_prompt": 2}}, "call.num_images_per_prompt"),
+        ("sd", {"scheduler": "DPMSolverMultistep"}, "mean 'DPMSolverMultistepScheduler'"),
+        ("sd", {"scheduler": "UNet2DConditionModel"}, "'UNet2DConditionModel' is not"),
+        ("sd", {"scheduler": "utils"}, "'utils' is not"),
+        ("sd", {"scheduler_options": {"beta_schedule": "steep"}}, "DDIMScheduler cannot.*steep"),
+        ("sd", {"scheduler_options": {"beta_strat": 0.1}}, "beta_strat.*mean 'beta_start'"),
+        (
+            "stable_cascade",
+            {"scheduler_options": {"scalar": 2.0}},
+            "DDPMWuerstchenScheduler.*mean 'scaler'",
+        ),
+    ],
+)
+def test_a_setting_the_pipeline_does_not_take(
+    kind: str, settings: dict[str, Any], message: str, saved: Folder
+) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        opened(KINDS[kind], saved(kind), **settings)
+    assert caught.value.hint
+
+
+def test_a_pipeline_that_takes_no_prompt(saved: Folder) -> None:
+    with pytest.raises(ModelError, match="DDPMPipeline takes no prompt"):
+        opened("auto", saved("ddpm"))
+
+
+@pytest.mark.parametrize("size", ["1344x768", "768x1000"])
+def test_stable_cascade_refuses_sizes_it_would_miss(size: str, saved: Folder) -> None:
+    with pytest.raises(ModelError, match=size):
+        opened("stable_cascade", saved("stable_cascade"), sizes=["1024x1024", size])
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheduler", "options"),
+    [
+        ("sd", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("sdxl", "DDIMScheduler", {}),
+        ("pixart_sigma", None, {"timestep_spacing": "trailing"}),
+        ("sd3", None, {"shift": 5.0}),
+        ("stable_cascade", None, {"scaler": 3.0}),
+    ],
+)
+def test_another_scheduler(
+    kind: str, scheduler: str | None, options: dict[str, Any], saved: Folder
+) -> None:
+    plain = opened(KINDS[kind], saved(kind))
+    other = opened(KINDS[kind], saved(kind), scheduler=scheduler, scheduler_options=options)
+    pipeline = other.pipeline.prior_pipe if kind == "stable_cascade" else other.pipeline
+    if scheduler:
+        assert type(pipeline.scheduler).__name__ == scheduler
+    for name, value in options.items():
+        assert pipeline.scheduler.config[name] == value
+    one = slice(0, 1)
+    assert apart(drawn(other, kind, one), drawn(plain, kind, one)) > 0
+
+
+def _edit_index(folder: Path, **changes: Any) -> None:
+    file = folder / "model_index.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))

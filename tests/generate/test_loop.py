@@ -1,0 +1,297 @@
+"""What is wanted and missing is drawn, whatever happened before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from synpic import Workspace, generate_candidates, status, tables
+from synpic.engine.progress import Event
+from synpic.engine.shard import Shard
+from synpic.errors import RecipeError, Stopped, StorageError, SynpicError, Unfinished
+from synpic.inventory import take_inventory
+from synpic.store import Store
+from tests.conftest import MakeRecipe, edit
+
+IDENTITY = ["candidate_id", "prompt_id", "model", "sample", "seed", "sha256"]
+
+
+def drawn(workspace: Workspace) -> pl.DataFrame:
+    workspace = Workspace.open(workspace.store.root)
+    return take_inventory(workspace).candidates().select(IDENTITY).sort("candidate_id")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[[str], Workspace]:
+    numbers = iter(range(100))
+    return lambda text: Workspace.create(tmp_path / f"set-{next(numbers)}", text)
+
+
+def test_everything_wanted_is_drawn_once(workspace: Workspace) -> None:
+    report = generate_candidates(workspace)
+    assert [(o.name, o.wanted, o.made, o.left) for o in report.outcomes] == [
+        ("a", 10, 10, 0),
+        ("b", 10, 10, 0),
+    ]
+    table = drawn(workspace)
+    assert table.height == 20
+    assert table["sha256"].n_unique() == 20
+    again = generate_candidates(Workspace.open(workspace.store.root))
+    assert [(o.already, o.made) for o in again.outcomes] == [(10, 0), (10, 0)]
+    again.raise_if_unfinished()
+
+
+def test_models_share_their_noise_unless_told_otherwise(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    shared, apart = make(recipe()), make("shared_seeds = false\n" + recipe())
+    for workspace, seeds in ((shared, 10), (apart, 20)):
+        generate_candidates(workspace)
+        assert drawn(workspace)["seed"].n_unique() == seeds
+
+
+def test_batch_size_order_and_shards_change_no_id_seed_or_byte(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    whole = make(recipe(samples=3))
+    generate_candidates(whole)
+    other = make(recipe(samples=3).replace("batch_size = 4", "batch_size = 3"))
+    generate_candidates(other, only=["b"])
+    generate_candidates(other, only=["a"])
+    shards = make(recipe(samples=3))
+    for share in (3, 1, 2):
+        generate_candidates(shards, shard=Shard(share, 3))
+    assert drawn(whole).equals(drawn(other))
+    assert drawn(whole).equals(drawn(shards))
+    assert not any(count.doubled for count in status(shards).counts)
+
+
+def test_shards_are_disjoint(make: Callable[[str], Workspace], recipe: MakeRecipe) -> None:
+    workspace = make(recipe(prompts=30))
+    made = [
+        sum(o.made for o in generate_candidates(workspace, shard=Shard(i, 4)).outcomes)
+        for i in (1, 2, 3, 4)
+    ]
+    assert sum(made) == 60
+    assert min(made) > 0
+
+
+def test_a_chunk_with_something_missing_is_drawn_whole_and_only_that_is_kept(
+    workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    edit(workspace, recipe(prompts=6))
+    generate_candidates(Workspace.open(workspace.store.root))
+    grown = edit(workspace, recipe(prompts=10))
+    report = generate_candidates(grown)
+    assert [o.made for o in report.outcomes] == [4, 4]
+    rows = take_inventory(grown).candidates()
+    # The second chunk of four held two of the first six prompts: drawn again in full company.
+    assert set(rows["batch_size"]) == {2, 4}
+    assert not any(count.doubled for count in status(grown).counts)
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [
+        ({"samples": 2}, {"a": 10, "b": 0}),
+        ({"prompts": 13}, {"a": 3, "b": 3}),
+        ({"b": 'negative_prompt = "no"'}, {"a": 0, "b": 10}),
+        ({"b": 'sizes = ["8x8", "16x8"]'}, {"a": 0, "b": 20}),
+    ],
+)
+def test_growth_makes_what_is_new_and_nothing_else(
+    workspace: Workspace, recipe: MakeRecipe, change: dict[str, object], made: dict[str, int]
+) -> None:
+    generate_candidates(workspace)
+    before = drawn(workspace)
+    report = generate_candidates(edit(workspace, recipe(**change)))
+    counts: dict[str, int] = dict.fromkeys(made, 0)
+    for outcome in report.outcomes:
+        counts[outcome.name] += outcome.made
+    assert counts == made
+    kept = before if "b" not in change else before.filter(pl.col("model") == "a")
+    assert kept.join(drawn(workspace), on=IDENTITY, how="anti").is_empty()
+
+
+def test_what_the_recipe_no_longer_names_stays_and_is_unused(
+    workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    generate_candidates(workspace)
+    text = recipe(samples=2)
+    without_b = text[: text.index("[models.b]")] + text[text.index("[rewards.red]") :]
+    smaller = edit(workspace, without_b.replace("count = 10", "count = 7"))
+    generate_candidates(smaller)
+    found = status(smaller)
+    assert [folder.split("-")[0] for folder, _, _ in found.unused] == ["candidates/b"]
+    (a,) = (count for count in found.counts if count.stage == "generate")
+    assert (a.wanted, a.done, a.unused) == (14, 14, 3)
+    assert drawn(smaller).height == 14
+
+
+def test_out_of_memory_halves_the_batch_and_remembers(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    workspace = make(recipe(a="call = { memory = 1 }", b="call = { memory = 2 }"))
+    generate_candidates(workspace).raise_if_unfinished()
+    rows = take_inventory(workspace).candidates()
+    assert {(r["model"], r["batch_size"]) for r in rows.to_dicts()} == {("a", 1), ("b", 2)}
+
+
+@pytest.mark.parametrize(("how", "says"), [("refuse", "this prompt is refused"), ("nan", "NaN")])
+def test_a_prompt_that_fails_becomes_a_failure_row_and_stops_nothing_else(
+    make: Callable[[str], Workspace], recipe: MakeRecipe, how: str, says: str
+) -> None:
+    workspace = make(recipe(a=f'call = {{ {how} = ["0-3", "0-9"] }}'))
+    report = generate_candidates(workspace)
+    assert [(o.made, o.failed, o.left) for o in report.outcomes] == [(8, 2, 0), (10, 0, 0)]
+    with pytest.raises(Unfinished, match="2 of 10 failed"):
+        report.raise_if_unfinished()
+    (reason,) = status(workspace).failures
+    assert reason[:2] == ("generate", "a")
+    assert says in reason[2]
+    assert reason[3] == 2
+    # Failed counts as done until it is asked for again.
+    again = generate_candidates(Workspace.open(workspace.store.root))
+    assert [(o.made, o.failed) for o in again.outcomes] == [(0, 0), (0, 0)]
+    retried = generate_candidates(Workspace.open(workspace.store.root), retry_failed=True)
+    assert [(o.made, o.failed) for o in retried.outcomes] == [(0, 2), (0, 0)]
+    assert set(workspace.failures("generate")["attempts"]) == {2}
+
+
+def test_a_model_that_draws_nothing_is_given_up_and_nothing_is_recorded(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    workspace = make(recipe(prompts=40, a='call = { refuse = ["prompt"] }'))
+    report = generate_candidates(workspace)
+    a, b = report.outcomes
+    assert (a.made, a.failed, a.left, b.made) == (0, 0, 40, 40)
+    assert a.broken is not None
+    assert "batches in a row gave no image" in a.broken.message
+    assert workspace.failures("generate").is_empty()
+
+
+def test_a_model_that_does_not_open_does_not_stop_the_others(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    text = recipe().replace('family = "tests.fakes:Painter"', 'family = "auto"', 1)
+    report = generate_candidates(make(text))
+    a, b = report.outcomes
+    assert a.broken is not None
+    assert "cannot be opened" in a.broken.message
+    assert (a.left, b.made) == (10, 10)
+    with pytest.raises(Unfinished):
+        report.raise_if_unfinished()
+
+
+def test_a_stop_finishes_the_batch_in_hand(workspace: Workspace) -> None:
+    stop = threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.done == 4:
+            stop.set()
+
+    report = generate_candidates(workspace, listener=listen, stop=stop)
+    assert report.stopped
+    with pytest.raises(Stopped, match="everything finished so far is kept"):
+        report.raise_if_unfinished()
+    assert drawn(workspace).height == 4
+    generate_candidates(Workspace.open(workspace.store.root)).raise_if_unfinished()
+    assert drawn(workspace).height == 20
+
+
+@pytest.mark.parametrize("fault", range(1, 8))
+def test_a_fault_at_any_write_loses_nothing_that_was_written(
+    make: Callable[[str], Workspace],
+    recipe: MakeRecipe,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: int,
+) -> None:
+    text = recipe(prompts=70, a='call = { refuse = ["0-7"] }')
+    whole = make(text)
+    generate_candidates(whole)
+    workspace = make(text)
+    writes = 0
+    write = Store.write
+
+    def refuse(store: Store, name: str, data: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == fault:
+            with store.told(name):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(store, name, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write", refuse)
+        with pytest.raises(StorageError, match="No space left") as caught:
+            generate_candidates(workspace)
+        assert "run the same command again" in str(caught.value.hint)
+    generate_candidates(Workspace.open(workspace.store.root))
+    assert drawn(workspace).equals(drawn(whole))
+    assert status(workspace).failures == status(whole).failures
+
+
+def test_two_workers_at_once_share_the_work(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    text = recipe(prompts=120, a="call = { sleep = 0.005 }")
+    alone = make(text)
+    generate_candidates(alone)
+    together = make(text)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(generate_candidates, Workspace.open(together.store.root)) for _ in range(2)
+        ]
+        reports = [run.result() for run in runs]
+    assert drawn(together).equals(drawn(alone))
+    for report in reports:
+        report.raise_if_unfinished()
+
+
+def test_rows_drawn_twice_are_counted_and_resolved(workspace: Workspace) -> None:
+    generate_candidates(workspace)
+    folder = take_inventory(workspace).models[0].folder
+    (part,) = workspace.parts(folder)
+    table = workspace._read_part(part, None)
+    other = table.set_column(
+        table.schema.get_field_index("sha256"), "sha256", [["0" * 64] * table.num_rows]
+    )
+    workspace.write_part(folder, other.cast(tables.CANDIDATES), {})
+    assert status(workspace).counts[0].doubled == 10
+    assert set(drawn(workspace).filter(pl.col("model") == "a")["sha256"]) == {"0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("samples = 1", "steps = 7"), "models.b and models.a are the same"),
+        (("[models.b]", "[models.c]\n[models.b]"), "models.c: checkpoint is missing"),
+        (("tests.fakes:Painter", "tests.fakes:Pointer"), "cannot be imported"),
+    ],
+)
+def test_models_that_cannot_be_meant(
+    make: Callable[[str], Workspace], recipe: MakeRecipe, change: tuple[str, str], says: str
+) -> None:
+    with pytest.raises(SynpicError, match=says):
+        generate_candidates(make(recipe().replace(*change)))
+
+
+def test_a_recipe_without_two_images_a_prompt_is_refused(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    text = recipe()
+    single = text[: text.index("[models.b]")] + text[text.index("[rewards.red]") :]
+    with pytest.raises(RecipeError, match="no prompt can have two images"):
+        generate_candidates(make(single))
+
+
+def test_a_name_that_only_does_not_know(workspace: Workspace) -> None:
+    with pytest.raises(SynpicError, match="the recipe has no model 'c'"):
+        generate_candidates(workspace, only=["c"])
