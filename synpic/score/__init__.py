@@ -1,0 +1,1 @@
+"""Rewards: one small file each, and the loop that scores."""

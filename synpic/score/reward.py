@@ -1,0 +1,195 @@
+"""A reward: a function (prompt, image) → float, higher is better, comparable within a prompt only.
+
+Two shapes are accepted. A class gets batches; a plain function gets one prompt and one image:
+
+    def redness(prompt: str, image: Image) -> float:
+        return float(np.asarray(image)[..., 0].mean())
+
+Either is named in a recipe as ``package.module:redness``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
+
+from PIL.Image import Image
+
+from synpic import checkpoints, ids
+from synpic.errors import RewardError
+from synpic.recipe import Recipe, RewardSettings
+from synpic.registry import REWARDS
+from synpic.workspace import LockEntry, Workspace
+
+__all__ = ["Reward", "RewardInfo", "WantedReward", "open_reward", "rewards_of"]
+
+
+@dataclass(frozen=True)
+class RewardInfo:
+    """What a reward declares. Nothing here is guessed: what has not been seen is None.
+
+    Args:
+        summary: one line.
+        version: raised whenever the code comes to give other numbers; part of the fingerprint.
+        reads_prompt: False for a judge of pixels alone.
+        score_range: the interval in which scores lie, as people write it: "-1 … 1".
+        checkpoint: the repository it loads unless told otherwise; None if it needs no weights.
+        licence: of the checkpoint.
+        paper: an arXiv number or address.
+        text_limit: what happens to long prompts.
+        verified: how its numbers were checked.
+    """
+
+    summary: str
+    version: int = 1
+    reads_prompt: bool = True
+    score_range: str | None = None
+    checkpoint: str | None = None
+    licence: str | None = None
+    paper: str | None = None
+    text_limit: str | None = None
+    verified: str | None = None
+
+
+@runtime_checkable
+class Reward(Protocol):
+    """What scores batches. One image's score does not depend on the others of its batch.
+
+    The constructor takes ``checkpoint``, ``revision`` and ``device`` if ``info.checkpoint`` is set,
+    and the recipe's ``options`` as keywords.
+    """
+
+    info: ClassVar[RewardInfo]
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> Sequence[float]:
+        """A finite score for each of n prompts and n RGB images."""
+        ...
+
+
+@dataclass(frozen=True)
+class WantedReward:
+    """A reward of a recipe, resolved as far as needed to know what its scores are called.
+
+    Args:
+        name: the recipe's name for it: scores lie in the column ``score_<name>``.
+        registered: the registry's name.
+        info: what it declares; None for a plain function.
+        checkpoint: resolved; None for a reward without weights.
+    """
+
+    name: str
+    registered: str
+    settings: RewardSettings
+    info: RewardInfo | None
+    checkpoint: LockEntry | None
+    source_hash: str | None = None
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """Everything that decides the score of one image, and nothing else."""
+        return {
+            "reward": self.registered,
+            "version": self.info.version if self.info else None,
+            "source": self.source_hash,
+            "checkpoint": checkpoints.identity(self.checkpoint) if self.checkpoint else None,
+            "options": self.settings.options or None,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of :attr:`decides`."""
+        return ids.fingerprint(self.decides)
+
+    @property
+    def folder(self) -> str:
+        """Where its scores lie in a workspace."""
+        return f"scores/{self.name}-{ids.short(self.fingerprint)}"
+
+
+def rewards_of(recipe: Recipe, workspace: Workspace) -> list[WantedReward]:
+    """The recipe's rewards, with their checkpoints resolved.
+
+    Raises:
+        UnknownName: a reward that no registry knows.
+        RewardError: an option it does not take.
+        CheckpointError: a checkpoint that cannot be resolved.
+    """
+    return [_wanted(name, settings, workspace) for name, settings in recipe.rewards.items()]
+
+
+def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Reward:
+    """Load ``wanted`` onto ``device``.
+
+    Raises:
+        RewardError: it cannot be opened; the message says why.
+    """
+    thing = REWARDS.load(wanted.registered)
+    arguments = dict(wanted.settings.options)
+    if wanted.checkpoint is not None:
+        location, commit = checkpoints.load_from(workspace, wanted.checkpoint)
+        arguments |= {"checkpoint": location, "revision": commit, "device": device}
+    try:
+        if inspect.isclass(thing):
+            return cast(Reward, thing(**arguments))
+        return _OneAtATime(thing, arguments)
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
+        raise RewardError(
+            f"reward {wanted.name!r} cannot be opened: {error}",
+            hint="check its checkpoint and options; `synpic list rewards` shows what it expects",
+        ) from error
+
+
+class _OneAtATime:
+    """A plain function of one prompt and one image, given batches."""
+
+    info: ClassVar[RewardInfo] = RewardInfo(summary="a plain function")
+
+    def __init__(self, function: Callable[..., float], options: dict[str, Any]) -> None:
+        self._function, self._options = function, options
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
+        pairs = zip(prompts, images, strict=True)
+        return [float(self._function(prompt, image, **self._options)) for prompt, image in pairs]
+
+
+def _wanted(name: str, settings: RewardSettings, workspace: Workspace) -> WantedReward:
+    registered = settings.reward or name
+    thing = REWARDS.load(registered)
+    if not callable(thing):
+        raise RewardError(
+            f"rewards.{name}: {registered} is a {type(thing).__name__}, not a reward",
+            hint="name a class with a `score` method, or a function of a prompt and an image",
+        )
+    _check_options(name, registered, thing, settings)
+    info: RewardInfo | None = getattr(thing, "info", None)
+    source = settings.checkpoint or (info.checkpoint if info else None)
+    if settings.checkpoint and not (info and info.checkpoint):
+        raise RewardError(
+            f"rewards.{name}: {registered} loads no weights, so it takes no checkpoint",
+            hint="leave `checkpoint` out",
+        )
+    checkpoint = checkpoints.resolve(workspace, source, settings.revision) if source else None
+    # A function has no version to raise: its own text stands in, so that editing it scores anew.
+    source_hash = None if info else ids.sha256(inspect.getsource(thing).encode())
+    return WantedReward(name, registered, settings, info, checkpoint, source_hash)
+
+
+def _check_options(name: str, registered: str, thing: Any, settings: RewardSettings) -> None:
+    given = {"checkpoint", "revision", "device"}
+    try:
+        parameters = inspect.signature(thing).parameters
+    except (TypeError, ValueError):
+        return
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    known = [key for key in parameters if key not in given]
+    if not inspect.isclass(thing):
+        known = known[2:]
+    for key in settings.options:
+        if key not in known:
+            raise RewardError(
+                f"rewards.{name}.options.{key}: {registered} takes no such option",
+                hint=f"it takes: {', '.join(known) or 'none'}",
+            )
