@@ -1,0 +1,1 @@
+"""Templates of cards, installed as the package ``synpic_cards``."""

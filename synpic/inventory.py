@@ -1,0 +1,90 @@
+"""What a recipe wants against what its workspace holds, and the join of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from synpic.generate.model import Model, models_of, wanted
+from synpic.recipe import Recipe
+from synpic.score.reward import WantedReward, rewards_of
+from synpic.workspace import Workspace
+
+__all__ = ["Inventory", "take_inventory"]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A recipe's want, resolved, over a workspace.
+
+    Args:
+        prompts: ``prompts.parquet``.
+        models: one for each model and size.
+        rewards: those of the recipe.
+    """
+
+    workspace: Workspace
+    recipe: Recipe
+    prompts: pl.DataFrame
+    models: list[Model]
+    rewards: list[WantedReward]
+
+    def wanted_candidates(self) -> pl.DataFrame:
+        """candidate_id, prompt_id, prompt, sample, seed, batch, model, folder of every image."""
+        frames = [
+            wanted(self.recipe, model, self.prompts).with_columns(
+                model=pl.lit(model.name),
+                folder=pl.lit(model.folder),
+                fingerprint=pl.lit(model.fingerprint),
+            )
+            for model in self.models
+        ]
+        return pl.concat(frames)
+
+    def candidates(self) -> pl.DataFrame:
+        """Every wanted candidate that is there, without pixels, with its prompt and split.
+
+        In the order in which they are drawn, which is about that in which they lie on the disk.
+        """
+        rows = self.workspace.candidates(model.folder for model in self.models)
+        want = self.wanted_candidates().select("candidate_id", "prompt")
+        splits = self.prompts.select("prompt_id", "split")
+        return (
+            want.join(rows, on="candidate_id", how="inner", maintain_order="left")
+            .join(splits, on="prompt_id", how="inner", maintain_order="left")
+            .select(*rows.columns, "prompt", "split")
+        )
+
+    def scored(self) -> pl.DataFrame:
+        """:meth:`candidates` with a column ``score_<name>`` per reward, null where it is missing.
+
+        A score attaches to a candidate with its very pixels (sha256) and no other.
+        """
+        rows = self.candidates()
+        for reward in self.rewards:
+            scores = self.workspace.scores(reward.folder)
+            rows = rows.join(
+                scores.select(
+                    "candidate_id", "sha256", pl.col("score").alias(f"score_{reward.name}")
+                ),
+                on=["candidate_id", "sha256"],
+                how="left",
+                maintain_order="left",
+            )
+        return rows
+
+    def image_folders(self) -> list[str]:
+        """Folders that hold the pixels of :meth:`candidates`."""
+        return [model.folder for model in self.models]
+
+
+def take_inventory(workspace: Workspace) -> Inventory:
+    """Resolve the recipe of ``workspace``.
+
+    Raises:
+        RecipeError, UnknownName, CheckpointError, RewardError: as resolving does.
+    """
+    recipe = workspace.recipe
+    models = models_of(recipe, workspace)
+    return Inventory(workspace, recipe, workspace.prompts(), models, rewards_of(recipe, workspace))

@@ -1,0 +1,116 @@
+"""What a release will hold, before any of it is written: ranked, planned and described.
+
+Packing is left to who knows where the shards go; each can be packed, sent and deleted by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic.errors import PublishError, did_you_mean
+from synpic.inventory import Inventory
+from synpic.publish.manifest import describe
+from synpic.publish.picture import choose
+from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records
+from synpic.publish.shards import Limits, Read, Shard, plan
+from synpic.rank import Ranking
+from synpic.rankings import rank_candidates
+from synpic.recipe import PublishSettings
+from synpic.workspace import Workspace
+
+__all__ = ["Draft", "prepare"]
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A release without its bytes.
+
+    Args:
+        shards: in the order in which they are to be packed.
+        read: where their pixels come from.
+        told: the manifest, but for ``files``.
+        ranking: of all candidates.
+        examples: the rows of ``ranked`` that the picture shows, with references for images.
+        settings: the recipe's ``[publish]``.
+    """
+
+    shards: list[Shard]
+    read: Read
+    told: dict[str, Any]
+    ranking: Ranking
+    examples: pl.DataFrame
+    settings: PublishSettings
+
+
+def prepare(
+    workspace: Workspace, configs: Sequence[str] | None = None, limits: Limits | None = None
+) -> Draft:
+    """Rank what ``workspace`` holds and plan the shards of ``configs``.
+
+    Args:
+        configs: the recipe's where not given; one without a row is left out.
+
+    Raises:
+        RankingError: there is nothing to rank, and why.
+        PublishError: there is nothing to publish, or not under such names.
+        RewardError: the scores of a reward cannot be trusted.
+        SynpicError: as resolving the recipe, reading the workspace and ranking do.
+    """
+    recipe = workspace.recipe
+    names = _known_configs(configs or recipe.records.configs)
+    ranked = rank_candidates(workspace)
+    inventory, scored, ranking = ranked.inventory, ranked.scored, ranked.ranking
+    splits = _splits(inventory)
+    images = workspace.images(dict.fromkeys(inventory.image_folders()))
+    keys = list(scored.select("candidate_id", "sha256").iter_rows())
+    # Without pixels to pack nothing needs their sizes, and finding them reads every image.
+    sizes = images.sizes(keys) if WITH_PIXELS & set(names) else [0] * len(keys)
+    candidates = join(scored, ranking, pl.Series(sizes, dtype=pl.Int64), recipe.images.format)
+    tables = {
+        name: records(name, candidates, ranking, recipe.records.pairs)
+        for name in {"ranked": None, **dict.fromkeys(names)}
+    }
+    shards = plan([tables[name] for name in names], splits, limits or Limits())
+    if not shards:
+        raise PublishError(
+            f"there is no row to publish: every pair that {recipe.records.pairs!r} picks is tied",
+            hint="publish `ranked` as well, or let more rewards rank",
+        )
+    return Draft(
+        shards=shards,
+        read=images.read,
+        told=describe(inventory, scored, ranking, shards),
+        ranking=ranking,
+        examples=choose(tables["ranked"].rows, _EXAMPLES),
+        settings=recipe.publish,
+    )
+
+
+def _known_configs(names: Sequence[str]) -> list[str]:
+    for name in names:
+        if name not in CONFIGS:
+            raise PublishError(
+                f"unknown config {name!r}.{did_you_mean(name, CONFIGS)}",
+                hint=f"known: {', '.join(CONFIGS)}",
+            )
+    return list(dict.fromkeys(names))
+
+
+def _splits(inventory: Inventory) -> list[str]:
+    """The splits of the prompts, in the order of their source."""
+    splits: list[str] = inventory.prompts["split"].unique(maintain_order=True).to_list()
+    for split in splits:
+        if not re.fullmatch(r"\w+(\.\w+)*", split):
+            raise PublishError(
+                f"split {split!r} cannot be published: `datasets` takes letters, digits, _ and "
+                "single dots",
+                hint="rename it in the source of the prompts, and run `synpic generate` again",
+            )
+    return splits

@@ -1,0 +1,137 @@
+"""A folder that appears in its place whole, or not at all.
+
+It is filled beside its place, under a hidden name, and moved there in the end. What was there
+before must be a release of synpic's and nothing else; it stays until then. Taking the old one away
+and putting the new one there are two moves: a kill between them leaves the old one beside its
+place, and the next publish puts it back before it begins. What a kill leaves half filled, the next
+publish removes; a lock on the folder itself tells what is left over from what is being filled.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from synpic.errors import PublishError
+from synpic.publish.manifest import MANIFEST, read_manifest
+
+__all__ = ["new_folder", "require_free"]
+
+_PARTIAL = "partial"
+_REPLACED = "replaced"
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes ``target`` when the block ends, and is removed if it raises.
+
+    Raises:
+        PublishError: as :func:`require_free`, at the beginning and again at the end.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _tidy(target)
+    require_free(target)
+    folder = _beside(target, _PARTIAL)
+    folder.mkdir()
+    with _locked(folder):
+        try:
+            yield folder
+            require_free(target)
+            _swap(folder, target)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def require_free(target: Path) -> None:
+    """Refuse a place that holds anything but an older release.
+
+    Raises:
+        PublishError: naming what is there; nothing was touched.
+        NewerSchema: a later synpic wrote it.
+    """
+    if not target.exists():
+        return
+    hint = "name a folder that does not exist yet, or move what is there"
+    if not target.is_dir():
+        raise PublishError(f"{target} is there already, and is not a folder", hint=hint)
+    present = {
+        path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()
+    }
+    if not present and not any(target.iterdir()):
+        return
+    manifest = read_manifest(target)
+    if manifest is None:
+        raise PublishError(
+            f"{target} is there already, and is not a release: it has no {MANIFEST} of synpic's",
+            hint=hint,
+        )
+    foreign = sorted(present - {*manifest["files"], MANIFEST})
+    if foreign:
+        raise PublishError(
+            f"{target} holds what is no part of its release: {foreign[0]}"
+            + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
+            hint="a new release replaces the whole folder; move what is yours out of it first",
+        )
+
+
+def _swap(folder: Path, target: Path) -> None:
+    """Move ``folder`` to ``target``; the older release there goes, or comes back if that fails."""
+    if not target.exists():
+        folder.rename(target)
+        return
+    with _locked(target):
+        older = target.rename(_beside(target, _REPLACED))
+        try:
+            folder.rename(target)
+        except BaseException:
+            older.rename(target)
+            raise
+        shutil.rmtree(older, ignore_errors=True)
+
+
+def _tidy(target: Path) -> None:
+    """Undo what a kill left behind beside ``target``."""
+    for older in _abandoned(target, _REPLACED):
+        if target.exists():
+            shutil.rmtree(older, ignore_errors=True)
+        else:
+            older.rename(target)
+    for partial in _abandoned(target, _PARTIAL):
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _beside(target: Path, what: str) -> Path:
+    return target.with_name(f".{target.name}.{what}-{uuid.uuid4().hex[:8]}")
+
+
+def _abandoned(target: Path, what: str) -> list[Path]:
+    """Folders of that kind beside ``target`` that no one holds."""
+    prefix = f".{target.name}.{what}-"
+    beside = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
+    free: list[Path] = []
+    for path in sorted(beside):
+        with _locked(path) as mine:
+            if mine:
+                free.append(path)
+    return free
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold ``folder`` against being taken for abandoned; False if another process holds it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held, or on a file system without locks: then nothing is ever removed
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)

@@ -1,0 +1,74 @@
+"""A workspace, ranked: its scores joined, checked and made into preferences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from synpic.errors import RankingError, RecipeError
+from synpic.inventory import Inventory, take_inventory
+from synpic.prompts import current_prompts
+from synpic.rank import Ranking, rank
+from synpic.workspace import Workspace
+
+__all__ = ["RankedSet", "rank_candidates", "rank_inventory"]
+
+
+@dataclass(frozen=True, eq=False)
+class RankedSet:
+    """Everything known of a workspace's candidates but their pixels.
+
+    Args:
+        scored: a row per candidate, with its prompt and ``score_<reward>``.
+        ranking: what came of it.
+    """
+
+    inventory: Inventory
+    scored: pl.DataFrame
+    ranking: Ranking
+
+
+def rank_candidates(workspace: Workspace) -> RankedSet:
+    """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
+
+    Raises:
+        RecipeError: it names no reward.
+        RankingError: there is nothing to rank; the message says what is missing.
+        RewardError: the scores of a reward cannot be trusted.
+    """
+    current_prompts(workspace)
+    return rank_inventory(take_inventory(workspace))
+
+
+def rank_inventory(inventory: Inventory) -> RankedSet:
+    """:func:`rank_candidates` for an inventory that was taken already."""
+    recipe, where = inventory.recipe, inventory.workspace.store
+    if not recipe.weights:
+        raise RecipeError(
+            "there is nothing to rank by: the recipe has no [rewards.NAME]",
+            hint="add one and run `synpic score`; `synpic list rewards` shows what there is",
+        )
+    scored = inventory.scored()
+    if scored.is_empty():
+        raise RankingError(
+            f"there is nothing to rank: {where} holds no image that the recipe wants",
+            hint="run `synpic generate`, then `synpic score`",
+        )
+    for name in recipe.weights:
+        if scored[f"score_{name}"].count() == 0:
+            raise RankingError(
+                f"there is nothing to rank by: reward {name!r} has scored none of "
+                f"{scored.height:,} images",
+                hint="run `synpic score`, or leave the reward out of ranking.rewards",
+            )
+    settings = recipe.ranking
+    ranking = rank(scored, recipe.weights, aggregation=settings.aggregation, ties=settings.ties)
+    counts = ranking.dropped
+    if counts.kept_prompts == 0:
+        raise RankingError(
+            f"there is nothing to rank: of {counts.prompts:,} prompts none has two images with all "
+            f"scores ({counts.incomplete:,} of {counts.candidates:,} images lack one)",
+            hint="`synpic status` says what is missing; run `synpic generate` and `synpic score`",
+        )
+    return RankedSet(inventory, scored, ranking)

@@ -1,0 +1,179 @@
+"""A small workspace, written without drawing or scoring anything."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from PIL import Image
+
+from synpic import ids, tables
+from synpic.inventory import Inventory, take_inventory
+from synpic.score.reward import RewardInfo
+from synpic.workspace import Workspace
+
+REWARDS = ("redness", "greenness")
+
+TWO_SPLITS = [
+    ("a red circle", "train"),
+    ("two green stars on black", "train"),
+    ("a blue square left of a red circle", "train"),
+    ("three yellow triangles", "validation"),
+    ("café “naïve” 日本語 🙂", "validation"),
+]
+
+
+def redness(prompt: str, image: Image.Image) -> float:
+    return float(np.asarray(image)[..., 0].mean())
+
+
+def greenness(prompt: str, image: Image.Image) -> float:
+    return float(np.asarray(image)[..., 1].mean())
+
+
+class Brightness:
+    info = RewardInfo(summary="mean of all channels", reads_prompt=False, licence="mit")
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image.Image]) -> list[float]:
+        return [float(np.asarray(image).mean()) for image in images]
+
+
+def picture(row: dict[str, Any], edge: int = 24) -> bytes:
+    """A PNG that is another one for every candidate."""
+    seed = int(hashlib.sha256(row["candidate_id"].encode()).hexdigest()[:8], 16)
+    noise = np.random.default_rng(seed).integers(0, 256, (edge, edge, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def hashed_score(reward: str, row: dict[str, Any]) -> float:
+    """A score in 0 … 1 that follows from the candidate."""
+    text = f"{reward}:{row['candidate_id']}"
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def recipe(models: Sequence[str] = ("alpha", "beta", "gamma"), more: str = "", **model: Any) -> str:
+    settings = "".join(f"{key} = {value}\n" for key, value in model.items())
+    text = '[prompts]\nfile = "prompts.txt"\n\n'
+    for name in models:
+        text += f'[models.{name}]\ncheckpoint = "./weights/{name}"\n{settings}\n'
+    for reward in REWARDS:
+        text += f'[rewards.{reward}]\nreward = "tests.publish.fixtures:{reward}"\n\n'
+    return text + more
+
+
+def build(
+    root: Path,
+    prompts: Sequence[tuple[str, str]] = TWO_SPLITS,
+    *,
+    text: str | None = None,
+    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
+    score: Callable[[str, dict[str, Any]], float | None] = hashed_score,
+    draw: Callable[[dict[str, Any]], bytes] = picture,
+    rows_per_part: int = 4,
+) -> Workspace:
+    """A workspace at ``root``.
+
+    Args:
+        keep: which of the wanted images were drawn.
+        score: a reward's name and a candidate → its score, None for none.
+        draw: a candidate → its encoded image.
+        rows_per_part: images per part, so that there are several.
+    """
+    for name in ("alpha", "beta", "gamma"):
+        folder = root / "weights" / name
+        folder.mkdir(parents=True)
+        (folder / "model.bin").write_text(name)
+    workspace = Workspace.create(root, text or recipe())
+    table = pa.table(
+        {
+            "prompt_id": [ids.prompt_id(prompt) for prompt, _ in prompts],
+            "prompt": [ids.normalise_prompt(prompt) for prompt, _ in prompts],
+            "split": [split for _, split in prompts],
+            "source": ["prompts.txt"] * len(prompts),
+        },
+        schema=tables.PROMPTS,
+    )
+    note = {"identity": {}, "read": len(prompts), "empty": 0, "duplicates": 0}
+    workspace.write_prompts(table, note)
+    inventory = take_inventory(workspace)
+    candidates = _write_candidates(inventory, keep, draw, rows_per_part)
+    _write_scores(inventory, candidates, score)
+    return workspace
+
+
+def _write_candidates(
+    inventory: Inventory,
+    keep: Callable[[dict[str, Any]], bool],
+    draw: Callable[[dict[str, Any]], bytes],
+    rows_per_part: int,
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for wanted in inventory.wanted_candidates().iter_rows(named=True):
+        if not keep(wanted):
+            continue
+        data = draw(wanted)
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+        rows.append(
+            {
+                **wanted,
+                "image": {"bytes": data, "path": f"{wanted['candidate_id']}.png"},
+                "sha256": ids.sha256(data),
+                "width": width,
+                "height": height,
+                "batch_size": 2,
+                "seconds": 0.5,
+                "flagged": None,
+                "environment": "e1",
+            }
+        )
+    for model in inventory.models:
+        mine = [row for row in rows if row["fingerprint"] == model.fingerprint]
+        note = {"model": model.name, "environments": {"e1": {"device": "cpu", "torch": "2"}}}
+        for start in range(0, len(mine), rows_per_part):
+            part = pa.Table.from_pylist(mine[start : start + rows_per_part], tables.CANDIDATES)
+            inventory.workspace.write_part(model.folder, part, note)
+    return rows
+
+
+def _write_scores(
+    inventory: Inventory,
+    candidates: list[dict[str, Any]],
+    score: Callable[[str, dict[str, Any]], float | None],
+) -> None:
+    for reward in inventory.rewards:
+        scored = [
+            {
+                "candidate_id": row["candidate_id"],
+                "sha256": row["sha256"],
+                "reward": reward.name,
+                "fingerprint": reward.fingerprint,
+                "score": value,
+                "batch_size": 1,
+            }
+            for row in candidates
+            if (value := score(reward.name, row)) is not None
+        ]
+        if scored:
+            part = pa.Table.from_pylist(scored, tables.SCORES)
+            inventory.workspace.write_part(reward.folder, part, {})
+
+
+def encoded(workspace: Workspace) -> dict[str, bytes]:
+    """candidate_id → its image, as the workspace has it."""
+    inventory = take_inventory(workspace)
+    rows = inventory.candidates().select("candidate_id", "sha256")
+    pixels = workspace.images(inventory.image_folders()).read(list(rows.iter_rows()))
+    return dict(zip(rows["candidate_id"], pixels, strict=True))
+
+
+def scored(workspace: Workspace) -> pl.DataFrame:
+    return take_inventory(workspace).scored()

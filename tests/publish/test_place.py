@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from synpic.errors import NewerSchema, PublishError
+from synpic.publish import publish_to
+from synpic.publish.place import new_folder, require_free
+from tests.publish.fixtures import build
+
+
+def write_release(folder: Path, mark: str) -> None:
+    (folder / "a").write_text(mark)
+    manifest = {"synpic": "1", "schema_version": 1, "files": {"a": {}}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_new_place(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "release"
+    with new_folder(target) as folder:
+        assert folder.parent == target.parent
+        assert folder.name.startswith(".release.partial-")
+        write_release(folder, "new")
+        assert not target.exists()
+    assert (target / "a").read_text() == "new"
+    assert names(target.parent) == ["release"]
+
+
+def test_an_older_release_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    with new_folder(target) as folder:
+        write_release(folder, "old")
+    with new_folder(target) as folder:
+        assert (target / "a").read_text() == "old"
+        write_release(folder, "new")
+    assert (target / "a").read_text() == "new"
+    assert names(tmp_path) == ["release"]
+
+
+def test_an_empty_folder_is_free(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    target.mkdir()
+    with new_folder(target) as folder:
+        write_release(folder, "new")
+    assert (target / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"thesis.tex": "text"}, "is not a release"),
+        ({"manifest.json": "{}"}, "is not a release"),
+        ({"manifest.json": "not json"}, "is not a release"),
+        ({"manifest.json": "[1]"}, "is not a release"),
+        ({"manifest.json": '{"synpic": "1", "files": 3}'}, "is not a release"),
+        ({"inner/.hidden": ""}, "is not a release"),
+    ],
+)
+def test_what_is_no_release_is_left_alone(
+    tmp_path: Path, content: dict[str, str], message: str
+) -> None:
+    target = tmp_path / "mine"
+    for name, text in content.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text(text)
+    with pytest.raises(PublishError, match=message), new_folder(target):
+        pytest.fail("the place was given away")
+    assert {name: (target / name).read_text() for name in content} == content
+    assert names(tmp_path) == ["mine"]
+
+
+def test_a_file_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "mine"
+    target.write_text("text")
+    with pytest.raises(PublishError, match="not a folder"):
+        require_free(target)
+
+
+def test_what_a_user_put_into_a_release_is_not_lost(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    with new_folder(target) as folder:
+        write_release(folder, "old")
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(PublishError, match=r"no part of its release: notes\.txt"):
+        require_free(target)
+
+
+def test_a_later_release_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    target.mkdir()
+    later = {"synpic": "9", "schema_version": 99, "files": {}}
+    (target / "manifest.json").write_text(json.dumps(later))
+    with pytest.raises(NewerSchema):
+        require_free(target)
+
+
+def test_a_place_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+
+    def publish() -> None:
+        with new_folder(target) as folder:
+            write_release(folder, "new")
+            target.mkdir()
+            (target / "thesis.tex").write_text("text")
+
+    with pytest.raises(PublishError, match="is not a release"):
+        publish()
+    assert names(tmp_path) == ["release"]
+    assert names(target) == ["thesis.tex"]
+
+
+def test_a_publish_that_fails_leaves_the_old_release(tmp_path: Path) -> None:
+    workspace, target = build(tmp_path / "set"), tmp_path / "out"
+    publish_to(workspace, target)
+    before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish_to(workspace, target, configs=["scores"], on_progress=stop)
+    assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == before
+    assert names(tmp_path) == ["out", "set"]
+    publish_to(workspace, target, configs=["scores"])
+    assert names(target) == ["README.md", "manifest.json", "pictures", "scores"]
+
+
+def _fill_and_die(target: Path) -> None:
+    with new_folder(target) as folder:
+        (folder / "a").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_kill_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    process = multiprocessing.get_context("fork").Process(target=_fill_and_die, args=(target,))
+    process.start()
+    process.join()
+    assert [name for name in names(tmp_path) if name.startswith(".release.partial-")]
+    with new_folder(target) as folder:
+        write_release(folder, "new")
+    assert names(tmp_path) == ["release"]
+
+
+def test_a_kill_between_the_two_moves(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    with new_folder(target) as folder:
+        write_release(folder, "old")
+    target.rename(tmp_path / ".release.replaced-0123abcd")
+    with new_folder(target) as folder:
+        assert (target / "a").read_text() == "old"
+        write_release(folder, "new")
+    assert (target / "a").read_text() == "new"
+    assert names(tmp_path) == ["release"]
+
+
+def test_two_at_once_do_not_take_each_other_for_left_over(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    with new_folder(target) as one:
+        write_release(one, "one")
+        with new_folder(target) as other:
+            write_release(other, "other")
+        assert (one / "a").read_text() == "one"
+        assert (target / "a").read_text() == "other"
+    assert (target / "a").read_text() == "one"
+    assert names(tmp_path) == ["release"]
