@@ -88,7 +88,7 @@ def _folder(workspace: Workspace, source: str) -> Path | None:
         return Path(next(iter(spec.submodule_search_locations))) / inner
     written = Path(source).expanduser()
     path = written if written.is_absolute() else Path(workspace.store.root) / written
-    looks_local = source.startswith((".", "/", "~")) or source.count("/") != 1
+    looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
     if workspace.store.is_local and (looks_local or path.is_dir()):
         return path
     return written if looks_local else None

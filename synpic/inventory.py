@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
+from synpic.errors import SynpicError
 from synpic.generate.model import Model, models_of, wanted
 from synpic.recipe import Recipe
-from synpic.score.reward import WantedReward, rewards_of
+from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import Workspace
 
 __all__ = ["Inventory", "take_inventory"]
@@ -21,7 +23,8 @@ class Inventory:
     Args:
         prompts: ``prompts.parquet``.
         models: one for each model and size.
-        rewards: those of the recipe.
+        rewards: those of the recipe that are to be had.
+        unresolved: the others, each with what is wrong.
     """
 
     workspace: Workspace
@@ -29,6 +32,17 @@ class Inventory:
     prompts: pl.DataFrame
     models: list[Model]
     rewards: list[WantedReward]
+    unresolved: dict[str, SynpicError]
+
+    def require(self, names: Iterable[str]) -> None:
+        """Insist on rewards.
+
+        Raises:
+            SynpicError: what is wrong with the first of ``names`` that is not to be had.
+        """
+        for name in names:
+            if name in self.unresolved:
+                raise self.unresolved[name]
 
     def wanted_candidates(self) -> pl.DataFrame:
         """candidate_id, prompt_id, prompt, sample, seed, batch, model, folder of every image."""
@@ -83,8 +97,15 @@ def take_inventory(workspace: Workspace) -> Inventory:
     """Resolve the recipe of ``workspace``.
 
     Raises:
-        RecipeError, UnknownName, CheckpointError, RewardError: as resolving does.
+        RecipeError, UnknownName, CheckpointError: as resolving its models does.
     """
     recipe = workspace.recipe
     models = models_of(recipe, workspace)
-    return Inventory(workspace, recipe, workspace.prompts(), models, rewards_of(recipe, workspace))
+    rewards: list[WantedReward] = []
+    unresolved: dict[str, SynpicError] = {}
+    for name, settings in recipe.rewards.items():
+        try:
+            rewards.append(resolve_reward(name, settings, workspace))
+        except SynpicError as error:
+            unresolved[name] = error
+    return Inventory(workspace, recipe, workspace.prompts(), models, rewards, unresolved)

@@ -33,7 +33,7 @@ def rank_candidates(workspace: Workspace) -> RankedSet:
     """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
 
     Raises:
-        RecipeError: it names no reward.
+        RecipeError, UnknownName, CheckpointError: it names no reward, or one that is not to be had.
         RankingError: there is nothing to rank; the message says what is missing.
         RewardError: the scores of a reward cannot be trusted.
     """
@@ -49,6 +49,7 @@ def rank_inventory(inventory: Inventory) -> RankedSet:
             "there is nothing to rank by: the recipe has no [rewards.NAME]",
             hint="add one and run `synpic score`; `synpic list rewards` shows what there is",
         )
+    inventory.require(recipe.weights)
     scored = inventory.scored()
     if scored.is_empty():
         raise RankingError(

@@ -87,7 +87,7 @@ class AutoFamily:
                 location,
                 commit,
                 variant=self.settings.variant,
-                torch_dtype=getattr(torch, self.settings.dtype or "float32"),
+                dtype=getattr(torch, self.settings.dtype or "float32"),
                 use_safetensors=True,  # None would fall back to pickles
                 **_left_out(index),
                 **self.components,

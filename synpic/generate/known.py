@@ -50,10 +50,12 @@ STABLE_CASCADE = KnownModel(
     ModelSettings(
         checkpoint="stabilityai/stable-cascade",
         family="stable_cascade",
+        variant="bf16",
         dtype="bfloat16",
         sizes=["1024x1024"],
         steps=20,
         guidance=4.0,
+        call={"num_inference_steps": 12},
     ),
-    source="diffusers' defaults of StableCascadePriorPipeline",
+    source="diffusers' defaults of StableCascadeCombinedPipeline",
 )

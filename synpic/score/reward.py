@@ -19,11 +19,11 @@ from PIL.Image import Image
 
 from synpic import checkpoints, ids
 from synpic.errors import RewardError
-from synpic.recipe import Recipe, RewardSettings
+from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS
 from synpic.workspace import LockEntry, Workspace
 
-__all__ = ["Reward", "RewardInfo", "WantedReward", "open_reward", "rewards_of"]
+__all__ = ["Reward", "RewardInfo", "WantedReward", "open_reward", "resolve_reward"]
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,33 @@ class WantedReward:
         return f"scores/{self.name}-{ids.short(self.fingerprint)}"
 
 
-def rewards_of(recipe: Recipe, workspace: Workspace) -> list[WantedReward]:
-    """The recipe's rewards, with their checkpoints resolved.
+def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) -> WantedReward:
+    """The reward that a recipe calls ``name``, with its checkpoint resolved.
 
     Raises:
-        UnknownName: a reward that no registry knows.
-        RewardError: an option it does not take.
-        CheckpointError: a checkpoint that cannot be resolved.
+        UnknownName: no registry knows it.
+        RewardError: it is no reward, or an option it does not take.
+        CheckpointError: its checkpoint cannot be resolved.
     """
-    return [_wanted(name, settings, workspace) for name, settings in recipe.rewards.items()]
+    registered = settings.reward or name
+    thing = REWARDS.load(registered)
+    if not callable(thing):
+        raise RewardError(
+            f"rewards.{name}: {registered} is a {type(thing).__name__}, not a reward",
+            hint="name a class with a `score` method, or a function of a prompt and an image",
+        )
+    _check_options(name, registered, thing, settings)
+    info: RewardInfo | None = getattr(thing, "info", None)
+    source = settings.checkpoint or (info.checkpoint if info else None)
+    if settings.checkpoint and not (info and info.checkpoint):
+        raise RewardError(
+            f"rewards.{name}: {registered} loads no weights, so it takes no checkpoint",
+            hint="leave `checkpoint` out",
+        )
+    checkpoint = checkpoints.resolve(workspace, source, settings.revision) if source else None
+    # A function has no version to raise: its own text stands in, so that editing it scores anew.
+    source_hash = None if info else ids.sha256(inspect.getsource(thing).encode())
+    return WantedReward(name, registered, settings, info, checkpoint, source_hash)
 
 
 def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Reward:
@@ -152,28 +170,6 @@ class _OneAtATime:
     def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
         pairs = zip(prompts, images, strict=True)
         return [float(self._function(prompt, image, **self._options)) for prompt, image in pairs]
-
-
-def _wanted(name: str, settings: RewardSettings, workspace: Workspace) -> WantedReward:
-    registered = settings.reward or name
-    thing = REWARDS.load(registered)
-    if not callable(thing):
-        raise RewardError(
-            f"rewards.{name}: {registered} is a {type(thing).__name__}, not a reward",
-            hint="name a class with a `score` method, or a function of a prompt and an image",
-        )
-    _check_options(name, registered, thing, settings)
-    info: RewardInfo | None = getattr(thing, "info", None)
-    source = settings.checkpoint or (info.checkpoint if info else None)
-    if settings.checkpoint and not (info and info.checkpoint):
-        raise RewardError(
-            f"rewards.{name}: {registered} loads no weights, so it takes no checkpoint",
-            hint="leave `checkpoint` out",
-        )
-    checkpoint = checkpoints.resolve(workspace, source, settings.revision) if source else None
-    # A function has no version to raise: its own text stands in, so that editing it scores anew.
-    source_hash = None if info else ids.sha256(inspect.getsource(thing).encode())
-    return WantedReward(name, registered, settings, info, checkpoint, source_hash)
 
 
 def _check_options(name: str, registered: str, thing: Any, settings: RewardSettings) -> None:

@@ -1,0 +1,60 @@
+"""What ``synpic env`` tells: what one needs to know of a machine before asking for help."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+__all__ = ["describe"]
+
+_PACKAGES = (
+    "synpic",
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "peft",
+    "datasets",
+    "huggingface_hub",
+    "open_clip_torch",
+    "polars",
+    "pyarrow",
+    "ray",
+)
+
+
+def describe() -> dict[str, Any]:
+    """Versions, devices, disk and Hub settings of this machine. A token is never read out."""
+    import torch
+    from huggingface_hub import constants, get_token
+
+    devices = [
+        f"cuda:{i} {torch.cuda.get_device_name(i)} "
+        f"({torch.cuda.get_device_properties(i).total_memory / 1e9:.0f} GB)"
+        for i in range(torch.cuda.device_count())
+    ]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    disk = shutil.disk_usage(".")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "devices": [*devices, f"cpu ({os.cpu_count()} cores, {torch.get_num_threads()} threads)"],
+        "disk": f"{disk.free / 1e9:.0f} GB free of {disk.total / 1e9:.0f} GB here",
+        "hub": constants.ENDPOINT,
+        "hub_cache": constants.HF_HUB_CACHE,
+        "hub_offline": bool(constants.HF_HUB_OFFLINE),
+        "hub_token": "present" if get_token() else "none",
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,142 @@
+"""What a recipe will cost, and what is wrong with it, before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from synpic import checkpoints
+from synpic.errors import HubUnreachable, SynpicError
+from synpic.generate.model import complete, too_few_images
+from synpic.prompts import read_prompts
+from synpic.rank import AGGREGATIONS
+from synpic.recipe import ImageSettings, ModelSettings
+from synpic.registry import FAMILIES
+from synpic.score.reward import resolve_reward
+from synpic.workspace import Workspace
+
+__all__ = ["ModelPlan", "Plan", "plan"]
+
+BYTES_PER_PIXEL = {"png": 1.52, "jpeg": 0.5, "webp": 0.25}
+"""Rough means for photographs at the default quality: 232,000 PNGs of 1024² are some 370 GB."""
+
+DEFAULT_PIXELS = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """What one model will draw.
+
+    Args:
+        images: prompts × sizes × samples.
+        bytes: a rough estimate of their files.
+    """
+
+    name: str
+    checkpoint: str
+    images: int
+    bytes: int
+
+
+@dataclass
+class Plan:
+    """What a recipe wants, with everything that is wrong with it.
+
+    Args:
+        problems: each would stop a command; (message, hint).
+        notes: what could not be checked here.
+    """
+
+    prompts: int = 0
+    prompts_empty: int = 0
+    prompts_duplicate: int = 0
+    models: list[ModelPlan] = field(default_factory=list)
+    rewards: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str | None]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> int:
+        """In all."""
+        return sum(model.images for model in self.models)
+
+    @property
+    def scores(self) -> int:
+        """In all."""
+        return self.images * len(self.rewards)
+
+    @property
+    def bytes(self) -> int:
+        """Of all images, roughly."""
+        return sum(model.bytes for model in self.models)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        totals = {"images": self.images, "scores": self.scores, "bytes": self.bytes}
+        problems = [{"message": message, "hint": hint} for message, hint in self.problems]
+        models = [vars(model) for model in self.models]
+        return {**vars(self), "models": models, "problems": problems, **totals}
+
+
+def plan(workspace: Workspace) -> Plan:
+    """Check the recipe of ``workspace`` and count what it wants. Nothing is written but the lock.
+
+    Raises:
+        RecipeError: it is not even a recipe.
+    """
+    recipe = workspace.recipe
+    made = Plan()
+    try:
+        prompts = read_prompts(recipe.prompts, workspace)
+        made.prompts = prompts.table.num_rows
+        made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
+    except SynpicError as error:
+        _note(made, error)
+    per_prompt = 0
+    for name, written in recipe.models.items():
+        try:
+            settings = complete(name, written)
+            FAMILIES.load(settings.family or "auto")
+            per_prompt += _images_per_prompt(settings)
+            made.models.append(_model(name, settings, made.prompts, recipe.images))
+            checkpoints.resolve(workspace, str(settings.checkpoint), settings.revision)
+        except SynpicError as error:
+            _note(made, error)
+    if not made.problems and per_prompt < 2:
+        _note(made, too_few_images())
+    for name, reward in recipe.rewards.items():
+        made.rewards.append(name)
+        try:
+            resolve_reward(name, reward, workspace)
+        except SynpicError as error:
+            _note(made, error)
+    if not recipe.rewards:
+        made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
+    if recipe.ranking.aggregation not in AGGREGATIONS:
+        known = ", ".join(AGGREGATIONS)
+        text = f"ranking.aggregation: unknown {recipe.ranking.aggregation!r}"
+        made.problems.append((text, f"known: {known}"))
+    return made
+
+
+def _note(made: Plan, error: SynpicError) -> None:
+    if isinstance(error, HubUnreachable):
+        made.notes.append(error.message)
+    else:
+        made.problems.append((error.message, error.hint))
+
+
+def _images_per_prompt(settings: ModelSettings) -> int:
+    return settings.samples * len(set(settings.sizes or [""]))
+
+
+def _model(name: str, settings: ModelSettings, prompts: int, images: ImageSettings) -> ModelPlan:
+    pixels = 0
+    for size in dict.fromkeys(settings.sizes or [""]):
+        width, _, height = size.partition("x")
+        pixels += int(width) * int(height) if size else DEFAULT_PIXELS
+    number = prompts * settings.samples
+    estimate = number * pixels * BYTES_PER_PIXEL[images.format]
+    return ModelPlan(
+        name, str(settings.checkpoint), prompts * _images_per_prompt(settings), round(estimate)
+    )

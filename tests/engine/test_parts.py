@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import time
+
+import pyarrow as pa
+import pytest
+
+from synpic import Workspace
+from synpic.engine import parts
+from synpic.engine.parts import PartWatcher, PartWriter, environment_key, walk
+
+SCHEMA = pa.schema([("n", pa.int64())])
+
+
+def rows(*numbers: int) -> list[dict[str, int]]:
+    return [{"n": number} for number in numbers]
+
+
+def written(workspace: Workspace) -> list[list[int]]:
+    found = [
+        workspace.read([part], SCHEMA)["n"].to_list() for part in workspace.parts("candidates/m")
+    ]
+    return sorted(found)
+
+
+def test_a_part_holds_whole_batches_up_to_the_limit(workspace: Workspace) -> None:
+    with PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=5) as writer:
+        for batch in ([1, 2], [3, 4], [5, 6], [7, 8, 9], [10, 11, 12, 13, 14, 15, 16], [17]):
+            writer.add(rows(*batch))
+    assert written(workspace) == [
+        [1, 2, 3, 4],
+        [5, 6, 7, 8, 9],
+        [10, 11, 12, 13, 14, 15, 16],
+        [17],
+    ]
+    assert len(writer.written) == 4
+
+
+def test_a_part_waits_no_longer_than_a_minute(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PART_SECONDS", 0.05)
+    with PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=100) as writer:
+        writer.add(rows(1))
+        time.sleep(0.06)
+        writer.add(rows(2))
+        writer.add(rows(3))
+    assert written(workspace) == [[1, 2], [3]]
+
+
+def test_what_was_made_before_an_error_is_kept(workspace: Workspace) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=100) as writer,
+    ):
+        writer.add(rows(1, 2))
+        raise KeyboardInterrupt
+    assert written(workspace) == [[1, 2]]
+
+
+def test_a_watcher_sees_each_part_once(workspace: Workspace) -> None:
+    watcher = PartWatcher(workspace, "candidates/m", SCHEMA)
+    assert watcher.new_rows(["n"]) == []
+    mine = workspace.write_part("candidates/m", pa.Table.from_pylist(rows(1), SCHEMA), {})
+    workspace.write_part("candidates/m", pa.Table.from_pylist(rows(2), SCHEMA), {})
+    assert watcher.new_rows(["n"], but={mine}) == [(2,)]
+    assert watcher.new_rows(["n"]) == []
+
+
+def test_a_walk_is_in_order_alone_and_scattered_in_company(workspace: Workspace) -> None:
+    for company, in_order in ((False, True), (True, False)):
+        with PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=1) as writer:
+            seen: list[int] = []
+            for number in walk(range(200), writer, lambda ours, company=company: company):  # type: ignore[misc]
+                seen.append(number)
+                writer.add(rows(number))
+        assert sorted(seen) == list(range(200))
+        assert (seen == sorted(seen)) is in_order
+
+
+def test_an_environment_has_one_name(workspace: Workspace) -> None:
+    assert environment_key({"a": 1, "b": 2}) == environment_key({"b": 2, "a": 1})
+    assert environment_key({"a": 1}) != environment_key({"a": 2})
