@@ -1,0 +1,44 @@
+"""``synpic generate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from synpic_cli.options import Device, Directory, Only, RetryFailed, ShardOption
+
+
+def generate(
+    directory: Directory = None,
+    only: Only = None,
+    device: Device = None,
+    shard: ShardOption = None,
+    retry_failed: RetryFailed = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is missing; draw nothing.")
+    ] = False,
+) -> None:
+    """Draw the images that the recipe wants and the workspace lacks. Run it again to go on."""
+    from synpic.engine.shard import WHOLE, Shard
+    from synpic.steps import generate_candidates
+    from synpic.workspace import Workspace
+    from synpic_cli.reporting import show_missing, show_report
+    from synpic_cli.watching import watched_work
+
+    workspace = Workspace.open()
+    share = Shard.parse(shard) if shard else WHOLE
+    if dry_run:
+        show_missing(workspace, "generate")
+        return
+    with watched_work() as (listener, stop):
+        report = generate_candidates(
+            workspace,
+            only=only,
+            shard=share,
+            device=device,
+            retry_failed=retry_failed,
+            listener=listener,
+            stop=stop,
+        )
+    show_report(report)

@@ -1,0 +1,71 @@
+"""``synpic``: gathers the verbs and turns errors into words.
+
+Nothing heavy is imported here or at the top of a verb's module: ``synpic --help`` costs typer alone
+(and no rich, which would triple it: hence plain help texts).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from synpic.errors import SynpicError
+from synpic_cli import demo, env, generate, listing, publish, rank, repair, score, status, validate
+from synpic_cli import init as init_
+from synpic_cli.options import chdir, print_version
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="synpic",
+    help="Make preference datasets for text-to-image models: generate, score, rank, publish.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _synpic(
+    directory: Annotated[
+        str | None,
+        typer.Option(
+            "-C", metavar="DIR", callback=chdir, is_eager=True, help="Work in DIR, as git does."
+        ),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(init_.init)
+app.command()(validate.validate)
+app.command()(generate.generate)
+app.command()(score.score)
+app.command()(rank.rank)
+app.command()(publish.publish)
+app.command()(status.status)
+app.command()(repair.repair)
+app.add_typer(listing.app, name="list")
+app.command()(env.env)
+app.command()(demo.demo)
+
+
+def run() -> None:
+    """The entry point: a user's mistake is one message and an exit code, never a traceback."""
+    # A reward or family of one's own may lie beside the recipe; installed packages come first.
+    sys.path.append("")
+    try:
+        app()
+    except SynpicError as error:
+        from synpic_cli.output import show_error
+
+        show_error(error)
+        sys.exit(error.exit_code)

@@ -1,0 +1,62 @@
+"""Who won, and how far the rewards agree."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from synpic.rank import agreement, head_to_head, leave_one_out, win_rate_by_model
+from synpic.rankings import RankedSet
+from synpic_cli.output import print_table, say
+
+__all__ = ["show_ranking", "summarise"]
+
+
+def summarise(ranked: RankedSet) -> dict[str, Any]:
+    """Counts, win rates and agreement, for JSON."""
+    ranking = ranked.ranking
+    rewards = list(ranking.weights)
+    return {
+        "aggregation": ranking.aggregation,
+        "ties": ranking.ties,
+        "weights": dict(ranking.weights),
+        "counts": asdict(ranking.dropped),
+        "models": win_rate_by_model(ranking).to_dicts(),
+        "head_to_head": head_to_head(ranking).to_dicts(),
+        "agreement": agreement(ranked.scored, rewards).to_dicts(),
+        "leave_one_out": leave_one_out(ranked.scored, ranking.weights).to_dicts(),
+    }
+
+
+def show_ranking(ranked: RankedSet) -> None:
+    """The same, for people."""
+    ranking, counts = ranked.ranking, ranked.ranking.dropped
+    say(
+        f"{counts.kept_prompts:,} prompts and {counts.kept_candidates:,} images ranked by "
+        f"{ranking.aggregation}; {counts.tied_prompts:,} prompts have a tie"
+    )
+    if counts.incomplete or counts.prompts_below_two:
+        say(
+            f"left out: {counts.incomplete:,} images without every score, "
+            f"{counts.prompts_below_two:,} prompts with fewer than two images"
+        )
+    say()
+    wins = win_rate_by_model(ranking)
+    print_table(
+        ["model", "images", "mean φ", "share of first places", "beats other models"],
+        wins.select("model", "candidates", "mean_preference", "first", "beats").rows(),
+    )
+    rewards = list(ranking.weights)
+    if len(rewards) < 2:
+        return
+    say()
+    table = agreement(ranked.scored, rewards)
+    others = {
+        row["reward"]: row["tau"]
+        for row in leave_one_out(ranked.scored, ranking.weights).iter_rows(named=True)
+    }
+    cells = {(row["reward_a"], row["reward_b"]): row["tau"] for row in table.iter_rows(named=True)}
+    print_table(
+        ["Kendall's τ-b", *rewards, "all others"],
+        [[a, *(cells[a, b] for b in rewards), others.get(a)] for a in rewards],
+    )

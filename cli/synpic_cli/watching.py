@@ -1,0 +1,113 @@
+"""Progress of long work: a live bar on a terminal, else a line a minute."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from synpic.engine.progress import Event, Listener
+from synpic.engine.stop import stop_on_signals
+from synpic_cli.output import errors, human_seconds
+
+__all__ = ["watched_work"]
+
+SECONDS_BETWEEN_LINES = 60.0
+
+
+@contextmanager
+def watched_work() -> Iterator[tuple[Listener, threading.Event]]:
+    """A listener that shows progress on stderr, and the event that Ctrl-C sets."""
+    with stop_on_signals() as stop:
+        if not errors.is_terminal:
+            yield _Lines(), stop
+            return
+        progress = Progress(
+            TextColumn("{task.fields[stage]} [bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=errors,
+        )
+        with progress:
+            yield _Bars(progress, stop), stop
+
+
+class _Bars:
+    def __init__(self, progress: Progress, stop: threading.Event) -> None:
+        self._progress, self._stop = progress, stop
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        key = (event.stage, event.name)
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(
+                event.name, stage=event.stage, text="", total=event.total
+            )
+        text = _describe(event)
+        if self._stop.is_set() and event.state == "working":
+            text = "finishing the batch in hand …"
+        self._progress.update(
+            self._tasks[key], completed=event.done, total=event.total, text=escape(text)
+        )
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._previous: tuple[str, str, str] | None = None
+
+    def __call__(self, event: Event) -> None:
+        key = (event.stage, event.name, event.state)
+        now = time.monotonic()
+        if key == self._previous and now - self._last < SECONDS_BETWEEN_LINES:
+            return
+        if event.state == "working" and key != self._previous:
+            self._previous, self._last = key, now
+            return
+        self._previous, self._last = key, now
+        line = f"{event.stage} {event.name}: {event.done:,}/{event.total:,} {_describe(event)}"
+        errors.print(escape(line.rstrip()))
+
+
+def _describe(event: Event) -> str:
+    if event.state == "opening":
+        return "opening …"
+    if event.state == "broken":
+        return f"broken: {event.note}"
+    if not event.total:
+        return "nothing to do"
+    pieces = []
+    if event.rate:
+        pieces.append(f"{event.rate:.1f} images/s")
+    if event.failed:
+        pieces.append(f"{event.failed} failed")
+    if event.state == "working" and event.seconds_left is not None:
+        pieces.append(f"{human_seconds(event.seconds_left)} left")
+    return ", ".join(pieces)
+
+
+@contextmanager
+def counted_work(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback for work that counts rows, shown as a bar on a terminal and not elsewhere."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        disable=not errors.is_terminal,
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

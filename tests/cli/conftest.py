@@ -1,0 +1,52 @@
+"""The command as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")]),
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+}
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def command(*words: str | Path) -> list[str]:
+    code = "from synpic_cli.main import run; run()"
+    return [sys.executable, "-c", code, *map(str, words)]
+
+
+@pytest.fixture
+def run() -> Run:
+    def run(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*words), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=280
+        )
+
+    return run
+
+
+@pytest.fixture
+def start() -> Start:
+    def start(*words: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command(*words),
+            cwd=cwd,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start

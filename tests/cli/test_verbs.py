@@ -1,0 +1,196 @@
+"""Every verb, at the surface a user touches."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from synpic import Workspace
+from synpic.errors import SynpicError
+from synpic_cli.main import app
+from synpic_cli.output import human_bytes, human_seconds, show_error
+from synpic_cli.reference import commands
+from tests.conftest import MakeRecipe, edit
+
+Synpic = Callable[..., Result]
+
+
+@pytest.fixture
+def synpic(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Synpic:
+    """``synpic …`` in the workspace, in this process; errors are shown as the command does."""
+    monkeypatch.chdir(workspace.store.root)
+
+    def run(*words: object) -> Result:
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        if isinstance(result.exception, SynpicError):
+            result.exit_code = result.exception.exit_code
+        elif result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def test_the_main_job(synpic: Synpic, tmp_path: Path) -> None:
+    assert synpic("validate").exit_code == 0
+    assert synpic("generate").exit_code == 0
+    assert synpic("score").exit_code == 0
+    ranked = synpic("rank", "--to", tmp_path / "ranking.csv")
+    assert "10 prompts and 20 images ranked by win-rate" in ranked.output
+    assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 21
+    published = synpic("publish", "--to", tmp_path / "out")
+    assert published.exit_code == 0
+    assert f'load_dataset("{tmp_path / "out"}", "ranked", split="train")' in published.output
+    assert (tmp_path / "out" / "README.md").exists()
+    assert "Complete." in synpic("status").output
+
+
+def test_json_is_json(synpic: Synpic) -> None:
+    plan = json.loads(synpic("validate", "--json").stdout)
+    assert (plan["images"], plan["scores"], plan["problems"]) == (20, 40, [])
+    synpic("generate")
+    synpic("score")
+    status = json.loads(synpic("status", "--json").stdout)
+    assert [(c["name"], c["missing"]) for c in status["counts"]] == [
+        ("a", 0),
+        ("b", 0),
+        ("red", 0),
+        ("blue", 0),
+    ]
+    assert status["complete"]
+    rank = json.loads(synpic("rank", "--json").stdout)
+    assert {row["model"] for row in rank["models"]} == {"a", "b"}
+    assert json.loads(synpic("list", "models", "--json").stdout)
+    rewards = json.loads(synpic("list", "rewards", "--json").stdout)
+    assert {r["name"]: r["installed"] for r in rewards}["hpsv2"] is False
+    assert "versions" in json.loads(synpic("env", "--json").stdout)
+
+
+def test_a_dry_run_writes_nothing(synpic: Synpic, workspace: Workspace) -> None:
+    assert "20 images to generate." in synpic("generate", "--dry-run").output
+    assert workspace.folders("candidates") == []
+    synpic("generate")
+    assert "40 images to score." in synpic("score", "--dry-run").output
+    assert workspace.folders("scores") == []
+
+
+def test_a_token_is_never_shown(synpic: Synpic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    output = synpic("env").output + synpic("env", "--json").output
+    assert "present" in output
+    assert "secret" not in output
+
+
+def test_init_writes_a_recipe_once(tmp_path: Path, synpic: Synpic) -> None:
+    for preset in ("shapes", "syn-pic"):
+        assert synpic("init", tmp_path / preset, "--preset", preset).exit_code == 0
+        assert Workspace.open(tmp_path / preset).recipe
+    assert synpic("init", tmp_path / "shapes").exit_code == 1
+    assert synpic("init", "--show").output.startswith("# A recipe on the embedded world")
+    assert synpic("init").exit_code == 1
+    assert "unknown preset" in str(synpic("init", "x", "--preset", "shape").exception)
+
+
+def test_validate_names_every_problem(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    text = recipe().replace("tests.fakes:redness", "rednes").replace('"tests.fakes:world"', '"w"')
+    edit(workspace, text + '\n[ranking]\naggregation = "winrate"')
+    result = synpic("validate")
+    assert result.exit_code == 1
+    for says in ("unknown world 'w'", "unknown reward 'rednes'", "aggregation: unknown 'winrate'"):
+        assert says in result.output
+
+
+def test_validate_of_the_paper_s_recipe_says_what_is_missing(
+    tmp_path: Path, synpic: Synpic
+) -> None:
+    synpic("init", tmp_path / "paper", "--preset", "syn-pic")
+    missing = synpic("validate", "-C", tmp_path / "paper")
+    assert missing.exit_code == 1
+    assert "prompts.txt: no such file" in missing.output
+    lines = "\n".join(f"prompt {i}" for i in range(58_000))
+    (tmp_path / "paper" / "prompts.txt").write_text(lines)
+    result = synpic("validate", "-C", tmp_path / "paper", "--json")
+    plan = json.loads(result.stdout)
+    assert plan["images"] == 232_000
+    assert plan["scores"] == 1_160_000
+    # Offline, what the Hub alone can tell is a note and no problem; the rewards are planned.
+    assert len(plan["notes"]) == 4
+    assert all("planned" in problem["message"] for problem in plan["problems"])
+
+
+def test_repair_sets_damaged_parts_aside(synpic: Synpic, workspace: Workspace) -> None:
+    synpic("generate")
+    (folder,) = (f for f in workspace.folders("candidates") if "/a-" in f)
+    (part,) = workspace.parts(folder)
+    path = Path(workspace.store.path(part))
+    path.write_bytes(path.read_bytes()[:-7])
+    broken = synpic("status")
+    assert broken.exit_code == 1
+    assert part in str(broken.exception)
+    assert f"{part}: damaged" in synpic("repair", "--dry-run").output
+    assert "set aside as" in synpic("repair").output
+    assert "Every part is whole." in synpic("repair").output
+    assert "10 missing. Next: synpic generate" in synpic("status").output
+    assert synpic("generate").exit_code == 0
+    assert "set aside: 1 damaged parts" in synpic("status").output
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-C", "/nowhere", "status"), "No such file"),
+        (("status", "-C", "/nowhere"), "No such file"),
+        (("-C", "/", "generate"), "is not a workspace"),
+        (("generate", "--shard", "4/3"), "is not a share"),
+        (("generate", "--shard", "x"), "is not a share"),
+        (("generate", "--only", "c"), "has no model 'c'"),
+        (("generate", "--device", "cuda:99"), "--device 'cuda:99'"),
+        (("score",), "holds no image"),
+        (("rank",), "there is nothing to rank"),
+        (("publish", "--to", "out"), "there is nothing to rank"),
+    ],
+)
+def test_a_mistake_is_one_clear_error(
+    synpic: Synpic, words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = synpic(*words)
+    assert result.exit_code not in (0, 2)
+    assert isinstance(result.exception, SynpicError)
+    show_error(result.exception)
+    shown = capsys.readouterr().err
+    assert says in shown
+    assert "hint:" in shown
+
+
+def test_every_command_has_help(synpic: Synpic) -> None:
+    paths = list(commands())
+    assert len(paths) > 12
+    for path in paths:
+        result = synpic(*path, "--help")
+        assert result.exit_code == 0
+        assert re.search(r"\w+ .*\.", result.output)
+
+
+def test_numbers_for_people() -> None:
+    assert [human_bytes(n) for n in (0, 999, 1000, 1.5e6, 3.7e11, 2e15)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "1.5 MB",
+        "370.0 GB",
+        "2000.0 TB",
+    ]
+    assert [human_seconds(n) for n in (0, 59.4, 61, 3700)] == [
+        "0 s",
+        "59 s",
+        "1 min 01 s",
+        "1 h 01 min",
+    ]
