@@ -1,0 +1,62 @@
+# Everything here works on a machine with Python 3.11 or later, make and a package index.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+.PHONY: help setup demo test test-slow lint format bench docs clean
+
+help:
+	@echo "make demo       the whole method on the embedded world, into ./demo-shapes"
+	@echo "make test       the tests (make test-slow: those that take minutes too)"
+	@echo "make lint       ruff, mypy and the import contract (make format: let ruff write)"
+	@echo "make bench      the benchmarks"
+	@echo "make docs       docs/cli.md from the commands' own help"
+	@echo "make clean      remove what these commands made, the environment too"
+
+setup: $(READY)
+
+# One environment for everything, made again when what it should hold has changed.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "synpic needs Python 3.11 or later; $(PYTHON) is not. Try: make PYTHON=/path/to/python3.11"; \
+	  exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/synpic demo demo-shapes
+
+# Torch's threads wait for each other by spinning: with several processes on a few cores, one each.
+test test-slow bench: export OMP_NUM_THREADS = 1
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY)
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+docs: $(READY)
+	$(BIN)/python -m synpic_cli.reference > docs/cli.md
+
+clean:
+	rm -rf $(VENV) demo-shapes build dist *.egg-info cli/*.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find synpic cli tests benchmarks dataset_cards -name __pycache__ -type d -exec rm -rf {} +
