@@ -18,30 +18,28 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from synpic import tables
 from synpic.errors import CorruptPart, WorkspaceError
+from synpic.images import ImageReader
+from synpic.parts import frame, open_part, read_part
 from synpic.recipe import Recipe, parse_recipe
 from synpic.store import Store
 
-__all__ = ["ImageReader", "LockEntry", "Workspace"]
+__all__ = ["LockEntry", "Workspace"]
 
 RECIPE = "recipe.toml"
 LOCK = "recipe.lock"
 PROMPTS = "prompts.parquet"
 SET_ASIDE = "set-aside"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -161,14 +159,14 @@ class Workspace:
     def prompts(self) -> pl.DataFrame:
         """``prompts.parquet`` in the order of its source; empty before anything was read."""
         if not self.store.exists(PROMPTS):
-            return pl.DataFrame(_frame(tables.PROMPTS.empty_table()))
-        return _frame(self._read_part(PROMPTS, None))
+            return frame(tables.PROMPTS.empty_table())
+        return frame(read_part(self.store, PROMPTS))
 
     def prompts_note(self) -> dict[str, Any]:
         """What ``write_prompts`` was given as metadata."""
         if not self.store.exists(PROMPTS):
             return {}
-        return tables.decode_metadata(self._open_part(PROMPTS).schema_arrow)
+        return tables.decode_metadata(open_part(self.store, PROMPTS).schema_arrow)
 
     def write_prompts(self, table: pa.Table, note: Mapping[str, Any]) -> None:
         """Replace ``prompts.parquet``; nothing made for a prompt that is gone is lost."""
@@ -207,8 +205,8 @@ class Workspace:
         chosen = list(columns) if columns else [n for n in schema.names if n != "image"]
         empty = pa.schema([schema.field(name) for name in chosen]).empty_table()
         with ThreadPoolExecutor(8) as pool:
-            tables_ = list(pool.map(lambda part: self._read_part(part, chosen), parts))
-        return _frame(pa.concat_tables([empty, *tables_]))
+            tables_ = list(pool.map(lambda part: read_part(self.store, part, chosen), parts))
+        return frame(pa.concat_tables([empty, *tables_]))
 
     def candidates(self, folders: Iterable[str]) -> pl.DataFrame:
         """Candidates of ``folders`` without their pixels, one row each.
@@ -239,11 +237,11 @@ class Workspace:
 
     def images(self, folders: Iterable[str]) -> ImageReader:
         """A reader of encoded images by candidate id."""
-        return ImageReader(self, [part for folder in folders for part in self.parts(folder)])
+        return ImageReader(self.store, [part for folder in folders for part in self.parts(folder)])
 
     def part_note(self, part: str) -> dict[str, Any]:
         """The metadata a part carries."""
-        return tables.decode_metadata(self._open_part(part).schema_arrow)
+        return tables.decode_metadata(open_part(self.store, part).schema_arrow)
 
     # -- damage ----------------------------------------------------------------------------------
 
@@ -265,116 +263,7 @@ class Workspace:
 
     def _is_whole(self, part: str) -> bool:
         try:
-            self._read_part(part, None)
+            read_part(self.store, part)
         except CorruptPart:
             return False
         return True
-
-    def _read_part(self, part: str, columns: Sequence[str] | None) -> pa.Table:
-        file = self._open_part(part)
-        return self._or_corrupt(part, lambda: file.read(columns=columns)).replace_schema_metadata()
-
-    def _open_part(self, part: str) -> pq.ParquetFile:
-        file = self._or_corrupt(part, lambda: pq.ParquetFile(self.store.open(part)))
-        tables.check_version(tables.decode_metadata(file.schema_arrow), self.store.path(part))
-        return file
-
-    def _or_corrupt(self, part: str, read: Callable[[], T]) -> T:
-        try:
-            return read()
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise CorruptPart(
-                f"{self.store.path(part)}: truncated or damaged ({_first_line(error)})",
-                hint="`synpic repair` sets it aside; the next run makes again what it held",
-            ) from error
-
-
-class ImageReader:
-    """Encoded images by candidate id, read in the order asked for and never all at once.
-
-    The index holds one row per candidate; opened files are kept while they are asked for.
-    """
-
-    _OPEN_FILES = 256
-
-    def __init__(self, workspace: Workspace, parts: Sequence[str]) -> None:
-        self._workspace = workspace
-        self._parts = list(parts)
-        self._open: dict[int, pq.ParquetFile] = {}
-        frames = [self._index(number) for number in range(len(self._parts))]
-        self._where: dict[tuple[str, str], tuple[int, int, int]] = {
-            (row[0], row[1]): (row[2], row[3], row[4])
-            for frame in frames
-            for row in frame.iter_rows()
-        }
-
-    def read(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
-        """Images for (candidate_id, sha256) pairs, in that order, as encoded bytes.
-
-        Raises:
-            WorkspaceError: naming a candidate whose pixels are not there.
-        """
-        return self._gather(wanted, lambda column: column)
-
-    def sizes(self, wanted: Sequence[tuple[str, str]]) -> list[int]:
-        """Sizes in bytes of what :meth:`read` would give, with one row group in memory at a time.
-
-        Raises:
-            WorkspaceError: naming a candidate whose pixels are not there.
-        """
-        return self._gather(wanted, pc.binary_length)
-
-    def _gather(
-        self, wanted: Sequence[tuple[str, str]], of: Callable[[pa.Array], pa.Array]
-    ) -> list[Any]:
-        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for position, key in enumerate(wanted):
-            if key not in self._where:
-                raise WorkspaceError(
-                    f"candidate {key[0]}: its image is gone",
-                    hint="run `synpic generate` again: it makes what is missing",
-                )
-            part, group, row = self._where[key]
-            groups.setdefault((part, group), []).append((position, row))
-        found: dict[int, Any] = {}
-        for (part, group), rows in sorted(groups.items()):
-            column = of(self._group(part, group))
-            for position, row in rows:
-                found[position] = column[row].as_py()
-        return [found[position] for position in range(len(wanted))]
-
-    def _index(self, number: int) -> pl.DataFrame:
-        file = self._file(number)
-        rows = self._workspace._or_corrupt(
-            self._parts[number], lambda: file.read(columns=["candidate_id", "sha256"])
-        )
-        sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-        return _frame(rows.replace_schema_metadata()).with_columns(
-            part=pl.lit(number),
-            group=pl.Series([g for g, n in enumerate(sizes) for _ in range(n)], dtype=pl.Int64),
-            row=pl.Series([r for n in sizes for r in range(n)], dtype=pl.Int64),
-        )
-
-    def _group(self, part: int, group: int) -> pa.ChunkedArray:
-        file = self._file(part)
-        table = self._workspace._or_corrupt(
-            self._parts[part], lambda: file.read_row_group(group, columns=["image.bytes"])
-        )
-        return table.column("image").combine_chunks().field("bytes")
-
-    def _file(self, number: int) -> pq.ParquetFile:
-        if number not in self._open:
-            if len(self._open) >= self._OPEN_FILES:
-                self._open.pop(next(iter(self._open))).close()
-            self._open[number] = self._workspace._open_part(self._parts[number])
-        return self._open[number]
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from synpic import checkpoints, ids, tables
 from synpic.engine.device import environment, pick_device
@@ -23,6 +20,7 @@ from synpic.engine.shard import WHOLE, Shard
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.family import Family
 from synpic.generate.model import Model, models_of, wanted
+from synpic.generate.painter import Painter
 from synpic.generate.pixels import encode
 from synpic.prompts import ensure_prompts
 from synpic.registry import FAMILIES
@@ -166,7 +164,7 @@ def _draw_all(
         return outcome
     meter.tell("opening")
     try:
-        painter = _Painter(model, open_model(work.workspace, model, device))
+        painter = Painter(model, open_model(work.workspace, model, device))
     except ModelError as error:
         outcome.broken, outcome.left = error, len(work.todo)
         meter.end(error)
@@ -205,52 +203,6 @@ def _draw_all(
     outcome.left = len(work.todo)
     meter.end(outcome.broken)
     return outcome
-
-
-@dataclass
-class _Painter:
-    """Draws batches whole; smaller where memory is short, one by one where an image fails."""
-
-    model: Model
-    family: Family
-    limit: int = 0
-
-    def draw_batch(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """``rows`` with ``pixels``, ``batch_size`` and ``seconds``, or with a ``reason``."""
-        size = min(self.limit or len(rows), len(rows))
-        drawn: list[dict[str, Any]] = []
-        for start in range(0, len(rows), size):
-            drawn += self._draw(rows[start : start + size])
-        return drawn
-
-    def _draw(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        began = time.perf_counter()
-        try:
-            pixels = self._pixels(rows)
-        except Exception as error:
-            if len(rows) == 1:
-                return [{**rows[0], "reason": _reason(error)}]
-            if _out_of_memory(error):
-                self.limit = len(rows) // 2
-                return self.draw_batch(rows)
-            # One bad prompt spoils its batch: alone, each shows whether it was the one.
-            return [drawn for row in rows for drawn in self._draw([row])]
-        seconds = (time.perf_counter() - began) / len(rows)
-        return [
-            {**row, "pixels": image, "batch_size": len(rows), "seconds": seconds}
-            for row, image in zip(rows, pixels, strict=True)
-        ]
-
-    def _pixels(self, rows: Sequence[dict[str, Any]]) -> NDArray[np.float32]:
-        pixels = self.family.draw(
-            [row["prompt"] for row in rows],
-            [row["seed"] for row in rows],
-            self.model.width,
-            self.model.height,
-        )
-        if pixels.shape[:1] != (len(rows),) or pixels.ndim != 4:
-            raise ValueError(f"{len(rows)} images were asked for, the pipeline gave {pixels.shape}")
-        return pixels
 
 
 def _encode(
@@ -304,17 +256,4 @@ def _hopeless(model: Model, streak: Sequence[dict[str, str]]) -> ModelError:
         f"model {model.name!r}: {len(streak)} batches in a row gave no image: {reason}",
         hint="try one image by hand with these settings; nothing of these batches was recorded, "
         "so the next run takes them up again",
-    )
-
-
-def _reason(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"[:500]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )

@@ -160,8 +160,8 @@ def _require_room(folder: Path, shards: Sequence[Shard]) -> None:
     needed, free = sum(shard.bytes for shard in shards), shutil.disk_usage(folder).free
     if needed > free:
         raise PublishError(
-            f"{folder.parent}: the release takes {needed / 1e9:.1f} GB and the disk has "
-            f"{free / 1e9:.1f} GB free",
+            f"{folder.parent}: the release takes {needed / 1e6:,.1f} MB and the disk has "
+            f"{free / 1e6:,.1f} MB free",
             hint="free some room, or name a folder on another disk",
         )
 

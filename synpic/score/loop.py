@@ -17,10 +17,11 @@ from synpic.engine.progress import Listener, Meter
 from synpic.engine.report import Outcome, Report
 from synpic.engine.shard import WHOLE, Shard
 from synpic.errors import RewardError, SynpicError
+from synpic.images import ImageReader
 from synpic.score.pixels import decode
 from synpic.score.reward import Reward, WantedReward, open_reward
 from synpic.score.trust import ConstantGuard, check_finite
-from synpic.workspace import ImageReader, Workspace
+from synpic.workspace import Workspace
 
 __all__ = ["run_rewards"]
 

@@ -17,6 +17,7 @@ from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
 from synpic.errors import RecipeError, Stopped, StorageError, SynpicError, Unfinished
 from synpic.inventory import take_inventory
+from synpic.parts import read_part
 from synpic.store import Store
 from tests.conftest import MakeRecipe, edit
 
@@ -259,7 +260,7 @@ def test_rows_drawn_twice_are_counted_and_resolved(workspace: Workspace) -> None
     generate_candidates(workspace)
     folder = take_inventory(workspace).models[0].folder
     (part,) = workspace.parts(folder)
-    table = workspace._read_part(part, None)
+    table = read_part(workspace.store, part)
     other = table.set_column(
         table.schema.get_field_index("sha256"), "sha256", [["0" * 64] * table.num_rows]
     )

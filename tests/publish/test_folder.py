@@ -257,7 +257,7 @@ def test_a_split_that_is_no_name(tmp_path: Path) -> None:
 def test_a_disk_with_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = build(tmp_path / "set")
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(PublishError, match="GB free"):
+    with pytest.raises(PublishError, match="MB free"):
         publish_to(workspace, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [tmp_path / "set"]
 

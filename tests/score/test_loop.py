@@ -24,6 +24,7 @@ from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
 from synpic.errors import RewardError, SynpicError, Unfinished, WorkspaceError
 from synpic.inventory import take_inventory
+from synpic.parts import read_part
 from synpic.store import Store
 from tests.conftest import MakeRecipe, edit
 from tests.fakes import redness
@@ -129,7 +130,7 @@ def test_a_broken_image_becomes_a_failure_row(drawn: Workspace) -> None:
     inventory = take_inventory(drawn)
     folder = inventory.models[0].folder
     (part,) = drawn.parts(folder)
-    rows = drawn._read_part(part, None).to_pylist()
+    rows = read_part(drawn.store, part).to_pylist()
     rows[0]["image"]["bytes"] = rows[0]["image"]["bytes"][:40]
     drawn.store.write(
         part, tables.encode_part(pa.Table.from_pylist(rows, schema=tables.CANDIDATES), {})
@@ -143,7 +144,7 @@ def test_scores_of_other_pixels_never_attach(drawn: Workspace) -> None:
     score_candidates(drawn)
     inventory = take_inventory(drawn)
     folder = inventory.models[0].folder
-    rows = drawn._read_part(drawn.parts(folder)[0], None).slice(0, 1).to_pylist()
+    rows = read_part(drawn.store, drawn.parts(folder)[0]).slice(0, 1).to_pylist()
     # Another machine drew it too, in other bytes, and its sha256 is smaller: that one counts now.
     rows[0]["sha256"] = "0" * 64
     drawn.write_part(folder, pa.Table.from_pylist(rows, schema=tables.CANDIDATES), {})

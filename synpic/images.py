@@ -1,0 +1,96 @@
+"""Pixels of candidates, by candidate id, straight from the parts they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synpic.errors import WorkspaceError
+from synpic.parts import frame, naming_damage, open_part
+from synpic.store import Store
+
+__all__ = ["ImageReader"]
+
+
+class ImageReader:
+    """Encoded images by candidate id, read in the order asked for and never all at once.
+
+    The index holds one row per candidate; opened files are kept while they are asked for.
+    """
+
+    _OPEN_FILES = 256
+
+    def __init__(self, store: Store, parts: Sequence[str]) -> None:
+        self._store = store
+        self._parts = list(parts)
+        self._open: dict[int, pq.ParquetFile] = {}
+        frames = [self._index(number) for number in range(len(self._parts))]
+        self._where: dict[tuple[str, str], tuple[int, int, int]] = {
+            (row[0], row[1]): (row[2], row[3], row[4])
+            for frame in frames
+            for row in frame.iter_rows()
+        }
+
+    def read(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
+        """Images for (candidate_id, sha256) pairs, in that order, as encoded bytes.
+
+        Raises:
+            WorkspaceError: naming a candidate whose pixels are not there.
+        """
+        return self._gather(wanted, lambda column: column)
+
+    def sizes(self, wanted: Sequence[tuple[str, str]]) -> list[int]:
+        """Sizes in bytes of what :meth:`read` would give, with one row group in memory at a time.
+
+        Raises:
+            WorkspaceError: naming a candidate whose pixels are not there.
+        """
+        return self._gather(wanted, pc.binary_length)
+
+    def _gather(
+        self, wanted: Sequence[tuple[str, str]], of: Callable[[pa.Array], pa.Array]
+    ) -> list[Any]:
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for position, key in enumerate(wanted):
+            if key not in self._where:
+                raise WorkspaceError(
+                    f"candidate {key[0]}: its image is gone",
+                    hint="run `synpic generate` again: it makes what is missing",
+                )
+            part, group, row = self._where[key]
+            groups.setdefault((part, group), []).append((position, row))
+        found: dict[int, Any] = {}
+        for (part, group), rows in sorted(groups.items()):
+            column = of(self._group(part, group))
+            for position, row in rows:
+                found[position] = column[row].as_py()
+        return [found[position] for position in range(len(wanted))]
+
+    def _index(self, number: int) -> pl.DataFrame:
+        file = self._file(number)
+        with naming_damage(self._store, self._parts[number]):
+            rows = file.read(columns=["candidate_id", "sha256"])
+        sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+        return frame(rows.replace_schema_metadata()).with_columns(
+            part=pl.lit(number),
+            group=pl.Series([g for g, n in enumerate(sizes) for _ in range(n)], dtype=pl.Int64),
+            row=pl.Series([r for n in sizes for r in range(n)], dtype=pl.Int64),
+        )
+
+    def _group(self, part: int, group: int) -> pa.ChunkedArray:
+        file = self._file(part)
+        with naming_damage(self._store, self._parts[part]):
+            table = file.read_row_group(group, columns=["image.bytes"])
+        return table.column("image").combine_chunks().field("bytes")
+
+    def _file(self, number: int) -> pq.ParquetFile:
+        if number not in self._open:
+            if len(self._open) >= self._OPEN_FILES:
+                self._open.pop(next(iter(self._open))).close()
+            self._open[number] = open_part(self._store, self._parts[number])
+        return self._open[number]

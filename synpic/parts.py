@@ -1,0 +1,60 @@
+"""Parts: Parquet files that are there whole or not at all, read so that damage has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synpic import tables
+from synpic.errors import CorruptPart
+from synpic.store import Store
+
+__all__ = ["frame", "naming_damage", "open_part", "read_part"]
+
+
+def open_part(store: Store, name: str) -> pq.ParquetFile:
+    """A part with its footer read.
+
+    Raises:
+        CorruptPart: it has none, or not a whole one.
+        NewerSchema: a later synpic wrote it.
+    """
+    with naming_damage(store, name):
+        file = pq.ParquetFile(store.open(name))
+    tables.check_version(tables.decode_metadata(file.schema_arrow), store.path(name))
+    return file
+
+
+def read_part(store: Store, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Rows of a part: of ``columns``, or of all.
+
+    Raises:
+        CorruptPart, NewerSchema: as :func:`open_part`.
+    """
+    file = open_part(store, name)
+    with naming_damage(store, name):
+        return file.read(columns=columns).replace_schema_metadata()
+
+
+@contextmanager
+def naming_damage(store: Store, name: str) -> Iterator[None]:
+    """Turn what the Parquet reader says of a damaged file into a :class:`CorruptPart`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CorruptPart(
+            f"{store.path(name)}: truncated or damaged ({reason})",
+            hint="`synpic repair` sets it aside; the next run makes again what it held",
+        ) from error
+
+
+def frame(table: pa.Table) -> pl.DataFrame:
+    """``table`` for polars, without a copy where that can be."""
+    made = pl.from_arrow(table)
+    assert isinstance(made, pl.DataFrame)
+    return made
