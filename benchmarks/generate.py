@@ -21,7 +21,7 @@ from typing import Any
 import synpic
 from synpic.generate import loop
 from synpic.generate.family import Family
-from synpic.generate.model import models_of, wanted
+from synpic.generate.model import resolve_model, wanted
 from synpic.prompts import ensure_prompts
 from synpic.workspace import Workspace
 
@@ -54,11 +54,12 @@ def measure(model: str, prompts: int, batch_size: int, rounds: int) -> dict[str,
         with tempfile.TemporaryDirectory() as folder:
             workspace = synpic.init_workspace(Path(folder) / "set", text)
             ensure_prompts(workspace)
-            (wanted_model,) = models_of(workspace.recipe, workspace)
+            recipe = workspace.recipe
+            (wanted_model,) = resolve_model(model, recipe.models[model], recipe, workspace)
             if not opened:
                 opened.append(loop.open_model(workspace, wanted_model, "cpu"))
                 opened[0].draw(["warm up"], [0], 32, 32)
-            rows = wanted(workspace.recipe, wanted_model, workspace.prompts()).to_dicts()
+            rows = wanted(recipe, wanted_model, workspace.prompts()).to_dicts()
             limits.append(len(rows) / bare(opened[0], rows, 32, batch_size))
             ours.append(len(rows) / _generate(workspace, opened[0]))
     limit, rate = statistics.median(limits), statistics.median(ours)

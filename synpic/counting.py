@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from synpic import ids, tables
+from synpic.generate.model import Model
 from synpic.inventory import take_inventory
-from synpic.prompts import current_prompts
+from synpic.score.reward import WantedReward
 from synpic.workspace import SET_ASIDE, Workspace
 
 __all__ = ["Count", "Status", "status"]
@@ -53,7 +54,7 @@ class Status:
         prompts: distinct ones; ``prompts_read``, ``prompts_empty`` and ``prompts_duplicate`` say
             what the source held.
         unused: (folder, rows, bytes) of models and rewards that the recipe no longer names.
-        unresolved: rewards that are not to be had: (name, why).
+        unresolved: models and rewards that are not to be had: (name, why).
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
     """
@@ -87,8 +88,8 @@ def status(workspace: Workspace) -> Status:
         SynpicError: the recipe cannot be resolved.
         CorruptPart: naming a part that cannot be read.
     """
-    read = current_prompts(workspace)
     inventory = take_inventory(workspace)
+    note = workspace.prompts_note()
     want = inventory.wanted_candidates()
     counts: list[Count] = []
     for model in inventory.models:
@@ -96,20 +97,20 @@ def status(workspace: Workspace) -> Status:
             workspace.parts(model.folder), tables.CANDIDATES, ["candidate_id", "sha256"]
         )
         mine = want.filter(pl.col("folder") == model.folder).select("candidate_id")
-        counts.append(_count(workspace, "generate", model.name, model.folder, rows, mine))
+        counts.append(_count(workspace, "generate", model, rows, mine))
     there = inventory.candidates().select("candidate_id", "sha256")
     for reward in inventory.rewards:
         rows = workspace.read(
             workspace.parts(reward.folder), tables.SCORES, ["candidate_id", "sha256"]
         )
-        counts.append(_count(workspace, "score", reward.name, reward.folder, rows, there))
+        counts.append(_count(workspace, "score", reward, rows, there))
     used = {count.folder for count in counts}
     return Status(
         workspace=str(workspace.store),
         prompts=inventory.prompts.height,
-        prompts_read=read.read,
-        prompts_empty=read.empty,
-        prompts_duplicate=read.duplicates,
+        prompts_read=note["read"],
+        prompts_empty=note["empty"],
+        prompts_duplicate=note["duplicates"],
         counts=counts,
         unused=[_folder(workspace, f) for f in _folders(workspace) if f not in used],
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
@@ -121,8 +122,7 @@ def status(workspace: Workspace) -> Status:
 def _count(
     workspace: Workspace,
     stage: str,
-    name: str,
-    folder: str,
+    of: Model | WantedReward,
     rows: pl.DataFrame,
     want: pl.DataFrame,
 ) -> Count:
@@ -130,9 +130,8 @@ def _count(
     # Two rows with one id are the same image (or score) made twice; of pixels, one sha256 is used.
     distinct = rows.select(keys).unique()
     done = distinct.join(want, on=keys, how="semi")
-    fingerprint = folder.rpartition("-")[2]
     failures = workspace.failures(stage).filter(
-        pl.col("fingerprint").str.starts_with(fingerprint) & (pl.col("name") == name)
+        (pl.col("fingerprint") == of.fingerprint) & (pl.col("name") == of.name)
     )
     failed = (
         want.select("candidate_id")
@@ -141,15 +140,15 @@ def _count(
     )
     return Count(
         stage=stage,
-        name=name,
-        folder=folder,
-        fingerprint=fingerprint,
+        name=of.name,
+        folder=of.folder,
+        fingerprint=ids.short(of.fingerprint),
         wanted=want.height,
         done=done.height,
         failed=failed.height,
         doubled=rows.height - distinct.height,
         unused=distinct.height - done.height,
-        bytes=_bytes(workspace, folder),
+        bytes=_bytes(workspace, of.folder),
     )
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synpic.engine.progress import Listener
+from synpic.errors import Stopped, WorkspaceError
 from synpic.publish import Release, publish_to
-from synpic.rankings import RankedSet, rank_candidates
+from synpic.recipe import parse_recipe
 from synpic.recipes import preset
 from synpic.steps import generate_candidates, init_workspace, score_candidates
-from synpic.workspace import Workspace
+from synpic.workspace import RECIPE, Workspace
 
 __all__ = ["Demo", "run_demo"]
 
@@ -20,18 +21,10 @@ QUICK_PROMPTS = 48
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo made.
-
-    Args:
-        picture: a contact sheet of example rankings, PNG.
-        load_line: Python that loads the result.
-    """
+    """What a demo made."""
 
     workspace: Workspace
-    ranked: RankedSet
     release: Release
-    picture: Path
-    load_line: str
 
 
 def run_demo(
@@ -47,25 +40,31 @@ def run_demo(
         quick: fewer prompts.
 
     Raises:
+        WorkspaceError: ``folder`` holds a demo of another size.
         Stopped: ``stop`` was set; what was made is kept.
         SynpicError: as the steps do.
     """
-    folder = Path(folder)
-    root = folder / "workspace"
-    text = preset("shapes")
-    if quick:
-        text = text.replace("count = 300", f"count = {QUICK_PROMPTS}")
-    if (root / "recipe.toml").exists():
-        workspace = Workspace.open(root)
-    else:
+    root = Path(folder) / "workspace"
+    text = _recipe(quick)
+    workspace = Workspace(root)
+    if not workspace.store.exists(RECIPE):
         workspace = init_workspace(root, text)
-    generate_candidates(workspace, listener=listener, stop=stop).raise_if_unfinished()
-    score_candidates(workspace, listener=listener, stop=stop).raise_if_unfinished()
-    release = publish_to(workspace, folder / "dataset")
-    return Demo(
-        workspace=workspace,
-        ranked=rank_candidates(workspace),
-        release=release,
-        picture=folder / "dataset" / "pictures" / "examples.png",
-        load_line=f'datasets.load_dataset("{folder / "dataset"}", "ranked", split="train")',
-    )
+    elif workspace.recipe_text != text:
+        raise WorkspaceError(
+            f"{root} was made from another recipe", hint="name another folder for this demo"
+        )
+    for step in (generate_candidates, score_candidates):
+        report = step(workspace, listener=listener, stop=stop)
+        if report.stopped:
+            raise Stopped("stopped; everything finished so far is kept", hint="run the demo again")
+        report.raise_if_unfinished()
+    return Demo(workspace, publish_to(workspace, Path(folder) / "dataset"))
+
+
+def _recipe(quick: bool) -> str:
+    text = preset("shapes")
+    if not quick:
+        return text
+    count = f"count = {parse_recipe(text).prompts.count}\n"
+    assert text.count(count) == 1
+    return text.replace(count, f"count = {QUICK_PROMPTS}\n")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
 
 from synpic.errors import SynpicError
-from synpic.generate.model import Model, models_of, wanted
+from synpic.generate.model import Model, check_models, resolve_model, wanted
+from synpic.prompts import current_prompts
 from synpic.recipe import Recipe
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import Workspace
@@ -21,10 +23,11 @@ class Inventory:
     """A recipe's want, resolved, over a workspace.
 
     Args:
+        recipe: as it was when the inventory was taken.
         prompts: ``prompts.parquet``.
-        models: one for each model and size.
-        rewards: those of the recipe that are to be had.
-        unresolved: the others, each with what is wrong.
+        models: one for each model and size that is to be had.
+        rewards: those that are to be had.
+        unresolved: the others, as "models.NAME" or "rewards.NAME", each with what is wrong.
     """
 
     workspace: Workspace
@@ -34,18 +37,19 @@ class Inventory:
     rewards: list[WantedReward]
     unresolved: dict[str, SynpicError]
 
-    def require(self, names: Iterable[str]) -> None:
-        """Insist on rewards.
+    def require(self, kind: str, names: Iterable[str]) -> None:
+        """Insist on some "models" or "rewards".
 
         Raises:
             SynpicError: what is wrong with the first of ``names`` that is not to be had.
         """
         for name in names:
-            if name in self.unresolved:
-                raise self.unresolved[name]
+            if f"{kind}.{name}" in self.unresolved:
+                raise self.unresolved[f"{kind}.{name}"]
 
     def wanted_candidates(self) -> pl.DataFrame:
-        """candidate_id, prompt_id, prompt, sample, seed, batch, model, folder of every image."""
+        """What :func:`wanted` gives for each model, with its ``model``, ``folder`` and
+        ``fingerprint``."""
         frames = [
             wanted(self.recipe, model, self.prompts).with_columns(
                 model=pl.lit(model.name),
@@ -94,18 +98,33 @@ class Inventory:
 
 
 def take_inventory(workspace: Workspace) -> Inventory:
-    """Resolve the recipe of ``workspace``.
+    """Read the prompts and resolve the names of a workspace's recipe, as far as they can be.
 
     Raises:
-        RecipeError, UnknownName, CheckpointError: as resolving its models does.
+        RecipeError: no ranking can come of the recipe.
+        PromptError: there are no prompts to be had.
     """
     recipe = workspace.recipe
-    models = models_of(recipe, workspace)
-    rewards: list[WantedReward] = []
+    current_prompts(workspace)
     unresolved: dict[str, SynpicError] = {}
+    models: list[Model] = []
+    for name, written in recipe.models.items():
+        with _noting(unresolved, f"models.{name}"):
+            models += resolve_model(name, written, recipe, workspace)
+    if not models:
+        raise next(iter(unresolved.values()))
+    if not unresolved:
+        check_models(recipe, models)
+    rewards: list[WantedReward] = []
     for name, settings in recipe.rewards.items():
-        try:
+        with _noting(unresolved, f"rewards.{name}"):
             rewards.append(resolve_reward(name, settings, workspace))
-        except SynpicError as error:
-            unresolved[name] = error
     return Inventory(workspace, recipe, workspace.prompts(), models, rewards, unresolved)
+
+
+@contextmanager
+def _noting(unresolved: dict[str, SynpicError], name: str) -> Iterator[None]:
+    try:
+        yield
+    except SynpicError as error:
+        unresolved[name] = error

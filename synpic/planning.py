@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from synpic import checkpoints
 from synpic.errors import HubUnreachable, SynpicError
-from synpic.generate.model import complete, too_few_images
+from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
 from synpic.prompts import read_prompts
-from synpic.rank import AGGREGATIONS
+from synpic.rank.weights import exact_weights
 from synpic.recipe import ImageSettings, ModelSettings
-from synpic.registry import FAMILIES
 from synpic.score.reward import resolve_reward
 from synpic.workspace import Workspace
 
@@ -92,18 +90,19 @@ def plan(workspace: Workspace) -> Plan:
         made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
     except SynpicError as error:
         _note(made, error)
-    per_prompt = 0
+    models: list[Model] = []
     for name, written in recipe.models.items():
         try:
             settings = complete(name, written)
-            FAMILIES.load(settings.family or "auto")
-            per_prompt += _images_per_prompt(settings)
             made.models.append(_model(name, settings, made.prompts, recipe.images))
-            checkpoints.resolve(workspace, str(settings.checkpoint), settings.revision)
+            models += resolve_model(name, written, recipe, workspace)
         except SynpicError as error:
             _note(made, error)
-    if not made.problems and per_prompt < 2:
-        _note(made, too_few_images())
+    if len({model.name for model in models}) == len(recipe.models):
+        try:
+            check_models(recipe, models)
+        except SynpicError as error:
+            _note(made, error)
     for name, reward in recipe.rewards.items():
         made.rewards.append(name)
         try:
@@ -112,10 +111,11 @@ def plan(workspace: Workspace) -> Plan:
             _note(made, error)
     if not recipe.rewards:
         made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
-    if recipe.ranking.aggregation not in AGGREGATIONS:
-        known = ", ".join(AGGREGATIONS)
-        text = f"ranking.aggregation: unknown {recipe.ranking.aggregation!r}"
-        made.problems.append((text, f"known: {known}"))
+    elif not made.problems:
+        try:
+            exact_weights(recipe.weights)
+        except SynpicError as error:
+            _note(made, error)
     return made
 
 
@@ -126,17 +126,15 @@ def _note(made: Plan, error: SynpicError) -> None:
         made.problems.append((error.message, error.hint))
 
 
-def _images_per_prompt(settings: ModelSettings) -> int:
-    return settings.samples * len(set(settings.sizes or [""]))
-
-
 def _model(name: str, settings: ModelSettings, prompts: int, images: ImageSettings) -> ModelPlan:
-    pixels = 0
-    for size in dict.fromkeys(settings.sizes or [""]):
-        width, _, height = size.partition("x")
-        pixels += int(width) * int(height) if size else DEFAULT_PIXELS
-    number = prompts * settings.samples
-    estimate = number * pixels * BYTES_PER_PIXEL[images.format]
+    pixels = [
+        DEFAULT_PIXELS if width is None or height is None else width * height
+        for width, height in sizes_of(settings)
+    ]
+    drawn = prompts * settings.samples
     return ModelPlan(
-        name, str(settings.checkpoint), prompts * _images_per_prompt(settings), round(estimate)
+        name=name,
+        checkpoint=str(settings.checkpoint),
+        images=drawn * len(pixels),
+        bytes=round(drawn * sum(pixels) * BYTES_PER_PIXEL[images.format]),
     )

@@ -8,11 +8,10 @@ import polars as pl
 
 from synpic.errors import RankingError, RecipeError
 from synpic.inventory import Inventory, take_inventory
-from synpic.prompts import current_prompts
 from synpic.rank import Ranking, rank
 from synpic.workspace import Workspace
 
-__all__ = ["RankedSet", "rank_candidates", "rank_inventory"]
+__all__ = ["RankedSet", "rank_candidates"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,27 +32,24 @@ def rank_candidates(workspace: Workspace) -> RankedSet:
     """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
 
     Raises:
-        RecipeError, UnknownName, CheckpointError: it names no reward, or one that is not to be had.
+        RecipeError: it names no reward.
+        UnknownName, CheckpointError: it names a model or reward that is not to be had.
         RankingError: there is nothing to rank; the message says what is missing.
         RewardError: the scores of a reward cannot be trusted.
     """
-    current_prompts(workspace)
-    return rank_inventory(take_inventory(workspace))
-
-
-def rank_inventory(inventory: Inventory) -> RankedSet:
-    """:func:`rank_candidates` for an inventory that was taken already."""
-    recipe, where = inventory.recipe, inventory.workspace.store
+    inventory = take_inventory(workspace)
+    recipe = inventory.recipe
     if not recipe.weights:
         raise RecipeError(
             "there is nothing to rank by: the recipe has no [rewards.NAME]",
             hint="add one and run `synpic score`; `synpic list rewards` shows what there is",
         )
-    inventory.require(recipe.weights)
+    inventory.require("models", recipe.models)
+    inventory.require("rewards", recipe.weights)
     scored = inventory.scored()
     if scored.is_empty():
         raise RankingError(
-            f"there is nothing to rank: {where} holds no image that the recipe wants",
+            f"there is nothing to rank: {workspace.store} holds no image that the recipe wants",
             hint="run `synpic generate`, then `synpic score`",
         )
     for name in recipe.weights:
@@ -65,7 +61,7 @@ def rank_inventory(inventory: Inventory) -> RankedSet:
             )
     settings = recipe.ranking
     ranking = rank(scored, recipe.weights, aggregation=settings.aggregation, ties=settings.ties)
-    counts = ranking.dropped
+    counts = ranking.counts
     if counts.kept_prompts == 0:
         raise RankingError(
             f"there is nothing to rank: of {counts.prompts:,} prompts none has two images with all "

@@ -1,23 +1,36 @@
-"""The steps of the main job, each a function of a workspace. The commands call these."""
+"""The steps of the main job, each a function of a workspace. The commands call these.
+
+Ranking and publishing have rooms of their own (``rankings``, ``publish``).
+"""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from synpic.engine.device import pick_device
 from synpic.engine.progress import Listener
-from synpic.engine.report import Report
+from synpic.engine.report import Outcome, Report
+from synpic.engine.run import run_tasks
 from synpic.engine.shard import WHOLE, Shard
-from synpic.errors import RecipeError, WorkspaceError
-from synpic.generate.loop import generate_candidates
-from synpic.inventory import take_inventory
-from synpic.prompts import current_prompts
+from synpic.engine.task import Task
+from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
+from synpic.generate.loop import drawing_task
+from synpic.generate.model import wanted
+from synpic.inventory import Inventory, take_inventory
+from synpic.prompts import ensure_prompts
 from synpic.recipes import preset
-from synpic.score.loop import run_rewards
+from synpic.score.loop import scoring_task
 from synpic.workspace import Workspace
 
-__all__ = ["generate_candidates", "init_workspace", "score_candidates"]
+__all__ = [
+    "drawing_tasks",
+    "generate_candidates",
+    "init_workspace",
+    "score_candidates",
+    "scoring_tasks",
+]
 
 
 def init_workspace(
@@ -36,6 +49,42 @@ def init_workspace(
     return Workspace.create(root, preset(from_preset) if recipe is None else recipe)
 
 
+def generate_candidates(
+    workspace: Workspace,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    device: str | None = None,
+    retry_failed: bool = False,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Draw every image the recipe wants and the workspace lacks.
+
+    Killed at any moment and called again, it goes on; called twice at once, it shares the work.
+
+    Args:
+        only: names of models; all of the recipe's if None.
+        shard: the share of the work that is ours.
+        device: as torch names it; the first accelerator, else the CPU, if None.
+        retry_failed: take up again what has a failure row.
+        listener: is told of progress.
+        stop: when set, the batch in hand is finished and kept, and the rest left.
+
+    Returns:
+        What came of each model. One whose weights are not to be had, or that cannot be opened, is
+        named in its outcome and does not stop the others.
+
+    Raises:
+        RecipeError, UnknownName, PromptError: the recipe cannot be followed.
+        StorageError: the disk is full; what was drawn before is kept.
+    """
+    tasks, broken = drawing_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
+    report = run_tasks("generate", tasks, pick_device(device), listener, stop)
+    report.outcomes += broken
+    return report
+
+
 def score_candidates(
     workspace: Workspace,
     *,
@@ -46,35 +95,100 @@ def score_candidates(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Score every candidate that is there and wanted, with every reward of the recipe.
+    """Give every image that is there and wanted the score of every reward.
 
-    Args and returns are those of :func:`synpic.score.loop.run_rewards`.
+    Args:
+        only: names of rewards; all of the recipe's if None.
+        shard, device, retry_failed, listener, stop: as for :func:`generate_candidates`.
+
+    Returns:
+        What came of each reward. One whose weights are not to be had, that cannot be opened, or
+        whose scores cannot be trusted, is named in its outcome and does not stop the others.
 
     Raises:
-        RecipeError, UnknownName, CheckpointError: it names no reward, or one that is not to be had.
+        RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
         WorkspaceError: nothing has been drawn yet.
+        StorageError: the disk is full; what was scored before is kept.
     """
-    current_prompts(workspace)
+    tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
+    report = run_tasks("score", tasks, pick_device(device), listener, stop)
+    report.outcomes += broken
+    return report
+
+
+def drawing_tasks(
+    workspace: Workspace,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome]]:
+    """What :func:`generate_candidates` would do, and the models that it could not."""
+    ensure_prompts(workspace)
     inventory = take_inventory(workspace)
-    inventory.require(only or inventory.recipe.rewards)
-    if not inventory.rewards:
+    names = _chosen(inventory, "models", inventory.recipe.models, only)
+    return [
+        drawing_task(
+            workspace,
+            model,
+            wanted(inventory.recipe, model, inventory.prompts),
+            shard,
+            retry_failed,
+        )
+        for model in inventory.models
+        if model.name in names
+    ], _broken(inventory, "models", names)
+
+
+def scoring_tasks(
+    workspace: Workspace,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome]]:
+    """What :func:`score_candidates` would do, and the rewards that it could not."""
+    inventory = take_inventory(workspace)
+    if not inventory.recipe.rewards:
         raise RecipeError(
             "the recipe names no reward", hint="add [rewards.NAME]; see `synpic list rewards`"
         )
+    names = _chosen(inventory, "rewards", inventory.recipe.rewards, only)
     candidates = inventory.candidates()
     if candidates.is_empty():
         raise WorkspaceError(
             f"{workspace.store} holds no image the recipe wants", hint="run `synpic generate` first"
         )
-    return run_rewards(
-        workspace,
-        candidates,
-        workspace.images(inventory.image_folders()),
-        inventory.rewards,
-        only=only,
-        shard=shard,
-        device=device,
-        retry_failed=retry_failed,
-        listener=listener,
-        stop=stop,
-    )
+    images = workspace.images(inventory.image_folders())
+    return [
+        scoring_task(workspace, reward, candidates, images, shard, retry_failed)
+        for reward in inventory.rewards
+        if reward.name in names
+    ], _broken(inventory, "rewards", names)
+
+
+def _chosen(
+    inventory: Inventory, kind: str, known: Iterable[str], only: Sequence[str] | None
+) -> list[str]:
+    """The names to work on: mistakes among them end the run before it costs anything."""
+    names = list(known)
+    for name in only or ():
+        if name not in names:
+            raise SynpicError(
+                f"the recipe has no {kind.removesuffix('s')} {name!r}",
+                hint=f"it has: {', '.join(names)}",
+            )
+    chosen = list(only) if only else names
+    for name in chosen:
+        if not isinstance(inventory.unresolved.get(f"{kind}.{name}"), CheckpointError | None):
+            inventory.require(kind, [name])
+    return chosen
+
+
+def _broken(inventory: Inventory, kind: str, names: Sequence[str]) -> list[Outcome]:
+    """Weights that are not to be had now may be later: nothing that stops the others."""
+    return [
+        Outcome(name, wanted=0, broken=inventory.unresolved[f"{kind}.{name}"])
+        for name in names
+        if f"{kind}.{name}" in inventory.unresolved
+    ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import numpy as np
 from PIL.Image import Image
 
 from synpic.recipe import ModelSettings
+from synpic.score.reward import RewardInfo
 
 SIDE = 8
 
@@ -44,6 +47,32 @@ class Painter:
         return images
 
 
+class Raises(Painter):
+    def __init__(self, *arguments: object) -> None:
+        raise FileNotFoundError("no weights here")
+
+
+class Grey(Painter):
+    def draw(self, *arguments: object) -> np.ndarray:
+        return super().draw(*arguments)[..., :1]  # type: ignore[arg-type]
+
+
+class Bytes(Painter):
+    def draw(self, *arguments: object) -> np.ndarray:
+        return (super().draw(*arguments) * 255).astype(np.uint8)  # type: ignore[arg-type]
+
+
+class Bright(Painter):
+    def draw(self, *arguments: object) -> np.ndarray:
+        return super().draw(*arguments) * 255  # type: ignore[arg-type]
+
+
+class TooFew(Painter):
+    def draw(self, prompts: Sequence[str], *rest: object) -> np.ndarray:
+        drawn = super().draw(prompts, *rest)  # type: ignore[arg-type]
+        return drawn[:3] if len(prompts) > 1 else drawn[:0]
+
+
 def redness(prompt: str, image: Image) -> float:
     return float(np.asarray(image)[..., 0].mean())
 
@@ -77,3 +106,42 @@ def picky(prompt: str, image: Image, hates: str = "prompt 0-3") -> float:
 
 def broken(prompt: str, image: Image) -> float:
     raise RuntimeError("the tower fell")
+
+
+def often_picky(prompt: str, image: Image) -> float:
+    if prompt.endswith(("3", "7")):
+        raise ValueError("I will not look at this")
+    return redness(prompt, image)
+
+
+partial = functools.partial(redness)
+
+
+class NeedsPackage:
+    info = RewardInfo(summary="needs what is not there")
+
+    def __init__(self) -> None:
+        import no_such_package  # noqa: F401
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
+        return [0.0 for _ in images]
+
+
+class Words:
+    info = RewardInfo(summary="answers in words")
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[str]:
+        return ["good" for _ in images]
+
+
+class Forgetful:
+    """Has memory for four images, and remembers what it was asked."""
+
+    info = RewardInfo(summary="has memory for four images")
+    asked: ClassVar[list[int]] = []
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
+        self.asked.append(len(images))
+        if len(images) > 4:
+            raise MemoryError("out of memory")
+        return [redness(*pair) for pair in zip(prompts, images, strict=True)]

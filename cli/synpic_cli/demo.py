@@ -25,9 +25,10 @@ def demo(
 
     with watched_work() as (listener, stop):
         made = run_demo(folder, quick=quick, listener=listener, stop=stop)
-    show_ranking(made.ranked)
+    release = made.release
+    show_ranking(release.ranked)
     say()
-    show_release(made.release)
-    say(f"Rankings in a picture: {made.picture}")
+    show_release(release)
+    say(f"Rankings in a picture: {release.picture}")
     say("Load it in Python:")
-    say(f"  {made.load_line}")
+    say(f"  {release.load_line}")

@@ -21,15 +21,16 @@ def generate(
 ) -> None:
     """Draw the images that the recipe wants and the workspace lacks. Run it again to go on."""
     from synpic.engine.shard import WHOLE, Shard
-    from synpic.steps import generate_candidates
+    from synpic.steps import drawing_tasks, generate_candidates
     from synpic.workspace import Workspace
-    from synpic_cli.reporting import show_missing, show_report
+    from synpic_cli.reporting import show_report, show_tasks
     from synpic_cli.watching import watched_work
 
     workspace = Workspace.open()
     share = Shard.parse(shard) if shard else WHOLE
     if dry_run:
-        show_missing(workspace, "generate")
+        tasks = drawing_tasks(workspace, only=only, shard=share, retry_failed=retry_failed)
+        show_tasks(*tasks, "images to draw")
         return
     with watched_work() as (listener, stop):
         report = generate_candidates(

@@ -28,4 +28,4 @@ def publish(
     with counted_work("publish") as on_progress:
         release = publish_to(Workspace.open(), to, configs=config, on_progress=on_progress)
     show_release(release)
-    say(f'Load it with:  datasets.load_dataset("{to}", "ranked", split="train")')
+    say(f"Load it with:  {release.load_line}")

@@ -49,4 +49,4 @@ def _write(table: object, to: Path) -> None:
         else:
             table.write_parquet(to)
     except OSError as error:
-        raise SynpicError(f"--to {to}: {error.strerror}", hint="check the path") from error
+        raise SynpicError(f"--to {to}: {error.strerror or error}", hint="check the path") from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from synpic.counting import status
-from synpic.engine.report import Report
-from synpic.workspace import Workspace
+from collections.abc import Sequence
+
+from synpic.engine.report import Outcome, Report
+from synpic.engine.task import Task
 from synpic_cli.output import print_table, say
 
-__all__ = ["show_missing", "show_report"]
+__all__ = ["show_report", "show_tasks"]
 
 
 def show_report(report: Report) -> None:
@@ -22,11 +23,12 @@ def show_report(report: Report) -> None:
     report.raise_if_unfinished()
 
 
-def show_missing(workspace: Workspace, stage: str) -> None:
-    """What a run of ``stage`` would do now."""
-    counts = [count for count in status(workspace).counts if count.stage == stage]
+def show_tasks(tasks: Sequence[Task], broken: Sequence[Outcome], what: str) -> None:
+    """What a run would do now."""
     print_table(
-        ["name", "wanted", "done", "failed", "missing"],
-        [[c.name, c.wanted, c.done, c.failed, c.missing] for c in counts],
+        ["name", "wanted", "already done", "to do"],
+        [[task.name, task.wanted, task.already, len(task.todo)] for task in tasks],
     )
-    say(f"{sum(count.missing for count in counts):,} images to {stage}.")
+    for outcome in broken:
+        say(f"{outcome.name}: {outcome.broken}")
+    say(f"{sum(len(task.todo) for task in tasks):,} {what}.")

@@ -21,15 +21,16 @@ def score(
 ) -> None:
     """Score the images that have no score yet, reward by reward. Run it again to go on."""
     from synpic.engine.shard import WHOLE, Shard
-    from synpic.steps import score_candidates
+    from synpic.steps import score_candidates, scoring_tasks
     from synpic.workspace import Workspace
-    from synpic_cli.reporting import show_missing, show_report
+    from synpic_cli.reporting import show_report, show_tasks
     from synpic_cli.watching import watched_work
 
     workspace = Workspace.open()
     share = Shard.parse(shard) if shard else WHOLE
     if dry_run:
-        show_missing(workspace, "score")
+        tasks = scoring_tasks(workspace, only=only, shard=share, retry_failed=retry_failed)
+        show_tasks(*tasks, "scores to give")
         return
     with watched_work() as (listener, stop):
         report = score_candidates(

@@ -20,7 +20,7 @@ def summarise(ranked: RankedSet) -> dict[str, Any]:
         "aggregation": ranking.aggregation,
         "ties": ranking.ties,
         "weights": dict(ranking.weights),
-        "counts": asdict(ranking.dropped),
+        "counts": asdict(ranking.counts),
         "models": win_rate_by_model(ranking).to_dicts(),
         "head_to_head": head_to_head(ranking).to_dicts(),
         "agreement": agreement(ranked.scored, rewards).to_dicts(),
@@ -30,7 +30,7 @@ def summarise(ranked: RankedSet) -> dict[str, Any]:
 
 def show_ranking(ranked: RankedSet) -> None:
     """The same, for people."""
-    ranking, counts = ranked.ranking, ranked.ranking.dropped
+    ranking, counts = ranked.ranking, ranked.ranking.counts
     say(
         f"{counts.kept_prompts:,} prompts and {counts.kept_candidates:,} images ranked by "
         f"{ranking.aggregation}; {counts.tied_prompts:,} prompts have a tie"

@@ -48,7 +48,7 @@ def describe_device(device: str) -> str:
     return platform.processor() or platform.machine()
 
 
-def environment(device: str, dtype: str) -> dict[str, Any]:
+def environment(device: str, dtype: str | None = None) -> dict[str, Any]:
     """What besides a fingerprint may move the low bits of a result; recorded with every part."""
     versions: dict[str, str] = {}
     for name in _LIBRARIES:
@@ -56,9 +56,5 @@ def environment(device: str, dtype: str) -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return {
-        "python": platform.python_version(),
-        "device": describe_device(device),
-        "dtype": dtype,
-        **versions,
-    }
+    found = {"python": platform.python_version(), "device": describe_device(device), **versions}
+    return found if dtype is None else {**found, "dtype": dtype}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 
+import polars as pl
 import pyarrow as pa
 
 from synpic import tables
@@ -12,9 +13,16 @@ from synpic.workspace import Workspace
 
 __all__ = ["FailureLog"]
 
+HOPELESS_BATCHES = 3
+HOPELESS_IMAGES = 16
+"""So many batches, and images, in a row without one success say that they are not to blame."""
+
 
 class FailureLog:
-    """Failures of one model or reward; those added are written as one part at the end.
+    """Failures of one model or reward, written as parts while it works.
+
+    Those of batches that failed whole are held back until a later batch shows that it is the
+    candidates' fault: a broken model would else condemn everything it is given.
 
     Args:
         stage: "generate" or "score".
@@ -24,28 +32,56 @@ class FailureLog:
     def __init__(self, workspace: Workspace, stage: str, name: str, fingerprint: str) -> None:
         self._workspace = workspace
         self._row = {"stage": stage, "name": name, "fingerprint": fingerprint}
-        rows = workspace.failures(stage)
-        self.known: dict[str, int] = {
-            row["candidate_id"]: row["attempts"]
-            for row in rows.iter_rows(named=True)
-            if row["fingerprint"] == fingerprint
-        }
+        mine = (pl.col("fingerprint") == fingerprint) & (pl.col("name") == name)
+        rows = workspace.failures(stage).filter(mine)
+        self.known: dict[str, int] = dict(rows.select("candidate_id", "attempts").iter_rows())
         """Candidate id → attempts so far."""
-        self._added: dict[str, str] = {}
+        self._settled: dict[str, str] = {}
+        self._streak: list[Mapping[str, str]] = []
+        self.count = 0
+        """How many were added, and not taken back."""
 
-    def add(self, failed: Mapping[str, str]) -> None:
-        """Take candidate ids with their reasons."""
-        self._added.update(failed)
-
-    def forget(self, failed: Iterable[str]) -> None:
-        """Take back what was added: it was no fault of these candidates."""
-        for candidate in failed:
-            self._added.pop(candidate, None)
+    def add(self, failed: Mapping[str, str], succeeded: int) -> None:
+        """Take what failed of a batch, by candidate id, with how many others did not."""
+        self.count += len(failed)
+        if succeeded:
+            self._settle()
+        if succeeded or failed.keys() <= self.known.keys():
+            # Of those that failed before, another failure tells nothing new.
+            self._settled.update(failed)
+        else:
+            self._streak.append(failed)
 
     @property
-    def added(self) -> int:
-        """How many will be written."""
-        return len(self._added)
+    def hopeless(self) -> bool:
+        """Whether it is the model or reward that is broken, and not the candidates."""
+        images = sum(map(len, self._streak))
+        return len(self._streak) >= HOPELESS_BATCHES and images >= HOPELESS_IMAGES
+
+    def forget_streak(self) -> tuple[int, str]:
+        """Take back the batches that failed whole; how many they were, and why the last did."""
+        batches = len(self._streak)
+        reason = next(iter(self._streak[-1].values()))
+        self.count -= sum(map(len, self._streak))
+        self._streak = []
+        return batches, reason
+
+    def write(self) -> None:
+        """Write what is settled."""
+        if not self._settled:
+            return
+        rows = [
+            {
+                **self._row,
+                "candidate_id": candidate,
+                "reason": reason,
+                "attempts": self.known.get(candidate, 0) + 1,
+            }
+            for candidate, reason in sorted(self._settled.items())
+        ]
+        table = pa.Table.from_pylist(rows, schema=tables.FAILURES)
+        self._workspace.write_part("failures", table, dict(self._row))
+        self._settled = {}
 
     def __enter__(self) -> FailureLog:
         return self
@@ -56,23 +92,14 @@ class FailureLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._settle()
         try:
-            self._write()
+            self.write()
         except Exception:
             if error is None:
                 raise
 
-    def _write(self) -> None:
-        if not self._added:
-            return
-        rows = [
-            {
-                **self._row,
-                "candidate_id": candidate,
-                "reason": reason,
-                "attempts": self.known.get(candidate, 0) + 1,
-            }
-            for candidate, reason in sorted(self._added.items())
-        ]
-        table = pa.Table.from_pylist(rows, schema=tables.FAILURES)
-        self._workspace.write_part("failures", table, dict(self._row))
+    def _settle(self) -> None:
+        for failed in self._streak:
+            self._settled.update(failed)
+        self._streak = []

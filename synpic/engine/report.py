@@ -18,7 +18,7 @@ class Outcome:
         already: of those, done (or failed for good) before this run.
         made: in this run.
         failed: in this run; each has a failure row.
-        left: still to do: another shard's share, or left behind by a stop or a break.
+        by_others: what other workers made of our share meanwhile.
         broken: why the rest was not tried.
     """
 
@@ -27,8 +27,13 @@ class Outcome:
     already: int = 0
     made: int = 0
     failed: int = 0
-    left: int = 0
+    by_others: int = 0
     broken: SynpicError | None = None
+
+    @property
+    def left(self) -> int:
+        """Still to do: another shard's share, or left behind by a stop or a break."""
+        return self.wanted - self.already - self.made - self.failed - self.by_others
 
 
 @dataclass
@@ -38,6 +43,10 @@ class Report:
     stage: str
     outcomes: list[Outcome] = field(default_factory=list)
     stopped: bool = False
+
+    def complete(self, tasks: int) -> bool:
+        """Whether all of ``tasks`` were taken up and nothing of them is left."""
+        return len(self.outcomes) >= tasks and not any(outcome.left for outcome in self.outcomes)
 
     def raise_if_unfinished(self) -> None:
         """For commands: end with a word on what is missing and why, if anything is.

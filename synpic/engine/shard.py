@@ -14,8 +14,8 @@ __all__ = ["WHOLE", "Shard"]
 class Shard:
     """The ``index``-th of ``count`` equal shares, counted from 1.
 
-    The cut is of batch numbers of the want, which are the same on every machine and do not depend
-    on what is done: all shards together are everything, and no two overlap.
+    What is numbered is the want, never what is missing: the same on every machine, whatever is
+    done. All shards together are everything, and no two overlap.
     """
 
     index: int = 1
@@ -37,9 +37,9 @@ class Shard:
             )
         return shard
 
-    def holds(self, batch: int) -> bool:
-        """Whether batch number ``batch`` belongs to this share."""
-        return batch % self.count == self.index - 1
+    def holds(self, number: int) -> bool:
+        """Whether piece ``number`` (a batch's number, a candidate's id) belongs to this share."""
+        return number % self.count == self.index - 1
 
 
 WHOLE = Shard()

@@ -1,87 +1,75 @@
-"""`synpic generate`: what is wanted and missing, drawn in batches and kept as parts."""
+"""`synpic generate`: what is wanted and missing, cut into batches, and how a batch is drawn."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from synpic import checkpoints, ids, tables
-from synpic.engine.device import environment, pick_device
+from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.failures import FailureLog
-from synpic.engine.parts import PartWatcher, PartWriter, environment_key, walk
-from synpic.engine.progress import Listener, Meter
-from synpic.engine.report import Outcome, Report
-from synpic.engine.shard import WHOLE, Shard
+from synpic.engine.shard import Shard
+from synpic.engine.task import Made, Row, Task
+from synpic.engine.writing import PartWatcher
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.family import Family
-from synpic.generate.model import Model, models_of, wanted
-from synpic.generate.painter import Painter
+from synpic.generate.model import Model
 from synpic.generate.pixels import encode
-from synpic.prompts import ensure_prompts
 from synpic.registry import FAMILIES
 from synpic.workspace import Workspace
 
-__all__ = ["generate_candidates", "open_model"]
+__all__ = ["drawing_task", "open_model"]
 
 PART_IMAGES = 64
-HOPELESS_BATCHES = 3
-"""So many batches in a row without one image mean that the model is broken, not the prompts."""
 
 
-def generate_candidates(
-    workspace: Workspace,
-    *,
-    only: Sequence[str] | None = None,
-    shard: Shard = WHOLE,
-    device: str | None = None,
-    retry_failed: bool = False,
-    listener: Listener | None = None,
-    stop: threading.Event | None = None,
-) -> Report:
-    """Draw every image the recipe wants and the workspace lacks.
+def drawing_task(
+    workspace: Workspace, model: Model, want: pl.DataFrame, shard: Shard, retry_failed: bool
+) -> Task:
+    """What is missing of ``want``.
 
-    Killed at any moment and called again, it goes on; called twice at once, it shares the work.
+    A batch with anything missing is drawn whole, and only what was missing is kept: so an image is
+    drawn in the same company whatever happened before.
 
     Args:
-        only: names of models; all of the recipe's if None.
-        shard: the share of the work that is ours.
-        device: as torch names it; the first accelerator, else the CPU, if None.
+        want: every image wanted of ``model``, as :func:`synpic.generate.model.wanted` gives it.
+        shard: the share of its batches that is ours.
         retry_failed: take up again what has a failure row.
-        listener: is told of progress.
-        stop: when set, the batch in hand is finished and kept, and the rest left.
-
-    Returns:
-        What came of each model. A model that cannot be opened does not stop the others.
-
-    Raises:
-        SynpicError: the recipe, its prompts or its checkpoints cannot be resolved.
-        StorageError: the disk is full; what was drawn before is kept.
     """
-    ensure_prompts(workspace)
-    recipe, prompts = workspace.recipe, workspace.prompts()
-    models = models_of(recipe, workspace)
-    unknown = set(only or ()) - {model.name for model in models}
-    if unknown:
-        raise SynpicError(
-            f"the recipe has no model {sorted(unknown)[0]!r}",
-            hint=f"it has: {', '.join(recipe.models)}",
-        )
-    device = pick_device(device)
-    report = Report("generate")
-    for model in models:
-        if only and model.name not in only:
-            continue
-        work = _Work.of(workspace, model, wanted(recipe, model, prompts), shard, retry_failed)
-        report.outcomes.append(_draw_all(work, device, listener, stop))
-        if stop is not None and stop.is_set():
-            report.stopped = True
-            break
-    return report
+    failures = FailureLog(workspace, "generate", model.name, model.fingerprint)
+    watcher = PartWatcher(workspace, model.folder, tables.CANDIDATES)
+    done = {row[0] for row in watcher.new_rows(["candidate_id"])}
+    if not retry_failed:
+        done |= failures.known.keys()
+    missing = want.filter(~pl.col("candidate_id").is_in(list(done)))
+    numbers = [n for n in missing["batch"].unique().sort().to_list() if shard.holds(n)]
+    ours = pl.col("batch").is_in(numbers)
+    return Task(
+        workspace=workspace,
+        stage="generate",
+        name=model.name,
+        fingerprint=model.fingerprint,
+        folder=model.folder,
+        schema=tables.CANDIDATES,
+        part_rows=PART_IMAGES,
+        note={"model": model.name, "decides": model.decides},
+        dtype=model.settings.dtype or "float32",
+        key=("candidate_id",),
+        wanted=want.height,
+        already=want.height - missing.height,
+        batches=[batch.to_dicts() for batch in want.filter(ours).partition_by("batch")],
+        todo={(name,) for name in missing.filter(ours)["candidate_id"]},
+        watcher=watcher,
+        failures=failures,
+        open=lambda device, key: _Drawing(model, open_model(workspace, model, device), key),
+        error=ModelError,
+    )
 
 
 def open_model(workspace: Workspace, model: Model, device: str) -> Family:
@@ -92,168 +80,88 @@ def open_model(workspace: Workspace, model: Model, device: str) -> Family:
     """
     location, commit = checkpoints.load_from(workspace, model.checkpoint)
     family: type[Family] = FAMILIES.load(model.family)
-    return family(model.settings, location, commit, device)
+    try:
+        return family(model.settings, location, commit, device)
+    except SynpicError:
+        raise
+    except Exception as error:
+        # A family may be anyone's code; whatever it raises is about this model and no other.
+        raise ModelError(
+            f"model {model.name!r} cannot be opened: {type(error).__name__}: {error}",
+            hint=f"the family {model.family!r} raised this; check its settings",
+        ) from error
 
 
 @dataclass
-class _Work:
-    """The batches of one model that have something missing, and whoever else works on them.
+class _Drawing:
+    """An opened model: batches of wanted rows → rows of the candidates table."""
 
-    Args:
-        wanted: images, in all.
-        batches: those that have something missing, each with the rows of all its images.
-        todo: the candidate ids that are missing.
-    """
-
-    workspace: Workspace
     model: Model
-    wanted: int
-    already: int
-    batches: list[list[dict[str, Any]]]
-    todo: set[str]
-    watcher: PartWatcher
-    failures: FailureLog
+    family: Family
+    environment: str
+    encoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
 
-    @classmethod
-    def of(
-        cls,
-        workspace: Workspace,
-        model: Model,
-        want: pl.DataFrame,
-        shard: Shard,
-        retry_failed: bool,
-    ) -> _Work:
-        failures = FailureLog(workspace, "generate", model.name, model.fingerprint)
-        watcher = PartWatcher(workspace, model.folder, tables.CANDIDATES)
-        done = {row[0] for row in watcher.new_rows(["candidate_id"])}
-        if not retry_failed:
-            done |= failures.known.keys()
-        missing = want.filter(~pl.col("candidate_id").is_in(list(done)))
-        numbers = [n for n in missing["batch"].unique().sort().to_list() if shard.holds(n)]
-        rows = want.filter(pl.col("batch").is_in(numbers)).partition_by("batch")
-        return cls(
-            workspace=workspace,
-            model=model,
-            wanted=want.height,
-            already=want.height - missing.height,
-            batches=[batch.to_dicts() for batch in rows],
-            todo=set(missing.filter(pl.col("batch").is_in(numbers))["candidate_id"]),
-            watcher=watcher,
-            failures=failures,
+    def __post_init__(self) -> None:
+        self._attempts = Attempts(self._draw)
+
+    def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
+        ended = self._attempts.run(batch)
+        drawn = [end for end in ended if isinstance(end, Done)]
+        failed = {end.row["candidate_id"]: end.reason for end in ended if isinstance(end, Failed)}
+        rows: list[Row] = []
+        for image, data in zip(drawn, self.encoders.map(self._encode, drawn), strict=True):
+            if isinstance(data, bytes):
+                rows.append(self._row(image, data))
+            else:
+                failed[image.row["candidate_id"]] = data.reason
+        wanted = {row["candidate_id"] for row in missing}
+        return Made(
+            rows=[row for row in rows if row["candidate_id"] in wanted],
+            failed={name: reason for name, reason in failed.items() if name in wanted},
+            succeeded=len(rows),
         )
 
-    def missing(self, batch: Sequence[dict[str, Any]]) -> set[str]:
-        """The ids of those images of ``batch`` that are still to be drawn."""
-        return {row["candidate_id"] for row in batch if row["candidate_id"] in self.todo}
+    def finish(self) -> list[Row]:
+        self.encoders.shutdown()
+        return []
 
-    def others(self, ours: set[str]) -> bool:
-        """Take note of what others have drawn since, and say whether they have."""
-        rows = self.watcher.new_rows(["candidate_id"], but=ours)
-        self.todo.difference_update(row[0] for row in rows)
-        return bool(rows)
+    def _draw(self, rows: Sequence[Row]) -> Sequence[NDArray[np.float32]]:
+        pixels = self.family.draw(
+            [row["prompt"] for row in rows],
+            [row["seed"] for row in rows],
+            self.model.width,
+            self.model.height,
+        )
+        pixels = np.asarray(pixels)
+        if pixels.ndim != 4 or pixels.shape[-1] != 3 or pixels.dtype.kind != "f":
+            raise ValueError(
+                "floats of shape (n, height, width, 3) expected, the family gave "
+                f"{pixels.dtype} of shape {pixels.shape}"
+            )
+        return list(pixels)
 
-
-def _draw_all(
-    work: _Work, device: str, listener: Listener | None, stop: threading.Event | None
-) -> Outcome:
-    model = work.model
-    outcome = Outcome(model.name, work.wanted, already=work.already)
-    meter = Meter("generate", model.name, len(work.todo), listener)
-    if not work.batches:
-        meter.tell("done")
-        return outcome
-    meter.tell("opening")
-    try:
-        painter = Painter(model, open_model(work.workspace, model, device))
-    except ModelError as error:
-        outcome.broken, outcome.left = error, len(work.todo)
-        meter.end(error)
-        return outcome
-    surroundings = environment(device, model.settings.dtype or "float32")
-    key = environment_key(surroundings)
-    note = {"model": model.name, "decides": model.decides, "environments": {key: surroundings}}
-    meter.begin()
-    streak: list[dict[str, str]] = []
-    with (
-        PartWriter(work.workspace, model.folder, tables.CANDIDATES, note, PART_IMAGES) as writer,
-        work.failures as failures,
-        ThreadPoolExecutor(4) as encoders,
-    ):
-        for batch in walk(work.batches, writer, work.others):
-            missing = work.missing(batch)
-            if not missing:
-                continue
-            drawn = painter.draw_batch(batch)
-            rows, failed = _encode(drawn, missing, model, key, encoders)
-            failures.add(failed)
-            work.todo -= missing
-            streak = [] if rows else [*streak, failed]
-            if len(streak) == HOPELESS_BATCHES:
-                outcome.broken = _hopeless(model, streak)
-                for reasons in streak:
-                    failures.forget(reasons)
-                    work.todo |= reasons.keys()
-                break
-            writer.add(rows)
-            outcome.made += len(rows)
-            meter.add(len(missing), len(failed), left=len(work.todo))
-            if stop is not None and stop.is_set():
-                break
-        outcome.failed = failures.added
-    outcome.left = len(work.todo)
-    meter.end(outcome.broken)
-    return outcome
-
-
-def _encode(
-    drawn: Sequence[dict[str, Any]],
-    missing: set[str],
-    model: Model,
-    environment: str,
-    pool: ThreadPoolExecutor,
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Rows of the candidates table for what was drawn and missing, and reasons for the rest."""
-    kept = [row for row in drawn if row["candidate_id"] in missing]
-    failed = {row["candidate_id"]: row["reason"] for row in kept if "reason" in row}
-
-    def finish(row: dict[str, Any]) -> dict[str, Any] | str:
+    def _encode(self, image: Done[NDArray[np.float32]]) -> bytes | Failed:
         try:
-            data = encode(row["pixels"], model.images)
-        except ValueError as error:
-            return str(error)
-        height, width = row["pixels"].shape[:2]
-        name = row["candidate_id"]
+            return encode(image.result, self.model.images)
+        except (ValueError, OSError) as error:  # OSError: larger than the format allows
+            return Failed(image.row, str(error))
+
+    def _row(self, image: Done[NDArray[np.float32]], data: bytes) -> dict[str, Any]:
+        name = image.row["candidate_id"]
+        height, width = image.result.shape[:2]
         return {
             "candidate_id": name,
-            "prompt_id": row["prompt_id"],
-            "model": model.name,
-            "fingerprint": model.fingerprint,
-            "sample": row["sample"],
-            "seed": row["seed"],
-            "image": {"bytes": data, "path": f"{name}.{model.images.format}"},
+            "prompt_id": image.row["prompt_id"],
+            "model": self.model.name,
+            "fingerprint": self.model.fingerprint,
+            "sample": image.row["sample"],
+            "seed": image.row["seed"],
+            "image": {"bytes": data, "path": f"{name}.{self.model.images.format}"},
             "sha256": ids.sha256(data),
             "width": width,
             "height": height,
-            "batch_size": row["batch_size"],
-            "seconds": row["seconds"],
+            "batch_size": image.batch_size,
+            "seconds": image.seconds,
             "flagged": None,
-            "environment": environment,
+            "environment": self.environment,
         }
-
-    good = [row for row in kept if "reason" not in row]
-    rows: list[dict[str, Any]] = []
-    for row, finished in zip(good, pool.map(finish, good), strict=True):
-        if isinstance(finished, str):
-            failed[row["candidate_id"]] = finished
-        else:
-            rows.append(finished)
-    return rows, failed
-
-
-def _hopeless(model: Model, streak: Sequence[dict[str, str]]) -> ModelError:
-    reason = next(iter(streak[-1].values()))
-    return ModelError(
-        f"model {model.name!r}: {len(streak)} batches in a row gave no image: {reason}",
-        hint="try one image by hand with these settings; nothing of these batches was recorded, "
-        "so the next run takes them up again",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from synpic.recipe import ImageSettings, ModelSettings, Recipe
 from synpic.registry import FAMILIES, MODELS
 from synpic.workspace import LockEntry, Workspace
 
-__all__ = ["KnownModel", "Model", "complete", "models_of", "too_few_images", "wanted"]
+__all__ = ["KnownModel", "Model", "check_models", "complete", "resolve_model", "sizes_of", "wanted"]
 
 DEFAULT_BATCH = 8
 
@@ -69,6 +69,7 @@ class Model:
         settings = self.settings
         return {
             "family": self.family,
+            "source": ids.source_hash(FAMILIES.load(self.family)) if ":" in self.family else None,
             "checkpoint": checkpoints.identity(self.checkpoint),
             "variant": settings.variant,
             "scheduler": settings.scheduler,
@@ -79,7 +80,7 @@ class Model:
             "size": None if self.width is None else [self.width, self.height],
             "dtype": settings.dtype or "float32",
             "call": settings.call or None,
-            "images": self.images.model_dump(exclude_none=True),
+            "images": self.images.decides,
         }
 
     @property
@@ -109,29 +110,43 @@ def complete(name: str, settings: ModelSettings) -> ModelSettings:
                 hint=f'give checkpoint = "owner/name" or a folder; or model = one of {known}',
             )
         return settings
-    entry: KnownModel = MODELS.load(registered)
+    entry = MODELS.load(registered)
+    if not isinstance(entry, KnownModel):
+        raise RecipeError(
+            f"models.{name}: {registered} is a {type(entry).__name__}, not a registered model",
+            hint="name a KnownModel, or give a checkpoint of its own",
+        )
     given = settings.model_dump(exclude_unset=True)
     for key in ("call", "scheduler_options"):
         given[key] = {**getattr(entry.settings, key), **given.get(key, {})}
     return entry.settings.model_copy(update=given)
 
 
-def models_of(recipe: Recipe, workspace: Workspace) -> list[Model]:
-    """The recipe's models, one for each size, with their checkpoints resolved.
+def resolve_model(
+    name: str, written: ModelSettings, recipe: Recipe, workspace: Workspace
+) -> list[Model]:
+    """The model that ``recipe`` calls ``name``, once for each size, with its checkpoint resolved.
 
     Raises:
-        UnknownName: a model or family that no registry knows.
-        CheckpointError: a checkpoint that cannot be resolved.
-        RecipeError: two models that would draw the same images, or no prompt that can have two.
+        UnknownName: no registry knows it, or its family.
+        CheckpointError: its checkpoint cannot be resolved.
+        RecipeError: it has none.
     """
-    models: list[Model] = []
-    for name, written in recipe.models.items():
-        settings = complete(name, written)
-        FAMILIES.load(settings.family or "auto")
-        assert settings.checkpoint is not None
-        checkpoint = checkpoints.resolve(workspace, settings.checkpoint, settings.revision)
-        for width, height in _sizes(settings):
-            models.append(Model(name, settings, width, height, recipe.images, checkpoint))
+    settings = complete(name, written)
+    FAMILIES.load(settings.family or "auto")
+    checkpoint = checkpoints.resolve(workspace, str(settings.checkpoint), settings.revision)
+    return [
+        Model(name, settings, width, height, recipe.images, checkpoint)
+        for width, height in sizes_of(settings)
+    ]
+
+
+def check_models(recipe: Recipe, models: Sequence[Model]) -> None:
+    """Refuse models that cannot make a ranking.
+
+    Raises:
+        RecipeError: two of them would draw the same images, or no prompt can have two.
+    """
     seen: dict[str, str] = {}
     for model in models:
         twin = seen.setdefault(model.fingerprint, model.name)
@@ -142,16 +157,10 @@ def models_of(recipe: Recipe, workspace: Workspace) -> list[Model]:
                 "shared_seeds = false",
             )
     if sum(model.settings.samples for model in models) < 2:
-        raise too_few_images()
-    return models
-
-
-def too_few_images() -> RecipeError:
-    """A ranking needs two images of a prompt, and the recipe asks for one."""
-    return RecipeError(
-        "no prompt can have two images: there is one model, with one sample and one size",
-        hint="add a model, or set samples = 2: a ranking needs at least two images a prompt",
-    )
+        raise RecipeError(
+            "no prompt can have two images: there is one model, with one sample and one size",
+            hint="add a model, or set samples = 2: a ranking needs at least two images a prompt",
+        )
 
 
 def wanted(recipe: Recipe, model: Model, prompts: pl.DataFrame) -> pl.DataFrame:
@@ -189,7 +198,8 @@ _WANTED = {
 }
 
 
-def _sizes(settings: ModelSettings) -> Iterable[tuple[int | None, int | None]]:
+def sizes_of(settings: ModelSettings) -> Iterable[tuple[int | None, int | None]]:
+    """(width, height) in pixels of every size, each once; (None, None) for the pipeline's own."""
     if settings.sizes is None:
         yield None, None
         return

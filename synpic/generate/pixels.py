@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from synpic.recipe import ImageSettings
 
 __all__ = ["encode"]
 
-_QUALITY = 95
+_SLACK = 0.01
+"""Rounding in half precision; more is another range of values, and would be clipped to nonsense."""
 
 
 def encode(pixels: NDArray[np.float32], how: ImageSettings) -> bytes:
@@ -24,17 +24,14 @@ def encode(pixels: NDArray[np.float32], how: ImageSettings) -> bytes:
         how: format, quality and subsampling.
 
     Raises:
-        ValueError: a pixel is NaN or infinite; the message is fit for a failure row.
+        ValueError: a pixel is NaN, infinite or far outside; the message is fit for a failure row.
     """
     if not np.isfinite(pixels).all():
         share = 1 - float(np.isfinite(pixels).mean())
         raise ValueError(f"{share:.1%} of the pixels are NaN or infinite")
+    if pixels.min() < -_SLACK or pixels.max() > 1 + _SLACK:
+        raise ValueError(f"pixels in [0, 1] expected, not in [{pixels.min()}, {pixels.max()}]")
     image = Image.fromarray((pixels.clip(0, 1) * 255).round().astype(np.uint8))
-    options: dict[str, Any] = {}
-    if how.format == "jpeg":
-        options = {"quality": how.quality or _QUALITY, "subsampling": how.subsampling or "4:4:4"}
-    elif how.format == "webp":
-        options = {"quality": how.quality or _QUALITY}
     buffer = io.BytesIO()
-    image.save(buffer, format=how.format, **options)
+    image.save(buffer, **how.decides)
     return buffer.getvalue()

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 from PIL.Image import Image
 
 from synpic import checkpoints, ids
-from synpic.errors import RewardError
+from synpic.errors import RewardError, SynpicError
 from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS
 from synpic.workspace import LockEntry, Workspace
@@ -125,16 +125,21 @@ def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) ->
         )
     _check_options(name, registered, thing, settings)
     info: RewardInfo | None = getattr(thing, "info", None)
-    source = settings.checkpoint or (info.checkpoint if info else None)
+    weights = settings.checkpoint or (info.checkpoint if info else None)
     if settings.checkpoint and not (info and info.checkpoint):
         raise RewardError(
             f"rewards.{name}: {registered} loads no weights, so it takes no checkpoint",
             hint="leave `checkpoint` out",
         )
-    checkpoint = checkpoints.resolve(workspace, source, settings.revision) if source else None
+    checkpoint = checkpoints.resolve(workspace, weights, settings.revision) if weights else None
     # A function has no version to raise: its own text stands in, so that editing it scores anew.
-    source_hash = None if info else ids.sha256(inspect.getsource(thing).encode())
-    return WantedReward(name, registered, settings, info, checkpoint, source_hash)
+    source = None if info else ids.source_hash(thing)
+    if info is None and source is None:
+        raise RewardError(
+            f"rewards.{name}: {registered} has no source to tell its versions by",
+            hint="wrap it in a function of your own, or give it an `info` (a RewardInfo)",
+        )
+    return WantedReward(name, registered, settings, info, checkpoint, source)
 
 
 def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Reward:
@@ -152,9 +157,12 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
         if inspect.isclass(thing):
             return cast(Reward, thing(**arguments))
         return _OneAtATime(thing, arguments)
-    except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
+    except SynpicError:
+        raise
+    except Exception as error:
+        # A reward may be anyone's code; whatever it raises is about this reward and no other.
         raise RewardError(
-            f"reward {wanted.name!r} cannot be opened: {error}",
+            f"reward {wanted.name!r} cannot be opened: {type(error).__name__}: {error}",
             hint="check its checkpoint and options; `synpic list rewards` shows what it expects",
         ) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,14 @@ def check_finite(reward: str, candidates: Sequence[str], scores: Sequence[float]
     Raises:
         RewardError: their number is not that of the candidates, or one is NaN or infinite.
     """
-    with np.errstate(over="ignore"):
-        values = np.asarray(scores, dtype=np.float32).reshape(-1).tolist()
+    try:
+        with np.errstate(over="ignore"):
+            values = np.asarray(scores, dtype=np.float32).reshape(-1).tolist()
+    except (TypeError, ValueError) as error:
+        raise RewardError(
+            f"reward {reward!r} gave something that is no number: {error}",
+            hint="a reward gives one float for each image, in their order",
+        ) from error
     if len(values) != len(candidates):
         raise RewardError(
             f"reward {reward!r} gave {len(values)} scores for {len(candidates)} images",
@@ -51,22 +57,20 @@ class ConstantGuard:
 
     def __init__(self, reward: str, before: Iterable[tuple[float, str]] = ()) -> None:
         self._reward = reward
-        self._held: list[Sequence[Mapping[str, Any]]] = []
+        self._held: list[dict[str, Any]] = []
         self._values: set[float] = set()
         self._prompts: set[str] = set()
         self._count = 0
         for score, prompt in before:
             self._note(score, prompt)
 
-    def admit(
-        self, rows: Sequence[Mapping[str, Any]], prompts: Sequence[str]
-    ) -> list[Sequence[Mapping[str, Any]]]:
-        """Take a batch of score rows; give back the batches that may be kept now.
+    def admit(self, rows: Sequence[dict[str, Any]], prompts: Sequence[str]) -> list[dict[str, Any]]:
+        """Take a batch of score rows; give back the rows that may be kept now.
 
         Raises:
             RewardError: one constant value over ≥ 2 prompts and ≥ 16 candidates.
         """
-        self._held.append(rows)
+        self._held += rows
         if len(self._values) > 1:
             return self.release()
         for row, prompt in zip(rows, prompts, strict=True):
@@ -82,7 +86,7 @@ class ConstantGuard:
             )
         return []
 
-    def release(self) -> list[Sequence[Mapping[str, Any]]]:
+    def release(self) -> list[dict[str, Any]]:
         """What is still held, at the end of work: too little to judge it by."""
         held, self._held = self._held, []
         return held

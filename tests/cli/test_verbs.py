@@ -46,7 +46,7 @@ def test_the_main_job(synpic: Synpic, tmp_path: Path) -> None:
     assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 21
     published = synpic("publish", "--to", tmp_path / "out")
     assert published.exit_code == 0
-    assert f'load_dataset("{tmp_path / "out"}", "ranked", split="train")' in published.output
+    assert f"load_dataset('{tmp_path / 'out'}', 'ranked', split='train')" in published.output
     assert (tmp_path / "out" / "README.md").exists()
     assert "Complete." in synpic("status").output
 
@@ -72,11 +72,17 @@ def test_json_is_json(synpic: Synpic) -> None:
     assert "versions" in json.loads(synpic("env", "--json").stdout)
 
 
-def test_a_dry_run_writes_nothing(synpic: Synpic, workspace: Workspace) -> None:
-    assert "20 images to generate." in synpic("generate", "--dry-run").output
+def test_a_dry_run_says_what_would_be_done_and_does_it_not(
+    synpic: Synpic, workspace: Workspace
+) -> None:
+    assert "20 images to draw." in synpic("generate", "--dry-run").output
+    assert "10 images to draw." in synpic("generate", "--dry-run", "--only", "a").output
+    assert "4 images to draw." in synpic("generate", "--dry-run", "--only=a", "--shard=1/3").output
+    assert synpic("generate", "--dry-run", "--only", "c").exit_code == 1
     assert workspace.folders("candidates") == []
     synpic("generate")
-    assert "40 images to score." in synpic("score", "--dry-run").output
+    assert "40 scores to give." in synpic("score", "--dry-run").output
+    assert "20 scores to give." in synpic("score", "--dry-run", "--only", "red").output
     assert workspace.folders("scores") == []
 
 
@@ -97,14 +103,33 @@ def test_init_writes_a_recipe_once(tmp_path: Path, synpic: Synpic) -> None:
     assert "unknown preset" in str(synpic("init", "x", "--preset", "shape").exception)
 
 
+def test_one_reward_ranks_alone(synpic: Synpic, workspace: Workspace, recipe: MakeRecipe) -> None:
+    text = recipe()
+    edit(workspace, text[: text.index("[rewards.blue]")])
+    synpic("generate")
+    synpic("score")
+    assert json.loads(synpic("rank", "--json").stdout)["leave_one_out"] == []
+    assert "20 images ranked" in synpic("rank").output
+    assert synpic("publish", "--to", "out").exit_code == 0
+
+
+def test_validate_refuses_what_generate_and_rank_would(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    edit(workspace, recipe().replace("steps = 7", ""))
+    assert "models.b and models.a are the same" in synpic("validate").output
+    edit(workspace, recipe().replace("weight = 0.5", "weight = 1e-17"))
+    assert synpic("validate").exit_code == 1
+
+
 def test_validate_names_every_problem(
     synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
 ) -> None:
     text = recipe().replace("tests.fakes:redness", "rednes").replace('"tests.fakes:world"', '"w"')
-    edit(workspace, text + '\n[ranking]\naggregation = "winrate"')
+    edit(workspace, text)
     result = synpic("validate")
     assert result.exit_code == 1
-    for says in ("unknown world 'w'", "unknown reward 'rednes'", "aggregation: unknown 'winrate'"):
+    for says in ("unknown world 'w'", "unknown reward 'rednes'"):
         assert says in result.output
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -166,6 +167,84 @@ def test_a_prompt_that_fails_becomes_a_failure_row_and_stops_nothing_else(
     assert set(workspace.failures("generate")["attempts"]) == {2}
 
 
+def test_failures_that_a_kill_lost_are_found_again(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    bad = ", ".join(f'"0-{n}"' for n in range(1, 100, 4))
+    workspace = make(recipe(prompts=100, a=f"call = {{ nan = [{bad}] }}"))
+    first = generate_candidates(workspace)
+    assert first.outcomes[0].failed > 20
+    for part in workspace.parts("failures"):
+        workspace.set_aside(part)
+    # Every batch now lacks its bad image alone: that says nothing against the model.
+    again = generate_candidates(workspace)
+    assert again.outcomes[0].broken is None
+    assert again.outcomes[0].failed == first.outcomes[0].failed
+    retried = generate_candidates(workspace, retry_failed=True)
+    assert retried.outcomes[0].broken is None
+    assert workspace.failures("generate")["attempts"].to_list() == [2] * first.outcomes[0].failed
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        ("Raises", "cannot be opened: FileNotFoundError: no weights here"),
+        ("Grey", r"floats of shape \(n, height, width, 3\) expected, the family gave float32"),
+        ("Bytes", r"expected, the family gave uint8"),
+        ("Bright", r"pixels in \[0, 1\] expected"),
+        ("TooFew", "1 results were asked for, 0 came"),
+    ],
+)
+def test_a_family_of_anyone_s_cannot_stop_the_others(
+    make: Callable[[str], Workspace], recipe: MakeRecipe, family: str, says: str
+) -> None:
+    text = recipe(prompts=40).replace("tests.fakes:Painter", f"tests.fakes:{family}", 1)
+    a, b = generate_candidates(make(text)).outcomes
+    assert a.broken is not None
+    assert re.search(says, a.broken.message)
+    assert (a.made, a.left, b.made) == (0, 40, 40)
+
+
+def test_weights_that_are_gone_do_not_stop_the_others(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    text = recipe().replace('checkpoint = "', 'checkpoint = "/nowhere', 1)
+    a, b = sorted(generate_candidates(make(text)).outcomes, key=lambda o: o.name)
+    assert "no such folder" in str(a.broken)
+    assert b.made == 10
+    assert [o.made for o in generate_candidates(make(text), only=["b"]).outcomes] == [10]
+
+
+def test_a_stop_that_comes_with_the_last_batch_is_no_stop(workspace: Workspace) -> None:
+    stop = threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.name == "b" and event.done == 10:
+            stop.set()
+
+    report = generate_candidates(workspace, listener=listen, stop=stop)
+    assert not report.stopped
+    report.raise_if_unfinished()
+
+
+def test_editing_a_family_draws_anew(
+    workspace: Workspace, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_candidates(workspace)
+    monkeypatch.setattr("synpic.ids.source_hash", lambda thing: "other text")
+    assert [o.made for o in generate_candidates(workspace).outcomes] == [10, 10]
+
+
+def test_defaults_of_an_encoding_written_out_change_nothing(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    short = '[images]\nformat = "jpeg"\n'
+    workspace = make(short + recipe())
+    generate_candidates(workspace)
+    edit(workspace, short + 'quality = 95\nsubsampling = "4:4:4"\n' + recipe())
+    assert [o.made for o in generate_candidates(workspace).outcomes] == [0, 0]
+
+
 def test_a_model_that_draws_nothing_is_given_up_and_nothing_is_recorded(
     make: Callable[[str], Workspace], recipe: MakeRecipe
 ) -> None:
@@ -174,7 +253,8 @@ def test_a_model_that_draws_nothing_is_given_up_and_nothing_is_recorded(
     a, b = report.outcomes
     assert (a.made, a.failed, a.left, b.made) == (0, 0, 40, 40)
     assert a.broken is not None
-    assert "batches in a row gave no image" in a.broken.message
+    assert "4 batches in a row failed in every image" in a.broken.message
+    assert "this prompt is refused" in a.broken.message
     assert workspace.failures("generate").is_empty()
 
 
@@ -225,7 +305,7 @@ def test_a_fault_at_any_write_loses_nothing_that_was_written(
         nonlocal writes
         writes += 1
         if writes == fault:
-            with store.told(name):
+            with store.raising_storage_errors(name):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(store, name, data)
 
@@ -242,7 +322,7 @@ def test_a_fault_at_any_write_loses_nothing_that_was_written(
 def test_two_workers_at_once_share_the_work(
     make: Callable[[str], Workspace], recipe: MakeRecipe
 ) -> None:
-    text = recipe(prompts=120, a="call = { sleep = 0.005 }")
+    text = recipe(prompts=900, a="call = { sleep = 0.004 }", b="call = { sleep = 0.004 }")
     alone = make(text)
     generate_candidates(alone)
     together = make(text)
@@ -254,6 +334,10 @@ def test_two_workers_at_once_share_the_work(
     assert drawn(together).equals(drawn(alone))
     for report in reports:
         report.raise_if_unfinished()
+    # Both did some of it, and little was done twice.
+    made = [sum(outcome.made for outcome in report.outcomes) for report in reports]
+    assert min(made) > 0
+    assert sum(made) < 1.6 * drawn(alone).height
 
 
 def test_rows_drawn_twice_are_counted_and_resolved(workspace: Workspace) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from synpic import (
     Workspace,
     generate_candidates,
+    ids,
     rank_candidates,
     score_candidates,
     status,
@@ -23,11 +25,13 @@ from synpic import (
 from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
 from synpic.errors import RewardError, SynpicError, Unfinished, WorkspaceError
+from synpic.generate.pixels import encode
 from synpic.inventory import take_inventory
 from synpic.parts import read_part
+from synpic.recipe import ImageSettings
 from synpic.store import Store
 from tests.conftest import MakeRecipe, edit
-from tests.fakes import redness
+from tests.fakes import Forgetful, redness
 
 MORE = '[rewards.more]\nreward = "tests.fakes:{}"\nbatch_size = 8'
 
@@ -115,6 +119,58 @@ def test_an_image_a_reward_cannot_score_becomes_a_failure_row(
     assert score_candidates(options).outcomes[-1].made == 20
 
 
+def test_failures_that_a_kill_lost_are_found_again(
+    workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    more = MORE.format("often_picky").replace("8", "4")
+    edit(workspace, recipe(prompts=100, more=more))
+    generate_candidates(workspace)
+    first = score_candidates(workspace).outcomes[-1]
+    assert (first.failed, first.broken) == (40, None)
+    assert len(workspace.failures("score")) == 40
+    retried = score_candidates(workspace, retry_failed=True).outcomes[-1]
+    assert (retried.failed, retried.broken) == (40, None)
+    # One more prompt, and the reward rejects it: that says nothing against the reward.
+    edit(workspace, recipe(prompts=104, more=more))
+    generate_candidates(workspace)
+    grown = score_candidates(workspace).outcomes[-1]
+    assert (grown.made, grown.failed, grown.broken) == (6, 2, None)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_a_reward_that_never_works_is_given_up_at_any_batch_size(
+    workspace: Workspace, recipe: MakeRecipe, batch_size: int
+) -> None:
+    more = MORE.format("broken").replace("8", str(batch_size))
+    edit(workspace, recipe(prompts=50, more=more))
+    generate_candidates(workspace)
+    outcome = score_candidates(workspace).outcomes[-1]
+    assert outcome.broken is not None
+    assert (outcome.failed, outcome.left) == (0, 100)
+    assert workspace.failures("score").is_empty()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("NeedsPackage", "cannot be opened: ModuleNotFoundError"),
+        ("Words", "gave something that is no number"),
+    ],
+)
+def test_a_reward_of_anyone_s_cannot_stop_the_others(
+    drawn: Workspace, recipe: MakeRecipe, name: str, says: str
+) -> None:
+    outcomes = score_candidates(edit(drawn, recipe(more=MORE.format(name)))).outcomes
+    assert says in str(outcomes[-1].broken)
+    assert [o.made for o in outcomes] == [20, 20, 0]
+
+
+def test_out_of_memory_halves_the_batch_and_remembers(drawn: Workspace, recipe: MakeRecipe) -> None:
+    Forgetful.asked.clear()
+    score_candidates(edit(drawn, recipe(more=MORE.format("Forgetful")))).raise_if_unfinished()
+    assert Forgetful.asked == [8, 4, 4, 4, 4, 4]
+
+
 def test_a_reward_that_fails_on_everything_is_broken_and_the_others_go_on(
     drawn: Workspace, recipe: MakeRecipe
 ) -> None:
@@ -131,7 +187,8 @@ def test_a_broken_image_becomes_a_failure_row(drawn: Workspace) -> None:
     folder = inventory.models[0].folder
     (part,) = drawn.parts(folder)
     rows = read_part(drawn.store, part).to_pylist()
-    rows[0]["image"]["bytes"] = rows[0]["image"]["bytes"][:40]
+    cut = rows[0]["image"]["bytes"][:40]
+    rows[0] |= {"image": {"bytes": cut, "path": "cut.png"}, "sha256": ids.sha256(cut)}
     drawn.store.write(
         part, tables.encode_part(pa.Table.from_pylist(rows, schema=tables.CANDIDATES), {})
     )
@@ -146,7 +203,10 @@ def test_scores_of_other_pixels_never_attach(drawn: Workspace) -> None:
     folder = inventory.models[0].folder
     rows = read_part(drawn.store, drawn.parts(folder)[0]).slice(0, 1).to_pylist()
     # Another machine drew it too, in other bytes, and its sha256 is smaller: that one counts now.
-    rows[0]["sha256"] = "0" * 64
+    images = (encode(np.full((8, 8, 3), n / 255, np.float32), ImageSettings()) for n in range(255))
+    other = min(images, key=ids.sha256)
+    assert ids.sha256(other) < rows[0]["sha256"]
+    rows[0] |= {"image": {"bytes": other, "path": "x.png"}, "sha256": ids.sha256(other)}
     drawn.write_part(folder, pa.Table.from_pylist(rows, schema=tables.CANDIDATES), {})
     assert scores(drawn)["score_red"].null_count() == 1
     again = score_candidates(Workspace.open(drawn.store.root))
@@ -191,7 +251,7 @@ def test_a_fault_at_any_write_loses_nothing(
         nonlocal writes
         writes += 1
         if writes == fault:
-            with store.told(name):
+            with store.raising_storage_errors(name):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(store, name, data)
 
@@ -209,6 +269,8 @@ def test_a_fault_at_any_write_loses_nothing(
         (("tests.fakes:redness", "rednes"), "unknown reward 'rednes'"),
         (("tests.fakes:redness", "hpsv2"), "planned, and not in this version"),
         (("tests.fakes:redness", "tests.fakes:SIDE"), "is a int, not a reward"),
+        (("tests.fakes:redness", "tests.fakes:partial"), "has no source to tell its versions by"),
+        (("tests.fakes:redness", "operator:add"), "has no source to tell its versions by"),
         (('fakes:redness"', 'fakes:redness"\noptions = { x = 1 }'), "takes no such option"),
         (('fakes:redness"', 'fakes:redness"\ncheckpoint = "x/y"'), "takes no checkpoint"),
     ],

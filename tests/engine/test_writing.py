@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from synpic import Workspace
-from synpic.engine import parts
-from synpic.engine.parts import PartWatcher, PartWriter, environment_key, walk
+from synpic.engine import writing
+from synpic.engine.writing import PartWatcher, PartWriter, environment_key, walk
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -33,13 +33,13 @@ def test_a_part_holds_whole_batches_up_to_the_limit(workspace: Workspace) -> Non
         [10, 11, 12, 13, 14, 15, 16],
         [17],
     ]
-    assert len(writer.written) == 4
+    assert len(writer.begun) == 4
 
 
 def test_a_part_waits_no_longer_than_a_minute(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "PART_SECONDS", 0.05)
+    monkeypatch.setattr(writing, "PART_SECONDS", 0.05)
     with PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=100) as writer:
         writer.add(rows(1))
         time.sleep(0.06)

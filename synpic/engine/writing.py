@@ -53,8 +53,9 @@ class PartWriter:
         self._rows: list[Mapping[str, Any]] = []
         self._since = time.monotonic()
         self._thread = ThreadPoolExecutor(1)
-        self._pending: list[Future[str]] = []
-        self.written: set[str] = set()
+        self._pending: list[Future[None]] = []
+        self.begun: set[str] = set()
+        """The names of our parts, from before they can be seen in the folder."""
 
     def __enter__(self) -> PartWriter:
         return self
@@ -84,6 +85,11 @@ class PartWriter:
             self._begin_writing()
         self._collect(leave=1)
 
+    @property
+    def waiting(self) -> int:
+        """Rows that no part holds yet."""
+        return len(self._rows)
+
     def flush(self) -> None:
         """Write what is left, and wait for the disk."""
         if self._rows:
@@ -92,15 +98,17 @@ class PartWriter:
 
     def _begin_writing(self) -> None:
         rows, self._rows, self._since = self._rows, [], time.monotonic()
-        self._pending.append(self._thread.submit(self._write, rows))
+        name = self._workspace.new_part(self._folder)
+        self.begun.add(name)
+        self._pending.append(self._thread.submit(self._write, name, rows))
 
-    def _write(self, rows: list[Mapping[str, Any]]) -> str:
+    def _write(self, name: str, rows: list[Mapping[str, Any]]) -> None:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=self._schema)
-        return self._workspace.write_part(self._folder, table, self._note)
+        self._workspace.write(name, table, self._note)
 
     def _collect(self, leave: int) -> None:
         while len(self._pending) > leave:
-            self.written.add(self._pending.pop(0).result())
+            self._pending.pop(0).result()
 
 
 class PartWatcher:
@@ -135,10 +143,10 @@ def walk(
             says whether there were any.
     """
     queue = list(reversed(batches))
-    written = 0
+    begun = 0
     while queue:
-        if len(writer.written) > written:
-            written = len(writer.written)
-            if others(writer.written):
+        if len(writer.begun) > begun:
+            begun = len(writer.begun)
+            if others(writer.begun):
                 random.shuffle(queue)
         yield queue.pop()

@@ -1,0 +1,116 @@
+"""Doing a batch whatever happens: smaller where memory is short, alone where one spoils it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from synpic.engine.task import Row
+from synpic.errors import SynpicError
+
+__all__ = ["Attempts", "Done", "Failed"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """A row with what came of it.
+
+    Args:
+        batch_size: of the batch it was done in.
+        seconds: its share of that batch's time.
+    """
+
+    row: Row
+    result: T
+    batch_size: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A row, and why nothing came of it."""
+
+    row: Row
+    reason: str
+
+
+class Attempts(Generic[T]):
+    """Runs ``work`` on batches, and remembers how large one may be.
+
+    Args:
+        work: n rows → n results. A SynpicError of its is raised on; anything else is about rows.
+    """
+
+    def __init__(self, work: Callable[[Sequence[Row]], Sequence[T]]) -> None:
+        self._work = work
+        self._limit: int | None = None
+
+    def run(self, rows: Sequence[Row]) -> list[Done[T] | Failed]:
+        """Every row of ``rows``, done or failed, in their order."""
+        size = min(self._limit or len(rows), len(rows))
+        ended: list[Done[T] | Failed] = []
+        for start in range(0, len(rows), max(1, size)):
+            ended += self._run(rows[start : start + size])
+        return ended
+
+    def _run(self, rows: Sequence[Row]) -> list[Done[T] | Failed]:
+        began = time.perf_counter()
+        results, problem = self._try(rows)
+        if problem is None:
+            seconds = (time.perf_counter() - began) / len(rows)
+            return [
+                Done(row, result, len(rows), seconds)
+                for row, result in zip(rows, results, strict=True)
+            ]
+        if len(rows) == 1:
+            return [Failed(rows[0], problem.reason)]
+        if problem.out_of_memory:
+            self._limit = len(rows) // 2
+            return self.run(rows)
+        # One bad row spoils its batch: alone, each shows whether it was the one.
+        return [ended for row in rows for ended in self._run([row])]
+
+    def _try(self, rows: Sequence[Row]) -> tuple[Sequence[T], _Problem | None]:
+        # What went wrong is told in words, not raised further: an exception in flight would hold
+        # on to the very tensors for which there was no room.
+        try:
+            results = self._work(rows)
+        except SynpicError:
+            raise
+        except Exception as error:
+            problem = _Problem.of(error)
+        else:
+            if len(results) == len(rows):
+                return results, None
+            problem = _Problem(f"{len(rows)} results were asked for, {len(results)} came")
+        if problem.out_of_memory:
+            _free_memory()
+        return [], problem
+
+
+@dataclass(frozen=True)
+class _Problem:
+    reason: str
+    out_of_memory: bool = False
+
+    @classmethod
+    def of(cls, error: Exception) -> _Problem:
+        import torch
+
+        first = (str(error).splitlines() or [""])[0]
+        return cls(
+            f"{type(error).__name__}: {first}"[:500],
+            isinstance(error, torch.OutOfMemoryError | MemoryError)
+            or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)),
+        )
+
+
+def _free_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,110 @@
+"""A task: one model or reward, and the batches of its work that have something missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from synpic.engine.failures import FailureLog
+from synpic.engine.writing import PartWatcher
+from synpic.errors import SynpicError
+from synpic.workspace import Workspace
+
+__all__ = ["Key", "Made", "Row", "Task", "Work"]
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a batch.
+
+    Args:
+        rows: of the task's table, to be kept now.
+        failed: candidate ids with reasons.
+        succeeded: how many did not fail; some of their rows may be held back for now.
+    """
+
+    rows: list[Row]
+    failed: dict[str, str]
+    succeeded: int
+
+
+class Work(Protocol):
+    """An opened model or reward."""
+
+    def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
+        """Do a batch and give what is new of it: rows for ``missing`` alone.
+
+        Raises:
+            SynpicError: nothing of this model or reward can be trusted any more.
+        """
+        ...
+
+    def finish(self) -> list[Row]:
+        """Rows that were held back until the end."""
+        ...
+
+
+@dataclass
+class Task:
+    """What the engine runs. It knows neither models nor rewards.
+
+    Args:
+        stage: "generate" or "score".
+        name, fingerprint: of the model or reward.
+        folder, schema: where its parts go, and what their rows are.
+        part_rows: at most so many in a part.
+        note: metadata of every part.
+        dtype: recorded with the environment, where it is known.
+        key: the columns that tell one piece of work from another.
+        wanted: pieces in all, everyone's.
+        already: of those, done (or failed for good) before.
+        batches: ours, as they were cut; each has something missing.
+        open: device and environment key → what does the work.
+        error: what it raises when nothing of it can be used, and others should go on.
+    """
+
+    workspace: Workspace
+    stage: str
+    name: str
+    fingerprint: str
+    folder: str
+    schema: pa.Schema
+    part_rows: int
+    note: Mapping[str, Any]
+    dtype: str | None
+    key: tuple[str, ...]
+    wanted: int
+    already: int
+    batches: list[list[Row]]
+    todo: set[Key]
+    watcher: PartWatcher
+    failures: FailureLog
+    open: Callable[[str, str], Work]
+    error: type[SynpicError]
+    by_others: int = field(default=0, init=False)
+
+    def missing(self, batch: Sequence[Row]) -> list[Row]:
+        """Those rows of ``batch`` that are still to be done."""
+        return [row for row in batch if self.key_of(row) in self.todo]
+
+    def key_of(self, row: Row) -> Key:
+        """What tells ``row`` from others."""
+        return tuple(row[column] for column in self.key)
+
+    def note_others(self, ours: set[str]) -> bool:
+        """Take note of what others have done since, and say whether they have.
+
+        Args:
+            ours: the parts that we have written.
+        """
+        rows = self.watcher.new_rows(self.key, but=ours)
+        before = len(self.todo)
+        self.todo.difference_update(rows)
+        self.by_others += before - len(self.todo)
+        return bool(rows)
