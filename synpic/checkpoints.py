@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from synpic import ids
 from synpic.errors import CheckpointError, HubUnreachable
-from synpic.ids import folder_hash, short
 from synpic.workspace import LockEntry, Workspace
 
 __all__ = ["describe", "identity", "load_from", "resolve"]
@@ -34,34 +34,46 @@ def resolve(
     Raises:
         CheckpointError: it is nowhere, cannot be reached, or is no longer what was locked.
     """
-    folder = _folder(workspace, source)
     known = workspace.lock()
+    locked = known.get(("folder", source, None)) or known.get((kind, source, revision))
+    folder = _folder(workspace, source)
+    if locked is not None and (locked.kind != "folder" or folder is None or not _is_folder(folder)):
+        # Weights that are gone are missed when they are to be loaded, and not before.
+        return locked
     if folder is None:
-        entry = known.get((kind, source, revision))
-        return entry or workspace.remember(_ask_the_hub(source, revision, kind))
-    if not folder.is_dir():
+        return workspace.remember(_ask_the_hub(source, revision, kind))
+    if not _is_folder(folder):
         raise CheckpointError(
             f"{source}: no such folder ({folder})",
             hint="paths are relative to the recipe; a Hub repository is written owner/name",
         )
-    size = _folder_size(folder)
-    entry = known.get(("folder", source, None))
-    if entry is None:
-        made = LockEntry("folder", source, None, folder_hash(folder), size)
+    stamp = ids.folder_stamp(folder)
+    if locked is None:
+        made = LockEntry("folder", source, None, ids.folder_hash(folder), stamp)
         return workspace.remember(made)
-    if entry.bytes != size:
+    if locked.stamp != stamp and ids.folder_hash(folder) != locked.identity:
         raise CheckpointError(
-            f"{source} has changed since recipe.lock recorded it ({entry.bytes} → {size} bytes)",
+            f"{source} has changed since recipe.lock recorded it",
             hint="put the old weights back, or give the new ones a folder of their own; to let the "
             "new ones take this name, delete its entry from recipe.lock",
         )
-    return entry
+    return locked
 
 
 def load_from(workspace: Workspace, entry: LockEntry) -> tuple[str, str | None]:
-    """What to hand to ``from_pretrained``: a folder or repository, and the commit of the latter."""
+    """What to hand to ``from_pretrained``: a folder or repository, and the commit of the latter.
+
+    Raises:
+        CheckpointError: the folder is gone.
+    """
     if entry.kind == "folder":
-        return str(_folder(workspace, entry.source)), None
+        folder = _folder(workspace, entry.source)
+        if folder is None or not _is_folder(folder):
+            raise CheckpointError(
+                f"{entry.source}: the folder is gone",
+                hint="put it back: recipe.lock knows it by its content",
+            )
+        return str(folder), None
     return entry.source, entry.identity
 
 
@@ -86,16 +98,22 @@ def _folder(workspace: Workspace, source: str) -> Path | None:
                 hint="install the package that brings these weights",
             )
         return Path(next(iter(spec.submodule_search_locations))) / inner
-    written = Path(source).expanduser()
+    try:
+        written = Path(source).expanduser()
+    except RuntimeError as error:
+        raise CheckpointError(f"{source}: {error}", hint="write the path out") from error
     path = written if written.is_absolute() else Path(workspace.store.root) / written
     looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
-    if workspace.store.is_local and (looks_local or path.is_dir()):
+    if workspace.store.is_local and (looks_local or _is_folder(path)):
         return path
     return written if looks_local else None
 
 
-def _folder_size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # longer than any name on this disk, or no name at all
+        return False
 
 
 def _ask_the_hub(source: str, revision: str | None, kind: str) -> LockEntry:
@@ -137,4 +155,4 @@ def _ask_the_hub(source: str, revision: str | None, kind: str) -> LockEntry:
 
 def describe(entry: LockEntry) -> str:
     """One line for people: ``owner/name@1a2b3c4d``."""
-    return f"{entry.source}@{short(entry.identity)}"
+    return f"{entry.source}@{ids.short(entry.identity)}"

@@ -7,7 +7,9 @@ that is what resume, growth and sharding stand on (docs/architecture.md, "Identi
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import sys
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +20,13 @@ __all__ = [
     "candidate_id",
     "fingerprint",
     "folder_hash",
+    "folder_stamp",
     "normalise_prompt",
     "prompt_id",
     "seed_of",
     "sha256",
     "short",
+    "source_hash",
 ]
 
 SEED_LIMIT = 2**53
@@ -79,15 +83,37 @@ def folder_hash(folder: Path) -> str:
     Two copies of one checkpoint have one hash, wherever they lie.
     """
     digest = hashlib.sha256()
-    files = (p for p in folder.rglob("*") if p.is_file())
-    for path in sorted(files, key=lambda p: p.relative_to(folder).as_posix()):
-        name = path.relative_to(folder).as_posix()
-        if any(piece.startswith(".") for piece in name.split("/")):
-            continue
+    for name, path in _files(folder):
         with path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{name}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+def folder_stamp(folder: Path) -> str:
+    """64 hex digits of the names, sizes and times of the same files: cheap, and says no more than
+    that a folder is likely to be what it was."""
+    stats = [(name, path.stat()) for name, path in _files(folder)]
+    return _hash_of([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+
+
+def source_hash(thing: Any) -> str | None:
+    """64 hex digits of the text of a function, or of a class's module; None where there is none."""
+    try:
+        whole = sys.modules[thing.__module__] if inspect.isclass(thing) else thing
+        return sha256(inspect.getsource(whole).encode())
+    except (KeyError, OSError, TypeError):
+        return None
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Names and paths of the files below ``folder`` that are not hidden, in order of names."""
+    named = ((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
+    return sorted(
+        (name, path)
+        for name, path in named
+        if not any(piece.startswith(".") for piece in name.split("/"))
+    )
 
 
 def _hash_of(value: Any) -> str:

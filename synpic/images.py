@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from synpic import ids
 from synpic.errors import WorkspaceError
-from synpic.parts import frame, naming_damage, open_part
+from synpic.parts import damaged, frame, naming_damage, open_part
 from synpic.store import Store
 
 __all__ = ["ImageReader"]
@@ -29,11 +30,10 @@ class ImageReader:
         self._store = store
         self._parts = list(parts)
         self._open: dict[int, pq.ParquetFile] = {}
-        frames = [self._index(number) for number in range(len(self._parts))]
         self._where: dict[tuple[str, str], tuple[int, int, int]] = {
             (row[0], row[1]): (row[2], row[3], row[4])
-            for frame in frames
-            for row in frame.iter_rows()
+            for number in range(len(self._parts))
+            for row in self._index(number).iter_rows()
         }
 
     def read(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
@@ -41,8 +41,13 @@ class ImageReader:
 
         Raises:
             WorkspaceError: naming a candidate whose pixels are not there.
+            CorruptPart: naming a part whose pixels are no longer what was written.
         """
-        return self._gather(wanted, lambda column: column)
+        found: list[bytes] = self._gather(wanted, lambda column: column)
+        for key, data in zip(wanted, found, strict=True):
+            if ids.sha256(data) != key[1]:
+                raise damaged(self._store, self._parts[self._where[key][0]], f"image of {key[0]}")
+        return found
 
     def sizes(self, wanted: Sequence[tuple[str, str]]) -> list[int]:
         """Sizes in bytes of what :meth:`read` would give, with one row group in memory at a time.

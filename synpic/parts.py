@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import polars as pl
@@ -13,7 +13,7 @@ from synpic import tables
 from synpic.errors import CorruptPart
 from synpic.store import Store
 
-__all__ = ["frame", "naming_damage", "open_part", "read_part"]
+__all__ = ["damaged", "frame", "naming_damage", "open_part", "read_part"]
 
 
 def open_part(store: Store, name: str) -> pq.ParquetFile:
@@ -25,19 +25,22 @@ def open_part(store: Store, name: str) -> pq.ParquetFile:
     """
     with naming_damage(store, name):
         file = pq.ParquetFile(store.open(name))
-    tables.check_version(tables.decode_metadata(file.schema_arrow), store.path(name))
+        note = tables.decode_metadata(file.schema_arrow)
+    tables.check_version(note, store.path(name))
     return file
 
 
-def read_part(store: Store, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Rows of a part: of ``columns``, or of all.
+def read_part(store: Store, name: str, schema: pa.Schema | None = None) -> pa.Table:
+    """Rows of a part: the columns of ``schema``, in its types; or all, as they are.
 
     Raises:
-        CorruptPart, NewerSchema: as :func:`open_part`.
+        CorruptPart, NewerSchema: as :func:`open_part`; or the columns are others.
     """
     file = open_part(store, name)
     with naming_damage(store, name):
-        return file.read(columns=columns).replace_schema_metadata()
+        if schema is None:
+            return file.read().replace_schema_metadata()
+        return file.read(columns=schema.names).replace_schema_metadata().cast(schema)
 
 
 @contextmanager
@@ -47,10 +50,15 @@ def naming_damage(store: Store, name: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CorruptPart(
-            f"{store.path(name)}: truncated or damaged ({reason})",
-            hint="`synpic repair` sets it aside; the next run makes again what it held",
-        ) from error
+        raise damaged(store, name, reason) from error
+
+
+def damaged(store: Store, name: str, reason: str) -> CorruptPart:
+    """The error that names a damaged part and says what to do with it."""
+    return CorruptPart(
+        f"{store.path(name)}: truncated or damaged ({reason})",
+        hint="`synpic repair` sets it aside; the next run makes again what it held",
+    )
 
 
 def frame(table: pa.Table) -> pl.DataFrame:

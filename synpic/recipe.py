@@ -6,6 +6,7 @@ and the rooms below look it up. Every mistake becomes one ``RecipeError`` that n
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from typing import Annotated, Any, Literal, Self
@@ -32,6 +33,7 @@ __all__ = [
     "RecordSettings",
     "RewardSettings",
     "parse_recipe",
+    "split_problem",
 ]
 
 MAX_BATCH = 64
@@ -48,7 +50,27 @@ def _size(text: str) -> str:
     return text
 
 
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"texts, finite numbers, booleans, lists and tables only: {error}"
+        ) from None
+    return options
+
+
+def split_problem(name: str) -> str | None:
+    """Why ``load_dataset`` would not take a split of that name; None if it would."""
+    if not re.fullmatch(r"\w+(\.\w+)*", name):
+        return f"split {name!r}: letters, digits, _ and single dots only, as load_dataset asks"
+    if name.lower() == "all":
+        return f"split {name!r}: load_dataset reads that as every split; choose another name"
+    return None
+
+
 Size = Annotated[str, AfterValidator(_size)]
+Options = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class _Table(BaseModel):
@@ -87,8 +109,8 @@ class PromptSettings(_Table):
             raise ValueError(f"give exactly one of world, file and dataset; found {found}")
         if self.world is not None and self.count is None:
             raise ValueError("count: a world makes prompts without end; say how many are wanted")
-        if not re.fullmatch(r"\w+(\.\w+)*", self.split):
-            raise ValueError("split: letters, digits, _ and single dots only, as load_dataset asks")
+        if problem := split_problem(self.split):
+            raise ValueError(problem)
         return self
 
 
@@ -100,6 +122,16 @@ class ImageSettings(_Table):
     """JPEG and lossy WebP: 1 … 100; 95 where it is not given."""
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] | None = None
     """JPEG only; "4:4:4" where it is not given."""
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What decides bytes, with the defaults written out."""
+        decides: dict[str, Any] = {"format": self.format}
+        if self.format != "png":
+            decides["quality"] = self.quality or 95
+        if self.format == "jpeg":
+            decides["subsampling"] = self.subsampling or "4:4:4"
+        return decides
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -129,7 +161,7 @@ class ModelSettings(_Table):
     """How to draw with it; "auto" for whatever ``DiffusionPipeline`` opens."""
     scheduler: str | None = None
     """A scheduler class of diffusers; the checkpoint's own where it is not given."""
-    scheduler_options: dict[str, Any] = {}
+    scheduler_options: Options = {}
     """Overrides of the scheduler's configuration."""
     steps: Annotated[int, Field(ge=1)] | None = None
     guidance: Annotated[float, Field(ge=0)] | None = None
@@ -139,7 +171,7 @@ class ModelSettings(_Table):
     samples: Annotated[int, Field(ge=1)] = 1
     """Images per prompt and size."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    call: dict[str, Any] = {}
+    call: Options = {}
     """Further keyword arguments of the pipeline's call."""
     batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)] | None = None
     """Images drawn at once; decides speed, and no id or seed."""
@@ -153,7 +185,7 @@ class RewardSettings(_Table):
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     checkpoint: str | None = None
     revision: str | None = None
-    options: dict[str, Any] = {}
+    options: Options = {}
     """Keyword arguments of the reward, each named in its documentation."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
 
@@ -161,7 +193,9 @@ class RewardSettings(_Table):
 class RankingSettings(_Table):
     """How scores become a ranking (docs/ranking.md)."""
 
-    aggregation: str = "win-rate"
+    aggregation: Literal["win-rate", "borda", "mean-zscore", "bradley-terry", "majority"] = (
+        "win-rate"
+    )
     ties: Literal["competition", "ordinal"] = "competition"
     rewards: list[Name] | None = None
     """Which rewards rank; all of the recipe's where it is not given."""

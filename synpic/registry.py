@@ -83,9 +83,11 @@ class Registry:
             thing: Any = importlib.import_module(module_name)
             for piece in attribute.split("."):
                 thing = getattr(thing, piece)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:
+            # Importing runs code that may be anyone's: whatever it raises is about this name.
             raise UnknownName(
-                f"{self.kind} {name!r} cannot be imported from {target}: {error}",
+                f"{self.kind} {name!r} cannot be imported from {target}: "
+                f"{type(error).__name__}: {error}",
                 hint="write it as package.module:callable, importable from where synpic runs",
             ) from error
         return thing

@@ -44,30 +44,33 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of that name."""
-        return bool(self.fs.exists(self.path(name)))
+        with self.raising_storage_errors(name):
+            return bool(self.fs.exists(self.path(name)))
 
     def size(self, name: str) -> int:
         """Bytes of the file ``name``."""
-        return int(self.fs.size(self.path(name)))
+        with self.raising_storage_errors(name):
+            return int(self.fs.size(self.path(name)))
 
     def list(self, folder: str) -> list[str]:
         """Names of the entries of ``folder``, sorted, hidden ones left out; [] if there is none."""
         self.fs.invalidate_cache()
-        try:
-            entries = self.fs.ls(self.path(folder), detail=False)
-        except FileNotFoundError:
-            return []
+        with self.raising_storage_errors(folder):
+            try:
+                entries = self.fs.ls(self.path(folder), detail=False)
+            except FileNotFoundError:
+                return []
         names = (posixpath.basename(entry.rstrip("/")) for entry in entries)
         return sorted(name for name in names if not name.startswith("."))
 
     def read(self, name: str) -> bytes:
         """The whole of ``name``."""
-        with self.told(name):
+        with self.raising_storage_errors(name):
             return cast(bytes, self.fs.cat_file(self.path(name)))
 
     def open(self, name: str) -> BinaryIO:
         """``name`` opened for reading."""
-        with self.told(name):
+        with self.raising_storage_errors(name):
             return cast(BinaryIO, self.fs.open(self.path(name), "rb"))
 
     def write(self, name: str, data: bytes) -> None:
@@ -77,7 +80,7 @@ class Store:
             StorageError: the disk is full or refuses; what was there before still is.
         """
         target = self.path(name)
-        with self.told(name):
+        with self.raising_storage_errors(name):
             if not self.is_local:
                 self.fs.pipe_file(target, data)
                 return
@@ -97,12 +100,12 @@ class Store:
 
     def move(self, name: str, target: str) -> None:
         """Rename ``name`` to ``target``, making its folder."""
-        with self.told(name):
+        with self.raising_storage_errors(name):
             self.fs.makedirs(posixpath.dirname(self.path(target)), exist_ok=True)
             self.fs.mv(self.path(name), self.path(target))
 
     @contextmanager
-    def told(self, name: str) -> Iterator[None]:
+    def raising_storage_errors(self, name: str) -> Iterator[None]:
         """Turn the operating system's refusals into one that says what to do."""
         try:
             yield

@@ -24,6 +24,7 @@ __all__ = [
     "check_version",
     "decode_metadata",
     "encode_part",
+    "leaves",
 ]
 
 SCHEMA_VERSION = 1
@@ -97,7 +98,7 @@ def encode_part(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
     """
     note = {"schema_version": SCHEMA_VERSION, **metadata}
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(note, sort_keys=True)})
-    compression: Any = dict.fromkeys(_leaves(table.schema), "zstd")
+    compression: Any = dict.fromkeys(leaves(table.schema), "zstd")
     if "image.bytes" in compression:
         compression["image.bytes"] = "none"
     plain = [name for name in compression if name != "image.bytes"]
@@ -117,9 +118,18 @@ def encode_part(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
 
 
 def decode_metadata(schema: pa.Schema) -> dict[str, Any]:
-    """What ``encode_part`` was given as metadata; empty for a file synpic did not write."""
+    """What ``encode_part`` was given as metadata; empty for a file synpic did not write.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
     raw = (schema.metadata or {}).get(_METADATA_KEY)
-    return dict(json.loads(raw)) if raw else {}
+    if not raw:
+        return {}
+    note = json.loads(raw)
+    if not isinstance(note, dict):
+        raise ValueError(f"metadata is a {type(note).__name__}, not an object")
+    return note
 
 
 def check_version(metadata: Mapping[str, Any], where: str) -> None:
@@ -136,12 +146,14 @@ def check_version(metadata: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
+def leaves(schema: pa.Schema) -> list[str]:
     """Parquet's names of the leaf columns: ``image.bytes`` for a struct's field."""
     names: list[str] = []
     for field in schema:
         if pa.types.is_struct(field.type):
             names += [f"{field.name}.{inner.name}" for inner in field.type]
+        elif pa.types.is_list(field.type):
+            names.append(f"{field.name}.list.element")
         else:
             names.append(field.name)
     return names

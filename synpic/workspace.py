@@ -21,13 +21,12 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from synpic import tables
+from synpic import ids, tables
 from synpic.errors import CorruptPart, WorkspaceError
 from synpic.images import ImageReader
 from synpic.parts import frame, open_part, read_part
@@ -51,14 +50,14 @@ class LockEntry:
         source: the name as the recipe has it.
         revision: the branch, tag or commit that was asked for, if any.
         identity: the commit of a repository; the hash of a folder's contents.
-        bytes: a folder's size, by which a later change of it is noticed.
+        stamp: names, sizes and times of a folder's files: while it holds, nothing is hashed again.
     """
 
     kind: str
     source: str
     revision: str | None
     identity: str
-    bytes: int | None = None
+    stamp: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -111,14 +110,14 @@ class Workspace:
 
     # -- the want --------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def recipe_text(self) -> str:
-        """The recipe as it is written."""
+        """The recipe as it is written now."""
         return self.store.read(RECIPE).decode("utf-8", errors="surrogateescape")
 
-    @cached_property
+    @property
     def recipe(self) -> Recipe:
-        """The recipe as it was when first asked for.
+        """The recipe as it is now: edit it, and the next step follows it.
 
         Raises:
             RecipeError: it cannot be followed.
@@ -180,9 +179,21 @@ class Workspace:
         Raises:
             StorageError: nothing was written.
         """
-        name = f"{folder}/part-{uuid.uuid4().hex[:16]}.parquet"
-        self.store.write(name, tables.encode_part(table, note))
+        name = self.new_part(folder)
+        self.write(name, table, note)
         return name
+
+    def new_part(self, folder: str) -> str:
+        """A name for a part of ``folder`` that nobody else will choose."""
+        return f"{folder}/part-{uuid.uuid4().hex[:16]}.parquet"
+
+    def write(self, name: str, table: pa.Table, note: Mapping[str, Any]) -> None:
+        """Write the part that :meth:`new_part` named.
+
+        Raises:
+            StorageError: nothing was written.
+        """
+        self.store.write(name, tables.encode_part(table, note))
 
     def folders(self, kind: str) -> list[str]:
         """Folders of ``kind`` ("candidates" or "scores") that exist, whether wanted or not."""
@@ -205,8 +216,8 @@ class Workspace:
         chosen = list(columns) if columns else [n for n in schema.names if n != "image"]
         empty = pa.schema([schema.field(name) for name in chosen]).empty_table()
         with ThreadPoolExecutor(8) as pool:
-            tables_ = list(pool.map(lambda part: read_part(self.store, part, chosen), parts))
-        return frame(pa.concat_tables([empty, *tables_]))
+            rows = list(pool.map(lambda part: read_part(self.store, part, empty.schema), parts))
+        return frame(pa.concat_tables([empty, *rows]))
 
     def candidates(self, folders: Iterable[str]) -> pl.DataFrame:
         """Candidates of ``folders`` without their pixels, one row each.
@@ -226,12 +237,12 @@ class Workspace:
         return rows.sort(*keys, "score").unique(keys, keep="first", maintain_order=True)
 
     def failures(self, stage: str) -> pl.DataFrame:
-        """Failures of ``stage``, the one with most attempts for each (candidate, fingerprint)."""
+        """Failures of ``stage``: of each candidate and model or reward, the latest attempt."""
         rows = self.read(self.parts("failures"), tables.FAILURES)
-        keys = ["candidate_id", "fingerprint"]
+        keys = ["candidate_id", "name", "fingerprint"]
         return (
             rows.filter(pl.col("stage") == stage)
-            .sort(*keys, "attempts", "reason", descending=[False, False, True, False])
+            .sort(*keys, "attempts", "reason", descending=[False, False, False, True, False])
             .unique(keys, keep="first", maintain_order=True)
         )
 
@@ -246,14 +257,20 @@ class Workspace:
     # -- damage ----------------------------------------------------------------------------------
 
     def corrupt_parts(self) -> list[str]:
-        """Parts that cannot be read to their end, found by reading every one."""
-        folders = [*self.folders("candidates"), *self.folders("scores"), "failures"]
-        parts = [part for folder in folders for part in self.parts(folder)]
+        """Parts that do not hold what they should, found by reading every one to its last byte."""
+        kinds = {"candidates": tables.CANDIDATES, "scores": tables.SCORES}
+        expected = {
+            part: schema
+            for kind, schema in kinds.items()
+            for folder in self.folders(kind)
+            for part in self.parts(folder)
+        }
+        expected |= dict.fromkeys(self.parts("failures"), tables.FAILURES)
         if self.store.exists(PROMPTS):
-            parts.append(PROMPTS)
-        with ThreadPoolExecutor(8) as pool:
-            whole = pool.map(self._is_whole, parts)
-        return [part for part, good in zip(parts, whole, strict=True) if not good]
+            expected[PROMPTS] = tables.PROMPTS
+        with ThreadPoolExecutor(4) as pool:
+            whole = pool.map(self._is_whole, expected, expected.values())
+        return [part for part, good in zip(expected, whole, strict=True) if not good]
 
     def set_aside(self, part: str) -> str:
         """Move a damaged part out of the way; what it held counts as missing from then on."""
@@ -261,9 +278,17 @@ class Workspace:
         self.store.move(part, target)
         return target
 
-    def _is_whole(self, part: str) -> bool:
+    def _is_whole(self, part: str, schema: pa.Schema) -> bool:
         try:
-            read_part(self.store, part)
+            rows = read_part(self.store, part, schema)
         except CorruptPart:
             return False
-        return True
+        if "image" not in schema.names:
+            return True
+        pixels = rows.column("image").combine_chunks().field("bytes")
+        return all(
+            data is not None and ids.sha256(data) == sha256
+            for data, sha256 in zip(
+                pixels.to_pylist(), rows.column("sha256").to_pylist(), strict=True
+            )
+        )

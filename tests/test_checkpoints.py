@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,9 +81,28 @@ def test_a_folder_that_changed_after_it_was_locked_is_refused(
     workspace: Workspace, weights: Path
 ) -> None:
     checkpoints.resolve(workspace, str(weights), None)
-    (weights / "model.bin").write_bytes(b"other weights")
+    (weights / ".cache").mkdir()
+    (weights / ".cache" / "note").write_bytes(b"hidden files do not count")
+    os.utime(weights / "model.bin")
+    checkpoints.resolve(workspace, str(weights), None)  # the same content is the same weights
+    (weights / "model.bin").write_bytes(b"WEIGHTS")  # as many bytes as before
     with pytest.raises(CheckpointError, match=r"has changed since recipe\.lock recorded it"):
         checkpoints.resolve(workspace, str(weights), None)
+
+
+def test_weights_that_are_gone_are_missed_when_they_are_to_be_loaded(
+    workspace: Workspace, hub: Callable[[object], list[tuple[str, str | None]]]
+) -> None:
+    folder = Path(workspace.store.root) / "w" / "m"
+    folder.mkdir(parents=True)
+    (folder / "model.bin").write_bytes(b"1")
+    entry = checkpoints.resolve(workspace, "w/m", None)
+    shutil.rmtree(folder)
+    asked = hub(COMMIT)
+    assert checkpoints.resolve(workspace, "w/m", None) == entry
+    assert asked == []  # no stranger's repository of that name takes their place
+    with pytest.raises(CheckpointError, match="the folder is gone"):
+        checkpoints.load_from(workspace, entry)
 
 
 def test_weights_of_an_installed_package(workspace: Workspace) -> None:
@@ -89,7 +110,13 @@ def test_weights_of_an_installed_package(workspace: Workspace) -> None:
     location, commit = checkpoints.load_from(workspace, entry)
     assert (Path(location) / "shapes.toml").exists()
     assert commit is None
-    for missing in ("package:synpic/nothing", "package:no_such_package/x", "./nothing", "/nothing"):
+    for missing in (
+        "package:synpic/nothing",
+        "package:no_such_package/x",
+        "./nothing",
+        "/nothing",
+        "~nobody/x",
+    ):
         with pytest.raises(CheckpointError):
             checkpoints.resolve(workspace, missing, None)
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import RecipeError
-from synpic.recipe import parse_recipe
+from synpic.recipe import Config, RankingSettings, RecordSettings, parse_recipe
 from synpic.recipes import preset, presets
 
 SMALL = """
@@ -50,6 +51,10 @@ def test_syn_pic_is_the_paper_s_recipe() -> None:
         (("samples = 2", "batch_size = 65"), ":6: models.mine.batch_size: Input should be less"),
         (('reward = "m', 'weight = nan\nreward = "m'), ":8: rewards.red.weight"),
         (("samples = 2", "samples = "), "not TOML"),
+        (("samples = 2", "call = { x = 1979-05-27 }"), ":6: models.mine.call: texts, finite"),
+        (("samples = 2", "scheduler_options = { x = nan }"), "texts, finite numbers"),
+        (("samples = 2", "samples = 2\n[ranking]\naggregation = 'winrate'"), "aggregation: Input"),
+        (('file = "p', 'split = "all"\nfile = "p'), "load_dataset reads that as every split"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_key(change: tuple[str, str], says: str) -> None:
@@ -105,3 +110,14 @@ def test_a_valid_recipe_with_anything_after_it_never_ends_in_a_traceback(tail: s
 def test_deep_nesting_is_an_error_too() -> None:
     with pytest.raises(RecipeError):
         parse_recipe("a = " + "[" * 100_000)
+
+
+def test_the_recipe_s_words_are_those_of_the_rooms() -> None:
+    from synpic.publish.records import CONFIGS
+    from synpic.rank import AGGREGATIONS, STRATEGIES, TIES
+
+    ranking, records = RankingSettings.model_fields, RecordSettings.model_fields
+    assert get_args(ranking["aggregation"].annotation) == tuple(AGGREGATIONS)
+    assert get_args(ranking["ties"].annotation) == tuple(TIES)
+    assert get_args(records["pairs"].annotation) == tuple(STRATEGIES)
+    assert get_args(Config) == tuple(CONFIGS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from synpic.errors import UnknownName
@@ -31,6 +33,16 @@ def test_a_name_that_is_not_there(name: str, says: str) -> None:
         HERE.load(name)
     assert says in caught.value.message
     assert caught.value.hint
+
+
+def test_code_that_does_not_import_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for number, text in enumerate(("def f(:", "undefined_name", "raise SystemError('no')")):
+        (tmp_path / f"mine_{number}.py").write_text(text)
+        with pytest.raises(UnknownName, match=f"mine_{number}:f' cannot be imported"):
+            HERE.load(f"mine_{number}:f")
 
 
 def test_entry_points_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synpic import tables
+from synpic import ids, tables
 from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
 from synpic.recipes import preset
 from synpic.store import Store
@@ -18,13 +18,17 @@ from synpic.workspace import LockEntry, Workspace
 SHAPES = preset("shapes")
 
 
-def candidates(*names: str, sha256: str = "aa", data: bytes = b"\x00" * 10) -> pa.Table:
+def pixels(name: str, data: bytes = b"\x00" * 10) -> bytes:
+    return data + name.encode()
+
+
+def candidates(*names: str, sha256: str | None = None, data: bytes = b"\x00" * 10) -> pa.Table:
     rows = [
         {
             "candidate_id": name,
             "prompt_id": "p",
-            "image": {"bytes": data + name.encode(), "path": f"{name}.png"},
-            "sha256": sha256,
+            "image": {"bytes": pixels(name, data), "path": f"{name}.png"},
+            "sha256": sha256 or ids.sha256(pixels(name, data)),
         }
         for name in names
     ]
@@ -45,7 +49,8 @@ def test_what_is_written_is_there(anywhere: Workspace) -> None:
     assert rows["candidate_id"].to_list() == ["x", "y"]
     assert "image" not in rows.columns
     images = anywhere.images(["candidates/m-1"])
-    assert images.read([("y", "aa"), ("x", "aa"), ("y", "aa")])[0].endswith(b"y")
+    wanted = [(name, ids.sha256(pixels(name))) for name in ("y", "x", "y")]
+    assert images.read(wanted) == [pixels("y"), pixels("x"), pixels("y")]
     assert anywhere.folders("candidates") == ["candidates/m-1"]
 
 
@@ -92,6 +97,46 @@ def test_a_truncated_part_is_named_and_can_be_set_aside(tmp_path: Path, keep: in
     assert workspace.corrupt_parts() == [name]
     assert (tmp_path / "set" / workspace.set_aside(name)).exists()
     assert workspace.candidates(["candidates/m-1"])["candidate_id"].to_list() == ["y"]
+
+
+def test_a_flipped_bit_in_an_image_is_named(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "set", SHAPES)
+    name = workspace.write_part("candidates/m-1", candidates("x", data=b"\x01" * 999), {})
+    path = tmp_path / "set" / name
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x01" * 99) + 50] ^= 0xFF
+    path.write_bytes(data)
+    assert workspace.corrupt_parts() == [name]
+    wanted = [("x", ids.sha256(pixels("x", b"\x01" * 999)))]
+    with pytest.raises(CorruptPart, match=f"{name}.*image of x"):
+        workspace.images(["candidates/m-1"]).read(wanted)
+
+
+@pytest.mark.parametrize("note", [b"\xff", b"{", b"[]", b"1"])
+def test_damaged_metadata_is_named(tmp_path: Path, note: bytes) -> None:
+    workspace = Workspace.create(tmp_path / "set", SHAPES)
+    name = workspace.new_part("candidates/m-1")
+    path = tmp_path / "set" / name
+    path.parent.mkdir(parents=True)
+    pq.write_table(candidates("x").replace_schema_metadata({"synpic": note}), path)
+    with pytest.raises(CorruptPart, match=name):
+        workspace.candidates(["candidates/m-1"])
+    assert workspace.corrupt_parts() == [name]
+
+
+def test_a_part_with_other_columns_is_damaged(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "set", SHAPES)
+    name = workspace.write_part("candidates/m-1", candidates("x").select(["candidate_id"]), {})
+    with pytest.raises(CorruptPart, match=name):
+        workspace.candidates(["candidates/m-1"])
+    assert workspace.corrupt_parts() == [name]
+
+
+def test_the_recipe_is_what_it_is_now(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "set", SHAPES)
+    assert workspace.recipe.seed == 0
+    workspace.store.write("recipe.toml", SHAPES.replace("seed = 0  ", "seed = 5  ").encode())
+    assert workspace.recipe.seed == 5
 
 
 def test_a_part_of_a_newer_schema_is_refused(
