@@ -7,7 +7,6 @@ the source has one, and ``meta_<name>`` for what else is kept.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from synpic.errors import PromptError, did_you_mean
 from synpic.prompts.source import At
+from synpic.recipe import split_problem
 
 __all__ = ["Columns", "arrange", "choose", "is_scalar", "scalars_of", "table_of"]
 
@@ -95,9 +95,10 @@ def arrange(table: pa.Table, columns: Columns, where: str, at: At) -> pa.Table:
     """``table`` with its columns renamed and checked; all kinds of text become plain strings.
 
     Raises:
-        PromptError: the prompt's column is not text, or a split is not one.
+        PromptError: the prompt's column is not text, a text is not UTF-8, or a split is not one.
     """
-    prompts = _as_strings(table.column(columns.prompt))
+    texts = {name: _as_strings(table.column(name), name, at) for name in columns.names}
+    prompts = texts[columns.prompt]
     if prompts is None:
         found = table.schema.field(columns.prompt).type
         raise PromptError(
@@ -106,11 +107,11 @@ def arrange(table: pa.Table, columns: Columns, where: str, at: At) -> pa.Table:
         )
     arranged = {"prompt": prompts}
     if columns.split:
-        splits = _as_strings(table.column(columns.split))
+        splits = texts[columns.split]
         values = (table.column(columns.split) if splits is None else splits).to_pylist()
         arranged["split"] = pa.array(_checked_splits(values, at), pa.string())
     for name, kept in columns.meta.items():
-        text = _as_strings(table.column(name))
+        text = texts[name]
         arranged[kept] = table.column(name) if text is None else text
     return pa.table(arranged)
 
@@ -137,11 +138,23 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Columns, where: str, at
     return arrange(pa.table(found), columns, where, at)
 
 
-def scalars_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
-    """Every key of ``rows``, in order of appearance → whether all its values are scalars."""
+def scalars_of(rows: Sequence[Mapping[str, Any]], at: At) -> dict[str, bool]:
+    """Every key of ``rows``, in order of appearance → whether all its values are scalars.
+
+    Raises:
+        PromptError: a key is not text, or a key or text holds half of a surrogate pair.
+    """
     scalar: dict[str, bool] = {}
-    for row in rows:
+    for number, row in enumerate(rows):
         for name, value in row.items():
+            if not isinstance(name, str):
+                raise PromptError(
+                    f"{at(number)}: the key {name!r:.60} is not text",
+                    hint="keys become the names of columns",
+                )
+            _require_whole(name, f"the key {name!r:.60}", number, at)
+            if isinstance(value, str):
+                _require_whole(value, f"{name!r:.60}", number, at)
             plain = value is None or isinstance(value, _SCALARS)
             scalar[name] = scalar.get(name, True) and plain
     return scalar
@@ -167,14 +180,31 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _as_strings(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+def _as_strings(column: pa.ChunkedArray, name: str, at: At) -> pa.ChunkedArray | None:
     """``column`` as plain strings if it holds text, or nothing but nulls; else None."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if _is_text(kind) or pa.types.is_null(kind):
-        return column.cast(pa.string())
-    return None
+    if not _is_text(kind) and not pa.types.is_null(kind):
+        return None
+    strings = column.cast(pa.string())
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid as error:
+        row = _first_not_utf8(strings.cast(pa.binary()).to_pylist())
+        raise PromptError(
+            f"{at(row)}: {name!r} is not UTF-8", hint="write the text again as UTF-8"
+        ) from error
+    return strings
+
+
+def _first_not_utf8(values: Sequence[bytes | None]) -> int:
+    for row, value in enumerate(values):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError:
+            return row
+    return 0
 
 
 def _text(value: Any, place: str) -> str | None:
@@ -185,14 +215,18 @@ def _text(value: Any, place: str) -> str | None:
             f"{place}: the prompt is {value!r:.60}, not text",
             hint="put it in quotes, or take the row out",
         )
+    return value
+
+
+def _require_whole(text: str, what: str, row: int, at: At) -> None:
+    """Refuse what JSON and Python can spell, and UTF-8 cannot."""
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise PromptError(
-            f"{place}: the prompt has half of a surrogate pair at character {error.start + 1}",
+            f"{at(row)}: {what} has half of a surrogate pair at character {error.start + 1}",
             hint="write the character itself, or both halves",
         ) from error
-    return value
 
 
 def _checked_splits(values: Sequence[Any], at: At) -> list[str | None]:
@@ -200,11 +234,12 @@ def _checked_splits(values: Sequence[Any], at: At) -> list[str | None]:
     for row, value in enumerate(values):
         if value is None or value == "":
             continue
-        if not isinstance(value, str) or not re.fullmatch(r"\w+(\.\w+)*", value):
+        plain = isinstance(value, str)
+        problem = split_problem(value) if plain else f"split {value!r:.60} is not text"
+        if problem:
             raise PromptError(
-                f"{at(row)}: {value!r:.60} cannot be a split's name",
-                hint="letters, digits, _ and single dots only, as load_dataset asks; "
-                "rename the column if it means something else",
+                f"{at(row)}: {problem}",
+                hint="rename the split; or its column, if that means something else",
             )
     return [value or None for value in values]
 
@@ -212,7 +247,7 @@ def _checked_splits(values: Sequence[Any], at: At) -> list[str | None]:
 def _array(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+    except (pa.ArrowException, OverflowError):
         return pa.array([None if value is None else json.dumps(value) for value in values])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import checkpoints, ids
-from synpic.errors import HubUnreachable, PromptError, PromptsGone, did_you_mean
+from synpic.errors import (
+    CheckpointError,
+    HubUnreachable,
+    PromptError,
+    PromptsGone,
+    did_you_mean,
+)
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
 from synpic.prompts.source import Source
@@ -110,7 +115,7 @@ def _world(settings: PromptSettings, name: str) -> Source:
     return Source(
         f"{where}@seed={seed}",
         # A function has no version to raise: its own text stands in.
-        _identity(settings, world=name, seed=seed, code=_hash_of_code(callable_)),
+        _identity(settings, world=name, seed=seed, code=ids.source_hash(callable_)),
         lambda: read_world(callable_, where, count=count, seed=seed, split=split, keep=keep),
     )
 
@@ -118,7 +123,10 @@ def _world(settings: PromptSettings, name: str) -> Source:
 def _dataset(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
     _check_taken(settings, "dataset")
     entry = checkpoints.resolve(workspace, name, settings.revision, kind="dataset")
-    location, commit = checkpoints.load_from(workspace, entry)
+    try:
+        location, commit = checkpoints.load_from(workspace, entry)
+    except CheckpointError as error:
+        raise PromptsGone(error.message, hint=error.hint) from error
     # A folder's path is no business of those who get the dataset.
     shown = name if commit else posixpath.basename(location.rstrip("/"))
     return Source(
@@ -145,7 +153,10 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
             hint="prompts are read from .txt (a prompt a line), .csv, .jsonl and .parquet",
         )
     _check_taken(settings, "text file" if suffix in _TEXT else "tabular file")
-    store, path = workspace.store, str(Path(name).expanduser())
+    try:
+        store, path = workspace.store, str(Path(name).expanduser())
+    except RuntimeError as error:
+        raise PromptError(f"{name}: {error}", hint="write the path out") from error
     if not store.exists(path):
         raise PromptsGone(
             f"{name}: no such file ({store.path(path)})", hint="paths are relative to the recipe"
@@ -188,13 +199,6 @@ def _check_taken(settings: PromptSettings, kind: str) -> None:
             f"prompts.{min(given)}: a {kind} takes no such setting",
             hint=f"it takes: {', '.join(sorted(_TAKEN[kind]))}",
         )
-
-
-def _hash_of_code(callable_: Any) -> str | None:
-    try:
-        return ids.sha256(inspect.getsource(callable_).encode())
-    except (OSError, TypeError):
-        return None
 
 
 def _stored(workspace: Workspace) -> PromptTable | None:

@@ -82,9 +82,13 @@ def read_jsonl(
             )
         rows.append(row)
         numbers.append(number)
+
+    def at(row: int) -> str:
+        return f"{where}:{numbers[row]}"
+
     if rows:
-        columns = choose(scalars_of(rows), column, keep, where)
-        yield table_of(rows, columns, where, lambda row: f"{where}:{numbers[row]}")
+        columns = choose(scalars_of(rows, at), column, keep, where)
+        yield table_of(rows, columns, where, at)
 
 
 def read_parquet(
@@ -103,7 +107,7 @@ def read_parquet(
         for batch in file.iter_batches(_PARQUET_ROWS, columns=columns.names):
             yield arrange(pa.table(batch), columns, where, rows_from(where, first))
             first += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise PromptError(
             f"{where}: not Parquet, or damaged: {reason}", hint="write the file again"

@@ -48,5 +48,6 @@ def read_world(
                 hint='a world gives rows like {"prompt": "a red circle"}',
             )
     if rows:
-        columns = choose(scalars_of(rows), None, keep, where)
-        yield table_of(rows, columns, where, rows_from(where, 0))
+        at = rows_from(where, 0)
+        columns = choose(scalars_of(rows, at), None, keep, where)
+        yield table_of(rows, columns, where, at)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from synpic.publish.folder import Release, publish_to
-from synpic.publish.picture import Example, choose, contact_sheet
 from synpic.publish.shards import Limits
 
-__all__ = ["Example", "Limits", "Release", "choose", "contact_sheet", "publish_to"]
+__all__ = ["Limits", "Release", "publish_to"]

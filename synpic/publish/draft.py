@@ -5,7 +5,6 @@ Packing is left to who knows where the shards go; each can be packed, sent and d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,11 @@ import polars as pl
 from synpic.errors import PublishError, did_you_mean
 from synpic.inventory import Inventory
 from synpic.publish.manifest import describe
-from synpic.publish.picture import choose
+from synpic.publish.picture import choose_examples
 from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records
-from synpic.publish.shards import Limits, Read, Shard, plan
-from synpic.rank import Ranking
-from synpic.rankings import rank_candidates
-from synpic.recipe import PublishSettings
+from synpic.publish.shards import Limits, Read, Shard, plan_shards
+from synpic.rankings import RankedSet, rank_candidates
+from synpic.recipe import PublishSettings, split_problem
 from synpic.workspace import Workspace
 
 __all__ = ["Draft", "prepare"]
@@ -35,16 +33,16 @@ class Draft:
     Args:
         shards: in the order in which they are to be packed.
         read: where their pixels come from.
-        told: the manifest, but for ``files``.
-        ranking: of all candidates.
+        manifest: but for ``files``.
+        ranked: all candidates, and what ranked them.
         examples: the rows of ``ranked`` that the picture shows, with references for images.
         settings: the recipe's ``[publish]``.
     """
 
     shards: list[Shard]
     read: Read
-    told: dict[str, Any]
-    ranking: Ranking
+    manifest: dict[str, Any]
+    ranked: RankedSet
     examples: pl.DataFrame
     settings: PublishSettings
 
@@ -77,7 +75,7 @@ def prepare(
         name: records(name, candidates, ranking, recipe.records.pairs)
         for name in {"ranked": None, **dict.fromkeys(names)}
     }
-    shards = plan([tables[name] for name in names], splits, limits or Limits())
+    shards = plan_shards([tables[name] for name in names], splits, limits or Limits())
     if not shards:
         raise PublishError(
             f"there is no row to publish: every pair that {recipe.records.pairs!r} picks is tied",
@@ -86,9 +84,9 @@ def prepare(
     return Draft(
         shards=shards,
         read=images.read,
-        told=describe(inventory, scored, ranking, shards),
-        ranking=ranking,
-        examples=choose(tables["ranked"].rows, _EXAMPLES),
+        manifest=describe(inventory, scored, ranking, shards),
+        ranked=ranked,
+        examples=choose_examples(tables["ranked"].rows, _EXAMPLES),
         settings=recipe.publish,
     )
 
@@ -107,10 +105,9 @@ def _splits(inventory: Inventory) -> list[str]:
     """The splits of the prompts, in the order of their source."""
     splits: list[str] = inventory.prompts["split"].unique(maintain_order=True).to_list()
     for split in splits:
-        if not re.fullmatch(r"\w+(\.\w+)*", split):
+        if problem := split_problem(split):
             raise PublishError(
-                f"split {split!r} cannot be published: `datasets` takes letters, digits, _ and "
-                "single dots",
+                problem,
                 hint="rename it in the source of the prompts, and run `synpic generate` again",
             )
     return splits

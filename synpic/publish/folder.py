@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from synpic.errors import PublishError
 from synpic.publish.card import CARD, render_card
 from synpic.publish.draft import Draft, prepare
@@ -21,7 +19,7 @@ from synpic.publish.manifest import MANIFEST, describe_file, encode
 from synpic.publish.picture import Example, contact_sheet
 from synpic.publish.place import new_folder, require_free
 from synpic.publish.shards import Limits, Shard, write_shard
-from synpic.rank import Counts
+from synpic.rankings import RankedSet
 from synpic.workspace import Workspace
 
 __all__ = ["Release", "publish_to"]
@@ -34,20 +32,33 @@ class Release:
     """A release that was written.
 
     Args:
-        directory: where.
+        directory: where, as it was given; ``~`` is spelt out.
+        ranked: what it was made from.
         rows: config → split → rows.
         files: how many there are, the manifest included.
         bytes: of all of them.
-        counts: what was ranked, and what was left out and why.
-        win_rates: one row per model, as ``synpic.rank.win_rate_by_model`` gives it.
     """
 
     directory: Path
+    ranked: RankedSet
     rows: Mapping[str, Mapping[str, int]]
     files: int
     bytes: int
-    counts: Counts
-    win_rates: pl.DataFrame
+
+    @property
+    def picture(self) -> Path:
+        """The contact sheet of example rankings, PNG."""
+        return self.directory / PICTURE
+
+    @property
+    def load_line(self) -> str:
+        """Python that loads the first split of the first config, run where this was."""
+        config, splits = next(iter(self.rows.items()))
+        path = str(self.directory)
+        if self.directory.name == path:
+            # A bare word may be the name of a format: load_dataset("parquet") opens no folder.
+            path = os.path.join(os.curdir, path)
+        return f"datasets.load_dataset({path!r}, {config!r}, split={next(iter(splits))!r})"
 
 
 def publish_to(
@@ -70,24 +81,38 @@ def publish_to(
         on_progress: told rows written and rows in all, after each row group.
 
     Raises:
-        PublishError: there is nothing to rank, the place is taken, or the disk refuses.
+        PublishError: the place is taken or is none, there is no row to publish, or the disk
+            refuses.
+        RankingError: there is nothing to rank.
         RewardError: the scores of a reward cannot be trusted.
         SynpicError: as resolving the recipe, reading the workspace and ranking do.
     """
-    target = Path(os.path.realpath(Path(directory).expanduser()))
-    require_free(target)
+    seen, target = _place(directory)
+    with _refusals_told(target):
+        require_free(target)
     draft = prepare(workspace, configs, limits)
     with _refusals_told(target), new_folder(target) as folder:
         _require_room(folder, draft.shards)
         files = _tell(draft, _pack(draft, folder, on_progress), folder)
     return Release(
-        directory=target,
-        rows=draft.told["records"],
+        directory=seen,
+        ranked=draft.ranked,
+        rows=draft.manifest["records"],
         files=len(files),
         bytes=sum(file["bytes"] for file in files.values()),
-        counts=draft.ranking.dropped,
-        win_rates=pl.DataFrame(draft.told["win_rates"]),
     )
+
+
+def _place(directory: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """``directory`` as its caller sees it, and where that is on the disk."""
+    try:
+        seen = Path(directory).expanduser()
+        return seen, Path(os.path.realpath(seen))
+    except (RuntimeError, ValueError) as error:  # no such user; a NUL in it
+        raise PublishError(
+            f"{os.fspath(directory)!r} cannot be the name of a folder: {error}",
+            hint="write its path out",
+        ) from error
 
 
 def _pack(
@@ -120,7 +145,7 @@ def _tell(draft: Draft, shards: Mapping[str, Any], folder: Path) -> dict[str, An
     examples = _examples(draft)
     picture = io.BytesIO()
     contact_sheet(examples).save(picture, "PNG")
-    manifest = {**draft.told, "files": {**shards}}
+    manifest = {**draft.manifest, "files": {**shards}}
     prompts = [example.prompt for example in examples]
     card = render_card(manifest, draft.shards, draft.settings, prompts)
     for name, data in ((PICTURE, picture.getvalue()), (CARD, card.encode())):
@@ -150,7 +175,7 @@ def _examples(draft: Draft) -> list[Example]:
                 models=row["models"],
                 preference=row["preference"],
                 rank=row["rank"],
-                scores={name: row[f"score_{name}"] for name in draft.ranking.weights},
+                scores={name: row[f"score_{name}"] for name in draft.ranked.ranking.weights},
             )
         )
     return examples

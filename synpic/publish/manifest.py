@@ -51,12 +51,11 @@ def describe(
         - ``records``: config → split → rows
     """
     rewards = list(ranking.weights)
-    several = len(rewards) > 1
     return {
         _KEY: _version(),
         "schema_version": SCHEMA_VERSION,
         "recipe": inventory.workspace.recipe_text,
-        "lock": [vars(entry) for _, entry in sorted(inventory.workspace.lock().items(), key=str)],
+        "lock": _lock(inventory),
         "prompts": dict(
             inventory.prompts.group_by("source", maintain_order=True).len().iter_rows()
         ),
@@ -72,7 +71,7 @@ def describe(
         "win_rates": win_rate_by_model(ranking).to_dicts(),
         "agreement": {
             "rewards": agreement(scored, rewards).to_dicts(),
-            "leave_one_out": leave_one_out(scored, ranking.weights).to_dicts() if several else [],
+            "leave_one_out": leave_one_out(scored, ranking.weights).to_dicts(),
         },
         "records": _rows(shards),
     }
@@ -115,8 +114,17 @@ def _version() -> str:
         return "unknown"
 
 
+def _lock(inventory: Inventory) -> list[dict[str, Any]]:
+    """The entries of recipe.lock, without the times of a folder's files."""
+    entries = inventory.workspace.lock()
+    stamped = [asdict(entries[key]) for key in sorted(entries, key=str)]
+    return [{name: value for name, value in row.items() if name != "stamp"} for row in stamped]
+
+
 def _model(model: Model, scored: pl.DataFrame) -> dict[str, Any]:
     known = _registered(model)
+    # Two models of equal settings have one fingerprint, and two sizes of a model have one name.
+    mine = (pl.col("model") == model.name) & (pl.col("fingerprint") == model.fingerprint)
     return {
         "name": model.name,
         "fingerprint": model.fingerprint,
@@ -124,7 +132,7 @@ def _model(model: Model, scored: pl.DataFrame) -> dict[str, Any]:
         "decides": model.decides,
         "licence": known.licence if known else None,
         "samples": model.settings.samples,
-        "candidates": scored.filter(pl.col("fingerprint") == model.fingerprint).height,
+        "candidates": scored.filter(mine).height,
     }
 
 
@@ -173,7 +181,7 @@ def _counts(inventory: Inventory, scored: pl.DataFrame, ranking: Ranking) -> dic
     )
     reasons = failures.group_by("reason").len().sort("len", "reason", descending=[True, False])
     return {
-        **asdict(ranking.dropped),
+        **asdict(ranking.counts),
         "prompts_wanted": inventory.prompts.height,
         "candidates_missing": missing.height,
         "failed": dict(reasons.iter_rows()),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Example", "choose", "contact_sheet"]
+__all__ = ["Example", "choose_examples", "contact_sheet"]
 
 _CELL = 192
 _GAP = 16
@@ -52,7 +52,7 @@ class Example:
     scores: dict[str, Sequence[float | None]]
 
 
-def choose(ranked: pl.DataFrame, count: int) -> pl.DataFrame:
+def choose_examples(ranked: pl.DataFrame, count: int) -> pl.DataFrame:
     """``count`` rows of ``ranked`` that show something, the same ones for the same rows.
 
     From the quarter of prompts whose best image leads the second by most, those with the smallest

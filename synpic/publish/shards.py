@@ -21,15 +21,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synpic import ids
-from synpic.errors import PublishError
+from synpic import tables
 from synpic.publish.features import IMAGE, arrow_schema
 from synpic.publish.records import Records
 
-__all__ = ["Limits", "Shard", "plan", "write_shard"]
+__all__ = ["Limits", "Shard", "plan_shards", "write_shard"]
 
 Read = Callable[[Sequence[tuple[str, str]]], list[bytes]]
-"""(candidate_id, sha256) pairs → encoded images, in that order."""
+"""(candidate_id, sha256) pairs → encoded images, in that order, each known to be the one."""
 
 _ROOM = 0.99
 """Of a row group's limit, what rows may fill; the rest is for page headers and statistics."""
@@ -75,7 +74,7 @@ class Shard:
         return arrow_schema(self.records.rows.schema, self.records.images)
 
 
-def plan(configs: Iterable[Records], splits: Sequence[str], limits: Limits) -> list[Shard]:
+def plan_shards(configs: Iterable[Records], splits: Sequence[str], limits: Limits) -> list[Shard]:
     """Cut every split of every config into shards and row groups, in order, but for empty ones."""
     pieces: list[tuple[Records, str, pl.Series]] = []
     for records in configs:
@@ -115,10 +114,10 @@ def write_shard(
         on_rows: told how many rows were written, after each row group.
 
     Raises:
-        PublishError: an image is not the one that was ranked.
+        SynpicError: as ``read`` does.
     """
     schema = shard.schema
-    leaves = list(_leaves(schema))
+    leaves = tables.leaves(schema)
     pixels = {
         name if kind != IMAGE else f"{name}.bytes" for name, kind in shard.records.images.items()
     }
@@ -156,12 +155,6 @@ def _with_pixels(rows: pl.DataFrame, records: Records, schema: pa.Schema, read: 
         }
     )
     found = dict(zip(wanted, read(wanted), strict=True)) if wanted else {}
-    for (candidate_id, sha256), data in found.items():
-        if ids.sha256(data) != sha256:
-            raise PublishError(
-                f"candidate {candidate_id}: its image is damaged (not the sha256 of its row)",
-                hint="move its part out of the workspace; `synpic generate` makes it again",
-            )
     plain = rows.drop(list(records.images)).to_arrow()
     columns: list[Any] = []
     for field in schema:
@@ -214,14 +207,3 @@ def _bytes_of(name: str, dtype: pl.DataType) -> pl.Expr:
     if dtype == pl.String():
         return column.str.len_bytes().cast(pl.Int64).fill_null(0) + 8
     return pl.lit(8, pl.Int64)
-
-
-def _leaves(schema: pa.Schema) -> Iterable[str]:
-    """Parquet's names of the leaf columns."""
-    for field in schema:
-        if pa.types.is_struct(field.type):
-            yield from (f"{field.name}.{inner.name}" for inner in field.type)
-        elif pa.types.is_list(field.type):
-            yield f"{field.name}.list.element"
-        else:
-            yield field.name

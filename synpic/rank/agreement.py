@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from synpic.errors import RankingError
 from synpic.rank.blocks import Floats, Ints, Numbers, count_below
 from synpic.rank.eligible import eligible
 from synpic.rank.guards import require_rewards
@@ -62,18 +61,16 @@ def leave_one_out(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.Data
     on both sides. A reward far below the rest ranks by something else than they do.
 
     Returns:
-        reward (String), tau (Float64, null without prompts), prompts (Int64, in the mean).
+        reward (String), tau (Float64, null without prompts), prompts (Int64, in the mean); no row
+        where there is one reward alone, which has no others.
 
     Raises:
-        RankingError: fewer than two rewards; else, and RewardError, as ``rank``.
+        RankingError, RewardError: as ``rank``.
     """
     rewards = list(weights)
     require_rewards(scored, rewards)
     if len(rewards) < 2:
-        raise RankingError(
-            f"reward {rewards[0]!r} is the only one selected, and has no others to compare with",
-            hint="select two rewards or more",
-        )
+        return pl.DataFrame(schema={"reward": pl.String, "tau": pl.Float64, "prompts": pl.Int64})
     exact = exact_weights(weights)
     ready = eligible(scored, rewards)
     exact.require_exact(int(ready.sizes.max(initial=0)))

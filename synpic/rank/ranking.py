@@ -61,14 +61,14 @@ class Ranking:
         weights: reward → weight, as given.
         aggregation: a name of ``AGGREGATIONS``.
         ties: one of ``TIES``.
-        dropped: how much was left out.
+        counts: how much was left out.
     """
 
     table: pl.DataFrame
     weights: Mapping[str, float]
     aggregation: str
     ties: str
-    dropped: Counts
+    counts: Counts
 
 
 def rank(
@@ -130,7 +130,7 @@ def rank(
         weights=dict(weights),
         aggregation=aggregation,
         ties=ties,
-        dropped=Counts(
+        counts=Counts(
             candidates=len(scored),
             incomplete=len(scored) - ready.complete_candidates,
             prompts=ready.prompts,

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synpic.errors import CheckpointError, PromptError
-from synpic.prompts import ensure_prompts, read
+from synpic.errors import CheckpointError, PromptError, PromptsGone
+from synpic.prompts import current_prompts, ensure_prompts, read
 from synpic.workspace import LockEntry
 from tests.prompts.conftest import Make
 
@@ -103,6 +103,15 @@ def test_mistakes_are_told(make: Make, lines: str, message: str) -> None:
 def test_a_folder_that_is_not_there(make: Make) -> None:
     with pytest.raises(CheckpointError, match="no such folder"):
         ensure_prompts(make('dataset = "./nowhere"'))
+
+
+def test_prompts_outlive_their_folder(make: Make, pairs: Path) -> None:
+    workspace = make('dataset = "./pairs"\ncolumn = "caption"')
+    first = ensure_prompts(workspace)
+    pairs.rename(pairs.with_name("elsewhere"))
+    with pytest.raises(PromptsGone, match=r"\./pairs: the folder is gone"):
+        ensure_prompts(workspace)
+    assert current_prompts(workspace) == first
 
 
 def test_a_repository_at_its_commit_is_read_once(

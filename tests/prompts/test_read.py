@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synpic import tables
-from synpic.errors import PromptError
-from synpic.prompts import ensure_prompts, read_prompts
+from synpic.errors import PromptError, PromptsGone
+from synpic.prompts import current_prompts, ensure_prompts, read_prompts
 from synpic.workspace import Workspace
 from tests.prompts.conftest import Make
 
@@ -101,6 +101,41 @@ def test_a_workspace_need_not_be_on_a_disk() -> None:
     assert ensure_prompts(workspace).table.column("prompt").to_pylist() == ["a", "b"]
 
 
+def test_prompts_outlive_their_file(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("prompt,n\na,1\nb,2\n")
+    workspace = make('file = "p.csv"')
+    first = ensure_prompts(workspace)
+    (tmp_path / "p.csv").unlink()
+    before = written_at(tmp_path)
+    with pytest.raises(PromptsGone, match=r"p\.csv: no such file"):
+        ensure_prompts(workspace)
+    assert current_prompts(workspace) == first
+    assert written_at(tmp_path) == before
+
+
+def test_a_file_that_is_there_is_taken_up(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("a\n")
+    workspace = make('file = "p.txt"')
+    ensure_prompts(workspace)
+    (tmp_path / "p.txt").write_text("a\nb\n")
+    assert current_prompts(workspace).table.column("prompt").to_pylist() == ["a", "b"]
+
+
+def test_a_file_that_was_never_there_is_missed(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(PromptsGone, match=r"p\.txt: no such file"):
+        current_prompts(make('file = "p.txt"'))
+    assert not (tmp_path / "prompts.parquet").exists()
+
+
+def test_only_a_source_that_is_gone_is_done_without(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("prompt\na\n")
+    workspace = make('file = "p.csv"')
+    ensure_prompts(workspace)
+    (tmp_path / "p.csv").write_text("caption\na\n")
+    with pytest.raises(PromptError, match="no column 'prompt'"):
+        current_prompts(workspace)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -108,6 +143,7 @@ def test_a_workspace_need_not_be_on_a_disk() -> None:
         ('file = "p.json"', r"p\.json: cannot tell .* \.json is\. Did you mean '\.jsonl'\?"),
         ('file = "prompts"', r"cannot tell what kind of file this is"),
         ('file = "p.csv"', r"p\.csv is a folder"),
+        ('file = "~nosuchuser/p.txt"', r"~nosuchuser/p\.txt: Could not determine home"),
         ('file = "p.txt"', r"p\.txt@e3b0c442: no prompts \(0 rows"),
         ('file = "p.txt"\ncolumn = "c"', r"prompts\.column: a text file takes no such setting"),
         ('file = "p.csv"\nrevision = "v1"', r"prompts\.revision: a tabular file takes no such"),

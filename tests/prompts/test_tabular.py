@@ -66,7 +66,9 @@ def test_csv_takes_a_long_cell_and_leaves_the_limit_as_it_was() -> None:
         ('prompt,n\n"two\nlines",1\na cat, asleep,2\n', r"p\.csv:4: 3 cells, .* header has 2"),
         ('prompt\nfine\n"open\n', r"p\.csv:3: not CSV"),
         ("promt,n\na,1\n", r"no column 'prompt'. Did you mean 'promt'\?"),
-        ("prompt,split\na,train\nb,te st\n", r"p\.csv:3: 'te st' cannot be a split's name"),
+        ("prompt,split\na,train\nb,te st\n", r"p\.csv:3: split 'te st': letters"),
+        ("prompt,split\na,all\n", r"p\.csv:2: split 'all'"),
+        ("prompt,split\na,train\nb,All\n", r"p\.csv:3: split 'All'"),
     ],
 )
 def test_csv_mistakes_are_named_with_their_line(text: str, message: str) -> None:
@@ -100,7 +102,13 @@ def test_values_without_a_type_in_common_are_kept_as_json() -> None:
         ('["a"]', r"p\.jsonl:3: a JSON list, not an object"),
         ('{"prompt": 5}', r"p\.jsonl:3: the prompt is 5, not text"),
         (r'{"prompt": "x\ud83d"}', r"p\.jsonl:3: .* surrogate pair at character 2"),
-        ('{"prompt": "b", "split": 1}', r"p\.jsonl:3: 1 cannot be a split's name"),
+        (
+            r'{"prompt": "b", "tag": "\ud800"}',
+            r"p\.jsonl:3: 'tag' .* surrogate pair at character 1",
+        ),
+        (r'{"prompt": "b", "a\udc00": 1}', r"p\.jsonl:3: the key 'a\\udc00' .* at character 2"),
+        ('{"prompt": "b", "split": 1}', r"p\.jsonl:3: split 1 is not text"),
+        ('{"prompt": "b", "split": "all"}', r"p\.jsonl:3: split 'all'"),
     ],
 )
 def test_jsonl_mistakes_are_named_with_their_line(row: str, message: str) -> None:
@@ -152,8 +160,19 @@ def test_parquet_with_numbers_for_prompts_is_refused(tmp_path: Path) -> None:
 def test_a_bad_split_in_parquet_is_named_with_its_row(tmp_path: Path) -> None:
     splits = ["train"] * 20_000 + ["a b"]
     table = pa.table({"prompt": ["a"] * len(splits), "split": splits})
-    with pytest.raises(PromptError, match=r"p\.parquet: row 20001: 'a b' cannot be a split"):
+    with pytest.raises(PromptError, match=r"p\.parquet: row 20001: split 'a b'"):
         parquet_table(tmp_path, table)
+
+
+@pytest.mark.parametrize("column", ["prompt", "split", "tag"])
+def test_parquet_that_is_not_utf8_is_named_with_its_row(tmp_path: Path, column: str) -> None:
+    rows = 20_000
+    texts = {name: pa.array(["train"] * rows) for name in ("prompt", "split", "tag")}
+    # Caf\xe9 in Latin-1, in a column that says it is UTF-8.
+    latin = pa.array([b"cafe"] * (rows - 1) + [b"caf\xe9"])
+    texts[column] = pa.Array.from_buffers(pa.string(), rows, latin.buffers())
+    with pytest.raises(PromptError, match=rf"p\.parquet: row 20000: '{column}' is not UTF-8"):
+        parquet_table(tmp_path, pa.table(texts))
 
 
 def test_what_is_no_parquet_is_said_to_be_none() -> None:

@@ -29,6 +29,8 @@ def test_a_world_without_end_is_asked_for_count_rows(make: Make) -> None:
     [
         ("broken", "it failed: ZeroDivisionError: no such world"),
         ("texts", "row 1 is of type str, not a mapping"),
+        ("halves", "row 2: 'prompt' has half of a surrogate pair at character 2"),
+        ("numbered", "row 1: the key 7 is not text"),
         ("silent", "no prompts"),
         ("nothing", "is of type int, which cannot be called"),
     ],

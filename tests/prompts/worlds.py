@@ -23,6 +23,14 @@ def texts(*, count: int, seed: int, split: str) -> list[str]:
     return ["a red circle"] * count
 
 
+def halves(*, count: int, seed: int, split: str) -> list[dict[str, Any]]:
+    return [{"prompt": "a"}, {"prompt": "b\ud800"}]
+
+
+def numbered(*, count: int, seed: int, split: str) -> list[dict[Any, Any]]:
+    return [{"prompt": "a", 7: "b"}]
+
+
 def silent(*, count: int, seed: int, split: str) -> list[dict[str, Any]]:
     return []
 

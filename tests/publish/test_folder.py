@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from synpic.errors import PublishError, RankingError, RecipeError, RewardError
+from synpic.errors import CorruptPart, PublishError, RankingError, RecipeError, RewardError
+from synpic.publish import folder as folder_module
 from synpic.publish import publish_to
 from synpic.publish.records import CONFIGS
 from synpic.rank import rank
@@ -167,6 +169,33 @@ def test_the_manifest_names_every_file(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(manifest)
 
 
+def test_twins_are_counted_apart(tmp_path: Path) -> None:
+    """Two models of equal settings, told apart by their seeds alone, have one fingerprint."""
+    text = recipe().replace('checkpoint = "./weights/beta"', 'checkpoint = "./weights/alpha"')
+    missing = TWO_SPLITS[0][0]
+    workspace = build(
+        tmp_path / "set",
+        text=f"shared_seeds = false\n{text}",
+        keep=lambda row: not (row["model"] == "beta" and row["prompt"] == missing),
+    )
+    publish_to(workspace, tmp_path / "out")
+    models = json.loads((tmp_path / "out" / "manifest.json").read_bytes())["models"]
+    assert models[0]["fingerprint"] == models[1]["fingerprint"]
+    assert {model["name"]: model["candidates"] for model in models} == {
+        "alpha": 5,
+        "beta": 4,
+        "gamma": 5,
+    }
+
+
+def test_one_reward_has_no_others_to_agree_with(tmp_path: Path) -> None:
+    text = recipe(more='[ranking]\nrewards = ["redness"]\n')
+    publish_to(build(tmp_path / "set", text=text), tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifest["agreement"]["leave_one_out"] == []
+    assert manifest["ranking"]["weights"] == {"redness": 1.0}
+
+
 def test_equal_workspaces_give_equal_bytes(tmp_path: Path) -> None:
     first = build(tmp_path / "one", rows_per_part=4)
     second = build(tmp_path / "two", rows_per_part=7)
@@ -248,10 +277,87 @@ def test_only_ties_make_no_pairs(tmp_path: Path) -> None:
     }
 
 
-def test_a_split_that_is_no_name(tmp_path: Path) -> None:
-    workspace = build(tmp_path / "set", [("a", "train"), ("b", "../up")])
-    with pytest.raises(PublishError, match=r"'\.\./up' cannot be published"):
+@pytest.mark.parametrize("split", ["../up", "all", "All"])
+def test_a_split_that_is_no_name(tmp_path: Path, split: str) -> None:
+    workspace = build(tmp_path / "set", [("a", "train"), ("b", split)])
+    with pytest.raises(PublishError, match=re.escape(f"split {split!r}")):
         publish_to(workspace, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("configs", "split", "name"),
+    [
+        (None, "train", "out"),
+        (["scores"], "val", 'it\'s \\ "out" here'),
+        (["pickapic", "ranked"], "val", "deeper/out"),
+        # What load_dataset takes for a format where it stands alone.
+        (None, "train", "parquet"),
+    ],
+)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_the_load_line_works_as_printed(
+    tmp_path: Path,
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    configs: list[str] | None,
+    split: str,
+    name: str,
+    absolute: bool,
+) -> None:
+    workspace = build(tmp_path / "set", [(prompt, split) for prompt, _ in TWO_SPLITS])
+    monkeypatch.chdir(tmp_path)
+    release = publish_to(workspace, tmp_path / name if absolute else name, configs=configs)
+    loader = SimpleNamespace(load_dataset=load)
+    rows = eval(release.load_line, {"datasets": loader})
+    config = configs[0] if configs else "ranked"
+    assert rows.num_rows == release.rows[config][split]
+    assert ("rank" in rows.column_names) == (config != "pickapic")
+    assert str(tmp_path) in release.load_line or not absolute
+    with Image.open(release.picture) as picture:
+        assert picture.format == "PNG"
+
+
+def test_a_release_knows_what_it_was_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = build(tmp_path / "set", keep=ragged)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    release = publish_to(workspace, "~/out")
+    assert release.directory == tmp_path / "out"
+    assert release.ranked.ranking.counts.kept_candidates == 14
+    assert release.ranked.scored.equals(scored(workspace))
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("~nosuchuser/x", "Could not determine home"),
+        ("x\0y", "null byte"),
+        ("x" * 300, "File name too long"),
+        ("set/recipe.toml/x", "cannot be written: File exists"),
+    ],
+)
+def test_a_place_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, message: str
+) -> None:
+    workspace = build(tmp_path / "set")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PublishError, match=message) as error:
+        publish_to(workspace, place)
+    assert error.value.hint
+    assert list(tmp_path.iterdir()) == [tmp_path / "set"]
+
+
+def test_a_place_that_may_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = build(tmp_path / "set")
+
+    def forbid(target: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+
+    monkeypatch.setattr(folder_module, "require_free", forbid)
+    with pytest.raises(PublishError, match="out cannot be written: Permission denied") as error:
+        publish_to(workspace, tmp_path / "out")
+    assert "who may write there" in str(error.value.hint)
 
 
 def test_a_disk_with_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,10 +392,15 @@ def test_pixels_that_are_not_the_ones_that_were_scored(tmp_path: Path) -> None:
     workspace = build(tmp_path / "set")
     image = next(iter(encoded(workspace).values()))
     damaged = image[:60] + bytes([image[60] ^ 1]) + image[61:]
-    for part in (tmp_path / "set" / "candidates").rglob("*.parquet"):
-        part.write_bytes(part.read_bytes().replace(image, damaged))
-    with pytest.raises(PublishError, match="its image is damaged"):
+    (part,) = (
+        part
+        for part in (tmp_path / "set" / "candidates").rglob("*.parquet")
+        if image in part.read_bytes()
+    )
+    part.write_bytes(part.read_bytes().replace(image, damaged))
+    with pytest.raises(CorruptPart, match=re.escape(str(part))) as error:
         publish_to(workspace, tmp_path / "out")
+    assert "synpic repair" in str(error.value.hint)
     assert list(tmp_path.iterdir()) == [tmp_path / "set"]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from synpic.publish import Example, choose, contact_sheet
+from synpic.publish.picture import Example, choose_examples, contact_sheet
 from tests.publish.test_card import HOSTILE
 
 RED, BLUE, GREEN = (200, 0, 0), (0, 0, 200), (0, 200, 0)
@@ -110,14 +110,14 @@ def ranked(leads: list[float], flagged: list[bool | None] | None = None) -> pl.D
 
 def test_examples_have_a_clear_winner() -> None:
     rows = ranked([number / 200 for number in range(100)])
-    chosen = choose(rows, 5)
+    chosen = choose_examples(rows, 5)
     assert chosen.height == 5
     assert all(max(preference) >= 0.5 + 75 / 200 - 1e-6 for preference in chosen["preference"])
     assert chosen.columns == rows.columns
-    assert chosen.equals(choose(rows.sample(fraction=1, shuffle=True, seed=1), 5))
+    assert chosen.equals(choose_examples(rows.sample(fraction=1, shuffle=True, seed=1), 5))
 
 
 def test_examples_are_not_flagged_ones() -> None:
     rows = ranked([0.5, 0.1, 0.1], [True, False, None])
-    assert True not in [flag for flags in choose(rows, 2)["flagged"] for flag in flags]
-    assert choose(rows, 5).height == 3
+    assert True not in [flag for flags in choose_examples(rows, 2)["flagged"] for flag in flags]
+    assert choose_examples(rows, 5).height == 3

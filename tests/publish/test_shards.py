@@ -20,7 +20,7 @@ from synpic.inventory import take_inventory
 from synpic.publish import Limits, publish_to
 from synpic.publish.features import IMAGE
 from synpic.publish.records import REFERENCE, Records, join, records
-from synpic.publish.shards import plan, write_shard
+from synpic.publish.shards import plan_shards, write_shard
 from synpic.rank import rank
 from tests.publish.fixtures import build, recipe
 
@@ -126,7 +126,7 @@ def test_one_row_group_of_pixels_is_read_at_a_time(tmp_path: Path) -> None:
         at_once.append(sum(map(len, found)))
         return found
 
-    shards = plan([table], ["train"], LIMITS)
+    shards = plan_shards([table], ["train"], LIMITS)
     for shard in shards:
         write_shard(shard, read, io.BytesIO())
     assert len(at_once) == sum(len(shard.groups) for shard in shards)
@@ -179,7 +179,7 @@ def test_a_plan_holds_every_row_once(
     )
     table = Records("images", rows, {"image": IMAGE})
     limits = Limits(shard_bytes, most_shards, group_rows, 600)
-    made = plan([table], ["train", "test"], limits)
+    made = plan_shards([table], ["train", "test"], limits)
     for split in ("train", "test"):
         mine = [shard for shard in made if shard.split == split]
         ids = [one for shard in mine for one in shard.records.rows["prompt_id"]]

@@ -111,7 +111,7 @@ def test_mean_zscore_ties_what_only_rounding_keeps_apart() -> None:
     assert got.table["rank"].to_list() == [1, 1, 1]
     assert got.table["preference"].n_unique() == 1
     assert got.table["preference"][0] == pytest.approx(0, abs=1e-9)
-    assert got.dropped.tied_prompts == 1
+    assert got.counts.tied_prompts == 1
 
 
 @given(scored_tables(missing=False), weightings())
@@ -205,7 +205,7 @@ def test_what_holds_for_all(
     order = list(range(len(table)))
     random.shuffle(order)  # type: ignore[attr-defined]
     shuffled = rank(table[order], weights, aggregation=name)
-    assert shuffled.dropped == got.dropped
+    assert shuffled.counts == got.counts
     assert_frame_equal(
         shuffled.table, got.table, check_exact=name in EXACT, rel_tol=0, abs_tol=1e-8
     )

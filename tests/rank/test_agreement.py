@@ -109,8 +109,7 @@ def test_no_prompt_to_take_a_mean_over() -> None:
 
 def test_what_is_asked_wrongly() -> None:
     table = scored({"p": {"clip": [1.0, 2.0], "hps": [3.0, 2.0]}})
-    with pytest.raises(RankingError, match="'clip' is the only one selected"):
-        leave_one_out(table, {"clip": 1})
+    assert leave_one_out(table, {"clip": 1}).is_empty()
     with pytest.raises(RankingError, match=r"'clap'.*'clip'"):
         agreement(table, ["clap", "hps"])
     with pytest.raises(RankingError, match="selected twice: clip, clip"):

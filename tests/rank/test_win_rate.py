@@ -58,7 +58,7 @@ def test_equals_the_definition(table: pl.DataFrame, weights: dict[str, float]) -
     assert not got
     kept = sum(map(len, prompts.values()))
     complete = table.drop_nulls([f"score_{reward}" for reward in REWARDS])
-    assert ranking.dropped == Counts(
+    assert ranking.counts == Counts(
         candidates=len(table),
         incomplete=len(table) - len(complete),
         prompts=table["prompt_id"].n_unique(),
@@ -93,14 +93,14 @@ def test_worked_by_hand() -> None:
         }
     )
     assert_frame_equal(ranking.table, expected, check_exact=True)
-    assert ranking.dropped == Counts(7, 2, 2, 1, 1, 4, 0)
+    assert ranking.counts == Counts(7, 2, 2, 1, 1, 4, 0)
     assert (ranking.weights, ranking.aggregation) == ({"r": 1, "s": 1}, "win-rate")
 
     # r alone: e has its score and beats everyone, b and c tie, and q is back.
     alone = rank(table, {"r": 2})
     assert alone.table["rank"].to_list() == [2, 3, 3, 5, 1, 2, 1]
     assert alone.table["wins"].to_list() == [6.0, 2.0, 2.0, 0.0, 8.0, 0.0, 2.0]
-    assert alone.dropped == Counts(7, 0, 2, 0, 2, 7, 1)
+    assert alone.counts == Counts(7, 0, 2, 0, 2, 7, 1)
 
 
 def test_ties_are_decided_exactly_where_floats_would_not_see_them() -> None:
@@ -137,8 +137,8 @@ def test_ordinal_breaks_ties_by_candidate_id_and_nothing_else() -> None:
     places |= {image: 1 + at for at, image in enumerate(sorted(identify("q", m) for m in "ab"))}
     assert dict(strict.table.select("candidate_id", "rank").iter_rows()) == places
     assert_frame_equal(strict.table.drop("rank"), shared.table.drop("rank"))
-    assert strict.dropped == shared.dropped
-    assert strict.dropped.tied_prompts == 2
+    assert strict.counts == shared.counts
+    assert strict.counts.tied_prompts == 2
 
 
 @given(scored_tables(), st.randoms(use_true_random=False))
@@ -149,7 +149,7 @@ def test_the_order_of_rows_does_not_matter(table: pl.DataFrame, random: object) 
         here = rank(table, {"r": 1, "t": 0.5}, ties=ties)
         there = rank(table[order], {"t": 0.5, "r": 1}, ties=ties)
         assert_frame_equal(here.table, there.table.select(here.table.columns), check_exact=True)
-        assert here.dropped == there.dropped
+        assert here.counts == there.counts
 
 
 @given(scored_tables())
@@ -219,8 +219,8 @@ def test_nothing_to_rank_is_an_empty_ranking() -> None:
         ranking = rank(table, {"r": 1}, ties=ties)
         assert ranking.table.is_empty()
         assert ranking.table.schema["rank"] == pl.Int32
-        assert ranking.dropped == Counts(3, 2, 2, 2, 0, 0, 0)
-    assert rank(table.clear(), {"r": 1}).dropped == Counts(0, 0, 0, 0, 0, 0, 0)
+        assert ranking.counts == Counts(3, 2, 2, 2, 0, 0, 0)
+    assert rank(table.clear(), {"r": 1}).counts == Counts(0, 0, 0, 0, 0, 0, 0)
 
 
 TABLE = scored({"p": {"clip": [1.0, 2.0], "hps": [1.0, 2.0]}})
@@ -272,4 +272,4 @@ def test_untrustworthy_scores_are_refused_only_where_they_are_selected() -> None
     table = scored({"p": {"clip": [1.0, 2.0], "hps": [float("nan"), 2.0]}})
     with pytest.raises(RewardError, match="'hps'"):
         rank(table, {"clip": 1, "hps": 1})
-    assert rank(table, {"clip": 1}).dropped.kept_candidates == 2
+    assert rank(table, {"clip": 1}).counts.kept_candidates == 2
