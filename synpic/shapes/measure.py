@@ -1,0 +1,148 @@
+"""Measure a model by the judge: how often it draws what a prompt of a held-out combination asks.
+
+    python -m synpic.shapes.measure mmdit --count 600
+    python -m synpic.shapes.measure unet --weights runs/unet/model --split validation --guidance 2
+
+Settings are chosen on the validation split; the test split is for the last word.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# The constructors of diffusers carry no types.
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from synpic.recipe import ModelSettings
+from synpic.shapes.judge import lenient, read, strict
+from synpic.shapes.models import MMDIT, UNET
+from synpic.shapes.prompts import prompts
+from synpic.shapes.scene import CANVAS
+
+__all__ = ["draw_all", "main", "summarise", "weights", "wilson"]
+
+_BATCH = 32
+
+
+def weights(name: str) -> Path:
+    """The folder of a packaged model, ``mmdit`` or ``unet``."""
+    return Path(str(files("synpic.shapes"))) / "weights" / name
+
+
+def draw_all(
+    folder: Path, texts: Sequence[str], seed: int, settings: ModelSettings
+) -> list[Image.Image]:
+    """Draw a picture for each text with the pipeline in ``folder``, the i-th from ``seed + i``."""
+    import torch
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    images: list[Image.Image] = []
+    for start in range(0, len(texts), _BATCH):
+        batch = list(texts[start : start + _BATCH])
+        generators = [torch.Generator().manual_seed(seed + start + i) for i in range(len(batch))]
+        drawn = pipeline(
+            batch,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+            width=CANVAS,
+            height=CANVAS,
+            generator=generators,
+            **settings.call,
+        )
+        images += drawn.images
+    return images
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    z = 1.959964
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = (
+        z
+        / (1 + z * z / trials)
+        * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    )
+    return centre - half, centre + half
+
+
+def summarise(
+    texts: Sequence[str], tasks: Sequence[str], images: Sequence[Image.Image]
+) -> dict[str, Any]:
+    """Shares of pictures that pass the judge, in all and by task, with what was drawn."""
+    readings = [read(image) for image in images]
+    passed = [strict(text, reading) for text, reading in zip(texts, readings, strict=True)]
+    loose = [lenient(text, reading) for text, reading in zip(texts, readings, strict=True)]
+    count = len(texts)
+    low, high = wilson(sum(passed), count)
+    return {
+        "count": count,
+        "strict": round(sum(passed) / count, 4),
+        "interval": [round(low, 4), round(high, 4)],
+        "lenient": round(sum(loose) / count, 4),
+        "things": round(sum(len(reading.found) for reading in readings) / count, 3),
+        "blank": round(sum(reading.blank for reading in readings) / count, 4),
+        "by_task": {
+            task: {
+                "count": tasks.count(task),
+                "strict": round(
+                    sum(ok for ok, its in zip(passed, tasks, strict=True) if its == task)
+                    / tasks.count(task),
+                    4,
+                ),
+            }
+            for task in dict.fromkeys(tasks)
+        },
+    }
+
+
+_KNOWN = {"mmdit": MMDIT, "unet": UNET}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command line in the module's docstring."""
+    parser = argparse.ArgumentParser(description="Measure a model of the shapes world.")
+    parser.add_argument("model", choices=list(_KNOWN))
+    parser.add_argument("--weights", type=Path, help="other weights than the package's")
+    parser.add_argument("--count", type=int, default=600, help="prompts, one picture each")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--guidance", type=float)
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    args = parser.parse_args(argv)
+    asked = {"steps": args.steps, "guidance": args.guidance}
+    settings = _KNOWN[args.model].settings.model_copy(
+        update={key: value for key, value in asked.items() if value is not None}
+    )
+    texts, about = zip(*prompts(args.count, args.seed, args.split), strict=True)
+    started = time.monotonic()
+    images = draw_all(args.weights or weights(args.model), texts, args.seed, settings)
+    seconds = time.monotonic() - started
+    figures = {
+        "model": args.model,
+        "split": args.split,
+        "seed": args.seed,
+        "steps": settings.steps,
+        "guidance": settings.guidance,
+        **summarise(texts, [row["task"] for row in about], images),
+        "images_per_second": round(args.count / seconds, 1),
+    }
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if args.json:
+        args.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

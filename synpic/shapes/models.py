@@ -1,0 +1,44 @@
+"""The world's models as the registry knows them: where their weights lie and how they draw best.
+
+How they were trained is in ``train`` and ``docs/shapes.md``; how often they are right is there too.
+"""
+
+from __future__ import annotations
+
+from synpic.generate.model import KnownModel
+from synpic.recipe import ModelSettings
+from synpic.shapes.scene import CANVAS
+
+__all__ = ["MMDIT", "UNET"]
+
+_SIZE = f"{CANVAS}x{CANVAS}"
+
+MMDIT = KnownModel(
+    ModelSettings(
+        checkpoint="package:synpic.shapes/weights/mmdit",
+        family="sd3",
+        dtype="float32",
+        sizes=[_SIZE],
+        steps=20,
+        guidance=3.0,
+        batch_size=32,
+        # Its T5 reads nothing; the prompt comes through the CLIPs.
+        call={"max_sequence_length": 1},
+    ),
+    licence="Apache-2.0",
+    source="synpic.shapes.train",
+)
+
+UNET = KnownModel(
+    ModelSettings(
+        checkpoint="package:synpic.shapes/weights/unet",
+        family="sd",
+        dtype="float32",
+        sizes=[_SIZE],
+        steps=20,
+        guidance=2.0,
+        batch_size=32,
+    ),
+    licence="Apache-2.0",
+    source="synpic.shapes.train",
+)
