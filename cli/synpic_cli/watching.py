@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ SECONDS_BETWEEN_LINES = 60.0
 @contextmanager
 def watched_work() -> Iterator[tuple[Listener, threading.Event]]:
     """A listener that shows progress on stderr, and the event that Ctrl-C sets."""
-    with stop_on_signals() as stop:
+    with stop_on_signals(_acknowledge) as stop:
         if not errors.is_terminal:
             yield _Lines(), stop
             return
@@ -41,12 +42,12 @@ def watched_work() -> Iterator[tuple[Listener, threading.Event]]:
             console=errors,
         )
         with progress:
-            yield _Bars(progress, stop), stop
+            yield _Bars(progress), stop
 
 
 class _Bars:
-    def __init__(self, progress: Progress, stop: threading.Event) -> None:
-        self._progress, self._stop = progress, stop
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._tasks: dict[tuple[str, str], TaskID] = {}
 
     def __call__(self, event: Event) -> None:
@@ -55,11 +56,11 @@ class _Bars:
             self._tasks[key] = self._progress.add_task(
                 event.name, stage=event.stage, text="", total=event.total
             )
-        text = _describe(event)
-        if self._stop.is_set() and event.state == "working":
-            text = "finishing the batch in hand …"
         self._progress.update(
-            self._tasks[key], completed=event.done, total=event.total, text=escape(text)
+            self._tasks[key],
+            completed=event.done,
+            total=event.total,
+            text=escape(_describe(event)),
         )
 
 
@@ -81,6 +82,11 @@ class _Lines:
         errors.print(escape(line.rstrip()))
 
 
+def _acknowledge() -> None:
+    # Straight to the descriptor: a signal handler must not wait for anybody's lock.
+    os.write(2, b"\nfinishing the batch in hand; Ctrl-C again stops at once\n")
+
+
 def _describe(event: Event) -> str:
     if event.state == "opening":
         return "opening …"
@@ -88,6 +94,8 @@ def _describe(event: Event) -> str:
         return f"broken: {event.note}"
     if not event.total:
         return "nothing to do"
+    if event.state == "working" and event.rate is None:
+        return "first batch …"
     pieces = []
     if event.rate:
         pieces.append(f"{event.rate:.1f} images/s")

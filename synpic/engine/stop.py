@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -12,8 +12,11 @@ __all__ = ["stop_on_signals"]
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals(tell: Callable[[], object] | None = None) -> Iterator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets; a second SIGINT interrupts at once.
+
+    Args:
+        tell: called when the event is set, in a signal handler: let it do little.
 
     Outside the main thread, where Python allows no handlers, the event is simply never set.
     """
@@ -26,6 +29,8 @@ def stop_on_signals() -> Iterator[threading.Event]:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
+        if tell is not None:
+            tell()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
