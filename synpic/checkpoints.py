@@ -145,7 +145,7 @@ def _ask_the_hub(source: str, revision: str | None, kind: str) -> LockEntry:
     except Exception as error:
         # No network, offline mode, 5xx: the client's errors are not one family across its versions.
         raise HubUnreachable(
-            f"{source}: the Hub cannot be reached ({type(error).__name__}: {error})",
+            f"{source}: the Hub cannot be reached ({type(error).__name__})",
             hint=f"connect once, so that recipe.lock records {page}; or name a local folder",
         ) from error
     if not info.sha:
