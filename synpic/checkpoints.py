@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,15 @@ def resolve(
     if locked is None:
         made = LockEntry("folder", source, None, ids.folder_hash(folder), stamp)
         return workspace.remember(made)
-    if locked.stamp != stamp and ids.folder_hash(folder) != locked.identity:
+    if locked.stamp == stamp:
+        return locked
+    if ids.folder_hash(folder) != locked.identity:
         raise CheckpointError(
             f"{source} has changed since recipe.lock recorded it",
             hint="put the old weights back, or give the new ones a folder of their own; to let the "
             "new ones take this name, delete its entry from recipe.lock",
         )
-    return locked
+    return workspace.remember(replace(locked, stamp=stamp))
 
 
 def load_from(workspace: Workspace, entry: LockEntry) -> tuple[str, str | None]:

@@ -145,9 +145,12 @@ class Workspace:
         return {entry.key: entry for entry in entries}
 
     def remember(self, entry: LockEntry) -> LockEntry:
-        """Put ``entry`` into the lock, unless it holds one for that name, which then stands."""
+        """Put ``entry`` into the lock, unless it holds one for that name, which then stands.
+
+        A new stamp of the same content is taken over: else it would be hashed every time.
+        """
         known = self.lock()
-        if entry.key in known:
+        if entry.key in known and known[entry.key].identity != entry.identity:
             return known[entry.key]
         known[entry.key] = entry
         rows = [vars(known[key]) for key in sorted(known, key=str)]

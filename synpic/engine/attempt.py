@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from synpic.engine.device import free_memory
 from synpic.engine.task import Row
 from synpic.errors import SynpicError
 
 __all__ = ["Attempts", "Done", "Failed"]
 
 T = TypeVar("T")
+
+_NO_MEMORY = ("can't allocate memory", "out of memory")
+"""What the CPU and MPS say, for which torch has no exception of its own."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Attempts(Generic[T]):
                 return results, None
             problem = _Problem(f"{len(rows)} results were asked for, {len(results)} came")
         if problem.out_of_memory:
-            _free_memory()
+            free_memory()
         return [], problem
 
 
@@ -105,12 +109,7 @@ class _Problem:
         return cls(
             f"{type(error).__name__}: {first}"[:500],
             isinstance(error, torch.OutOfMemoryError | MemoryError)
-            or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)),
+            or (
+                isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+            ),
         )
-
-
-def _free_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

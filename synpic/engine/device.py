@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import platform
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from synpic.errors import SynpicError
 
-__all__ = ["describe_device", "environment", "pick_device"]
+__all__ = ["describe_device", "environment", "free_memory", "pick_device"]
 
 _LIBRARIES = ("synpic", "torch", "diffusers", "transformers", "open_clip_torch", "pillow")
 
@@ -46,6 +48,14 @@ def describe_device(device: str) -> str:
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
     return platform.processor() or platform.machine()
+
+
+def free_memory() -> None:
+    """Give back what is no longer used: cycles first, then the accelerator's cache."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def environment(device: str, dtype: str | None = None) -> dict[str, Any]:

@@ -13,16 +13,18 @@ from synpic.workspace import Workspace
 
 __all__ = ["FailureLog"]
 
-HOPELESS_BATCHES = 3
-HOPELESS_IMAGES = 16
-"""So many batches, and images, in a row without one success say that they are not to blame."""
+SUSPICIOUS = (3, 16)
+HOPELESS = (6, 32)
+"""So many batches, and images, in a row without one success: first others are tried, from all over
+the list; if they fail too, it is not the candidates who are to blame."""
 
 
 class FailureLog:
     """Failures of one model or reward, written as parts while it works.
 
     Those of batches that failed whole are held back until a later batch shows that it is the
-    candidates' fault: a broken model would else condemn everything it is given.
+    candidates' fault, and are dropped where none can: a broken model would else condemn everything
+    it is given.
 
     Args:
         stage: "generate" or "score".
@@ -52,16 +54,18 @@ class FailureLog:
         else:
             self._streak.append(failed)
 
-    @property
+    def suspicious(self) -> bool:
+        """Whether it may be the model or reward that is broken, and not the candidates."""
+        return self._reaches(*SUSPICIOUS)
+
     def hopeless(self) -> bool:
-        """Whether it is the model or reward that is broken, and not the candidates."""
-        images = sum(map(len, self._streak))
-        return len(self._streak) >= HOPELESS_BATCHES and images >= HOPELESS_IMAGES
+        """Whether it is."""
+        return self._reaches(*HOPELESS)
 
     def forget_streak(self) -> tuple[int, str]:
         """Take back the batches that failed whole; how many they were, and why the last did."""
         batches = len(self._streak)
-        reason = next(iter(self._streak[-1].values()))
+        reason = next(iter(self._streak[-1].values())) if self._streak else ""
         self.count -= sum(map(len, self._streak))
         self._streak = []
         return batches, reason
@@ -92,12 +96,18 @@ class FailureLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._settle()
+        if error is None:
+            self._settle()
+        else:
+            self.forget_streak()
         try:
             self.write()
         except Exception:
             if error is None:
                 raise
+
+    def _reaches(self, batches: int, images: int) -> bool:
+        return len(self._streak) >= batches and sum(map(len, self._streak)) >= images
 
     def _settle(self) -> None:
         for failed in self._streak:

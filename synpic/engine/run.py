@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from synpic.engine.device import environment
+from synpic.engine.device import environment, free_memory
 from synpic.engine.progress import Listener, Meter
 from synpic.engine.report import Outcome, Report
 from synpic.engine.task import Task
 from synpic.engine.writing import PartWriter, environment_key, walk
-from synpic.errors import SynpicError
+from synpic.errors import SynpicError, WorkspaceError
 
 __all__ = ["run_tasks"]
 
@@ -46,15 +46,22 @@ def run_tasks(
 def _run(
     task: Task, device: str, listener: Listener | None, stop: threading.Event | None
 ) -> Outcome:
+    # Other tasks may have run for days since this one was made.
+    task.note_others(set())
     outcome = Outcome(task.name, task.wanted, already=task.already)
     meter = Meter(task.stage, task.name, len(task.todo), listener)
-    if task.todo:
+    if task.todo and not (stop is not None and stop.is_set()):
         meter.tell("opening")
         surroundings = environment(device, task.dtype)
         try:
             _loop(task, device, surroundings, meter, outcome, stop)
-        except task.error as error:
-            outcome.broken = error
+        except WorkspaceError:
+            raise
+        except SynpicError as error:
+            # Without its frames, which hold the model: the next one needs the room.
+            error.__cause__ = error.__context__ = None
+            outcome.broken = error.with_traceback(None)
+        free_memory()
     outcome.by_others = task.by_others
     meter.end(outcome.broken)
     return outcome
@@ -78,24 +85,29 @@ def _loop(
         PartWriter(task.workspace, task.folder, task.schema, note, task.part_rows) as writer,
         task.failures as failures,
     ):
+        begun = 0
         try:
-            for batch in walk(task.batches, writer, task.note_others):
+            for batch in walk(task.batches, writer, task.note_others, failures.suspicious):
                 missing = task.missing(batch)
                 if not missing:
                     continue
                 made = work.do(batch, missing)
                 failures.add(made.failed, made.succeeded)
                 writer.add(made.rows)
-                if not writer.waiting:
-                    # With the successes they came with: a kill loses both, or neither.
+                if len(writer.begun) > begun:
+                    # About with the successes they came with, so that a kill loses few of either.
+                    begun = len(writer.begun)
                     failures.write()
                 outcome.made += len(made.rows)
                 task.todo.difference_update(map(task.key_of, missing))
                 meter.add(len(missing), len(made.failed), left=len(task.todo))
-                if failures.hopeless:
+                if failures.hopeless():
                     raise _hopeless(task, *failures.forget_streak())
                 if stop is not None and stop.is_set():
+                    failures.forget_streak()
                     break
+            if failures.suspicious() and not (task.proven or outcome.made):
+                raise _hopeless(task, *failures.forget_streak())
             held = work.finish()
             writer.add(held)
             outcome.made += len(held)

@@ -66,7 +66,8 @@ class Task:
         already: of those, done (or failed for good) before.
         batches: ours, as they were cut; each has something missing.
         open: device and environment key → what does the work.
-        error: what it raises when nothing of it can be used, and others should go on.
+        proven: it has worked before.
+        error: the kind to raise when it turns out to be broken.
     """
 
     workspace: Workspace
@@ -86,6 +87,7 @@ class Task:
     watcher: PartWatcher
     failures: FailureLog
     open: Callable[[str, str], Work]
+    proven: bool
     error: type[SynpicError]
     by_others: int = field(default=0, init=False)
 

@@ -85,11 +85,6 @@ class PartWriter:
             self._begin_writing()
         self._collect(leave=1)
 
-    @property
-    def waiting(self) -> int:
-        """Rows that no part holds yet."""
-        return len(self._rows)
-
     def flush(self) -> None:
         """Write what is left, and wait for the disk."""
         if self._rows:
@@ -131,7 +126,10 @@ class PartWatcher:
 
 
 def walk(
-    batches: Sequence[T], writer: PartWriter, others: Callable[[set[str]], bool]
+    batches: Sequence[T],
+    writer: PartWriter,
+    others: Callable[[set[str]], bool],
+    scatter: Callable[[], bool] = lambda: False,
 ) -> Iterator[T]:
     """Batches first to last, looking around whenever a part of ours has been written.
 
@@ -141,6 +139,7 @@ def walk(
     Args:
         others: given the parts that are ours, takes note of rows in all new ones that are not, and
             says whether there were any.
+        scatter: says that the next batch should be one from anywhere.
     """
     queue = list(reversed(batches))
     begun = 0
@@ -149,4 +148,6 @@ def walk(
             begun = len(writer.begun)
             if others(writer.begun):
                 random.shuffle(queue)
+        if scatter():
+            random.shuffle(queue)
         yield queue.pop()

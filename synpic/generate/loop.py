@@ -44,9 +44,8 @@ def drawing_task(
     """
     failures = FailureLog(workspace, "generate", model.name, model.fingerprint)
     watcher = PartWatcher(workspace, model.folder, tables.CANDIDATES)
-    done = {row[0] for row in watcher.new_rows(["candidate_id"])}
-    if not retry_failed:
-        done |= failures.known.keys()
+    drawn = {row[0] for row in watcher.new_rows(["candidate_id"])}
+    done = drawn if retry_failed else drawn | failures.known.keys()
     missing = want.filter(~pl.col("candidate_id").is_in(list(done)))
     numbers = [n for n in missing["batch"].unique().sort().to_list() if shard.holds(n)]
     ours = pl.col("batch").is_in(numbers)
@@ -68,6 +67,7 @@ def drawing_task(
         watcher=watcher,
         failures=failures,
         open=lambda device, key: _Drawing(model, open_model(workspace, model, device), key),
+        proven=bool(drawn),
         error=ModelError,
     )
 

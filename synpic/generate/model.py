@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -44,6 +45,7 @@ class Model:
         width, height: in pixels; None where the pipeline's own size is drawn.
         images: how its images are encoded.
         checkpoint: resolved.
+        source_hash: of the code of a family that is written out as module:Class.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Model:
     height: int | None
     images: ImageSettings
     checkpoint: LockEntry
+    source_hash: str | None = None
 
     @property
     def family(self) -> str:
@@ -69,7 +72,7 @@ class Model:
         settings = self.settings
         return {
             "family": self.family,
-            "source": ids.source_hash(FAMILIES.load(self.family)) if ":" in self.family else None,
+            "source": self.source_hash,
             "checkpoint": checkpoints.identity(self.checkpoint),
             "variant": settings.variant,
             "scheduler": settings.scheduler,
@@ -83,7 +86,7 @@ class Model:
             "images": self.images.decides,
         }
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The hash of :attr:`decides`."""
         return ids.fingerprint(self.decides)
@@ -133,10 +136,16 @@ def resolve_model(
         RecipeError: it has none.
     """
     settings = complete(name, written)
-    FAMILIES.load(settings.family or "auto")
+    family = FAMILIES.load(settings.family or "auto")
+    if not callable(getattr(family, "draw", None)):
+        raise RecipeError(
+            f"models.{name}.family: {settings.family} is no family: it has no `draw`",
+            hint="name a class as synpic.generate.family describes it",
+        )
+    source = ids.source_hash(family) if ":" in (settings.family or "") else None
     checkpoint = checkpoints.resolve(workspace, str(settings.checkpoint), settings.revision)
     return [
-        Model(name, settings, width, height, recipe.images, checkpoint)
+        Model(name, settings, width, height, recipe.images, checkpoint, source)
         for width, height in sizes_of(settings)
     ]
 

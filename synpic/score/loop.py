@@ -81,6 +81,7 @@ def scoring_task(
             images,
             ConstantGuard(reward.name, known),
         ),
+        proven=bool(known),
         error=RewardError,
     )
 

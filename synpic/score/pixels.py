@@ -10,6 +10,14 @@ from PIL import Image
 
 __all__ = ["decode"]
 
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
 
 def decode(data: bytes) -> Image.Image:
     """An image as 8-bit RGB.
@@ -26,7 +34,7 @@ def decode(data: bytes) -> Image.Image:
             with Image.open(io.BytesIO(data)) as opened:
                 opened.load()
                 return _rgb(opened)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
+    except _BROKEN as error:
         raise ValueError(f"not a whole image: {error}") from error
 
 

@@ -118,7 +118,7 @@ def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) ->
     """
     registered = settings.reward or name
     thing = REWARDS.load(registered)
-    if not callable(thing):
+    if not callable(thing) or (inspect.isclass(thing) and not hasattr(thing, "score")):
         raise RewardError(
             f"rewards.{name}: {registered} is a {type(thing).__name__}, not a reward",
             hint="name a class with a `score` method, or a function of a prompt and an image",

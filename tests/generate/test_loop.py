@@ -253,7 +253,7 @@ def test_a_model_that_draws_nothing_is_given_up_and_nothing_is_recorded(
     a, b = report.outcomes
     assert (a.made, a.failed, a.left, b.made) == (0, 0, 40, 40)
     assert a.broken is not None
-    assert "4 batches in a row failed in every image" in a.broken.message
+    assert "8 batches in a row failed in every image" in a.broken.message
     assert "this prompt is refused" in a.broken.message
     assert workspace.failures("generate").is_empty()
 
