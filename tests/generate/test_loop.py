@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from synpic.inventory import take_inventory
 from synpic.parts import read_part
 from synpic.store import Store
 from tests.conftest import MakeRecipe, edit
+from tests.fakes import Painter
 
 IDENTITY = ["candidate_id", "prompt_id", "model", "sample", "seed", "sha256"]
 
@@ -215,6 +218,73 @@ def test_weights_that_are_gone_do_not_stop_the_others(
     assert [o.made for o in generate_candidates(make(text), only=["b"]).outcomes] == [10]
 
 
+def test_weights_that_went_after_they_were_locked_do_not_stop_the_others(
+    make: Callable[[str], Workspace], recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (gone / "model.bin").write_bytes(b"other weights")
+    text = recipe()
+    first = text.index('checkpoint = "')
+    end = text.index("\n", first)
+    workspace = make(text[:first] + f'checkpoint = "{gone}"' + text[end:])
+    assert status(workspace).counts[0].missing == 10
+    shutil.rmtree(gone)
+    a, b = generate_candidates(workspace).outcomes
+    assert "the folder is gone" in str(a.broken)
+    assert (a.left, b.made) == (10, 10)
+
+
+def test_bad_neighbours_are_no_reason_to_give_up(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    bad = ", ".join(f'"0-{n}"' for n in range(20, 40))
+    workspace = make(recipe(prompts=100, a=f"call = {{ nan = [{bad}] }}"))
+    a, b = generate_candidates(workspace).outcomes
+    assert (a.made, a.failed, a.broken, b.made) == (80, 20, None, 100)
+
+
+def test_a_stop_condemns_nothing_that_may_be_the_model_s_fault(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    workspace = make(recipe(prompts=40, a='call = { refuse = ["prompt"] }'))
+    stop = threading.Event()
+    generate_candidates(workspace, listener=lambda e: stop.set() if e.failed else None, stop=stop)
+    assert workspace.failures("generate").is_empty()
+
+
+def test_failures_are_written_while_work_goes_on(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    text = recipe(prompts=150, a='call = { refuse = ["0-3"] }')
+    workspace = make(text.replace("batch_size = 4", "batch_size = 12"))
+    written: list[int] = []
+
+    def listen(event: Event) -> None:
+        if event.name == "a" and event.state == "working":
+            written.append(len(workspace.parts("failures")))
+
+    generate_candidates(workspace, listener=listen)
+    assert written[-1] == 1
+
+
+def test_one_model_is_out_of_memory_before_the_next_comes_in(
+    make: Callable[[str], Workspace], recipe: MakeRecipe
+) -> None:
+    alive: list[int] = []
+
+    def listen(event: Event) -> None:
+        if event.state == "opening":
+            alive.append(sum(isinstance(thing, Painter) for thing in gc.get_objects()))
+
+    gc.disable()
+    try:
+        generate_candidates(make(recipe(a='call = { refuse = ["prompt"] }')), listener=listen)
+    finally:
+        gc.enable()
+    assert alive == [0, 0]
+
+
 def test_a_stop_that_comes_with_the_last_batch_is_no_stop(workspace: Workspace) -> None:
     stop = threading.Event()
 
@@ -359,6 +429,7 @@ def test_rows_drawn_twice_are_counted_and_resolved(workspace: Workspace) -> None
         (("samples = 1", "steps = 7"), "models.b and models.a are the same"),
         (("[models.b]", "[models.c]\n[models.b]"), "models.c: checkpoint is missing"),
         (("tests.fakes:Painter", "tests.fakes:Pointer"), "cannot be imported"),
+        (("tests.fakes:Painter", "tests.fakes:redness"), "is no family: it has no `draw`"),
     ],
 )
 def test_models_that_cannot_be_meant(

@@ -269,6 +269,7 @@ def test_a_fault_at_any_write_loses_nothing(
         (("tests.fakes:redness", "rednes"), "unknown reward 'rednes'"),
         (("tests.fakes:redness", "hpsv2"), "planned, and not in this version"),
         (("tests.fakes:redness", "tests.fakes:SIDE"), "is a int, not a reward"),
+        (("tests.fakes:redness", "tests.fakes:Painter"), "not a reward"),
         (("tests.fakes:redness", "tests.fakes:partial"), "has no source to tell its versions by"),
         (("tests.fakes:redness", "operator:add"), "has no source to tell its versions by"),
         (('fakes:redness"', 'fakes:redness"\noptions = { x = 1 }'), "takes no such option"),

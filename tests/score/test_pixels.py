@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from synpic.score.pixels import decode
+
+
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_every_mode_becomes_the_colours_a_page_would_show() -> None:
+    red = Image.new("RGB", (4, 4), (200, 10, 20))
+    seen = {
+        "RGB": decode(encoded(red)),
+        "palette": decode(encoded(red.quantize(4))),
+        "transparent": decode(encoded(Image.new("RGBA", (4, 4), (200, 10, 20, 0)))),
+        "half": decode(encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 128)))),
+        "grey": decode(encoded(Image.new("L", (4, 4), 77))),
+        "grey and alpha": decode(encoded(Image.new("LA", (4, 4), (77, 0)))),
+        "CMYK": decode(encoded(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "TIFF")),
+        "16 bit": decode(encoded(Image.fromarray(np.full((4, 4), 77 * 256 + 5, np.uint16)))),
+        "1 bit": decode(encoded(Image.new("1", (4, 4), 1))),
+    }
+    assert all(image.mode == "RGB" for image in seen.values())
+    assert {name: image.getpixel((1, 1)) for name, image in seen.items()} == {
+        "RGB": (200, 10, 20),
+        "palette": (200, 10, 20),
+        "transparent": (255, 255, 255),
+        "half": (127, 127, 127),
+        "grey": (77, 77, 77),
+        "grey and alpha": (255, 255, 255),
+        "CMYK": (255, 0, 0),
+        "16 bit": (77, 77, 77),
+        "1 bit": (255, 255, 255),
+    }
+
+
+@given(st.binary(max_size=200), st.integers(0, 60))
+def test_any_bytes_are_an_image_or_a_value_error(data: bytes, keep: int) -> None:
+    whole = encoded(Image.new("RGB", (4, 4)))
+    for broken in (data, whole[:keep]):
+        with suppress(ValueError):
+            assert decode(broken).mode == "RGB"
+
+
+def test_an_image_too_large_to_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    for side in (4, 40):
+        with pytest.raises(ValueError, match="not a whole image"):
+            decode(encoded(Image.new("RGB", (side, side))))
