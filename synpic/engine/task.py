@@ -56,7 +56,7 @@ class Task:
 
     Args:
         stage: "generate" or "score".
-        name, fingerprint: of the model or reward.
+        name: of the model or reward.
         folder, schema: where its parts go, and what their rows are.
         part_rows: at most so many in a part.
         note: metadata of every part.
@@ -73,7 +73,6 @@ class Task:
     workspace: Workspace
     stage: str
     name: str
-    fingerprint: str
     folder: str
     schema: pa.Schema
     part_rows: int

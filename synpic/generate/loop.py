@@ -53,7 +53,6 @@ def drawing_task(
         workspace=workspace,
         stage="generate",
         name=model.name,
-        fingerprint=model.fingerprint,
         folder=model.folder,
         schema=tables.CANDIDATES,
         part_rows=PART_IMAGES,

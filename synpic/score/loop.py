@@ -62,7 +62,6 @@ def scoring_task(
         workspace=workspace,
         stage="score",
         name=reward.name,
-        fingerprint=reward.fingerprint,
         folder=reward.folder,
         schema=tables.SCORES,
         part_rows=PART_SCORES,
