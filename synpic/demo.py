@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from synpic.errors import Stopped, WorkspaceError
 from synpic.publish import Release, publish_to
 from synpic.recipe import parse_recipe
 from synpic.recipes import preset
+from synpic.shapes.selection import Share, judged, verdict
 from synpic.steps import generate_candidates, init_workspace, score_candidates
 from synpic.workspace import RECIPE, Workspace
 
@@ -21,10 +23,16 @@ QUICK_PROMPTS = 48
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo made."""
+    """What a demo made.
+
+    Args:
+        verdict: what the ranking selects, said by the world's judge, which had no part in it:
+            rule → how often the image that it picks of a prompt shows just what was asked for.
+    """
 
     workspace: Workspace
     release: Release
+    verdict: Mapping[str, Share]
 
 
 def run_demo(
@@ -58,7 +66,8 @@ def run_demo(
         if report.stopped:
             raise Stopped("stopped; everything finished so far is kept", hint="run the demo again")
         report.raise_if_unfinished()
-    return Demo(workspace, publish_to(workspace, Path(folder) / "dataset"))
+    release = publish_to(workspace, Path(folder) / "dataset")
+    return Demo(workspace, release, verdict(judged(release.ranked)))
 
 
 def _recipe(quick: bool) -> str:

@@ -116,6 +116,8 @@ MODELS = Registry(
         "pixart_sigma": "synpic.generate.known:PIXART_SIGMA",
         "stable_cascade": "synpic.generate.known:STABLE_CASCADE",
         "shapes_mmdit": "synpic.shapes.models:MMDIT",
+        "shapes_mmdit_small": "synpic.shapes.models:MMDIT_SMALL",
+        "shapes_pixart": "synpic.shapes.models:PIXART",
         "shapes_unet": "synpic.shapes.models:UNET",
     },
 )
@@ -125,12 +127,14 @@ REWARDS = Registry(
     "reward",
     "synpic.rewards",
     {
+        "clip_score": "synpic.score.clip_score:ClipScore",
         "shapes_alignment": "synpic.shapes.alignment:Alignment",
+        "shapes_biased": "synpic.shapes.biased:Biased",
+        "shapes_clip": "synpic.shapes.learned:ShapesClip",
         "shapes_quality": "synpic.shapes.quality:Quality",
     },
     planned=(
         "aesthetic",
-        "clip_score",
         "hpsv2",
         "imagereward",
         "mps",

@@ -28,6 +28,8 @@ def test_the_demo_makes_what_it_says(
         run_demo("shapes", quick=True, stop=stop, listener=lambda event: stop.set())
     made = run_demo("shapes", quick=True)
     assert made.release.ranked.ranking.counts.kept_prompts == 6
+    shares = [found.share for found in made.verdict.values()]
+    assert shares == sorted(shares), "worst, random, best, oracle"
     with Image.open(made.release.picture) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 200
@@ -38,7 +40,7 @@ def test_the_demo_makes_what_it_says(
     assert len(rows) == 6
     row = rows[0]
     assert row["image_0"].size == (32, 32)
-    assert set(row["models"]) == {"shapes_mmdit", "shapes_unet"}
+    assert row["models"] == ["shapes_mmdit", "shapes_mmdit_small", "shapes_pixart", "shapes_unet"]
     assert sorted(row["rank"])[0] == 1
     assert row["rank"][row["best"]] == 1
     # Run again, nothing is drawn anew.

@@ -18,7 +18,7 @@ def demo(
 ) -> None:
     """The whole way on the embedded world: a few hundred prompts → a folder that loads."""
     from synpic.demo import run_demo
-    from synpic_cli.output import say
+    from synpic_cli.output import print_table, say
     from synpic_cli.release import show_release
     from synpic_cli.summary import show_ranking
     from synpic_cli.watching import watched_work
@@ -27,6 +27,15 @@ def demo(
         made = run_demo(folder, quick=quick, listener=listener, stop=stop)
     release = made.release
     show_ranking(release.ranked)
+    say()
+    print_table(
+        ["picked of each prompt", "right by the judge", "95 %"],
+        [
+            [rule, f"{found.share:.0%}", f"{found.low:.0%}–{found.high:.0%}"]
+            for rule, found in made.verdict.items()
+        ],
+    )
+    say("The judge knows the world's truth and had no part in the ranking.")
     say()
     show_release(release)
     say(f"Rankings in a picture: {release.picture}")

@@ -5,10 +5,12 @@
     prompts    train, validation and test, which share no combination of things
     judge      what a picture shows, and whether that is what was asked for: a measure only
     alignment  the reward shapes_alignment
+    biased     the reward shapes_biased
+    learned    the reward shapes_clip
     quality    the reward shapes_quality
     models     the registered models; their weights lie in weights/
-    pipelines, jobs, train, pack   how those weights were made
-    measure, pictures              how good they are, and the pictures of docs/shapes.md
+    pipelines, contrast, jobs, train, pack         how those weights were made
+    measure, trial, selection, report, pictures    how good all this is, for docs/shapes.md
 
-Importing the first seven needs no torch.
+Importing the first nine needs no torch.
 """

@@ -15,11 +15,13 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from synpic.recipe import ModelSettings
-from synpic.shapes.meaning import illustrate
-from synpic.shapes.models import MMDIT, UNET
-from synpic.shapes.pipelines import build_mmdit, build_unet, build_vae
+from synpic.shapes.contrast import captioned_pairs, contrastive_loss
+from synpic.shapes.meaning import illustrate, parse
+from synpic.shapes.models import MMDIT, MMDIT_SMALL, PIXART, UNET
+from synpic.shapes.pipelines import build_clip, build_mmdit, build_pixart, build_unet, build_vae
 from synpic.shapes.prompts import draw, prompts
 from synpic.shapes.scene import CANVAS, Scene, random_scene, render
 
@@ -58,10 +60,15 @@ def to_tensor(scenes: list[Scene]) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def random_tasks(rng: np.random.Generator, count: int) -> list[str]:
+    """What to train on, by :data:`TASK_SHARES`."""
+    tasks = rng.choice(list(TASK_SHARES), size=count, p=list(TASK_SHARES.values()))
+    return [str(task) for task in tasks]
+
+
 def captioned(rng: np.random.Generator, count: int) -> tuple[Tensor, list[str]]:
     """Pictures of the train split and their prompts, some of them emptied."""
-    tasks = rng.choice(list(TASK_SHARES), size=count, p=list(TASK_SHARES.values()))
-    drawn = [draw(rng, str(task), "train") for task in tasks]
+    drawn = [draw(rng, task, "train") for task in random_tasks(rng, count)]
     scenes = [illustrate(meaning, rng) for meaning, _ in drawn]
     return to_tensor(scenes), ["" if rng.random() < EMPTY_SHARE else text for _, text in drawn]
 
@@ -122,9 +129,19 @@ def frozen_vae(folder: Path | None) -> Any:
 
 
 def mmdit_job(vae_folder: Path | None) -> Job:
-    """Rectified flow (Esser et al., arXiv 2403.03206): predict noise - latent at noise level t."""
+    """The model ``shapes_mmdit``."""
     vae = frozen_vae(vae_folder)
-    pipeline = build_mmdit(vae)
+    return flow_job(vae, build_mmdit(vae), MMDIT.settings)
+
+
+def mmdit_small_job(vae_folder: Path | None) -> Job:
+    """The model ``shapes_mmdit_small``: half the size, and a shorter training."""
+    vae = frozen_vae(vae_folder)
+    return flow_job(vae, build_mmdit(vae, layers=4, heads=4, head_width=32), MMDIT_SMALL.settings)
+
+
+def flow_job(vae: Any, pipeline: Any, settings: ModelSettings) -> Job:
+    """Rectified flow (Esser et al., arXiv 2403.03206): predict noise - latent at noise level t."""
 
     def loss(rng: np.random.Generator, count: int) -> Tensor:
         x, texts = captioned(rng, count)
@@ -148,7 +165,7 @@ def mmdit_job(vae_folder: Path | None) -> Job:
         return error.square().mean()
 
     names = ("transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
-    return pipeline_job(pipeline, names, loss, MMDIT.settings)
+    return pipeline_job(pipeline, names, loss, settings)
 
 
 def unet_job(vae_folder: Path | None) -> Job:
@@ -171,13 +188,73 @@ def unet_job(vae_folder: Path | None) -> Job:
     return pipeline_job(pipeline, ("unet", "text_encoder"), loss, UNET.settings)
 
 
+def pixart_job(vae_folder: Path | None) -> Job:
+    """The model ``shapes_pixart``: v-prediction, as the UNet's."""
+    vae = frozen_vae(vae_folder)
+    pipeline = build_pixart(vae)
+    schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
+
+    def loss(rng: np.random.Generator, count: int) -> Tensor:
+        x, texts = captioned(rng, count)
+        latents = encode(vae, x)
+        tokens = pipeline.tokenizer(texts, padding="max_length", return_tensors="pt")
+        words = pipeline.text_encoder(tokens.input_ids, attention_mask=tokens.attention_mask)[0]
+        noise = torch.randn_like(latents)
+        t = torch.randint(0, schedule.config.num_train_timesteps, (count,))
+        predicted = pipeline.transformer(
+            schedule.add_noise(latents, noise, t),
+            encoder_hidden_states=words,
+            encoder_attention_mask=tokens.attention_mask,
+            timestep=t,
+            added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+        ).sample
+        error: Tensor = predicted.float() - schedule.get_velocity(latents, noise, t)
+        return error.square().mean()
+
+    return pipeline_job(pipeline, ("transformer", "text_encoder"), loss, PIXART.settings)
+
+
+def clip_job(_: Path | None) -> Job:
+    """The learned reward: CLIP's loss with one near miss for every picture."""
+    model, tokenizer, processor = build_clip()
+
+    def similarity(x: Tensor, texts: list[str]) -> Tensor:
+        """Cosines, ``Float[Tensor, "picture text"]``."""
+        seen = model.get_image_features(pixel_values=x).pooler_output
+        read = model.get_text_features(token_ids(tokenizer, texts)).pooler_output
+        cosines: Tensor = normalize(seen.float()) @ normalize(read.float()).T
+        return cosines
+
+    def loss(rng: np.random.Generator, count: int) -> Tensor:
+        scenes, texts, holds = captioned_pairs(rng, random_tasks(rng, count))
+        x = to_tensor(scenes)
+        # Models draw less cleanly than the program: noise of up to 12 grey levels.
+        x = x + 0.1 * torch.rand(count, 1, 1, 1) * torch.randn_like(x)
+        return contrastive_loss(model.logit_scale.exp() * similarity(x, texts), holds)
+
+    def save(folder: Path) -> None:
+        for part in (model, tokenizer, processor):
+            part.save_pretrained(folder)
+
+    @torch.no_grad()
+    def pictures() -> list[Image.Image]:
+        """For each of twelve prompts the scene that fits it best, of two hundred."""
+        rng = np.random.default_rng(0)
+        said = prompts(204, 0, "validation")
+        scenes = to_tensor([illustrate(parse(text), rng) for text, _ in said])
+        best = similarity(scenes, [text for text, _ in said[:12]]).argmax(dim=0)
+        return to_images(scenes[best])
+
+    return Job(nn.ModuleDict({"clip": model}), loss, save, pictures, 128, 1e-3, 0.998)
+
+
 def pipeline_job(
     pipeline: Any,
     names: tuple[str, ...],
     loss: Callable[[np.random.Generator, int], Tensor],
     settings: ModelSettings,
 ) -> Job:
-    """What the two text-to-image jobs have in common."""
+    """What the text-to-image jobs have in common."""
     pipeline.set_progress_bar_config(disable=True)
     texts = [text for text, _ in prompts(12, 0, "validation")]
 
@@ -215,4 +292,7 @@ JOBS: dict[str, Callable[[Path | None], Job]] = {
     "vae": vae_job,
     "mmdit": mmdit_job,
     "unet": unet_job,
+    "mmdit_small": mmdit_small_job,
+    "pixart": pixart_job,
+    "clip": clip_job,
 }

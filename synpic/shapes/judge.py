@@ -44,13 +44,15 @@ _WINDOW = 18
 class Found:
     """A thing in the picture; ``shape`` or ``colour`` is ``None`` where it is none of the world's.
 
-    ``x`` and ``y`` are the centre of mass in pixels from the top left.
+    ``x`` and ``y`` are the centre of mass in pixels from the top left. ``purity`` is how near the
+    paint is to that colour: 1 the same, 0 as far off as a colour is recognised, or further.
     """
 
     shape: str | None
     colour: str | None
     x: float
     y: float
+    purity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def read(image: Image.Image) -> Reading:
         for i in range(1, int(components.max()) + 1)
         if np.count_nonzero(components == i) >= _SPECK
     ]
-    return Reading(_nearest(ground, BACKGROUNDS), tuple(found))
+    return Reading(_nearest(ground, BACKGROUNDS)[0], tuple(found))
 
 
 def label(mask: Mask) -> NDArray[np.int32]:
@@ -103,10 +105,12 @@ def label(mask: Mask) -> NDArray[np.int32]:
     return np.where(mask, np.searchsorted(numbers, labels) + 1, 0).astype(np.int32)
 
 
-def _nearest(colour: Floats, names: dict[str, tuple[int, int, int]]) -> str | None:
+def _nearest(colour: Floats, names: dict[str, tuple[int, int, int]]) -> tuple[str | None, float]:
+    """The name of the nearest colour within reach, and how near it is, 0 … 1."""
     distance = {name: float(np.linalg.norm(colour - np.array(rgb))) for name, rgb in names.items()}
     name = min(distance, key=distance.__getitem__)
-    return name if distance[name] <= _COLOUR_REACH else None
+    nearness = 1 - distance[name] / _COLOUR_REACH
+    return (name, nearness) if nearness >= 0 else (None, 0.0)
 
 
 def _examine(pixels: Floats, ground: Floats, component: Mask) -> Found:
@@ -123,7 +127,8 @@ def _examine(pixels: Floats, ground: Floats, component: Mask) -> Found:
     alpha = np.where(touched, np.clip(share, 0, 1), 0).astype(np.float32)
     rows, columns = np.indices(alpha.shape) + 0.5
     y, x = float((alpha * rows).sum() / alpha.sum()), float((alpha * columns).sum() / alpha.sum())
-    return Found(_shape(alpha, x, y), _nearest(paint, COLOURS), x, y)
+    colour, purity = _nearest(paint, COLOURS)
+    return Found(_shape(alpha, x, y), colour, x, y, purity)
 
 
 def _shape(alpha: Floats, x: float, y: float) -> str | None:

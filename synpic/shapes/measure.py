@@ -1,9 +1,10 @@
 """Measure a model by the judge: how often it draws what a prompt of a held-out combination asks.
 
-    python -m synpic.shapes.measure mmdit --count 600
+    python -m synpic.shapes.measure mmdit
     python -m synpic.shapes.measure unet --weights runs/unet/model --split validation --guidance 2
 
-Settings are chosen on the validation split; the test split is for the last word.
+The six tasks weigh the same, as in GenEval. Settings are chosen on the validation split; the test
+split is for the last word.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -23,17 +24,18 @@ from PIL import Image
 
 from synpic.recipe import ModelSettings
 from synpic.shapes.judge import lenient, read, strict
-from synpic.shapes.models import MMDIT, UNET
-from synpic.shapes.prompts import prompts
+from synpic.shapes.meaning import parse
+from synpic.shapes.models import MMDIT, MMDIT_SMALL, PIXART, UNET
+from synpic.shapes.prompts import examination
 from synpic.shapes.scene import CANVAS
 
-__all__ = ["draw_all", "main", "summarise", "weights", "wilson"]
+__all__ = ["KNOWN", "draw_all", "main", "summarise", "weights", "wilson"]
 
 _BATCH = 32
 
 
 def weights(name: str) -> Path:
-    """The folder of a packaged model, ``mmdit`` or ``unet``."""
+    """The folder of a packaged model: ``mmdit``, ``unet`` …"""
     return Path(str(files("synpic.shapes"))) / "weights" / name
 
 
@@ -63,7 +65,7 @@ def draw_all(
     return images
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
+def wilson(successes: float, trials: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson 1927)."""
     z = 1.959964
     share = successes / trials
@@ -84,37 +86,41 @@ def summarise(
     passed = [strict(text, reading) for text, reading in zip(texts, readings, strict=True)]
     loose = [lenient(text, reading) for text, reading in zip(texts, readings, strict=True)]
     count = len(texts)
-    low, high = wilson(sum(passed), count)
+    found = [thing for reading in readings for thing in reading.found]
+    by_task = {
+        task: [ok for ok, its in zip(passed, tasks, strict=True) if its == task]
+        for task in dict.fromkeys(tasks)
+    }
     return {
         "count": count,
-        "strict": round(sum(passed) / count, 4),
-        "interval": [round(low, 4), round(high, 4)],
+        **_share(passed),
         "lenient": round(sum(loose) / count, 4),
-        "things": round(sum(len(reading.found) for reading in readings) / count, 3),
+        "things": round(len(found) / count, 3),
+        "things_asked": round(sum(len(parse(text).wanted) for text in texts) / count, 3),
         "blank": round(sum(reading.blank for reading in readings) / count, 4),
-        "by_task": {
-            task: {
-                "count": tasks.count(task),
-                "strict": round(
-                    sum(ok for ok, its in zip(passed, tasks, strict=True) if its == task)
-                    / tasks.count(task),
-                    4,
-                ),
-            }
-            for task in dict.fromkeys(tasks)
-        },
+        "purity": round(sum(thing.purity for thing in found) / max(len(found), 1), 4),
+        "by_task": {task: {"count": len(oks), **_share(oks)} for task, oks in by_task.items()},
     }
 
 
-_KNOWN = {"mmdit": MMDIT, "unet": UNET}
+def _share(passed: Sequence[bool]) -> dict[str, Any]:
+    low, high = wilson(sum(passed), len(passed))
+    return {
+        "strict": round(sum(passed) / len(passed), 4),
+        "interval": [round(low, 4), round(high, 4)],
+    }
+
+
+KNOWN = {"mmdit": MMDIT, "unet": UNET, "mmdit_small": MMDIT_SMALL, "pixart": PIXART}
+"""Folder of the weights → the model that is registered with them, the best first."""
 
 
 def main(argv: list[str] | None = None) -> None:
     """The command line in the module's docstring."""
     parser = argparse.ArgumentParser(description="Measure a model of the shapes world.")
-    parser.add_argument("model", choices=list(_KNOWN))
+    parser.add_argument("model", choices=list(KNOWN))
     parser.add_argument("--weights", type=Path, help="other weights than the package's")
-    parser.add_argument("--count", type=int, default=600, help="prompts, one picture each")
+    parser.add_argument("--count", type=int, default=1200, help="pictures, a sixth for each task")
     parser.add_argument("--split", default="test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
@@ -122,10 +128,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args(argv)
     asked = {"steps": args.steps, "guidance": args.guidance}
-    settings = _KNOWN[args.model].settings.model_copy(
+    settings = KNOWN[args.model].settings.model_copy(
         update={key: value for key, value in asked.items() if value is not None}
     )
-    texts, about = zip(*prompts(args.count, args.seed, args.split), strict=True)
+    tasks, texts = zip(*examination(args.count, args.seed, args.split), strict=True)
     started = time.monotonic()
     images = draw_all(args.weights or weights(args.model), texts, args.seed, settings)
     seconds = time.monotonic() - started
@@ -135,8 +141,8 @@ def main(argv: list[str] | None = None) -> None:
         "seed": args.seed,
         "steps": settings.steps,
         "guidance": settings.guidance,
-        **summarise(texts, [row["task"] for row in about], images),
-        "images_per_second": round(args.count / seconds, 1),
+        **summarise(texts, tasks, images),
+        "images_per_second": round(len(images) / seconds, 1),
     }
     text = json.dumps(figures, indent=1)
     print(text)

@@ -9,7 +9,7 @@ from synpic.generate.model import KnownModel
 from synpic.recipe import ModelSettings
 from synpic.shapes.scene import CANVAS
 
-__all__ = ["MMDIT", "UNET"]
+__all__ = ["MMDIT", "MMDIT_SMALL", "PIXART", "UNET"]
 
 _SIZE = f"{CANVAS}x{CANVAS}"
 
@@ -38,6 +38,28 @@ UNET = KnownModel(
         steps=20,
         guidance=2.0,
         batch_size=32,
+    ),
+    licence="Apache-2.0",
+    source="synpic.shapes.train",
+)
+
+MMDIT_SMALL = KnownModel(
+    MMDIT.settings.model_copy(update={"checkpoint": "package:synpic.shapes/weights/mmdit_small"}),
+    licence="Apache-2.0",
+    source="synpic.shapes.train",
+)
+
+PIXART = KnownModel(
+    ModelSettings(
+        checkpoint="package:synpic.shapes/weights/pixart",
+        family="pixart_sigma",
+        dtype="float32",
+        sizes=[_SIZE],
+        steps=20,
+        guidance=3.0,
+        batch_size=32,
+        # Its T5 was trained on texts of this many tokens. Binning knows sizes of 256 and more.
+        call={"max_sequence_length": 16, "use_resolution_binning": False},
     ),
     licence="Apache-2.0",
     source="synpic.shapes.train",

@@ -2,20 +2,19 @@
 
     python -m synpic.shapes.pack runs/mmdit synpic/shapes/weights/mmdit
 
-What is written opens like any other diffusers folder.
+What is written opens like any other folder of diffusers or transformers.
 """
 
-# mypy: disable-error-code="no-untyped-call"
-# The constructors of diffusers carry no types.
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
+from safetensors.torch import load_file, save_file
 
 __all__ = ["main", "pack"]
 
@@ -23,20 +22,23 @@ __all__ = ["main", "pack"]
 def pack(run: Path, target: Path) -> None:
     """Write ``run/model`` to the folder ``target`` in float16, and the log's outline beside it.
 
-    Beside, not inside: what lies in the folder decides the model's fingerprint.
+    Beside, not inside: what lies in the folder decides the model's fingerprint. Configurations
+    go on saying float32, the type in which the weights are to be opened.
     """
-    pipeline = DiffusionPipeline.from_pretrained(run / "model", dtype=torch.float32)
-    pipeline.to(torch.float16).save_pretrained(target)
-    for config in [*target.glob("*/config.json"), target / "model_index.json"]:
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(run / "model", target)
+    for file in target.rglob("*.safetensors"):
+        halved = {
+            name: tensor.half() if tensor.dtype == torch.float32 else tensor
+            for name, tensor in load_file(file).items()
+        }
+        save_file(halved, file, metadata={"format": "pt"})
+        file.chmod(0o644)  # written for their owner alone, they would be so in a wheel
+    for config in [*target.rglob("config.json"), *target.glob("model_index.json")]:
         settings = json.loads(config.read_text())
         settings.pop("_name_or_path", None)  # where the run lay is nobody's business
-        if config.parent.name.startswith("text_encoder"):
-            # transformers opens a checkpoint in the type that its configuration names, diffusers
-            # in float32; they have to agree, and a CPU wants float32.
-            settings["dtype"] = "float32"
         config.write_text(json.dumps(settings, indent=2) + "\n")
-    for file in target.rglob("*.safetensors"):
-        file.chmod(0o644)  # written for their owner alone, they would be so in a wheel
     summary = target.with_name(f"{target.name}.training.json")
     summary.write_text(json.dumps(_summary(run), indent=1) + "\n")
 

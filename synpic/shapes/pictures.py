@@ -3,7 +3,7 @@
     python -m synpic.shapes.pictures docs/pictures
 
 Writes ``shapes-world.png``, rendered scenes, and ``shapes-models.png``: for twelve prompts of the
-test split, two of each task, a rendered scene above, the MMDiT's picture below it, the UNet's last.
+test split, two of each task, a rendered scene above and each model's picture below, the best first.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from synpic.shapes.meaning import illustrate, parse
-from synpic.shapes.measure import draw_all, weights
-from synpic.shapes.models import MMDIT, UNET
+from synpic.shapes.measure import KNOWN, draw_all, weights
 from synpic.shapes.prompts import prompts
 from synpic.shapes.scene import random_scene, sheet, to_image
 
@@ -33,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     sheet(scenes, columns=12, zoom=2).save(folder / "shapes-world.png", optimize=True)
     texts = [text for text, _ in prompts(12, 0, "test")]
     rows = [to_image(illustrate(parse(text), rng)) for text in texts]
-    for name, known in (("mmdit", MMDIT), ("unet", UNET)):
+    for name, known in KNOWN.items():
         rows += draw_all(weights(name), texts, 0, known.settings)
     sheet(rows, columns=12, zoom=2).save(folder / "shapes-models.png", optimize=True)
 

@@ -15,7 +15,10 @@ from typing import Any
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
+    DPMSolverMultistepScheduler,
     FlowMatchEulerDiscreteScheduler,
+    PixArtSigmaPipeline,
+    PixArtTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
@@ -24,12 +27,17 @@ from diffusers import (
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.normalizers import Replace
+from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    CLIPVisionConfig,
     PreTrainedTokenizerFast,
     T5Config,
     T5EncoderModel,
@@ -41,11 +49,14 @@ from synpic.shapes.scene import CANVAS
 __all__ = [
     "CONTEXT",
     "LATENT",
+    "build_clip",
     "build_mmdit",
+    "build_pixart",
     "build_unet",
     "build_vae",
     "clip_tokenizer",
     "deaf_tokenizer",
+    "word_tokenizer",
 ]
 
 LATENT = 8
@@ -101,8 +112,24 @@ def deaf_tokenizer() -> Any:
     )
 
 
+def word_tokenizer() -> Any:
+    """A tokenizer for a T5: every word of the world is one token, and ``</s>`` ends the text."""
+    tokens = {"<pad>": 0, "</s>": 1, "<unk>": 2}
+    tokens |= {word: i for i, word in enumerate(WORDS, start=len(tokens))}
+    words = Tokenizer(WordLevel(tokens, unk_token="<unk>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    words.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=CONTEXT,
+    )
+
+
 def build_vae() -> Any:
-    """The autoencoder both models share: 32 x 32 x 3 pixels ↔ 8 x 8 x 4 latents."""
+    """The autoencoder all models share: 32 x 32 x 3 pixels ↔ 8 x 8 x 4 latents."""
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
@@ -134,7 +161,7 @@ def _clip_config(tokenizer: Any, width: int, layers: int) -> CLIPTextConfig:
     )
 
 
-def build_mmdit(vae: Any) -> Any:
+def build_mmdit(vae: Any, *, layers: int = 6, heads: int = 3, head_width: int = 48) -> Any:
     """A Stable Diffusion 3 in small: MMDiT, flow matching, two CLIP text encoders and a T5.
 
     The T5 is there because the pipeline's folder does not open without one. It reads one token
@@ -148,10 +175,10 @@ def build_mmdit(vae: Any) -> Any:
         patch_size=2,
         in_channels=4,
         out_channels=4,
-        num_layers=6,
-        num_attention_heads=3,
-        attention_head_dim=48,
-        caption_projection_dim=144,
+        num_layers=layers,
+        num_attention_heads=heads,
+        attention_head_dim=head_width,
+        caption_projection_dim=heads * head_width,
         joint_attention_dim=joint,
         pooled_projection_dim=joint,
         pos_embed_max_size=LATENT // 2,
@@ -210,3 +237,71 @@ def build_unet(vae: Any) -> Any:
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+def build_pixart(vae: Any) -> Any:
+    """A PixArt-Σ in small: a transformer with cross-attention that predicts v, and a T5.
+
+    The large one predicts ε. So trained, this one drew clean shapes and never learnt to read
+    (docs/shapes.md).
+    """
+    tokenizer = word_tokenizer()
+    width = 128
+    transformer = PixArtTransformer2DModel(
+        sample_size=LATENT,
+        patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_layers=5,
+        num_attention_heads=4,
+        attention_head_dim=32,
+        cross_attention_dim=width,
+        caption_channels=width,
+        use_additional_conditions=False,
+    )
+    t5 = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=width,
+        d_kv=32,
+        d_ff=4 * width,
+        num_layers=3,
+        num_heads=4,
+        dropout_rate=0.0,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+    return PixArtSigmaPipeline(
+        tokenizer=tokenizer,
+        text_encoder=T5EncoderModel(t5),
+        vae=vae,
+        transformer=transformer,
+        scheduler=DPMSolverMultistepScheduler(
+            beta_start=0.0001, beta_end=0.02, beta_schedule="linear", prediction_type="v_prediction"
+        ),
+    )
+
+
+def build_clip() -> tuple[Any, Any, Any]:
+    """A CLIP in small, two towers of width 96: the model, its tokenizer, its image processor."""
+    tokenizer = clip_tokenizer()
+    width = 96
+    vision = CLIPVisionConfig(
+        image_size=CANVAS,
+        patch_size=4,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        hidden_act="gelu",
+    )
+    text = _clip_config(tokenizer, width, 3)
+    config = CLIPConfig(
+        text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=width
+    )
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": CANVAS},
+        crop_size={"height": CANVAS, "width": CANVAS},
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    )
+    return CLIPModel(config), tokenizer, processor

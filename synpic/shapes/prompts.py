@@ -20,7 +20,7 @@ from synpic.errors import PromptError, did_you_mean
 from synpic.shapes.meaning import OPPOSITE, RELATIONS, TASKS, Asked, Meaning, wordings, write
 from synpic.shapes.scene import BACKGROUNDS, COLOURS, SHAPES
 
-__all__ = ["SPLITS", "combinations_of", "draw", "prompts", "source", "split_of"]
+__all__ = ["SPLITS", "combinations_of", "draw", "examination", "prompts", "source", "split_of"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -162,6 +162,22 @@ def prompts(count: int, seed: int, split: str) -> list[tuple[str, dict[str, Any]
                 }
                 chosen.append((text, about))
     return chosen
+
+
+def examination(count: int, seed: int, split: str) -> list[tuple[str, str]]:
+    """``count`` pairs of task and prompt, a sixth for each task, the same for a seed.
+
+    A task that has fewer prompts in ``split`` (few combinations make a "single") has them asked
+    again, in turn. Raises :class:`~synpic.errors.PromptError` for an unknown split.
+    """
+    rng = np.random.default_rng(seed)
+    asked: dict[str, list[str]] = {}
+    for task in combinations_of(split):
+        texts = _all_texts(task, split)
+        asked[task] = [texts[i][0] for i in rng.permutation(len(texts))]
+    tasks = list(asked)
+    turns = [divmod(number, len(tasks)) for number in range(count)]
+    return [(tasks[t], asked[tasks[t]][turn % len(asked[tasks[t]])]) for turn, t in turns]
 
 
 def source(*, count: int, seed: int, split: str) -> Iterable[dict[str, Any]]:

@@ -26,6 +26,10 @@ def test_summary_counts_what_the_judge_says() -> None:
     assert figures["lenient"] == 0.5
     assert figures["things"] == 1.0
     assert figures["blank"] == 0.25
-    assert figures["by_task"]["single"] == {"count": 3, "strict": pytest.approx(1 / 3, abs=1e-4)}
-    assert figures["by_task"]["colours"] == {"count": 1, "strict": 0.0}
+    assert figures["things_asked"] == 1.0
+    assert figures["purity"] == 1.0
+    single = figures["by_task"]["single"]
+    assert (single["count"], single["strict"]) == (3, pytest.approx(1 / 3, abs=1e-4))
+    assert single["interval"] == pytest.approx(wilson(1, 3), abs=1e-4)
+    assert figures["by_task"]["colours"]["strict"] == 0.0
     assert np.less(*figures["interval"])

@@ -20,7 +20,7 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "model"
 
 
-@pytest.mark.parametrize("name", ["vae", "mmdit", "unet"])
+@pytest.mark.parametrize("name", ["vae", "mmdit", "unet", "mmdit_small", "pixart", "clip"])
 def test_a_run_killed_and_started_again_goes_on_as_if_nothing_had_happened(
     name: str, tmp_path: Path, vae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,28 @@
+"""The reward ``shapes_clip``: a small CLIP that learned the world from pictures and captions.
+
+Scored by the very code of ``clip_score``. Trained on rendered scenes alone (``contrast``), it is
+wrong as CLIPs are: it is surer of colours and shapes than of number and place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from synpic.score.clip_score import ClipScore
+from synpic.score.reward import RewardInfo
+
+__all__ = ["ShapesClip"]
+
+
+class ShapesClip(ClipScore):
+    """``clip_score`` with the world's own checkpoint."""
+
+    info: ClassVar[RewardInfo] = replace(
+        ClipScore.info,
+        summary="shapes world: cosine under a small CLIP trained on rendered scenes",
+        checkpoint="package:synpic.shapes/weights/clip",
+        licence="Apache-2.0",
+        text_limit="16 tokens; the world's longest prompt has 14 words",
+        verified="prefers a picture's caption to a near miss (tests/shapes/test_learned.py)",
+    )
