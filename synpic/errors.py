@@ -16,6 +16,7 @@
     ├── RewardError             a reward that cannot be opened, or whose scores cannot be trusted
     ├── RankingError            scores that cannot be ranked as asked
     ├── PublishError            a release that cannot be written
+    ├── ReleaseError            a release that cannot be found or read
     ├── Unfinished              work ended with something missing, and says what
     └── Stopped                 Ctrl-C or SIGTERM, after the batch in hand was kept
 
@@ -40,6 +41,7 @@ __all__ = [
     "PublishError",
     "RankingError",
     "RecipeError",
+    "ReleaseError",
     "RewardError",
     "Stopped",
     "StorageError",
@@ -124,6 +126,10 @@ class RankingError(SynpicError):
 
 class PublishError(SynpicError):
     """A release that cannot be written."""
+
+
+class ReleaseError(SynpicError):
+    """A release that cannot be found, or does not hold what it should."""
 
 
 class Unfinished(SynpicError):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from synpic import demo, run_demo
 from synpic.errors import Stopped
-from synpic.publish.manifest import read_manifest
+from synpic.published.manifest import read_manifest
 
 
 @pytest.fixture

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from synpic import ids
+from synpic.publish.charts import AGREEMENT, SCORES
 from synpic.publish.features import yaml_features
+from synpic.publish.markdown import fence, markdown_text, one_line, paragraphs
+from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
 
-__all__ = ["CARD", "fence", "markdown_text", "render_card"]
+__all__ = ["CARD", "render_card"]
 
 CARD = "README.md"
 
 _CLIP = 300
 _REASONS = 5
-_JOINERS = "\u200c\u200d"
+
+_INVITATION = (
+    "<!-- Your own words go here, as Markdown: every later release keeps them as they are. -->\n"
+)
 
 _MEANINGS = {
     "ranked": "a prompt with all its images, their scores and ranks",
@@ -50,66 +57,99 @@ def render_card(
     settings: PublishSettings,
     examples: Sequence[str] = (),
     repository: str | None = None,
+    *,
+    tag: str | None = None,
+    changes: Sequence[str] = (),
+    previous: Previous = NOTHING,
 ) -> str:
     """The card as Markdown with a YAML head that the Hub and ``datasets`` read.
 
     Args:
-        manifest: with ``files`` as far as they are written.
+        manifest: with ``files`` as far as they are written; charts are shown if they are there.
         shards: of which the release consists.
         settings: the recipe's ``[publish]``.
         examples: the prompts of ``pictures/examples.png``; none if there is no picture.
         repository: its name on the Hub; None for a folder.
+        tag: of this release, "v1.2.0"; None if it has none.
+        changes: since the last release, a line each; they are written down under ``tag``.
+        previous: what stays of the card before (``parse_previous``): the publisher's own words,
+            older changes, and of the head what synpic does not write, further tags, and licence
+            and title where ``settings`` has none.
+
+    Raises:
+        PublishError: ``tag`` cannot be the tag of a release.
     """
+    head = _head(manifest, shards, settings, previous.head)
+    kept = [text for key, text in previous.written.items() if key not in head.to_dict()]
+    paths = manifest["files"]
+    body = _template().render(
+        **manifest,
+        title=head["pretty_name"],
+        description=paragraphs(settings.description),
+        licence=_words(head["license"]),
+        examples=examples,
+        repository=repository,
+        tag=tag,
+        yours=yours_block(_INVITATION if previous.prose is None else previous.prose),
+        changes=_changes(tag, changes, previous),
+        sizes=_sizes(manifest, shards),
+        pages=_pages(manifest["lock"]),
+        pictures={
+            "scores": SCORES if SCORES in paths else None,
+            "agreement": AGREEMENT if AGREEMENT in paths else None,
+        },
+        meanings=_MEANINGS,
+        judges=_judges(manifest),
+        aggregation=paragraphs(inspect.getdoc(AGGREGATIONS[manifest["ranking"]["aggregation"]])),
+        ties=_TIES[manifest["ranking"]["ties"]],
+        failed=list(manifest["counts"]["failed"].items())[:_REASONS],
+    )
+    lines = "\n".join([head.to_yaml(), *kept])
+    return f"---\n{lines}\n---\n\n{body}"
+
+
+def _head(
+    manifest: Mapping[str, Any],
+    shards: Sequence[Shard],
+    settings: PublishSettings,
+    before: Mapping[str, Any],
+) -> Any:
+    """The YAML head, as ``DatasetCardData``."""
     from huggingface_hub import DatasetCardData
 
-    title = _one_line(settings.title or "") or "A ranked preference dataset"
-    licence = _one_line(settings.license or "") or "unknown"
     records: Mapping[str, Mapping[str, int]] = manifest["records"]
     default = "ranked" if "ranked" in records else next(iter(records))
-    head = DatasetCardData(
-        pretty_name=title,
-        license=licence,
-        language=list(filter(None, map(_one_line, settings.language))),
+    tags = before.get("tags") or []
+    older = map(str, tags if isinstance(tags, list) else [tags])
+    return DatasetCardData(
+        pretty_name=one_line(settings.title or str(before.get("pretty_name") or ""))
+        or "A ranked preference dataset",
+        license=one_line(settings.license or "") or before.get("license") or "unknown",
+        language=list(filter(None, map(one_line, settings.language))),
         tags=list(
-            dict.fromkeys(["synpic", "preference", *filter(None, map(_one_line, settings.tags))])
+            dict.fromkeys(
+                ["synpic", "preference", *filter(None, map(one_line, settings.tags)), *older]
+            )
         ),
         task_categories=["text-to-image"],
         annotations_creators=["machine-generated"],
         source_datasets=["original"],
         size_categories=_size(sum(records[default].values())),
-        configs=[_config(name, records[name], name == default) for name in records],
+        configs=[_config(name, shards, name == default) for name in records],
         dataset_info=[_info(name, manifest, shards) for name in records],
     )
-    body = _template().render(
-        **manifest,
-        title=title,
-        description=_paragraphs(settings.description or ""),
-        licence=licence,
-        examples=examples,
-        repository=repository,
-        meanings=_MEANINGS,
-        judges=_judges(manifest),
-        aggregation=_paragraphs(inspect.getdoc(AGGREGATIONS[manifest["ranking"]["aggregation"]])),
-        ties=_TIES[manifest["ranking"]["ties"]],
-        failed=list(manifest["counts"]["failed"].items())[:_REASONS],
-    )
-    return f"---\n{head.to_yaml()}\n---\n\n{body}"
 
 
-def markdown_text(text: str) -> str:
-    """``text`` as one line of Markdown that shows it as it is, in a paragraph or a table's cell.
-
-    Line breaks and characters that do not print become spaces.
-    """
-    plain = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:@=^])", r"\\\1", plain)
-
-
-def fence(text: str, language: str) -> str:
-    """``text`` as a block of code that nothing in it can close."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    marks = "`" * max(3, longest + 1)
-    return f"{marks}{language}\n{text.rstrip()}\n{marks}"
+def _changes(tag: str | None, changes: Sequence[str], previous: Previous) -> list[str]:
+    """The blocks of all releases, the newest first."""
+    entries = dict(previous.changes)
+    blocks: list[str] = []
+    if tag is not None:
+        entries.pop(tag, None)
+        lines = [f"- {markdown_text(line)}" for line in changes if one_line(line)]
+        title = f"**{markdown_text(tag)}**"
+        blocks.append(changes_block(tag, "\n".join([title, "", *lines]).rstrip() + "\n"))
+    return blocks + [changes_block(*entry) for entry in entries.items()]
 
 
 @cache
@@ -121,6 +161,8 @@ def _template() -> Any:
     )
     environment.filters |= {"md": markdown_text, "clip": _clip}
     environment.globals |= {
+        "bytes": _bytes,
+        "counted": _counted,
         "decimal": _decimal,
         "fence": fence,
         "number": lambda value: f"{value:,}",
@@ -131,8 +173,17 @@ def _template() -> Any:
     return environment.from_string(source)
 
 
-def _config(name: str, splits: Iterable[str], default: bool) -> dict[str, Any]:
-    paths = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
+def _config(name: str, shards: Sequence[Shard], default: bool) -> dict[str, Any]:
+    """Where a config's files are. How many there are is in their names, so that a file of another
+    number, left over or somebody's own, is not read with them."""
+    count: dict[str, int] = {}
+    for shard in shards:
+        if shard.records.config == name:
+            count[shard.split] = count.get(shard.split, 0) + 1
+    paths = [
+        {"split": split, "path": f"{name}/{split}-*-of-{number:05d}.parquet"}
+        for split, number in count.items()
+    ]
     return {"config_name": name, "data_files": paths, **({"default": True} if default else {})}
 
 
@@ -155,9 +206,35 @@ def _info(name: str, manifest: Mapping[str, Any], shards: Sequence[Shard]) -> di
     }
 
 
+def _sizes(
+    manifest: Mapping[str, Any], shards: Sequence[Shard]
+) -> dict[tuple[str, str], dict[str, int]]:
+    """(config, split) → ``shards`` and ``bytes`` of its files."""
+    sizes: dict[tuple[str, str], dict[str, int]] = {}
+    for shard in shards:
+        mine = sizes.setdefault((shard.records.config, shard.split), {"shards": 0, "bytes": 0})
+        mine["shards"] += 1
+        mine["bytes"] += manifest["files"][shard.path]["bytes"]
+    return sizes
+
+
+def _pages(lock: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A checkpoint on the Hub, as the manifest names it → the address of its page."""
+    return {
+        f"{entry['source']}@{ids.short(entry['identity'])}": "https://huggingface.co/"
+        f"{entry['source']}/tree/{entry['identity']}"
+        for entry in lock
+        if entry["kind"] == "model"
+        and re.fullmatch(r"[\w.-]+/[\w.-]+", entry["source"], re.ASCII)
+        and re.fullmatch(r"[0-9a-f]+", entry["identity"])
+    }
+
+
 def _judges(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rewards that ranked, each with its row of the matrix of agreement."""
     agreement = manifest["agreement"]
+    # A manifest that was read from its file has lost the order of keys.
+    names = dict.fromkeys(row["reward_a"] for row in agreement["rewards"])
     others = {row["reward"]: row["tau"] for row in agreement["leave_one_out"]}
     return [
         {
@@ -166,7 +243,7 @@ def _judges(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
             "taus": [row["tau"] for row in agreement["rewards"] if row["reward_a"] == name],
             "others": others.get(name),
         }
-        for name in manifest["ranking"]["weights"]
+        for name in names
     ]
 
 
@@ -192,19 +269,29 @@ def _size(rows: int) -> str:
     return next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")
 
 
+def _bytes(number: float) -> str:
+    """``12.3 MB``, in powers of ten."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while number >= 999.95 and len(units) > 1:
+        number /= 1000
+        units.pop(0)
+    return f"{number:.0f} B" if units[0] == "B" else f"{number:.1f} {units[0]}"
+
+
+def _words(value: Any) -> str:
+    """A value of the head as people read it."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _counted(number: int, noun: str) -> str:
+    """``1 prompt``, ``2,000 prompts``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _decimal(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:z.2f}"
 
 
 def _clip(text: str) -> str:
-    line = _one_line(text)
+    line = one_line(text)
     return line if len(line) <= _CLIP else line[: _CLIP - 1] + "…"
-
-
-def _one_line(text: str) -> str:
-    kept = "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
-    return " ".join(kept.split())
-
-
-def _paragraphs(text: str | None) -> list[str]:
-    return [_one_line(part) for part in re.split(r"\n\s*\n", text or "") if part.strip()]

@@ -9,27 +9,29 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from synpic import checkpoints
 from synpic.generate.model import KnownModel, Model
 from synpic.inventory import Inventory
+from synpic.publish.features import yaml_features
 from synpic.publish.shards import Shard
-from synpic.rank import Ranking, agreement, leave_one_out, win_rate_by_model
+from synpic.published.manifest import own_version
+from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
 from synpic.score.reward import WantedReward
-from synpic.tables import SCHEMA_VERSION, check_version
+from synpic.tables import SCHEMA_VERSION
 
-__all__ = ["MANIFEST", "describe", "describe_file", "encode", "read_manifest"]
+__all__ = ["describe", "describe_file", "encode"]
 
-MANIFEST = "manifest.json"
+BINS = 20
+"""Of a histogram."""
 
-_KEY = "synpic"
-"""The key by which a manifest is known for one of ours; its value is synpic's version."""
+_PAIRED = ("pairwise", "pickapic")
 
 
 def describe(
@@ -39,6 +41,9 @@ def describe(
 
     Returns:
         - ``synpic``: its version; ``schema_version``
+        - ``version``: None, for a publisher to fill in: "1.2.0"
+        - ``digest``: a SHA-256 over all candidates with their prompts, provenance and scores: where
+          it, ``ranking`` and ``pairs`` are equal, so are the rows of every config
         - ``recipe``: its text; ``lock``: what its names resolved to
         - ``prompts``: source → how many
         - ``models``, ``rewards``: with fingerprints and what decides them
@@ -48,12 +53,20 @@ def describe(
         - ``win_rates``: of each model
         - ``agreement``: τ-b of every two ``rewards``, and, as ``leave_one_out``, of each with the
           others together
+        - ``histograms``: reward → ``low``, ``high`` (its least and largest score) and ``counts`` of
+          ``BINS`` bins of equal width between them, the last one closed; one bin if they are equal;
+          a reward without a score has none
+        - ``pairs``: config → ``strategy``, ``picked`` (pairs that it picks) and ``tied`` (those of
+          them that are tied, and no row)
+        - ``features``: config → its columns, as a card's ``dataset_info`` has them
         - ``records``: config → split → rows
     """
     rewards = list(ranking.weights)
     return {
-        _KEY: _version(),
+        "synpic": own_version(),
         "schema_version": SCHEMA_VERSION,
+        "version": None,
+        "digest": _digest(scored),
         "recipe": inventory.workspace.recipe_text,
         "lock": _lock(inventory),
         "prompts": dict(
@@ -73,6 +86,9 @@ def describe(
             "rewards": agreement(scored, rewards).to_dicts(),
             "leave_one_out": leave_one_out(scored, ranking.weights).to_dicts(),
         },
+        "histograms": _histograms(scored, [reward.name for reward in inventory.rewards]),
+        "pairs": _pairs(ranking, shards, inventory.recipe.records.pairs),
+        "features": {shard.records.config: yaml_features(shard.schema) for shard in shards},
         "records": _rows(shards),
     }
 
@@ -89,29 +105,23 @@ def encode(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
-def read_manifest(directory: Path) -> dict[str, Any] | None:
-    """The manifest of the release in ``directory``; None if there is none of ours.
-
-    Raises:
-        NewerSchema: a later synpic wrote it.
-    """
-    try:
-        manifest = json.loads((directory / MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(manifest, dict) or _KEY not in manifest:
-        return None
-    if not isinstance(manifest.get("files"), dict):
-        return None
-    check_version(manifest, str(directory / MANIFEST))
-    return manifest
-
-
-def _version() -> str:
-    try:
-        return version("synpic")
-    except PackageNotFoundError:  # run from its source, not installed
-        return "unknown"
+def _digest(scored: pl.DataFrame) -> str:
+    """A hash of the rows of ``scored``, in whatever order they and their columns stand."""
+    digest = hashlib.sha256()
+    rows = scored.sort("candidate_id", "sha256")
+    for name in sorted(rows.columns):
+        column = rows[name]
+        if column.dtype == pl.String:
+            # A length before each text keeps two texts from reading as two others.
+            lengths = column.str.len_bytes().to_list()
+            written = f"{lengths}{column.fill_null('').str.join().item()}".encode()
+        else:
+            kind, order = (pl.Float64, "<f8") if column.dtype.is_float() else (pl.Int64, "<i8")
+            values = column.fill_null(0).cast(kind).to_numpy().astype(order)
+            written = column.is_null().to_numpy().tobytes() + values.tobytes()
+        digest.update(f"{name}:{len(written)}:".encode())
+        digest.update(written)
+    return digest.hexdigest()
 
 
 def _lock(inventory: Inventory) -> list[dict[str, Any]]:
@@ -186,6 +196,35 @@ def _counts(inventory: Inventory, scored: pl.DataFrame, ranking: Ranking) -> dic
         "candidates_missing": missing.height,
         "failed": dict(reasons.iter_rows()),
         "flagged": int(scored["flagged"].sum() or 0),
+        "unchecked": scored["flagged"].null_count(),
+    }
+
+
+def _histograms(scored: pl.DataFrame, rewards: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for reward in rewards:
+        scores = scored[f"score_{reward}"].drop_nulls().cast(pl.Float64)
+        if not scores.len():
+            continue
+        low, high = float(scores.min()), float(scores.max())  # type: ignore[arg-type]
+        counts, _ = np.histogram(scores.to_numpy(), BINS if high > low else 1)
+        found[reward] = {"low": low, "high": high, "counts": counts.tolist()}
+    return found
+
+
+def _pairs(ranking: Ranking, shards: list[Shard], strategy: str) -> dict[str, Any]:
+    """How many pairs ``strategy`` picks from the ranked prompts, and how many are no row."""
+    rows = _rows(shards)
+    sizes = ranking.table.group_by("prompt_id").len()["len"].value_counts().iter_rows()
+    picked = sum(len(STRATEGIES[strategy](k)[0]) * prompts for k, prompts in sizes)
+    return {
+        config: {
+            "strategy": strategy,
+            "picked": picked,
+            "tied": picked - sum(rows[config].values()),
+        }
+        for config in _PAIRED
+        if config in rows
     }
 
 

@@ -1,34 +1,38 @@
-"""A contact sheet: prompts down the page, each with its images from best to worst.
-
-Text is set in the scalable font that Pillow brings, so a sheet looks the same on every machine. It
-has Latin letters only: accents are dropped, and what it lacks is shown as a box.
-"""
+"""A contact sheet: prompts down the page, each with its images from best to worst."""
 
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from synpic.publish.lettering import (
+    ACCENT,
+    FAINT,
+    INK,
+    LINE,
+    PAPER,
+    Colour,
+    clip,
+    font,
+    line_height,
+    plain,
+    wrap,
+)
 
 __all__ = ["Example", "choose_examples", "contact_sheet"]
 
 _CELL = 192
 _GAP = 16
 _MARGIN = 28
-_COLUMNS = 8
+_COLUMNS = 4
+_LEFT_OUT = 60
+"""The width, in pixels, of the place that says how many images are not drawn."""
+
 _PROMPT_LINES = 2
-
-_PAPER = (252, 252, 250)
-_INK = (32, 33, 36)
-_FAINT = (120, 122, 126)
-_LINE = (226, 226, 222)
-_BEST = (34, 120, 84)
-
-_SPELLINGS = str.maketrans("‘’‚“”„–—−", "'''\"\"\"---")
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,10 @@ def choose_examples(ranked: pl.DataFrame, count: int) -> pl.DataFrame:
 def contact_sheet(examples: Sequence[Example], *, cell: int = _CELL) -> Image.Image:
     """Draw ``examples``, one below the other.
 
-    Under each image stand its rank, its preference, its model and its scores. Of more than 8 images
-    the 7 best and the worst are shown. Small images are enlarged by whole factors with hard edges,
-    large ones reduced.
+    Under each image stand its rank, its preference, its model and its scores. Of more than 4 images
+    the 3 best and the worst are shown, and between them how many are not: a wider sheet would be
+    too small to read on a page. Small images are enlarged by whole factors with hard edges, large
+    ones reduced.
 
     Args:
         cell: the square, in pixels, that an image is fitted into.
@@ -86,24 +91,31 @@ def contact_sheet(examples: Sequence[Example], *, cell: int = _CELL) -> Image.Im
     columns = max(min(len(example.images), _COLUMNS) for example in examples)
     rewards = max(len(example.scores) for example in examples)
     width = 2 * _MARGIN + max(columns, 3) * (cell + _GAP) - _GAP
-    caption = 2 * _line(15) + rewards * _line(13)
-    heading = _PROMPT_LINES * _line(17) + 10
+    if any(map(_left_out, examples)):
+        width += _LEFT_OUT
+    caption = 2 * line_height(15) + rewards * line_height(13)
+    heading = _PROMPT_LINES * line_height(17) + 10
     row = heading + cell + 10 + caption
     height = 2 * _MARGIN + len(examples) * row + (len(examples) - 1) * 2 * _GAP
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     top = _MARGIN
     for number, example in enumerate(examples):
         if number:
-            draw.line([(_MARGIN, top - _GAP), (width - _MARGIN, top - _GAP)], fill=_LINE)
-        lines = _wrap(example.prompt, _font(17), width - 2 * _MARGIN, _PROMPT_LINES)
+            draw.line([(_MARGIN, top - _GAP), (width - _MARGIN, top - _GAP)], fill=LINE)
+        lines = wrap(example.prompt, font(17), width - 2 * _MARGIN, _PROMPT_LINES)
         # One line stands close to its images, not far above them.
-        y = top + (_PROMPT_LINES - len(lines)) * _line(17)
+        y = top + (_PROMPT_LINES - len(lines)) * line_height(17)
         for line in lines:
-            draw.text((_MARGIN, y), line, fill=_INK, font=_font(17))
-            y += _line(17)
+            draw.text((_MARGIN, y), line, fill=INK, font=font(17))
+            y += line_height(17)
         for column, place in enumerate(_shown(example)):
             left = _MARGIN + column * (cell + _GAP)
+            if column == _COLUMNS - 1 and (more := _left_out(example)):
+                middle = left + (_LEFT_OUT - _GAP) // 2
+                said = f"{more} more"
+                draw.text((middle, top + heading + cell // 2), said, FAINT, font(15), "mm")
+                left += _LEFT_OUT
             _draw_candidate(sheet, draw, example, place, (left, top + heading), cell)
         top += row + 2 * _GAP
     return sheet
@@ -112,7 +124,12 @@ def contact_sheet(examples: Sequence[Example], *, cell: int = _CELL) -> Image.Im
 def _shown(example: Example) -> list[int]:
     """Which images are drawn, from best to worst; equals in the order they came in."""
     order = sorted(range(len(example.images)), key=lambda place: example.rank[place])
-    return order if len(order) <= _COLUMNS else [*order[: _COLUMNS - 1], order[-1]]
+    return [*order[: _COLUMNS - 1], order[-1]] if _left_out(example) else order
+
+
+def _left_out(example: Example) -> int:
+    """How many images are not drawn."""
+    return max(0, len(example.images) - _COLUMNS)
 
 
 def _draw_candidate(
@@ -132,21 +149,21 @@ def _draw_candidate(
     line = 2 if rank == 1 else 1
     right, bottom = at[0] + image.width + line - 1, at[1] + image.height + line - 1
     frame = (at[0] - line, at[1] - line, right, bottom)
-    draw.rectangle(frame, outline=_BEST if rank == 1 else _LINE, width=line)
+    draw.rectangle(frame, outline=ACCENT if rank == 1 else LINE, width=line)
     y = top + cell + 8
-    ink = _BEST if rank == 1 else _INK
-    draw.text((left, y), f"#{rank}", fill=ink, font=_font(15))
-    _right(draw, f"preference {example.preference[place]:.2f}", left + cell, y, ink, 15)
-    y += _line(15)
-    draw.text((left, y), _clip(example.models[place], _font(15), cell), fill=_INK, font=_font(15))
-    y += _line(15)
+    ink = ACCENT if rank == 1 else INK
+    draw.text((left, y), f"#{rank}", fill=ink, font=font(15))
+    _right(draw, f"preference {example.preference[place]:z.2f}", left + cell, y, ink, 15)
+    y += line_height(15)
+    draw.text((left, y), clip(example.models[place], font(15), cell), fill=INK, font=font(15))
+    y += line_height(15)
     for reward, scores in example.scores.items():
         score = scores[place]
-        value = "–" if score is None else f"{score:.4g}"
-        room = cell - int(_font(13).getlength(_plain(value))) - 8
-        draw.text((left, y), _clip(reward, _font(13), room), fill=_FAINT, font=_font(13))
-        _right(draw, value, left + cell, y, _FAINT, 13)
-        y += _line(13)
+        value = "–" if score is None else f"{score:z.4g}"
+        room = cell - int(font(13).getlength(plain(value))) - 8
+        draw.text((left, y), clip(reward, font(13), room), fill=FAINT, font=font(13))
+        _right(draw, value, left + cell, y, FAINT, 13)
+        y += line_height(13)
 
 
 def _fit(image: Image.Image, cell: int) -> Image.Image:
@@ -159,60 +176,8 @@ def _fit(image: Image.Image, cell: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _wrap(text: str, font: _Font, room: float, lines: int) -> list[str]:
-    """``text`` in at most ``lines`` lines of ``room`` pixels; what is left over is cut off."""
-    # No glyph is narrower than a pixel: the rest could not be shown, and is not worth measuring.
-    rest = _plain(text[: int(room) * lines + 1])
-    done: list[str] = []
-    while rest and len(done) < lines - 1 and font.getlength(rest) > room:
-        length = _fitting(rest, font, room)
-        space = rest.rfind(" ", 0, length + 1)
-        cut = space if space > 0 else length
-        done.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
-    return [*done, _clip(rest, font, room)] if rest else done
-
-
-def _clip(text: str, font: _Font, room: float) -> str:
-    text = _plain(text)
-    if font.getlength(text) <= room:
-        return text
-    return text[: _fitting(text, font, room - font.getlength("…"))].rstrip() + "…"
-
-
-def _fitting(text: str, font: _Font, room: float) -> int:
-    """How many characters of ``text`` fit, at least one."""
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if font.getlength(text[:middle]) <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _plain(text: str) -> str:
-    """``text`` on one line, in letters the font may have."""
-    spelt = unicodedata.normalize("NFKD", text.translate(_SPELLINGS))
-    kept = "".join(c for c in spelt if not unicodedata.combining(c))
-    return " ".join("".join(c if c.isprintable() else " " for c in kept).split())
-
-
 def _right(
-    draw: ImageDraw.ImageDraw, text: str, right: int, y: int, ink: tuple[int, int, int], size: int
+    draw: ImageDraw.ImageDraw, text: str, right: int, y: int, ink: Colour, size: int
 ) -> None:
-    text = _plain(text)
-    draw.text((right - _font(size).getlength(text), y), text, fill=ink, font=_font(size))
-
-
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
-def _font(size: int) -> _Font:
-    return ImageFont.load_default(size)
-
-
-def _line(size: int) -> int:
-    """The height of a line of text, in pixels."""
-    return round(size * 1.4)
+    text = plain(text)
+    draw.text((right - font(size).getlength(text), y), text, fill=ink, font=font(size))

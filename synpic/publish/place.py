@@ -1,8 +1,8 @@
 """A folder that appears in its place whole, or not at all.
 
 It is filled beside its place, under a hidden name, and moved there in the end. What was there
-before must be a release of synpic's and nothing else; it stays until then. Taking the old one away
-and putting the new one there are two moves: a kill between them leaves the old one beside its
+before must be an older one of its kind and nothing else; it stays until then. Taking the old one
+away and putting the new one there are two moves: a kill between them leaves the old one beside its
 place, and the next publish puts it back before it begins. What a kill leaves half filled, the next
 publish removes; a lock on the folder itself tells what is left over from what is being filled.
 """
@@ -12,44 +12,73 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from synpic.errors import PublishError
-from synpic.publish.manifest import MANIFEST, read_manifest
+from synpic.published.manifest import MANIFEST, read_manifest
 
-__all__ = ["new_folder", "require_free"]
+__all__ = ["Kind", "new_folder", "require_free", "scratch"]
+
+Kind = Literal["release", "export"]
+"""What a folder is to hold, and so what it may replace: one never takes the place of the other."""
 
 _PARTIAL = "partial"
 _REPLACED = "replaced"
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, kind: Kind = "release") -> Iterator[Path]:
     """A folder to fill, which becomes ``target`` when the block ends, and is removed if it raises.
+
+    Args:
+        kind: what it will hold.
 
     Raises:
         PublishError: as :func:`require_free`, at the beginning and again at the end.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     _tidy(target)
-    require_free(target)
+    require_free(target, kind)
     folder = _beside(target, _PARTIAL)
     folder.mkdir()
     with _locked(folder):
         try:
             yield folder
-            require_free(target)
+            require_free(target, kind)
             _swap(folder, target)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
 
-def require_free(target: Path) -> None:
-    """Refuse a place that holds anything but an older release.
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder of the system's temporary one (``TMPDIR``), which is gone when the block ends.
+
+    What a kill left of earlier ones of that name is removed first.
+    """
+    root = Path(tempfile.gettempdir())
+    for left in root.glob(f"{name}-*"):
+        with suppress(OSError), _locked(left) as mine:  # another user's is not ours to open
+            if mine:
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
+    with _locked(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_free(target: Path, kind: Kind = "release") -> None:
+    """Refuse a place that holds anything but an older one of ``kind``.
+
+    A release costs days and an export minutes: that one is there is no leave to destroy the other.
 
     Raises:
         PublishError: naming what is there; nothing was touched.
@@ -65,23 +94,29 @@ def require_free(target: Path) -> None:
     }
     if not present and not any(target.iterdir()):
         return
+    one = {"release": "a release", "export": "an export"}
     manifest = read_manifest(target)
     if manifest is None:
         raise PublishError(
-            f"{target} is there already, and is not a release: it has no {MANIFEST} of synpic's",
+            f"{target} is there already, and is not {one[kind]}: it has no {MANIFEST} of synpic's",
             hint=hint,
+        )
+    found: Kind = "export" if "export" in manifest else "release"
+    if found != kind:
+        raise PublishError(
+            f"{target} is {one[found]}, which {one[kind]} does not replace", hint=hint
         )
     foreign = sorted(present - {*manifest["files"], MANIFEST})
     if foreign:
         raise PublishError(
-            f"{target} holds what is no part of its release: {foreign[0]}"
+            f"{target} holds what is no part of its {kind}: {foreign[0]}"
             + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
-            hint="a new release replaces the whole folder; move what is yours out of it first",
+            hint=f"a new {kind} replaces the whole folder; move what is yours out of it first",
         )
 
 
 def _swap(folder: Path, target: Path) -> None:
-    """Move ``folder`` to ``target``; the older release there goes, or comes back if that fails."""
+    """Move ``folder`` to ``target``; the older one there goes, or comes back if that fails."""
     if not target.exists():
         folder.rename(target)
         return

@@ -152,21 +152,28 @@ def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.Data
 
 
 def _pairwise(chosen: pl.DataFrame) -> Records:
-    numbers = pl.col("chosen_preference", "rejected_preference", "margin").cast(pl.Float32)
-    rows = chosen.with_columns(numbers).select(
-        "split",
-        "prompt_id",
-        "prompt",
-        "chosen",
-        "rejected",
-        "chosen_id",
-        "rejected_id",
-        "chosen_model",
-        "rejected_model",
-        "chosen_preference",
-        "rejected_preference",
-        "margin",
-        "strategy",
+    # A margin is the difference of the two numbers beside it, as they are published: a release,
+    # which has no others, gives the same one.
+    numbers = pl.col("chosen_preference", "rejected_preference").cast(pl.Float32)
+    margin = pl.col("chosen_preference") - pl.col("rejected_preference")
+    rows = (
+        chosen.with_columns(numbers)
+        .with_columns(margin=margin)
+        .select(
+            "split",
+            "prompt_id",
+            "prompt",
+            "chosen",
+            "rejected",
+            "chosen_id",
+            "rejected_id",
+            "chosen_model",
+            "rejected_model",
+            "chosen_preference",
+            "rejected_preference",
+            "margin",
+            "strategy",
+        )
     )
     return Records("pairwise", rows, {"chosen": IMAGE, "rejected": IMAGE})
 

@@ -20,6 +20,9 @@ from synpic.workspace import Workspace
 
 REWARDS = ("redness", "greenness")
 
+THIRD = '[rewards.blueness]\nreward = "tests.publish.fixtures:blueness"\n\n'
+"""Of a recipe: with three rewards φ is in thirds and sixths, which no float holds exactly."""
+
 TWO_SPLITS = [
     ("a red circle", "train"),
     ("two green stars on black", "train"),
@@ -35,6 +38,10 @@ def redness(prompt: str, image: Image.Image) -> float:
 
 def greenness(prompt: str, image: Image.Image) -> float:
     return float(np.asarray(image)[..., 1].mean())
+
+
+def blueness(prompt: str, image: Image.Image) -> float:
+    return float(np.asarray(image)[..., 2].mean())
 
 
 class Brightness:

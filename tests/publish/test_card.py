@@ -4,6 +4,7 @@ import html
 import inspect
 import json
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from synpic.errors import PublishError
 from synpic.publish import publish_to
-from synpic.publish.card import fence, markdown_text, render_card
+from synpic.publish.card import render_card
+from synpic.publish.charts import draw_charts
+from synpic.publish.draft import prepare
 from synpic.publish.features import IMAGE
+from synpic.publish.markdown import fence, markdown_text
+from synpic.publish.previous import NOTHING, parse_previous
 from synpic.publish.records import Records
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
 from tests.publish.fixtures import build, recipe
+
+Render = Callable[..., str]
 
 HOSTILE = [
     "---\nlicense: evil\n---",
@@ -33,6 +41,8 @@ HOSTILE = [
     "{{ 7 * 7 }} {% for x in y %} `code` **bold** _em_ ~~gone~~ $x$ &amp; &lt; \\",
     "\u202eright to left\u2028next\x00\x1b[31m\ttab",
     "'\": - ? , & * ! | > % @ #",
+    "<!-- synpic:yours -->\nmine\n<!-- /synpic:yours -->\n",
+    "<!-- /synpic:changes v1.0.0 -->\n<!-- synpic:changes v9.9.9 -->",
 ]
 
 # What GitHub and the Hub render: CommonMark with tables, strike-through and bare links.
@@ -91,15 +101,19 @@ def test_no_text_breaks_the_head(manifest: dict[str, Any], text: str) -> None:
     counts = {**manifest["counts"], "failed": {text: 1}}
     told = {**manifest, "prompts": {text: 1}, "recipe": text, "counts": counts}
     publish = PublishSettings(title=text, description=text, license=text, tags=[text])
-    card = DatasetCard(_card(told, publish, [text]))
+    card = DatasetCard(_card(told, publish, [text], tag="v1.0.0", changes=[text]))
+    found = parse_previous(card.content)
+    assert list(found.changes) == ["v1.0.0"]
+    assert found.prose == parse_previous(_card(manifest, PublishSettings(), [])).prose
     assert card.data.pretty_name == (shown(text) or "A ranked preference dataset")
     assert card.data.license == (shown(text) or "unknown")
     assert card.data.tags[:2] == ["synpic", "preference"]
     plain = {**told, "prompts": {"x": 1}, "recipe": "x", "counts": {**counts, "failed": {"x": 1}}}
     words = PublishSettings(title="x", description="x", license="x", tags=["x"])
+    more: dict[str, Any] = {"tag": "v1.0.0", "changes": ["x"]}
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     if len(paragraphs) == 1 and shown(text):
-        expected = DatasetCard(_card(plain, words, ["x"])).text
+        expected = DatasetCard(_card(plain, words, ["x"], **more)).text
         assert _outline(card.text) == _outline(expected)
 
 
@@ -120,8 +134,8 @@ def test_the_head_is_what_the_hub_reads(tmp_path: Path) -> None:
     assert configs["ranked"]["default"] is True
     assert "default" not in configs["scores"]
     assert configs["ranked"]["data_files"] == [
-        {"split": "train", "path": "ranked/train-*.parquet"},
-        {"split": "validation", "path": "ranked/validation-*.parquet"},
+        {"split": "train", "path": "ranked/train-*-of-00001.parquet"},
+        {"split": "validation", "path": "ranked/validation-*-of-00001.parquet"},
     ]
     info = {one["config_name"]: one for one in card.data.dataset_info}["ranked"]
     features = {feature["name"]: feature for feature in info["features"]}
@@ -164,6 +178,55 @@ def test_it_states_the_aggregation(tmp_path: Path, aggregation: str) -> None:
     assert " ".join(what.replace("``", "").split()) in " ".join(plain.split())
 
 
+def test_without_ranked_it_does_not_speak_of_it(tmp_path: Path) -> None:
+    workspace = build(tmp_path / "set", [("one", "train")])
+    publish_to(workspace, tmp_path / "out", configs=["pickapic"])
+    card = (tmp_path / "out" / "README.md").read_text().partition("## Make it again")[0]
+    assert "`ranked`" not in card
+    assert "image_<i>" not in card
+    assert "`pickapic`" in card
+    publish_to(workspace, tmp_path / "out", configs=["ranked"])
+    assert "In `ranked`, images stand" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_one_is_not_many(tmp_path: Path) -> None:
+    text = recipe(["alpha"], samples=2, more='[ranking]\nrewards = ["redness"]\n')
+    publish_to(build(tmp_path / "set", [("one", "train")], text=text), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert (
+        "Images for 1 prompt, drawn by 1 text-to-image model and ranked by 1 reward model: "
+        "2 images in all."
+    ) in card
+    assert "0 of 1 prompt have a tie." in card
+
+
+@pytest.mark.parametrize("rewards", [2, 3])
+def test_the_table_of_agreement(manifest: dict[str, Any], rewards: int) -> None:
+    names = ["redness", "greenness", "blueness"][:rewards]
+    agreement = {
+        "rewards": [
+            {"reward_a": a, "reward_b": b, "tau": 1.0 if a == b else -0.001}
+            for a in names
+            for b in names
+        ],
+        "leave_one_out": [{"reward": name, "tau": -0.25} for name in names],
+    }
+    card = _card({**manifest, "agreement": agreement}, PublishSettings(), [])
+    section = card.partition("### Agreement of the rewards")[2].partition("\n## ")[0]
+    table = MARKDOWN.render(section[section.index("| |") :])
+    heads = re.findall(r"<th.*?>(.*?)</th>", table)
+    cells = re.findall(r"<td.*?>(.*?)</td>", table)
+    # Of two, the others together are the other one, and its number stands there already.
+    others = ["the others"] if rewards > 2 else []
+    assert heads == ["", *(f"<code>{name}</code>" for name in names), *others]
+    expected = []
+    for name in names:
+        expected += [f"<code>{name}</code>", *("1.00" if name == one else "0.00" for one in names)]
+        expected += ["-0.25"] if others else []
+    assert cells == expected
+    assert ("all the others together" in section) is bool(others)
+
+
 def test_its_lines_of_code_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
     publish_to(build(tmp_path / "set"), tmp_path / "out", configs=["ranked", "pairwise"])
     card = (tmp_path / "out" / "README.md").read_text()
@@ -188,6 +251,142 @@ def test_hostile_prompts_publish(tmp_path: Path, load: Any) -> None:
     assert set(load(tmp_path / "out", split="train")["prompt"]) == set(HOSTILE)
 
 
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """A small release's card, as a publisher renders it; everything but ``changes`` is given."""
+    root = tmp_path_factory.mktemp("release")
+    more = '[records]\npairs = "all"\nconfigs = ["ranked", "pairwise"]\n'
+    workspace = build(root / "set", text=recipe(more=more))
+    publish_to(workspace, root / "out")
+    draft = prepare(workspace)
+    manifest = json.loads((root / "out" / "manifest.json").read_text())
+    manifest["files"] |= {path: {} for path in draw_charts(manifest)}
+
+    def render(settings: PublishSettings = draft.settings, **more: Any) -> str:
+        return render_card(manifest, draft.shards, settings, **more)
+
+    return render
+
+
+def test_how_to_load_a_tag(release: Render) -> None:
+    card = release(repository="someone/set", tag="v1.2.0")
+    assert 'ranked = load_dataset("someone/set", "ranked", revision="v1.2.0")' in card
+    assert 'pairwise = load_dataset("someone/set", "pairwise", revision="v1.2.0")' in card
+    untagged = release(repository="someone/set")
+    assert 'ranked = load_dataset("someone/set", "ranked")\n' in untagged
+    assert "## Changes" not in untagged
+    assert release(repository="someone/set", tag="v1.2.0") == card
+
+
+def test_it_counts_bytes_shards_ties_and_unseen_images(tmp_path: Path) -> None:
+    text = recipe(more='[records]\npairs = "all"\nconfigs = ["ranked", "pairwise"]\n')
+
+    def score(reward: str, row: dict[str, Any]) -> float:
+        # Everyone is tied but for the model that comes first.
+        return float(row["model"] == "alpha")
+
+    publish_to(build(tmp_path / "set", text=text, score=score), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    # Of three pairs a prompt, that of beta and gamma is tied.
+    assert manifest["pairs"] == {"pairwise": {"strategy": "all", "picked": 15, "tied": 5}}
+    assert "| pairs that `all` picks for `pairwise` | 15 |\n| … left out: tied | 5 |" in card
+    assert "5 of 5 prompts have a tie." in card
+    assert "| images that no safety check has seen | 15 |" in card
+    size = (tmp_path / "out" / "ranked" / "train-00000-of-00001.parquet").stat().st_size
+    assert f"| `ranked` | `train` | 3 | {size / 1000:.1f} kB | 1 |" in card
+
+
+def test_pictures_are_shown_where_they_are(release: Render, tmp_path: Path) -> None:
+    card = release()
+    assert "](pictures/scores.png)" in card
+    assert "](pictures/agreement.png)" in card
+    publish_to(build(tmp_path / "set"), tmp_path / "out")
+    published = (tmp_path / "out" / "README.md").read_text()
+    for path in re.findall(r"\]\((pictures/.*?)\)", published):
+        assert (tmp_path / "out" / path).exists()
+
+
+def test_a_checkpoint_on_the_hub_has_its_page(manifest: dict[str, Any]) -> None:
+    commit = "1a2b3c4d" * 5
+    entry = {"kind": "model", "source": "some/model", "revision": None, "identity": commit}
+    hostile = {**entry, "source": "some/mo)del", "identity": commit}
+    model = {**manifest["models"][0], "checkpoint": "some/model@1a2b3c4d"}
+    told = {**manifest, "lock": [hostile, entry], "models": [model]}
+    card = _card(told, PublishSettings(), [])
+    assert rf"[some/model\@1a2b3c4d](https://huggingface.co/some/model/tree/{commit})" in card
+    assert "mo)del" not in card
+
+
+def test_changes_pile_up(release: Render) -> None:
+    first = release(tag="v1.0.0", changes=["First release."])
+    second = release(tag="v1.1.0", changes=["| 3 | *prompts*"], previous=parse_previous(first))
+    # Whoever mends an older entry by hand finds it mended.
+    mended = second.replace("First release\\.", "First release, of **two** models.")
+    assert mended != second
+    third = release(tag="v2.0.0", previous=parse_previous(mended))
+    changes = third.partition("## Changes\n")[2].partition("\n## ")[0]
+    shown = re.sub(r"<!--.*?-->", "", changes)
+    assert [line for line in shown.splitlines() if line] == [
+        r"**v2\.0\.0**",
+        r"**v1\.1\.0**",
+        r"- \| 3 \| \*prompts\*",
+        r"**v1\.0\.0**",
+        "- First release, of **two** models.",
+    ]
+    # Without a tag nothing is added, and with the same tag its entry is written anew.
+    again = parse_previous(release(previous=parse_previous(third)))
+    assert again.changes == parse_previous(third).changes
+    anew = parse_previous(release(tag="v1.1.0", previous=again)).changes
+    assert list(anew) == ["v1.1.0", "v2.0.0", "v1.0.0"]
+    assert anew["v1.1.0"] == "**v1\\.1\\.0**\n"
+
+
+def test_a_tag_that_would_break_a_mark(release: Render) -> None:
+    with pytest.raises(PublishError, match="cannot be the tag"):
+        release(tag="v1 --> <b>")
+
+
+def test_the_head_keeps_what_others_wrote(release: Render) -> None:
+    card = release().replace("license: unknown", "license: cc-by-4.0")
+    card = card.replace("pretty_name: A ranked preference dataset", "pretty_name: By hand")
+    mine = "arxiv: 2410.18010  # ends in 0\nviewer: no\nextra_gated_fields:\n  Name: text\n"
+    card = card.replace("tags:\n", f"{mine}train-eval-index: []\ntags:\n- mine\n", 1)
+    kept = release(previous=parse_previous(card))
+    assert mine in kept
+    data = DatasetCard(kept).data
+    assert data.license == "cc-by-4.0"
+    assert data.pretty_name == "By hand"
+    assert "# By hand\n" in kept
+    assert data.tags == ["synpic", "preference", "mine"]
+    assert data.train_eval_index == []
+    assert [config["config_name"] for config in data.configs] == ["pairwise", "ranked"]
+    # What the recipe says has the last word.
+    said = release(PublishSettings(title="Said", license="mit"), previous=parse_previous(card))
+    assert DatasetCard(said).data.pretty_name == "Said"
+    assert DatasetCard(said).data.license == "mit"
+
+
+@settings(max_examples=30)
+@given(TEXTS.filter(lambda text: "<!-- /synpic:yours -->" not in text))
+def test_prose_survives_byte_for_byte(manifest: dict[str, Any], text: str) -> None:
+    def render(**more: Any) -> str:
+        return _card(manifest, PublishSettings(), [], **more)
+
+    first = render()
+    invitation = parse_previous(first).prose
+    assert invitation
+    assert invitation.count("\n") == 1
+    assert render(previous=NOTHING) == render(previous=parse_previous(first)) == first
+    previous = parse_previous(first.replace(invitation, text + "\n", 1))
+    assert previous.prose == text + "\n"
+    card = render(tag="v1.0.0", previous=previous)
+    assert DatasetCard(card).data.pretty_name == "A ranked preference dataset"
+    again = parse_previous(card)
+    assert again.prose == text + "\n"
+    assert render(tag="v1.0.0", previous=again) == card
+
+
 def _outline(text: str) -> list[str]:
     """What stands where: all blocks and cells, and the headings but the title."""
     tokens = MARKDOWN.parse(text)
@@ -200,7 +399,9 @@ def _outline(text: str) -> list[str]:
     return [*blocks, *titles]
 
 
-def _card(manifest: dict[str, Any], publish: PublishSettings, prompts: list[str]) -> str:
+def _card(
+    manifest: dict[str, Any], publish: PublishSettings, prompts: list[str], **more: Any
+) -> str:
     rows = pl.DataFrame({"image_0": [None]})
     shard = Shard(
         "ranked/train-00000-of-00001.parquet",
@@ -214,4 +415,4 @@ def _card(manifest: dict[str, Any], publish: PublishSettings, prompts: list[str]
         "records": {"ranked": {"train": 1}},
         "files": {shard.path: {"bytes": 1}},
     }
-    return render_card(told, [shard], publish, prompts)
+    return render_card(told, [shard], publish, prompts, **more)

@@ -10,8 +10,10 @@ import pytest
 
 from synpic.errors import NewerSchema, PublishError
 from synpic.publish import publish_to
+from synpic.publish.export import export
 from synpic.publish.place import new_folder, require_free
 from tests.publish.fixtures import build
+from tests.published.conftest import files_of
 
 
 def write_release(folder: Path, mark: str) -> None:
@@ -92,6 +94,37 @@ def test_what_a_user_put_into_a_release_is_not_lost(tmp_path: Path) -> None:
     (target / "notes.txt").write_text("mine")
     with pytest.raises(PublishError, match=r"no part of its release: notes\.txt"):
         require_free(target)
+
+
+def test_a_release_and_an_export_do_not_replace_each_other(tmp_path: Path) -> None:
+    workspace, out, pairs = build(tmp_path / "set"), tmp_path / "out", tmp_path / "pairs"
+    publish_to(workspace, out)
+    export(workspace, "pickapic", pairs)
+    before = [files_of(folder) for folder in (out, pairs)]
+    with pytest.raises(PublishError, match="out is a release, which an export does not replace"):
+        export(workspace, "pickapic", out)
+    with pytest.raises(PublishError, match="out is a release, which an export does not replace"):
+        export(out, "pickapic", out)
+    with pytest.raises(PublishError, match="pairs is an export, which a release does not replace"):
+        publish_to(workspace, pairs)
+    assert [files_of(folder) for folder in (out, pairs)] == before
+    publish_to(workspace, out)
+    export(workspace, "pairwise", pairs)
+    assert names(tmp_path) == ["out", "pairs", "set"]
+
+
+def test_a_release_that_came_meanwhile_is_not_replaced_by_an_export(tmp_path: Path) -> None:
+    target = tmp_path / "pairs"
+
+    def fill() -> None:
+        with new_folder(target, "export") as folder:
+            write_release(folder, "new")
+            target.mkdir()
+            write_release(target, "release")
+
+    with pytest.raises(PublishError, match="which an export does not replace"):
+        fill()
+    assert (target / "a").read_text() == "release"
 
 
 def test_a_later_release_is_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""``synpic diff``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synpic_cli.options import AsJson
+
+if TYPE_CHECKING:
+    from synpic.published.diff import Difference
+
+
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(
+            metavar="OLD", help="A folder, or user/name@v1.0.0; or a dataset, and then two tags."
+        ),
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same; or the older tag.")],
+    newer: Annotated[
+        str | None, typer.Argument(metavar="TAG", help="The newer tag, where OLD is a dataset.")
+    ] = None,
+    prompts: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Name N prompts of each kind.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Say what differs between two releases, from their scores: no image is downloaded."""
+    from synpic.published import open_release
+    from synpic.published.diff import diff_releases
+    from synpic_cli.output import print_json
+
+    if newer is not None:
+        _require_dataset(old)
+    # user/name v1.0.0 v1.1.0 is short for user/name@v1.0.0 user/name@v1.1.0.
+    names = (old, new) if newer is None else (f"{old}@{new}", f"{old}@{newer}")
+    before, after = map(open_release, names)
+    found = diff_releases(before, after)
+    if as_json:
+        print_json({"old": str(before), "new": str(after), **found.as_dict(prompts)})
+    else:
+        _show(found, prompts)
+
+
+def _require_dataset(name: str) -> None:
+    """Refuse a folder where two tags of a dataset are named."""
+    from pathlib import Path
+
+    from synpic.errors import SynpicError
+
+    if Path(name).is_dir():
+        raise SynpicError(
+            f"{name} is a folder, which is one release and has no tags",
+            hint="name two folders; or, of a dataset on the Hub, user/name@v1.0.0 user/name@v1.1.0",
+        )
+
+
+def _show(found: Difference, prompts: int) -> None:
+    from synpic_cli.output import print_table, say
+
+    if not found.any:
+        say(f"No difference: {found.prompts_kept:,} prompts, {found.images_kept:,} images.")
+        return
+    say(
+        f"prompts: {len(found.prompts_added):,} added, {len(found.prompts_removed):,} removed, "
+        f"{len(found.prompts_moved):,} in another split, {found.prompts_kept:,} kept"
+    )
+    say(
+        f"images:  {len(found.images_added):,} added, {len(found.images_removed):,} removed, "
+        f"{len(found.images_redrawn):,} redrawn, {found.images_kept:,} the same"
+    )
+    for what in ("model", "reward"):
+        for how in ("added", "removed"):
+            names = getattr(found, f"{what}s_{how}")
+            if names:
+                say(f"{what}s {how}: {', '.join(names)}")
+    say(
+        f"ranks:   of {found.ranked:,} prompts, {found.best_changed.height:,} have another best "
+        f"image, {len(found.order_changed):,} another order"
+    )
+    if found.scores:
+        say()
+        print_table(
+            ["reward", "scores changed", "largest change", "appeared", "gone"],
+            [[name, *vars(score).values()] for name, score in found.scores.items()],
+        )
+    if prompts:
+        _name_prompts(found, prompts)
+
+
+def _name_prompts(found: Difference, prompts: int) -> None:
+    from synpic_cli.output import say
+
+    kinds = {
+        "added": found.prompts_added,
+        "removed": found.prompts_removed,
+        "in another split": found.prompts_moved,
+        "in another order": found.order_changed,
+    }
+    for kind, ids in kinds.items():
+        for prompt_id in ids[:prompts]:
+            say(f"{kind}: {prompt_id}")
+    for row in found.best_changed.head(prompts).iter_rows(named=True):
+        before, after = (", ".join(row[side]) for side in ("before", "after"))
+        say(f"another best image: {row['prompt_id']}: {before} → {after}")

@@ -1,0 +1,156 @@
+"""``synpic re-rank``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synpic_cli.options import AsJson
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from synpic.published.rerank import Reranked
+
+
+def rerank(
+    where: Annotated[
+        str,
+        typer.Argument(metavar="RELEASE", help="A folder, or user/name@v1.2.0 on the Hub."),
+    ],
+    aggregation: Annotated[
+        str | None, typer.Option(help="win-rate, borda, mean-zscore, bradley-terry or majority.")
+    ] = None,
+    ties: Annotated[str | None, typer.Option(help="competition or ordinal.")] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REWARD=W", help="A reward's weight; may be given several times."),
+    ] = None,
+    without_reward: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Leave a reward out; may be given several times."),
+    ] = None,
+    without_model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Leave a model's images out; several times too."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FILE", help="Write the new `scores`: .parquet or .csv."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank a release in another way, from its scores alone: no image is downloaded."""
+    from synpic.published import open_release
+    from synpic.published.rerank import rerank as rank_again
+    from synpic_cli.output import print_json, say
+
+    if to is not None:
+        _require_kind(to)
+    found = rank_again(
+        open_release(where),
+        aggregation=aggregation,
+        ties=ties,
+        weights=_weights(weight or ()),
+        without_rewards=without_reward or (),
+        without_models=without_model or (),
+    )
+    if to is not None:
+        _write(found.scores, to)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    _show(found)
+    if to is not None:
+        say(f"Wrote {to}.")
+
+
+def _show(found: Reranked) -> None:
+    from synpic.rank import win_rate_by_model
+    from synpic_cli.output import print_table, say
+
+    ranking, published = found.ranking, found.release.manifest["ranking"]
+    # A manifest has lost the order of its rewards; the columns of scores have it.
+    order = found.scores.columns
+    now, before = (
+        ", ".join(
+            f"{name} = {weights[name]:g}"
+            for name in sorted(weights, key=lambda name: order.index(f"score_{name}"))
+        )
+        for weights in (ranking.weights, published["weights"])
+    )
+    say(
+        f"{ranking.counts.kept_prompts:,} prompts and {ranking.counts.kept_candidates:,} images "
+        f"ranked by {ranking.aggregation}, {now}"
+    )
+    say(f"published: {published['aggregation']}, {before}")
+    say()
+    rates = {row["model"]: row for row in found.release.manifest["win_rates"]}
+    print_table(
+        ["model", "images", "mean φ", "first places", "beats others", "published: beats others"],
+        [
+            [
+                *(row[name] for name in ("model", "candidates", "mean_preference", "first")),
+                row["beats"],
+                rates.get(row["model"], {}).get("beats"),
+            ]
+            for row in win_rate_by_model(ranking).iter_rows(named=True)
+        ],
+    )
+    say()
+    tau = "not defined" if found.tau is None else f"{found.tau:.3f}"
+    say(f"Kendall's τ-b with the published ranking, a mean over prompts: {tau}")
+    say(
+        f"another best image: {found.best_changed:,} of {found.prompts:,} prompts "
+        f"({found.best_changed / max(1, found.prompts):.1%})"
+    )
+
+
+def _weights(written: Sequence[str]) -> dict[str, float]:
+    from synpic.errors import SynpicError
+
+    found: dict[str, float] = {}
+    for one in written:
+        name, weight = _weight(one)
+        if name in found:
+            raise SynpicError(
+                f"--weight {one}: {name!r} has a weight already, {found[name]:g}",
+                hint="give each reward one --weight",
+            )
+        found[name] = weight
+    return found
+
+
+def _weight(written: str) -> tuple[str, float]:
+    from synpic.errors import SynpicError
+
+    name, _, number = written.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError as error:
+        raise SynpicError(
+            f"--weight {written}: {number!r} is no number",
+            hint="write it as --weight pickscore=2",
+        ) from error
+
+
+def _require_kind(to: Path) -> None:
+    from synpic.errors import SynpicError
+
+    if to.suffix not in (".parquet", ".csv"):
+        raise SynpicError(f"--to {to}: unknown kind of file", hint="name it .parquet or .csv")
+
+
+def _write(table: pl.DataFrame, to: Path) -> None:
+    from synpic.errors import SynpicError
+
+    try:
+        if to.suffix == ".csv":
+            table.write_csv(to)
+        else:
+            table.write_parquet(to)
+    except OSError as error:
+        raise SynpicError(f"--to {to}: {error.strerror or error}", hint="check the path") from error

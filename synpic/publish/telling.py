@@ -1,0 +1,86 @@
+"""What goes beside the shards of a release: pictures, card and manifest, as bytes.
+
+Made last, because they say the size and hash of everything else. The manifest is the very last: it
+names every file but itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synpic.publish.card import CARD, render_card
+from synpic.publish.charts import draw_charts
+from synpic.publish.draft import Draft
+from synpic.publish.manifest import encode
+from synpic.publish.picture import Example, contact_sheet
+from synpic.publish.previous import NOTHING, Previous
+from synpic.published.manifest import MANIFEST
+
+__all__ = ["PICTURE", "describe_bytes", "tell"]
+
+PICTURE = "pictures/examples.png"
+
+
+def tell(
+    draft: Draft,
+    shards: Mapping[str, Any],
+    *,
+    repository: str | None = None,
+    version: str | None = None,
+    changes: Sequence[str] = (),
+    previous: Previous = NOTHING,
+) -> dict[str, bytes]:
+    """The files of a release that are no shards: path → content, the manifest last.
+
+    Args:
+        shards: path → size and hash of each shard.
+        repository: the dataset's name on the Hub; None for a folder.
+        version: "1.2.0"; None for a folder, which has none.
+        changes: since the release before, a line each.
+        previous: what stays of its card.
+    """
+    manifest = {**draft.manifest, "version": version, "files": dict(shards)}
+    examples = _examples(draft)
+    picture = io.BytesIO()
+    contact_sheet(examples).save(picture, "PNG")
+    told = {PICTURE: picture.getvalue(), **draw_charts(manifest)}
+    manifest["files"] |= {path: describe_bytes(data) for path, data in told.items()}
+    card = render_card(
+        manifest,
+        draft.shards,
+        draft.settings,
+        [example.prompt for example in examples],
+        repository,
+        tag=f"v{version}" if version else None,
+        changes=changes,
+        previous=previous,
+    )
+    told[CARD] = card.encode()
+    manifest["files"][CARD] = describe_bytes(told[CARD])
+    return {**told, MANIFEST: encode(manifest)}
+
+
+def describe_bytes(data: bytes) -> dict[str, Any]:
+    """``sha256`` and ``bytes`` of a file's content."""
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def _examples(draft: Draft) -> list[Example]:
+    """The draft's examples with their pixels."""
+    examples: list[Example] = []
+    for row in draft.examples.iter_rows(named=True):
+        images = [row[f"image_{place}"] for place in range(len(row["models"]))]
+        examples.append(
+            Example(
+                prompt=row["prompt"],
+                images=draft.read([(one["candidate_id"], one["sha256"]) for one in images]),
+                models=row["models"],
+                preference=row["preference"],
+                rank=row["rank"],
+                scores={name: row[f"score_{name}"] for name in draft.ranked.ranking.weights},
+            )
+        )
+    return examples

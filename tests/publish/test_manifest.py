@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synpic.publish import publish_to
+from synpic.publish.manifest import BINS
+from synpic.workspace import Workspace
+from tests.publish.fixtures import build, hashed_score, recipe, scored
+
+
+def manifest_of(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    publish_to(workspace, folder)
+    loaded: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return loaded
+
+
+def test_histograms_count_every_score_once(tmp_path: Path) -> None:
+    prompts = [(f"prompt {number}", "train") for number in range(40)]
+    workspace = build(tmp_path / "set", prompts)
+    found = manifest_of(workspace, tmp_path / "out")["histograms"]
+    assert set(found) == {"redness", "greenness"}
+    for reward, histogram in found.items():
+        scores = scored(workspace)[f"score_{reward}"].to_list()
+        low, high = min(scores), max(scores)
+        assert (histogram["low"], histogram["high"]) == (low, high)
+        expected = [0] * BINS
+        for score in scores:
+            expected[min(int((score - low) / (high - low) * BINS), BINS - 1)] += 1
+        assert histogram["counts"] == expected
+
+
+def test_histograms_of_few_scores(tmp_path: Path) -> None:
+    def score(reward: str, row: dict[str, Any]) -> float | None:
+        if reward == "redness":
+            return hashed_score(reward, row)
+        return 3.0 if row["prompt"] == "a red circle" else None
+
+    text = recipe(more='[ranking]\nrewards = ["redness"]\n')
+    found = manifest_of(build(tmp_path / "set", text=text, score=score), tmp_path / "out")
+    assert found["histograms"]["greenness"] == {"low": 3.0, "high": 3.0, "counts": [3]}
+    none = build(
+        tmp_path / "none", text=text, score=lambda reward, row: score(reward, {**row, "prompt": ""})
+    )
+    assert set(manifest_of(none, tmp_path / "other")["histograms"]) == {"redness"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "picked"), [("best-worst", 5), ("best-rest", 9), ("all", 13), ("adjacent", 9)]
+)
+def test_pairs_add_up(tmp_path: Path, strategy: str, picked: int) -> None:
+    # Four prompts of three images, and one of two.
+    text = recipe(more=f'[records]\npairs = "{strategy}"\nconfigs = ["pickapic", "pairwise"]\n')
+
+    def keep(row: dict[str, Any]) -> bool:
+        return not (row["prompt"] == "a red circle" and row["model"] == "beta")
+
+    found = manifest_of(build(tmp_path / "set", text=text, keep=keep), tmp_path / "out")
+    for config in ("pickapic", "pairwise"):
+        pairs, rows = found["pairs"][config], sum(found["records"][config].values())
+        assert pairs == {"strategy": strategy, "picked": picked, "tied": picked - rows}
+
+
+def test_features_are_the_columns(tmp_path: Path) -> None:
+    found = manifest_of(build(tmp_path / "set"), tmp_path / "out")
+    assert found["version"] is None
+    assert set(found["features"]) == {"ranked", "scores"}
+    names = [feature["name"] for feature in found["features"]["scores"]]
+    assert names[:2] == ["candidate_id", "prompt_id"]
+    assert {"name": "image_2", "dtype": "image"} in found["features"]["ranked"]
