@@ -1,0 +1,48 @@
+"""``synpic export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synpic_cli.options import Directory
+
+
+def export(
+    to: Annotated[str, typer.Option("--to", metavar="KIND", help="pickapic, pairwise or folders.")],
+    into: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
+    where: Annotated[
+        str,
+        typer.Argument(
+            metavar="[WHERE]",
+            help="A workspace, a release's folder, or user/name@v1.2.0; the workspace here if not "
+            "given.",
+        ),
+    ] = ".",
+    directory: Directory = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="best-worst, best-rest, all or adjacent; the recipe's if not given."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how much it would be, and write nothing.")
+    ] = False,
+) -> None:
+    """Write pairs as trainers open them: Pick-a-Pic's columns, chosen and rejected, or folders."""
+    from synpic.publish.export import export as write
+    from synpic.publish.export import plan_export
+    from synpic_cli.output import human_bytes, print_table, say
+    from synpic_cli.watching import counted_work
+
+    if dry_run:
+        planned = plan_export(where, to, strategy=strategy, split=split)
+        print_table(["split", "pairs"], planned.rows.items())
+        say(f"About {human_bytes(planned.bytes)}, pairs picked by {planned.strategy}.")
+        return
+    with counted_work("export") as on_progress:
+        made = write(where, to, into, strategy=strategy, split=split, on_progress=on_progress)
+    print_table(["split", "pairs"], made.rows.items())
+    say(f"Wrote {made.files:,} files, {human_bytes(made.bytes)}, in {made.directory}")

@@ -1,0 +1,278 @@
+"""Pairs in the shape that a trainer opens, from a workspace or a release.
+
+``pickapic`` and ``pairwise`` are folders of Parquet whose only config is the default one, for
+scripts that cannot name a config. ``folders`` is two folders of image files, chosen and rejected,
+with a caption beside each. Images are copied as they were encoded, a row group or a handful of
+pairs at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from synpic.errors import PublishError, did_you_mean
+from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
+from synpic.publish.manifest import encode
+from synpic.publish.origin import Where
+from synpic.publish.paired import Paired, open_paired
+from synpic.publish.place import new_folder, require_free
+from synpic.publish.records import Records, records
+from synpic.publish.shards import Limits, Shard, plan_shards
+from synpic.publish.telling import describe_bytes
+from synpic.published.manifest import MANIFEST, own_version
+from synpic.tables import SCHEMA_VERSION
+
+__all__ = ["KINDS", "Export", "Exported", "export", "plan_export"]
+
+KINDS = ("pickapic", "pairwise", "folders")
+
+_AT_ONCE = 64
+"""Pairs whose pixels are in memory together, where files are written one by one."""
+
+_DATA = "data"
+"""The folder of shards: ``load_dataset`` finds splits there by name, with a card or without."""
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """An export before anything is written.
+
+    Args:
+        kind: one of ``KINDS``.
+        rows: split → pairs.
+        bytes: about how many it takes.
+    """
+
+    kind: str
+    rows: Mapping[str, int]
+    bytes: int
+    _source: Paired
+    _records: Records
+    _shards: Sequence[Shard]
+
+    @property
+    def strategy(self) -> str:
+        """By which pairs were picked."""
+        return self._source.strategy
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """An export that was written.
+
+    Args:
+        directory: where, as it was given; ``~`` is spelt out.
+        kind: one of ``KINDS``.
+        rows: split → pairs.
+        files: how many there are.
+        bytes: of all of them.
+    """
+
+    directory: Path
+    kind: str
+    rows: Mapping[str, int]
+    files: int
+    bytes: int
+
+
+def export(
+    where: Where,
+    kind: str,
+    directory: str | os.PathLike[str],
+    *,
+    strategy: str | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    limits: Limits | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Exported:
+    """Write the pairs of ``where`` to ``directory``, in the shape that ``kind`` names.
+
+    The folder appears whole or not at all. One that is there already is replaced if it is empty or
+    an earlier export and nothing else, and is left untouched otherwise: a release above all.
+
+    Args:
+        where: a workspace, a release's folder, or its name on the Hub; see ``load_rankings``.
+        kind: "pickapic", "pairwise" or "folders".
+        strategy: how pairs are picked; the recipe's if None.
+        split: only this one; all if None.
+        revision, token: of a release on the Hub.
+        limits: of shards and row groups.
+        on_progress: told pairs written and pairs in all.
+
+    Raises:
+        PublishError: an unknown kind or split, no pair, a place that is taken, a disk that refuses.
+        ReleaseError: there is no such release, or nothing in it to pair.
+        RankingError: an unknown strategy, or a workspace with nothing to rank.
+        SynpicError: as ranking a workspace and opening a release do.
+    """
+    seen, target = spell_out(directory)
+    with refusals_told(target):
+        require_free(target, "export")
+    planned = plan_export(
+        where,
+        kind,
+        strategy=strategy,
+        split=split,
+        revision=revision,
+        token=token,
+        limits=limits,
+    )
+    with refusals_told(target), new_folder(target, "export") as folder:
+        require_room(folder, planned.bytes)
+        write = _write_folders if kind == "folders" else _write_shards
+        files = write(planned, folder, on_progress)
+        files["README.md"] = write_file(folder / "README.md", _readme(planned).encode())
+        told = write_file(folder / MANIFEST, encode(_manifest(planned, files)))
+    return Exported(
+        directory=seen,
+        kind=kind,
+        rows=planned.rows,
+        files=len(files) + 1,
+        bytes=sum(file["bytes"] for file in (*files.values(), told)),
+    )
+
+
+def plan_export(
+    where: Where,
+    kind: str,
+    *,
+    strategy: str | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    limits: Limits | None = None,
+) -> Export:
+    """What :func:`export` would write; it takes and raises the same."""
+    if kind not in KINDS:
+        raise PublishError(
+            f"unknown kind of export {kind!r}.{did_you_mean(kind, KINDS)}",
+            hint=f"known: {', '.join(KINDS)}",
+        )
+    source = open_paired(where, strategy, revision=revision, token=token)
+    config = "pairwise" if kind == "folders" else kind
+    made = records(config, source.candidates, source.ranking, source.strategy)
+    splits = _splits(kind, made, split)
+    rows = made.rows.filter(pl.col("split").is_in(splits))
+    shards = plan_shards([Records(_DATA, rows, made.images)], splits, limits or Limits())
+    counts = {one: rows.filter(pl.col("split") == one).height for one in splits}
+    size = sum(shard.bytes for shard in shards)
+    return Export(kind, counts, size, source, Records(config, rows, made.images), shards)
+
+
+def _splits(kind: str, made: Records, asked: str | None) -> list[str]:
+    """The splits to export, in order of name: a release has lost the order of its source."""
+    splits = sorted(set(made.rows["split"]))
+    if not splits:
+        raise PublishError(
+            "there is no pair to export: every pair that the strategy picks is tied",
+            hint="choose another --strategy, or let more rewards rank",
+        )
+    if asked is not None:
+        if asked not in splits:
+            raise PublishError(
+                f"there is no pair of split {asked!r}.{did_you_mean(asked, splits)}",
+                hint=f"splits with pairs: {', '.join(splits)}",
+            )
+        return [asked]
+    if kind == "folders" and len(splits) > 1:
+        raise PublishError(
+            f"there are {len(splits)} splits, and two folders hold one: {', '.join(splits)}",
+            hint="choose one with --split, and export each into a folder of its own",
+        )
+    return splits
+
+
+def _write_shards(
+    planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    return pack(planned._shards, planned._source.read, folder, on_progress)
+
+
+def _write_folders(
+    planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    """``chosen/`` and ``rejected/``: path → size and hash.
+
+    A pair's files are named after its two images, so that a trainer's cache of latents, which goes
+    by name, never takes one pair for another after a new ranking.
+    """
+    sides = ("chosen", "rejected")
+    for side in sides:
+        (folder / side).mkdir()
+    files: dict[str, Any] = {}
+    rows = planned._records.rows
+    for start in range(0, rows.height, _AT_ONCE):
+        batch = rows.slice(start, _AT_ONCE).to_dicts()
+        wanted = dict.fromkeys(
+            (row[side]["candidate_id"], row[side]["sha256"]) for row in batch for side in sides
+        )
+        pixels = dict(zip(wanted, planned._source.read(list(wanted)), strict=True))
+        for row in batch:
+            # One name for both sides, whatever each was encoded as: readers look at the bytes.
+            ending = PurePosixPath(row["chosen"]["path"]).suffix
+            name = f"{row['chosen_id']}-{row['rejected_id']}"
+            caption = " ".join(row["prompt"].splitlines()).encode()
+            for side in sides:
+                data = pixels[row[side]["candidate_id"], row[side]["sha256"]]
+                for path, content in (
+                    (f"{side}/{name}{ending}", data),
+                    (f"{side}/{name}.txt", caption),
+                ):
+                    # Not flushed one by one: of a hundred thousand, that would take hours.
+                    (folder / path).write_bytes(content)
+                    files[path] = describe_bytes(content)
+        if on_progress:
+            on_progress(start + len(batch), rows.height)
+    return files
+
+
+def _manifest(planned: Export, files: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes the folder one of ours, to be replaced by the next export."""
+    return {
+        "synpic": own_version(),
+        "schema_version": SCHEMA_VERSION,
+        "export": planned.kind,
+        "strategy": planned.strategy,
+        "from": dict(planned._source.origin),
+        "ranking": {
+            "aggregation": planned._source.ranking.aggregation,
+            "ties": planned._source.ranking.ties,
+            "weights": dict(planned._source.ranking.weights),
+        },
+        "rows": dict(planned.rows),
+        "files": dict(files),
+    }
+
+
+def _readme(planned: Export) -> str:
+    origin = planned._source.origin
+    came = f" of {origin['repository']} at commit {origin['revision']}" if origin else ""
+    total = sum(planned.rows.values())
+    about = (
+        f"{total:,} pairs{came}, picked from rankings by `{planned.strategy}`; none is tied. "
+        "Exported by synpic; image files are as they were generated.\n"
+    )
+    if planned.kind == "folders":
+        return (
+            f"# Pairs in two folders\n\n{about}\n"
+            "A file of `chosen/` and the file of the same name in `rejected/` are a pair; the "
+            "`.txt` beside each is its prompt.\n"
+        )
+    head = "configs:\n- config_name: default\n  data_files:\n"
+    for split in planned.rows:
+        path = json.dumps(f"{_DATA}/{split}-*.parquet", ensure_ascii=False)
+        head += f"  - split: {json.dumps(split, ensure_ascii=False)}\n    path: {path}\n"
+    columns = "of Pick-a-Pic" if planned.kind == "pickapic" else "`chosen` and `rejected`"
+    return (
+        f"---\n{head}---\n\n# Pairs in the columns {columns}\n\n{about}\n"
+        'Load it with `datasets.load_dataset("path/to/this/folder")`.\n'
+    )

@@ -1,0 +1,47 @@
+"""Where rankings come from: a workspace, or a release of one. By name, and told apart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from synpic.errors import ReleaseError
+from synpic.published import Published, open_release
+from synpic.published.manifest import MANIFEST
+from synpic.workspace import RECIPE, Workspace
+
+__all__ = ["Where", "find"]
+
+Where = str | os.PathLike[str] | Workspace | Published
+"""A workspace or its folder; a release, its folder, or its name on the Hub."""
+
+
+def find(
+    where: Where, *, revision: str | None = None, token: str | None = None
+) -> Workspace | Published:
+    """What ``where`` names; a folder is a release if it has a manifest, else a workspace.
+
+    Raises:
+        ReleaseError: it is neither, or there is none; as ``open_release``.
+        NewerSchema: a later synpic wrote it.
+        HubUnreachable: the Hub did not answer.
+    """
+    if isinstance(where, Workspace | Published):
+        return where
+    if revision is None and not _holds(where, MANIFEST):
+        if _holds(where, RECIPE):
+            return Workspace.open(Path(where).expanduser())
+        if _holds(where, ""):
+            raise ReleaseError(
+                f"{os.fspath(where)} is neither a workspace nor a release: it has no {RECIPE} and "
+                f"no {MANIFEST}",
+                hint="stand in a workspace, or name one, a release's folder, or user/name@v1.2.0",
+            )
+    return open_release(where, revision=revision, token=token)
+
+
+def _holds(where: str | os.PathLike[str], name: str) -> bool:
+    try:
+        return (Path(where).expanduser() / name).exists()
+    except (OSError, RuntimeError, ValueError):  # too long; no such user; a NUL in it
+        return False
