@@ -23,15 +23,24 @@ __all__ = [
     "SynpicError",
     "Workspace",
     "__version__",
+    "diff_releases",
+    "export",
     "generate_candidates",
     "init_workspace",
+    "load_rankings",
+    "open_release",
+    "pairs",
     "parse_recipe",
     "plan",
     "publish_to",
+    "publish_to_hub",
     "rank_candidates",
+    "rerank",
     "run_demo",
     "score_candidates",
     "status",
+    "verify",
+    "versions",
 ]
 
 if TYPE_CHECKING:
@@ -39,7 +48,15 @@ if TYPE_CHECKING:
     from synpic.demo import run_demo
     from synpic.errors import SynpicError
     from synpic.planning import plan
-    from synpic.publish import publish_to
+    from synpic.publish import publish_to, publish_to_hub
+    from synpic.publish.export import export
+    from synpic.publish.load import load_rankings
+    from synpic.published.diff import diff_releases
+    from synpic.published.pairs import pairs
+    from synpic.published.rerank import rerank
+    from synpic.published.source import open_release
+    from synpic.published.verify import verify
+    from synpic.published.versions import versions
     from synpic.rankings import rank_candidates
     from synpic.recipe import Recipe, parse_recipe
     from synpic.steps import generate_candidates, init_workspace, score_candidates
@@ -49,15 +66,24 @@ _WHERE = {
     "Recipe": "synpic.recipe",
     "SynpicError": "synpic.errors",
     "Workspace": "synpic.workspace",
+    "diff_releases": "synpic.published.diff",
+    "export": "synpic.publish.export",
     "generate_candidates": "synpic.steps",
     "init_workspace": "synpic.steps",
+    "load_rankings": "synpic.publish.load",
+    "open_release": "synpic.published.source",
+    "pairs": "synpic.published.pairs",
     "parse_recipe": "synpic.recipe",
     "plan": "synpic.planning",
     "publish_to": "synpic.publish",
+    "publish_to_hub": "synpic.publish",
     "rank_candidates": "synpic.rankings",
+    "rerank": "synpic.published.rerank",
     "run_demo": "synpic.demo",
     "score_candidates": "synpic.steps",
     "status": "synpic.counting",
+    "verify": "synpic.published.verify",
+    "versions": "synpic.published.versions",
 }
 
 

@@ -12,7 +12,23 @@ from typing import Annotated
 import typer
 
 from synpic.errors import SynpicError
-from synpic_cli import demo, env, generate, listing, publish, rank, repair, score, status, validate
+from synpic_cli import (
+    demo,
+    diff,
+    env,
+    export,
+    generate,
+    listing,
+    publish,
+    rank,
+    repair,
+    rerank,
+    score,
+    status,
+    validate,
+    verify,
+    versions,
+)
 from synpic_cli import init as init_
 from synpic_cli.options import chdir, print_version
 
@@ -51,6 +67,11 @@ app.command()(generate.generate)
 app.command()(score.score)
 app.command()(rank.rank)
 app.command()(publish.publish)
+app.command()(export.export)
+app.command()(versions.versions)
+app.command()(diff.diff)
+app.command()(verify.verify)
+app.command("re-rank")(rerank.rerank)
 app.command()(status.status)
 app.command()(repair.repair)
 app.add_typer(listing.app, name="list")

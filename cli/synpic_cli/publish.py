@@ -3,29 +3,115 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic_cli.options import Directory
+from synpic_cli.options import AsJson, Directory
+
+if TYPE_CHECKING:
+    from synpic.publish import Forecast, HubRelease
 
 
 def publish(
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to publish into.")],
+    repository: Annotated[
+        str | None, typer.Argument(help="A dataset on the Hub, owner/name; made if not there.")
+    ] = None,
     directory: Directory = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Publish into a folder instead.")
+    ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(help="As 1.2.0; if not given, the one that follows from what changed."),
+    ] = None,
     config: Annotated[
         list[str] | None,
         typer.Option("--config", help="A table to publish; may be given several times."),
     ] = None,
+    branch: Annotated[str, typer.Option(help="The branch to publish to.")] = "main",
+    private: Annotated[
+        bool, typer.Option("--private", help="If the dataset is made now, make it private.")
+    ] = False,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as", metavar="pickapic", help="Publish the pairs as NAME-pickapic, for DPO scripts."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Rank, and write a folder that datasets.load_dataset opens: tables, card, manifest."""
-    from synpic.publish import publish_to
-    from synpic.workspace import Workspace
-    from synpic_cli.output import say
-    from synpic_cli.release import show_release
-    from synpic_cli.watching import counted_work
+    """Rank, and release: tables, card, manifest, in one commit on the Hub or in a folder."""
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    from synpic.errors import PublishError
+    from synpic.publish import forecast, publish_to, publish_to_hub
+    from synpic.published.patience import Patience
+    from synpic.workspace import Workspace
+    from synpic_cli.output import print_json, say
+    from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
+    from synpic_cli.watching import counted_work, note
+
+    if (repository is None) == (to is None):
+        raise PublishError(
+            "say where to publish", hint="name a dataset as owner/name, or a folder with --to DIR"
+        )
+    if as_ not in (None, "pickapic"):
+        raise PublishError(f"--as {as_}: no such layout", hint="the one there is: pickapic")
+    if to is not None:
+        for option, given in [
+            ("--version", version),
+            ("--private", private),
+            ("--as", as_),
+            ("--dry-run", dry_run),
+        ]:
+            if given:
+                raise PublishError(
+                    f"{option} is for the Hub, and --to is a folder",
+                    hint="leave one of them out; `synpic export` writes other layouts to folders",
+                )
+        with counted_work("publish") as on_progress:
+            folder = publish_to(Workspace.open(), to, configs=config, on_progress=on_progress)
+        if as_json:
+            print_json(release_as_dict(folder))
+            return
+        show_release(folder)
+        say(f"Load it with:  {folder.load_line}")
+        return
+    assert repository is not None
+    disable_progress_bars()  # lines say which file is being sent
+    patience = Patience(tell=note)
+    if dry_run:
+        with counted_work("pack") as on_progress:
+            planned: Forecast = forecast(
+                Workspace.open(),
+                repository,
+                version=version,
+                configs=config,
+                branch=branch,
+                as_pickapic=as_ is not None,
+                patience=patience,
+                on_progress=on_progress,
+            )
+        print_json(forecast_as_dict(planned)) if as_json else show_forecast(planned)
+        return
     with counted_work("publish") as on_progress:
-        release = publish_to(Workspace.open(), to, configs=config, on_progress=on_progress)
+        release: HubRelease = publish_to_hub(
+            Workspace.open(),
+            repository,
+            version=version,
+            configs=config,
+            branch=branch,
+            private=private or None,
+            as_pickapic=as_ is not None,
+            patience=patience,
+            on_progress=on_progress,
+        )
+    if as_json:
+        print_json(release_as_dict(release))
+        return
     show_release(release)
     say(f"Load it with:  {release.load_line}")

@@ -1,14 +1,16 @@
-"""What a published release says of itself."""
+"""What a published release says of itself, and what one to be would hold."""
 
 from __future__ import annotations
 
-from synpic.publish import Release
+from typing import Any
+
+from synpic.publish import Forecast, HubRelease, Release
 from synpic_cli.output import human_bytes, print_table, say
 
-__all__ = ["show_release"]
+__all__ = ["forecast_as_dict", "release_as_dict", "show_forecast", "show_release"]
 
 
-def show_release(release: Release) -> None:
+def show_release(release: Release | HubRelease) -> None:
     """Rows per config and split, and where they are."""
     print_table(
         ["config", "split", "rows"],
@@ -18,4 +20,75 @@ def show_release(release: Release) -> None:
             for split, rows in splits.items()
         ],
     )
-    say(f"Published {human_bytes(release.bytes)} in {release.directory}")
+    if isinstance(release, Release):
+        say(f"Published {human_bytes(release.bytes)} in {release.directory}")
+        return
+    for reason in release.reasons:
+        say(f"  {reason}")
+    if release.new:
+        say(
+            f"Released {release.version.tag}: {release.files} files, {human_bytes(release.bytes)}, "
+            f"of which {human_bytes(release.sent)} were new to the Hub"
+        )
+    else:
+        say(f"{release.version.tag} is there, and nothing has changed since")
+    say(f"See {release.page}")
+
+
+def show_forecast(planned: Forecast) -> None:
+    """What a publish would do."""
+    print_table(
+        ["file", "rows", "size", ""],
+        [
+            [
+                file.path,
+                "" if file.rows is None else file.rows,
+                human_bytes(file.bytes),
+                file.change,
+            ]
+            for file in planned.files
+        ],
+    )
+    if planned.card_diff:
+        say()
+        say(planned.card_diff)
+        say()
+    for reason in planned.reasons:
+        say(f"  {reason}")
+    there = "" if planned.exists else ", which would be made"
+    say(
+        f"{planned.version.tag} of {planned.repository}{there}: "
+        f"{human_bytes(planned.sent)} in files new to the Hub. Nothing was sent."
+    )
+
+
+def release_as_dict(release: Release | HubRelease) -> dict[str, Any]:
+    """A release as JSON-like data."""
+    common = {"rows": release.rows, "files": release.files, "bytes": release.bytes}
+    if isinstance(release, Release):
+        return {"directory": str(release.directory), **common, "load": release.load_line}
+    return {
+        "repository": release.repository,
+        "version": str(release.version),
+        "tag": release.version.tag,
+        "commit": release.commit,
+        "new": release.new,
+        "reasons": list(release.reasons),
+        **common,
+        "sent": release.sent,
+        "page": release.page,
+        "load": release.load_line,
+    }
+
+
+def forecast_as_dict(planned: Forecast) -> dict[str, Any]:
+    """A forecast as JSON-like data."""
+    return {
+        "repository": planned.repository,
+        "exists": planned.exists,
+        "version": str(planned.version),
+        "reasons": list(planned.reasons),
+        "files": [vars(file) for file in planned.files],
+        "sent": planned.sent,
+        "card_diff": planned.card_diff,
+    }

@@ -22,7 +22,7 @@ from synpic.engine.progress import Event, Listener
 from synpic.engine.stop import stop_on_signals
 from synpic_cli.output import errors, human_seconds
 
-__all__ = ["watched_work"]
+__all__ = ["counted_work", "note", "watched_work"]
 
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -80,6 +80,11 @@ class _Lines:
         self._previous, self._last = key, now
         line = f"{event.stage} {event.name}: {event.done:,}/{event.total:,} {_describe(event)}"
         errors.print(escape(line.rstrip()))
+
+
+def note(line: str) -> None:
+    """A line about how work goes, on stderr."""
+    errors.print(escape(line))
 
 
 def _acknowledge() -> None:

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from synpic.publish.folder import Release, publish_to
+from synpic.publish.forecast import Forecast, forecast
+from synpic.publish.hub import HubRelease, publish_to_hub
 from synpic.publish.shards import Limits
+from synpic.published.patience import Patience
 
-__all__ = ["Limits", "Release", "publish_to"]
+__all__ = [
+    "Forecast",
+    "HubRelease",
+    "Limits",
+    "Patience",
+    "Release",
+    "forecast",
+    "publish_to",
+    "publish_to_hub",
+]

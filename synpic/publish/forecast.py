@@ -1,0 +1,193 @@
+"""``synpic publish --dry-run``: what a release would hold and send. Nothing is written or sent.
+
+For the Hub every shard is packed, to no disk, for its hash: that alone says which files are there
+already, and it takes as long as reading the images does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synpic.publish.card import CARD
+from synpic.publish.draft import Draft, prepare
+from synpic.publish.hub import look
+from synpic.publish.remote import Remote, blob_id
+from synpic.publish.shards import Limits, Shard, write_shard
+from synpic.publish.standing import Standing, decide, target
+from synpic.publish.telling import describe_bytes, tell
+from synpic.published.patience import Patience
+from synpic.published.versions import Version
+from synpic.workspace import Workspace
+
+__all__ = ["Forecast", "PlannedFile", "forecast"]
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file of a release to be.
+
+    Args:
+        rows: None for what is no table.
+        change: to what the Hub has at the head: "new", "changed", "same" or "gone".
+    """
+
+    path: str
+    rows: int | None
+    bytes: int
+    change: str
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What a publish would do.
+
+    Args:
+        repository, version, reasons: as :class:`~synpic.publish.hub.HubRelease`.
+        exists: whether the repository is there.
+        files: of the release, and those that go.
+        sent: bytes of the files that the Hub does not have. Its storage cuts files into chunks and
+            takes only new ones, so that less may go over the wire.
+        card_diff: the card's changes, as a unified diff.
+    """
+
+    repository: str
+    exists: bool
+    version: Version
+    reasons: Sequence[str]
+    files: Sequence[PlannedFile]
+    sent: int
+    card_diff: str
+
+
+def forecast(
+    workspace: Workspace,
+    repository: str,
+    *,
+    version: str | None = None,
+    configs: Sequence[str] | None = None,
+    branch: str = "main",
+    as_pickapic: bool = False,
+    token: str | None = None,
+    limits: Limits | None = None,
+    patience: Patience | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Forecast:
+    """What ``publish_to_hub`` with the same arguments would do; raises as that does."""
+    repository, configs = target(repository, configs, as_pickapic)
+    asked = None if version is None else Version.parse(version)
+    remote = Remote(repository, branch, token, patience)
+    exists = remote.require_write()
+    draft = prepare(workspace, configs, limits)
+    standing = look(remote, exists)
+    decision = decide(remote, standing, draft.manifest, asked)
+    number, reasons = decision.version, decision.reasons
+    previous = standing.previous(repository)
+    if decision.tagged or decision.landed:
+        return Forecast(repository, exists, number, reasons, _as_they_are(standing, draft), 0, "")
+    files = _hash_shards(draft, on_progress)
+    told = tell(
+        draft,
+        {path: {key: file[key] for key in ("sha256", "bytes")} for path, file in files.items()},
+        repository=repository,
+        version=str(number),
+        changes=reasons,
+        previous=previous,
+    )
+    for path, data in told.items():
+        files[path] = {**describe_bytes(data), "blob": blob_id(data), "rows": None}
+    standing.require_free(repository, files)
+    planned = _compare(files, standing)
+    known = {stored.oid for stored in standing.head.files.values()} if standing.head else set()
+    return Forecast(
+        repository=repository,
+        exists=exists,
+        version=number,
+        reasons=reasons,
+        files=planned,
+        sent=sum(
+            file["bytes"]
+            for file in files.values()
+            if file["sha256"] not in known and file["blob"] not in known
+        ),
+        card_diff=_diff(standing.card.decode(), told[CARD].decode()),
+    )
+
+
+def _hash_shards(
+    draft: Draft, on_progress: Callable[[int, int], None] | None
+) -> dict[str, dict[str, Any]]:
+    total = sum(shard.records.rows.height for shard in draft.shards)
+    done = 0
+
+    def tell_rows(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if on_progress:
+            on_progress(done, total)
+
+    return {shard.path: _hashed(shard, draft, tell_rows) for shard in draft.shards}
+
+
+def _hashed(shard: Shard, draft: Draft, tell_rows: Callable[[int], None]) -> dict[str, Any]:
+    sink = _Hashing()
+    write_shard(shard, draft.read, sink, tell_rows)
+    return {
+        "sha256": sink.sha256.hexdigest(),
+        "bytes": sink.count,
+        # Tables are large files to the Hub, and known by SHA-256; git's hash needs the size first.
+        "blob": "",
+        "rows": shard.records.rows.height,
+    }
+
+
+class _Hashing(io.BytesIO):
+    """A file that keeps nothing but the hash and the number of its bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sha256 = hashlib.sha256()
+        self.count = 0
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.count += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.count
+
+
+def _compare(files: Mapping[str, Mapping[str, Any]], standing: Standing) -> list[PlannedFile]:
+    stored = standing.head.files if standing.head else {}
+    planned: list[PlannedFile] = []
+    for path, file in files.items():
+        there = stored.get(path)
+        if there is None:
+            change = "new"
+        else:
+            change = "same" if there.oid in (file["sha256"], file["blob"]) else "changed"
+        planned.append(PlannedFile(path, file["rows"], file["bytes"], change))
+    return planned + [
+        PlannedFile(path, None, stored[path].bytes, "gone") for path in standing.gone(files)
+    ]
+
+
+def _as_they_are(standing: Standing, draft: Draft) -> list[PlannedFile]:
+    """The files of a release that is there already."""
+    rows = {shard.path: shard.records.rows.height for shard in draft.shards}
+    described = standing.manifest["files"] if standing.manifest else {}
+    return [
+        PlannedFile(path, rows.get(path), file["bytes"], "same") for path, file in described.items()
+    ]
+
+
+def _diff(before: str, after: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"{CARD} now", f"{CARD} then", lineterm=""
+    )
+    return "\n".join(lines)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from synpic.errors import PublishError
+from synpic.publish import proof
+from synpic_cli.main import app
+from tests.hub import HubServer, Status
+from tests.hub.fixtures import hub, online, waits
+from tests.publish.fixtures import TWO_SPLITS, build
+
+__all__ = ["hub", "online", "waits"]
+
+
+@pytest.fixture
+def here(
+    hub: HubServer,
+    online: Any,
+    waits: list[float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> HubServer:
+    """A workspace to stand in, and a Hub; nobody loads what was published."""
+    online(hub, "hf_write", tmp_path / "home")
+    build(tmp_path / "set")
+    monkeypatch.chdir(tmp_path / "set")
+    monkeypatch.setattr(proof, "_load", lambda *_: None)
+    monkeypatch.setattr("synpic.published.patience.time.sleep", lambda _: None)
+    return hub
+
+
+def synpic(*words: str) -> Any:
+    return CliRunner().invoke(app, ["publish", *words])
+
+
+def test_a_release_says_where_it_is_and_how_to_load_it(here: HubServer) -> None:
+    shown = synpic("user/set")
+    assert shown.exit_code == 0
+    assert "First release." in shown.output
+    assert "Released v1.0.0" in shown.output
+    assert f"{here.endpoint}/datasets/user/set/tree/v1.0.0" in shown.output
+    assert "datasets.load_dataset('user/set', 'ranked', split='train', revision='v1.0.0')" in (
+        shown.output
+    )
+    assert "hf_write" not in shown.output
+    again = synpic("user/set")
+    assert "nothing has changed since" in again.output
+
+
+def test_json_is_for_machines(here: HubServer) -> None:
+    found = json.loads(synpic("user/set", "--version", "2.0.0", "--json").stdout)
+    assert (found["tag"], found["new"]) == ("v2.0.0", True)
+    assert found["commit"] == here.repositories["user/set"].tags["v2.0.0"]
+    assert found["rows"]["ranked"] == {"train": 3, "validation": 2}
+
+
+def test_a_dry_run_sends_nothing(here: HubServer) -> None:
+    shown = synpic("user/set", "--dry-run")
+    assert shown.exit_code == 0
+    assert "ranked/train-00000-of-00001.parquet" in shown.output
+    assert "Nothing was sent" in shown.output
+    assert "which would be made" in shown.output
+    assert not here.repositories
+    planned = json.loads(synpic("user/set", "--dry-run", "--json").stdout)
+    assert {file["change"] for file in planned["files"]} == {"new"}
+
+
+def test_waiting_is_shown(here: HubServer) -> None:
+    here.faults.plan(Status(503), path="/commit/")
+    shown = synpic("user/set")
+    assert shown.exit_code == 0
+    assert "user/set: committing: the Hub says 503; waiting 1 s (try 1 of 8)" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "where to publish"),
+        (["user/set", "--to", "out"], "where to publish"),
+        (["--to", "out", "--version", "1.0.0"], "--version is for the Hub"),
+        (["--to", "out", "--dry-run"], "--dry-run is for the Hub"),
+        (["user/set", "--as", "kohya"], "no such layout"),
+        (["user/set", "--as", "pickapic", "--config", "ranked"], "that config alone"),
+        (["user/set", "--config", "ranks"], "unknown config"),
+        (["user/set", "--version", "two"], "is no version"),
+    ],
+)
+def test_what_makes_no_sense_is_said(here: HubServer, words: list[str], message: str) -> None:
+    shown = synpic(*words)
+    assert isinstance(shown.exception, PublishError)
+    assert message in shown.exception.message
+    assert shown.exception.hint
+    assert not here.sent
+
+
+def test_pairs_for_scripts_in_a_repository_of_their_own(here: HubServer) -> None:
+    shown = synpic("user/set", "--as", "pickapic", "--private")
+    assert shown.exit_code == 0
+    assert list(here.repositories) == ["user/set-pickapic"]
+    assert here.repositories["user/set-pickapic"].private
+
+
+def test_a_second_release_names_what_changed(
+    here: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synpic("user/set")
+    build(tmp_path / "grown", [*TWO_SPLITS, ("a purple cross", "train")])
+    monkeypatch.chdir(tmp_path / "grown")
+    shown = synpic("user/set")
+    assert "Released v1.1.0" in shown.output
+    assert "1 more prompt" in shown.output or "prompt" in shown.output.split("Released")[0]

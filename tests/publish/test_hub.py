@@ -1,0 +1,635 @@
+"""A release on the Hub, by the unmodified clients, against a server of our own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from huggingface_hub import DatasetCard
+
+from synpic.errors import HubUnreachable, PublishError
+from synpic.publish import HubRelease, Patience, forecast, proof, publish_to_hub, stranger
+from synpic.publish.shards import Limits
+from synpic.workspace import Workspace
+from tests.hub import Call, Drop, HubServer, LostAnswer, RateLimited, Status
+from tests.hub.fixtures import hub, online, waits
+from tests.publish.fixtures import TWO_SPLITS, build, encoded, recipe
+
+__all__ = ["hub", "online", "waits"]
+
+SET = "user/set"
+CONFIGS = ("ranked", "scores", "images", "pairwise", "pickapic")
+MORE = [*TWO_SPLITS, ("a purple cross", "train")]
+SMALL = Limits(shard_bytes=6_000, shards=80)
+"""Several shards of few rows."""
+
+
+@pytest.fixture
+def here(hub: HubServer, online: Any, waits: list[float], tmp_path: Path) -> HubServer:
+    """The Hub of this test, with everyone's clients turned to it."""
+    online(hub, "hf_write", tmp_path / "home")
+    return hub
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other process loads what was published; the tests that say so do that themselves."""
+    monkeypatch.setattr(proof, "_load", lambda *_: None)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return build(tmp_path / "set")
+
+
+def patience(said: list[str] | None = None) -> Patience:
+    slept: list[float] = []
+    return Patience(tell=(said if said is not None else []).append, sleep=slept.append)
+
+
+def publish(workspace: Workspace, repository: str = SET, **options: Any) -> HubRelease:
+    return publish_to_hub(workspace, repository, **{"patience": patience(), **options})
+
+
+def load(home: Path, online: Any, hub: HubServer, *args: Any, **options: Any) -> Any:
+    """As a stranger does: with empty caches and a token that may only read."""
+    online(hub, "hf_read", home)
+    loaded = datasets.load_dataset(*args, **options)
+    online(hub, "hf_write", home)
+    return loaded
+
+
+def test_a_release_is_one_commit_proved_and_tagged_and_loads_in_every_config(
+    here: HubServer, online: Any, workspace: Workspace, tmp_path: Path
+) -> None:
+    release = publish(workspace, configs=CONFIGS, limits=SMALL)
+    assert (release.repository, str(release.version), release.new) == (SET, "1.0.0", True)
+    repository = here.repositories[SET]
+    first, initial = repository.log("main")
+    assert first.oid == release.commit == repository.tags["v1.0.0"]
+    assert first.parent == initial.oid
+    assert first.title == "Release v1.0.0"
+    pixels = set(encoded(workspace).values())
+    for config in CONFIGS:
+        for streaming in (False, True):
+            home = tmp_path / f"{config}-{streaming}"
+            found = load(
+                home, online, here, SET, config, revision="v1.0.0", streaming=streaming
+            )  # fmt: skip
+            assert set(found) == {"train", "validation"}
+            for split, rows in found.items():
+                if config == "ranked":
+                    rows = rows.cast_column("image_0", datasets.Image(decode=False))
+                    assert {row["image_0"]["bytes"] for row in rows} <= pixels
+                assert len(list(rows)) == release.rows[config][split]
+    # Without a config, streaming or not, it is the rankings.
+    assert "image_0" in load(tmp_path / "plain", online, here, SET)["train"].column_names
+    card = DatasetCard(here.read(SET, "README.md", "v1.0.0").decode())
+    assert card.data.to_dict()["configs"][0]["config_name"] == "ranked"
+    assert 'revision="v1.0.0"' in card.text
+    assert eval(release.load_line, {"datasets": datasets}).num_rows == 3
+
+
+def test_the_manifest_names_every_file_and_what_it_holds(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    import hashlib
+
+    release = publish(workspace)
+    manifest = json.loads(here.read(SET, "manifest.json", "main"))
+    assert manifest["version"] == "1.0.0"
+    files = here.repositories[SET].files("main")
+    assert set(files) - {".gitattributes"} == {*manifest["files"], "manifest.json"}
+    for path, described in manifest["files"].items():
+        data = here.read(SET, path, "main")
+        assert hashlib.sha256(data).hexdigest() == described["sha256"]
+        assert len(data) == described["bytes"]
+    assert release.files == len(manifest["files"]) + 1
+
+
+def test_publishing_again_changes_nothing(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    first = publish(workspace)
+    arrived = dict(here.sent)
+    again = publish(workspace)
+    assert (again.new, again.sent, again.commit) == (False, 0, first.commit)
+    assert len(here.repositories[SET].log("main")) == 2
+    assert here.sent == arrived
+
+
+def test_a_second_release_sends_what_is_new_and_keeps_the_first(
+    here: HubServer, online: Any, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    first = publish(workspace, configs=["ranked", "images"], limits=SMALL)
+    grown = build(tmp_path / "grown", MORE)
+    second = publish(grown, configs=["ranked", "images"], limits=SMALL)
+    assert str(second.version) == "1.1.0"
+    assert any("prompt" in reason for reason in second.reasons)
+    assert second.sent < second.bytes
+    repository = here.repositories[SET]
+    assert repository.tags == {"v1.0.0": first.commit, "v1.1.0": second.commit}
+    old = load(tmp_path / "h1", online, here, SET, revision="v1.0.0", split="train")
+    new = load(tmp_path / "h2", online, here, SET, revision="v1.1.0", split="train")
+    assert (old.num_rows, new.num_rows) == (3, 4)
+    # No file of the old release is left over in the new one.
+    manifest = json.loads(here.read(SET, "manifest.json", "main"))
+    shards = {path for path in repository.files("main") if path.endswith(".parquet")}
+    assert shards == {path for path in manifest["files"] if path.endswith(".parquet")}
+    card = here.read(SET, "README.md", "main").decode()
+    assert card.index("v1.1.0") < card.index("v1.0.0", card.index("synpic:changes v1.0.0"))
+
+
+def test_a_users_own_words_and_files_survive(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace)
+    card = here.read(SET, "README.md", "main").decode()
+    before, mark, _ = card.partition("<!-- synpic:yours -->")
+    _, end, after = card.partition("<!-- /synpic:yours -->")
+    mine = f"{before}{mark}\nWe thank *nobody*.\n{end}{after}"
+    here.commit(SET, {"README.md": mine.encode(), "notes/mine.txt": b"keep me"})
+    publish(build(tmp_path / "grown", MORE))
+    assert "We thank *nobody*." in here.read(SET, "README.md", "main").decode()
+    assert here.read(SET, "notes/mine.txt", "main") == b"keep me"
+
+
+@pytest.mark.parametrize("head", ["", "---\nlicense: mit\n---\n"])
+def test_a_card_that_was_there_before_synpic_is_kept_as_its_writers_words(
+    here: HubServer, trusting: None, workspace: Workspace, head: str
+) -> None:
+    here.create(SET)
+    here.commit(SET, {"README.md": f"{head}# By hand\n\nAll of *this*.\n".encode()})
+    publish(workspace)
+    card = here.read(SET, "README.md", "main").decode()
+    _, _, rest = card.partition("<!-- synpic:yours -->")
+    assert rest.startswith("\n# By hand\n\nAll of *this*.\n<!-- /synpic:yours -->")
+    assert ("license: mit" in card) == bool(head)
+
+
+def test_a_tag_without_a_release_behind_it_is_not_begun_from(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    here.create(SET)
+    here.repositories[SET].tags["v3.1.0"] = here.repositories[SET].branches["main"]
+    assert str(publish(workspace).version) == "4.0.0"
+
+
+def test_a_tag_is_never_moved(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    first = publish(workspace, version="2.0.0")
+    grown = build(tmp_path / "grown", MORE)
+    sent = dict(here.sent)
+    with pytest.raises(PublishError, match=r"v2\.0\.0 is there already") as caught:
+        publish(grown, version="2.0.0")
+    assert "2.1.0" in (caught.value.hint or "")
+    assert here.repositories[SET].tags == {"v2.0.0": first.commit}
+    assert here.sent == sent
+
+
+@pytest.mark.parametrize("version", ["1.2", "one", "1.2.3.4", "01.0.0", ""])
+def test_a_version_that_is_none(
+    here: HubServer, trusting: None, workspace: Workspace, version: str
+) -> None:
+    with pytest.raises(PublishError, match="is no version"):
+        publish(workspace, version=version, branch="next")
+    assert not here.repositories
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [(None, "no token"), ("hf_read", "may only read"), ("hf_wrong", "does not reach it")],
+)
+def test_nothing_is_packed_before_the_token_is_known_to_write(
+    here: HubServer,
+    online: Any,
+    workspace: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    token: str | None,
+    message: str,
+) -> None:
+    from synpic.publish import hub as hub_module
+
+    online(here, token, tmp_path / "elsewhere")
+    monkeypatch.setattr(hub_module, "prepare", lambda *_: pytest.fail("prepared"))
+    with pytest.raises(PublishError, match=message) as caught:
+        publish(workspace)
+    assert str(token) not in str(caught.value)
+    assert not here.repositories
+
+
+@pytest.mark.parametrize("name", ["set", "a/b/c", "someone/set", "user/se t", "user/../set"])
+def test_a_name_that_is_none_or_is_another_ones(
+    here: HubServer, workspace: Workspace, name: str
+) -> None:
+    with pytest.raises(PublishError, match=r"no name of a dataset|may not make datasets"):
+        publish(workspace, name)
+    assert not here.repositories
+
+
+def test_private_organisation_and_branch(
+    online: Any, waits: list[float], trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    with HubServer(tmp_path / "hub", orgs={"lab": {"user": "write"}}) as server:
+        online(server, "hf_write", tmp_path / "home")
+        publish(workspace, "lab/set", private=True, branch="next")
+        repository = server.repositories["lab/set"]
+        assert repository.private
+        assert "manifest.json" in repository.files("next")
+        assert "manifest.json" not in repository.files("main")
+        assert repository.tags["v1.0.0"] == repository.branches["next"]
+
+
+def test_a_sibling_for_the_scripts_that_read_the_default_config(
+    here: HubServer, online: Any, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    release = publish(workspace, as_pickapic=True)
+    assert release.repository == "user/set-pickapic"
+    rows = load(tmp_path / "home2", online, here, "user/set-pickapic", split="train")
+    assert {"jpg_0", "jpg_1", "label_0", "caption"} <= set(rows.column_names)
+    assert isinstance(rows[0]["jpg_0"], bytes)
+
+
+def test_what_a_dry_run_says_is_what_happens(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    said = forecast(workspace, SET, limits=SMALL)
+    assert not said.exists
+    assert not here.repositories
+    first = publish(workspace, limits=SMALL)
+    assert (said.version, said.sent) == (first.version, first.sent)
+    grown = build(tmp_path / "grown", MORE)
+    said = forecast(grown, SET, limits=SMALL)
+    before = here.repositories[SET].files("main")
+    second = publish(grown, limits=SMALL)
+    after = here.repositories[SET].files("main")
+    assert (said.version, list(said.reasons)) == (second.version, list(second.reasons))
+    assert said.sent == second.sent
+    change = {file.path: file.change for file in said.files}
+    for path in {*before, *after} - {".gitattributes"}:
+        if path not in after:
+            assert change[path] == "gone"
+        elif path not in before:
+            assert change[path] == "new"
+        else:
+            assert change[path] == ("same" if before[path] == after[path] else "changed")
+    assert "+" in said.card_diff
+
+
+def run_through(
+    folder: Path, online: Any, workspace: Workspace, plan: Callable[[HubServer], Any]
+) -> HubServer:
+    """Publish to a Hub that fails as planned, again after each failure, as a user would."""
+    with HubServer(folder / "hub") as server:
+        online(server, "hf_write", folder / "home")
+        plan(server)
+        for _ in range(3):
+            try:
+                publish(workspace, patience=Patience(tries=2, sleep=lambda _: None))
+                break
+            except (HubUnreachable, PublishError):
+                # Whatever happened, nothing half done is to be seen.
+                check_whole(server)
+        check_whole(server, done=True)
+        assert not server.errors
+        return server
+
+
+def check_whole(server: HubServer, done: bool = False) -> None:
+    repository = server.repositories.get(SET)
+    if repository is None:
+        assert not done
+        return
+    for tag, commit in repository.tags.items():
+        assert "manifest.json" in repository.files(commit), tag
+    files = repository.files("main")
+    if "manifest.json" in files:
+        manifest = json.loads(server.read(SET, "manifest.json", "main"))
+        assert {*manifest["files"], "manifest.json"} == set(files) - {".gitattributes"}
+    if done:
+        assert list(repository.tags) == ["v1.0.0"]
+        assert len([one for one in repository.log("main") if one.title.startswith("Rel")]) == 1
+
+
+@pytest.mark.parametrize("fault", [Drop(), LostAnswer(), Status(503), RateLimited(7)])
+def test_a_fault_at_every_request_in_turn(
+    tmp_path: Path, online: Any, waits: list[float], trusting: None, fault: Any
+) -> None:
+    workspace = build(tmp_path / "set", TWO_SPLITS[:2])
+    clean = run_through(tmp_path / "clean", online, workspace, lambda server: None)
+    assert len(clean.requests) > 15
+    for nth in range(len(clean.requests)):
+        server = run_through(
+            tmp_path / str(nth), online, workspace, partial(plan_fault, fault=fault, nth=nth)
+        )
+        # What had arrived once was not sent again, but for what nobody heard of.
+        assert server.sent.keys() == clean.sent.keys()
+        twice = sum(server.sent.values()) - sum(clean.sent.values())
+        assert twice <= clean.requests[nth].received
+
+
+def plan_fault(server: HubServer, fault: Any, nth: int) -> None:
+    server.faults.plan(fault, nth)
+
+
+def test_a_busy_repository_is_waited_for(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    here.faults.plan(Status(409), 0, times=2, path="/commit/")
+    said: list[str] = []
+    slept: list[float] = []
+    publish(workspace, patience=Patience(tell=said.append, sleep=slept.append))
+    assert sum("409" in line for line in said) == 2
+    # Every answer tells the window of rates; it is no time to wait while something is left.
+    assert slept == [1.0, 2.0]
+
+
+def test_the_hub_is_waited_for_as_long_as_it_says_and_not_for_ever(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    here.faults.plan(RateLimited(55, retry_after=False), 0, times=100, path="/commit/")
+    slept: list[float] = []
+    said: list[str] = []
+    with pytest.raises(HubUnreachable, match="429, 4 times in a row"):
+        publish(workspace, patience=Patience(tries=4, tell=said.append, sleep=slept.append))
+    assert slept == [55.0, 55.0, 55.0]
+    assert any("waiting 55 s (try 1 of 4)" in line for line in said)
+
+
+def test_a_commit_of_another_one_that_leaves_our_files_alone_is_no_matter(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    publish(workspace, version="1.0.0")
+    other = Call(lambda _: here.commit(SET, {"notes.txt": b"mine"}))
+    here.faults.plan(other, path="/commit/")
+    release = publish(workspace, version="1.0.1")
+    log = here.repositories[SET].log("main")
+    assert log[0].title == "Release v1.0.1"
+    assert log[0].oid == release.commit
+    assert here.read(SET, "notes.txt", "main") == b"mine"
+
+
+def test_two_publishers_at_once(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    faster = build(tmp_path / "faster", MORE)
+    here.faults.plan(Call(lambda _: publish(faster)), path="/commit/")
+    with pytest.raises(PublishError, match="somebody else changed") as caught:
+        publish(workspace)
+    assert "publish again" in (caught.value.hint or "")
+    manifest = json.loads(here.read(SET, "manifest.json", "main"))
+    assert manifest["counts"]["kept_prompts"] == 6
+    assert len(here.repositories[SET].tags) == 1
+
+
+def test_a_commit_that_is_not_what_was_sent_is_not_tagged(
+    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synpic.publish import hub as hub_module
+
+    real = hub_module.land
+
+    def land(*args: Any) -> str:
+        real(*args)
+        here.commit(SET, {"ranked/train-00000-of-00001.parquet": b"not a table"})
+        return here.repositories[SET].branches["main"]
+
+    monkeypatch.setattr(hub_module, "land", land)
+    with pytest.raises(PublishError, match="cannot be verified") as caught:
+        publish(workspace)
+    assert "not tagged" in (caught.value.hint or "")
+    assert not here.repositories[SET].tags
+
+
+def test_a_commit_that_does_not_load_is_not_tagged(
+    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synpic.publish import hub as hub_module
+
+    real = hub_module.tell
+
+    def tell(*args: Any, **options: Any) -> dict[str, bytes]:
+        told = real(*args, **options)
+        manifest = json.loads(told["manifest.json"])
+        manifest["records"]["ranked"]["train"] += 1
+        return {**told, "manifest.json": json.dumps(manifest).encode()}
+
+    monkeypatch.setattr(hub_module, "tell", tell)
+    with pytest.raises(PublishError, match="ranked/train has 3 rows, 4 expected"):
+        publish(workspace)
+    assert not here.repositories[SET].tags
+
+
+def test_killed_before_its_tag_and_edited_since(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    """The card was edited, so the commit is no longer what was sent: it is made again, and kept."""
+    first = publish(workspace)
+    del here.repositories[SET].tags["v1.0.0"]
+    card = here.read(SET, "README.md", "main").decode()
+    mark = "<!-- synpic:yours -->\n"
+    here.commit(SET, {"README.md": card.replace(mark, f"{mark}Mine. ", 1).encode()})
+    again = publish(workspace)
+    assert (str(again.version), again.new) == ("1.0.0", True)
+    assert again.commit != first.commit
+    assert "Mine. " in here.read(SET, "README.md", "v1.0.0").decode()
+    assert here.read(SET, "README.md", "v1.0.0").decode().count("First release") == 1
+
+
+@pytest.mark.parametrize("damage", [None, b"not a table"])
+def test_a_table_that_was_lost_from_the_branch_comes_back_as_a_patch(
+    here: HubServer, trusting: None, workspace: Workspace, damage: bytes | None
+) -> None:
+    publish(workspace)
+    here.commit(SET, {"ranked/train-00000-of-00001.parquet": damage})
+    again = publish(workspace)
+    assert str(again.version) == "1.0.1"
+    assert len(here.read(SET, "ranked/train-00000-of-00001.parquet", "main")) > 1000
+
+
+def test_a_tag_that_stands_for_other_data_is_not_taken_for_ours(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace)
+    grown = build(tmp_path / "grown", MORE)
+
+    def steal(_: Any) -> None:
+        repository = here.repositories[SET]
+        repository.tags["v1.1.0"] = repository.tags["v1.0.0"]
+
+    here.faults.plan(Call(steal), path="/tag/")
+    with pytest.raises(PublishError, match="stands for commit"):
+        publish(grown)
+    again = publish(grown)
+    assert str(again.version) == "1.2.0"
+    assert here.repositories[SET].tags["v1.2.0"] == again.commit
+
+
+def test_the_next_version_follows_from_the_last_that_was_tagged(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace)
+    borda = recipe(more='[ranking]\naggregation = "borda"\n')
+    publish(build(tmp_path / "borda", text=borda))
+    del here.repositories[SET].tags["v2.0.0"]  # as if killed before it was set
+    grown = publish(build(tmp_path / "grown", MORE, text=borda))
+    assert str(grown.version) == "2.0.0"
+    card = here.read(SET, "README.md", "main").decode()
+    assert card.count("<!-- synpic:changes v2.0.0 -->") == 1
+
+
+def test_a_table_of_somebody_elses_is_not_read_with_ours(
+    here: HubServer, online: Any, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace)
+    shard = here.read(SET, "ranked/train-00000-of-00001.parquet", "main")
+    here.commit(SET, {"ranked/train-00007-of-00008.parquet": shard})
+    release = publish(workspace, version="1.0.1")
+    rows = load(tmp_path / "h", online, here, SET, split="train", revision="v1.0.1")
+    assert rows.num_rows == release.rows["ranked"]["train"] == 3
+
+
+def test_files_that_are_no_release_are_not_written_over(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    here.create(SET)
+    here.commit(SET, {"pictures/examples.png": b"mine"})
+    with pytest.raises(PublishError, match=r"pictures/examples\.png that is no part of a release"):
+        publish(workspace)
+    assert here.read(SET, "pictures/examples.png", "main") == b"mine"
+    assert "manifest.json" not in here.repositories[SET].files("main")
+
+
+def test_a_card_that_was_rewritten_without_its_marks_is_not_lost(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace)
+    here.commit(SET, {"README.md": b"# All mine now\n"})
+    with pytest.raises(PublishError, match="was rewritten") as caught:
+        publish(build(tmp_path / "grown", MORE))
+    assert "synpic:yours" in (caught.value.hint or "")
+    assert here.read(SET, "README.md", "main") == b"# All mine now\n"
+
+
+def test_a_card_that_is_no_text(here: HubServer, trusting: None, workspace: Workspace) -> None:
+    here.create(SET)
+    here.commit(SET, {"README.md": b"\xff\xfe"})
+    with pytest.raises(PublishError, match="is not UTF-8"):
+        publish(workspace)
+
+
+def test_a_dry_run_of_what_is_there_says_so(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    publish(workspace)
+    said = forecast(workspace, SET)
+    assert {file.change for file in said.files} == {"same"}
+    assert (said.sent, said.card_diff, str(said.version)) == (0, "", "1.0.0")
+
+
+def test_what_the_repository_ignores_is_not_left_out_in_silence(
+    here: HubServer, trusting: None, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import _commit_api
+
+    real = _commit_api._fetch_upload_modes
+
+    def ignoring(additions: Any, **options: Any) -> None:
+        # As the Hub answers where a .gitignore says *.parquet; the server here knows none.
+        real(additions, **options)
+        for addition in additions:
+            addition._should_ignore = addition.path_in_repo.endswith(".parquet")
+
+    monkeypatch.setattr(_commit_api, "_fetch_upload_modes", ignoring)
+    with pytest.raises(PublishError, match="ignores ranked/train"):
+        publish(workspace)
+    assert len(here.repositories[SET].log("main")) == 1
+
+
+def test_an_upload_that_is_refused_or_broken_is_told_as_that(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    here.faults.plan(Status(403), method="PUT")
+    with pytest.raises(PublishError, match="may not write"):
+        publish(workspace)
+    here.faults.plan(Status(503), 0, times=1000, method="PUT")
+    said: list[str] = []
+    with pytest.raises(HubUnreachable, match="503"):
+        publish(workspace, patience=Patience(tries=3, tell=said.append, sleep=lambda _: None))
+    assert sum("waiting" in line for line in said) == 2
+
+
+def test_the_stranger_waits_for_the_hub_too(
+    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, runs = proof._run, []
+
+    def run(*args: Any) -> Any:
+        runs.append(args)
+        if len(runs) == 1:
+            return subprocess.CompletedProcess([], stranger.NO_ANSWER, "", "ReadError: gone")
+        return real(*args)
+
+    monkeypatch.setattr(proof, "_run", run)
+    said: list[str] = []
+    release = publish(workspace, patience=patience(said))
+    assert len(runs) == 2
+    assert any("loading it: the connection failed" in line for line in said)
+    assert here.repositories[SET].tags["v1.0.0"] == release.commit
+
+
+@pytest.fixture
+def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    yield
+    assert not list(scratch.iterdir())
+
+
+def test_one_shard_at_a_time_is_on_the_disk(
+    here: HubServer, trusting: None, nothing_left: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    most = 0
+
+    def look(_: Any) -> None:
+        nonlocal most
+        most = max(most, len(list((tmp_path / "scratch").rglob("*.parquet"))))
+
+    here.faults.plan(Call(look), 0, times=10_000)
+    publish(workspace, limits=SMALL)
+    assert most == 1
+
+
+def test_a_disk_with_too_little_room(
+    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from synpic.publish import hub as hub_module
+
+    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(PublishError, match="the disk") as caught:
+        publish(workspace)
+    assert "TMPDIR" in (caught.value.hint or "")
+    assert not here.repositories[SET].tags
+
+
+def test_other_configs_and_recipes_are_other_releases(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace, configs=["ranked", "scores"])
+    fewer = publish(workspace, configs=["scores"])
+    assert str(fewer.version) == "2.0.0"
+    assert not any(p.startswith("ranked/") for p in here.repositories[SET].files("main"))
+    text = recipe(more='[ranking]\naggregation = "borda"\n')
+    other = publish(build(tmp_path / "borda", text=text), configs=["scores"])
+    assert str(other.version) == "3.0.0"

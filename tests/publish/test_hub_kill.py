@@ -1,0 +1,74 @@
+"""Real SIGKILLs of the command, at three moments of a release; run again, it does the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import command as synpic
+from tests.hub import Call, Drop, HubServer
+from tests.hub.fixtures import client_environment, hub
+from tests.publish.fixtures import build
+
+__all__ = ["hub"]
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(server: HubServer, workspace: Path, home: Path) -> subprocess.Popen[str]:
+    environment = client_environment(server, "hf_write", home)
+    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])}
+    return subprocess.Popen(
+        synpic("-C", workspace, "publish", "user/set"),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "after_work"),
+    [
+        ("PUT", "", False),  # while a shard is being sent
+        ("POST", "/commit/", True),  # the commit has landed, and nobody was told
+        ("POST", "/tag/", False),  # everything is there but the tag
+    ],
+)
+def test_killed_and_run_again(
+    hub: HubServer, tmp_path: Path, method: str, path: str, after_work: bool
+) -> None:
+    build(tmp_path / "set")
+    killed: list[subprocess.Popen[str]] = []
+
+    def kill(_: Any) -> None:
+        killed[0].send_signal(signal.SIGKILL)
+        killed[0].wait()
+
+    hub.faults.plan(Call(kill, after_work=after_work), method=method, path=path)
+    if not after_work:
+        hub.faults.plan(Drop(), method=method, path=path)
+    killed.append(command(hub, tmp_path / "set", tmp_path / "home"))
+    killed[0].communicate(timeout=120)
+    assert killed[0].returncode == -signal.SIGKILL
+    assert not hub.repositories["user/set"].tags
+    arrived = set(hub.sent)
+
+    again = command(hub, tmp_path / "set", tmp_path / "home")
+    output, complaints = again.communicate(timeout=120)
+    assert again.returncode == 0, complaints
+    assert "v1.0.0" in output
+    repository = hub.repositories["user/set"]
+    assert [one.title for one in repository.log("main")].count("Release v1.0.0") == 1
+    assert repository.tags["v1.0.0"] == repository.log("main")[0].oid
+    manifest = json.loads(hub.read("user/set", "manifest.json", "v1.0.0"))
+    present = set(repository.files("main")) - {".gitattributes", "manifest.json"}
+    assert present == set(manifest["files"])
+    if path:  # all had arrived before the kill
+        assert set(hub.sent) == arrived
