@@ -135,9 +135,12 @@ def test_a_second_release_sends_what_is_new_and_keeps_the_first(
     assert second.sent < second.bytes
     repository = here.repositories[SET]
     assert repository.tags == {"v1.0.0": first.commit, "v1.1.0": second.commit}
-    old = load(tmp_path / "h1", online, here, SET, revision="v1.0.0", split="train")
-    new = load(tmp_path / "h2", online, here, SET, revision="v1.1.0", split="train")
-    assert (old.num_rows, new.num_rows) == (3, 4)
+    for tag, prompts in (("v1.0.0", 3), ("v1.1.0", 4)):
+        for config, per_prompt in (("ranked", 1), ("images", 3)):
+            for streaming in (False, True):
+                home = tmp_path / f"{tag}-{config}-{streaming}"
+                found = load(home, online, here, SET, config, revision=tag, streaming=streaming)
+                assert len(list(found["train"])) == prompts * per_prompt
     # No file of the old release is left over in the new one.
     manifest = json.loads(here.read(SET, "manifest.json", "main"))
     shards = {path for path in repository.files("main") if path.endswith(".parquet")}
