@@ -49,7 +49,10 @@ def show_forecast(planned: Forecast) -> None:
             for file in planned.files
         ],
     )
-    if planned.card_diff:
+    lines = planned.card_diff.splitlines()
+    if any(line.startswith("@@ -0,0 ") for line in lines):
+        say(f"A card of {sum(line.startswith('+') for line in lines) - 1} lines would be new")
+    elif lines:
         say()
         say(planned.card_diff)
         say()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def test_a_dry_run_sends_nothing(here: HubServer) -> None:
     assert "ranked/train-00000-of-00001.parquet" in shown.output
     assert "Nothing was sent" in shown.output
     assert "which would be made" in shown.output
+    assert re.search(r"A card of \d{2,} lines would be new", shown.output)
+    assert "bibtex" not in shown.output
     assert not here.repositories
     planned = json.loads(synpic("user/set", "--dry-run", "--json").stdout)
     assert {file["change"] for file in planned["files"]} == {"new"}
@@ -111,6 +114,9 @@ def test_a_second_release_names_what_changed(
     synpic("user/set")
     build(tmp_path / "grown", [*TWO_SPLITS, ("a purple cross", "train")])
     monkeypatch.chdir(tmp_path / "grown")
+    planned = synpic("user/set", "--dry-run")
+    assert "--- README.md now" in planned.output
+    assert "+<!-- synpic:changes v1.1.0 -->" in planned.output
     shown = synpic("user/set")
     assert "Released v1.1.0" in shown.output
     assert "1 more prompt" in shown.output or "prompt" in shown.output.split("Released")[0]
