@@ -35,7 +35,7 @@ def demo(
             for rule, found in made.verdict.items()
         ],
     )
-    say("The judge knows the world's truth and had no part in the ranking.")
+    say("The judge reads pixels, and had no part in the ranking.")
     say()
     show_release(release)
     say(f"Rankings in a picture: {release.picture}")

@@ -1,7 +1,6 @@
 """The reward ``clip_score``: how near a CLIP puts the image to its prompt.
 
-Hessel et al., *CLIPScore* (arXiv 2104.08718). Any model of transformers with an image and a text
-tower whose features are compared by their cosine will do: CLIP, SigLIP, or one of your own.
+Hessel et al., *CLIPScore* (arXiv 2104.08718). Any checkpoint of transformers' CLIP or SigLIP does.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class ClipScore:
         device: where it runs.
 
     Raises:
-        RewardError: it has no two towers, or weights that are missing or belong to nothing.
+        RewardError: it is neither, or has weights that are missing or belong to nothing.
     """
 
     info: ClassVar[RewardInfo] = RewardInfo(
@@ -50,8 +49,9 @@ class ClipScore:
         self._device = device
         self._model = _open(checkpoint, revision).to(device).eval()
         self._tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint, revision=revision)
-        # Pillow resizes with antialiasing on every machine; the torchvision backend, which is the
-        # default, differs from it, and from what these models were trained on.
+        # Pillow resizes with antialiasing, the same on every machine; the torchvision backend, the
+        # default, differs from it and from what CLIP was trained on.
+        self._lower = self._model.config.model_type == "siglip"
         self._processor: Any = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             checkpoint, revision=revision, backend="pil"
         )
@@ -74,9 +74,9 @@ class ClipScore:
     def _read(self, prompts: list[str]) -> Tensor:
         """Features of texts, ``Float[Tensor, "text width"]``."""
         # Always padded to the full length: SigLIP was trained so, and shapes do not depend on
-        # what shares the batch.
+        # what shares the batch. It was trained on lower case, which not all its tokenizers make.
         ids = self._tokenizer(
-            prompts,
+            [prompt.lower() for prompt in prompts] if self._lower else prompts,
             padding="max_length",
             truncation=True,
             max_length=self._tokens,
@@ -101,10 +101,11 @@ def _open(checkpoint: str, revision: str | None) -> Any:
     model, loading = AutoModel.from_pretrained(
         checkpoint, revision=revision, dtype=torch.float32, output_loading_info=True
     )
-    if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
+    if model.config.model_type not in ("clip", "siglip"):
+        # Its kin want masks, or other arguments, and would give numbers that are not theirs.
         raise RewardError(
-            f"{checkpoint} is a {type(model).__name__}, which has no image and text features",
-            hint="name a CLIP or SigLIP of transformers",
+            f"{checkpoint} is a {type(model).__name__}, and neither a CLIP nor a SigLIP",
+            hint="name a checkpoint of one of these; for another, write a reward around it",
         )
     # Old checkpoints carry the numbers of their positions, which are no weights.
     foreign = [key for key in loading["unexpected_keys"] if not key.endswith("position_ids")]

@@ -123,7 +123,7 @@ def to_images(pixels: Tensor) -> list[Image.Image]:
 
 def frozen_vae(folder: Path | None) -> Any:
     if folder is None:
-        raise SystemExit("mmdit and unet learn on latents: name a trained autoencoder with --vae")
+        raise SystemExit("the pipelines learn on latents: name a trained autoencoder with --vae")
     vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
     return vae.eval().requires_grad_(False)
 

@@ -1,7 +1,7 @@
 """The reward ``shapes_clip``: a small CLIP that learned the world from pictures and captions.
 
-Scored by the very code of ``clip_score``. Trained on rendered scenes alone (``contrast``), it is
-wrong as CLIPs are: it is surer of colours and shapes than of number and place.
+Scored by the very code of ``clip_score``. Trained on rendered scenes alone (``contrast``), it
+learnt everything but place: "left of" and "above" are one to it.
 """
 
 from __future__ import annotations

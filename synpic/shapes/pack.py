@@ -45,7 +45,10 @@ def pack(run: Path, target: Path) -> None:
 
 def _summary(run: Path, rows: int = 24) -> dict[str, Any]:
     """The steps made, and some two dozen rows of the log spread evenly."""
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    file = run / "log.jsonl"  # a short run has none
+    log = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    if not log:
+        return {"steps": 0, "log": []}
     kept = log[:: -(-len(log) // rows)]
     return {"steps": log[-1]["step"], "log": kept if kept[-1] == log[-1] else [*kept, log[-1]]}
 

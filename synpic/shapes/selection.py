@@ -36,7 +36,8 @@ class Share:
 
     @classmethod
     def of(cls, values: pl.Series) -> Share:
-        """The mean of values in 0 … 1, one a prompt."""
+        """The mean of values in 0 … 1, one a prompt; where they are fractions, the interval is
+        wider than it had to be."""
         total, count = float(values.sum()), len(values)
         return cls(total / count, *wilson(total, count))
 
@@ -70,7 +71,8 @@ def picked(table: pl.DataFrame, by: pl.Expr) -> Share:
 def reward_accuracy(table: pl.DataFrame, column: str) -> float | None:
     """How often ``column`` is greater for the one that passes, of two candidates of a prompt.
 
-    Over all pairs of which one passes and one does not; a tie is half right. None without a pair.
+    Over all pairs of which one passes and one does not, so that a prompt with two of each counts
+    more than one with a single one; a tie is half right. None without a pair.
     """
     one = table.select("prompt_id", "passes", score=column)
     pairs = one.filter("passes").join(
@@ -113,6 +115,8 @@ def study(ranked: RankedSet) -> dict[str, Any]:
     """
     table = judged(ranked)
     rewards = [name.removeprefix("score_") for name in table.columns if name.startswith("score_")]
+    # Every rule picks from the same pictures.
+    table = table.drop_nulls([f"score_{name}" for name in rewards])
     weights = ranked.ranking.weights
     rules = verdict(table)
     if set(rewards) != set(weights):

@@ -9,9 +9,10 @@ and in seconds, to see that it runs:
     python -m synpic.shapes.train vae --steps 20 --batch-size 4 --out runs/vae
 
 Data are drawn afresh for every step from (seed, step), so a run that was killed and started again
-continues as if nothing had happened, and a run can be made longer. Only combinations of the train
-split are ever seen. ``--out`` gets ``log.jsonl``, ``grid.png``, ``state.pt`` (to continue from)
-and ``model/``: an ordinary diffusers folder of the averaged weights.
+continues as if nothing had happened, and a run can be made longer; one cannot be continued with
+another seed, batch size or type. Prompts are of the train split alone; the autoencoder, which
+reads none, sees any scene. ``--out`` gets ``log.jsonl``, ``grid.png``, ``state.pt`` (to continue
+from) and ``model/``: an ordinary folder of diffusers or transformers, of the averaged weights.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +78,8 @@ def train(
     average = [parameter.detach().clone() for parameter in parameters]
     opt = torch.optim.AdamW(parameters, lr=job.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
     out.mkdir(parents=True, exist_ok=True)
-    done = resume(out, job, average, opt)
+    settings = {"seed": seed, "batch_size": batch_size or job.batch_size, "bf16": bf16}
+    done = resume(out, job, average, opt, settings)
     losses: list[float] = []
     started = saved_at = time.monotonic()
     for step in range(done, steps):
@@ -107,15 +110,23 @@ def train(
             with (out / "log.jsonl").open("a") as log:
                 print(json.dumps(row), file=log)
         if step + 1 == steps or time.monotonic() - saved_at > save_every:
-            save(out, step + 1, job, average, opt)
+            save(out, step + 1, job, average, opt, settings)
             saved_at = time.monotonic()
     return losses
 
 
-def save(out: Path, step: int, job: Job, average: list[Tensor], opt: torch.optim.Optimizer) -> None:
+def save(
+    out: Path,
+    step: int,
+    job: Job,
+    average: list[Tensor],
+    opt: torch.optim.Optimizer,
+    settings: dict[str, Any],
+) -> None:
     """Write what is needed to go on, and what the averaged weights draw by now."""
     state = {
         "step": step,
+        "settings": settings,
         "modules": job.modules.state_dict(),
         "average": average,
         "optimizer": opt.state_dict(),
@@ -127,11 +138,20 @@ def save(out: Path, step: int, job: Job, average: list[Tensor], opt: torch.optim
         sheet(job.pictures(), columns=6).save(out / "grid.png")
 
 
-def resume(out: Path, job: Job, average: list[Tensor], opt: torch.optim.Optimizer) -> int:
+def resume(
+    out: Path,
+    job: Job,
+    average: list[Tensor],
+    opt: torch.optim.Optimizer,
+    settings: dict[str, Any],
+) -> int:
     """Take up the state that ``out`` holds, if any; returns how many steps were made."""
     if not (out / "state.pt").exists():
         return 0
     state = torch.load(out / "state.pt", weights_only=True)
+    before = state.get("settings", settings)
+    if before != settings:
+        raise SystemExit(f"{out} was begun with {before}, not {settings}: name another --out")
     job.modules.load_state_dict(state["modules"])
     opt.load_state_dict(state["optimizer"])
     for tensor, saved in zip(average, state["average"], strict=True):

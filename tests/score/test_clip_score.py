@@ -112,10 +112,10 @@ def test_weights_that_are_missing_or_foreign_are_named(clip: Path, tmp_path: Pat
         ClipScore(str(tmp_path), None, "cpu")
 
 
-def test_a_model_without_two_towers_is_refused(tmp_path: Path) -> None:
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     from transformers import T5Config, T5EncoderModel
 
     config = T5Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
     T5EncoderModel(config).save_pretrained(tmp_path)
-    with pytest.raises(RewardError, match="no image and text features"):
+    with pytest.raises(RewardError, match="neither a CLIP nor a SigLIP"):
         ClipScore(str(tmp_path), None, "cpu")

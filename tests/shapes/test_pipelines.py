@@ -103,12 +103,22 @@ def test_opens_plainly_and_draws(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_says_how_it_was_trained_and_how_good_it_is(name: str) -> None:
     training = json.loads(weights(f"{name}.training.json").read_text())
-    assert training["log"][-1]["step"] <= training["steps"]
+    assert training["log"][-1]["step"] == training["steps"]
     figures = json.loads(weights(f"{name}.figures.json").read_text())
     assert figures["split"] == "test"
     assert figures["count"] >= 1200
     low, high = figures["interval"]
     assert low <= figures["strict"] <= high
+
+
+def test_the_models_are_as_strong_as_they_are_meant_to_be() -> None:
+    found = {name: json.loads(weights(f"{name}.figures.json").read_text()) for name in NAMES}
+    strict = {name: figures["strict"] for name, figures in found.items()}
+    assert strict["mmdit"] >= 0.6
+    assert found["mmdit"]["by_task"]["single"]["strict"] >= 0.9
+    assert 0.25 <= strict["mmdit_small"] <= 0.5
+    assert min(strict.values()) >= 0.1
+    assert list(strict) == sorted(strict, key=strict.__getitem__, reverse=True)
 
 
 def test_the_autoencoder_keeps_what_a_picture_shows() -> None:
