@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +14,19 @@ from rich.table import Table
 
 from synpic.errors import SynpicError
 
-__all__ = ["human_bytes", "human_seconds", "print_json", "print_table", "say", "show_error"]
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "human_bytes",
+    "human_seconds",
+    "print_json",
+    "print_table",
+    "require_table_file",
+    "say",
+    "show_error",
+    "write_table",
+]
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -47,6 +60,24 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for row in listed:
         table.add_row(*(escape(_cell(value)) for value in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def require_table_file(to: Path) -> None:
+    """Refuse a name for a table that says of no known kind of file."""
+    if to.suffix not in (".parquet", ".csv"):
+        raise SynpicError(f"--to {to}: unknown kind of file", hint="name it .parquet or .csv")
+
+
+def write_table(table: pl.DataFrame, to: Path) -> None:
+    """Write ``table`` as the name of the file says."""
+    require_table_file(to)
+    try:
+        if to.suffix == ".csv":
+            table.write_csv(to)
+        else:
+            table.write_parquet(to)
+    except OSError as error:
+        raise SynpicError(f"--to {to}: {error.strerror or error}", hint="check the path") from error
 
 
 def human_bytes(number: float) -> str:

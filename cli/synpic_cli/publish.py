@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -83,17 +83,19 @@ def publish(
         return
     assert repository is not None
     disable_progress_bars()  # lines say which file is being sent
-    patience = Patience(tell=note)
+    asked: dict[str, Any] = {
+        "version": version,
+        "configs": config,
+        "branch": branch,
+        "as_pickapic": as_ is not None,
+        "patience": Patience(tell=note),
+    }
     if dry_run:
         with counted_work("pack") as on_progress:
             planned: Forecast = forecast(
                 Workspace.open(),
                 repository,
-                version=version,
-                configs=config,
-                branch=branch,
-                as_pickapic=as_ is not None,
-                patience=patience,
+                **asked,
                 on_progress=on_progress,
             )
         print_json(forecast_as_dict(planned)) if as_json else show_forecast(planned)
@@ -102,12 +104,8 @@ def publish(
         release: HubRelease = publish_to_hub(
             Workspace.open(),
             repository,
-            version=version,
-            configs=config,
-            branch=branch,
             private=private or None,
-            as_pickapic=as_ is not None,
-            patience=patience,
+            **asked,
             on_progress=on_progress,
         )
     if as_json:

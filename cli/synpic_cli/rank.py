@@ -21,32 +21,15 @@ def rank(
     """Turn scores into preferences and ranks, and say who won. Takes seconds, and no GPU."""
     from synpic.rankings import rank_candidates
     from synpic.workspace import Workspace
-    from synpic_cli.output import print_json
+    from synpic_cli.output import print_json, write_table
     from synpic_cli.summary import show_ranking, summarise
 
     ranked = rank_candidates(Workspace.open())
     if to is not None:
-        _write(ranked.ranking.table, to)
+        write_table(ranked.ranking.table, to)
     if as_json:
         print_json(summarise(ranked))
     else:
         show_ranking(ranked)
         if to is not None:
             typer.echo(f"Wrote {to}.")
-
-
-def _write(table: object, to: Path) -> None:
-    import polars as pl
-
-    from synpic.errors import SynpicError
-
-    assert isinstance(table, pl.DataFrame)
-    if to.suffix not in (".parquet", ".csv"):
-        raise SynpicError(f"--to {to}: unknown kind of file", hint="name it .parquet or .csv")
-    try:
-        if to.suffix == ".csv":
-            table.write_csv(to)
-        else:
-            table.write_parquet(to)
-    except OSError as error:
-        raise SynpicError(f"--to {to}: {error.strerror or error}", hint="check the path") from error

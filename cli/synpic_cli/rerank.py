@@ -11,8 +11,6 @@ import typer
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from synpic.published.rerank import Reranked
 
 
@@ -46,10 +44,10 @@ def rerank(
     """Rank a release in another way, from its scores alone: no image is downloaded."""
     from synpic.published import open_release
     from synpic.published.rerank import rerank as rank_again
-    from synpic_cli.output import print_json, say
+    from synpic_cli.output import print_json, require_table_file, say, write_table
 
     if to is not None:
-        _require_kind(to)
+        require_table_file(to)
     found = rank_again(
         open_release(where),
         aggregation=aggregation,
@@ -59,7 +57,7 @@ def rerank(
         without_models=without_model or (),
     )
     if to is not None:
-        _write(found.scores, to)
+        write_table(found.scores, to)
     if as_json:
         print_json(found.as_dict())
         return
@@ -135,22 +133,3 @@ def _weight(written: str) -> tuple[str, float]:
             f"--weight {written}: {number!r} is no number",
             hint="write it as --weight pickscore=2",
         ) from error
-
-
-def _require_kind(to: Path) -> None:
-    from synpic.errors import SynpicError
-
-    if to.suffix not in (".parquet", ".csv"):
-        raise SynpicError(f"--to {to}: unknown kind of file", hint="name it .parquet or .csv")
-
-
-def _write(table: pl.DataFrame, to: Path) -> None:
-    from synpic.errors import SynpicError
-
-    try:
-        if to.suffix == ".csv":
-            table.write_csv(to)
-        else:
-            table.write_parquet(to)
-    except OSError as error:
-        raise SynpicError(f"--to {to}: {error.strerror or error}", hint="check the path") from error

@@ -12,7 +12,7 @@ from typing import Any
 
 from synpic.errors import PublishError
 from synpic.publish.manifest import describe_file
-from synpic.publish.shards import Read, Shard, write_shard
+from synpic.publish.shards import Read, Shard, count_rows, write_shard
 
 __all__ = ["pack", "refusals_told", "require_room", "spell_out", "write_file"]
 
@@ -44,21 +44,13 @@ def pack(
     Args:
         on_progress: told rows written and rows in all, after each row group.
     """
-    total = sum(shard.records.rows.height for shard in shards)
-    done = 0
-
-    def tell(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if on_progress:
-            on_progress(done, total)
-
+    on_rows = count_rows(shards, on_progress)
     files: dict[str, Any] = {}
     for shard in shards:
         path = folder / shard.path
         path.parent.mkdir(exist_ok=True)
         with path.open("wb") as stream:
-            write_shard(shard, read, stream, tell)
+            write_shard(shard, read, stream, on_rows)
             stream.flush()
             os.fsync(stream.fileno())
         files[shard.path] = describe_file(path)

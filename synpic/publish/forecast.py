@@ -17,7 +17,7 @@ from synpic.publish.card import CARD
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.hub import look
 from synpic.publish.remote import Remote, blob_id
-from synpic.publish.shards import Limits, Shard, write_shard
+from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.publish.standing import Standing, decide, target
 from synpic.publish.telling import describe_bytes, tell
 from synpic.published.patience import Patience
@@ -121,21 +121,13 @@ def forecast(
 def _hash_shards(
     draft: Draft, on_progress: Callable[[int, int], None] | None
 ) -> dict[str, dict[str, Any]]:
-    total = sum(shard.records.rows.height for shard in draft.shards)
-    done = 0
-
-    def tell_rows(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if on_progress:
-            on_progress(done, total)
-
-    return {shard.path: _hashed(shard, draft, tell_rows) for shard in draft.shards}
+    on_rows = count_rows(draft.shards, on_progress)
+    return {shard.path: _hashed(shard, draft, on_rows) for shard in draft.shards}
 
 
-def _hashed(shard: Shard, draft: Draft, tell_rows: Callable[[int], None]) -> dict[str, Any]:
+def _hashed(shard: Shard, draft: Draft, on_rows: Callable[[int], None]) -> dict[str, Any]:
     sink = _Hashing()
-    write_shard(shard, draft.read, sink, tell_rows)
+    write_shard(shard, draft.read, sink, on_rows)
     return {
         "sha256": sink.sha256.hexdigest(),
         "bytes": sink.count,

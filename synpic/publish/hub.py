@@ -23,7 +23,7 @@ from synpic.publish.manifest import describe_file, encode
 from synpic.publish.place import scratch
 from synpic.publish.proof import prove
 from synpic.publish.remote import Remote, blob_id
-from synpic.publish.shards import Limits, Shard, write_shard
+from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.publish.standing import Standing, decide, target
 from synpic.publish.telling import tell
 from synpic.published.hub import endpoint
@@ -207,15 +207,7 @@ def _send_shards(
     on_progress: Callable[[int, int], None] | None,
 ) -> _Parcel:
     """Pack, send and delete one shard after the other: one at a time is on the disk."""
-    total = sum(shard.records.rows.height for shard in draft.shards)
-    done = 0
-
-    def tell_rows(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if on_progress:
-            on_progress(done, total)
-
+    on_rows = count_rows(draft.shards, on_progress)
     assert standing.head is not None
     head = standing.head
     standing.require_free(remote.repository, [shard.path for shard in draft.shards])
@@ -223,7 +215,7 @@ def _send_shards(
     known = {stored.oid for stored in head.files.values()}
     for shard in draft.shards:
         file = folder / shard.path.replace("/", "-")
-        _pack(shard, draft, file, tell_rows)
+        _pack(shard, draft, file, on_rows)
         described = describe_file(file)
         parcel.files[shard.path] = described
         stored = head.files.get(shard.path)
@@ -249,7 +241,7 @@ def _hashes(file: Path, described: Mapping[str, Any]) -> Sequence[str]:
     return described["sha256"], digest.hexdigest()
 
 
-def _pack(shard: Shard, draft: Draft, file: Path, tell_rows: Callable[[int], None]) -> None:
+def _pack(shard: Shard, draft: Draft, file: Path, on_rows: Callable[[int], None]) -> None:
     free = shutil.disk_usage(file.parent).free
     if shard.bytes > free:
         raise PublishError(
@@ -259,7 +251,7 @@ def _pack(shard: Shard, draft: Draft, file: Path, tell_rows: Callable[[int], Non
         )
     try:
         with file.open("wb") as stream:
-            write_shard(shard, draft.read, stream, tell_rows)
+            write_shard(shard, draft.read, stream, on_rows)
     except OSError as error:
         raise PublishError(
             f"{file} cannot be written: {error.strerror or error}",

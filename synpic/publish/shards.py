@@ -25,7 +25,7 @@ from synpic import tables
 from synpic.publish.features import IMAGE, arrow_schema
 from synpic.publish.records import Records
 
-__all__ = ["Limits", "Shard", "plan_shards", "write_shard"]
+__all__ = ["Limits", "Shard", "count_rows", "plan_shards", "write_shard"]
 
 Read = Callable[[Sequence[tuple[str, str]]], list[bytes]]
 """(candidate_id, sha256) pairs → encoded images, in that order, each known to be the one."""
@@ -102,6 +102,26 @@ def plan_shards(configs: Iterable[Records], splits: Sequence[str], limits: Limit
             )
             start += count
     return shards
+
+
+def count_rows(
+    shards: Sequence[Shard], on_progress: Callable[[int, int], None] | None
+) -> Callable[[int], None]:
+    """What :func:`write_shard` is to tell of each row group, so that ``on_progress`` hears of all.
+
+    Args:
+        on_progress: told rows written and rows in all; nobody if None.
+    """
+    total = sum(shard.records.rows.height for shard in shards)
+    done = 0
+
+    def on_rows(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if on_progress:
+            on_progress(done, total)
+
+    return on_rows
 
 
 def write_shard(

@@ -9,7 +9,7 @@ from time import sleep
 from typing import TypeVar
 
 from synpic.errors import HubUnreachable, ReleaseError, SynpicError, did_you_mean
-from synpic.published.patience import status_of, transient
+from synpic.published.patience import no_answer, status_of, transient
 
 __all__ = [
     "WAITS",
@@ -95,7 +95,7 @@ def is_of_the_hub(error: Exception) -> bool:
     """Whether ``error`` came of speaking with the Hub: it refused, or there was no answer."""
     from huggingface_hub import errors
 
-    return isinstance(error, (*_no_answer(), errors.LocalTokenNotFoundError))
+    return isinstance(error, (*no_answer(), errors.LocalTokenNotFoundError))
 
 
 def is_missing(error: Exception) -> bool:
@@ -144,15 +144,6 @@ def explain(
         hint="run it again when connected; to work without a connection, fetch it once with "
         f"`hf download --repo-type dataset {repository} --local-dir DIR`, and name DIR",
     )
-
-
-def _no_answer() -> tuple[type[Exception], ...]:
-    """What the client raises when it has no answer, or not the one that it wants."""
-    from huggingface_hub import errors
-
-    # Its name for the errors of its HTTP library, which are no ``OSError``.
-    broken: type[Exception] = getattr(errors, "HTTPError", ConnectionError)
-    return broken, ConnectionError, TimeoutError
 
 
 def _tags(repository: str, token: str | None) -> list[str]:

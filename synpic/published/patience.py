@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from synpic.errors import HubUnreachable
 
-__all__ = ["Patience", "seconds_told", "status_of", "transient"]
+__all__ = ["Patience", "no_answer", "seconds_told", "status_of", "transient"]
 
 T = TypeVar("T")
 
@@ -85,10 +85,17 @@ def transient(error: Exception) -> bool:
     status = status_of(error)
     if status is not None:
         return status in _TRANSIENT
-    # The client's own name for the errors of its HTTP library, which was another one in 0.x.
-    no_answer: type[Exception] = getattr(errors, "HTTPError", ConnectionError)
-    kinds = (no_answer, ConnectionError, TimeoutError)
+    kinds = no_answer()
     return any(isinstance(one, kinds) for one in _chain(error))
+
+
+def no_answer() -> tuple[type[Exception], ...]:
+    """What the client raises when it has no answer, or not the one that it wants."""
+    from huggingface_hub import errors
+
+    # Its name for the errors of its HTTP library, which are no ``OSError``; another one in 0.x.
+    broken: type[Exception] = getattr(errors, "HTTPError", ConnectionError)
+    return broken, ConnectionError, TimeoutError
 
 
 def status_of(error: Exception) -> int | None:

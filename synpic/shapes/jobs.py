@@ -169,49 +169,62 @@ def flow_job(vae: Any, pipeline: Any, settings: ModelSettings) -> Job:
 
 
 def unet_job(vae_folder: Path | None) -> Job:
-    """v-prediction (Salimans & Ho, arXiv 2202.00512) over the pipeline's own noise schedule."""
+    """The model ``shapes_unet``."""
     vae = frozen_vae(vae_folder)
     pipeline = build_unet(vae)
-    schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
 
-    def loss(rng: np.random.Generator, count: int) -> Tensor:
-        x, texts = captioned(rng, count)
-        latents = encode(vae, x)
+    def predict(noisy: Tensor, t: Tensor, texts: list[str]) -> Tensor:
         words = pipeline.text_encoder(token_ids(pipeline.tokenizer, texts))[0]
-        noise = torch.randn_like(latents)
-        t = torch.randint(0, schedule.config.num_train_timesteps, (count,))
-        noisy = schedule.add_noise(latents, noise, t)
-        predicted = pipeline.unet(noisy, t, encoder_hidden_states=words).sample
-        error: Tensor = predicted.float() - schedule.get_velocity(latents, noise, t)
-        return error.square().mean()
+        sample: Tensor = pipeline.unet(noisy, t, encoder_hidden_states=words).sample
+        return sample
 
-    return pipeline_job(pipeline, ("unet", "text_encoder"), loss, UNET.settings)
+    return v_job(vae, pipeline, ("unet", "text_encoder"), predict, UNET.settings)
 
 
 def pixart_job(vae_folder: Path | None) -> Job:
-    """The model ``shapes_pixart``: v-prediction, as the UNet's."""
+    """The model ``shapes_pixart``."""
     vae = frozen_vae(vae_folder)
     pipeline = build_pixart(vae)
-    schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
 
-    def loss(rng: np.random.Generator, count: int) -> Tensor:
-        x, texts = captioned(rng, count)
-        latents = encode(vae, x)
+    def predict(noisy: Tensor, t: Tensor, texts: list[str]) -> Tensor:
         tokens = pipeline.tokenizer(texts, padding="max_length", return_tensors="pt")
         words = pipeline.text_encoder(tokens.input_ids, attention_mask=tokens.attention_mask)[0]
-        noise = torch.randn_like(latents)
-        t = torch.randint(0, schedule.config.num_train_timesteps, (count,))
-        predicted = pipeline.transformer(
-            schedule.add_noise(latents, noise, t),
+        sample: Tensor = pipeline.transformer(
+            noisy,
             encoder_hidden_states=words,
             encoder_attention_mask=tokens.attention_mask,
             timestep=t,
             added_cond_kwargs={"resolution": None, "aspect_ratio": None},
         ).sample
+        return sample
+
+    return v_job(vae, pipeline, ("transformer", "text_encoder"), predict, PIXART.settings)
+
+
+def v_job(
+    vae: Any,
+    pipeline: Any,
+    names: tuple[str, ...],
+    predict: Callable[[Tensor, Tensor, list[str]], Tensor],
+    settings: ModelSettings,
+) -> Job:
+    """v-prediction (Salimans & Ho, arXiv 2202.00512) over the pipeline's own noise schedule.
+
+    Args:
+        predict: noisy latents, timesteps and prompts → v.
+    """
+    schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
+
+    def loss(rng: np.random.Generator, count: int) -> Tensor:
+        x, texts = captioned(rng, count)
+        latents = encode(vae, x)
+        noise = torch.randn_like(latents)
+        t = torch.randint(0, schedule.config.num_train_timesteps, (count,))
+        predicted = predict(schedule.add_noise(latents, noise, t), t, texts)
         error: Tensor = predicted.float() - schedule.get_velocity(latents, noise, t)
         return error.square().mean()
 
-    return pipeline_job(pipeline, ("transformer", "text_encoder"), loss, PIXART.settings)
+    return pipeline_job(pipeline, names, loss, settings)
 
 
 def clip_job(_: Path | None) -> Job:
