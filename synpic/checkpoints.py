@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from synpic import ids
-from synpic.errors import CheckpointError, HubUnreachable
+from synpic.errors import CheckpointError, HubUnreachable, SynpicError
 from synpic.workspace import LockEntry, Workspace
 
-__all__ = ["describe", "identity", "load_from", "resolve"]
+__all__ = ["describe", "identity", "load_from", "naming_hub_errors", "resolve"]
 
 _PACKAGE = "package:"
 
@@ -121,39 +123,79 @@ def _is_folder(path: Path) -> bool:
 
 def _ask_the_hub(source: str, revision: str | None, kind: str) -> LockEntry:
     from huggingface_hub import HfApi
+
+    with naming_hub_errors(source, revision, kind):
+        info = HfApi().repo_info(source, revision=revision, repo_type=kind)
+    if not info.sha:
+        raise CheckpointError(
+            f"{source}: the Hub named no commit", hint=f"see {_page(source, kind)}"
+        )
+    return LockEntry(kind, source, revision, info.sha)
+
+
+@contextmanager
+def naming_hub_errors(source: str, revision: str | None, kind: str = "model") -> Iterator[None]:
+    """What goes wrong while the Hub is asked for ``source``, in words that name it and its page.
+
+    The words are ours throughout: a client's message may quote a request with its token.
+
+    Raises:
+        CheckpointError: it is gated, is not there, or lacks the revision or a file.
+        HubUnreachable: the Hub did not answer.
+    """
     from huggingface_hub.errors import (
+        EntryNotFoundError,
         GatedRepoError,
         HFValidationError,
+        LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    page = f"{endpoint}/{'datasets/' if kind == 'dataset' else ''}{source}"
+    page = _page(source, kind)
     try:
-        info = HfApi().repo_info(source, revision=revision, repo_type=kind)
-    except GatedRepoError as error:
-        raise CheckpointError(
-            f"{source} is gated", hint=f"accept its terms at {page}, then `hf auth login`"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise CheckpointError(
-            f"{source} has no revision {revision!r}", hint=f"see {page}/tree/main"
-        ) from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise CheckpointError(
-            f"there is no {kind} {source!r} on the Hub, and no folder of that name",
-            hint=f"see {page}; a private one needs `hf auth login`",
-        ) from error
-    except Exception as error:
+        yield
+    except SynpicError:
+        raise
+    except Exception as raised:
+        # transformers wraps what the Hub's client raises in an OSError of its own.
+        error = next(
+            (e for e in _chain(raised) if type(e).__module__.startswith("huggingface_hub")), raised
+        )
+        if isinstance(error, GatedRepoError):
+            raise CheckpointError(
+                f"{source} is gated", hint=f"accept its terms at {page}, then `hf auth login`"
+            ) from error
+        if isinstance(error, RevisionNotFoundError):
+            raise CheckpointError(
+                f"{source} has no revision {revision!r}", hint=f"see {page}/tree/main"
+            ) from error
+        if isinstance(error, RepositoryNotFoundError | HFValidationError):
+            raise CheckpointError(
+                f"there is no {kind} {source!r} on the Hub, and no folder of that name",
+                hint=f"see {page}; a private one needs `hf auth login`",
+            ) from error
+        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            raise CheckpointError(
+                f"{source} lacks a file that is needed",
+                hint=f"see {page}/tree/{revision or 'main'}",
+            ) from error
         # No network, offline mode, 5xx: the client's errors are not one family across its versions.
         raise HubUnreachable(
             f"{source}: the Hub cannot be reached ({type(error).__name__})",
-            hint=f"connect once, so that recipe.lock records {page}; or name a local folder",
+            hint=f"connect once, so that {page} is in the cache; or name a local folder",
         ) from error
-    if not info.sha:
-        raise CheckpointError(f"{source}: the Hub named no commit", hint=f"see {page}")
-    return LockEntry(kind, source, revision, info.sha)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _page(source: str, kind: str) -> str:
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return f"{endpoint}/{'datasets/' if kind == 'dataset' else ''}{source}"
 
 
 def describe(entry: LockEntry) -> str:

@@ -11,8 +11,8 @@ Either is named in a recipe as ``package.module:redness``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from PIL.Image import Image
@@ -23,7 +23,27 @@ from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS
 from synpic.workspace import LockEntry, Workspace
 
-__all__ = ["Reward", "RewardInfo", "WantedReward", "open_reward", "resolve_reward"]
+__all__ = [
+    "Companion",
+    "Reward",
+    "RewardInfo",
+    "WantedReward",
+    "open_reward",
+    "resolve_reward",
+]
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A second repository that a reward reads from: a tokenizer, a tower.
+
+    Args:
+        repository: the one it reads unless told otherwise.
+        files: what is read of it, as file names or patterns.
+    """
+
+    repository: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +56,9 @@ class RewardInfo:
         reads_prompt: False for a judge of pixels alone.
         score_range: the interval in which scores lie, as people write it: "-1 … 1".
         checkpoint: the repository it loads unless told otherwise; None if it needs no weights.
+        files: what is read of the checkpoint, as file names or patterns.
+        companions: further repositories, by the name of the constructor's argument that says where
+            one is: ``processor`` comes with ``processor_revision``.
         licence: of the checkpoint.
         paper: an arXiv number or address.
         text_limit: what happens to long prompts.
@@ -47,6 +70,8 @@ class RewardInfo:
     reads_prompt: bool = True
     score_range: str | None = None
     checkpoint: str | None = None
+    files: tuple[str, ...] = ()
+    companions: Mapping[str, Companion] = field(default_factory=dict)
     licence: str | None = None
     paper: str | None = None
     text_limit: str | None = None
@@ -58,7 +83,8 @@ class Reward(Protocol):
     """What scores batches. One image's score does not depend on the others of its batch.
 
     The constructor takes ``checkpoint``, ``revision`` and ``device`` if ``info.checkpoint`` is set,
-    and the recipe's ``options`` as keywords.
+    ``<name>`` and ``<name>_revision`` for each of ``info.companions``, and the recipe's ``options``
+    as keywords.
     """
 
     info: ClassVar[RewardInfo]
@@ -77,6 +103,7 @@ class WantedReward:
         registered: the registry's name.
         info: what it declares; None for a plain function.
         checkpoint: resolved; None for a reward without weights.
+        companions: resolved, by name.
     """
 
     name: str
@@ -85,17 +112,27 @@ class WantedReward:
     info: RewardInfo | None
     checkpoint: LockEntry | None
     source_hash: str | None = None
+    companions: Mapping[str, LockEntry] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The recipe's options, less those that say where a companion is."""
+        return {k: v for k, v in self.settings.options.items() if k not in self.companions}
 
     @property
     def decides(self) -> dict[str, Any]:
         """Everything that decides the score of one image, and nothing else."""
-        return {
+        companions = {
+            name: checkpoints.identity(entry) for name, entry in sorted(self.companions.items())
+        }
+        decides: dict[str, Any] = {
             "reward": self.registered,
             "version": self.info.version if self.info else None,
             "source": self.source_hash,
             "checkpoint": checkpoints.identity(self.checkpoint) if self.checkpoint else None,
-            "options": self.settings.options or None,
+            "options": self.options or None,
         }
+        return {**decides, "companions": companions} if companions else decides
 
     @property
     def fingerprint(self) -> str:
@@ -139,7 +176,19 @@ def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) ->
             f"rewards.{name}: {registered} has no source to tell its versions by",
             hint="wrap it in a function of your own, or give it an `info` (a RewardInfo)",
         )
-    return WantedReward(name, registered, settings, info, checkpoint, source)
+    companions = _companions(info, settings, workspace)
+    return WantedReward(name, registered, settings, info, checkpoint, source, companions)
+
+
+def _companions(
+    info: RewardInfo | None, settings: RewardSettings, workspace: Workspace
+) -> dict[str, LockEntry]:
+    """Each where the reward declares it, or where the recipe's option of its name says."""
+    found: dict[str, LockEntry] = {}
+    for name, companion in (info.companions if info else {}).items():
+        source, _, revision = str(settings.options.get(name, companion.repository)).partition("@")
+        found[name] = checkpoints.resolve(workspace, source, revision or None)
+    return found
 
 
 def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Reward:
@@ -149,10 +198,13 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
         RewardError: it cannot be opened; the message says why.
     """
     thing = REWARDS.load(wanted.registered)
-    arguments = dict(wanted.settings.options)
+    arguments = wanted.options
     if wanted.checkpoint is not None:
         location, commit = checkpoints.load_from(workspace, wanted.checkpoint)
         arguments |= {"checkpoint": location, "revision": commit, "device": device}
+    for name, entry in wanted.companions.items():
+        location, commit = checkpoints.load_from(workspace, entry)
+        arguments |= {name: location, f"{name}_revision": commit}
     try:
         if inspect.isclass(thing):
             return cast(Reward, thing(**arguments))
@@ -188,6 +240,8 @@ def _check_options(name: str, registered: str, thing: Any, settings: RewardSetti
         return
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
+    info: RewardInfo | None = getattr(thing, "info", None)
+    given |= {f"{name}_revision" for name in (info.companions if info else ())}
     known = [key for key in parameters if key not in given]
     if not inspect.isclass(thing):
         known = known[2:]

@@ -1,0 +1,51 @@
+"""A reward in two steps: pixels made ready on the CPU, then judged on the device.
+
+The loop makes pixels ready ahead of the device, in threads, and only once for all rewards that
+want the very same tensor. A reward that is not cut this way is given whole images instead.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from PIL.Image import Image
+
+from synpic.score.reward import RewardInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["StagedReward"]
+
+
+class StagedReward(ABC):
+    """What :meth:`score` does, in two steps; one image's score depends on it and its prompt alone.
+
+    Attributes:
+        preprocessing: equal for two rewards if, and only if, their :meth:`pixels` give equal
+            tensors for every image.
+    """
+
+    info: ClassVar[RewardInfo]
+    preprocessing: Hashable
+
+    @abstractmethod
+    def pixels(self, image: Image) -> Tensor:
+        """An RGB image made ready, ``Float[Tensor, "3 height width"]``, float32 on the CPU.
+
+        Height and width are the same for every image. Called from several threads at once.
+        """
+
+    @abstractmethod
+    def judge(self, prompts: Sequence[str], pixels: Tensor) -> list[float]:
+        """Scores of n prompts and ``Float[Tensor, "n 3 height width"]``; moves them itself."""
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
+        """Scores of n prompts and n RGB images, in their order."""
+        import torch
+
+        if not images:
+            return []
+        return self.judge(prompts, torch.stack([self.pixels(image) for image in images]))

@@ -1,0 +1,243 @@
+"""Weights: found on the Hub or in a folder, read without running code, and all of them accounted
+for.
+
+A tensor that a file lacks would leave random numbers in a judge; one that belongs to nothing means
+that the file is of another model. Both are refused by name.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synpic.checkpoints import naming_hub_errors
+from synpic.errors import CheckpointError, RewardError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = [
+    "account_for",
+    "as_dtype",
+    "fill",
+    "find_file",
+    "open_pretrained",
+    "read_tensors",
+    "reading",
+]
+
+Leftovers = Mapping[str, str]
+"""Patterns of keys that a file holds and the model has no use for → why that is right."""
+
+
+def as_dtype(name: str) -> torch.dtype:
+    """A dtype for a trunk: "float32", "bfloat16" or "float16".
+
+    Raises:
+        RewardError: another one.
+    """
+    import torch
+
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name not in known:
+        raise RewardError(
+            f"dtype {name!r} is not one that rewards run in", hint=f"one of: {', '.join(known)}"
+        )
+    return known[name]
+
+
+def find_file(checkpoint: str, revision: str | None, *names: str) -> Path:
+    """The first of ``names`` that ``checkpoint`` holds, downloaded if need be.
+
+    Args:
+        checkpoint: a folder, or a repository on the Hub.
+        revision: the commit of the latter.
+
+    Raises:
+        CheckpointError: it holds none of them, or cannot be reached.
+    """
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    else:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        with naming_hub_errors(checkpoint, revision):
+            for name in names:
+                try:
+                    return Path(hf_hub_download(checkpoint, name, revision=revision))
+                except LocalEntryNotFoundError:
+                    if name == names[-1]:
+                        raise
+                except EntryNotFoundError:
+                    continue
+    raise CheckpointError(
+        f"{checkpoint} holds no {' or '.join(names)}",
+        hint="name the folder or repository that holds the weights",
+    )
+
+
+def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
+    """Every tensor of a ``.safetensors`` or ``.pt`` file, by name, in memory on the CPU.
+
+    Args:
+        inside: the key of the file's outer dictionary under which its tensors lie, if it has one.
+
+    Raises:
+        RewardError: the file is damaged, is no such file, or would run code when it is read.
+    """
+    import torch
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except pickle.UnpicklingError as error:
+        raise RewardError(
+            f"{path} holds more than tensors, and reading it would run code: it is refused",
+            hint="look for a .safetensors of it; or, if you trust the file, load it once with the "
+            "code it came with and save its state_dict() by safetensors.torch.save_file",
+        ) from error
+    except Exception as error:
+        raise RewardError(
+            f"{path} cannot be read: {type(error).__name__}: {error}",
+            hint="delete it, so that it is downloaded again, or put a whole copy in its place",
+        ) from error
+    if inside is not None and isinstance(found, dict) and inside in found:
+        found = found[inside]
+    if not isinstance(found, dict) or not all(
+        isinstance(value, torch.Tensor) for value in found.values()
+    ):
+        raise RewardError(
+            f"{path} is not a dictionary of tensors" + (f" under {inside!r}" if inside else ""),
+            hint="name the file that the authors of this reward published",
+        )
+    return found
+
+
+def fill(
+    module: torch.nn.Module,
+    tensors: Mapping[str, Tensor],
+    source: object,
+    dtype: torch.dtype | None = None,
+    leftovers: Leftovers | None = None,
+) -> None:
+    """Put ``tensors`` into ``module``, every one and no other.
+
+    ``module`` may be on the meta device: it takes the tensors as they are.
+
+    Args:
+        source: where they are from, for messages.
+        dtype: of what is a floating-point number; float32 if None.
+        leftovers: known keys without use, with reasons.
+
+    Raises:
+        RewardError: a key too many, a key too few, or another shape, by name.
+    """
+    import torch
+
+    wanted = module.state_dict()
+    account_for(
+        wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys(), source, leftovers or {}
+    )
+    for key, place in wanted.items():
+        if tensors[key].shape != place.shape:
+            raise RewardError(
+                f"{source}: {key} is {tuple(tensors[key].shape)}, {tuple(place.shape)} expected",
+                hint="these are weights of another model, or of another size of it",
+            )
+    cast = dtype or torch.float32
+    module.load_state_dict(
+        {
+            key: tensors[key].to(cast) if tensors[key].is_floating_point() else tensors[key]
+            for key in wanted
+        },
+        assign=True,
+    )
+
+
+def open_pretrained(
+    kind: Any,
+    checkpoint: str,
+    revision: str | None,
+    dtype: torch.dtype,
+    leftovers: Leftovers | None = None,
+    **more: Any,
+) -> Any:
+    """``kind.from_pretrained``, with every weight accounted for, in evaluation mode.
+
+    Args:
+        kind: a class of transformers.
+        leftovers: known keys without use, with reasons.
+        more: further arguments of ``from_pretrained``.
+
+    Raises:
+        RewardError: weights are missing or belong to nothing, by name.
+        CheckpointError: it is not there, or cannot be reached.
+    """
+    with reading(checkpoint, revision):
+        model, loading = kind.from_pretrained(
+            checkpoint, revision=revision, dtype=dtype, output_loading_info=True, **more
+        )
+    # Old checkpoints carry the numbers of their positions, which are no weights.
+    known = {"*position_ids": "numbers of positions", **(leftovers or {})}
+    account_for(loading["missing_keys"], loading["unexpected_keys"], checkpoint, known)
+    return model.eval()
+
+
+@contextmanager
+def reading(checkpoint: str, revision: str | None) -> Iterator[None]:
+    """Around any ``from_pretrained`` of transformers: its errors in our words, its chatter stilled.
+
+    Raises:
+        CheckpointError: ``checkpoint`` is not there, is gated, lacks a file, or cannot be reached.
+    """
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with (
+            nullcontext() if Path(checkpoint).is_dir() else naming_hub_errors(checkpoint, revision)
+        ):
+            yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def account_for(
+    missing: Iterable[str], unexpected: Iterable[str], source: object, leftovers: Leftovers
+) -> None:
+    """Refuse weights that do not fit.
+
+    Raises:
+        RewardError: naming the first of them.
+    """
+    foreign = [
+        key for key in unexpected if not any(fnmatchcase(key, pattern) for pattern in leftovers)
+    ]
+    for what, keys in (("lacks", sorted(missing)), ("has foreign", sorted(foreign))):
+        if keys:
+            raise RewardError(
+                f"{source} {what} weights: {', '.join(keys[:3])}"
+                + (f" and {len(keys) - 3} more" if len(keys) > 3 else ""),
+                hint="a judge with random or wrong weights scores noise; check the checkpoint",
+            )
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether it is of the format, current since torch 1.6, that can be mapped into memory."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
