@@ -22,6 +22,7 @@ from synpic.inventory import Inventory, take_inventory
 from synpic.prompts import ensure_prompts
 from synpic.recipes import preset
 from synpic.score.loop import scoring_task
+from synpic.score.ready import ReadyImages
 from synpic.workspace import Workspace
 
 __all__ = [
@@ -92,6 +93,7 @@ def score_candidates(
     shard: Shard = WHOLE,
     device: str | None = None,
     retry_failed: bool = False,
+    together: bool | None = None,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
@@ -100,6 +102,9 @@ def score_candidates(
     Args:
         only: names of rewards; all of the recipe's if None.
         shard, device, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        together: open all rewards at once, so that each image is decoded once for all of them. If
+            None, where there is an accelerator: one that has no room for it there waits its turn,
+            while a host that runs out of memory kills whoever asked.
 
     Returns:
         What came of each reward. One whose weights are not to be had, that cannot be opened, or
@@ -111,7 +116,10 @@ def score_candidates(
         StorageError: the disk is full; what was scored before is kept.
     """
     tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
-    report = run_tasks("score", tasks, pick_device(device), listener, stop)
+    device = pick_device(device)
+    if together is None:
+        together = device != "cpu"
+    report = run_tasks("score", tasks, device, listener, stop, together)
     report.outcomes += broken
     return report
 
@@ -159,7 +167,7 @@ def scoring_tasks(
         raise WorkspaceError(
             f"{workspace.store} holds no image the recipe wants", hint="run `synpic generate` first"
         )
-    images = workspace.images(inventory.image_folders())
+    images = ReadyImages(workspace.images(inventory.image_folders()))
     return [
         scoring_task(workspace, reward, candidates, images, shard, retry_failed)
         for reward in inventory.rewards

@@ -65,19 +65,20 @@ class _Bars:
 
 
 class _Lines:
+    """A line when a model or reward enters a state, and one a minute while it works."""
+
     def __init__(self) -> None:
-        self._last = time.monotonic()
-        self._previous: tuple[str, str, str] | None = None
+        self._states: dict[tuple[str, str], tuple[str, float]] = {}
 
     def __call__(self, event: Event) -> None:
-        key = (event.stage, event.name, event.state)
-        now = time.monotonic()
-        if key == self._previous and now - self._last < SECONDS_BETWEEN_LINES:
+        key, now = (event.stage, event.name), time.monotonic()
+        state, since = self._states.get(key, ("", now))
+        same = state == event.state
+        if same and now - since < SECONDS_BETWEEN_LINES:
             return
-        if event.state == "working" and key != self._previous:
-            self._previous, self._last = key, now
+        self._states[key] = (event.state, now)
+        if event.state == "working" and not same:
             return
-        self._previous, self._last = key, now
         line = f"{event.stage} {event.name}: {event.done:,}/{event.total:,} {_describe(event)}"
         errors.print(escape(line.rstrip()))
 

@@ -11,7 +11,7 @@ from synpic.engine.device import free_memory
 from synpic.engine.task import Row
 from synpic.errors import SynpicError
 
-__all__ = ["Attempts", "Done", "Failed"]
+__all__ = ["Attempts", "Done", "Failed", "out_of_memory"]
 
 T = TypeVar("T")
 
@@ -36,10 +36,15 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True)
 class Failed:
-    """A row, and why nothing came of it."""
+    """A row, and why nothing came of it.
+
+    Args:
+        starved: alone in its batch, it found no memory.
+    """
 
     row: Row
     reason: str
+    starved: bool = False
 
 
 class Attempts(Generic[T]):
@@ -71,7 +76,7 @@ class Attempts(Generic[T]):
                 for row, result in zip(rows, results, strict=True)
             ]
         if len(rows) == 1:
-            return [Failed(rows[0], problem.reason)]
+            return [Failed(rows[0], problem.reason, problem.out_of_memory)]
         if problem.out_of_memory:
             self._limit = len(rows) // 2
             return self.run(rows)
@@ -103,13 +108,14 @@ class _Problem:
 
     @classmethod
     def of(cls, error: Exception) -> _Problem:
-        import torch
-
         first = (str(error).splitlines() or [""])[0]
-        return cls(
-            f"{type(error).__name__}: {first}"[:500],
-            isinstance(error, torch.OutOfMemoryError | MemoryError)
-            or (
-                isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
-            ),
-        )
+        return cls(f"{type(error).__name__}: {first}"[:500], out_of_memory(error))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory is short, the host's or an accelerator's."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    )

@@ -1,16 +1,14 @@
-"""Running tasks, one after another, on one device."""
+"""Running tasks on one device: one after another, or taking turns."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from synpic.engine.device import environment, free_memory
-from synpic.engine.progress import Listener, Meter
-from synpic.engine.report import Outcome, Report
+from synpic.engine.progress import Listener
+from synpic.engine.report import Report
 from synpic.engine.task import Task
-from synpic.engine.writing import PartWriter, environment_key, walk
-from synpic.errors import SynpicError, WorkspaceError
+from synpic.engine.turns import NoRoom, Turns
 
 __all__ = ["run_tasks"]
 
@@ -21,12 +19,16 @@ def run_tasks(
     device: str,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
+    together: bool = False,
 ) -> Report:
     """Do everything that ``tasks`` are missing, on ``device``.
 
     Args:
         listener: is told of progress.
         stop: when set, the batch in hand is finished and kept, and the rest left.
+        together: all tasks are opened at once and take turns, a batch each, so that what they need
+            of an image is made once. One for which the device has no room is put off until the
+            others are done.
 
     Returns:
         What came of each. One that is broken does not stop the others.
@@ -34,90 +36,42 @@ def run_tasks(
     Raises:
         StorageError: the disk is full; what was made before is kept.
     """
-    report = Report(stage)
-    for task in tasks:
-        report.outcomes.append(_run(task, device, listener, stop))
-        if stop is not None and stop.is_set():
+    stop = stop or threading.Event()
+    begun: list[Turns] = []
+    waiting = [Turns(task, device, listener, stop) for task in tasks]
+    while waiting:
+        company = waiting if together else waiting[:1]
+        begun += [turns for turns in company if turns not in begun]
+        waiting = _take_turns(company) + waiting[len(company) :]
+        if stop.is_set():
             break
-    report.stopped = stop is not None and stop.is_set() and not report.complete(len(tasks))
+    report = Report(stage, [turns.outcome for turns in begun])
+    report.stopped = stop.is_set() and not report.complete(len(tasks))
     return report
 
 
-def _run(
-    task: Task, device: str, listener: Listener | None, stop: threading.Event | None
-) -> Outcome:
-    # Other tasks may have run for days since this one was made.
-    task.note_others(set())
-    outcome = Outcome(task.name, task.wanted, already=task.already)
-    meter = Meter(task.stage, task.name, len(task.todo), listener)
-    if task.todo and not (stop is not None and stop.is_set()):
-        meter.tell("opening")
-        surroundings = environment(device, task.dtype)
-        try:
-            _loop(task, device, surroundings, meter, outcome, stop)
-        except WorkspaceError:
-            raise
-        except SynpicError as error:
-            # Without its frames, which hold the model: the next one needs the room.
-            error.__cause__ = error.__context__ = None
-            outcome.broken = error.with_traceback(None)
-        free_memory()
-    outcome.by_others = task.by_others
-    meter.end(outcome.broken)
-    return outcome
-
-
-def _loop(
-    task: Task,
-    device: str,
-    surroundings: Mapping[str, object],
-    meter: Meter,
-    outcome: Outcome,
-    stop: threading.Event | None,
-) -> None:
-    key = environment_key(surroundings)
-    note = {**task.note, "environments": {key: surroundings}}
-    work = task.open(device, key)
-    if stop is not None and stop.is_set():
-        return
-    meter.begin()
-    with (
-        PartWriter(task.workspace, task.folder, task.schema, note, task.part_rows) as writer,
-        task.failures as failures,
-    ):
-        begun = 0
-        try:
-            for batch in walk(task.batches, writer, task.note_others, failures.suspicious):
-                missing = task.missing(batch)
-                if not missing:
-                    continue
-                made = work.do(batch, missing)
-                failures.add(made.failed, made.succeeded)
-                writer.add(made.rows)
-                if len(writer.begun) > begun:
-                    # About with the successes they came with, so that a kill loses few of either.
-                    begun = len(writer.begun)
-                    failures.write()
-                outcome.made += len(made.rows)
-                task.todo.difference_update(map(task.key_of, missing))
-                meter.add(len(missing), len(made.failed), left=len(task.todo))
-                if failures.hopeless():
-                    raise _hopeless(task, *failures.forget_streak())
-                if stop is not None and stop.is_set():
-                    failures.forget_streak()
-                    break
-            if failures.suspicious() and not (task.proven or outcome.made):
-                raise _hopeless(task, *failures.forget_streak())
-            held = work.finish()
-            writer.add(held)
-            outcome.made += len(held)
-        finally:
-            outcome.failed = failures.count
-
-
-def _hopeless(task: Task, batches: int, reason: str) -> SynpicError:
-    return task.error(
-        f"{task.name}: {batches} batches in a row failed in every image: {reason}",
-        hint="try one image by hand to see why; nothing of these batches was recorded, so the next "
-        "run takes them up again",
-    )
+def _take_turns(company: Sequence[Turns]) -> list[Turns]:
+    """Work through ``company`` until each has ended; those for which there was no room."""
+    at_work: list[Turns] = []
+    put_off: list[Turns] = []
+    try:
+        for turns in company:
+            try:
+                if turns.open(alone=not at_work):
+                    at_work.append(turns)
+            except NoRoom:
+                put_off.append(turns)
+        while at_work:
+            # Whoever is furthest behind: all look at about the same images.
+            turns = min(at_work, key=lambda one: one.passed)
+            try:
+                going_on = turns.take(alone=len(at_work) == 1)
+            except NoRoom:
+                put_off.append(turns)
+                going_on = False
+            if not going_on:
+                at_work.remove(turns)
+    finally:
+        for turns in at_work:
+            turns.close()
+    return put_off

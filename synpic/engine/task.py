@@ -27,15 +27,21 @@ class Made:
         rows: of the task's table, to be kept now.
         failed: candidate ids with reasons.
         succeeded: how many did not fail; some of their rows may be held back for now.
+        starved: one of those that failed found no memory even alone.
     """
 
     rows: list[Row]
     failed: dict[str, str]
     succeeded: int
+    starved: bool = False
 
 
 class Work(Protocol):
     """An opened model or reward."""
+
+    def soon(self, missing: Sequence[Row]) -> None:
+        """Told of the next call of :meth:`do`, so that work off the device can begin."""
+        ...
 
     def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
         """Do a batch and give what is new of it: rows for ``missing`` alone.
@@ -47,6 +53,10 @@ class Work(Protocol):
 
     def finish(self) -> list[Row]:
         """Rows that were held back until the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; called once, whatever happened."""
         ...
 
 

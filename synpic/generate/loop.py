@@ -103,6 +103,9 @@ class _Drawing:
     def __post_init__(self) -> None:
         self._attempts = Attempts(self._draw)
 
+    def soon(self, missing: Sequence[Row]) -> None:
+        pass
+
     def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
         ended = self._attempts.run(batch)
         drawn = [end for end in ended if isinstance(end, Done)]
@@ -121,8 +124,10 @@ class _Drawing:
         )
 
     def finish(self) -> list[Row]:
-        self.encoders.shutdown()
         return []
+
+    def close(self) -> None:
+        self.encoders.shutdown()
 
     def _draw(self, rows: Sequence[Row]) -> Sequence[NDArray[np.float32]]:
         pixels = self.family.draw(

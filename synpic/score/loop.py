@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import polars as pl
@@ -15,9 +15,9 @@ from synpic.engine.shard import Shard
 from synpic.engine.task import Made, Row, Task
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
-from synpic.images import ImageReader
-from synpic.score.pixels import decode
+from synpic.score.ready import Broken, ReadyImages
 from synpic.score.reward import Reward, WantedReward, open_reward
+from synpic.score.staged import StagedReward
 from synpic.score.trust import ConstantGuard, check_finite
 from synpic.workspace import Workspace
 
@@ -25,12 +25,15 @@ __all__ = ["scoring_task"]
 
 PART_SCORES = 4096
 
+WHOLE_IMAGE = "whole image"
+"""The kind of a reward that is given images as they are."""
+
 
 def scoring_task(
     workspace: Workspace,
     reward: WantedReward,
     candidates: pl.DataFrame,
-    images: ImageReader,
+    images: ReadyImages,
     shard: Shard,
     retry_failed: bool,
 ) -> Task:
@@ -39,7 +42,7 @@ def scoring_task(
     Args:
         candidates: candidate_id, prompt_id, prompt and sha256 of what is there, best in the order
             in which their pixels lie.
-        images: where those are.
+        images: made ready from where those are; one for all rewards that run together.
         shard: the share of the candidates that is ours. It is cut by id, not by place, so that
             machines that see different stages of generation still agree.
         retry_failed: take up again what has a failure row.
@@ -89,40 +92,56 @@ class _Scoring:
     """An opened reward: batches of candidates → rows of the scores table."""
 
     def __init__(
-        self, wanted: WantedReward, reward: Reward, images: ImageReader, guard: ConstantGuard
+        self, wanted: WantedReward, reward: Reward, images: ReadyImages, guard: ConstantGuard
     ) -> None:
         self._wanted, self._reward = wanted, reward
         self._images, self._guard = images, guard
         self._attempts = Attempts(self._score)
+        self._kind: Hashable = WHOLE_IMAGE
+        self._make: Callable[[Image], Any] = _as_it_is
+        if isinstance(reward, StagedReward):
+            self._kind, self._make = reward.preprocessing, reward.pixels
+        images.want(self._kind, self._make)
+
+    def soon(self, missing: Sequence[Row]) -> None:
+        self._images.soon(missing, self._kind)
 
     def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
-        readable, failed = self._decode(missing)
-        ended = self._attempts.run(readable)
+        given = self._images.take(missing, self._kind)
+        failed = {
+            row["candidate_id"]: image.reason
+            for row, image in zip(missing, given, strict=True)
+            if isinstance(image, Broken)
+        }
+        ended = self._attempts.run(
+            [
+                {**row, "image": image}
+                for row, image in zip(missing, given, strict=True)
+                if not isinstance(image, Broken)
+            ]
+        )
         scored = [end for end in ended if isinstance(end, Done)]
-        failed |= {end.row["candidate_id"]: end.reason for end in ended if isinstance(end, Failed)}
+        unscored = [end for end in ended if isinstance(end, Failed)]
+        failed |= {end.row["candidate_id"]: end.reason for end in unscored}
         rows = self._guard.admit(
             [self._row(end) for end in scored], [end.row["prompt_id"] for end in scored]
         )
-        return Made(rows, failed, len(scored))
+        return Made(rows, failed, len(scored), any(end.starved for end in unscored))
 
     def finish(self) -> list[Row]:
         return self._guard.release()
 
-    def _decode(self, rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
-        """Rows with their ``image``, and reasons for those that have none."""
-        encoded = self._images.read([(row["candidate_id"], row["sha256"]) for row in rows])
-        readable: list[Row] = []
-        failed: dict[str, str] = {}
-        for row, data in zip(rows, encoded, strict=True):
-            try:
-                readable.append({**row, "image": decode(data)})
-            except ValueError as error:
-                failed[row["candidate_id"]] = str(error)[:500]
-        return readable, failed
+    def close(self) -> None:
+        self._images.release(self._kind, self._make)
 
     def _score(self, rows: Sequence[Row]) -> list[float]:
-        images: list[Image] = [row["image"] for row in rows]
-        given = self._reward.score([row["prompt"] for row in rows], images)
+        prompts, images = [row["prompt"] for row in rows], [row["image"] for row in rows]
+        if isinstance(self._reward, StagedReward):
+            import torch
+
+            given: Sequence[float] = self._reward.judge(prompts, torch.stack(images))
+        else:
+            given = self._reward.score(prompts, images)
         return check_finite(self._wanted.name, [row["candidate_id"] for row in rows], given)
 
     def _row(self, scored: Done[float]) -> dict[str, Any]:
@@ -134,3 +153,7 @@ class _Scoring:
             "score": scored.result,
             "batch_size": scored.batch_size,
         }
+
+
+def _as_it_is(image: Image) -> Image:
+    return image

@@ -1,0 +1,147 @@
+"""Images made ready for rewards ahead of the device: each read and decoded once for all of them."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from PIL.Image import Image
+
+from synpic.engine.task import Row
+from synpic.images import ImageReader
+from synpic.score.pixels import decode
+
+__all__ = ["Broken", "ReadyImages"]
+
+Key = tuple[str, str]
+"""candidate_id, sha256."""
+
+Make = Callable[[Image], Any]
+
+KEEP = 4
+"""Times the largest batch: the batch in hand, the next, and rewards that are a batch apart."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """No image, or none that can be made ready; the reason is fit for a failure row."""
+
+    reason: str
+
+
+@dataclass
+class _Entry:
+    """One image, in the making or made: its kinds → what a reward is given."""
+
+    made: Future[dict[Hashable, Any]]
+    kinds: frozenset[Hashable]
+
+
+class ReadyImages:
+    """What rewards are given of images, made in threads, once for each distinct preprocessing.
+
+    Args:
+        images: where encoded images are.
+        threads: that decode; one for each core, and at most eight, if None.
+    """
+
+    def __init__(self, images: ImageReader, threads: int | None = None) -> None:
+        self._images = images
+        self._threads = threads or min(8, os.cpu_count() or 1)
+        self._kinds: dict[Hashable, list[Make]] = {}
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._largest = 1
+        self._reader: ThreadPoolExecutor | None = None
+        self._makers: ThreadPoolExecutor | None = None
+
+    def want(self, kind: Hashable, make: Make) -> None:
+        """From now on, make images ready by ``make`` too, under the name ``kind``."""
+        self._kinds.setdefault(kind, []).append(make)
+        if self._reader is None:
+            # One reads, for a reader of parts is not to be shared; many decode.
+            self._reader = ThreadPoolExecutor(1, "read")
+            self._makers = ThreadPoolExecutor(self._threads, "ready")
+
+    def release(self, kind: Hashable, make: Make) -> None:
+        """Undo a :meth:`want`: whose ``make`` it is may hold a model."""
+        self._kinds[kind].remove(make)
+        if not self._kinds[kind]:
+            del self._kinds[kind]
+        if not self._kinds:
+            for pool in (self._reader, self._makers):
+                if pool is not None:
+                    pool.shutdown(cancel_futures=True)
+            self._entries.clear()
+            self._reader = self._makers = None
+
+    def soon(self, rows: Sequence[Row], kind: Hashable) -> None:
+        """Begin to make ``rows`` ready."""
+        assert self._reader is not None
+        self._largest = max(self._largest, len(rows))
+        keys = [(row["candidate_id"], row["sha256"]) for row in rows]
+        new = [
+            key for key in keys if key not in self._entries or kind not in self._entries[key].kinds
+        ]
+        if not new:
+            return
+        promises: list[Future[dict[Hashable, Any]]] = [Future() for _ in new]
+        for key, promise in zip(new, promises, strict=True):
+            self._entries[key] = _Entry(promise, frozenset(self._kinds))
+            self._entries.move_to_end(key)
+        makes = {kind: makes[0] for kind, makes in self._kinds.items()}
+        self._reader.submit(self._read, new, promises, makes)
+
+    def take(self, rows: Sequence[Row], kind: Hashable) -> list[Any]:
+        """What ``kind`` makes of each of ``rows``, or :class:`Broken`; waits for what is not ready.
+
+        Raises:
+            WorkspaceError: pixels that should be there are gone.
+        """
+        self.soon(rows, kind)
+        found = [
+            self._entries[row["candidate_id"], row["sha256"]].made.result()[kind] for row in rows
+        ]
+        while len(self._entries) > KEEP * self._largest:
+            self._entries.popitem(last=False)
+        return found
+
+    def _read(
+        self,
+        keys: Sequence[Key],
+        promises: Sequence[Future[dict[Hashable, Any]]],
+        makes: Mapping[Hashable, Make],
+    ) -> None:
+        assert self._makers is not None
+        try:
+            encoded = self._images.read(keys)
+        except BaseException as error:
+            for promise in promises:
+                promise.set_exception(error)
+            return
+        for data, promise in zip(encoded, promises, strict=True):
+            self._makers.submit(_make, data, promise, makes)
+
+
+def _make(
+    data: bytes, promise: Future[dict[Hashable, Any]], makes: Mapping[Hashable, Make]
+) -> None:
+    try:
+        image = decode(data)
+    except ValueError as error:
+        promise.set_result(dict.fromkeys(makes, Broken(str(error)[:500])))
+    except BaseException as error:
+        promise.set_exception(error)
+    else:
+        promise.set_result({kind: _try(make, image) for kind, make in makes.items()})
+
+
+def _try(make: Make, image: Image) -> Any:
+    try:
+        return make(image)
+    except Exception as error:
+        # A reward may be anyone's code; what it cannot make ready is a failure of this image.
+        return Broken(f"{type(error).__name__}: {error}"[:500])
