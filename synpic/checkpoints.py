@@ -19,7 +19,14 @@ from synpic import ids
 from synpic.errors import CheckpointError, HubUnreachable, SynpicError
 from synpic.workspace import LockEntry, Workspace
 
-__all__ = ["describe", "identity", "load_from", "naming_hub_errors", "resolve"]
+__all__ = [
+    "describe",
+    "identity",
+    "load_from",
+    "load_unlocked",
+    "naming_hub_errors",
+    "resolve",
+]
 
 _PACKAGE = "package:"
 
@@ -82,6 +89,27 @@ def load_from(workspace: Workspace, entry: LockEntry) -> tuple[str, str | None]:
     return entry.source, entry.identity
 
 
+def load_unlocked(source: str, revision: str | None) -> tuple[str, str | None]:
+    """What to hand to ``from_pretrained`` where there is no workspace, and so no lock.
+
+    Relative paths start from the working directory; a repository is taken at ``revision`` as it is
+    today.
+
+    Raises:
+        CheckpointError: the folder, or the package that brings it, is not there.
+    """
+    folder = _locate(source, Path())
+    if folder is None:
+        return source, revision
+    if not _is_folder(folder):
+        raise CheckpointError(
+            f"{source}: no such folder ({folder.absolute()})",
+            hint="paths are relative to the working directory; a Hub repository is written "
+            "owner/name",
+        )
+    return str(folder), None
+
+
 def identity(entry: LockEntry) -> dict[str, Any]:
     """What of a checkpoint decides a result: never its path, always its content."""
     if entry.kind == "folder":
@@ -90,7 +118,15 @@ def identity(entry: LockEntry) -> dict[str, Any]:
 
 
 def _folder(workspace: Workspace, source: str) -> Path | None:
-    """The folder ``source`` names, whether it exists or not; None for a Hub repository."""
+    return _locate(source, Path(workspace.store.root) if workspace.store.is_local else None)
+
+
+def _locate(source: str, beside: Path | None) -> Path | None:
+    """The folder ``source`` names, whether it exists or not; None for a Hub repository.
+
+    Args:
+        beside: where relative paths start; None where there is no such folder.
+    """
     if source.startswith(_PACKAGE):
         module, _, inner = source.removeprefix(_PACKAGE).partition("/")
         try:
@@ -107,11 +143,9 @@ def _folder(workspace: Workspace, source: str) -> Path | None:
         written = Path(source).expanduser()
     except RuntimeError as error:
         raise CheckpointError(f"{source}: {error}", hint="write the path out") from error
-    path = written if written.is_absolute() else Path(workspace.store.root) / written
+    path = written if beside is None else beside / written
     looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
-    if workspace.store.is_local and (looks_local or _is_folder(path)):
-        return path
-    return written if looks_local else None
+    return path if looks_local or (beside is not None and _is_folder(path)) else None
 
 
 def _is_folder(path: Path) -> bool:
@@ -180,6 +214,11 @@ def naming_hub_errors(source: str, revision: str | None, kind: str = "model") ->
                 f"{source} lacks a file that is needed",
                 hint=f"see {page}/tree/{revision or 'main'}",
             ) from error
+        if type(error) is OSError:  # transformers' own: a file that is not there, or is damaged
+            first = (str(error).splitlines() or [""])[0]
+            raise CheckpointError(f"{source}: {first}", hint=f"see {page}") from error
+        if isinstance(error, TypeError | ValueError | LookupError | AttributeError):
+            raise
         # No network, offline mode, 5xx: the client's errors are not one family across its versions.
         raise HubUnreachable(
             f"{source}: the Hub cannot be reached ({type(error).__name__})",
