@@ -46,12 +46,12 @@ class ReadyImages:
 
     Args:
         images: where encoded images are.
-        threads: that decode; one for each core, and at most eight, if None.
+        threads: that decode; one for each core, and at most sixteen, if None.
     """
 
     def __init__(self, images: ImageReader, threads: int | None = None) -> None:
         self._images = images
-        self._threads = threads or min(8, os.cpu_count() or 1)
+        self._threads = threads or min(16, os.cpu_count() or 1)
         self._kinds: dict[Hashable, list[Make]] = {}
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._largest = 1
