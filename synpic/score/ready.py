@@ -33,11 +33,30 @@ class Broken:
     reason: str
 
 
-@dataclass
-class _Entry:
-    """One image, in the making or made: its kinds → what a reward is given."""
+Promise = Future[dict[Hashable, Any]]
+"""By kind, what an image was made into."""
 
-    made: Future[dict[Hashable, Any]]
+
+@dataclass(frozen=True)
+class Order:
+    """Images that are being made ready."""
+
+    keys: tuple[Key, ...]
+    kind: Hashable
+    promises: Sequence[Promise]
+
+    def wait(self) -> list[Any]:
+        """What was made of each, or :class:`Broken`.
+
+        Raises:
+            WorkspaceError: pixels that should be there are gone.
+        """
+        return [promise.result()[self.kind] for promise in self.promises]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    made: Promise
     kinds: frozenset[Hashable]
 
 
@@ -78,41 +97,35 @@ class ReadyImages:
             self._entries.clear()
             self._reader = self._makers = None
 
-    def soon(self, rows: Sequence[Row], kind: Hashable) -> None:
-        """Begin to make ``rows`` ready."""
-        assert self._reader is not None
+    def order(self, rows: Sequence[Row], kind: Hashable) -> Order:
+        """Have ``rows`` made ready under the name ``kind``, in threads."""
         self._largest = max(self._largest, len(rows))
         keys = [(row["candidate_id"], row["sha256"]) for row in rows]
         new = [
             key for key in keys if key not in self._entries or kind not in self._entries[key].kinds
         ]
-        if not new:
-            return
-        promises: list[Future[dict[Hashable, Any]]] = [Future() for _ in new]
-        for key, promise in zip(new, promises, strict=True):
-            self._entries[key] = _Entry(promise, frozenset(self._kinds))
+        if new:
+            self._begin(new)
+        promises: list[Promise] = []
+        for key in keys:
             self._entries.move_to_end(key)
-        makes = {kind: makes[0] for kind, makes in self._kinds.items()}
-        self._reader.submit(self._read, new, promises, makes)
-
-    def take(self, rows: Sequence[Row], kind: Hashable) -> list[Any]:
-        """What ``kind`` makes of each of ``rows``, or :class:`Broken`; waits for what is not ready.
-
-        Raises:
-            WorkspaceError: pixels that should be there are gone.
-        """
-        self.soon(rows, kind)
-        found = [
-            self._entries[row["candidate_id"], row["sha256"]].made.result()[kind] for row in rows
-        ]
+            promises.append(self._entries[key].made)
         while len(self._entries) > KEEP * self._largest:
             self._entries.popitem(last=False)
-        return found
+        return Order(tuple(keys), kind, promises)
+
+    def _begin(self, keys: Sequence[Key]) -> None:
+        assert self._reader is not None
+        promises = [Promise() for _ in keys]
+        makes = {kind: makes[0] for kind, makes in self._kinds.items()}
+        for key, promise in zip(keys, promises, strict=True):
+            self._entries[key] = _Entry(promise, frozenset(makes))
+        self._reader.submit(self._read, keys, promises, makes)
 
     def _read(
         self,
         keys: Sequence[Key],
-        promises: Sequence[Future[dict[Hashable, Any]]],
+        promises: Sequence[Promise],
         makes: Mapping[Hashable, Make],
     ) -> None:
         assert self._makers is not None
@@ -126,9 +139,7 @@ class ReadyImages:
             self._makers.submit(_make, data, promise, makes)
 
 
-def _make(
-    data: bytes, promise: Future[dict[Hashable, Any]], makes: Mapping[Hashable, Make]
-) -> None:
+def _make(data: bytes, promise: Promise, makes: Mapping[Hashable, Make]) -> None:
     try:
         image = decode(data)
     except ValueError as error:
