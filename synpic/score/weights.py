@@ -7,9 +7,10 @@ that the file is of another model. Both are refused by name.
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ __all__ = [
     "as_dtype",
     "fill",
     "find_file",
+    "find_shards",
     "open_pretrained",
     "read_tensors",
     "reading",
@@ -71,18 +73,48 @@ def find_file(checkpoint: str, revision: str | None, *names: str) -> Path:
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         with naming_hub_errors(checkpoint, revision):
+            unreachable: Exception | None = None
             for name in names:
                 try:
-                    return Path(hf_hub_download(checkpoint, name, revision=revision))
-                except LocalEntryNotFoundError:
-                    if name == names[-1]:
-                        raise
+                    # Once the network has failed, only the cache is asked for the other names.
+                    found = hf_hub_download(
+                        checkpoint, name, revision=revision, local_files_only=bool(unreachable)
+                    )
+                    return Path(found)
+                except LocalEntryNotFoundError as error:
+                    unreachable = unreachable or error
                 except EntryNotFoundError:
                     continue
+            if unreachable:
+                raise unreachable
     raise CheckpointError(
         f"{checkpoint} holds no {' or '.join(names)}",
         hint="name the folder or repository that holds the weights",
     )
+
+
+def find_shards(checkpoint: str, revision: str | None, *names: str) -> list[Path]:
+    """The files that hold weights: the first of ``names`` that is there, or those that it lists.
+
+    Args:
+        names: files of weights, and of indices, which end in ``.index.json``.
+
+    Raises:
+        RewardError: the index is damaged.
+        CheckpointError: it holds none of them, or not all of what is listed, or cannot be reached.
+    """
+    first = find_file(checkpoint, revision, *names)
+    if not first.name.endswith(".index.json"):
+        return [first]
+    try:
+        listed = json.loads(first.read_text(encoding="utf-8"))["weight_map"]
+        shards = sorted(set(listed.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RewardError(
+            f"{first} does not say where weights are: {type(error).__name__}: {error}",
+            hint="delete it, so that it is downloaded again, or put a whole copy in its place",
+        ) from error
+    return [find_file(checkpoint, revision, shard) for shard in shards]
 
 
 def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
@@ -209,10 +241,17 @@ def reading(checkpoint: str, revision: str | None) -> Iterator[None]:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        with (
-            nullcontext() if Path(checkpoint).is_dir() else naming_hub_errors(checkpoint, revision)
-        ):
+        if not Path(checkpoint).is_dir():
+            with naming_hub_errors(checkpoint, revision):
+                yield
+            return
+        try:
             yield
+        except OSError as error:  # a file is not there, or is damaged
+            first = (str(error).splitlines() or [""])[0]
+            raise CheckpointError(
+                f"{checkpoint}: {first}", hint="put a whole copy of the checkpoint there"
+            ) from error
     finally:
         logging.set_verbosity(level)
 
