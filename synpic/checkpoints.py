@@ -98,12 +98,12 @@ def load_unlocked(source: str, revision: str | None) -> tuple[str, str | None]:
     Raises:
         CheckpointError: the folder, or the package that brings it, is not there.
     """
-    folder = _locate(source, Path())
+    folder = _locate(source, Path.cwd())
     if folder is None:
         return source, revision
     if not _is_folder(folder):
         raise CheckpointError(
-            f"{source}: no such folder ({folder.absolute()})",
+            f"{source}: no such folder ({folder})",
             hint="paths are relative to the working directory; a Hub repository is written "
             "owner/name",
         )

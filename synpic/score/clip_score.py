@@ -1,26 +1,49 @@
 """The reward ``clip_score``: how near a CLIP puts the image to its prompt.
 
-Hessel et al., *CLIPScore* (arXiv 2104.08718). Any checkpoint of transformers' CLIP or SigLIP does.
+Hessel et al., *CLIPScore* (arXiv 2104.08718). Any CLIP or SigLIP does, of transformers or of
+open_clip: what the checkpoint holds decides which library opens it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from PIL.Image import Image
 
-from synpic.errors import RewardError
+from synpic.score.clip_inputs import FILES
+from synpic.score.clip_towers import ClipTowers
+from synpic.score.open_clip_towers import CONFIG, WEIGHTS, OpenClipTowers
 from synpic.score.reward import RewardInfo
 from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
-from synpic.score.weights import as_dtype, open_pretrained, reading
+from synpic.score.weights import as_dtype, find_file
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
+    import torch
     from torch import Tensor
 
 __all__ = ["ClipScore"]
+
+
+class Towers(Protocol):
+    """What both libraries' models come down to."""
+
+    preprocessing: Hashable
+
+    def pixels(self, image: Image) -> Tensor:
+        """An RGB image made ready, ``Float[Tensor, "3 height width"]`` on the CPU."""
+        ...
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Features of images, ``Float[Tensor, "n width"]``, float32."""
+        ...
+
+    def read(self, texts: list[str]) -> Tensor:
+        """Features of texts, ``Float[Tensor, "n width"]``, float32."""
+        ...
 
 
 class ClipScore(StagedReward):
@@ -37,51 +60,29 @@ class ClipScore(StagedReward):
 
     Raises:
         RewardError: it is neither, or has weights that are missing or belong to nothing.
+        CheckpointError: it is not there, lacks a file, or cannot be reached.
     """
 
     info: ClassVar[RewardInfo] = RewardInfo(
-        summary="cosine of CLIP's image and text features; any CLIP or SigLIP of transformers",
+        summary="cosine of a CLIP's or SigLIP's features; of transformers or open_clip",
         score_range="-1 … 1",
         checkpoint="openai/clip-vit-large-patch14",
-        files=("config.json", "model.safetensors", "preprocessor_config.json", "tokenizer*"),
+        files=(f"config.json|{CONFIG}", "|".join(("model.safetensors", *WEIGHTS)), *FILES),
         paper="2104.08718",
         text_limit="the tower's (77 tokens for CLIP, 64 for SigLIP); what is longer is cut off",
-        verified="against transformers' own forward pass (tests/score/test_clip_score.py)",
+        verified="against transformers' and open_clip's own pass (tests/score/test_clip_score.py)",
     )
 
     def __init__(
         self, checkpoint: str, revision: str | None, device: str, *, dtype: str = "float32"
     ) -> None:
-        from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
-
-        self._device, self._dtype = device, as_dtype(dtype)
-        with reading(checkpoint, revision):
-            kind = AutoConfig.from_pretrained(checkpoint, revision=revision).model_type
-            if kind not in ("clip", "siglip"):
-                # Its kin want masks, or other arguments, and would give numbers not theirs.
-                raise RewardError(
-                    f"{checkpoint} is a {kind} model, and neither a CLIP nor a SigLIP",
-                    hint="name a checkpoint of one of these; for another, write a reward around it",
-                )
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint, revision=revision)
-            # Pillow resizes with antialiasing, the same on every machine; the torchvision backend,
-            # the default, differs from it and from what CLIP was trained on.
-            self._processor: Any = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-                checkpoint, revision=revision, backend="pil"
-            )
-        self._lower = kind == "siglip"
-        self._model = open_pretrained(AutoModel, checkpoint, revision, self._dtype).to(device)
-        self.preprocessing: Hashable = json.dumps(self._processor.to_dict(), sort_keys=True)
-        self._tokens = min(
-            self._tokenizer.model_max_length,
-            self._model.config.text_config.max_position_embeddings,
-        )
-        self._texts = TextFeatures(self._read)
+        self._towers = _open(checkpoint, revision, device, as_dtype(dtype))
+        self._texts = TextFeatures(self._towers.read)
+        self.preprocessing: Hashable = self._towers.preprocessing
 
     def pixels(self, image: Image) -> Tensor:
-        """As the checkpoint's own image processor makes them, resized by Pillow."""
-        pixels: Tensor = self._processor(images=image, return_tensors="pt").pixel_values[0]
-        return pixels
+        """As the checkpoint says they are made, resized by Pillow."""
+        return self._towers.pixels(image)
 
     def judge(self, prompts: Sequence[str], pixels: Tensor) -> list[float]:
         """Cosines in -1 … 1."""
@@ -89,21 +90,21 @@ class ClipScore(StagedReward):
         from torch.nn.functional import cosine_similarity
 
         with torch.inference_mode():
-            pixels = pixels.to(self._device, self._dtype)
-            features = self._model.get_image_features(pixels).pooler_output.float()
+            features = self._towers.see(pixels)
             cosines: list[float] = cosine_similarity(features, self._texts(prompts)).tolist()
         return cosines
 
-    def _read(self, prompts: list[str]) -> Tensor:
-        """Features of texts, ``Float[Tensor, "text width"]``."""
-        # Always padded to the full length: SigLIP was trained so, and shapes do not depend on
-        # what shares the batch. It was trained on lower case, which not all its tokenizers make.
-        ids = self._tokenizer(
-            [prompt.lower() for prompt in prompts] if self._lower else prompts,
-            padding="max_length",
-            truncation=True,
-            max_length=self._tokens,
-            return_tensors="pt",
-        ).input_ids
-        features: Tensor = self._model.get_text_features(ids.to(self._device)).pooler_output
-        return features.float()
+
+def _open(checkpoint: str, revision: str | None, device: str, dtype: torch.dtype) -> Towers:
+    """By transformers where it can: many repositories of open_clip models hold both layouts."""
+    config = find_file(checkpoint, revision, "config.json", CONFIG)
+    kind = OpenClipTowers if config.name == CONFIG or not _names_a_type(config) else ClipTowers
+    return kind(checkpoint, revision, device, dtype)
+
+
+def _names_a_type(config: Path) -> bool:
+    """Whether it is transformers' ``config.json``; timm has one too."""
+    try:
+        return "model_type" in json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False

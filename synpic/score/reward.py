@@ -28,7 +28,10 @@ __all__ = [
     "Reward",
     "RewardInfo",
     "WantedReward",
+    "companion_sources",
+    "construct_reward",
     "open_reward",
+    "registered_reward",
     "resolve_reward",
 ]
 
@@ -39,7 +42,7 @@ class Companion:
 
     Args:
         repository: the one it reads unless told otherwise.
-        files: what is read of it, as file names or patterns.
+        files: what is read of it, as of a checkpoint.
     """
 
     repository: str
@@ -56,7 +59,8 @@ class RewardInfo:
         reads_prompt: False for a judge of pixels alone.
         score_range: the interval in which scores lie, as people write it: "-1 … 1".
         checkpoint: the repository it loads unless told otherwise; None if it needs no weights.
-        files: what is read of the checkpoint, as file names or patterns.
+        files: what is read of the checkpoint, as file names or patterns. ``a|b`` stands for a where
+            it is there, else b; ``a|`` for a where it is there.
         companions: further repositories, by the name of the constructor's argument that says where
             one is: ``processor`` comes with ``processor_revision``.
         licence: of the checkpoint.
@@ -153,6 +157,32 @@ def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) ->
         RewardError: it is no reward, or an option it does not take.
         CheckpointError: its checkpoint cannot be resolved.
     """
+    thing = registered_reward(name, settings)
+    info: RewardInfo | None = getattr(thing, "info", None)
+    weights = settings.checkpoint or (info.checkpoint if info else None)
+    checkpoint = checkpoints.resolve(workspace, weights, settings.revision) if weights else None
+    # A function has no version to raise: its own text stands in, so that editing it scores anew.
+    source = None if info else ids.source_hash(thing)
+    registered = settings.reward or name
+    if info is None and source is None:
+        raise RewardError(
+            f"rewards.{name}: {registered} has no source to tell its versions by",
+            hint="wrap it in a function of your own, or give it an `info` (a RewardInfo)",
+        )
+    companions = {
+        companion: checkpoints.resolve(workspace, *where)
+        for companion, where in companion_sources(info, settings.options).items()
+    }
+    return WantedReward(name, registered, settings, info, checkpoint, source, companions)
+
+
+def registered_reward(name: str, settings: RewardSettings) -> Callable[..., Any]:
+    """The class or function that ``settings`` are for; nothing is looked for on a disk or the Hub.
+
+    Raises:
+        UnknownName: no registry knows it.
+        RewardError: it is no reward, or takes no such option, or no checkpoint.
+    """
     registered = settings.reward or name
     thing = REWARDS.load(registered)
     if not callable(thing) or (inspect.isclass(thing) and not hasattr(thing, "score")):
@@ -162,32 +192,22 @@ def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) ->
         )
     _check_options(name, registered, thing, settings)
     info: RewardInfo | None = getattr(thing, "info", None)
-    weights = settings.checkpoint or (info.checkpoint if info else None)
     if settings.checkpoint and not (info and info.checkpoint):
         raise RewardError(
             f"rewards.{name}: {registered} loads no weights, so it takes no checkpoint",
             hint="leave `checkpoint` out",
         )
-    checkpoint = checkpoints.resolve(workspace, weights, settings.revision) if weights else None
-    # A function has no version to raise: its own text stands in, so that editing it scores anew.
-    source = None if info else ids.source_hash(thing)
-    if info is None and source is None:
-        raise RewardError(
-            f"rewards.{name}: {registered} has no source to tell its versions by",
-            hint="wrap it in a function of your own, or give it an `info` (a RewardInfo)",
-        )
-    companions = _companions(info, settings, workspace)
-    return WantedReward(name, registered, settings, info, checkpoint, source, companions)
+    return cast(Callable[..., Any], thing)
 
 
-def _companions(
-    info: RewardInfo | None, settings: RewardSettings, workspace: Workspace
-) -> dict[str, LockEntry]:
-    """Each where the reward declares it, or where the recipe's option of its name says."""
-    found: dict[str, LockEntry] = {}
+def companion_sources(
+    info: RewardInfo | None, options: Mapping[str, Any]
+) -> dict[str, tuple[str, str | None]]:
+    """Companion → source and revision: where the reward declares it, or where its option says."""
+    found: dict[str, tuple[str, str | None]] = {}
     for name, companion in (info.companions if info else {}).items():
-        source, _, revision = str(settings.options.get(name, companion.repository)).partition("@")
-        found[name] = checkpoints.resolve(workspace, source, revision or None)
+        source, _, revision = str(options.get(name, companion.repository)).partition("@")
+        found[name] = (source, revision or None)
     return found
 
 
@@ -197,7 +217,6 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     Raises:
         RewardError: it cannot be opened; the message says why.
     """
-    thing = REWARDS.load(wanted.registered)
     arguments = wanted.options
     if wanted.checkpoint is not None:
         location, commit = checkpoints.load_from(workspace, wanted.checkpoint)
@@ -205,6 +224,15 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     for name, entry in wanted.companions.items():
         location, commit = checkpoints.load_from(workspace, entry)
         arguments |= {name: location, f"{name}_revision": commit}
+    return construct_reward(wanted.name, REWARDS.load(wanted.registered), arguments)
+
+
+def construct_reward(name: str, thing: Callable[..., Any], arguments: dict[str, Any]) -> Reward:
+    """``thing``, a class or a function, with these arguments of its constructor or call.
+
+    Raises:
+        RewardError: it cannot be opened; the message says why.
+    """
     try:
         if inspect.isclass(thing):
             return cast(Reward, thing(**arguments))
@@ -214,7 +242,7 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     except Exception as error:
         # A reward may be anyone's code; whatever it raises is about this reward and no other.
         raise RewardError(
-            f"reward {wanted.name!r} cannot be opened: {type(error).__name__}: {error}",
+            f"reward {name!r} cannot be opened: {type(error).__name__}: {error}",
             hint="check its checkpoint and options; `synpic list rewards` shows what it expects",
         ) from error
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from synpic.score.pixels import decode
+from synpic.score.pixels import as_rgb, decode
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
@@ -43,6 +43,26 @@ def test_every_mode_becomes_the_colours_a_page_would_show() -> None:
         "16 bit": (77, 77, 77),
         "1 bit": (255, 255, 255),
     }
+
+
+def test_a_photograph_is_turned_as_its_camera_says() -> None:
+    wide = Image.new("RGB", (6, 2), "red")
+    wide.putpixel((0, 0), (0, 0, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the top of the scene is on the right
+    buffer = io.BytesIO()
+    wide.save(buffer, "PNG", exif=exif)
+    upright = decode(buffer.getvalue())
+    assert upright.size == (2, 6)
+    assert upright.getpixel((1, 0)) == (0, 0, 255)
+    assert as_rgb(Image.open(buffer)).tobytes() == upright.tobytes()
+
+
+def test_of_a_film_the_first_picture_counts() -> None:
+    first, second = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
+    buffer = io.BytesIO()
+    first.save(buffer, "WEBP", save_all=True, append_images=[second], lossless=True)
+    assert decode(buffer.getvalue()).getpixel((1, 1)) == (255, 0, 0)
 
 
 @given(st.binary(max_size=200), st.integers(0, 60))

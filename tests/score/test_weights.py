@@ -162,7 +162,7 @@ class TestFinding:
     def test_the_second_name_where_the_repository_lacks_the_first(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def download(repository: str, name: str, revision: str | None) -> str:
+        def download(repository: str, name: str, **_: Any) -> str:
             if name != "b.pt":
                 request = httpx.Request("GET", "https://huggingface.co")
                 raise RemoteEntryNotFoundError(name, response=httpx.Response(404, request=request))
@@ -172,3 +172,21 @@ class TestFinding:
         assert find_file("owner/name", None, "a.pt", "b.pt") == Path("/cache/b.pt")
         with pytest.raises(CheckpointError, match=r"holds no a\.pt or c\.pt"):
             find_file("owner/name", None, "a.pt", "c.pt")
+
+    def test_a_network_that_failed_once_is_not_waited_for_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[str] = []
+
+        def download(repository: str, name: str, *, local_files_only: bool, **_: Any) -> str:
+            if not local_files_only:
+                waited.append(name)
+            if name != "c.pt":
+                raise LocalEntryNotFoundError(name)
+            return f"/cache/{name}"
+
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+        assert find_file("owner/name", None, "a.pt", "b.pt", "c.pt") == Path("/cache/c.pt")
+        with pytest.raises(HubUnreachable):
+            find_file("owner/name", None, "a.pt", "b.pt")
+        assert waited == ["a.pt", "a.pt"]
