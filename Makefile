@@ -6,11 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-slow lint format bench docs clean
+UPSTREAM := .venv-parity
+
+.PHONY: help setup demo test test-slow parity lint format bench docs clean
 
 help:
 	@echo "make demo       the whole method on the embedded world, into ./demo-shapes"
 	@echo "make test       the tests (make test-slow: those that take minutes too)"
+	@echo "make parity     rewards at full size against their authors' packages (minutes, 9 GB of disk)"
 	@echo "make lint       ruff, mypy and the import contract (make format: let ruff write)"
 	@echo "make bench      the benchmarks"
 	@echo "make docs       docs/cli.md from the commands' own help"
@@ -40,6 +43,16 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow"
 
+# The authors' packages cannot be installed beside synpic: they get an environment of their own.
+parity: $(READY) $(UPSTREAM)/.ready
+	$(BIN)/python -m tests.parity.compare $(UPSTREAM)/bin/python
+
+$(UPSTREAM)/.ready: tests/parity/requirements.txt | $(READY)
+	rm -rf $(UPSTREAM)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(UPSTREAM)
+	$(BIN)/uv pip install --quiet --python $(UPSTREAM)/bin/python -r $<
+	@touch $@
+
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -57,6 +70,6 @@ docs: $(READY)
 	$(BIN)/python -m synpic_cli.reference > docs/cli.md
 
 clean:
-	rm -rf $(VENV) demo-shapes build dist *.egg-info cli/*.egg-info
+	rm -rf $(VENV) $(UPSTREAM) demo-shapes build dist *.egg-info cli/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find synpic cli tests benchmarks dataset_cards -name __pycache__ -type d -exec rm -rf {} +
