@@ -8,6 +8,10 @@
     ranked = synpic.rank_candidates(workspace)           # ranked.ranking.table: a polars frame
     synpic.publish_to(workspace, "out")                  # load_dataset("out") opens it
 
+A reward needs no workspace:
+
+    synpic.reward("clip_score").score("a cat on a mat", ["one.png", "two.png"])
+
 Names are imported when they are first used: ``import synpic`` costs nothing.
 """
 
@@ -36,6 +40,7 @@ __all__ = [
     "publish_to_hub",
     "rank_candidates",
     "rerank",
+    "reward",
     "run_demo",
     "score_candidates",
     "status",
@@ -59,7 +64,12 @@ if TYPE_CHECKING:
     from synpic.published.versions import versions
     from synpic.rankings import rank_candidates
     from synpic.recipe import Recipe, parse_recipe
-    from synpic.steps import generate_candidates, init_workspace, score_candidates
+    from synpic.score.direct import reward
+    from synpic.steps import (
+        generate_candidates,
+        init_workspace,
+        score_candidates,
+    )
     from synpic.workspace import Workspace
 
 _WHERE = {
@@ -79,6 +89,7 @@ _WHERE = {
     "publish_to_hub": "synpic.publish",
     "rank_candidates": "synpic.rankings",
     "rerank": "synpic.published.rerank",
+    "reward": "synpic.score.direct",
     "run_demo": "synpic.demo",
     "score_candidates": "synpic.steps",
     "status": "synpic.counting",

@@ -13,6 +13,7 @@ import typer
 
 from synpic.errors import SynpicError
 from synpic_cli import (
+    check,
     demo,
     diff,
     env,
@@ -75,6 +76,7 @@ app.command("re-rank")(rerank.rerank)
 app.command()(status.status)
 app.command()(repair.repair)
 app.add_typer(listing.app, name="list")
+app.add_typer(check.app, name="check")
 app.command()(env.env)
 app.command()(demo.demo)
 
