@@ -68,6 +68,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m synpic_cli.reference > docs/cli.md
+	$(BIN)/python -m synpic_cli.rewards_page docs/rewards.md
 
 clean:
 	rm -rf $(VENV) $(UPSTREAM) demo-shapes build dist *.egg-info cli/*.egg-info

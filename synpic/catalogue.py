@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from synpic.errors import UnknownName
 from synpic.generate.model import KnownModel
 from synpic.registry import MODELS, REWARDS
+from synpic.score.cached import Cached, in_cache, repositories
 from synpic.score.reward import RewardInfo
 
-__all__ = ["models", "rewards"]
+__all__ = ["models", "reward", "rewards"]
 
 
 def models() -> list[dict[str, Any]]:
@@ -36,20 +38,112 @@ def models() -> list[dict[str, Any]]:
 
 
 def rewards() -> list[dict[str, Any]]:
-    """Registered rewards with what each declares; planned ones are shown as not installed."""
+    """A row for each registered reward, as :func:`reward` gives it.
+
+    One that is planned, or whose module does not import, is ``installed: False``, and its summary
+    says so.
+    """
     return [_reward(name) for name in sorted({*REWARDS.names(), *REWARDS.planned})]
 
 
+def reward(name: str) -> dict[str, Any]:
+    """What a reward declares, and what of its weights is in the cache of the Hub's client.
+
+    Args:
+        name: registered, or ``package.module:callable``.
+
+    Returns:
+        ``name``, ``installed``, ``from`` (a distribution or module), the fields of
+        :class:`RewardInfo`, ``options`` (name → default, "required" without one), ``cached``
+        ("yes", "partly", "no"; None without weights) and, under ``cache``, each repository's share
+        of it: ``of``, ``repository``, ``state``, ``commit``, ``bytes``, ``files``, ``missing``.
+
+    Raises:
+        UnknownName: nothing is called so, or it does not import.
+    """
+    return _describe(name, REWARDS.load(name))
+
+
 def _reward(name: str) -> dict[str, Any]:
-    empty = vars(RewardInfo(summary=""))
-    if name in REWARDS.planned and name not in REWARDS.names():
-        row = dict.fromkeys(empty)
-        return {"name": name, "installed": False, "from": "synpic", **row, "summary": "planned"}
     try:
-        thing = REWARDS.load(name)
+        return reward(name)
     except UnknownName as error:
-        row = dict.fromkeys(empty)
-        note = {"summary": error.message}
-        return {"name": name, "installed": False, "from": REWARDS.origin(name), **row, **note}
-    info: RewardInfo = getattr(thing, "info", None) or RewardInfo(summary="a plain function")
-    return {"name": name, "installed": True, "from": REWARDS.origin(name), **vars(info)}
+        planned = name in REWARDS.planned and name not in REWARDS.names()
+        summary = "planned" if planned else error.message
+        empty = dict.fromkeys(_declared(RewardInfo(summary="")))
+        source = "synpic" if planned else REWARDS.origin(name)
+        unknown: dict[str, Any] = {"options": None, "cached": None, "cache": []}
+        return _head(name, False, source) | empty | unknown | {"summary": summary}
+
+
+def _describe(name: str, thing: Any) -> dict[str, Any]:
+    declared: RewardInfo | None = getattr(thing, "info", None)
+    info = declared or RewardInfo(summary=_first_line(thing))
+    # A plain function declares nothing, so nothing is said of it.
+    silent = {} if declared else {"version": None, "reads_prompt": None}
+    found = {of: in_cache(*where) for of, where in repositories(info).items()}
+    return {
+        **_head(name, True, REWARDS.origin(name)),
+        **_declared(info),
+        **silent,
+        "options": _options(thing, info),
+        "cached": _together(list(found.values())),
+        "cache": [_cache_row(of, cached) for of, cached in found.items()],
+    }
+
+
+def _head(name: str, installed: bool, source: str) -> dict[str, Any]:
+    return {"name": name, "installed": installed, "from": source}
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "a plain function").partition("\n")[0]
+
+
+def _declared(info: RewardInfo) -> dict[str, Any]:
+    """Every field, as JSON has it."""
+    companions = {
+        name: {"repository": c.repository, "files": list(c.files)}
+        for name, c in info.companions.items()
+    }
+    return {**vars(info), "files": list(info.files), "companions": companions}
+
+
+def _options(thing: Any, info: RewardInfo) -> dict[str, Any]:
+    """What a recipe's ``options`` may set, besides places of companions."""
+    try:
+        parameters = list(inspect.signature(thing).parameters.values())
+    except (TypeError, ValueError):
+        return {}
+    if not inspect.isclass(thing):
+        parameters = parameters[2:]  # a prompt and an image
+    companions = {f"{name}{end}" for name in info.companions for end in ("", "_revision")}
+    given = {"checkpoint", "revision", "device"} | companions
+    return {
+        p.name: _default(p.default, p.empty)
+        for p in parameters
+        if p.name not in given and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+
+
+def _default(value: Any, none: Any) -> Any:
+    if value is none:
+        return "required"
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, bool | int | float | str | None) else repr(value)
+
+
+def _together(found: list[Cached]) -> str | None:
+    states = {cached.state for cached in found}
+    return None if not states else states.pop() if len(states) == 1 else "partly"
+
+
+def _cache_row(of: str, cached: Cached) -> dict[str, Any]:
+    return {
+        "of": of,
+        **vars(cached),
+        "bytes": cached.bytes,
+        "files": dict(cached.files),
+        "missing": list(cached.missing),
+    }

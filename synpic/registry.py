@@ -127,20 +127,19 @@ REWARDS = Registry(
     "reward",
     "synpic.rewards",
     {
+        "aesthetic": "synpic.score.aesthetic:Aesthetic",
         "clip_score": "synpic.score.clip_score:ClipScore",
+        "hpsv2": "synpic.score.hpsv2:HPSv2",
+        "imagereward": "synpic.score.imagereward:ImageReward",
+        "mps": "synpic.score.mps:MPS",
+        "pickscore": "synpic.score.pickscore:PickScore",
         "shapes_alignment": "synpic.shapes.alignment:Alignment",
         "shapes_biased": "synpic.shapes.biased:Biased",
         "shapes_clip": "synpic.shapes.learned:ShapesClip",
         "shapes_quality": "synpic.shapes.quality:Quality",
+        "vqascore": "synpic.score.vqascore:VQAScore",
+        "vqascore_xl": "synpic.score.vqascore:VQAScoreXL",
     },
-    planned=(
-        "aesthetic",
-        "hpsv2",
-        "imagereward",
-        "mps",
-        "pickscore",
-        "vqascore",
-    ),
 )
 """Reward models."""
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
 import typer
 
 from synpic_cli.options import AsJson
@@ -29,16 +33,106 @@ def models(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def rewards(as_json: AsJson = False) -> None:
-    """Registered rewards."""
+def rewards(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="Say all that is known of this one.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Registered rewards, and whether their weights are in the cache."""
+    from synpic.catalogue import reward
     from synpic.catalogue import rewards as known
-    from synpic_cli.output import print_json, print_table
+    from synpic_cli.output import print_json, print_table, say
 
+    if name is not None:
+        row = reward(name)
+        if as_json:
+            print_json(row)
+            return
+        for key, text in _lines(row):
+            say(f"{key:<14}{text}".rstrip())
+        return
     rows = known()
     if as_json:
         print_json(rows)
         return
-    columns = ["name", "installed", "checkpoint", "reads_prompt", "score_range", "licence"]
-    print_table(
-        [*columns, "summary"], [[row[key] for key in [*columns, "summary"]] for row in rows]
+    cells = [_cells(row) for row in rows]
+    if all(row["from"] == "synpic" for row in rows):
+        for row in cells:
+            del row["from"]
+    print_table(list(cells[0]), [list(row.values()) for row in cells])
+
+
+def _cells(row: dict[str, Any]) -> dict[str, object]:
+    """What the table has of a reward, which is little: people read it on a terminal."""
+    from synpic_cli.output import human_bytes
+
+    there = sum(repository["bytes"] for repository in row["cache"])
+    cached = f"{row['cached']}, {human_bytes(there)}" if there else row["cached"]
+    return {
+        "name": row["name"],
+        "cached": cached,
+        "reads prompt": _yes_or_no(row["reads_prompt"]),
+        "range": (row["score_range"] or "").partition(";")[0],
+        "checkpoint": row["checkpoint"],
+        "from": row["from"],
+        "summary": row["summary"],
+    }
+
+
+def _yes_or_no(value: bool | None) -> str | None:
+    return value if value is None else "yes" if value else "no"
+
+
+def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Everything declared, a field a line; below a repository, what is read of it and is there."""
+    words = {
+        "summary": row["summary"],
+        "from": row["from"],
+        "version": row["version"],
+        "reads prompt": _yes_or_no(row["reads_prompt"]),
+        "range": row["score_range"],
+        "text limit": row["text_limit"],
+        "paper": row["paper"],
+        "licence": row["licence"],
+        "verified": row["verified"],
+        "options": ", ".join(_option(key, value) for key, value in row["options"].items()),
+    }
+    yield "name", row["name"]
+    yield from ((key, str(text)) for key, text in words.items() if text not in (None, ""))
+    declared = {"checkpoint": row["files"]}
+    declared |= {name: companion["files"] for name, companion in row["companions"].items()}
+    for cached in row["cache"]:
+        yield cached["of"], cached["repository"]
+        if declared[cached["of"]]:
+            yield "  reads", _files(declared[cached["of"]])
+        yield "  cached", _state(cached)
+
+
+def _files(entries: list[str]) -> str:
+    """As a sentence has alternatives, of which the last may be nothing."""
+    return ", ".join(
+        entry.removesuffix("|").replace("|", " or ") + (" (if there)" if entry[-1] == "|" else "")
+        for entry in entries
     )
+
+
+def _option(name: str, default: Any) -> str:
+    """As a recipe would write it."""
+    if default == "required":
+        return f"{name} (required)"
+    return f"{name} = {'not set' if default is None else json.dumps(default, ensure_ascii=False)}"
+
+
+def _state(cached: dict[str, Any]) -> str:
+    from synpic_cli.output import human_bytes
+
+    words = [cached["state"]]
+    if cached["commit"]:
+        words.append(f"{human_bytes(cached['bytes'])} at {cached['commit'][:8]}")
+        if cached["missing"]:
+            words.append(f"without {_files(cached['missing'])}")
+    return ", ".join(words)

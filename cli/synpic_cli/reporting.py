@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from synpic.engine.report import Outcome, Report
 from synpic.engine.task import Task
-from synpic_cli.output import print_table, say
+from synpic.score.forecast import Fetch
+from synpic_cli.output import human_bytes, print_table, say
 
-__all__ = ["show_report", "show_tasks"]
+__all__ = ["show_fetches", "show_report", "show_tasks"]
 
 
 def show_report(report: Report) -> None:
@@ -32,3 +33,24 @@ def show_tasks(tasks: Sequence[Task], broken: Sequence[Outcome], what: str) -> N
     for outcome in broken:
         say(f"{outcome.name}: {outcome.broken}")
     say(f"{sum(len(task.todo) for task in tasks):,} {what}.")
+
+
+def show_fetches(fetches: Sequence[Fetch]) -> None:
+    """What a run would download first."""
+    if not fetches:
+        return
+    print_table(
+        ["repository", "commit", "read by", "to fetch"],
+        [[f.repository, f.commit[:8], ", ".join(f.rewards), _to_fetch(f)] for f in fetches],
+    )
+    known = sum(fetch.bytes or 0 for fetch in fetches)
+    unknown = any(fetch.bytes is None for fetch in fetches)
+    say(f"{human_bytes(known)} to fetch{', and what is unknown' if unknown else ''}.")
+
+
+def _to_fetch(fetch: Fetch) -> str:
+    if fetch.bytes is None:
+        return f"unknown: {fetch.why_unknown}"
+    if not fetch.files:
+        return "nothing: it is in the cache"
+    return f"{human_bytes(fetch.bytes)}: {', '.join(fetch.files)}"

@@ -60,6 +60,7 @@ class Alignment:
     info: ClassVar[RewardInfo] = RewardInfo(
         summary="shapes world: what was asked for is there, and no more (reads pixels)",
         score_range="-1 … 1",
+        text_limit="none; a prompt that is none of the world's scores 0",
         verified="prefers the right one of two rendered scenes (tests/shapes/test_alignment.py)",
     )
 

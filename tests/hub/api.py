@@ -37,7 +37,7 @@ def create(state: State, request: Request) -> Answer:
     account = state.account(request)
     namespace = asked.get("organization") or (account.user if account else "")
     if asked.get("type") != "dataset":
-        raise Refusal(400, "This server keeps datasets only")
+        raise Refusal(400, "This server makes datasets only")
     state.accounts.require_namespace(account, namespace)
     repo_id = f"{namespace}/{asked['name']}"
     url = f"{state.endpoint}/datasets/{repo_id}"

@@ -10,13 +10,16 @@ from tests.hub.state import Routes, State
 
 __all__ = ["add_routes"]
 
-_REPOSITORY = r"datasets/(?P<namespace>[^/]+)/(?P<name>[^/]+)"
+_PLACE = r"(?P<namespace>[^/]+)/(?P<name>[^/]+)"
+_REPOSITORY = rf"(?:datasets/)?{_PLACE}"
 
 
 def add_routes(hub: Routes, storage: Routes) -> None:
     """Register these calls."""
     hub.add("GET", rf"/{_REPOSITORY}/resolve/(?P<rev>[^/]+)/(?P<path>.+)")(resolve)
-    hub.add("GET", rf"/api/resolve-cache/{_REPOSITORY}/(?P<rev>[^/]+)/(?P<path>.+)")(cached)
+    hub.add("GET", rf"/api/resolve-cache/(?:datasets|models)/{_PLACE}/(?P<rev>[^/]+)/(?P<path>.+)")(
+        cached
+    )
     storage.add("GET", r"/(?P<uid>\w+)/(?P<sha256>\w+)", locked=False)(stored)
 
 
@@ -29,7 +32,7 @@ def resolve(
     file = _file(commit, path)
     headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}
     if file.lfs is None:
-        place = f"/api/resolve-cache/datasets/{repository.id}/{commit.oid}/{quote(path)}"
+        place = f"/api/resolve-cache/{repository.kind}s/{repository.id}/{commit.oid}/{quote(path)}"
         return Answer(307, headers={**headers, "ETag": f'"{file.oid}"', "Location": place})
     place = state.signed(state.storage_endpoint, "GET", f"/{repository.uid}/{file.lfs}")
     return Answer(

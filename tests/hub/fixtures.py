@@ -6,6 +6,7 @@ A ``conftest.py`` takes them by import: ``from tests.hub.fixtures import hub, on
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,8 +106,10 @@ def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[GoOnline]:
         return home
 
     def forget() -> None:
-        # Connections and listings that the clients keep.
+        # Connections and listings that the clients keep, and transformers' own client.
         close_session()
+        if (client := sys.modules.get("transformers.utils.hub")) is not None:
+            vars(client)["_hf_api"] = None
         huggingface_hub.HfFileSystem.clear_instance_cache()
 
     yield go

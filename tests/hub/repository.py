@@ -100,9 +100,10 @@ class Commit:
 
 @dataclass
 class Repository:
-    """One dataset and its history.
+    """One dataset, or the files of a model, and its history.
 
     Attributes:
+        kind: "dataset" or "model".
         uid: its name in the storage; another one after it was deleted and made again.
         commits: oid → commit.
         busy: another commit is in progress: every commit is refused.
@@ -117,6 +118,7 @@ class Repository:
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     busy: bool = False
+    kind: str = "dataset"
 
     def __post_init__(self) -> None:
         lines = [f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in _LFS.split()]

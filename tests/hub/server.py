@@ -145,10 +145,10 @@ class HubServer:
         assert stored is not None
         return b"".join(stored)
 
-    def create(self, repo_id: str, *, private: bool = False) -> Repository:
-        """Make a repository, without a request."""
+    def create(self, repo_id: str, *, private: bool = False, kind: str = "dataset") -> Repository:
+        """Make a repository, without a request; a "model" can be made in this way only."""
         with self._state.lock:
-            repository = self.repositories[repo_id] = Repository(repo_id, private)
+            repository = self.repositories[repo_id] = Repository(repo_id, private, kind=kind)
         return repository
 
     def commit(

@@ -20,7 +20,9 @@ from tests.hub.repository import File, Repository
 __all__ = ["REPOSITORY", "Routes", "State", "is_large"]
 
 # The head of every path that is about one repository.
-REPOSITORY = r"/api/datasets/(?P<namespace>[^/]+)/(?P<name>[^/]+)"
+REPOSITORY = r"/api/(?:datasets|models)/(?P<namespace>[^/]+)/(?P<name>[^/]+)"
+
+_OF_DATASETS = re.compile(r"/(api/|api/resolve-cache/)?datasets/")
 
 # The Hub takes no larger file into git itself.
 MOST_REGULAR = 10 * 2**20
@@ -52,12 +54,18 @@ class State:
         return self.accounts.of(request.headers.get("Authorization"))
 
     def readable(self, request: Request, namespace: str, name: str) -> Repository:
-        repository = self.repositories.get(f"{namespace}/{name}")
+        repository = self._asked_for(request, namespace, name)
         return self.accounts.require_read(self.account(request), repository)
 
     def writable(self, request: Request, namespace: str, name: str) -> Repository:
-        repository = self.repositories.get(f"{namespace}/{name}")
+        repository = self._asked_for(request, namespace, name)
         return self.accounts.require_write(self.account(request), repository)
+
+    def _asked_for(self, request: Request, namespace: str, name: str) -> Repository | None:
+        """The repository of this name, if it is of the kind that the path is about."""
+        repository = self.repositories.get(f"{namespace}/{name}")
+        kind = "dataset" if _OF_DATASETS.match(request.path) else "model"
+        return repository if repository and repository.kind == kind else None
 
     def signed(self, base: str, method: str, path: str) -> str:
         """A URL under ``base`` that needs no token: the signature is the permission."""

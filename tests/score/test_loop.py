@@ -267,7 +267,6 @@ def test_a_fault_at_any_write_loses_nothing(
     ("change", "says"),
     [
         (("tests.fakes:redness", "rednes"), "unknown reward 'rednes'"),
-        (("tests.fakes:redness", "hpsv2"), "planned, and not in this version"),
         (("tests.fakes:redness", "tests.fakes:SIDE"), "is a int, not a reward"),
         (("tests.fakes:redness", "tests.fakes:Painter"), "not a reward"),
         (("tests.fakes:redness", "tests.fakes:partial"), "has no source to tell its versions by"),

@@ -1,0 +1,106 @@
+"""What scoring would download: files of pinned commits that the cache does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from synpic.checkpoints import naming_hub_errors
+from synpic.errors import CheckpointError, HubUnreachable
+from synpic.score.cached import in_cache, matching, repositories, repository_folder
+from synpic.score.reward import WantedReward, resolve_reward
+from synpic.workspace import Workspace
+
+__all__ = ["Fetch", "weights_to_fetch"]
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """One repository that rewards read, and what is still to be fetched of it.
+
+    Args:
+        repository, commit: as ``recipe.lock`` has them.
+        rewards: the recipe's names of those that read it.
+        files: to be fetched, sorted; None if that cannot be known now.
+        bytes: of these; None if that cannot be known now.
+        why_unknown: one line, if it cannot.
+    """
+
+    repository: str
+    commit: str
+    rewards: tuple[str, ...]
+    files: tuple[str, ...] | None
+    bytes: int | None
+    why_unknown: str | None = None
+
+
+def weights_to_fetch(workspace: Workspace, names: Iterable[str]) -> list[Fetch]:
+    """The repositories that the rewards ``names`` of the recipe read; folders are not among them.
+
+    The Hub is asked for names and sizes of files. If it does not answer, the cache alone is looked
+    at: what is there in full needs nothing, and of the rest it is not known what it needs.
+
+    Raises:
+        UnknownName, RewardError, CheckpointError: a reward that cannot be resolved.
+    """
+    rewards = workspace.recipe.rewards
+    readers: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = {}
+    for name in names:
+        for repository, commit, files in _reads(resolve_reward(name, rewards[name], workspace)):
+            readers.setdefault((repository, commit), []).append((name, files))
+    return [
+        _fetch(*where, tuple(dict.fromkeys(n for n, _ in read)), [files for _, files in read])
+        for where, read in readers.items()
+    ]
+
+
+def _reads(wanted: WantedReward) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Repository, commit and declared files of what is to be read from the Hub."""
+    declared = repositories(wanted.info) if wanted.info else {}
+    entries = {"checkpoint": wanted.checkpoint, **wanted.companions}
+    return [
+        (entry.source, entry.identity, declared.get(role, ("", ()))[1])
+        for role, entry in entries.items()
+        if entry is not None and entry.kind != "folder"
+    ]
+
+
+def _fetch(
+    repository: str, commit: str, rewards: tuple[str, ...], files: Sequence[tuple[str, ...]]
+) -> Fetch:
+    if not all(files):
+        why = "it is not declared which files are read"
+        return Fetch(repository, commit, rewards, None, None, why)
+    try:
+        sizes = _sizes(repository, commit, files)
+    except HubUnreachable:
+        if all(in_cache(repository, patterns, commit).state == "yes" for patterns in files):
+            return Fetch(repository, commit, rewards, (), 0)
+        return Fetch(repository, commit, rewards, None, None, "offline")
+    except CheckpointError as error:
+        return Fetch(repository, commit, rewards, None, None, error.message)
+    return Fetch(repository, commit, rewards, tuple(sorted(sizes)), sum(sizes.values()))
+
+
+def _sizes(repository: str, commit: str, files: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """Files that are read and not in the cache, with bytes, as the Hub tells them.
+
+    Raises:
+        CheckpointError: it does not.
+    """
+    from huggingface_hub import HfApi
+
+    with naming_hub_errors(repository, commit):
+        info = HfApi().model_info(repository, revision=commit, files_metadata=True)
+    siblings = {file.rfilename: file for file in info.siblings or []}
+    read = {name for patterns in files for name in matching(siblings, patterns)}
+    there = in_cache(repository, (), commit).files
+    blobs = repository_folder(repository) / "blobs"
+    sizes: dict[str, int] = {}
+    for name in read - there.keys():
+        file = siblings[name]
+        # A file that has not changed since another commit is not fetched again.
+        content = file.lfs.sha256 if file.lfs else file.blob_id
+        if not (content and (blobs / content).is_file()):
+            sizes[name] = file.size or 0
+    return sizes

@@ -1,0 +1,366 @@
+"""Checkpoints of random weights for every reward, laid out as their makers published them.
+
+At full size they weigh and cost what the real ones do, and at a reduced one they have the same
+parts; what they say of an image is noise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+
+from synpic.score.hpsv2 import HPSv2
+from synpic.score.imagereward import ImageReward
+from tests.generate.tiny import clip_tokenizer
+
+__all__ = ["FULL", "REDUCED", "RandomReward", "Size", "make"]
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A transformer's size."""
+
+    width: int
+    layers: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """Sizes of all rewards.
+
+    Args:
+        h: CLIP-H's two towers, of HPSv2, PickScore and MPS, and the width they share.
+        l14: CLIP-L/14's, of the aesthetic predictor and CLIPScore.
+        blip: ImageReward's.
+        t5: VQAScore's reader, whose picture tower is ``l14``.
+    """
+
+    h_vision: Tower
+    h_text: Tower
+    h_joint: int
+    h_patch: int
+    l_vision: Tower
+    l_text: Tower
+    l_joint: int
+    blip_vision: Tower
+    blip_text: Tower
+    t5: Tower
+    t5_feed: int
+
+
+FULL = Size(
+    h_vision=Tower(1280, 32, 16),
+    h_text=Tower(1024, 24, 16),
+    h_joint=1024,
+    h_patch=14,
+    l_vision=Tower(1024, 24, 16),
+    l_text=Tower(768, 12, 12),
+    l_joint=768,
+    blip_vision=Tower(1024, 24, 16),
+    blip_text=Tower(768, 12, 12),
+    t5=Tower(2048, 24, 32),
+    t5_feed=5120,
+)
+"""As published; VQAScore's is that of CLIP-FlanT5-xl."""
+
+REDUCED = Size(
+    h_vision=Tower(320, 8, 4),
+    h_text=Tower(256, 6, 4),
+    h_joint=256,
+    h_patch=14,
+    l_vision=Tower(256, 8, 4),
+    l_text=Tower(192, 4, 3),
+    l_joint=192,
+    blip_vision=Tower(256, 8, 4),
+    blip_text=Tower(192, 4, 3),
+    t5=Tower(256, 4, 4),
+    t5_feed=640,
+)
+"""A quarter of the width and depth."""
+
+
+@dataclass(frozen=True)
+class RandomReward:
+    """What a recipe says to score with it.
+
+    Args:
+        reward: the registered name.
+        checkpoint: its folder.
+        options: where its companions are.
+    """
+
+    reward: str
+    checkpoint: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def table(self, name: str, batch_size: int, **options: Any) -> str:
+        """A table of a recipe."""
+        given = {**self.options, **options}
+        inline = ", ".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
+        return (
+            f"[rewards.{name}]\nreward = {json.dumps(self.reward)}\nbatch_size = {batch_size}\n"
+            f"checkpoint = {json.dumps(str(self.checkpoint))}\noptions = {{ {inline} }}\n\n"
+        )
+
+
+def make(name: str, root: Path, size: Size) -> RandomReward:
+    """The reward called ``name``, with its folders below ``root``."""
+    torch.manual_seed(0)
+    return _MAKERS[name](root, size)
+
+
+def _clip(folder: Path, vision: Tower, text: Tower, joint: int, edge: int = 224) -> Path:
+    """A CLIP of transformers with its processor; what is there already is used."""
+    if (folder / "config.json").exists():
+        return folder
+    tokenizer = clip_tokenizer()
+    config = CLIPConfig(
+        projection_dim=joint,
+        vision_config={
+            "hidden_size": vision.width,
+            "intermediate_size": 4 * vision.width,
+            "num_hidden_layers": vision.layers,
+            "num_attention_heads": vision.heads,
+            "image_size": edge,
+            "patch_size": 14,
+            "hidden_act": "gelu",
+            "projection_dim": joint,
+        },
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": text.width,
+            "intermediate_size": 4 * text.width,
+            "num_hidden_layers": text.layers,
+            "num_attention_heads": text.heads,
+            "hidden_act": "gelu",
+            "bos_token_id": 512,
+            "eos_token_id": 513,
+            "pad_token_id": 513,
+            "projection_dim": joint,
+        },
+    )
+    CLIPModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessorPil(
+        size={"shortest_edge": edge}, crop_size={"height": edge, "width": edge}
+    ).save_pretrained(folder)
+    return folder
+
+
+def _clip_h(root: Path, size: Size) -> Path:
+    return _clip(root / "clip-h", size.h_vision, size.h_text, size.h_joint)
+
+
+def _clip_l(root: Path, size: Size, edge: int = 224) -> Path:
+    return _clip(root / f"clip-l-{edge}", size.l_vision, size.l_text, size.l_joint, edge)
+
+
+def _clip_score(root: Path, size: Size) -> RandomReward:
+    return RandomReward("clip_score", _clip_l(root, size))
+
+
+def _pickscore(root: Path, size: Size) -> RandomReward:
+    folder = _clip_h(root, size)
+    return RandomReward("pickscore", folder, {"processor": str(folder)})
+
+
+def _aesthetic(root: Path, size: Size) -> RandomReward:
+    clip, folder = _clip_l(root, size), root / "aesthetic"
+    folder.mkdir(exist_ok=True)
+    save_file(_mlp("layers", size.l_joint), folder / "model.safetensors")
+    return RandomReward("aesthetic", folder, {"clip": str(clip)})
+
+
+def _mlp(prefix: str, width: int) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = {}
+    for place, out in zip((0, 2, 4, 6, 7), (1024, 128, 64, 16, 1), strict=True):
+        found[f"{prefix}.{place}.weight"] = torch.randn(out, width) / width**0.5
+        found[f"{prefix}.{place}.bias"] = torch.zeros(out)
+        width = out
+    return found
+
+
+def _mps(root: Path, size: Size) -> RandomReward:
+    clip, folder = _clip_h(root, size), root / "mps"
+    folder.mkdir(exist_ok=True)
+    width, head, inner = size.h_joint, 64, 4 * size.h_joint
+    queries = 16 * head if size is FULL else width
+    shapes = {
+        "0.fn.norm.weight": (width,),
+        "0.fn.norm.bias": (width,),
+        "0.fn.to_q.weight": (queries, width),
+        "0.fn.to_kv.weight": (2 * head, width),
+        "0.fn.to_out.weight": (width, queries),
+        "0.fn.ff.0.weight": (2 * inner, width),
+        "0.fn.ff.2.weight": (width, inner),
+        "1.fn.norm.weight": (width,),
+        "1.fn.norm.bias": (width,),
+        "1.fn.rotary_emb.inv_freq": (head // 2,),
+        "1.fn.fused_attn_ff_proj.weight": (queries + 2 * head + 2 * inner, width),
+        "1.fn.attn_out.weight": (width, queries),
+        "1.fn.ff_out.1.weight": (width, inner),
+    }
+    tower: Any = CLIPModel.from_pretrained(clip)
+    tensors = {f"model.{key}": value for key, value in tower.state_dict().items()}
+    for layer in range(4):
+        for key, shape in shapes.items():
+            tensors[f"cross_model.layers.{layer}.{key}"] = torch.randn(shape) / shape[-1] ** 0.5
+    save_file(
+        {key: value.contiguous() for key, value in tensors.items()}, folder / "model.safetensors"
+    )
+    return RandomReward("mps", folder, {"processor": str(clip)})
+
+
+def _hpsv2(root: Path, size: Size) -> RandomReward:
+    import open_clip
+
+    folder = root / "hpsv2"
+    folder.mkdir(exist_ok=True)
+    architecture: dict[str, Any] = {
+        "embed_dim": size.h_joint,
+        "vision_cfg": {
+            "image_size": 224,
+            "layers": size.h_vision.layers,
+            "width": size.h_vision.width,
+            "head_width": size.h_vision.width // size.h_vision.heads,
+            "patch_size": size.h_patch,
+        },
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": size.h_text.width,
+            "heads": size.h_text.heads,
+            "layers": size.h_text.layers,
+        },
+    }
+    model = open_clip.CLIP(**architecture)
+    save_file(model.state_dict(), folder / "HPS_v2.1_compressed.safetensors")
+    # The published file says nothing of its architecture: the class does.
+    HPSv2._architecture = staticmethod(lambda: architecture)  # type: ignore[method-assign]
+    return RandomReward("hpsv2", folder)
+
+
+def _imagereward(root: Path, size: Size) -> RandomReward:
+    from synpic.score import imagereward
+
+    folder, words = root / "imagereward", root / "bert"
+    for path in (folder, words):
+        path.mkdir(exist_ok=True)
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,'-"
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
+    vocabulary += [f"##{letter}" for letter in letters]
+    vocabulary += [f"[unused{n}]" for n in range(30522 - len(vocabulary))]
+    (words / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    (words / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+    )
+    described = {
+        "vocab_size": 30524,
+        "hidden_size": size.blip_text.width,
+        "intermediate_size": 4 * size.blip_text.width,
+        "num_hidden_layers": size.blip_text.layers,
+        "num_attention_heads": size.blip_text.heads,
+        "max_position_embeddings": 512,
+        "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+    }
+    (folder / "med_config.json").write_text(json.dumps(described))
+    ImageReward._vision = {
+        **ImageReward._vision,
+        "hidden_size": size.blip_vision.width,
+        "intermediate_size": 4 * size.blip_vision.width,
+        "num_hidden_layers": size.blip_vision.layers,
+        "num_attention_heads": size.blip_vision.heads,
+    }
+    parts = imagereward._built(ImageReward._vision, described)
+    tensors = {
+        imagereward._in_the_file(part, key): _random(value.shape)
+        for part, module in parts.items()
+        for key, value in module.state_dict().items()
+    }
+    save_file(tensors, folder / "ImageReward.safetensors")
+    return RandomReward("imagereward", folder, {"tokenizer": str(words)})
+
+
+def _vqascore(root: Path, size: Size) -> RandomReward:
+    from synpic.score import clip_t5
+    from synpic.score.t5_tokens import T5Tokens
+
+    vision, folder, words = _clip_l(root, size, 336), root / "vqascore", root / "t5"
+    for path in (folder, words):
+        path.mkdir(exist_ok=True)
+    _spiece(words / "spiece.model", 32_000 if size is FULL else 400)
+    tokens = len(T5Tokens(str(words), None))
+    config = {
+        "d_model": size.t5.width,
+        "d_kv": size.t5.width // size.t5.heads,
+        "d_ff": size.t5_feed,
+        "num_layers": size.t5.layers,
+        "num_decoder_layers": size.t5.layers,
+        "num_heads": size.t5.heads,
+        "relative_attention_num_buckets": 32,
+        "relative_attention_max_distance": 128,
+        "layer_norm_epsilon": 1e-6,
+        "feed_forward_proj": "gated-gelu",
+        "mm_vision_select_layer": -2,
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_vision_select_feature": "patch",
+        "tie_word_embeddings": False,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    described: Any = CLIPConfig.from_pretrained(vision).vision_config
+    parts = clip_t5._built(config, described, tokens, with_tower=False)
+    tensors = {
+        clip_t5._in_the_file(part, key): _random(value.shape)
+        for part, module in parts.items()
+        for key, value in module.state_dict().items()
+    }
+    save_file(tensors, folder / "model.safetensors")
+    return RandomReward("vqascore", folder, {"tokenizer": str(words), "vision": str(vision)})
+
+
+def _spiece(path: Path, pieces: int) -> None:
+    """A ``spiece.model`` of made-up words."""
+    import numpy as np
+    import sentencepiece
+
+    rng = np.random.default_rng(0)
+    letters = list("abcdefghijklmnopqrstuvwxyz")
+    words = ["".join(rng.choice(letters, rng.integers(3, 9))) for _ in range(pieces)]
+    sentences = [" ".join(rng.choice(words, 8)) + "." for _ in range(2 * pieces)]
+    with path.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences),
+            model_writer=file,
+            vocab_size=pieces,
+            hard_vocab_limit=False,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            minloglevel=2,
+        )
+
+
+def _random(shape: torch.Size) -> torch.Tensor:
+    return torch.randn(shape) / (shape[-1] ** 0.5 if len(shape) > 1 else 10)
+
+
+_MAKERS: dict[str, Callable[[Path, Size], RandomReward]] = {
+    "clip_score": _clip_score,
+    "aesthetic": _aesthetic,
+    "hpsv2": _hpsv2,
+    "imagereward": _imagereward,
+    "mps": _mps,
+    "pickscore": _pickscore,
+    "vqascore": _vqascore,
+}
