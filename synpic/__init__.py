@@ -29,7 +29,10 @@ __all__ = [
     "__version__",
     "diff_releases",
     "export",
+    "gather_candidates",
     "generate_candidates",
+    "given_workspace",
+    "image_scores",
     "init_workspace",
     "load_rankings",
     "open_release",
@@ -66,7 +69,10 @@ if TYPE_CHECKING:
     from synpic.recipe import Recipe, parse_recipe
     from synpic.score.direct import reward
     from synpic.steps import (
+        gather_candidates,
         generate_candidates,
+        given_workspace,
+        image_scores,
         init_workspace,
         score_candidates,
     )
@@ -78,7 +84,10 @@ _WHERE = {
     "Workspace": "synpic.workspace",
     "diff_releases": "synpic.published.diff",
     "export": "synpic.publish.export",
+    "gather_candidates": "synpic.steps",
     "generate_candidates": "synpic.steps",
+    "given_workspace": "synpic.steps",
+    "image_scores": "synpic.steps",
     "init_workspace": "synpic.steps",
     "load_rankings": "synpic.publish.load",
     "open_release": "synpic.published.source",

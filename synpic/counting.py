@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 
 from synpic import ids, tables
-from synpic.generate.model import Model
-from synpic.inventory import take_inventory
+from synpic.inventory import WantedModel, take_inventory
 from synpic.score.reward import WantedReward
 from synpic.workspace import SET_ASIDE, Workspace
 
@@ -122,7 +121,7 @@ def status(workspace: Workspace) -> Status:
 def _count(
     workspace: Workspace,
     stage: str,
-    of: Model | WantedReward,
+    of: WantedModel | WantedReward,
     rows: pl.DataFrame,
     want: pl.DataFrame,
 ) -> Count:

@@ -74,6 +74,8 @@ def _recipe(quick: bool) -> str:
     text = preset("shapes")
     if not quick:
         return text
-    count = f"count = {parse_recipe(text).prompts.count}\n"
+    prompts = parse_recipe(text).prompts
+    assert prompts is not None
+    count = f"count = {prompts.count}\n"
     assert text.count(count) == 1
     return text.replace(count, f"count = {QUICK_PROMPTS}\n")

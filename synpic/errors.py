@@ -6,6 +6,8 @@
     ├── MissingExtra            an optional dependency that is not installed
     ├── PromptError             prompts that cannot be read
     │   └── PromptsGone         their source is not where the recipe says
+    ├── GivenError              images that exist already and cannot be gathered
+    │   └── GivenGone           their source is not where the recipe says
     ├── CheckpointError         weights that cannot be found, reached or trusted
     │   └── HubUnreachable      the Hub did not answer; perhaps it will later
     ├── WorkspaceError          a folder that is not, or not only, a workspace
@@ -32,6 +34,8 @@ from difflib import get_close_matches
 __all__ = [
     "CheckpointError",
     "CorruptPart",
+    "GivenError",
+    "GivenGone",
     "HubUnreachable",
     "MissingExtra",
     "ModelError",
@@ -86,6 +90,14 @@ class PromptError(SynpicError):
 
 class PromptsGone(PromptError):
     """The source of prompts is not where the recipe says; it may have stayed behind elsewhere."""
+
+
+class GivenError(SynpicError):
+    """Images that exist already, and cannot be gathered."""
+
+
+class GivenGone(GivenError):
+    """The source of given images is not where the recipe says; it may have stayed elsewhere."""
 
 
 class CheckpointError(SynpicError):

@@ -21,6 +21,7 @@ __all__ = [
     "fingerprint",
     "folder_hash",
     "folder_stamp",
+    "given_id",
     "normalise_prompt",
     "prompt_id",
     "seed_of",
@@ -58,6 +59,16 @@ def prompt_id(text: str) -> str:
 def candidate_id(prompt: str, model_fingerprint: str, sample: int, seed: int) -> str:
     """32 hex digits that name one image of prompt id ``prompt``, before it is drawn."""
     return _hash_of([prompt, model_fingerprint, sample, seed])[:_ID_DIGITS]
+
+
+def given_id(prompt: str, fingerprint: str, key: str) -> str:
+    """32 hex digits that name one image of prompt id ``prompt`` that nobody here has drawn.
+
+    Args:
+        fingerprint: of its source.
+        key: what tells the image from all others of the source.
+    """
+    return _hash_of(["given", prompt, fingerprint, key])[:_ID_DIGITS]
 
 
 def seed_of(base: int, prompt: str, sample: int, salt: str = "") -> int:

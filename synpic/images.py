@@ -57,8 +57,19 @@ class ImageReader:
         """
         return self._gather(wanted, pc.binary_length)
 
+    def paths(self, wanted: Sequence[tuple[str, str]]) -> list[str]:
+        """Names of the files that :meth:`read` would give: ``<candidate_id>.png``.
+
+        Raises:
+            WorkspaceError: naming a candidate whose pixels are not there.
+        """
+        return self._gather(wanted, lambda column: column, "path")
+
     def _gather(
-        self, wanted: Sequence[tuple[str, str]], of: Callable[[pa.Array], pa.Array]
+        self,
+        wanted: Sequence[tuple[str, str]],
+        of: Callable[[pa.Array], pa.Array],
+        field: str = "bytes",
     ) -> list[Any]:
         groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for position, key in enumerate(wanted):
@@ -71,7 +82,7 @@ class ImageReader:
             groups.setdefault((part, group), []).append((position, row))
         found: dict[int, Any] = {}
         for (part, group), rows in sorted(groups.items()):
-            column = of(self._group(part, group))
+            column = of(self._group(part, group, field))
             for position, row in rows:
                 found[position] = column[row].as_py()
         return [found[position] for position in range(len(wanted))]
@@ -87,11 +98,11 @@ class ImageReader:
             row=pl.Series([r for n in sizes for r in range(n)], dtype=pl.Int64),
         )
 
-    def _group(self, part: int, group: int) -> pa.ChunkedArray:
+    def _group(self, part: int, group: int, field: str) -> pa.ChunkedArray:
         file = self._file(part)
         with naming_damage(self._store, self._parts[part]):
-            table = file.read_row_group(group, columns=["image.bytes"])
-        return table.column("image").combine_chunks().field("bytes")
+            table = file.read_row_group(group, columns=[f"image.{field}"])
+        return table.column("image").combine_chunks().field(field)
 
     def _file(self, number: int) -> pq.ParquetFile:
         if number not in self._open:

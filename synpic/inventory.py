@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import polars as pl
 
+from synpic.engine.progress import Listener
 from synpic.errors import SynpicError
-from synpic.generate.model import Model, check_models, resolve_model, wanted
+from synpic.generate.model import Model, check_models, resolve_model
+from synpic.given import GivenImages, current_index
 from synpic.prompts import current_prompts
 from synpic.recipe import Recipe
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import Workspace
 
-__all__ = ["Inventory", "take_inventory"]
+__all__ = ["Inventory", "WantedModel", "take_inventory"]
+
+
+class WantedModel(Protocol):
+    """What makes images be there: a model that draws them, or a source of given ones."""
+
+    @property
+    def name(self) -> str:
+        """The recipe's."""
+        ...
+
+    @property
+    def decides(self) -> Mapping[str, Any]:
+        """Everything that decides its pixels, as far as it is known."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of ``decides``."""
+        ...
+
+    @property
+    def folder(self) -> str:
+        """Where its candidates lie in a workspace."""
+        ...
+
+    def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
+        """Every image wanted: candidate_id, prompt_id, prompt, sample, seed, batch, model, and
+        ``place``, where a given image lies in its source."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,7 +57,8 @@ class Inventory:
     Args:
         recipe: as it was when the inventory was taken.
         prompts: ``prompts.parquet``.
-        models: one for each model and size that is to be had.
+        models: one for each model and size that is to be had; of a recipe with [given], its
+            source alone.
         rewards: those that are to be had.
         unresolved: the others, as "models.NAME" or "rewards.NAME", each with what is wrong.
     """
@@ -33,7 +66,7 @@ class Inventory:
     workspace: Workspace
     recipe: Recipe
     prompts: pl.DataFrame
-    models: list[Model]
+    models: Sequence[WantedModel]
     rewards: list[WantedReward]
     unresolved: dict[str, SynpicError]
 
@@ -48,13 +81,10 @@ class Inventory:
                 raise self.unresolved[f"{kind}.{name}"]
 
     def wanted_candidates(self) -> pl.DataFrame:
-        """What :func:`wanted` gives for each model, with its ``model``, ``folder`` and
-        ``fingerprint``."""
+        """What ``wanted`` gives for each model, with its ``folder`` and ``fingerprint``."""
         frames = [
-            wanted(self.recipe, model, self.prompts).with_columns(
-                model=pl.lit(model.name),
-                folder=pl.lit(model.folder),
-                fingerprint=pl.lit(model.fingerprint),
+            model.wanted(self.recipe, self.prompts).with_columns(
+                folder=pl.lit(model.folder), fingerprint=pl.lit(model.fingerprint)
             )
             for model in self.models
         ]
@@ -92,21 +122,62 @@ class Inventory:
             )
         return rows
 
+    def image_scores(self) -> pl.DataFrame:
+        """A row for every wanted image, with what it scored, or why it is not there."""
+        scored = self.scored()
+        scores = [name for name in scored.columns if name.startswith("score_")]
+        failures = self.workspace.failures("generate").select(
+            "candidate_id", "fingerprint", failure="reason"
+        )
+        want = self.wanted_candidates().join(
+            failures, on=["candidate_id", "fingerprint"], how="left", maintain_order="left"
+        )
+        rows = want.join(
+            scored.select("candidate_id", *scores, pl.lit(True).alias("there")),
+            on="candidate_id",
+            how="left",
+            maintain_order="left",
+        )
+        return rows.select(
+            *("prompt", "place", "model", "sample", "prompt_id", "candidate_id"),
+            *scores,
+            # One that failed once and is there now has not failed.
+            pl.when(pl.col("there").is_null()).then("failure").alias("failure"),
+        )
+
     def image_folders(self) -> list[str]:
         """Folders that hold the pixels of :meth:`candidates`."""
-        return [model.folder for model in self.models]
+        return list(dict.fromkeys(model.folder for model in self.models))
 
 
-def take_inventory(workspace: Workspace) -> Inventory:
+def take_inventory(workspace: Workspace, listener: Listener | None = None) -> Inventory:
     """Read the prompts and resolve the names of a workspace's recipe, as far as they can be.
+
+    Args:
+        listener: is told of progress, where given images have to be found anew.
 
     Raises:
         RecipeError: no ranking can come of the recipe.
-        PromptError: there are no prompts to be had.
+        PromptError, GivenError: there are no prompts, or no given images, to be had.
     """
     recipe = workspace.recipe
-    current_prompts(workspace)
     unresolved: dict[str, SynpicError] = {}
+    models: Sequence[WantedModel]
+    if recipe.given is not None:
+        models = [GivenImages.take(workspace, current_index(workspace, listener))]
+    else:
+        current_prompts(workspace)
+        models = _resolve_models(workspace, recipe, unresolved)
+    rewards: list[WantedReward] = []
+    for name, settings in recipe.rewards.items():
+        with _noting(unresolved, f"rewards.{name}"):
+            rewards.append(resolve_reward(name, settings, workspace))
+    return Inventory(workspace, recipe, workspace.prompts(), models, rewards, unresolved)
+
+
+def _resolve_models(
+    workspace: Workspace, recipe: Recipe, unresolved: dict[str, SynpicError]
+) -> list[Model]:
     models: list[Model] = []
     for name, written in recipe.models.items():
         with _noting(unresolved, f"models.{name}"):
@@ -115,11 +186,7 @@ def take_inventory(workspace: Workspace) -> Inventory:
         raise next(iter(unresolved.values()))
     if not unresolved:
         check_models(recipe, models)
-    rewards: list[WantedReward] = []
-    for name, settings in recipe.rewards.items():
-        with _noting(unresolved, f"rewards.{name}"):
-            rewards.append(resolve_reward(name, settings, workspace))
-    return Inventory(workspace, recipe, workspace.prompts(), models, rewards, unresolved)
+    return models
 
 
 @contextmanager

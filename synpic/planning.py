@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
+from synpic.given import read_index
 from synpic.prompts import read_prompts
 from synpic.rank.weights import exact_weights
-from synpic.recipe import ImageSettings, ModelSettings
+from synpic.recipe import ImageSettings, ModelSettings, PromptSettings, Recipe
 from synpic.score.reward import resolve_reward
 from synpic.workspace import Workspace
 
@@ -23,10 +26,11 @@ DEFAULT_PIXELS = 1024 * 1024
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """What one model will draw.
+    """What one model will draw, or what is given of one.
 
     Args:
-        images: prompts × sizes × samples.
+        checkpoint: its weights; of given images, their source.
+        images: prompts × sizes × samples; of given images, those that have a prompt.
         bytes: a rough estimate of their files.
     """
 
@@ -84,8 +88,29 @@ def plan(workspace: Workspace) -> Plan:
     """
     recipe = workspace.recipe
     made = Plan()
+    if recipe.prompts is not None:
+        _plan_drawing(made, workspace, recipe, recipe.prompts)
+    else:
+        _plan_gathering(made, workspace)
+    for name, reward in recipe.rewards.items():
+        made.rewards.append(name)
+        try:
+            resolve_reward(name, reward, workspace)
+        except SynpicError as error:
+            _note(made, error)
+    if not recipe.rewards:
+        made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
+    elif not made.problems:
+        try:
+            exact_weights(recipe.weights)
+        except SynpicError as error:
+            _note(made, error)
+    return made
+
+
+def _plan_drawing(made: Plan, workspace: Workspace, recipe: Recipe, source: PromptSettings) -> None:
     try:
-        prompts = read_prompts(recipe.prompts, workspace)
+        prompts = read_prompts(source, workspace)
         made.prompts = prompts.table.num_rows
         made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
     except SynpicError as error:
@@ -103,20 +128,25 @@ def plan(workspace: Workspace) -> Plan:
             check_models(recipe, models)
         except SynpicError as error:
             _note(made, error)
-    for name, reward in recipe.rewards.items():
-        made.rewards.append(name)
-        try:
-            resolve_reward(name, reward, workspace)
-        except SynpicError as error:
-            _note(made, error)
-    if not recipe.rewards:
-        made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
-    elif not made.problems:
-        try:
-            exact_weights(recipe.weights)
-        except SynpicError as error:
-            _note(made, error)
-    return made
+
+
+def _plan_gathering(made: Plan, workspace: Workspace) -> None:
+    try:
+        index = read_index(workspace)
+    except SynpicError as error:
+        _note(made, error)
+        return
+    note = index.prompts_note
+    made.prompts = note["read"] - note["empty"] - note["duplicates"]
+    made.prompts_empty, made.prompts_duplicate = note["empty"], note["duplicates"]
+    sound = index.rows.filter(pl.col("problem").is_null())
+    counted = sound.group_by("model", maintain_order=True).agg(pl.len(), pl.col("bytes").sum())
+    for name, images, size in counted.iter_rows():
+        made.models.append(ModelPlan(name, index.source, images, size))
+    for problem, number in index.rows["problem"].drop_nulls().value_counts().iter_rows():
+        made.notes.append(f"{number:,} images cannot be gathered: {problem}")
+    if sound["prompt_id"].n_unique() == sound.height:
+        made.notes.append("no prompt has two images: they can be scored, but not ranked")
 
 
 def _note(made: Plan, error: SynpicError) -> None:

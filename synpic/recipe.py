@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -24,6 +25,7 @@ from pydantic import (
 from synpic.errors import RecipeError, did_you_mean
 
 __all__ = [
+    "GivenSettings",
     "ImageSettings",
     "ModelSettings",
     "PromptSettings",
@@ -60,6 +62,10 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 def split_problem(name: str) -> str | None:
     """Why ``load_dataset`` would not take a split of that name; None if it would."""
     if not re.fullmatch(r"\w+(\.\w+)*", name):
@@ -71,6 +77,7 @@ def split_problem(name: str) -> str | None:
 
 Size = Annotated[str, AfterValidator(_size)]
 Options = Annotated[dict[str, Any], AfterValidator(_plain)]
+Columns = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class _Table(BaseModel):
@@ -109,6 +116,42 @@ class PromptSettings(_Table):
             raise ValueError(f"give exactly one of world, file and dataset; found {found}")
         if self.world is not None and self.count is None:
             raise ValueError("count: a world makes prompts without end; say how many are wanted")
+        if problem := split_problem(self.split):
+            raise ValueError(problem)
+        return self
+
+
+class GivenSettings(_Table):
+    """Images that exist already, instead of prompts and models: ``images`` or ``dataset``."""
+
+    images: str | None = None
+    """A folder of image files with their captions, relative to the recipe."""
+    dataset: str | None = None
+    """A dataset of Parquet files: on the Hub, or a folder."""
+    config: str | None = None
+    revision: str | None = None
+    split: str = "train"
+    """Which split of the dataset; for a folder, what its images are put into."""
+    image: Columns | None = None
+    """The columns that hold images; those of a known layout where it is not given."""
+    prompt: str | None = None
+    """What holds the prompt: the first of prompt, caption and text where it is not given."""
+    model: Columns | None = None
+    """What says which model drew an image: one for all, or one for each of ``image``."""
+    count: Annotated[int, Field(ge=1)] | None = None
+    """Take this many images of a folder, or rows of a dataset; all where it is not given."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.images is None) == (self.dataset is None):
+            found = "both" if self.images is not None else "neither"
+            raise ValueError(f"give exactly one of images and dataset; found {found}")
+        if self.images is not None:
+            for key in ("config", "revision", "image"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key}: a dataset takes it, and a folder of images does not")
+        if self.model is not None and len(self.model) not in (1, len(self.image or self.model)):
+            raise ValueError("model: name one column, or as many as in image")
         if problem := split_problem(self.split):
             raise ValueError(problem)
         return self
@@ -227,13 +270,29 @@ class Recipe(_Table):
     """From which the seed of every image is derived."""
     shared_seeds: bool = True
     """Models draw a prompt's nth sample from the same seed (same noise, different models)."""
-    prompts: PromptSettings
+    prompts: PromptSettings | None = None
     images: ImageSettings = ImageSettings()
-    models: Annotated[dict[Name, ModelSettings], Field(min_length=1)]
+    models: dict[Name, ModelSettings] = {}
+    given: GivenSettings | None = None
     rewards: dict[Name, RewardSettings] = {}
     ranking: RankingSettings = RankingSettings()
     records: RecordSettings = RecordSettings()
     publish: PublishSettings = PublishSettings()
+
+    @model_validator(mode="after")
+    def _drawn_or_given(self) -> Self:
+        tables = ("prompts", "images", "models")
+        written = [name for name in tables if name in self.model_fields_set]
+        if self.given is not None and written:
+            raise ValueError(
+                f"{written[0]}: images are either drawn ([prompts] and [models.NAME]) or given "
+                "([given]); leave one out"
+            )
+        if self.given is None and self.prompts is None:
+            raise ValueError("prompts: is missing; or, for images that exist already, [given]")
+        if self.given is None and not self.models:
+            raise ValueError("models: is missing: at least one [models.NAME] draws images")
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
@@ -305,6 +364,7 @@ def _fields_at(location: list[str]) -> list[str]:
     named: dict[str, type[BaseModel]] = {"models": ModelSettings, "rewards": RewardSettings}
     plain: dict[str, type[BaseModel]] = {
         "prompts": PromptSettings,
+        "given": GivenSettings,
         "images": ImageSettings,
         "ranking": RankingSettings,
         "records": RecordSettings,

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import polars as pl
 
 from synpic.engine.device import pick_device
 from synpic.engine.progress import Listener
@@ -17,17 +21,22 @@ from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
 from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
 from synpic.generate.loop import drawing_task
-from synpic.generate.model import wanted
+from synpic.given import ensure_index, gathering_task, given_recipe
 from synpic.inventory import Inventory, take_inventory
 from synpic.prompts import ensure_prompts
+from synpic.recipe import parse_recipe
 from synpic.recipes import preset
 from synpic.score.loop import scoring_task
 from synpic.score.ready import ReadyImages
-from synpic.workspace import Workspace
+from synpic.score.reward import resolve_reward
+from synpic.workspace import RECIPE, Workspace
 
 __all__ = [
     "drawing_tasks",
+    "gather_candidates",
     "generate_candidates",
+    "given_workspace",
+    "image_scores",
     "init_workspace",
     "score_candidates",
     "scoring_tasks",
@@ -60,7 +69,7 @@ def generate_candidates(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Draw every image the recipe wants and the workspace lacks.
+    """Draw every image the recipe wants and the workspace lacks; or gather it, where it is given.
 
     Killed at any moment and called again, it goes on; called twice at once, it shares the work.
 
@@ -77,13 +86,92 @@ def generate_candidates(
         named in its outcome and does not stop the others.
 
     Raises:
-        RecipeError, UnknownName, PromptError: the recipe cannot be followed.
+        RecipeError, UnknownName, PromptError, GivenError: the recipe cannot be followed.
         StorageError: the disk is full; what was drawn before is kept.
     """
+    if workspace.recipe.given is not None:
+        # Files are read by the CPU alone, and no accelerator has to be looked for.
+        device = "cpu"
     tasks, broken = drawing_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
     report = run_tasks("generate", tasks, pick_device(device), listener, stop)
     report.outcomes += broken
     return report
+
+
+def given_workspace(
+    root: str | os.PathLike[str],
+    rewards: Sequence[str] = (),
+    listener: Listener | None = None,
+    **given: Any,
+) -> Workspace:
+    """A workspace at ``root`` for images that exist already: begun, or gone on with.
+
+    Args:
+        rewards: names in the registry, or ``package.module:callable``.
+        listener: is told of progress, while images are found.
+        given: the keys of a recipe's ``[given]``; those that are None are left out.
+
+    Raises:
+        RecipeError: they make no recipe; or there is one already, and it says something else.
+        GivenError, CheckpointError, UnknownName, RewardError: they name what is not there; then no
+            recipe is left behind.
+    """
+    workspace = Workspace(root)
+    if not workspace.store.exists(RECIPE):
+        workspace = Workspace.create(root, given_recipe(rewards, given))
+        try:
+            _check_rewards(workspace)
+            ensure_index(workspace, listener)
+        except SynpicError:
+            # Whoever corrects an option must not find the mistake of before in the way.
+            workspace.store.fs.rm_file(workspace.store.path(RECIPE))
+            raise
+        return workspace
+    there = workspace.recipe
+    if there.given is None:
+        raise RecipeError(
+            f"{workspace.store} has a {RECIPE} whose images are drawn, not given",
+            hint="choose another folder for the workspace: -C DIR",
+        )
+    # Of a recipe that is there, its rewards are good enough where none are named.
+    asked = parse_recipe(given_recipe(rewards or ["any"], given), "the options")
+    named = {settings.reward or name for name, settings in asked.rewards.items()}
+    known = {settings.reward or name for name, settings in there.rewards.items()}
+    for what, same in (
+        ("[given]", there.given == asked.given),
+        ("the rewards", not rewards or named == known),
+    ):
+        if not same:
+            raise RecipeError(
+                f"{workspace.store} has a {RECIPE} that says something else: {what}",
+                hint="edit it, and run `synpic score` without these options; or choose another "
+                "folder: -C DIR",
+            )
+    return workspace
+
+
+def gather_candidates(
+    workspace: Workspace,
+    *,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Take every image that the recipe's ``[given]`` names and the workspace lacks, as it is.
+
+    Args:
+        shard, retry_failed, listener, stop: as for :func:`generate_candidates`.
+
+    Raises:
+        GivenError, CheckpointError: the recipe has no [given], or its source cannot be read.
+        StorageError: the disk is full; what was gathered before is kept.
+    """
+    # Here, and not where the tasks are made, because it may take long, and can be shown.
+    ensure_index(workspace, listener)
+    return generate_candidates(
+        workspace, shard=shard, retry_failed=retry_failed, listener=listener, stop=stop
+    )
 
 
 def score_candidates(
@@ -99,6 +187,8 @@ def score_candidates(
 ) -> Report:
     """Give every image that is there and wanted the score of every reward.
 
+    Images that are given are gathered first, as by :func:`gather_candidates`.
+
     Args:
         only: names of rewards; all of the recipe's if None.
         shard, device, retry_failed, listener, stop: as for :func:`generate_candidates`.
@@ -113,15 +203,36 @@ def score_candidates(
     Raises:
         RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
         WorkspaceError: nothing has been drawn yet.
+        GivenError: images that are given cannot be gathered.
         StorageError: the disk is full; what was scored before is kept.
     """
+    gathered = Report("score")
+    if workspace.recipe.given is not None:
+        gathered = _gather_to_score(workspace, only, shard, retry_failed, listener, stop)
+        if gathered.stopped or not _holds_images(workspace):
+            return gathered
     tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
     device = pick_device(device)
     if together is None:
         together = device != "cpu"
     report = run_tasks("score", tasks, device, listener, stop, together)
-    report.outcomes += broken
+    report.outcomes = [*gathered.outcomes, *report.outcomes, *broken]
     return report
+
+
+def image_scores(workspace: Workspace) -> pl.DataFrame:
+    """A row for each image the recipe wants, whether it could be had and scored or not.
+
+    Returns:
+        ``prompt``; ``place``, where a given image lies in its source (null where it was drawn);
+        ``model``, ``sample``, ``prompt_id``, ``candidate_id``; ``score_<reward>`` for each reward,
+        null where it is missing; and ``failure``, why the image itself is. In the order of the
+        recipe's wants.
+
+    Raises:
+        SynpicError: the recipe cannot be resolved, or a part cannot be read.
+    """
+    return take_inventory(workspace).image_scores()
 
 
 def drawing_tasks(
@@ -132,17 +243,17 @@ def drawing_tasks(
     retry_failed: bool = False,
 ) -> tuple[list[Task], list[Outcome]]:
     """What :func:`generate_candidates` would do, and the models that it could not."""
-    ensure_prompts(workspace)
+    recipe = workspace.recipe
+    if recipe.given is not None:
+        ensure_index(workspace)
+    else:
+        ensure_prompts(workspace)
     inventory = take_inventory(workspace)
-    names = _chosen(inventory, "models", inventory.recipe.models, only)
+    known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
+    names = _chosen(inventory, "models", known, only)
+    make: Callable[..., Task] = drawing_task if recipe.given is None else gathering_task
     return [
-        drawing_task(
-            workspace,
-            model,
-            wanted(inventory.recipe, model, inventory.prompts),
-            shard,
-            retry_failed,
-        )
+        make(workspace, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
         for model in inventory.models
         if model.name in names
     ], _broken(inventory, "models", names)
@@ -157,11 +268,7 @@ def scoring_tasks(
 ) -> tuple[list[Task], list[Outcome]]:
     """What :func:`score_candidates` would do, and the rewards that it could not."""
     inventory = take_inventory(workspace)
-    if not inventory.recipe.rewards:
-        raise RecipeError(
-            "the recipe names no reward", hint="add [rewards.NAME]; see `synpic list rewards`"
-        )
-    names = _chosen(inventory, "rewards", inventory.recipe.rewards, only)
+    names = _chosen_rewards(inventory, only)
     candidates = inventory.candidates()
     if candidates.is_empty():
         raise WorkspaceError(
@@ -173,6 +280,41 @@ def scoring_tasks(
         for reward in inventory.rewards
         if reward.name in names
     ], _broken(inventory, "rewards", names)
+
+
+def _gather_to_score(
+    workspace: Workspace,
+    only: Sequence[str] | None,
+    shard: Shard,
+    retry_failed: bool,
+    listener: Listener | None,
+    stop: threading.Event | None,
+) -> Report:
+    """:func:`gather_candidates`, once it is clear that there are rewards to score with."""
+    _chosen_rewards(take_inventory(workspace, listener), only)
+    report = gather_candidates(
+        workspace, shard=shard, retry_failed=retry_failed, listener=listener, stop=stop
+    )
+    return Report("score", report.outcomes, report.stopped)
+
+
+def _check_rewards(workspace: Workspace) -> None:
+    """Refuse rewards that nobody knows; weights that are not to be had now may be later."""
+    for name, settings in workspace.recipe.rewards.items():
+        with suppress(CheckpointError):
+            resolve_reward(name, settings, workspace)
+
+
+def _holds_images(workspace: Workspace) -> bool:
+    return any(workspace.parts(folder) for folder in workspace.folders("candidates"))
+
+
+def _chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str]:
+    if not inventory.recipe.rewards:
+        raise RecipeError(
+            "the recipe names no reward", hint="add [rewards.NAME]; see `synpic list rewards`"
+        )
+    return _chosen(inventory, "rewards", inventory.recipe.rewards, only)
 
 
 def _chosen(

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import synpic
 from synpic.publish import publish_to
 from synpic.recipe import (
+    GivenSettings,
     ImageSettings,
     ModelSettings,
     PromptSettings,
@@ -30,10 +31,12 @@ from synpic.recipe import (
     RewardSettings,
     parse_recipe,
 )
+from synpic.registry import REWARDS
 from synpic.score.reward import open_reward, resolve_reward
 from synpic.workspace import Workspace
 from synpic_cli.main import app
 from synpic_cli.reference import commands, reference
+from synpic_cli.rewards_page import with_tables
 from tests.conftest import MakeRecipe
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +46,7 @@ TEXTS = [*PAGES, *sorted((ROOT / "synpic" / "recipes").glob("*.toml"))]
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Recipe,
     "`[prompts]`": PromptSettings,
+    "`[given]`": GivenSettings,
     "`[images]`": ImageSettings,
     "`[models.NAME]`": ModelSettings,
     "`[rewards.NAME]`": RewardSettings,
@@ -130,7 +134,7 @@ def test_recipes_are_recipes(page: Path) -> None:
         if not found.keys() <= Recipe.model_fields.keys():
             assert "project" in found, f"neither a recipe nor a pyproject.toml:\n{block}"
             continue
-        missing = [key for key in whole if key not in found]
+        missing = [key for key in whole if key not in found and "given" not in found]
         tables = [f"[{key if key != 'models' else 'models.any'}]\n{whole[key]}" for key in missing]
         parse_recipe("\n".join([block, *tables]), page.name)
 
@@ -180,6 +184,11 @@ def test_make_targets_exist(page: Path) -> None:
 
 def test_the_command_reference_is_up_to_date() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == reference(), "run `make docs`"
+
+
+def test_the_tables_of_rewards_are_up_to_date() -> None:
+    page = (ROOT / "docs" / "rewards.md").read_text()
+    assert page == with_tables(page), "run `make docs`"
 
 
 # -- pages held to what they describe ----------------------------------------------------------
@@ -326,6 +335,23 @@ def test_the_quickstart(offline: Path, recipe: MakeRecipe, capsys: Any) -> None:
     assert "6 prompts, 12 images, 24 scores" in capsys.readouterr().out
     main(offline / "made", 6)  # again: it goes on
     assert (offline / "made" / "dataset" / "manifest.json").exists()
+
+
+def test_every_reward_has_a_section() -> None:
+    page = ROOT / "docs" / "rewards.md"
+    titles = [
+        title.lower().replace("`", "") for title in re.findall(r"^## (.+)$", prose(page), re.M)
+    ]
+    for name in REWARDS.names():
+        if not name.startswith("shapes_"):
+            assert name.replace("_", "") in titles, name
+
+
+def test_the_reward_in_two_steps_is_one(tmp_path: Path) -> None:
+    (code,) = (b for b in blocks(ROOT / "docs" / "rewards.md", "python") if "Brightness" in b)
+    exec(code, shown := {})
+    images = [Image.new("RGB", (40, 30), color) for color in ("black", "white")]
+    assert shown["Brightness"]().score(["any", "any"], images) == [0, 1]
 
 
 def test_the_example_of_a_reward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

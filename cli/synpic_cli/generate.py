@@ -19,7 +19,10 @@ def generate(
         bool, typer.Option("--dry-run", help="Say what is missing; draw nothing.")
     ] = False,
 ) -> None:
-    """Draw the images that the recipe wants and the workspace lacks. Run it again to go on."""
+    """Draw the images that the recipe wants and the workspace lacks. Run it again to go on.
+
+    Images that are given ([given] in the recipe) are gathered, and nothing is drawn.
+    """
     from synpic.engine.shard import WHOLE, Shard
     from synpic.steps import drawing_tasks, generate_candidates
     from synpic.workspace import Workspace
@@ -30,7 +33,8 @@ def generate(
     share = Shard.parse(shard) if shard else WHOLE
     if dry_run:
         tasks = drawing_tasks(workspace, only=only, shard=share, retry_failed=retry_failed)
-        show_tasks(*tasks, "images to draw")
+        given = workspace.recipe.given is not None
+        show_tasks(*tasks, "images to gather" if given else "images to draw")
         return
     with watched_work() as (listener, stop):
         report = generate_candidates(

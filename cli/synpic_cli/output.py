@@ -62,22 +62,28 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def require_table_file(to: Path) -> None:
+def require_table_file(to: Path, option: str = "--to") -> None:
     """Refuse a name for a table that says of no known kind of file."""
-    if to.suffix not in (".parquet", ".csv"):
-        raise SynpicError(f"--to {to}: unknown kind of file", hint="name it .parquet or .csv")
+    if to.suffix not in (".parquet", ".csv", ".jsonl"):
+        raise SynpicError(
+            f"{option} {to}: unknown kind of file", hint="name it .parquet, .csv or .jsonl"
+        )
 
 
-def write_table(table: pl.DataFrame, to: Path) -> None:
+def write_table(table: pl.DataFrame, to: Path, option: str = "--to") -> None:
     """Write ``table`` as the name of the file says."""
-    require_table_file(to)
+    require_table_file(to, option)
     try:
         if to.suffix == ".csv":
             table.write_csv(to)
+        elif to.suffix == ".jsonl":
+            table.write_ndjson(to)
         else:
             table.write_parquet(to)
     except OSError as error:
-        raise SynpicError(f"--to {to}: {error.strerror or error}", hint="check the path") from error
+        raise SynpicError(
+            f"{option} {to}: {error.strerror or error}", hint="check the path"
+        ) from error
 
 
 def human_bytes(number: float) -> str:

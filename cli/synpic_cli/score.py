@@ -2,44 +2,157 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic_cli.options import Device, Directory, Only, RetryFailed, ShardOption
+from synpic_cli.options import (
+    ConfigOption,
+    Count,
+    DatasetOption,
+    Device,
+    Directory,
+    ImageColumns,
+    ImagesOption,
+    ModelColumns,
+    Only,
+    PromptColumn,
+    RetryFailed,
+    RevisionOption,
+    RewardNames,
+    ShardOption,
+    SplitOption,
+)
+
+if TYPE_CHECKING:
+    from synpic.engine.progress import Listener
+    from synpic.engine.shard import Shard
+    from synpic.workspace import Workspace
 
 
 def score(
     directory: Directory = None,
+    images: ImagesOption = None,
+    dataset: DatasetOption = None,
+    reward: RewardNames = None,
+    config: ConfigOption = None,
+    revision: RevisionOption = None,
+    split: SplitOption = None,
+    image_column: ImageColumns = None,
+    prompt_column: PromptColumn = None,
+    model_column: ModelColumns = None,
+    count: Count = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a row for each image, with its scores: .csv, .jsonl or .parquet.",
+        ),
+    ] = None,
     only: Only = None,
     device: Device = None,
     shard: ShardOption = None,
     retry_failed: RetryFailed = False,
+    together: Annotated[
+        bool | None,
+        typer.Option(
+            "--together/--one-by-one",
+            help="All rewards in turns, each image decoded once; or one reward after another. "
+            "Together on an accelerator if not given.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is missing; score nothing.")
     ] = False,
 ) -> None:
-    """Score the images that have no score yet, reward by reward. Run it again to go on."""
+    """Score the images that have no score yet, reward by reward. Run it again to go on.
+
+    With --images or --dataset: images that exist already. The first time, this writes the recipe.
+    """
     from synpic.engine.shard import WHOLE, Shard
-    from synpic.steps import score_candidates, scoring_tasks
+    from synpic.errors import SynpicError
+    from synpic.steps import image_scores, score_candidates
     from synpic.workspace import Workspace
-    from synpic_cli.reporting import show_report, show_tasks
+    from synpic_cli.output import require_table_file, say, write_table
+    from synpic_cli.reporting import show_report
     from synpic_cli.watching import watched_work
 
-    workspace = Workspace.open()
+    given: dict[str, object] = {
+        "images": images,
+        "dataset": dataset,
+        "config": config,
+        "revision": revision,
+        "split": split,
+        "image": image_column or None,
+        "prompt": prompt_column,
+        "model": model_column or None,
+        "count": count,
+    }
+    told = reward or any(value is not None for value in given.values())
+    if told and images is None and dataset is None:
+        raise SynpicError(
+            "these options tell of images that exist already, and neither --images nor --dataset "
+            "names them",
+            hint="name them; or put it into recipe.toml, and run `synpic score` alone",
+        )
+    if table is not None:
+        require_table_file(table, "--table")
     share = Shard.parse(shard) if shard else WHOLE
-    if dry_run:
-        tasks = scoring_tasks(workspace, only=only, shard=share, retry_failed=retry_failed)
-        show_tasks(*tasks, "scores to give")
-        return
     with watched_work() as (listener, stop):
+        workspace = _begin(reward or [], given, listener) if told else Workspace.open()
+        if dry_run:
+            _show_work(workspace, only, share, retry_failed)
+            return
         report = score_candidates(
             workspace,
             only=only,
             shard=share,
             device=device,
             retry_failed=retry_failed,
+            together=together,
             listener=listener,
             stop=stop,
         )
+    if table is not None:
+        write_table(image_scores(workspace), table, "--table")
+        say(f"Wrote {table}.")
     show_report(report)
+
+
+def _begin(rewards: list[str], given: dict[str, object], listener: Listener) -> Workspace:
+    """The workspace we stand in, which is begun if there is none."""
+    from synpic.steps import given_workspace
+    from synpic.workspace import RECIPE, Workspace
+    from synpic_cli.output import say
+
+    new = not Workspace().store.exists(RECIPE)
+    workspace = given_workspace(".", rewards, listener, **given)
+    if new:
+        say(f"Wrote {RECIPE}: edit it to grow this set, and run `synpic score` again.")
+    return workspace
+
+
+def _show_work(
+    workspace: Workspace, only: list[str] | None, shard: Shard, retry_failed: bool
+) -> None:
+    from synpic.planning import plan
+    from synpic.score.forecast import weights_to_fetch
+    from synpic.steps import drawing_tasks, scoring_tasks
+    from synpic_cli.output import human_bytes, say
+    from synpic_cli.reporting import show_fetches, show_tasks
+
+    if workspace.recipe.given is not None:
+        tasks, broken = drawing_tasks(workspace, shard=shard, retry_failed=retry_failed)
+        show_tasks(tasks, broken, "images to gather")
+        whole = plan(workspace)
+        say(
+            f"{whole.prompts:,} prompts, {whole.images:,} images of about "
+            f"{human_bytes(whole.bytes)}, {whole.scores:,} scores in all."
+        )
+        if not any(task.proven for task in tasks):
+            show_fetches(weights_to_fetch(workspace, workspace.recipe.rewards))
+            return
+    tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
+    show_tasks(tasks, broken, "scores to give")
+    show_fetches(weights_to_fetch(workspace, [task.name for task in tasks]))

@@ -96,6 +96,12 @@ class Model:
         """Where its candidates lie in a workspace."""
         return f"candidates/{self.name}-{ids.short(self.fingerprint)}"
 
+    def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
+        """What :func:`wanted` gives, with the columns ``model`` and ``place`` (null)."""
+        return wanted(recipe, self, prompts).with_columns(
+            model=pl.lit(self.name), place=pl.lit(None, pl.String)
+        )
+
 
 def complete(name: str, settings: ModelSettings) -> ModelSettings:
     """``settings`` over those of the registered model they start from, if any.

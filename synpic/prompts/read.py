@@ -51,6 +51,7 @@ def ensure_prompts(workspace: Workspace) -> PromptTable:
         CorruptPart, NewerSchema: ``prompts.parquet`` is there and cannot be read.
     """
     settings = workspace.recipe.prompts
+    assert settings is not None, "a recipe without [prompts] has [given], whose images bring them"
     source = open_source(settings, workspace)
     stored = _stored(workspace)
     if stored is not None and stored.identity == source.identity:

@@ -100,6 +100,7 @@ def render_card(
         },
         meanings=_MEANINGS,
         judges=_judges(manifest),
+        given="given" in manifest["models"][0]["decides"],
         aggregation=paragraphs(inspect.getdoc(AGGREGATIONS[manifest["ranking"]["aggregation"]])),
         ties=_TIES[manifest["ranking"]["ties"]],
         failed=list(manifest["counts"]["failed"].items())[:_REASONS],
@@ -133,7 +134,7 @@ def _head(
         ),
         task_categories=["text-to-image"],
         annotations_creators=["machine-generated"],
-        source_datasets=["original"],
+        source_datasets=_sources(manifest) or ["original"],
         size_categories=_size(sum(records[default].values())),
         configs=[_config(name, shards, name == default) for name in records],
         dataset_info=[_info(name, manifest, shards) for name in records],
@@ -219,15 +220,25 @@ def _sizes(
 
 
 def _pages(lock: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """A checkpoint on the Hub, as the manifest names it → the address of its page."""
+    """A checkpoint or dataset on the Hub, as the manifest names it → the address of its page."""
+    kinds = {"model": "", "dataset": "datasets/"}
     return {
         f"{entry['source']}@{ids.short(entry['identity'])}": "https://huggingface.co/"
-        f"{entry['source']}/tree/{entry['identity']}"
+        f"{kinds[entry['kind']]}{entry['source']}/tree/{entry['identity']}"
         for entry in lock
-        if entry["kind"] == "model"
+        if entry["kind"] in kinds
         and re.fullmatch(r"[\w.-]+/[\w.-]+", entry["source"], re.ASCII)
         and re.fullmatch(r"[0-9a-f]+", entry["identity"])
     }
+
+
+def _sources(manifest: Mapping[str, Any]) -> list[str]:
+    """The repositories that gave images which were not drawn."""
+    pages = _pages(manifest["lock"])
+    given = [model for model in manifest["models"] if "given" in model["decides"]]
+    return list(
+        dict.fromkeys(one["decides"]["given"] for one in given if one["checkpoint"] in pages)
+    )
 
 
 def _judges(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

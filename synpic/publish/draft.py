@@ -69,8 +69,10 @@ def prepare(
     images = workspace.images(dict.fromkeys(inventory.image_folders()))
     keys = list(scored.select("candidate_id", "sha256").iter_rows())
     # Without pixels to pack nothing needs their sizes, and finding them reads every image.
-    sizes = images.sizes(keys) if WITH_PIXELS & set(names) else [0] * len(keys)
-    candidates = join(scored, ranking, pl.Series(sizes, dtype=pl.Int64), recipe.images.format)
+    packed = keys if WITH_PIXELS & set(names) else []
+    sizes = pl.Series(images.sizes(packed) or [0] * len(keys), dtype=pl.Int64)
+    paths = pl.Series(images.paths(packed) or [""] * len(keys), dtype=pl.String)
+    candidates = join(scored, ranking, sizes, paths)
     tables = {
         name: records(name, candidates, ranking, recipe.records.pairs)
         for name in {"ranked": None, **dict.fromkeys(names)}

@@ -79,8 +79,9 @@ def _rank_in_place(workspace: Workspace, split: str | None, config: str) -> Data
         )
     ranked = rank_candidates(workspace)
     recipe = ranked.inventory.recipe
+    # An image is named by its address here, and not by a path.
     unsized = pl.zeros(ranked.scored.height, pl.Int64, eager=True)
-    candidates = join(ranked.scored, ranked.ranking, unsized, recipe.images.format)
+    candidates = join(ranked.scored, ranked.ranking, unsized, ranked.scored["candidate_id"])
     made = records(config, candidates, ranked.ranking, recipe.records.pairs)
     there = set(made.rows["split"])
     order = ranked.inventory.prompts["split"].unique(maintain_order=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import polars as pl
 
 from synpic import checkpoints
 from synpic.generate.model import KnownModel, Model
+from synpic.given import GivenImages
 from synpic.inventory import Inventory
 from synpic.publish.features import yaml_features
 from synpic.publish.shards import Shard
@@ -72,7 +73,7 @@ def describe(
         "prompts": dict(
             inventory.prompts.group_by("source", maintain_order=True).len().iter_rows()
         ),
-        "models": [_model(model, scored) for model in inventory.models],
+        "models": _models(inventory, scored),
         "rewards": [_reward(reward, scored, ranking) for reward in inventory.rewards],
         "environments": _environments(inventory, scored),
         "ranking": {
@@ -129,6 +130,30 @@ def _lock(inventory: Inventory) -> list[dict[str, Any]]:
     entries = inventory.workspace.lock()
     stamped = [asdict(entries[key]) for key in sorted(entries, key=str)]
     return [{name: value for name, value in row.items() if name != "stamp"} for row in stamped]
+
+
+def _models(inventory: Inventory, scored: pl.DataFrame) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    for model in inventory.models:
+        if isinstance(model, GivenImages):
+            entries += _given(model, scored)
+        elif isinstance(model, Model):
+            entries.append(_model(model, scored))
+    return entries
+
+
+def _given(given: GivenImages, scored: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """An entry for each model that a source of images names, with what is known: its name there."""
+    for name, label in given.index.labels.items():
+        yield {
+            "name": name,
+            "fingerprint": given.fingerprint,
+            "checkpoint": given.index.source,
+            "decides": {**given.decides, **({} if label is None else {"model": label})},
+            "licence": None,
+            "samples": None,
+            "candidates": scored.filter(pl.col("model") == name).height,
+        }
 
 
 def _model(model: Model, scored: pl.DataFrame) -> dict[str, Any]:

@@ -73,8 +73,9 @@ def _of_workspace(workspace: Workspace, strategy: str | None) -> Paired:
     images = workspace.images(dict.fromkeys(ranked.inventory.image_folders()))
     keys = list(ranked.scored.select("candidate_id", "sha256").iter_rows())
     sizes = pl.Series(images.sizes(keys), dtype=pl.Int64)
+    paths = pl.Series(images.paths(keys), dtype=pl.String)
     return Paired(
-        candidates=join(ranked.scored, ranked.ranking, sizes, recipe.images.format),
+        candidates=join(ranked.scored, ranked.ranking, sizes, paths),
         ranking=ranked.ranking,
         read=images.read,
         strategy=strategy or recipe.records.pairs,

@@ -63,7 +63,9 @@ class Records:
     images: Mapping[str, pa.DataType] = field(default_factory=dict)
 
 
-def join(scored: pl.DataFrame, ranking: Ranking, sizes: pl.Series, extension: str) -> pl.DataFrame:
+def join(
+    scored: pl.DataFrame, ranking: Ranking, sizes: pl.Series, paths: pl.Series
+) -> pl.DataFrame:
     """Candidates with what they scored, how they rank and a reference to their pixels, in order.
 
     Args:
@@ -71,7 +73,7 @@ def join(scored: pl.DataFrame, ranking: Ranking, sizes: pl.Series, extension: st
         ranking: of those candidates; ``wins``, ``preference`` and ``rank`` are null for the ones
             it dropped.
         sizes: of the encoded images of ``scored``, in bytes and in its order.
-        extension: of image files, "png".
+        paths: names of their files: ``<candidate_id>.png``.
     """
     ranks = ranking.table.select(
         "candidate_id",
@@ -82,7 +84,7 @@ def join(scored: pl.DataFrame, ranking: Ranking, sizes: pl.Series, extension: st
     reference = pl.struct(
         "candidate_id",
         "sha256",
-        pl.concat_str("candidate_id", pl.lit(f".{extension}")).alias("path"),
+        paths.cast(pl.String).alias("path"),
         sizes.cast(pl.Int64).alias("size"),
     )
     rows = scored.with_columns(image=reference)

@@ -47,7 +47,9 @@ def scored(rows: list[dict[str, Any]]) -> pl.DataFrame:
 def table(rows: list[dict[str, Any]], **how: str) -> tuple[pl.DataFrame, Ranking]:
     frame = scored(rows)
     ranking = rank(frame, {"r": 1.0}, **how)
-    return join(frame, ranking, pl.Series([10] * frame.height), "png"), ranking
+    return join(
+        frame, ranking, pl.Series([10] * frame.height), frame["candidate_id"] + ".png"
+    ), ranking
 
 
 ROWS: list[dict[str, Any]] = [

@@ -118,7 +118,12 @@ def test_one_row_group_of_pixels_is_read_at_a_time(tmp_path: Path) -> None:
     sizes = reader.sizes(keys)
     assert sizes == [len(data) for data in reader.read(keys)]
     ranking = rank(scored, {"redness": 1, "greenness": 1})
-    table = records("images", join(scored, ranking, pl.Series(sizes), "png"), ranking, "all")
+    table = records(
+        "images",
+        join(scored, ranking, pl.Series(sizes), scored["candidate_id"] + ".png"),
+        ranking,
+        "all",
+    )
     at_once: list[int] = []
 
     def read(wanted: Sequence[tuple[str, str]]) -> list[bytes]:

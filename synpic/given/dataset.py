@@ -1,0 +1,255 @@
+"""A dataset of Parquet files, on the Hub or in a folder, read a row group at a time.
+
+What is found is found from the small columns alone: of a hundred gigabytes of pairs, some ten
+megabytes are fetched before the first image. Each image is then known by file, row group and row,
+so that going on fetches the row groups in which something is missing, and no others.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synpic import checkpoints, ids
+from synpic.engine.progress import Listener, Meter
+from synpic.errors import CheckpointError, GivenError, GivenGone
+from synpic.given.captions import NO_CAPTION
+from synpic.given.columns import Columns, choose_columns
+from synpic.given.rows import RowReader
+from synpic.given.source import FOUND
+from synpic.parts import frame
+from synpic.recipe import GivenSettings
+from synpic.workspace import LockEntry, Workspace
+
+__all__ = ["Dataset"]
+
+_AT_ONCE = 8
+"""Files whose small columns are read at the same time."""
+
+_CONVERTED = (
+    "of many datasets the Hub keeps Parquet that it made itself: --revision refs/convert/parquet"
+)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset at a commit, or in a folder that is what it was when it was locked."""
+
+    settings: GivenSettings
+    location: str
+    commit: str | None
+    entry: LockEntry
+
+    @classmethod
+    def open(cls, settings: GivenSettings, workspace: Workspace) -> Dataset:
+        """Resolve the dataset that ``settings`` name.
+
+        Raises:
+            GivenGone: its folder is gone.
+            CheckpointError: there is none, or the Hub cannot be reached.
+        """
+        entry = checkpoints.resolve(
+            workspace, str(settings.dataset), settings.revision, kind="dataset"
+        )
+        try:
+            location, commit = checkpoints.load_from(workspace, entry)
+        except CheckpointError as error:
+            raise GivenGone(error.message, hint=error.hint) from error
+        return cls(settings, location, commit, entry)
+
+    @property
+    def what(self) -> str:
+        """In the fingerprint: the repository; of a folder nothing, for its path decides nothing."""
+        return self.entry.source if self.commit else "dataset"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides what is found."""
+        settings = self.settings.model_dump(exclude={"dataset", "revision"}, exclude_none=True)
+        return {"dataset": checkpoints.identity(self.entry), **settings}
+
+    def find(self, before: pl.DataFrame, listener: Listener | None) -> tuple[pl.DataFrame, str]:
+        """Every image, in the order of rows; see ``Source.find``."""
+        files = self._files()
+        meter = Meter("find", self._shown, len(files), listener)
+        meter.begin()
+        columns: Columns | None = None
+        pieces: list[pl.DataFrame] = []
+        rows, limit = 0, self.settings.count
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for start in range(0, len(files), _AT_ONCE):
+                if limit is not None and rows >= limit:
+                    break
+                some = files[start : start + _AT_ONCE]
+                columns = columns or self._columns(some[0])
+                read = pool.map(self._find_in, some, [columns] * len(some))
+                for name, found in zip(some, read, strict=True):
+                    kept = found if limit is None else found.head(max(0, limit - rows))
+                    rows += kept.height
+                    pieces.append(self._unfold(kept, columns, name))
+                meter.add(len(some), 0, len(files) - start - len(some))
+        meter.end(None)
+        if not rows:
+            raise GivenError(
+                f"{self._shown}: there is no row in split {self.settings.split!r}",
+                hint="name another: split in [given], or --split",
+            )
+        return pl.concat(pieces), f"{self._shown}@{ids.short(self.entry.identity)}"
+
+    def reader(self) -> RowReader:
+        """What reads its images."""
+        return RowReader(self.open_file, self.naming_errors)
+
+    def address(self, name: str) -> str:
+        """Where the file that an index calls ``name`` is."""
+        if self.commit is None:
+            return (Path(self.location).resolve() / name).as_posix()
+        return f"hf://datasets/{self.location}@{self.commit}/{name}"
+
+    @property
+    def _shown(self) -> str:
+        """For people; a folder's path is no business of those who get a release."""
+        return self.location if self.commit else posixpath.basename(self.location.rstrip("/"))
+
+    def _files(self) -> list[str]:
+        """The Parquet files of the split, below the dataset's root, in order."""
+        from datasets import load_dataset_builder
+        from datasets.packaged_modules.parquet.parquet import Parquet
+
+        name = str(self.settings.dataset)
+        with self.naming_errors("its list of files"):
+            try:
+                builder = load_dataset_builder(
+                    self.location, self.settings.config, revision=self.commit
+                )
+            except (ValueError, RuntimeError, FileNotFoundError) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise GivenError(
+                    f"{name}: the dataset cannot be read: {reason:.400}",
+                    hint=f"check dataset and config; {_CONVERTED}",
+                ) from error
+        if not isinstance(builder, Parquet):
+            raise GivenError(
+                f"{name}: its files are not Parquet",
+                hint=f"download it and name the folder with --images; {_CONVERTED}",
+            )
+        files = builder.config.data_files
+        if self.settings.split not in files:
+            raise GivenError(
+                f"{name}: there is no split {self.settings.split!r}",
+                hint=f"it has: {', '.join(map(str, files))}; name one: split in [given], or "
+                "--split",
+            )
+        root = self.address("").rstrip("/") + "/"
+        paths = [str(path).replace("\\", "/") for path in files[self.settings.split]]
+        return [path.removeprefix(root) for path in paths]
+
+    def _columns(self, name: str) -> Columns:
+        with self.open_file(name) as file:
+            return choose_columns(file.schema_arrow, self.settings, self._shown)
+
+    def _find_in(self, name: str, columns: Columns) -> pl.DataFrame:
+        """The rows of one file: its small columns, ``_group``, ``_row`` and ``_bytes``."""
+        with self.open_file(name) as file:
+            texts = pa.schema([pa.field(column, pa.string()) for column in columns.small])
+            try:
+                table = file.read(columns=columns.small).select(columns.small).cast(texts)
+            except KeyError as error:
+                raise GivenError(
+                    f"{self._shown}: {name} has other columns than the files before it: {error}",
+                    hint="name a config whose files are alike",
+                ) from error
+            groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        places = [
+            (number, row, size)
+            for number, group in enumerate(groups)
+            for size in [_mean_bytes(group, columns)]
+            for row in range(group.num_rows)
+        ]
+        schema = {"_group": pl.Int32, "_row": pl.Int64, "_bytes": pl.Int64}
+        return frame(table.replace_schema_metadata()).hstack(
+            pl.DataFrame(places, schema=schema, orient="row")
+        )
+
+    def _unfold(self, rows: pl.DataFrame, columns: Columns, name: str) -> pl.DataFrame:
+        """A row per image, those of one row beside each other."""
+        held = ids.short(self.entry.identity)
+        null = pl.lit(None, pl.String)
+        blank = pl.col("prompt").str.strip_chars().fill_null("") == ""
+        sides = []
+        for number, (column, leaf) in enumerate(columns.images.items()):
+            place = pl.format("{}#{}.{}:{}", pl.lit(name), "_group", "_row", pl.lit(column))
+            key, model = columns.keys.get(column), columns.models.get(column)
+            side = rows.select(
+                # Without an id an image is its place, and a place is one only at its commit.
+                pl.coalesce(
+                    pl.format("id:{}", key) if key else null,
+                    pl.format("{}:{}", pl.lit(held), place),
+                ).alias("key"),
+                pl.col(columns.prompt).alias("prompt"),
+                (pl.col(model) if model else null).alias("label"),
+                pl.coalesce(key or null, place).alias("place"),
+                pl.lit(name).alias("file"),
+                pl.col("_group").alias("group"),
+                pl.col("_row").alias("row"),
+                pl.lit(leaf).alias("column"),
+                pl.col("_bytes").alias("bytes"),
+                null.alias("stamp"),
+                pl.lit(number).alias("side"),
+            )
+            sides.append(
+                side.with_columns(
+                    label=pl.when(pl.col("label") != "").then("label"),
+                    problem=pl.when(blank).then(pl.lit(NO_CAPTION)),
+                )
+            )
+        both = pl.concat(sides).sort("group", "row", "side", maintain_order=True)
+        return both.select(*FOUND).cast(FOUND)  # type: ignore[arg-type]
+
+    @contextmanager
+    def open_file(self, name: str) -> Iterator[pq.ParquetFile]:
+        """One of its files, closed at the end.
+
+        Raises:
+            GivenError: it is no Parquet, or damaged.
+            HubUnreachable, CheckpointError: the Hub did not give it.
+        """
+        with self.naming_errors(name):
+            fs, path = fsspec.core.url_to_fs(self.address(name))
+            with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
+                yield file
+
+    @contextmanager
+    def naming_errors(self, name: str) -> Iterator[None]:
+        """What goes wrong while ``name`` of it is read, in words that name it."""
+        source = str(self.settings.dataset)
+        # On a disk an OSError is the file's; on the way from the Hub it is the connection's.
+        damage = (pa.ArrowException,) if self.commit else (pa.ArrowException, OSError)
+        hub = checkpoints.naming_hub_errors(source, self.commit, "dataset")
+        with hub if self.commit else nullcontext():
+            try:
+                yield
+            except damage as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise GivenError(
+                    f"{source}: {name}: not Parquet, or damaged: {reason:.300}",
+                    hint="put a whole file in its place, then run the same command again",
+                ) from error
+
+
+def _mean_bytes(group: pq.RowGroupMetaData, columns: Columns) -> int:
+    """About how many bytes an image of a row group takes."""
+    paths = set(columns.images.values())
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    held = sum(one.total_uncompressed_size for one in chunks if one.path_in_schema in paths)
+    return int(held // max(1, group.num_rows * len(paths)))

@@ -1,0 +1,236 @@
+"""``given.parquet``: every image that a source has, with its prompt, its id and where it lies.
+
+The index is to given images what the recipe is to drawn ones: the list of what is wanted. Ids are
+hashes of prompt and image and need no list to stand; the numbers of samples and the names of models
+are kept from one index to the next, so that what was there before is called as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic import ids, tables
+from synpic.engine.progress import Listener
+from synpic.errors import CorruptPart, GivenGone, HubUnreachable
+from synpic.given.names import name_models
+from synpic.given.opening import open_source, settings_of
+from synpic.given.source import FOUND, Source
+from synpic.parts import frame, open_part, read_part
+from synpic.workspace import Workspace
+
+__all__ = ["INDEX", "NAME", "Index", "current_index", "ensure_index", "read_index"]
+
+INDEX = "given.parquet"
+
+NAME = "given"
+"""Of all given images, as `--only` and progress have it; which model drew one is in its row."""
+
+BATCH = 64
+"""Images that are read, and kept, together."""
+
+_BLANK = ""
+
+
+@dataclass(frozen=True)
+class Index:
+    """Every image of a source.
+
+    Args:
+        rows: in the source's order, one for each image: candidate_id, prompt_id, model, sample,
+            ``batch`` (images that are read together), ``share`` (batches that one shard reads) and
+            the columns of ``FOUND``; of an image without a prompt, that of the empty text.
+        source: with what it holds: ``pictures@1a2b3c4d``.
+        fingerprint: of all of them.
+        decides: what it is a hash of.
+        found: rows of the source, before images that it names twice were folded.
+        identity: of the source, when it was read.
+    """
+
+    rows: pl.DataFrame
+    source: str
+    fingerprint: str
+    decides: Mapping[str, Any]
+    found: int
+    identity: Mapping[str, Any]
+
+    @property
+    def labels(self) -> dict[str, str | None]:
+        """Names of models, in order of appearance → what the source calls them."""
+        pairs = self.rows.select("model", "label").unique(
+            "model", keep="first", maintain_order=True
+        )
+        return dict(pairs.iter_rows())
+
+    @property
+    def prompts(self) -> pl.DataFrame:
+        """``prompt_id`` and ``prompt`` of every prompt, in order of appearance."""
+        there = self.rows.filter(pl.col("prompt_id") != ids.prompt_id(_BLANK))
+        return there.unique("prompt_id", keep="first", maintain_order=True).select(
+            "prompt_id", "prompt"
+        )
+
+    @property
+    def prompts_note(self) -> dict[str, Any]:
+        """The metadata of ``prompts.parquet``: an image's caption is a row that was read."""
+        empty = self.rows.filter(pl.col("prompt_id") == ids.prompt_id(_BLANK)).height
+        return {
+            "read": self.rows.height,
+            "empty": empty,
+            "duplicates": self.rows.height - empty - self.prompts.height,
+            "identity": {"given": ids.fingerprint({"source": self.source, **self.identity})},
+        }
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """The metadata of ``given.parquet``."""
+        return {
+            "source": self.source,
+            "decides": dict(self.decides),
+            "found": self.found,
+            "identity": dict(self.identity),
+        }
+
+
+def ensure_index(workspace: Workspace, listener: Listener | None = None) -> Index:
+    """The index of the workspace's source; reads it anew only if the source has changed.
+
+    ``prompts.parquet`` is written with it.
+
+    Raises:
+        GivenError, CheckpointError: the source cannot be read.
+    """
+    source = open_source(workspace)
+    stored = _stored(workspace)
+    if stored is not None and stored.identity == source.identity:
+        if workspace.prompts_note().get("identity") != stored.prompts_note["identity"]:
+            _write_prompts(workspace, stored)
+        return stored
+    index = _read(source, stored, listener)
+    # Prompts first: an index that is there says that they are.
+    _write_prompts(workspace, index)
+    workspace.store.write(INDEX, tables.encode_part(index.rows.to_arrow(), index.note))
+    return index
+
+
+def current_index(workspace: Workspace, listener: Listener | None = None) -> Index:
+    """:func:`ensure_index`, or what ``given.parquet`` holds where the source is out of reach.
+
+    Raises:
+        As :func:`ensure_index`; GivenGone, HubUnreachable: and nothing was ever read.
+    """
+    try:
+        return ensure_index(workspace, listener)
+    except (GivenGone, HubUnreachable):
+        stored = _stored(workspace)
+        if stored is None:
+            raise
+        return stored
+
+
+def read_index(workspace: Workspace) -> Index:
+    """Read the source; nothing is written but recipe.lock.
+
+    Raises:
+        GivenError, CheckpointError: the source cannot be read.
+    """
+    source = open_source(workspace)
+    stored = _stored(workspace)
+    if stored is not None and stored.identity == source.identity:
+        return stored
+    return _read(source, stored, None)
+
+
+def _read(source: Source, stored: Index | None, listener: Listener | None) -> Index:
+    empty = pl.DataFrame(schema=FOUND)
+    found, name = source.find(empty if stored is None else stored.rows, listener)
+    decides = {"given": source.what}
+    fingerprint = ids.fingerprint(decides)
+    rows = _number(found, fingerprint, stored)
+    return Index(rows, name, fingerprint, decides, found.height, source.identity)
+
+
+def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.DataFrame:
+    """``found`` with ids, names of models, numbers of samples and batches; each image once."""
+    samples: dict[str, int] = {}
+    known: dict[str | None, str] = {}
+    following: dict[tuple[str, str], int] = {}
+    if stored is not None:
+        known = {label: name for name, label in stored.labels.items()}
+        numbered = stored.rows.select("candidate_id", "prompt_id", "model", "sample")
+        for id_, prompt_id, model, sample in numbered.iter_rows():
+            samples[id_] = sample
+            following[prompt_id, model] = max(following.get((prompt_id, model), 0), sample + 1)
+    names = name_models(found["label"].unique(maintain_order=True), known)
+    made: list[tuple[str, str, str, int, str]] = []
+    kept: list[int] = []
+    seen: set[str] = set()
+    columns = found.select("key", "prompt", "label")
+    for row, (key, prompt, label) in enumerate(columns.iter_rows()):
+        # Without a prompt there is no candidate, but a row to say so.
+        text = _BLANK if prompt is None or not prompt.strip() else ids.normalise_prompt(prompt)
+        prompt_id = ids.prompt_id(text)
+        id_ = ids.given_id(prompt_id, fingerprint, key)
+        if id_ in seen:
+            continue
+        seen.add(id_)
+        model = names[label]
+        if id_ not in samples:
+            samples[id_] = following.get((prompt_id, model), 0)
+            following[prompt_id, model] = samples[id_] + 1
+        kept.append(row)
+        made.append((id_, prompt_id, model, samples[id_], text))
+    numbers = pl.DataFrame(made, schema=_NUMBERS, orient="row")
+    return _cut(numbers.hstack(found[kept].drop("prompt")))
+
+
+_NUMBERS = {
+    "candidate_id": pl.String,
+    "prompt_id": pl.String,
+    "model": pl.String,
+    "sample": pl.Int32,
+    "prompt": pl.String,
+}
+
+
+def _cut(rows: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` with ``batch`` and ``share``.
+
+    A batch lies in one row group, and a share of the work is of whole row groups: who reads one
+    image of it has fetched them all. Files of a folder are cut anywhere.
+    """
+    loose = pl.col("group").is_null()
+    place = pl.int_range(pl.len())
+    in_group = pl.int_range(pl.len()).over("file", "group")
+    group = pl.struct("file", "group").rle_id()
+    cut = rows.with_columns(
+        share=pl.when(loose).then(place // BATCH).otherwise(group.cast(pl.Int64)),
+        piece=pl.when(loose).then(0).otherwise(in_group // BATCH),
+    )
+    batch = pl.struct("share", "piece").rle_id().cast(pl.Int64)
+    return cut.with_columns(batch=batch).drop("piece")
+
+
+def _stored(workspace: Workspace) -> Index | None:
+    """The index as it was written; None before that, or if it is damaged: it can be made again."""
+    if not workspace.store.exists(INDEX):
+        return None
+    try:
+        note = tables.decode_metadata(open_part(workspace.store, INDEX).schema_arrow)
+        rows = frame(read_part(workspace.store, INDEX))
+    except CorruptPart:
+        return None
+    fingerprint = ids.fingerprint(note["decides"])
+    return Index(
+        rows, note["source"], fingerprint, note["decides"], note["found"], note["identity"]
+    )
+
+
+def _write_prompts(workspace: Workspace, index: Index) -> None:
+    prompts = index.prompts.with_columns(
+        split=pl.lit(settings_of(workspace).split), source=pl.lit(index.source)
+    )
+    workspace.write_prompts(prompts.to_arrow().cast(tables.PROMPTS), index.prompts_note)

@@ -1,0 +1,163 @@
+"""Gathering: what a source has and a workspace lacks, and how a batch of files becomes candidates.
+
+Bytes are kept as they are. An image is decoded once, to see that it is whole, and never encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import polars as pl
+
+from synpic import ids, tables
+from synpic.engine.failures import FailureLog
+from synpic.engine.shard import Shard
+from synpic.engine.task import Made, Row, Task
+from synpic.engine.writing import PartWatcher
+from synpic.errors import GivenError
+from synpic.given.index import BATCH
+from synpic.given.look import look
+from synpic.given.model import GivenImages
+from synpic.given.opening import open_source
+from synpic.given.source import Reader
+from synpic.workspace import Workspace
+
+__all__ = ["gathering_task"]
+
+_Reading = Future[list[tuple[Row, bytes | None]]]
+
+PART_BYTES = 1 << 26
+"""About how much goes into a part: reading is quick, and of small images 64 would be too few."""
+
+_GONE = "its place holds no image, or another one than was found"
+
+
+def gathering_task(
+    workspace: Workspace, given: GivenImages, want: pl.DataFrame, shard: Shard, retry_failed: bool
+) -> Task:
+    """What is missing of ``want``.
+
+    Args:
+        want: every image, as :meth:`GivenImages.wanted` gives it.
+        shard: the share of the work that is ours: whole row groups of a dataset.
+        retry_failed: take up again what has a failure row.
+    """
+    failures = FailureLog(workspace, "generate", given.name, given.fingerprint)
+    watcher = PartWatcher(workspace, given.folder, tables.CANDIDATES)
+    there = {row[0] for row in watcher.new_rows(["candidate_id"])}
+    done = there if retry_failed else there | failures.known.keys()
+    # What is found of an image is looked up when its turn comes: of millions, rows would not fit.
+    places = given.rows.select("candidate_id", "batch", "share").with_row_index("place")
+    lacking = places.filter(~pl.col("candidate_id").is_in(list(done)))
+    shares = [one for one in lacking["share"].unique().to_list() if shard.holds(one)]
+    ours = lacking.filter(pl.col("share").is_in(shares))
+    return Task(
+        workspace=workspace,
+        stage="gather",
+        name=given.name,
+        folder=given.folder,
+        schema=tables.CANDIDATES,
+        part_rows=_part_rows(given.rows),
+        note={"model": given.name, "decides": dict(given.decides)},
+        dtype=None,
+        key=("candidate_id",),
+        wanted=want.height,
+        already=want.height - lacking.height,
+        batches=[
+            batch.select("candidate_id", "place").to_dicts()
+            for batch in ours.partition_by("batch", maintain_order=True)
+        ],
+        todo={(name,) for name in ours["candidate_id"]},
+        watcher=watcher,
+        failures=failures,
+        open=lambda device, key: _Gathering(given, open_source(workspace).reader(), key),
+        proven=bool(there),
+        error=GivenError,
+    )
+
+
+def _part_rows(rows: pl.DataFrame) -> int:
+    mean = rows.select(pl.col("bytes").mean().fill_null(0)).item()
+    return max(BATCH, min(1024, PART_BYTES // max(1, int(mean))))
+
+
+class _Gathering:
+    """An opened source: batches of places in the index → rows of the candidates table."""
+
+    def __init__(self, given: GivenImages, reader: Reader, environment: str) -> None:
+        self._given, self._reader, self._environment = given, reader, environment
+        self._reading = ThreadPoolExecutor(1, "gather")
+        self._looking = ThreadPoolExecutor(4, "look")
+        self._next: Sequence[Row] = ()
+        self._begun: list[tuple[set[str], _Reading]] = []
+
+    def soon(self, missing: Sequence[Row]) -> None:
+        # Read after the batch in hand, not before it: a row group is read forwards.
+        self._next = missing
+
+    def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
+        begun = self._begin(missing)
+        self._begun = [begun, self._begin(self._next)]
+        wanted = {row["candidate_id"] for row in missing}
+        read = [pair for pair in begun[1].result() if pair[0]["candidate_id"] in wanted]
+        rows: list[Row] = []
+        failed: dict[str, str] = {}
+        for (found, _), made in zip(read, self._looking.map(self._row, read), strict=True):
+            if isinstance(made, str):
+                failed[found["candidate_id"]] = made
+            else:
+                rows.append(made)
+        return Made(rows, failed, succeeded=len(rows))
+
+    def finish(self) -> list[Row]:
+        return []
+
+    def close(self) -> None:
+        self._reading.shutdown(cancel_futures=True)
+        self._looking.shutdown()
+        self._reader.close()
+
+    def _begin(self, rows: Sequence[Row]) -> tuple[set[str], _Reading]:
+        """Begin to read ``rows``, unless that has been done."""
+        names = {row["candidate_id"] for row in rows}
+        begun = next((one for one in self._begun if names <= one[0]), None)
+        return begun or (names, self._reading.submit(self._read, rows))
+
+    def _read(self, missing: Sequence[Row]) -> list[tuple[Row, bytes | None]]:
+        """Rows of the index, each with its image; those with a known problem are not even read."""
+        found = self._given.rows[[row["place"] for row in missing]].to_dicts()
+        sound = [row for row in found if row["problem"] is None]
+        data = dict(
+            zip((row["candidate_id"] for row in sound), self._reader.read(sound), strict=True)
+        )
+        return [(row, data.get(row["candidate_id"])) for row in found]
+
+    def _row(self, read: tuple[Row, bytes | None]) -> dict[str, Any] | str:
+        found, data = read
+        if found["problem"] is not None:
+            return str(found["problem"])
+        if data is None:
+            return _GONE
+        try:
+            seen = look(data)
+        except ValueError as error:
+            return str(error)
+        name = found["candidate_id"]
+        return {
+            "candidate_id": name,
+            "prompt_id": found["prompt_id"],
+            "model": found["model"],
+            "fingerprint": self._given.fingerprint,
+            "sample": found["sample"],
+            "seed": 0,
+            "image": {"bytes": data, "path": f"{name}.{seen.ending}"},
+            "sha256": ids.sha256(data),
+            "width": seen.width,
+            "height": seen.height,
+            "batch_size": None,
+            "seconds": None,
+            "flagged": None,
+            "environment": self._environment,
+        }

@@ -1,0 +1,87 @@
+"""Given images as a want: what stands in a recipe without models where else a model stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic import ids, tables
+from synpic.given.index import NAME, Index
+from synpic.recipe import Recipe
+from synpic.workspace import Workspace
+
+__all__ = ["GivenImages"]
+
+
+@dataclass(frozen=True)
+class GivenImages:
+    """All images of a source, whichever models drew them: they are read together.
+
+    Args:
+        index: what the source has.
+        rows: of the index, without images that turned out to be another's equal.
+    """
+
+    index: Index
+    rows: pl.DataFrame
+
+    @classmethod
+    def take(cls, workspace: Workspace, index: Index) -> GivenImages:
+        """``index`` over what ``workspace`` has gathered of it.
+
+        Of images of one prompt and model that have the same bytes, the first counts and the others
+        are left out. A source without ids names an image anew for every pair it is in, and only its
+        bytes tell.
+        """
+        whole = cls(index, index.rows)
+        there = workspace.read(
+            workspace.parts(whole.folder), tables.CANDIDATES, ["candidate_id", "sha256"]
+        )
+        keys = ["prompt_id", "model", "sha256"]
+        known = index.rows.select("candidate_id", "prompt_id", "model", "sample").join(
+            there.unique("candidate_id"), on="candidate_id", how="inner"
+        )
+        first = known.sort("sample").unique(keys, keep="first")
+        equal = known.join(first.select("candidate_id"), on="candidate_id", how="anti")
+        return cls(
+            index, index.rows.join(equal, on="candidate_id", how="anti", maintain_order="left")
+        )
+
+    @property
+    def name(self) -> str:
+        """Of all of them; the name of the model that drew one is in its row."""
+        return NAME
+
+    @property
+    def decides(self) -> Mapping[str, Any]:
+        """What their fingerprint is a hash of."""
+        return self.index.decides
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of :attr:`decides`."""
+        return self.index.fingerprint
+
+    @property
+    def folder(self) -> str:
+        """Where they lie in a workspace."""
+        return f"candidates/{self.name}-{ids.short(self.fingerprint)}"
+
+    def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
+        """Every image, in the order in which it is read; columns as a model's.
+
+        A seed of 0 says that none is known.
+        """
+        return self.rows.select(
+            "candidate_id",
+            "prompt_id",
+            "prompt",
+            "sample",
+            pl.lit(0, pl.Int64).alias("seed"),
+            "batch",
+            "model",
+            "place",
+        )

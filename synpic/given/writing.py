@@ -1,0 +1,53 @@
+"""The recipe that options on the command line amount to, for those who begin with images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synpic.errors import RecipeError
+from synpic.given.names import name_models
+
+__all__ = ["given_recipe"]
+
+
+def given_recipe(rewards: Sequence[str], given: Mapping[str, Any]) -> str:
+    """The text of a recipe.
+
+    Args:
+        rewards: names in the registry, or ``package.module:callable``.
+        given: the keys of ``[given]``: texts, whole numbers and lists of texts; None leaves one
+            out.
+
+    Raises:
+        RecipeError: there is no reward.
+    """
+    if not rewards:
+        raise RecipeError(
+            "no reward is named to score with",
+            hint="--reward NAME, once for each; `synpic list rewards` shows what there is",
+        )
+    lines = [
+        "# Images that exist already, scored. Edit it and run `synpic score` again: what is",
+        "# missing is gathered and scored, and nothing is done twice.",
+        "[given]",
+        *(f"{key} = {_toml(value)}" for key, value in given.items() if value is not None),
+    ]
+    words: dict[str, str] = {}
+    for reward in dict.fromkeys(rewards):
+        word, number = reward.rpartition(":")[2], 1
+        while (label := word if number == 1 else f"{word} {number}") in words.values():
+            number += 1
+        words[reward] = label
+    tables = name_models(words.values(), {})
+    for reward, label in words.items():
+        lines += ["", f"[rewards.{tables[label]}]"]
+        if reward != tables[label]:
+            lines.append(f"reward = {_toml(reward)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    # JSON's texts, numbers and lists are TOML's, but for a character that TOML has escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
