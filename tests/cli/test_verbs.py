@@ -68,7 +68,7 @@ def test_json_is_json(synpic: Synpic) -> None:
     assert {row["model"] for row in rank["models"]} == {"a", "b"}
     assert json.loads(synpic("list", "models", "--json").stdout)
     rewards = json.loads(synpic("list", "rewards", "--json").stdout)
-    assert {r["name"]: r["installed"] for r in rewards}["hpsv2"] is False
+    assert {r["name"]: r["installed"] for r in rewards}["hpsv2"] is True
     assert "versions" in json.loads(synpic("env", "--json").stdout)
 
 
@@ -146,9 +146,9 @@ def test_validate_of_the_paper_s_recipe_says_what_is_missing(
     plan = json.loads(result.stdout)
     assert plan["images"] == 232_000
     assert plan["scores"] == 1_160_000
-    # Offline, what the Hub alone can tell is a note and no problem; the rewards are planned.
-    assert len(plan["notes"]) == 4
-    assert all("planned" in problem["message"] for problem in plan["problems"])
+    # Offline, what the Hub alone can tell of four models and five rewards is a note, no problem.
+    assert len(plan["notes"]) == 9
+    assert plan["problems"] == []
 
 
 def test_repair_sets_damaged_parts_aside(synpic: Synpic, workspace: Workspace) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +328,10 @@ def _vqascore(root: Path, size: Size) -> RandomReward:
     return RandomReward("vqascore", folder, {"tokenizer": str(words), "vision": str(vision)})
 
 
+def _vqascore_xl(root: Path, size: Size) -> RandomReward:
+    return replace(_vqascore(root, size), reward="vqascore_xl")
+
+
 def _spiece(path: Path, pieces: int) -> None:
     """A ``spiece.model`` of made-up words."""
     import numpy as np
@@ -363,4 +367,5 @@ _MAKERS: dict[str, Callable[[Path, Size], RandomReward]] = {
     "mps": _mps,
     "pickscore": _pickscore,
     "vqascore": _vqascore,
+    "vqascore_xl": _vqascore_xl,
 }
