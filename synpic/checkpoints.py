@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,7 +55,7 @@ def resolve(
         return workspace.remember(_ask_the_hub(source, revision, kind))
     if not _is_folder(folder):
         raise CheckpointError(
-            f"{source}: no such folder ({folder})",
+            f"{source}: {_not_a_folder(folder)}",
             hint="paths are relative to the recipe; a Hub repository is written owner/name",
         )
     stamp = ids.folder_stamp(folder)
@@ -103,7 +104,7 @@ def load_unlocked(source: str, revision: str | None) -> tuple[str, str | None]:
         return source, revision
     if not _is_folder(folder):
         raise CheckpointError(
-            f"{source}: no such folder ({folder})",
+            f"{source}: {_not_a_folder(folder)}",
             hint="paths are relative to the working directory; a Hub repository is written "
             "owner/name",
         )
@@ -146,6 +147,12 @@ def _locate(source: str, beside: Path | None) -> Path | None:
     path = written if beside is None else beside / written
     looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
     return path if looks_local or (beside is not None and _is_folder(path)) else None
+
+
+def _not_a_folder(path: Path) -> str:
+    if path.is_file():
+        return f"a file ({path}); name the folder that holds it"
+    return f"no such folder ({path})"
 
 
 def _is_folder(path: Path) -> bool:
@@ -194,7 +201,13 @@ def naming_hub_errors(source: str, revision: str | None, kind: str = "model") ->
     except Exception as raised:
         # transformers wraps what the Hub's client raises in an OSError of its own.
         error = next(
-            (e for e in _chain(raised) if type(e).__module__.startswith("huggingface_hub")), raised
+            (
+                e
+                for package in _CLIENTS
+                for e in _chain(raised)
+                if _package(e) == package or isinstance(e, _UNANSWERED)
+            ),
+            raised,
         )
         if isinstance(error, GatedRepoError):
             raise CheckpointError(
@@ -217,13 +230,22 @@ def naming_hub_errors(source: str, revision: str | None, kind: str = "model") ->
         if type(error) is OSError:  # transformers' own: a file that is not there, or is damaged
             first = (str(error).splitlines() or [""])[0]
             raise CheckpointError(f"{source}: {first}", hint=f"see {page}") from error
-        if isinstance(error, TypeError | ValueError | LookupError | AttributeError):
+        if not isinstance(error, _UNANSWERED) and _package(error) not in _CLIENTS:
+            # Nothing of the Hub's: a damaged file, no memory, a bug.
             raise
         # No network, offline mode, 5xx: the client's errors are not one family across its versions.
         raise HubUnreachable(
             f"{source}: the Hub cannot be reached ({type(error).__name__})",
             hint=f"connect once, so that {page} is in the cache; or name a local folder",
         ) from error
+
+
+_UNANSWERED = (ConnectionError, TimeoutError, socket.gaierror)
+_CLIENTS = ("huggingface_hub", "hf_xet", "httpx", "httpx2", "httpcore", "httpcore2", "requests")
+
+
+def _package(error: BaseException) -> str:
+    return type(error).__module__.partition(".")[0]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

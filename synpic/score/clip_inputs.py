@@ -25,6 +25,7 @@ FILES = (
     "vocab.json|",
     "merges.txt|",
     "special_tokens_map.json|",
+    "spiece.model|",
 )
 """What is read of a repository here."""
 

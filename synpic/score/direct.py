@@ -23,6 +23,7 @@ from synpic.engine.task import Row
 from synpic.errors import RewardError
 from synpic.recipe import RewardSettings
 from synpic.score.pixels import as_rgb, decode
+from synpic.score.precision import full_float32
 from synpic.score.reward import (
     Reward,
     RewardInfo,
@@ -135,6 +136,11 @@ class OpenedReward:
                 raise RewardError(
                     f"prompt {number} is a {type(text).__name__}", hint="a prompt is a string"
                 )
+            if not text.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in text):
+                raise RewardError(
+                    f"prompt {number} is no text: it holds half of a character",
+                    hint="it was cut or read wrongly; read it as UTF-8 again",
+                )
         rows: list[Row] = [{"number": i, "prompt": text} for i, text in enumerate(texts)]
         cuts = range(0, len(rows), self._batch_size)
         batches = [*(rows[cut : cut + self._batch_size] for cut in cuts), []]
@@ -195,12 +201,13 @@ class OpenedReward:
 
     def _judge(self, rows: Sequence[Row]) -> list[float]:
         prompts, images = [row["prompt"] for row in rows], [row["image"] for row in rows]
-        if isinstance(self._reward, StagedReward):
-            import torch
+        with full_float32():
+            if isinstance(self._reward, StagedReward):
+                import torch
 
-            given: Sequence[float] = self._reward.judge(prompts, torch.stack(images))
-        else:
-            given = self._reward.score(prompts, images)
+                given: Sequence[float] = self._reward.judge(prompts, torch.stack(images))
+            else:
+                given = self._reward.score(prompts, images)
         return check_finite(self.name, [f"#{row['number']}" for row in rows], given)
 
 

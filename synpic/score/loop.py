@@ -17,6 +17,7 @@ from synpic.engine.shard import Shard
 from synpic.engine.task import Made, Row, Task
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
+from synpic.score.precision import full_float32
 from synpic.score.ready import Broken, Order, ReadyImages
 from synpic.score.reward import Reward, WantedReward, open_reward
 from synpic.score.staged import StagedReward
@@ -178,7 +179,8 @@ class _Scoring:
     def _score(self, rows: Sequence[Row]) -> list[float]:
         # Attempts are made on runs of neighbours.
         images = self._given[rows[0]["place"] : rows[-1]["place"] + 1]
-        given = self._judge([row["prompt"] for row in rows], images)
+        with full_float32():
+            given = self._judge([row["prompt"] for row in rows], images)
         return check_finite(self._wanted.name, [row["candidate_id"] for row in rows], given)
 
     def _row(self, scored: Done[float]) -> dict[str, Any]:

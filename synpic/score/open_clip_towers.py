@@ -53,7 +53,7 @@ class OpenClipTowers:
         self._model = _built(architecture, path)
         fill(
             self._model,
-            read_tensors(weights, inside="state_dict"),
+            _of_these_towers(read_tensors(weights, inside="state_dict"), self._model),
             weights,
             dtype,
             leftovers={"*position_ids": "numbers of positions"},
@@ -136,6 +136,25 @@ def _built(architecture: Mapping[str, Any], path: Path) -> Any:
             f"{path}: open_clip {open_clip.__version__} cannot build this: {error}",
             hint="a later open_clip_torch or timm may know it",
         ) from error
+
+
+def _of_these_towers(tensors: Mapping[str, Tensor], model: Any) -> dict[str, Tensor]:
+    """``tensors`` as this version of open_clip names them, whichever wrote them.
+
+    The numbers that scale and shift a cosine take part in none, so they may be of any shape, or
+    missing.
+    """
+    from open_clip import CustomTextCLIP
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    named = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
+    if isinstance(model, CustomTextCLIP):
+        named = convert_to_custom_text_state_dict(named)
+    for key in ("logit_scale", "logit_bias"):
+        named.pop(key, None)
+        if getattr(model, key, None) is not None:
+            named[key] = getattr(model, key).new_zeros((), device="cpu")
+    return named
 
 
 def _tokenizer(checkpoint: str, revision: str | None, text: Mapping[str, Any]) -> Any:

@@ -46,7 +46,7 @@ class PickScore(StagedReward):
         summary="PickScore v1: a CLIP-H tuned on the choices of Pick-a-Pic",
         score_range="±exp(logit_scale) of the checkpoint",
         checkpoint="yuvalkirstain/PickScore_v1",
-        files=("config.json", "model.safetensors"),
+        files=("config.json", "model.safetensors|pytorch_model.bin"),
         companions={"processor": Companion(CLIP_H, ("config.json", *FILES))},
         licence="MIT (the authors' code, github.com/yuvalkirstain/PickScore)",
         paper="2305.01569",

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 __all__ = ["as_rgb", "decode"]
 
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
+SLIMMEST = 200
+"""A side may be so many times the other. No reward knows what to make of a thread, and to resize
+one so that its short side fits would take gigabytes."""
 
 
 def decode(data: bytes) -> Image.Image:
@@ -25,14 +22,8 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         ValueError: it is no whole image; the message is fit for a failure row.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as opened:
-                opened.load()
-                return _rgb(opened)
-    except _BROKEN as error:
-        raise ValueError(f"not a whole image: {error}") from error
+    with _naming_damage(), Image.open(io.BytesIO(data)) as opened:
+        return _rgb(opened)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
@@ -43,16 +34,31 @@ def as_rgb(image: Image.Image) -> Image.Image:
     Pillow without a profile; of a film, the first picture counts.
 
     Raises:
-        ValueError: it was opened from a file that is no whole image.
+        ValueError: it was opened from a file that is no whole image, or it is too large or too slim
+            to be one.
     """
-    try:
-        image.load()  # Pillow reads a file when it is first looked at
+    with _naming_damage():
         return _rgb(image)
-    except _BROKEN as error:
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # of broken files, every plug-in of Pillow's says something else
         raise ValueError(f"not a whole image: {error}") from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    # By hand: Pillow would warn, and to turn a warning into an error is no business of threads.
+    short, long = sorted(image.size)
+    if Image.MAX_IMAGE_PIXELS and short * long > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(f"{image.width}×{image.height} pixels are more than can be meant")
+    if long > SLIMMEST * short:
+        raise ValueError(f"{image.width}×{image.height} pixels are too slim for a picture")
+    image.load()  # Pillow reads a file when it is first looked at
     image = _upright(image)
     if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.int64)

@@ -63,7 +63,7 @@ class RewardInfo:
             it is there, else b; ``a|`` for a where it is there.
         companions: further repositories, by the name of the constructor's argument that says where
             one is: ``processor`` comes with ``processor_revision``.
-        licence: of the checkpoint.
+        licence: as it was seen, with what it is the licence of where that is not the checkpoint.
         paper: an arXiv number or address.
         text_limit: what happens to long prompts.
         verified: how its numbers were checked.

@@ -40,6 +40,9 @@ AFTER = "\n{} ASSISTANT: "
 TOKENS = 2048
 """What is read of a question; the picture counts for one."""
 
+LARGEST = 16_384
+"""Pixels of the longest side: around it a square of three bytes each takes 0.8 GB."""
+
 WEIGHT_FILES = "model*.safetensors*|pytorch_model*.bin*"
 
 
@@ -137,6 +140,8 @@ class VQAScore(StagedReward):
         """The whole image in a square of CLIP's mean colour, as CLIP's image processor makes it."""
         width, height = image.size
         side = max(width, height)
+        if side > LARGEST:
+            raise ValueError(f"{width}×{height} pixels: a square around them would be too large")
         left, top = (side - width) // 2, (side - height) // 2
         border = (left, top, side - width - left, side - height - top)
         square = ImageOps.expand(image, border, self._colour) if width != height else image

@@ -8,15 +8,18 @@ that the file is of another model. Both are refused by name.
 from __future__ import annotations
 
 import json
+import os
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from synpic.checkpoints import naming_hub_errors
-from synpic.errors import CheckpointError, RewardError
+from synpic.engine.attempt import out_of_memory
+from synpic.errors import CheckpointError, RewardError, SynpicError
 
 if TYPE_CHECKING:
     import torch
@@ -128,19 +131,25 @@ def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
     """
     import torch
 
+    _refuse_text(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             found: Any = load_file(path)
         else:
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+            with torch.serialization.safe_globals(_numbers()):
+                found = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except pickle.UnpicklingError as error:
+        met = re.search(r"Unsupported (?:global|operand|class): (?:GLOBAL )?(\S+)", str(error))
+        what = f" ({met[1]})" if met else ""
         raise RewardError(
-            f"{path} holds more than tensors, and reading it would run code: it is refused",
+            f"{path} holds more than tensors{what}, and reading it would run code: it is refused",
             hint="look for a .safetensors of it; or, if you trust the file, load it once with the "
             "code it came with and save its state_dict() by safetensors.torch.save_file",
         ) from error
+    except MemoryError:
+        raise
     except Exception as error:
         raise RewardError(
             f"{path} cannot be read: {type(error).__name__}: {error}",
@@ -185,10 +194,7 @@ def fill(
     )
     for key, place in wanted.items():
         if tensors[key].shape != place.shape:
-            raise RewardError(
-                f"{source}: {key} is {tuple(tensors[key].shape)}, {tuple(place.shape)} expected",
-                hint="these are weights of another model, or of another size of it",
-            )
+            _refuse_shape(source, key, tensors[key].shape, place.shape)
     cast = dtype or torch.float32
     module.load_state_dict(
         {
@@ -220,8 +226,15 @@ def open_pretrained(
     """
     with reading(checkpoint, revision):
         model, loading = kind.from_pretrained(
-            checkpoint, revision=revision, dtype=dtype, output_loading_info=True, **more
+            checkpoint,
+            revision=revision,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            **more,
         )
+    for key, found, wanted in sorted(loading["mismatched_keys"]):
+        _refuse_shape(checkpoint, key, found, wanted)
     # Old checkpoints carry the numbers of their positions, which are no weights.
     known = {"*position_ids": "numbers of positions", **(leftovers or {})}
     account_for(loading["missing_keys"], loading["unexpected_keys"], checkpoint, known)
@@ -233,27 +246,66 @@ def reading(checkpoint: str, revision: str | None) -> Iterator[None]:
     """Around any ``from_pretrained`` of transformers: its errors in our words, its chatter stilled.
 
     Raises:
-        CheckpointError: ``checkpoint`` is not there, is gated, lacks a file, or cannot be reached.
+        CheckpointError: ``checkpoint`` is not there, is gated, lacks a file or holds a damaged one,
+            or cannot be reached.
     """
-    from transformers.utils import logging
+    import torch
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        if not Path(checkpoint).is_dir():
-            with naming_hub_errors(checkpoint, revision):
-                yield
-            return
+    with _still():
         try:
-            yield
-        except OSError as error:  # a file is not there, or is damaged
+            local = Path(checkpoint).is_dir()
+            with nullcontext() if local else naming_hub_errors(checkpoint, revision):
+                yield
+        except (SynpicError, MemoryError, torch.OutOfMemoryError, ImportError):
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
             first = (str(error).splitlines() or [""])[0]
             raise CheckpointError(
-                f"{checkpoint}: {first}", hint="put a whole copy of the checkpoint there"
+                f"{checkpoint} cannot be read: {type(error).__name__}: {first}",
+                hint="a file of it is not there, or is damaged, or is of another kind of model: "
+                "put a whole copy there, or delete it from the cache, and it is downloaded again",
             ) from error
+
+
+@contextmanager
+def _still() -> Iterator[None]:
+    """transformers without its bars and reports, as it was before afterwards.
+
+    Its bot is stilled too: of a repository without .safetensors it would ask the Hub to make some,
+    in a request for everyone to see. Bars of downloads stay.
+    """
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    downloads = not are_progress_bars_disabled()
+    bot = os.environ.get(NO_BOT)
+    os.environ[NO_BOT] = "1"
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if downloads:
+        enable_progress_bars()
+    try:
+        yield
     finally:
         logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        if not downloads:
+            disable_progress_bars()
+        if bot is None:
+            del os.environ[NO_BOT]
+        else:
+            os.environ[NO_BOT] = bot
+
+
+NO_BOT = "DISABLE_SAFETENSORS_CONVERSION"
 
 
 def account_for(
@@ -274,6 +326,37 @@ def account_for(
                 + (f" and {len(keys) - 3} more" if len(keys) > 3 else ""),
                 hint="a judge with random or wrong weights scores noise; check the checkpoint",
             )
+
+
+def _refuse_shape(
+    source: object, key: str, found: Sequence[int], wanted: Sequence[int]
+) -> NoReturn:
+    raise RewardError(
+        f"{source}: {key} is {tuple(found)}, {tuple(wanted)} expected",
+        hint="these are weights of another model, or of another size of it",
+    )
+
+
+def _refuse_text(path: Path) -> None:
+    """Refuse what a clone without LFS, or a download gone wrong, leaves in the place of weights."""
+    with path.open("rb") as file:
+        begins = file.read(64)
+    for mark, what in (
+        (b"version https://git-lfs", "a pointer of Git LFS, not the file it points to"),
+        (b"<", "a page of text"),
+    ):
+        if begins.lstrip().startswith(mark):
+            raise RewardError(
+                f"{path} is {what}", hint="download the weights themselves, and put them there"
+            )
+
+
+def _numbers() -> list[Any]:
+    """numpy's plain numbers: training loops leave one or another beside the weights."""
+    import numpy as np
+
+    kinds = [type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")]
+    return [np._core.multiarray.scalar, np.dtype, *kinds]  # type: ignore[attr-defined]
 
 
 def _is_zip(path: Path) -> bool:

@@ -221,6 +221,18 @@ def test_a_repository_of_both_layouts_is_opened_by_transformers(
     assert both == ClipScore(str(clip), None, "cpu").score(PROMPTS, images)
 
 
+def test_weights_that_an_older_open_clip_wrote_are_the_same_weights(
+    laion: Path, tmp_path: Path, images: list[Image.Image]
+) -> None:
+    (tmp_path / "open_clip_config.json").write_bytes((laion / "open_clip_config.json").read_bytes())
+    tensors = load_file(laion / "open_clip_model.safetensors")
+    scale = {"logit_scale": tensors["logit_scale"].reshape(1)}  # no cosine knows it
+    renamed = {f"module.{key}": value for key, value in (tensors | scale).items()}
+    save_file(renamed, tmp_path / "open_clip_model.safetensors")
+    before, after = (ClipScore(str(folder), None, "cpu") for folder in (laion, tmp_path))
+    assert after.score(PROMPTS, images) == before.score(PROMPTS, images)
+
+
 def test_open_clips_weights_may_be_a_state_dict_of_torch_and_must_fit(
     laion: Path, tmp_path: Path, images: list[Image.Image]
 ) -> None:

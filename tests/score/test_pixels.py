@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -71,6 +73,32 @@ def test_any_bytes_are_an_image_or_a_value_error(data: bytes, keep: int) -> None
     for broken in (data, whole[:keep]):
         with suppress(ValueError):
             assert decode(broken).mode == "RGB"
+
+
+def test_a_thread_is_no_picture() -> None:
+    assert decode(encoded(Image.new("RGB", (1, 200)))).size == (1, 200)
+    with pytest.raises(ValueError, match="1×201 pixels are too slim"):
+        decode(encoded(Image.new("RGB", (1, 201))))
+
+
+def test_whatever_a_plug_in_of_pillow_raises_is_a_broken_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(image: Image.Image) -> None:
+        raise RuntimeError("Failed to decode image")
+
+    data = encoded(Image.new("RGB", (4, 4)))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
+    with pytest.raises(ValueError, match="not a whole image: Failed to decode"):
+        decode(data)
+
+
+def test_the_filters_of_warnings_are_left_alone() -> None:
+    before = list(warnings.filters)
+    data = [encoded(Image.new("RGB", (4, 4), (n, 0, 0))) for n in range(200)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(decode, data))
+    assert warnings.filters == before
 
 
 def test_an_image_too_large_to_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import huggingface_hub
+import numpy as np
 import pytest
 import torch
 from huggingface_hub.errors import (
@@ -16,10 +18,18 @@ from huggingface_hub.errors import (
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
 )
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from synpic.errors import CheckpointError, HubUnreachable, RewardError
-from synpic.score.weights import as_dtype, fill, find_file, read_tensors
+from synpic.score.weights import (
+    as_dtype,
+    fill,
+    find_file,
+    open_pretrained,
+    read_tensors,
+    reading,
+)
 
 TOKEN = "hf_" + "abcdefghijklmnopqrstuvwxyz12345678"
 
@@ -68,6 +78,23 @@ class TestReading:
     def test_a_damaged_file_is_named(self, tmp_path: Path, name: str, data: bytes) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(RewardError, match=name):
+            read_tensors(tmp_path / name)
+
+    def test_a_refusal_names_what_it_met(self, tmp_path: Path) -> None:
+        torch.save({"weight": Runs(tmp_path / "ran")}, tmp_path / "w.pt")
+        with pytest.raises(RewardError, match=r"holds more than tensors \("):
+            read_tensors(tmp_path / "w.pt")
+
+    def test_a_number_of_numpy_s_beside_the_weights_is_no_harm(self, tmp_path: Path) -> None:
+        saved = {"epoch": np.float64(3), "step": np.int64(4), "state_dict": tensors()}
+        torch.save(saved, tmp_path / "w.pt")
+        assert read_tensors(tmp_path / "w.pt", inside="state_dict").keys() == tensors().keys()
+
+    @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+    def test_what_lies_in_the_place_of_weights_is_told(self, tmp_path: Path, name: str) -> None:
+        pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
+        (tmp_path / name).write_bytes(pointer)
+        with pytest.raises(RewardError, match="a pointer of Git LFS"):
             read_tensors(tmp_path / name)
 
 
@@ -124,6 +151,70 @@ def test_a_dtype_is_one_of_three() -> None:
     assert as_dtype("bfloat16") is torch.bfloat16
     with pytest.raises(RewardError, match="'int8'"):
         as_dtype("int8")
+
+
+class TestOpening:
+    """What transformers opens."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        torch.manual_seed(0)
+        CLIPVisionModelWithProjection(_tiny()).save_pretrained(tmp_path)
+        return tmp_path
+
+    def test_every_weight_and_every_shape_is_accounted_for(self, folder: Path) -> None:
+        file = folder / "model.safetensors"
+        weights = load_file(file)
+        name = "visual_projection.weight"
+        for change, says in (
+            ({name: torch.ones(5, 16)}, rf"{name} is \(5, 16\), \(8, 16\) expected"),
+            ({"more": torch.ones(1)}, "has foreign weights: more"),
+        ):
+            save_file(weights | change, file, metadata={"format": "pt"})
+            with pytest.raises(RewardError, match=says):
+                _open(folder)
+        del weights[name]
+        save_file(weights, file, metadata={"format": "pt"})
+        with pytest.raises(RewardError, match=f"lacks weights: {name}"):
+            _open(folder)
+
+    def test_a_damaged_file_is_not_a_hub_that_is_silent(self, folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(b"nothing of the kind")
+        with pytest.raises(CheckpointError, match="cannot be read: SafetensorError"):
+            _open(folder)
+
+    @pytest.mark.parametrize("kind", [MemoryError, torch.OutOfMemoryError, ImportError])
+    def test_what_says_nothing_of_the_files_is_let_through(self, kind: type[Exception]) -> None:
+        for place in ("owner/name", "."):
+            with pytest.raises(kind), reading(place, None):
+                raise kind("out of memory")
+
+    def test_transformers_is_as_it_was_and_its_bot_asks_nobody(self, folder: Path) -> None:
+        from transformers.utils import logging
+
+        before = (logging.get_verbosity(), logging.is_progress_bar_enabled(), dict(os.environ))
+        with reading(str(folder), None):
+            assert os.environ["DISABLE_SAFETENSORS_CONVERSION"] == "1"
+            assert not logging.is_progress_bar_enabled()
+        _open(folder)
+        after = (logging.get_verbosity(), logging.is_progress_bar_enabled(), dict(os.environ))
+        assert before == after
+
+
+def _tiny() -> CLIPVisionConfig:
+    return CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        image_size=8,
+        patch_size=8,
+        projection_dim=8,
+    )
+
+
+def _open(folder: Path) -> Any:
+    return open_pretrained(CLIPVisionModelWithProjection, str(folder), None, torch.float32)
 
 
 class TestFinding:
