@@ -96,6 +96,8 @@ def _acknowledge() -> None:
 def _describe(event: Event) -> str:
     if event.state == "opening":
         return "opening …"
+    if event.state == "waiting":
+        return f"waiting: {event.note}"
     if event.state == "broken":
         return f"broken: {event.note}"
     if not event.total:

@@ -62,13 +62,18 @@ class FailureLog:
         """Whether it is."""
         return self._reaches(*HOPELESS)
 
-    def forget_streak(self) -> tuple[int, str]:
-        """Take back the batches that failed whole; how many they were, and why the last did."""
+    def forget_streak(self) -> tuple[int, str, set[str]]:
+        """Take back the batches that failed whole.
+
+        Returns:
+            How many they were, why the last failed, and the candidate ids of all of them.
+        """
         batches = len(self._streak)
         reason = next(iter(self._streak[-1].values())) if self._streak else ""
+        names = {name for failed in self._streak for name in failed}
         self.count -= sum(map(len, self._streak))
         self._streak = []
-        return batches, reason
+        return batches, reason, names
 
     def write(self) -> None:
         """Write what is settled."""

@@ -18,7 +18,7 @@ class Event:
     Args:
         stage: "generate" or "score".
         name: the model or reward.
-        state: "opening", "working", "done" or "broken".
+        state: "opening", "working", "waiting" (for room on the device), "done" or "broken".
         done, total: of this run, in images.
         failed: images that became failure rows in this run.
         rate: images per second since the first batch; None before it.
@@ -54,10 +54,11 @@ class Meter:
     done: int = 0
     failed: int = 0
     _began: float = field(default_factory=time.monotonic)
+    _done_before: int = 0
 
     def begin(self) -> None:
         """Start the clock: after opening, which is not work."""
-        self._began = time.monotonic()
+        self._began, self._done_before = time.monotonic(), self.done
         self.tell("working")
 
     def add(self, done: int, failed: int, left: int) -> None:
@@ -78,7 +79,8 @@ class Meter:
         """Send an event."""
         if self.listener is not None:
             seconds = time.monotonic() - self._began
-            rate = self.done / seconds if self.done and seconds > 0 else None
+            done = self.done - self._done_before
+            rate = done / seconds if done and seconds > 0 else None
             self.listener(
                 Event(self.stage, self.name, state, self.done, self.total, self.failed, rate, note)
             )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from synpic.engine.batches import Jumps
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
+from synpic.engine.running import NoRoom, Running
 from synpic.engine.task import Task
-from synpic.engine.turns import NoRoom, Turns
 
 __all__ = ["run_tasks"]
 
@@ -37,41 +38,40 @@ def run_tasks(
         StorageError: the disk is full; what was made before is kept.
     """
     stop = stop or threading.Event()
-    begun: list[Turns] = []
-    waiting = [Turns(task, device, listener, stop) for task in tasks]
-    while waiting:
+    jumps = Jumps()
+    begun: list[Running] = []
+    waiting = [Running(task, device, listener, stop, jumps) for task in tasks]
+    while waiting and not (begun and stop.is_set()):
         company = waiting if together else waiting[:1]
-        begun += [turns for turns in company if turns not in begun]
+        begun += [running for running in company if running not in begun]
         waiting = _take_turns(company) + waiting[len(company) :]
-        if stop.is_set():
-            break
-    report = Report(stage, [turns.outcome for turns in begun])
+    report = Report(stage, [running.outcome for running in begun])
     report.stopped = stop.is_set() and not report.complete(len(tasks))
     return report
 
 
-def _take_turns(company: Sequence[Turns]) -> list[Turns]:
+def _take_turns(company: Sequence[Running]) -> list[Running]:
     """Work through ``company`` until each has ended; those for which there was no room."""
-    at_work: list[Turns] = []
-    put_off: list[Turns] = []
+    at_work: list[Running] = []
+    put_off: list[Running] = []
     try:
-        for turns in company:
+        for running in company:
             try:
-                if turns.open(alone=not at_work):
-                    at_work.append(turns)
+                if running.open(alone=not at_work):
+                    at_work.append(running)
             except NoRoom:
-                put_off.append(turns)
+                put_off.append(running)
         while at_work:
             # Whoever is furthest behind: all look at about the same images.
-            turns = min(at_work, key=lambda one: one.passed)
+            running = min(at_work, key=lambda one: one.position)
             try:
-                going_on = turns.take(alone=len(at_work) == 1)
+                going_on = running.step(alone=len(at_work) == 1)
             except NoRoom:
-                put_off.append(turns)
+                put_off.append(running)
                 going_on = False
             if not going_on:
-                at_work.remove(turns)
+                at_work.remove(running)
     finally:
-        for turns in at_work:
-            turns.close()
+        for running in at_work:
+            running.close()
     return put_off

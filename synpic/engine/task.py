@@ -39,12 +39,12 @@ class Made:
 class Work(Protocol):
     """An opened model or reward."""
 
-    def soon(self, missing: Sequence[Row]) -> None:
-        """Told of the next call of :meth:`do`, so that work off the device can begin."""
-        ...
-
-    def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         """Do a batch and give what is new of it: rows for ``missing`` alone.
+
+        Args:
+            following: what will be missing of the next batch, most likely: work off the device may
+                begin on it while the device is at this one.
 
         Raises:
             SynpicError: nothing of this model or reward can be trusted any more.
@@ -52,7 +52,7 @@ class Work(Protocol):
         ...
 
     def finish(self) -> list[Row]:
-        """Rows that were held back until the end."""
+        """Rows that were held back, and are not held any longer."""
         ...
 
     def close(self) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from synpic import ids
 from synpic.workspace import Workspace
 
-__all__ = ["PartWatcher", "PartWriter", "environment_key", "walk"]
-
-T = TypeVar("T")
+__all__ = ["PartWatcher", "PartWriter", "environment_key"]
 
 PART_SECONDS = 60.0
 
@@ -123,31 +120,3 @@ class PartWatcher:
         if not foreign:
             return []
         return self._workspace.read(foreign, self._schema, columns).rows()
-
-
-def walk(
-    batches: Sequence[T],
-    writer: PartWriter,
-    others: Callable[[set[str]], bool],
-    scatter: Callable[[], bool] = lambda: False,
-) -> Iterator[T]:
-    """Batches first to last, looking around whenever a part of ours has been written.
-
-    Once another worker turns out to be at the same list, the rest is taken in random order: two
-    that walk it in step would make everything twice.
-
-    Args:
-        others: given the parts that are ours, takes note of rows in all new ones that are not, and
-            says whether there were any.
-        scatter: says that the next batch should be one from anywhere.
-    """
-    queue = list(reversed(batches))
-    begun = 0
-    while queue:
-        if len(writer.begun) > begun:
-            begun = len(writer.begun)
-            if others(writer.begun):
-                random.shuffle(queue)
-        if scatter():
-            random.shuffle(queue)
-        yield queue.pop()

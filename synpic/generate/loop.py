@@ -103,10 +103,7 @@ class _Drawing:
     def __post_init__(self) -> None:
         self._attempts = Attempts(self._draw)
 
-    def soon(self, missing: Sequence[Row]) -> None:
-        pass
-
-    def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         ended = self._attempts.run(batch)
         drawn = [end for end in ended if isinstance(end, Done)]
         failed = {end.row["candidate_id"]: end.reason for end in ended if isinstance(end, Failed)}

@@ -90,16 +90,11 @@ class _Gathering:
         self._given, self._reader, self._environment = given, reader, environment
         self._reading = ThreadPoolExecutor(1, "gather")
         self._looking = ThreadPoolExecutor(4, "look")
-        self._next: Sequence[Row] = ()
         self._begun: list[tuple[set[str], _Reading]] = []
 
-    def soon(self, missing: Sequence[Row]) -> None:
-        # Read after the batch in hand, not before it: a row group is read forwards.
-        self._next = missing
-
-    def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         begun = self._begin(missing)
-        self._begun = [begun, self._begin(self._next)]
+        self._begun = [begun, self._begin(following)] if following else [begun]
         wanted = {row["candidate_id"] for row in missing}
         read = [pair for pair in begun[1].result() if pair[0]["candidate_id"] in wanted]
         rows: list[Row] = []

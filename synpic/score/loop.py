@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from PIL.Image import Image
@@ -23,6 +24,9 @@ from synpic.score.reward import Reward, WantedReward, open_reward
 from synpic.score.staged import StagedReward
 from synpic.score.trust import ConstantGuard, check_finite
 from synpic.workspace import Workspace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["scoring_task"]
 
@@ -56,8 +60,10 @@ def scoring_task(
     done = {row[:2] for row in before}
     failed = set() if retry_failed else failures.known.keys()
     missing = [
-        row
-        for row in candidates.select("candidate_id", "sha256", "prompt_id", "prompt").to_dicts()
+        {**row, "position": position}
+        for position, row in enumerate(
+            candidates.select("candidate_id", "sha256", "prompt_id", "prompt").iter_rows(named=True)
+        )
         if (row["candidate_id"], row["sha256"]) not in done and row["candidate_id"] not in failed
     ]
     ours = [row for row in missing if shard.holds(int(row["candidate_id"][:8], 16))]
@@ -132,16 +138,17 @@ class _Scoring:
         self._coming: Future[_Batch] | None = None
         self._given: Any = None
 
-    def soon(self, missing: Sequence[Row]) -> None:
-        self._coming = self._gatherer.submit(self._gather, self._images.order(missing, self._kind))
-
-    def do(self, batch: Sequence[Row], missing: Sequence[Row]) -> Made:
-        given = self._coming.result() if self._coming else None
+    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+        coming, self._coming = self._coming, None
+        given = coming.result() if coming else None
         if given is None or given.keys != tuple(map(_key, missing)):
             given = self._gather(self._images.order(missing, self._kind))
-        self._coming, self._given = None, given.images
+        if following:
+            order = self._images.order(following, self._kind)
+            self._coming = self._gatherer.submit(self._gather, order)
+        self._given = given.images
         whole = [row for row in missing if row["candidate_id"] not in given.broken]
-        ended = self._attempts.run([{**row, "place": place} for place, row in enumerate(whole)])
+        ended = self._attempts.run([{**row, "at": at} for at, row in enumerate(whole)])
         self._given = None
         scored = [end for end in ended if isinstance(end, Done)]
         unscored = [end for end in ended if isinstance(end, Failed)]
@@ -168,17 +175,21 @@ class _Scoring:
             if isinstance(image, Broken)
         }
         images: Any = [image for image in made if not isinstance(image, Broken)]
-        if images and isinstance(self._reward, StagedReward):
-            import torch
-
-            images = torch.stack(images)
-            # From pinned memory a copy to the device takes a fifth of the time.
-            images = images.pin_memory() if self._pinned else images
+        if self._kind is WHOLE_IMAGE:
+            # One each: whoever else is given this image may not see what is drawn on it.
+            images = [image.copy() for image in images]
+        elif images:
+            # What does not fit together, or into memory, is for the attempts to find out.
+            with suppress(RuntimeError, TypeError, MemoryError):
+                images = _side_by_side(images)
+                images = images.pin_memory() if self._pinned else images
         return _Batch(order.keys, images, broken)
 
     def _score(self, rows: Sequence[Row]) -> list[float]:
         # Attempts are made on runs of neighbours.
-        images = self._given[rows[0]["place"] : rows[-1]["place"] + 1]
+        images = self._given[rows[0]["at"] : rows[-1]["at"] + 1]
+        if self._kind is not WHOLE_IMAGE and isinstance(images, list):
+            images = _side_by_side(images)
         with full_float32():
             given = self._judge([row["prompt"] for row in rows], images)
         return check_finite(self._wanted.name, [row["candidate_id"] for row in rows], given)
@@ -192,6 +203,12 @@ class _Scoring:
             "score": scored.result,
             "batch_size": scored.batch_size,
         }
+
+
+def _side_by_side(images: Sequence[Tensor]) -> Tensor:
+    import torch
+
+    return torch.stack(list(images))
 
 
 def _key(row: Row) -> tuple[str, str]:

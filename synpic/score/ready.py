@@ -136,23 +136,37 @@ class ReadyImages:
                 promise.set_exception(error)
             return
         for data, promise in zip(encoded, promises, strict=True):
-            self._makers.submit(_make, data, promise, makes)
+            try:
+                self._makers.submit(_make, data, promise, makes)
+            except RuntimeError as error:  # no thread can be started any more
+                promise.set_exception(error)
 
 
 def _make(data: bytes, promise: Promise, makes: Mapping[Hashable, Make]) -> None:
     try:
+        promise.set_result(_made(data, makes))
+    except BaseException as error:
+        # Whatever it is, somebody waits for it.
+        promise.set_exception(error)
+
+
+def _made(data: bytes, makes: Mapping[Hashable, Make]) -> dict[Hashable, Any]:
+    try:
         image = decode(data)
     except ValueError as error:
-        promise.set_result(dict.fromkeys(makes, Broken(str(error)[:500])))
-    except BaseException as error:
-        promise.set_exception(error)
-    else:
-        promise.set_result({kind: _try(make, image) for kind, make in makes.items()})
+        return dict.fromkeys(makes, Broken(str(error)[:500]))
+    except MemoryError:
+        return dict.fromkeys(makes, Broken("no memory to decode it"))
+    # Each has an image of its own: a reward may be anyone's code, and draw on it.
+    copies = [image, *(image.copy() for _ in range(len(makes) - 1))]
+    return {
+        kind: _try(make, copy) for (kind, make), copy in zip(makes.items(), copies, strict=True)
+    }
 
 
 def _try(make: Make, image: Image) -> Any:
     try:
         return make(image)
-    except Exception as error:
-        # A reward may be anyone's code; what it cannot make ready is a failure of this image.
+    except BaseException as error:
+        # What a reward cannot make ready is a failure of this image.
         return Broken(f"{type(error).__name__}: {error}"[:500])

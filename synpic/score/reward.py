@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from PIL.Image import Image
@@ -138,7 +139,7 @@ class WantedReward:
         }
         return {**decides, "companions": companions} if companions else decides
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The hash of :attr:`decides`."""
         return ids.fingerprint(self.decides)

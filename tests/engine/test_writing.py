@@ -7,7 +7,7 @@ import pytest
 
 from synpic import Workspace
 from synpic.engine import writing
-from synpic.engine.writing import PartWatcher, PartWriter, environment_key, walk
+from synpic.engine.writing import PartWatcher, PartWriter, environment_key
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -65,17 +65,6 @@ def test_a_watcher_sees_each_part_once(workspace: Workspace) -> None:
     workspace.write_part("candidates/m", pa.Table.from_pylist(rows(2), SCHEMA), {})
     assert watcher.new_rows(["n"], but={mine}) == [(2,)]
     assert watcher.new_rows(["n"]) == []
-
-
-def test_a_walk_is_in_order_alone_and_scattered_in_company(workspace: Workspace) -> None:
-    for company, in_order in ((False, True), (True, False)):
-        with PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=1) as writer:
-            seen: list[int] = []
-            for number in walk(range(200), writer, lambda ours, company=company: company):  # type: ignore[misc]
-                seen.append(number)
-                writer.add(rows(number))
-        assert sorted(seen) == list(range(200))
-        assert (seen == sorted(seen)) is in_order
 
 
 def test_an_environment_has_one_name(workspace: Workspace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,8 +52,6 @@ class Picky(Channel):
 class Large(Channel):
     """Opens only where nothing else is open."""
 
-    open_now: ClassVar[int] = 0
-
     def __init__(self) -> None:
         super().__init__(1)
         if Channel.judged == []:  # nobody has judged anything: the others are waiting, opened
@@ -69,3 +67,63 @@ class Hungry(Channel):
         if sum(channel == 0 for channel, _ in Channel.judged) < self.others_left:
             raise MemoryError("out of memory")
         return super().judge(prompts, pixels)
+
+
+class Scripted(Channel):
+    """The third channel, but for what :attr:`script` says: what to raise or say, call by call."""
+
+    script: ClassVar[list[Exception | float | None]] = []
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def judge(self, prompts: Sequence[str], pixels: Tensor) -> list[float]:
+        says = self.script.pop(0) if self.script else None
+        if isinstance(says, Exception):
+            raise says
+        found = super().judge(prompts, pixels)
+        return found if says is None else [says] * len(prompts)
+
+
+class Exits(Channel):
+    """Leaves the program where it should make an image ready."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.preprocessing = ("exits",)
+
+    def pixels(self, image: Image) -> Tensor:
+        raise SystemExit(3)
+
+
+class Uneven(Channel):
+    """Makes some images ready in another size."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.preprocessing = ("uneven",)
+
+    def pixels(self, image: Image) -> Tensor:
+        ready = super().pixels(image)
+        return ready[:, :, :7] if int(ready[0, 0, 0]) % 2 else ready
+
+
+class Arrays(Channel):
+    """Gives arrays of numpy in place of tensors."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.preprocessing = ("arrays",)
+
+    def pixels(self, image: Image) -> Any:
+        return super().pixels(image).numpy()
+
+
+def shrinking(prompt: str, image: Image) -> float:
+    """Changes the image that it is given."""
+    image.thumbnail((2, 2))
+    return float(np.asarray(image)[..., 0].mean())
+
+
+def contrast(prompt: str, image: Image) -> float:
+    return float(np.asarray(image)[..., 1].std())

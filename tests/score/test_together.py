@@ -8,14 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synpic import Workspace, generate_candidates, score_candidates, status
+from synpic import Workspace, generate_candidates, ids, score_candidates, status
 from synpic.engine.progress import Event
 from synpic.errors import StorageError
 from synpic.inventory import take_inventory
-from synpic.score import ready
+from synpic.score import loop, ready
 from synpic.store import Store
 from tests.conftest import edit
-from tests.score.takers import Channel, Hungry
+from tests.score.takers import Channel, Hungry, Scripted, contrast
 
 RECIPE = """
 [prompts]
@@ -182,3 +182,142 @@ def test_a_full_disk_ends_all_of_them_and_keeps_what_was_written(
     report = score_candidates(Workspace.open(both.store.root), together=True)
     assert [o.already + o.made for o in report.outcomes] == [20, 20]
     assert scores(both).null_count().sum_horizontal().item() == 0
+
+
+NO_MEMORY = MemoryError("out of memory")
+
+
+@pytest.mark.parametrize(
+    ("batch", "script"),
+    [
+        pytest.param(4, [None, None, *[NO_MEMORY] * 3], id="after two good batches"),
+        pytest.param(1, [ValueError("bad"), NO_MEMORY], id="after one that failed whole"),
+        pytest.param(4, [0.5, *[NO_MEMORY] * 3], id="while a constant is held back"),
+        pytest.param(4, [0.5, NO_MEMORY, NO_MEMORY, None, NO_MEMORY], id="in half a batch"),
+    ],
+)
+def test_whatever_happened_before_it_starved_nothing_is_lost(
+    drawn: Workspace, monkeypatch: pytest.MonkeyPatch, batch: int, script: list[Exception]
+) -> None:
+    monkeypatch.setattr(Scripted, "script", list(script))
+    both = with_second(drawn, "Scripted", batch)
+    told: list[Event] = []
+    report = score_candidates(both, together=True, listener=told.append)
+    assert ("second", "waiting") in [(event.name, event.state) for event in told]
+    assert [(o.made, o.failed, o.left, o.broken) for o in report.outcomes] == [(20, 0, 0, None)] * 2
+    assert scores(both).null_count().sum_horizontal().item() == 0
+    assert not any(count.doubled for count in status(both).counts)
+
+
+def test_a_full_disk_is_told_when_a_reward_is_put_off(
+    drawn: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scripted, "script", [None, None, *[NO_MEMORY] * 3])
+    both = with_second(drawn, "Scripted")
+    write, refused = Store.write, list[str]()
+
+    def refuse_once(store: Store, name: str, data: bytes) -> None:
+        if name.startswith("scores/second") and not refused:
+            refused.append(name)
+            raise StorageError("the disk is full", hint="free some room")
+        write(store, name, data)
+
+    monkeypatch.setattr(Store, "write", refuse_once)
+    with pytest.raises(StorageError):
+        score_candidates(both, together=True)
+    score_candidates(Workspace.open(both.store.root), together=True).raise_if_unfinished()
+    assert scores(both).null_count().sum_horizontal().item() == 0
+
+
+def test_failures_are_counted_as_they_are_recorded(
+    drawn: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two batches fail, whole and then image by image; then it says NaN, and is broken.
+    script = [ValueError("bad")] * 10 + [float("nan")] * 10
+    monkeypatch.setattr(Scripted, "script", script)
+    both = with_second(drawn, "Scripted")
+    second = score_candidates(both, together=True).outcomes[1]
+    assert "nan" in str(second.broken)
+    assert second.failed == len(both.failures("score")) == 0
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("name", ["Exits", "Uneven", "Arrays"])
+def test_what_is_wrong_with_what_one_makes_ready_is_that_one_s(
+    drawn: Workspace, name: str, together: bool
+) -> None:
+    report = score_candidates(with_second(drawn, name), together=together)
+    first, second = report.outcomes
+    assert (first.made, first.failed, first.broken) == (20, 0, None)
+    # Of another size they are no batch, but each alone is an image.
+    assert second.made == 20 if name == "Uneven" else second.broken
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_image_that_one_draws_on_is_whole_for_the_other(
+    drawn: Workspace, together: bool
+) -> None:
+    text = drawn.store.read("recipe.toml").decode().split("[rewards.first]")[0]
+    for name, function in (("first", "shrinking"), ("second", "contrast")):
+        text += f'\n[rewards.{name}]\nreward = "tests.score.takers:{function}"\nbatch_size = 4\n'
+    both = edit(drawn, text)
+    score_candidates(both, together=together).raise_if_unfinished()
+    inventory = take_inventory(both)
+    rows = inventory.scored().select("candidate_id", "sha256", "prompt", "score_second")
+    images = both.images(inventory.image_folders())
+    for candidate, sha, prompt, score in rows.iter_rows():
+        (data,) = images.read([(candidate, sha)])
+        assert score == pytest.approx(contrast(prompt, ready.decode(data)), rel=1e-6)
+
+
+def test_a_batch_is_gathered_while_the_one_before_is_judged(
+    drawn: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered: list[tuple[str, int]] = []
+    gather = loop._Scoring._gather
+
+    def spy(self: loop._Scoring, order: ready.Order) -> object:
+        gathered.append((threading.current_thread().name, len(Channel.judged)))
+        return gather(self, order)
+
+    monkeypatch.setattr(loop._Scoring, "_gather", spy)
+    score_candidates(drawn)
+    assert len(gathered) == 5, "each batch once"
+    here = threading.current_thread().name
+    assert [name == here for name, _ in gathered] == [True, False, False, False, False]
+
+
+def test_a_reward_with_other_gaps_looks_at_the_same_images(
+    drawn: Workspace, decoded: list[bytes], tmp_path: Path
+) -> None:
+    score_candidates(drawn)
+    text = drawn.store.read("recipe.toml").decode()
+    grown = edit(drawn, text.replace("count = 10", "count = 30"))
+    generate_candidates(grown)
+    both = with_second(grown, "Channel", 4, "{ channel = 2 }")
+    decoded.clear()
+    report = score_candidates(both, together=True)
+    assert [o.made for o in report.outcomes] == [40, 60]
+    assert len(decoded) == len(set(decoded)) == 60
+
+
+def test_broken_images_in_a_row_do_not_scatter_the_rest(
+    tmp_path: Path, drawn: Workspace, decoded: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = drawn.store.read("recipe.toml").decode()
+    grown = edit(drawn, text.replace("count = 10", "count = 100"))
+    generate_candidates(grown)
+    both = with_second(grown, "Channel", 4, "{ channel = 2 }")
+    bad = {row["sha256"] for row in take_inventory(both).candidates()[40:56].to_dicts()}
+    decode = ready.decode
+
+    def broken(data: bytes) -> object:
+        image = decode(data)
+        if ids.sha256(data) in bad:
+            raise ValueError("not a whole image")
+        return image
+
+    monkeypatch.setattr(ready, "decode", broken)
+    report = score_candidates(both, together=True)
+    assert [(o.made, o.failed) for o in report.outcomes] == [(184, 16)] * 2
+    assert len(decoded) < 1.2 * len(set(decoded))

@@ -1,0 +1,243 @@
+"""One task on its device: opened, a batch at a step, and ended in one of four ways.
+
+It is done; it is stopped; it is broken; or it is put off, because the device has no room for it
+beside others. Whatever the way, what was made is kept, and what was not is still to do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+from synpic.engine.attempt import out_of_memory
+from synpic.engine.batches import Batches, Jumps
+from synpic.engine.device import environment, free_memory
+from synpic.engine.progress import Listener, Meter
+from synpic.engine.report import Outcome
+from synpic.engine.task import Made, Row, Task, Work
+from synpic.engine.writing import PartWriter, environment_key
+from synpic.errors import SynpicError, WorkspaceError
+
+__all__ = ["NoRoom", "Running"]
+
+
+class NoRoom(Exception):
+    """The device has no room for this task while others are open."""
+
+
+class Running:
+    """A task that runs: :meth:`open`, then :meth:`step` until it says that there are no more.
+
+    Args:
+        stop: when set, the batch in hand is the last.
+        jumps: of the run.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        device: str,
+        listener: Listener | None,
+        stop: threading.Event,
+        jumps: Jumps,
+    ) -> None:
+        self.outcome = Outcome(task.name, task.wanted, already=task.already)
+        self._task, self._device, self._stop, self._jumps = task, device, stop, jumps
+        self._meter = Meter(task.stage, task.name, len(task.todo), listener)
+        self._open = ExitStack()
+        self._work: Work
+        self._writer: PartWriter
+        self._batches: Batches[list[Row]]
+        self._coming: list[Row] | None = None
+        self._parts_seen = 0
+
+    @property
+    def position(self) -> int:
+        """How far it has come in the list of what is wanted."""
+        # Not where a batch from anywhere lies: others would hurry there, and leave it behind.
+        ahead = self._batches.front or self._coming
+        return int(ahead[0].get("position", 0)) if ahead else 0
+
+    def open(self, alone: bool) -> bool:
+        """Get ready; whether there is anything to do.
+
+        Args:
+            alone: nothing else is open on the device.
+
+        Raises:
+            NoRoom: memory is short, and would be there if it were alone.
+        """
+        task = self._task
+        # Other tasks may have run for days since this one was made.
+        task.note_others(set())
+        if not task.todo or self._stop.is_set():
+            self._end(None)
+            return False
+        self._meter.tell("opening")
+        surroundings = environment(self._device, task.dtype)
+        key = environment_key(surroundings)
+        try:
+            self._work = task.open(self._device, key)
+        except WorkspaceError:
+            raise
+        except SynpicError as error:
+            if not alone and any(map(out_of_memory, _causes(error))):
+                self._put_off(error)
+                raise NoRoom from None
+            self._end(error)
+            return False
+        self._open.enter_context(closing(self._work))
+        note = {**task.note, "environments": {key: surroundings}}
+        self._writer = self._open.enter_context(
+            PartWriter(task.workspace, task.folder, task.schema, note, task.part_rows)
+        )
+        self._open.enter_context(task.failures)
+        self._batches = Batches(task.batches, self._jumps)
+        self._parts_seen = 0
+        self._coming = self._draw()
+        self._meter.begin()
+        return True
+
+    def step(self, alone: bool) -> bool:
+        """Do a batch; whether there may be another.
+
+        Args:
+            alone: nothing else is open on the device.
+
+        Raises:
+            NoRoom: memory is short, and would be there if it were alone.
+            WorkspaceError: nothing can be written any more; what was made before is kept.
+        """
+        try:
+            if self._stop.is_set():
+                self._task.failures.forget_streak()
+            elif self._step(alone):
+                return True
+            self._keep_what_was_held()
+            self._let_go(None)
+        except WorkspaceError as error:
+            self._let_go(error)
+            raise
+        except SynpicError as error:
+            self._let_go(error)
+            self._end(error)
+            return False
+        self._end(None)
+        return False
+
+    def close(self) -> None:
+        """Keep what was made, and leave the rest: something else ended the run."""
+        self._let_go(GeneratorExit())
+
+    def _step(self, alone: bool) -> bool:
+        task, failures = self._task, self._task.failures
+        if failures.suspicious() and self._coming is not None:
+            # Not this one, but one from anywhere: perhaps its neighbours are to blame.
+            self._batches.put_back(self._coming)
+            self._coming = self._draw()
+        batch = self._coming
+        while batch is not None and not task.missing(batch):
+            batch = self._draw()
+        if batch is None:
+            if failures.suspicious() and not (task.proven or self.outcome.made):
+                raise self._hopeless()
+            return False
+        missing = task.missing(batch)
+        self._coming = self._draw()
+        following = task.missing(self._coming) if self._coming is not None else []
+        made = self._work.do(batch, missing, following)
+        if made.starved and not alone:
+            self._leave_room(made)
+        failures.add(made.failed, made.succeeded)
+        self._keep(made)
+        task.todo.difference_update(map(task.key_of, missing))
+        self._meter.add(len(missing), len(made.failed), left=len(task.todo))
+        if failures.hopeless():
+            raise self._hopeless()
+        return True
+
+    def _draw(self) -> list[Row] | None:
+        """The next batch, after a look around whenever a part of ours has been written."""
+        if len(self._writer.begun) > self._parts_seen:
+            self._parts_seen = len(self._writer.begun)
+            if self._task.note_others(self._writer.begun):
+                self._batches.jump()
+        if self._task.failures.suspicious():
+            return self._batches.take_any()
+        return self._batches.take()
+
+    def _keep(self, made: Made) -> None:
+        parts = len(self._writer.begun)
+        self._writer.add(made.rows)
+        if len(self._writer.begun) > parts:
+            # About with the successes they came with, so that a kill loses few of either.
+            self._task.failures.write()
+        self.outcome.made += len(made.rows)
+
+    def _keep_what_was_held(self) -> None:
+        held = self._work.finish()
+        self._writer.add(held)
+        self.outcome.made += len(held)
+
+    def _leave_room(self, made: Made) -> None:
+        """Keep what was made, take back what is not safe yet, and end for now.
+
+        Raises:
+            NoRoom: always.
+        """
+        task = self._task
+        self._keep(made)
+        task.todo.difference_update(map(task.key_of, made.rows))
+        task.todo.update(map(task.key_of, self._work.finish()))
+        _, _, unsettled = task.failures.forget_streak()
+        task.todo.update(
+            task.key_of(row)
+            for batch in task.batches
+            for row in batch
+            if row["candidate_id"] in unsettled
+        )
+        self._let_go(None)
+        self._put_off(None)
+        raise NoRoom
+
+    def _put_off(self, error: SynpicError | None) -> None:
+        self._forget(error)
+        self._meter.tell("waiting", "no room beside the others")
+
+    def _end(self, broken: SynpicError | None) -> None:
+        self._forget(broken)
+        self.outcome.broken = broken
+        self.outcome.by_others = self._task.by_others
+        self._meter.end(broken)
+
+    def _let_go(self, error: BaseException | None) -> None:
+        """Close model, writer and failures; without an error, whatever they still have to say."""
+        kept, self._open = self._open, ExitStack()
+        try:
+            kept.__exit__(type(error) if error else None, error, None)
+        finally:
+            self._coming = None
+            self.outcome.failed = self._task.failures.count
+
+    def _forget(self, error: SynpicError | None) -> None:
+        # Without its frames, which hold the model: the next one needs the room.
+        if error is not None:
+            error.__cause__ = error.__context__ = None
+            error.with_traceback(None)
+        self.__dict__.pop("_work", None)
+        free_memory()
+
+    def _hopeless(self) -> SynpicError:
+        batches, reason, _ = self._task.failures.forget_streak()
+        return self._task.error(
+            f"{self._task.name}: {batches} batches in a row failed in every image: {reason}",
+            hint="try one image by hand to see why; nothing of these batches was recorded, so the "
+            "next run takes them up again",
+        )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
