@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 __all__ = ["as_rgb", "decode"]
 
@@ -47,6 +47,8 @@ def _naming_damage() -> Iterator[None]:
         yield
     except MemoryError:
         raise
+    except UnidentifiedImageError as error:  # whose own words hold an address in memory
+        raise ValueError("not a whole image: of no kind that Pillow knows") from error
     except Exception as error:  # of broken files, every plug-in of Pillow's says something else
         raise ValueError(f"not a whole image: {error}") from error
 

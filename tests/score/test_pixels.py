@@ -81,6 +81,12 @@ def test_a_thread_is_no_picture() -> None:
         decode(encoded(Image.new("RGB", (1, 201))))
 
 
+def test_what_is_no_image_is_told_in_the_same_words_each_time() -> None:
+    for data in (b"", b"no image"):
+        with pytest.raises(ValueError, match=r"^not a whole image: of no kind that Pillow knows$"):
+            decode(data)
+
+
 def test_whatever_a_plug_in_of_pillow_raises_is_a_broken_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
