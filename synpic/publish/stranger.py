@@ -8,7 +8,9 @@ and reads a row of it.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from typing import Any
 
 __all__ = ["NO_ANSWER", "load", "main"]
@@ -51,8 +53,8 @@ def load(asked: dict[str, Any]) -> str | None:
     return None
 
 
-def main() -> None:
-    """Read what is asked from stdin; say what is wrong on stderr."""
+def main() -> int:
+    """Read what is asked from stdin; say what is wrong on stderr; the exit status."""
     from huggingface_hub import errors
 
     # The client's own name for the errors of its HTTP library, which was another one in 0.x.
@@ -64,11 +66,18 @@ def main() -> None:
         while one is not None:
             if isinstance(one, http | ConnectionError | TimeoutError):
                 print(f"{type(error).__name__}: {error}", file=sys.stderr)
-                sys.exit(NO_ANSWER)
+                return NO_ANSWER
             one = one.__cause__ or one.__context__
-        raise
-    sys.exit(wrong)
+        traceback.print_exc()
+        return 1
+    if wrong is not None:
+        print(wrong, file=sys.stderr)
+    return int(wrong is not None)
 
 
 if __name__ == "__main__":
-    main()
+    status = main()
+    sys.stderr.flush()
+    # A row was read of each split and the rest left: what reads ahead has threads of its own, and
+    # now and then one of them aborts the program that is torn down around it.
+    os._exit(status)
