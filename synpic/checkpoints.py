@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from synpic import ids
-from synpic.errors import CheckpointError, HubUnreachable, SynpicError
+from synpic.errors import CheckpointError, HubUnreachable, SynpicError, causes
 from synpic.workspace import LockEntry, Workspace
 
 __all__ = [
@@ -204,7 +204,7 @@ def naming_hub_errors(source: str, revision: str | None, kind: str = "model") ->
             (
                 e
                 for package in _CLIENTS
-                for e in _chain(raised)
+                for e in causes(raised)
                 if _package(e) == package or isinstance(e, _UNANSWERED)
             ),
             raised,
@@ -246,12 +246,6 @@ _CLIENTS = ("huggingface_hub", "hf_xet", "httpx", "httpx2", "httpcore", "httpcor
 
 def _package(error: BaseException) -> str:
     return type(error).__module__.partition(".")[0]
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _page(source: str, kind: str) -> str:

@@ -28,7 +28,7 @@ traceback. Anything else that escapes is a bug.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Unfinished",
     "UnknownName",
     "WorkspaceError",
+    "causes",
     "did_you_mean",
 ]
 
@@ -164,3 +165,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` when something known is near ``word``, else nothing."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """``error``, and what it was raised from, or while handling."""
+    seen: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in seen:
+        seen.append(one)
+        yield one
+        one = one.__cause__ or one.__context__

@@ -7,7 +7,6 @@ beside others. Whatever the way, what was made is kept, and what was not is stil
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 from synpic.engine.attempt import out_of_memory
@@ -17,7 +16,7 @@ from synpic.engine.progress import Listener, Meter
 from synpic.engine.report import Outcome
 from synpic.engine.task import Made, Row, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
-from synpic.errors import SynpicError, WorkspaceError
+from synpic.errors import SynpicError, WorkspaceError, causes
 
 __all__ = ["NoRoom", "Running"]
 
@@ -82,7 +81,7 @@ class Running:
         except WorkspaceError:
             raise
         except SynpicError as error:
-            if not alone and any(map(out_of_memory, _causes(error))):
+            if not alone and any(map(out_of_memory, causes(error))):
                 self._put_off(error)
                 raise NoRoom from None
             self._end(error)
@@ -235,9 +234,3 @@ class Running:
             hint="try one image by hand to see why; nothing of these batches was recorded, so the "
             "next run takes them up again",
         )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

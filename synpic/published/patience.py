@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from synpic.errors import HubUnreachable
+from synpic.errors import HubUnreachable, causes
 
 __all__ = ["Patience", "no_answer", "seconds_told", "status_of", "transient"]
 
@@ -80,13 +80,13 @@ def transient(error: Exception) -> bool:
     """Whether the same request may succeed later: no answer, too many requests, a broken server."""
     from huggingface_hub import errors
 
-    if any(isinstance(one, errors.OfflineModeIsEnabled) for one in _chain(error)):
+    if any(isinstance(one, errors.OfflineModeIsEnabled) for one in causes(error)):
         return False
     status = status_of(error)
     if status is not None:
         return status in _TRANSIENT
     kinds = no_answer()
-    return any(isinstance(one, kinds) for one in _chain(error))
+    return any(isinstance(one, kinds) for one in causes(error))
 
 
 def no_answer() -> tuple[type[Exception], ...]:
@@ -103,7 +103,7 @@ def status_of(error: Exception) -> int | None:
 
     Uploads wrap what went wrong in errors of their own, and hf-xet says it in words only.
     """
-    for one in _chain(error):
+    for one in causes(error):
         status = getattr(getattr(one, "response", None), "status_code", None)
         if isinstance(status, int):
             return status
@@ -118,7 +118,7 @@ def seconds_told(error: Exception) -> float | None:
 
     The latter comes with every answer; it is a time to wait only where nothing is left (429).
     """
-    responses = (getattr(one, "response", None) for one in _chain(error))
+    responses = (getattr(one, "response", None) for one in causes(error))
     headers: Any = next((one.headers for one in responses if one is not None), {})
     after = headers.get("retry-after") or ""
     if re.fullmatch(r"\d+(\.\d+)?", after):
@@ -127,16 +127,6 @@ def seconds_told(error: Exception) -> float | None:
         return None
     found = re.search(r"\bt=(\d+)", headers.get("ratelimit") or "")
     return float(found[1]) if found else None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and what it was raised from, or while handling."""
-    seen: list[BaseException] = []
-    one: BaseException | None = error
-    while one is not None and one not in seen:
-        seen.append(one)
-        yield one
-        one = one.__cause__ or one.__context__
 
 
 def _kind(error: Exception) -> str:

@@ -22,8 +22,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, T5Config, T5Model
 from synpic.errors import RewardError
 from synpic.score.t5_tokens import PAD
 from synpic.score.weights import (
-    account_for,
-    fill,
+    fill_parts,
     find_file,
     find_shards,
     open_pretrained,
@@ -129,7 +128,8 @@ class ClipT5:
             )
             described = tower.config
         parts = _built(config, described, tokens, with_tower=tower is None)
-        _fill(parts, tensors, checkpoint, dtype)
+        # The matrix of words, which both stacks of T5 know by a name of their own, stays one.
+        fill_parts(parts, tensors, checkpoint, dtype, _in_the_file)
         if tower is not None:
             parts["vision"] = tower
         self._parts: Any = parts.to(device).eval()
@@ -250,24 +250,6 @@ def _built(
         if with_tower:
             parts["vision"] = CLIPVisionModel(vision)
     return nn.ModuleDict(parts)
-
-
-def _fill(
-    parts: nn.ModuleDict, tensors: Mapping[str, Tensor], source: str, dtype: torch.dtype
-) -> None:
-    """Put the weights into ``parts``; what is refused is named as the file names it.
-
-    The matrix of words, which both stacks of T5 know by a name of their own, stays one in memory.
-    """
-    names = {
-        part: {key: _in_the_file(part, key) for key in module.state_dict()}
-        for part, module in parts.items()
-    }
-    wanted = {name for keys in names.values() for name in keys.values()}
-    account_for(wanted - tensors.keys(), tensors.keys() - wanted, source, {})
-    for part, module in parts.items():
-        ours = {key: tensors[name] for key, name in names[part].items()}
-        fill(module, ours, source, None if part == "head" else dtype)
 
 
 def _in_the_file(part: str, key: str) -> str:

@@ -19,7 +19,7 @@ from synpic.score.clip_pixels import ClipPixels
 from synpic.score.rating_head import rating_head
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.staged import StagedReward
-from synpic.score.weights import account_for, as_dtype, fill, find_file, read_tensors, reading
+from synpic.score.weights import as_dtype, fill_parts, find_file, read_tensors, reading
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
     import torch
@@ -124,7 +124,7 @@ class ImageReward(StagedReward):
             )
         path = find_file(checkpoint, revision, "ImageReward.safetensors", "ImageReward.pt")
         self._parts = _built(self._vision, described)
-        _fill(self._parts, path, self._dtype)
+        fill_parts(self._parts, read_tensors(path), path, self._dtype, _in_the_file, LEFTOVERS)
         self._parts.to(device)
 
         self._pixels = ClipPixels(self._vision["image_size"])
@@ -201,20 +201,6 @@ def _built(vision: Mapping[str, Any], described: Mapping[str, Any]) -> torch.nn.
             "text": BlipTextModel(read, add_pooling_layer=False),
         }
     return nn.ModuleDict({**towers, "head": rating_head(read.hidden_size)}).eval()
-
-
-def _fill(parts: torch.nn.ModuleDict, path: Path, dtype: torch.dtype) -> None:
-    """Put the file's weights into ``parts``; what is refused is named as the file names it."""
-    tensors = read_tensors(path)
-    names = {
-        part: {key: _in_the_file(part, key) for key in module.state_dict()}
-        for part, module in parts.items()
-    }
-    wanted = {name for keys in names.values() for name in keys.values()}
-    account_for(wanted - tensors.keys(), tensors.keys() - wanted, path, LEFTOVERS)
-    for part, module in parts.items():
-        ours = {key: tensors[name] for key, name in names[part].items()}
-        fill(module, ours, path, None if part == "head" else dtype)
 
 
 def _in_the_file(part: str, key: str) -> str:

@@ -19,7 +19,7 @@ from synpic.engine.task import Made, Row, Task
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.precision import full_float32
-from synpic.score.ready import Broken, Order, ReadyImages
+from synpic.score.ready import Broken, Order, ReadyImages, key_of
 from synpic.score.reward import Reward, WantedReward, open_reward
 from synpic.score.staged import StagedReward
 from synpic.score.trust import ConstantGuard, check_finite
@@ -141,7 +141,7 @@ class _Scoring:
     def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         coming, self._coming = self._coming, None
         given = coming.result() if coming else None
-        if given is None or given.keys != tuple(map(_key, missing)):
+        if given is None or given.keys != tuple(map(key_of, missing)):
             given = self._gather(self._images.order(missing, self._kind))
         if following:
             order = self._images.order(following, self._kind)
@@ -209,10 +209,6 @@ def _side_by_side(images: Sequence[Tensor]) -> Tensor:
     import torch
 
     return torch.stack(list(images))
-
-
-def _key(row: Row) -> tuple[str, str]:
-    return row["candidate_id"], row["sha256"]
 
 
 def _as_it_is(image: Image) -> Image:

@@ -15,7 +15,7 @@ from synpic.engine.task import Row
 from synpic.images import ImageReader
 from synpic.score.pixels import decode
 
-__all__ = ["Broken", "ReadyImages"]
+__all__ = ["Broken", "Order", "ReadyImages", "key_of"]
 
 Key = tuple[str, str]
 """candidate_id, sha256."""
@@ -24,6 +24,11 @@ Make = Callable[[Image], Any]
 
 KEEP = 4
 """Times the largest batch: the batch in hand, the next, and rewards that are a batch apart."""
+
+
+def key_of(row: Row) -> Key:
+    """What tells one image from another."""
+    return row["candidate_id"], row["sha256"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class ReadyImages:
     def order(self, rows: Sequence[Row], kind: Hashable) -> Order:
         """Have ``rows`` made ready under the name ``kind``, in threads."""
         self._largest = max(self._largest, len(rows))
-        keys = [(row["candidate_id"], row["sha256"]) for row in rows]
+        keys = [key_of(row) for row in rows]
         new = [
             key for key in keys if key not in self._entries or kind not in self._entries[key].kinds
         ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import ImageOps
@@ -166,19 +167,14 @@ class VQAScore(StagedReward):
 class VQAScoreXL(VQAScore):
     """The same by a smaller T5, with a quarter of the weights."""
 
-    info: ClassVar[RewardInfo] = RewardInfo(
+    info: ClassVar[RewardInfo] = replace(
+        VQAScore.info,
         summary="VQAScore by CLIP-FlanT5-xl (3B): how likely it says that the picture shows it",
-        score_range=VQAScore.info.score_range,
         checkpoint="zhiqiulin/clip-flant5-xl",
-        files=VQAScore.info.files,
         companions={
+            **VQAScore.info.companions,
             "tokenizer": Companion("google/flan-t5-xl", (FILE,)),
-            "vision": VQAScore.info.companions["vision"],
         },
-        licence=VQAScore.info.licence,
-        paper=VQAScore.info.paper,
-        text_limit=VQAScore.info.text_limit,
-        verified=VQAScore.info.verified,
     )
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "account_for",
     "as_dtype",
     "fill",
+    "fill_parts",
     "find_file",
     "find_shards",
     "open_pretrained",
@@ -205,6 +206,36 @@ def fill(
     )
 
 
+def fill_parts(
+    parts: torch.nn.ModuleDict,
+    tensors: Mapping[str, Tensor],
+    source: object,
+    dtype: torch.dtype,
+    in_the_file: Callable[[str, str], str],
+    leftovers: Leftovers | None = None,
+) -> None:
+    """:func:`fill` for parts that lie in one file; what is refused is named as the file names it.
+
+    Two keys may have one name there: their tensor stays one in memory.
+
+    Args:
+        dtype: of all parts but ``head``, which is in float32.
+        in_the_file: a part and its key → the file's name for it.
+
+    Raises:
+        RewardError: as :func:`fill`.
+    """
+    names = {
+        part: {key: in_the_file(part, key) for key in module.state_dict()}
+        for part, module in parts.items()
+    }
+    wanted = {name for keys in names.values() for name in keys.values()}
+    account_for(wanted - tensors.keys(), tensors.keys() - wanted, source, leftovers or {})
+    for part, module in parts.items():
+        ours = {key: tensors[name] for key, name in names[part].items()}
+        fill(module, ours, source, None if part == "head" else dtype)
+
+
 def open_pretrained(
     kind: Any,
     checkpoint: str,
@@ -249,14 +280,12 @@ def reading(checkpoint: str, revision: str | None) -> Iterator[None]:
         CheckpointError: ``checkpoint`` is not there, is gated, lacks a file or holds a damaged one,
             or cannot be reached.
     """
-    import torch
-
     with _still():
         try:
             local = Path(checkpoint).is_dir()
             with nullcontext() if local else naming_hub_errors(checkpoint, revision):
                 yield
-        except (SynpicError, MemoryError, torch.OutOfMemoryError, ImportError):
+        except (SynpicError, ImportError):
             raise
         except Exception as error:
             if out_of_memory(error):

@@ -1,4 +1,4 @@
-"""The command as a user runs it: a process of its own."""
+"""The command as a user runs it, in a process of its own or in this one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from synpic.errors import SynpicError
+from synpic_cli.main import app
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {
@@ -18,6 +23,8 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 
+Synpic = Callable[..., Result]
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -25,6 +32,16 @@ Start = Callable[..., subprocess.Popen[str]]
 def command(*words: str | Path) -> list[str]:
     code = "from synpic_cli.main import run; run()"
     return [sys.executable, "-c", code, *map(str, words)]
+
+
+def in_process(*words: object) -> Result:
+    """``synpic …`` in this process and folder; errors are shown as the command does."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if isinstance(result.exception, SynpicError):
+        result.exit_code = result.exception.exit_code
+    elif result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
 
 
 @pytest.fixture

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
 from synpic import Workspace
 from synpic.errors import SynpicError
-from synpic_cli.main import app
-from tests.cli.conftest import Run, Start
+from tests.cli.conftest import Run, Start, Synpic, in_process
 from tests.given.conftest import cache, pickapic, picture, pictures
 
 __all__ = ["cache", "pickapic", "pictures"]
 
-Synpic = Callable[..., Result]
 REWARDS = ("--reward", "tests.fakes:redness", "--reward", "tests.fakes:blueness")
 
 
@@ -29,16 +24,7 @@ def synpic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Synpic:
     """``synpic …`` in an empty folder, in this process."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-
-    def run(*words: object) -> Result:
-        result = CliRunner().invoke(app, [str(word) for word in words])
-        if isinstance(result.exception, SynpicError):
-            result.exit_code = result.exception.exit_code
-        elif result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+    return in_process
 
 
 def test_a_folder_is_scored_and_written_as_a_table(synpic: Synpic, pictures: Path) -> None:

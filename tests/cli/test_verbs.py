@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
 from synpic import Workspace
 from synpic.errors import SynpicError
-from synpic_cli.main import app
 from synpic_cli.output import human_bytes, human_seconds, show_error
 from synpic_cli.reference import commands
+from tests.cli.conftest import Synpic, in_process
 from tests.conftest import MakeRecipe, edit
-
-Synpic = Callable[..., Result]
 
 
 @pytest.fixture
 def synpic(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Synpic:
     """``synpic …`` in the workspace, in this process; errors are shown as the command does."""
     monkeypatch.chdir(workspace.store.root)
-
-    def run(*words: object) -> Result:
-        result = CliRunner().invoke(app, [str(word) for word in words])
-        if isinstance(result.exception, SynpicError):
-            result.exit_code = result.exception.exit_code
-        elif result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+    return in_process
 
 
 def test_the_main_job(synpic: Synpic, tmp_path: Path) -> None:
