@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
-from synpic.errors import RecipeError, did_you_mean
+from synpic.errors import did_you_mean
+from synpic.toml import Table, read_toml
 
 __all__ = [
     "GivenSettings",
@@ -80,13 +77,7 @@ Options = Annotated[dict[str, Any], AfterValidator(_plain)]
 Columns = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
-class _Table(BaseModel):
-    """A TOML table: unknown keys are mistakes, types are not coerced, instances do not change."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class PromptSettings(_Table):
+class PromptSettings(Table):
     """Where prompts come from: exactly one of ``world``, ``file`` and ``dataset``."""
 
     world: str | None = None
@@ -121,7 +112,7 @@ class PromptSettings(_Table):
         return self
 
 
-class GivenSettings(_Table):
+class GivenSettings(Table):
     """Images that exist already, instead of prompts and models: ``images`` or ``dataset``."""
 
     images: str | None = None
@@ -157,7 +148,7 @@ class GivenSettings(_Table):
         return self
 
 
-class ImageSettings(_Table):
+class ImageSettings(Table):
     """How a drawn image is encoded. Decides bytes, and so is part of a model's fingerprint."""
 
     format: Literal["png", "jpeg", "webp"] = "png"
@@ -185,7 +176,7 @@ class ImageSettings(_Table):
         return self
 
 
-class ModelSettings(_Table):
+class ModelSettings(Table):
     """A checkpoint with the settings that decide its pixels.
 
     What is left out comes from the registered model of that name (``model``, or the table's own
@@ -220,7 +211,7 @@ class ModelSettings(_Table):
     """Images drawn at once; decides speed, and no id or seed."""
 
 
-class RewardSettings(_Table):
+class RewardSettings(Table):
     """A reward and its weight in the ranking."""
 
     reward: str | None = None
@@ -233,7 +224,7 @@ class RewardSettings(_Table):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
 
 
-class RankingSettings(_Table):
+class RankingSettings(Table):
     """How scores become a ranking (docs/ranking.md)."""
 
     aggregation: Literal["win-rate", "borda", "mean-zscore", "bradley-terry", "majority"] = (
@@ -244,7 +235,7 @@ class RankingSettings(_Table):
     """Which rewards rank; all of the recipe's where it is not given."""
 
 
-class RecordSettings(_Table):
+class RecordSettings(Table):
     """Which tables are published."""
 
     configs: Annotated[list[Config], Field(min_length=1)] = ["ranked", "scores"]
@@ -252,7 +243,7 @@ class RecordSettings(_Table):
     """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``."""
 
 
-class PublishSettings(_Table):
+class PublishSettings(Table):
     """What the card says that cannot be computed."""
 
     title: str | None = None
@@ -263,7 +254,7 @@ class PublishSettings(_Table):
     tags: list[str] = []
 
 
-class Recipe(_Table):
+class Recipe(Table):
     """Everything that is wanted."""
 
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
@@ -319,75 +310,4 @@ def parse_recipe(text: str | bytes, where: str = "recipe.toml") -> Recipe:
     Raises:
         RecipeError: for any text that is no valid recipe, with every mistake on a line of its own.
     """
-    try:
-        source = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        data = tomllib.loads(source)
-        return Recipe.model_validate(data)
-    except UnicodeError as error:
-        raise RecipeError(f"{where}: not UTF-8: {error}", hint="save it as UTF-8") from error
-    except RecursionError as error:
-        raise RecipeError(f"{where}: nested too deeply") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(
-            f"{where}: not TOML: {error}",
-            hint="strings need quotes, and a table's header stands alone on its line",
-        ) from error
-    except ValidationError as error:
-        lines = [_explain(dict(problem), source) for problem in error.errors()]
-        raise RecipeError(
-            "\n".join(f"{where}{line}" for line in lines),
-            hint="`synpic init --show` prints a commented recipe",
-        ) from error
-
-
-def _explain(problem: dict[str, Any], source: str) -> str:
-    """One pydantic problem as ``:line: key: what is wrong``."""
-    location = [str(piece) for piece in problem["loc"] if piece != "[key]"]
-    key = ".".join(location)
-    kind = problem["type"]
-    if kind == "extra_forbidden":
-        known = _fields_at(location[:-1])
-        what = f"unknown key.{did_you_mean(location[-1], known)}"
-    elif kind == "missing":
-        what = "is missing"
-    elif kind == "string_pattern_mismatch":
-        what = "names are lower-case letters, digits and _, and begin with a letter"
-    else:
-        what = str(problem["msg"]).removeprefix("Value error, ")
-    line = _line_of(location, source)
-    return f"{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{what}"
-
-
-def _fields_at(location: list[str]) -> list[str]:
-    """The keys a recipe knows at ``location``."""
-    table: type[BaseModel] = Recipe
-    named: dict[str, type[BaseModel]] = {"models": ModelSettings, "rewards": RewardSettings}
-    plain: dict[str, type[BaseModel]] = {
-        "prompts": PromptSettings,
-        "given": GivenSettings,
-        "images": ImageSettings,
-        "ranking": RankingSettings,
-        "records": RecordSettings,
-        "publish": PublishSettings,
-    }
-    if len(location) == 2 and location[0] in named:
-        table = named[location[0]]
-    elif len(location) == 1 and location[0] in plain:
-        table = plain[location[0]]
-    return list(table.model_fields)
-
-
-def _line_of(location: list[str], source: str) -> int | None:
-    """The line where a key stands, as far as plain TOML layout tells; None where it does not."""
-    for depth in range(len(location), 0, -1):
-        header, key = ".".join(location[: depth - 1]), location[depth - 1]
-        table = ""
-        for number, line in enumerate(source.splitlines(), start=1):
-            text = line.strip()
-            if text.startswith("["):
-                table = text.strip("[]").strip()
-                if table == ".".join(location[:depth]):
-                    return number
-            elif table == header and re.match(rf"{re.escape(key)}\s*=", text):
-                return number
-    return None
+    return read_toml(Recipe, text, where, hint="`synpic init --show` prints a commented recipe")

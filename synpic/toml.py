@@ -1,0 +1,177 @@
+"""TOML files as pydantic models: every mistake is a line of its own, with its place in the file."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from synpic.errors import RecipeError, did_you_mean
+
+__all__ = ["Table", "read_toml", "write_toml"]
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are mistakes, types are not coerced, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+T = TypeVar("T", bound=Table)
+
+
+def read_toml(
+    kind: type[T], text: str | bytes, where: str, *, hint: str, changes: Sequence[str] = ()
+) -> T:
+    """``text`` as a ``kind``.
+
+    Args:
+        text: TOML; bytes are taken as UTF-8.
+        where: the file's name, for messages.
+        hint: where a right one is to be seen.
+        changes: "table.key=value" each, put over what ``text`` says, in their order. A value is
+            TOML, or a word that stands for itself.
+
+    Raises:
+        RecipeError: for any text that is no valid one, with every mistake on a line of its own.
+    """
+    try:
+        source = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        data = tomllib.loads(source)
+        for change in changes:
+            _put(data, change)
+        return kind.model_validate(data)
+    except UnicodeError as error:
+        raise RecipeError(f"{where}: not UTF-8: {error}", hint="save it as UTF-8") from error
+    except RecursionError as error:
+        raise RecipeError(f"{where}: nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(
+            f"{where}: not TOML: {error}",
+            hint="strings need quotes, and a table's header stands alone on its line",
+        ) from error
+    except ValidationError as error:
+        lines = [
+            _explain(kind, dict(problem), source, where, changes) for problem in error.errors()
+        ]
+        raise RecipeError("\n".join(lines), hint=hint) from error
+
+
+def _put(data: dict[str, Any], change: str) -> None:
+    """Put "table.key=value" into parsed TOML."""
+    key, equals, written = change.partition("=")
+    *tables, last = key.strip().split(".")
+    if not equals or not all([*tables, last]):
+        raise RecipeError(f"{change!r} changes no key", hint="write it as optimizer.name=adafactor")
+    table = data
+    for name in tables:
+        inner = table.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"{change}: {name} is no table", hint="give a key of the recipe")
+        table = inner
+    table[last] = _value(written.strip())
+
+
+def _value(written: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {written}")
+    except tomllib.TOMLDecodeError:
+        return written
+    return parsed["value"] if len(parsed) == 1 else written
+
+
+def _explain(
+    kind: type[BaseModel],
+    problem: dict[str, Any],
+    source: str,
+    where: str,
+    changes: Sequence[str],
+) -> str:
+    """One problem as ``file:line: key: what is wrong``, or ``key=value: what is wrong``."""
+    location = [str(piece) for piece in problem["loc"] if piece != "[key]"]
+    key = ".".join(location)
+    fault = problem["type"]
+    if fault == "extra_forbidden":
+        what = f"unknown key.{did_you_mean(location[-1], _keys_at(kind, location[:-1]))}"
+    elif fault == "missing":
+        what = "is missing"
+    elif fault == "string_pattern_mismatch":
+        what = "names are lower-case letters, digits and _, and begin with a letter"
+    else:
+        what = str(problem["msg"]).removeprefix("Value error, ")
+    for change in reversed(changes):
+        path = change.partition("=")[0].strip().split(".")
+        if path == location[: len(path)]:
+            return f"{change}: {what}"
+    line = _line_of(location, source)
+    return f"{where}{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{what}"
+
+
+def _keys_at(kind: type[BaseModel], location: list[str]) -> list[str]:
+    """The keys that the table at ``location`` knows."""
+    known: Any = kind
+    named = False
+    for piece in location:
+        if named:
+            # The user's own name of one of several tables, as in [models.NAME].
+            named = False
+            continue
+        annotation = known.model_fields[piece].annotation
+        named = typing.get_origin(annotation) is dict
+        known = _table_in(annotation)
+    return list(known.model_fields)
+
+
+def _table_in(annotation: Any) -> Any:
+    """The kind of table in ``Table``, ``Table | None`` or ``dict[Name, Table]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    within = [_table_in(argument) for argument in typing.get_args(annotation)]
+    return next((found for found in within if found is not None), None)
+
+
+def _line_of(location: list[str], source: str) -> int | None:
+    """The line where a key stands, as far as plain TOML layout tells; None where it does not."""
+    for depth in range(len(location), 0, -1):
+        header, key = ".".join(location[: depth - 1]), location[depth - 1]
+        table = ""
+        for number, line in enumerate(source.splitlines(), start=1):
+            text = line.strip()
+            if text.startswith("["):
+                table = text.strip("[]").strip()
+                if table == ".".join(location[:depth]):
+                    return number
+            elif table == header and re.match(rf"{re.escape(key)}\s*=", text):
+                return number
+    return None
+
+
+def write_toml(settings: Mapping[str, Any]) -> str:
+    """``settings`` as a TOML file that reads as the same.
+
+    Args:
+        settings: keys that TOML takes without quotes → texts, numbers, lists of them, and tables;
+            what is None or an empty table is left out.
+    """
+    return "\n".join(_written(settings, "")).strip() + "\n"
+
+
+def _written(table: Mapping[str, Any], name: str) -> Iterator[str]:
+    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    lines = [f"{key} = {_told(value)}" for key, value in plain.items() if value is not None]
+    if lines:
+        yield from ["", f"[{name}]"] if name else []
+        yield from lines
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _written(value, f"{name}.{key}" if name else key)
+
+
+def _told(value: Any) -> str:
+    # JSON's texts, numbers and lists are TOML's, but for a character that TOML has escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
