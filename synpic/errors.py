@@ -19,6 +19,7 @@
     ├── RankingError            scores that cannot be ranked as asked
     ├── PublishError            a release that cannot be written
     ├── ReleaseError            a release that cannot be found or read
+    ├── TrainingError           training that cannot begin, or cannot go on
     ├── Unfinished              work ended with something missing, and says what
     └── Stopped                 Ctrl-C or SIGTERM, after the batch in hand was kept
 
@@ -50,6 +51,7 @@ __all__ = [
     "Stopped",
     "StorageError",
     "SynpicError",
+    "TrainingError",
     "Unfinished",
     "UnknownName",
     "WorkspaceError",
@@ -143,6 +145,10 @@ class PublishError(SynpicError):
 
 class ReleaseError(SynpicError):
     """A release that cannot be found, or does not hold what it should."""
+
+
+class TrainingError(SynpicError):
+    """Training that cannot begin, or cannot go on."""
 
 
 class Unfinished(SynpicError):

@@ -1,0 +1,1 @@
+"""The trainer: a published ranking in, a fine-tuned model out."""

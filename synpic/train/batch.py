@@ -1,0 +1,75 @@
+"""A batch: prompts with all their images, encoded, noised and labelled, as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from torch import Tensor
+
+__all__ = ["Batch", "Labels"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of the images of each prompt; k is the largest number of images of one.
+
+    Args:
+        preference: ``Float[Tensor, "prompts k"]``, φ in 0 … 1; anything where there is no image.
+        rank: ``Int[Tensor, "prompts k"]``, τ in 1 … k, 1 is the best and ties are equal.
+        present: ``Bool[Tensor, "prompts k"]``: there is such an image.
+    """
+
+    preference: Tensor
+    rank: Tensor
+    present: Tensor
+
+    def to(self, device: Any) -> Self:
+        """The same on ``device``."""
+        return type(self)(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of a batch are one after another, prompt by prompt; absent ones take no place.
+
+    Args:
+        latents: ``Float[Tensor, "images channels h w"]``.
+        noise: the same shape.
+        times: ``Float[Tensor, "images"]``, equal within a prompt.
+        encoded: name → tensor with a row for each prompt.
+        frames: ``Int[Tensor, "images 6"]``; see :meth:`Family.predict`.
+        owner: ``Int[Tensor, "images"]``: the prompt, 0 … prompts − 1, that an image is of.
+        labels: of the prompts' images.
+    """
+
+    latents: Tensor
+    noise: Tensor
+    times: Tensor
+    encoded: dict[str, Tensor]
+    frames: Tensor
+    owner: Tensor
+    labels: Labels
+
+    def to(self, device: Any) -> Self:
+        """The same on ``device``."""
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=True)
+            for name in ("latents", "noise", "times", "frames", "owner")
+        }
+        encoded = {key: value.to(device, non_blocking=True) for key, value in self.encoded.items()}
+        return replace(self, **moved, encoded=encoded, labels=self.labels.to(device))
+
+    def pin_memory(self) -> Self:
+        """The same in memory from which an accelerator copies while it works."""
+        pinned = {
+            name: getattr(self, name).pin_memory()
+            for name in ("latents", "noise", "times", "frames", "owner")
+        }
+        encoded = {key: value.pin_memory() for key, value in self.encoded.items()}
+        return replace(self, **pinned, encoded=encoded)
+
+    def by_prompt(self, values: Tensor) -> Tensor:
+        """Values of images, ``Float[Tensor, "images"]``, as ``"prompts k"``, 0 elsewhere."""
+        table = values.new_zeros(self.labels.present.shape)
+        return table.masked_scatter(self.labels.present, values)

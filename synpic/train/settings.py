@@ -1,0 +1,211 @@
+"""A training recipe: which model learns what from which rankings, as TOML.
+
+It has the shape of a dataset's recipe, and the model in it is spelt as there: a registered name, or
+a checkpoint with the settings that draw with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from synpic.recipe import ModelSettings, Name, Size
+from synpic.toml import Table, read_toml
+
+__all__ = [
+    "DataSettings",
+    "NoiseSettings",
+    "ObjectiveSettings",
+    "OptimizerSettings",
+    "RunSettings",
+    "SampleSettings",
+    "TrainRecipe",
+    "TuningSettings",
+    "parse_train_recipe",
+]
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DataSettings(Table):
+    """Which rankings are learnt from."""
+
+    dataset: str
+    """A ranked dataset or one with Pick-a-Pic's columns: on the Hub, or a folder."""
+    revision: str | None = None
+    """Branch, tag or commit of one on the Hub; written into the model's card as a commit."""
+    config: str | None = None
+    """Which of its tables; ``ranked`` of a synpic release where it is not given."""
+    split: str = "train"
+    count: Positive | None = None
+    """Take the first so many prompts; all where it is not given."""
+    labels: Literal["published", "random"] | Annotated[list[Name], Field(min_length=1)] = (
+        "published"
+    )
+    """What ranks: the published preference; chance (a control); or rewards, by name, anew."""
+    size: Size | None = None
+    """Bring all images to this size, "WIDTHxHEIGHT"; each prompt's own where it is not given."""
+    caption_dropout: Share = 0.0
+    """Share of prompts emptied, so that guidance keeps its other half."""
+    flip: bool = False
+    """Mirror images at random. It falsifies "left of"."""
+
+
+class ObjectiveSettings(Table):
+    """What is minimised (docs/training.md has the equations)."""
+
+    name: Literal["rankdpo", "dpo", "dpo-gain", "sft", "weighted-sft"] = "rankdpo"
+    beta: Annotated[float, Field(gt=0)] = 5000.0
+    """Strength of the pull to the reference, on the mean over elements and with Diffusion-DPO's
+    factor one half, so that its figures carry over. The two kinds of fine-tuning take none."""
+
+
+class NoiseSettings(Table):
+    """How images are noised. What is not given is as the family was trained."""
+
+    share: bool = True
+    """One noise for all images of a prompt, as Diffusion-DPO's code; false: one for each image, as
+    RankDPO is written. The timestep is always shared."""
+    density: Literal["uniform", "logit-normal"] | None = None
+    mean: float | None = None
+    std: Annotated[float, Field(gt=0)] | None = None
+    """Of the logit-normal density of noise levels (Esser et al., arXiv 2403.03206, §3.1)."""
+    shift: Annotated[float, Field(gt=0)] | None = None
+    """Of the noise level towards more noise; the checkpoint's scheduler's where not given."""
+
+
+class TuningSettings(Table):
+    """What of the model is trained."""
+
+    method: Literal["lora", "full"] = "lora"
+    rank: Positive = 16
+    alpha: Positive | None = None
+    """Scale of the adapters over their rank; equal to the rank where it is not given."""
+    targets: list[str] | None = None
+    """Layers that get an adapter, by the end of their names; the family's where not given."""
+
+
+class OptimizerSettings(Table):
+    """How steps are taken."""
+
+    name: Literal["adamw", "adamw-8bit", "adafactor"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    betas: Annotated[tuple[Share, Share], Field(strict=False)] = (0.9, 0.999)
+    clip: Annotated[float, Field(ge=0)] = 1.0
+    """Largest norm of the gradient; 0 for any."""
+
+
+class RunSettings(Table):
+    """How long, how much at once, what is kept."""
+
+    steps: Positive
+    """Steps of the optimizer."""
+    batch_size: Positive = 1
+    """Prompts on one device at once, each with all its images."""
+    accumulation: Positive = 1
+    """Batches to a step; prompts to a step = batch_size · accumulation · processes."""
+    precision: Literal["no", "fp16", "bf16"] = "no"
+    """Mixed precision of accelerate."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them."""
+    save_every: Positive = 200
+    """Steps between checkpoints to resume from."""
+    keep: Positive = 2
+    """How many of them stay."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read batches ahead."""
+    track: list[Literal["tensorboard", "wandb"]] = []
+    save: Literal["lora", "pipeline"] | None = None
+    """What comes out; where not given, adapters alone for lora and a pipeline for full."""
+
+
+class SampleSettings(Table):
+    """Pictures on the way, of the same prompts from the same seeds."""
+
+    every: Positive | None = None
+    """Steps between them; none where it is not given."""
+    prompts: list[str] = []
+    """The first of the dataset where none are given."""
+    count: Positive = 8
+    """How many of the dataset's."""
+
+
+def _own_size(settings: ModelSettings) -> ModelSettings:
+    if settings.samples != 1:
+        raise ValueError("samples: training draws none of the dataset's images")
+    return settings
+
+
+class TrainRecipe(Table):
+    """Everything that decides a run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    model: Annotated[ModelSettings, AfterValidator(_own_size)]
+    data: DataSettings
+    objective: ObjectiveSettings = ObjectiveSettings()
+    noise: NoiseSettings = NoiseSettings()
+    tuning: TuningSettings = TuningSettings()
+    optimizer: OptimizerSettings
+    run: RunSettings
+    samples: SampleSettings = SampleSettings()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.tuning.method == "full" and self.run.save == "lora":
+            raise ValueError("run.save: there is no adapter to save when all weights are trained")
+        return self
+
+    @property
+    def saves(self) -> str:
+        """What comes out: "lora" or "pipeline"."""
+        return self.run.save or ("lora" if self.tuning.method == "lora" else "pipeline")
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What decides the curve: a run is resumed only with these unchanged.
+
+        More steps may be added, but to a learning rate that ends with them.
+        """
+        run = _NOT_DECIDING
+        if self.optimizer.schedule != "constant":
+            run = run - {"steps"}
+        kept = self.model_dump(mode="json", exclude={"samples": True, "run": run})
+        return dict(kept)
+
+
+_NOT_DECIDING = {
+    "steps",
+    "batch_size",  # times processes it does, which the loop knows
+    "gradient_checkpointing",
+    "save_every",
+    "keep",
+    "workers",
+    "track",
+    "save",
+}
+
+
+def parse_train_recipe(
+    text: str | bytes, where: str = "train.toml", changes: Sequence[str] = ()
+) -> TrainRecipe:
+    """Read a training recipe.
+
+    Args:
+        changes: "optimizer.learning_rate=1e-5" each, put over what ``text`` says.
+
+    Raises:
+        RecipeError: for any text that is no valid one, with every mistake on a line of its own.
+    """
+    return read_toml(
+        TrainRecipe,
+        text,
+        where,
+        hint="`synpic train --show rankdpo-sdxl` prints a commented one",
+        changes=changes,
+    )
