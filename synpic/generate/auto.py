@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synpic.errors import ModelError, did_you_mean
 from synpic.recipe import ModelSettings
 
-__all__ = ["AutoFamily"]
+__all__ = ["AutoFamily", "left_out"]
 
 _OURS = {"prompt", "generator", "output_type", "num_images_per_prompt", "return_dict"}
 """Arguments of a pipeline's call that no recipe sets."""
@@ -89,7 +89,7 @@ class AutoFamily:
                 variant=self.settings.variant,
                 dtype=getattr(torch, self.settings.dtype or "float32"),
                 use_safetensors=True,  # None would fall back to pickles
-                **_left_out(index),
+                **left_out(index),
                 **self.components,
             )
             return pipeline.to(device)
@@ -164,7 +164,7 @@ class AutoFamily:
                 )
 
 
-def _left_out(index: dict[str, Any]) -> dict[str, None]:
+def left_out(index: dict[str, Any]) -> dict[str, None]:
     """Parts to be told to ``from_pretrained`` as None.
 
     Those that a checkpoint says it lacks (an SD3 without its T5 does not open otherwise), and a

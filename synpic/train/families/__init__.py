@@ -1,0 +1,1 @@
+"""Kinds of models the trainer knows, a file each."""

@@ -1,0 +1,131 @@
+"""What a family is to the trainer: how a kind of model is conditioned, noised and asked.
+
+Nothing else of the trainer knows families. Encoding happens once, into a cache; after that only the
+denoiser and this class are needed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from synpic.errors import TrainingError
+from synpic.recipe import ModelSettings
+from synpic.train.settings import NoiseSettings
+
+__all__ = ["Encoded", "Family", "fitted"]
+
+Encoded = dict[str, Tensor]
+"""What a denoiser needs to know of prompts: name → ``Tensor``, a prompt in each row."""
+
+
+class Family(ABC):
+    """A kind of model.
+
+    Args:
+        settings: complete settings of the model (``call`` may hold ``max_sequence_length`` …).
+        scheduler: configuration of the checkpoint's scheduler.
+        noise: how images are noised; None means as the family was trained.
+        shape: configuration of the checkpoint's denoiser; only an SD3 without its T5 needs it.
+
+    Raises:
+        TrainingError: a setting that the family does not take, or a scheduler it cannot follow.
+    """
+
+    denoiser: ClassVar[str]
+    """The pipeline's part that is trained: "unet" or "transformer"."""
+    pipelines: ClassVar[tuple[str, ...]]
+    """Classes of diffusers whose checkpoints it opens."""
+    adapted: ClassVar[tuple[str, ...]]
+    """Layers that LoRA adapts unless told otherwise, by the end of their names."""
+    lora_mixin: ClassVar[bool] = True
+    """Whether the pipeline itself loads adapters (``load_lora_weights``)."""
+    multiple: ClassVar[int] = 8
+    """Sides of images are multiples of it, in pixels, the autoencoder's factor included."""
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        scheduler: Mapping[str, Any],
+        noise: NoiseSettings,
+        shape: Mapping[str, Any] | None = None,
+    ) -> None:
+        # They change what a prompt says to the denoiser, and some of it for the prompt alone.
+        for key in sorted({"clip_skip", "prompt_2", "prompt_3"} & settings.call.keys()):
+            raise TrainingError(
+                f"model.call.{key}: training reads prompts as the pipeline does of itself",
+                hint="leave it out",
+            )
+        self.settings = settings
+        self.shape = shape or {}
+
+    @abstractmethod
+    def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
+        """What the denoiser is told of ``texts``, as the pipeline's call tells it, on the CPU.
+
+        A row does not depend on the other rows.
+        """
+
+    def encode_images(self, pipeline: Any, pixels: Tensor) -> Tensor:
+        """Latents of images as the denoiser sees them: shifted and scaled, without sampling.
+
+        Args:
+            pixels: ``Float[Tensor, "images 3 height width"]`` in −1 … 1.
+
+        Returns:
+            ``Float[Tensor, "images channels h w"]`` in float32, on the device of the autoencoder.
+        """
+        vae = pipeline.vae
+        latents: Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode().float()
+        shift = getattr(vae.config, "shift_factor", None) or 0.0
+        scaled: Tensor = (latents - shift) * vae.config.scaling_factor
+        return scaled
+
+    @abstractmethod
+    def sample_times(self, generator: torch.Generator, count: int) -> Tensor:
+        """Times to train at, ``Float[Tensor, "count"]`` on the CPU, in the family's own unit."""
+
+    @abstractmethod
+    def add_noise(self, latents: Tensor, noise: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        """Noisy latents, and what the denoiser is to say of them.
+
+        Args:
+            latents, noise: ``Float[Tensor, "images channels h w"]``.
+            times: ``Float[Tensor, "images"]``.
+
+        Returns:
+            Twice the shape of ``latents``, in its dtype.
+        """
+
+    @abstractmethod
+    def predict(
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+    ) -> Tensor:
+        """What ``denoiser`` says of ``noisy``, in the shape of the target.
+
+        Args:
+            encoded: a row for each image.
+            frames: ``Int[Tensor, "images 6"]``: height and width of the image before it was
+                resized and cut, rows and columns cut off above and left, height and width after.
+        """
+
+    @abstractmethod
+    def drawing(self, encoded: Encoded, empty: Encoded) -> dict[str, Any]:
+        """Arguments of the pipeline's call that stand for prompts, without any text encoder.
+
+        Args:
+            encoded: of the prompts; empty: of as many empty ones.
+        """
+
+
+def fitted(denoiser: Any, value: Tensor) -> Tensor:
+    """``value`` in the dtype of the denoiser's weights, which no autocast need be on for.
+
+    The first of its parameters is one of the model's own, whatever wraps it and whatever adapters
+    were added.
+    """
+    return value.to(next(denoiser.parameters()).dtype)

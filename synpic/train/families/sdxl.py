@@ -1,0 +1,70 @@
+"""Stable Diffusion XL, the base model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from synpic.train.families.diffusion import Diffusion
+from synpic.train.families.family import Encoded, fitted
+
+__all__ = ["StableDiffusionXL"]
+
+
+class StableDiffusionXL(Diffusion):
+    """``StableDiffusionXLPipeline``.
+
+    The denoiser is told of every image how large it was, where it was cut and how large it is now
+    (Podell et al., arXiv 2307.01952, §2.2). An empty prompt is all zeros where guidance sets off
+    from zeros (``force_zeros_for_empty_prompt``, unless the recipe has a negative prompt): what
+    caption dropout trains is then what guidance asks.
+    """
+
+    denoiser: ClassVar[str] = "unet"
+    pipelines: ClassVar[tuple[str, ...]] = ("StableDiffusionXLPipeline",)
+    # As diffusers' train_text_to_image_lora_sdxl.py.
+    adapted: ClassVar[tuple[str, ...]] = ("to_k", "to_q", "to_v", "to_out.0")
+
+    @torch.no_grad()
+    def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
+        """See :meth:`Family.encode_prompts`."""
+        words, _, pooled, _ = pipeline.encode_prompt(
+            list(texts),
+            device=pipeline.text_encoder_2.device,
+            do_classifier_free_guidance=False,
+        )
+        encoded = {"words": words.cpu(), "pooled": pooled.cpu()}
+        if pipeline.config.force_zeros_for_empty_prompt and self.settings.negative_prompt is None:
+            empty = torch.tensor([not text for text in texts])
+            for value in encoded.values():
+                value[empty] = 0
+        return encoded
+
+    def predict(
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+    ) -> Tensor:
+        """See :meth:`Family.predict`."""
+        said: Tensor = denoiser(
+            fitted(denoiser, noisy),
+            times,
+            encoder_hidden_states=fitted(denoiser, encoded["words"]),
+            # Sizes stay in float32: half precision would round them.
+            added_cond_kwargs={
+                "text_embeds": fitted(denoiser, encoded["pooled"]),
+                "time_ids": frames.float(),
+            },
+            return_dict=False,
+        )[0]
+        return said
+
+    def drawing(self, encoded: Encoded, empty: Encoded) -> dict[str, Any]:
+        """See :meth:`Family.drawing`."""
+        return {
+            "prompt_embeds": encoded["words"],
+            "pooled_prompt_embeds": encoded["pooled"],
+            "negative_prompt_embeds": empty["words"],
+            "negative_pooled_prompt_embeds": empty["pooled"],
+        }

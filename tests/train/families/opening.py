@@ -1,0 +1,56 @@
+"""Checkpoints opened as the trainer opens them: to encode, to denoise, to draw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+from synpic.recipe import ModelSettings
+from synpic.train.families.family import Family
+from synpic.train.families.find import family_of
+from synpic.train.settings import NoiseSettings
+
+KINDS = ["sd", "sdxl", "sd3", "sd3_without_t5", "pixart_sigma"]
+"""Builders of tests.generate.tiny."""
+
+
+def index(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "model_index.json").read_text())
+    return found
+
+
+def pipeline(folder: Path, *without: str) -> Any:
+    """The pipeline, less the parts whose names begin with one of ``without``."""
+    parts = index(folder)
+    absent = [part for part, value in parts.items() if value == [None, None]]
+    left_out = [*absent, *(part for part in parts if part.startswith(without or ("\0",)))]
+    made = getattr(diffusers, parts["_class_name"]).from_pretrained(
+        folder, **dict.fromkeys(left_out)
+    )
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def family(folder: Path, settings: ModelSettings | None = None, **noise: Any) -> Family:
+    """The family of a checkpoint, given its files and nothing else."""
+    kind = family_of(index(folder)["_class_name"])
+
+    def config(part: str) -> Any:
+        name = "scheduler_config.json" if part == "scheduler" else "config.json"
+        return json.loads((folder / part / name).read_text())
+
+    return kind(
+        settings or ModelSettings(checkpoint=str(folder)),
+        config("scheduler"),
+        NoiseSettings(**noise),
+        config(kind.denoiser),
+    )
+
+
+def file_of(scheduler: Any) -> dict[str, Any]:
+    """What the scheduler's file says of it."""
+    said: dict[str, Any] = json.loads(scheduler.to_json_string())
+    return said
