@@ -16,12 +16,12 @@ class Event:
     """How far one model or reward is.
 
     Args:
-        stage: "generate" or "score".
-        name: the model or reward.
+        stage: "generate", "score"; of training, "encode" and "train".
+        name: the model or reward; what is encoded; the objective.
         state: "opening", "working", "waiting" (for room on the device), "done" or "broken".
-        done, total: of this run, in images.
+        done, total: of this run, in images; of training in steps.
         failed: images that became failure rows in this run.
-        rate: images per second since the first batch; None before it.
+        rate: of them per second since the first batch; None before it.
         note: a sentence, where there is something to say.
     """
 

@@ -1,0 +1,192 @@
+"""Published rankings as the trainer reads them: small columns at once, pixels row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from synpic import ids
+from synpic.errors import ReleaseError, TrainingError, did_you_mean
+from synpic.parts import frame
+from synpic.published import hub
+from synpic.published.load import load_release
+from synpic.published.source import Published, open_release
+from synpic.train.layouts import find_layout
+from synpic.train.settings import DataSettings
+
+__all__ = ["Records", "Source", "read_records"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rankings come from.
+
+    Args:
+        name: the repository on the Hub, or the last name of a folder's path.
+        commit: on the Hub; None for a folder.
+        content: of a folder: a hash of the manifest of a release, which has hashes of its files;
+            of any other folder a hash of the names, sizes and times of its files.
+        config, split: which table of it.
+        version: of a release that has one.
+    """
+
+    name: str
+    commit: str | None
+    content: str | None
+    config: str | None
+    split: str
+    version: str | None
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What decides which images are in which row; no path of a machine."""
+        held = {"repository": self.name, "commit": self.commit} if self.commit else {}
+        return {**held, "content": self.content, "config": self.config, "split": self.split}
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Rankings, a row for each.
+
+    Args:
+        table: in the order of the dataset. ``images``, ``preference``, ``rank`` and ``score_…`` of
+            a row are lists of one length k ≥ 2.
+
+            - ``row`` Int64: in the dataset, 0 …
+            - ``key`` String: what it is known by, whatever its place among others
+            - ``prompt`` String
+            - ``images`` List(Int32): which image columns of the dataset take part
+            - ``preference`` List(Float64): φ, higher is better
+            - ``rank`` List(Int32): τ, 1 is the best
+            - ``score_<reward>`` List(Float32 or Float64): as far as there are any
+        source: where they come from.
+        columns: of images, in the dataset.
+    """
+
+    table: pl.DataFrame
+    source: Source
+    columns: tuple[str, ...]
+    _rows: Any = field(repr=False)
+
+    def images(self, row: int, places: list[int]) -> list[bytes]:
+        """The encoded images of a row of the dataset; pixels of no other row are read.
+
+        Args:
+            row: of the dataset.
+            places: which of its columns of images.
+
+        Raises:
+            TrainingError: one is not there.
+        """
+        cells = self._rows[row].to_pylist()[0]
+        found: list[bytes] = []
+        for place in places:
+            column = self.columns[place]
+            cell = cells[column]
+            data = cell["bytes"] if isinstance(cell, dict) else cell
+            if not data:
+                raise TrainingError(
+                    f"{self.where(row, place)} is empty",
+                    hint="every ranked image has to be there; `synpic verify` checks a release",
+                )
+            found.append(data)
+        return found
+
+    def where(self, row: int, place: int) -> str:
+        """An image, for messages."""
+        split = self.source.split
+        return f"{self.source.name}: {self.columns[place]} of row {row} of split {split!r}"
+
+    def with_table(self, table: pl.DataFrame) -> Records:
+        """The same dataset with other labels, or fewer rows."""
+        return replace(self, table=table)
+
+
+def read_records(data: DataSettings, *, token: str | None = None) -> Records:
+    """Open the rankings that ``data`` names.
+
+    Args:
+        data: its ``dataset`` is a release or any dataset with the columns of Pick-a-Pic, on the Hub
+            ("user/name", "user/name@v1.2.0") or in a folder.
+        token: of an account that may read it; the one that is logged in if None.
+
+    Raises:
+        TrainingError: it has no such split, or other columns, or rows that rank nothing.
+        ReleaseError: there is no such dataset, revision or config.
+        HubUnreachable: the Hub did not answer.
+    """
+    rows, source = _open(data, token)
+    layout = find_layout(rows.column_names, source.name)
+    some = rows.select_columns(list(layout.small)).with_format("arrow")
+    small = frame(some[: data.count or len(rows)].replace_schema_metadata())
+    if small.is_empty():
+        raise TrainingError(
+            f"{source.name}: there is no row in split {source.split!r}", hint="see data.split"
+        )
+    table = layout.table(small, f"{source.name}, split {source.split!r}")
+    pixels = rows.select_columns(list(layout.images)).with_format("arrow")
+    return Records(table, source, layout.images, pixels)
+
+
+def _open(data: DataSettings, token: str | None) -> tuple[Any, Source]:
+    """Rows of the split as ``datasets.Dataset``, and where they come from."""
+    folder = Path(data.dataset).expanduser()
+    if folder.exists():
+        return _open_folder(data, folder)
+    name, named = hub.parse_name(data.dataset)
+    if named and data.revision and named != data.revision:
+        raise TrainingError(
+            f"data.dataset = {data.dataset!r} and data.revision = {data.revision!r} are two "
+            "revisions",
+            hint="give one of the two",
+        )
+    commit = hub.resolve(name, data.revision or named, token)
+    try:
+        release = open_release(name, revision=commit, token=token)
+    except ReleaseError:  # the commit is there, so what is missing is a manifest
+        rows = _load(data, name, commit, token)
+        return rows, Source(name, commit, None, data.config, data.split, None)
+    return _of_release(data, release, Source(name, commit, None, None, data.split, None))
+
+
+def _open_folder(data: DataSettings, folder: Path) -> tuple[Any, Source]:
+    name = folder.resolve().name
+    try:
+        release = open_release(folder, revision=data.revision)
+    except ReleaseError:
+        if data.revision or not folder.is_dir() or (folder / "recipe.toml").exists():
+            raise
+        rows = _load(data, str(folder.resolve()), None, None)
+        stamp = ids.folder_stamp(folder)
+        return rows, Source(name, None, stamp, data.config, data.split, None)
+    content = ids.fingerprint(release.manifest)
+    return _of_release(data, release, Source(name, None, content, None, data.split, None))
+
+
+def _of_release(data: DataSettings, release: Published, source: Source) -> tuple[Any, Source]:
+    config = data.config or "ranked"
+    rows = load_release(release, split=data.split, config=config)
+    return rows, replace(source, config=config, version=release.manifest.get("version"))
+
+
+def _load(data: DataSettings, location: str, commit: str | None, token: str | None) -> Any:
+    from datasets import load_dataset
+
+    try:
+        splits = load_dataset(location, data.config, revision=commit, token=token)
+    except Exception as error:
+        # Its errors, its readers' and its network clients' share no class but this one.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise TrainingError(
+            f"{data.dataset}: datasets cannot load it: {reason:.400}",
+            hint="check data.dataset and data.config",
+        ) from error
+    if data.split not in splits:
+        raise TrainingError(
+            f"{data.dataset} has no split {data.split!r}.{did_you_mean(data.split, splits)}",
+            hint=f"data.split: it has {', '.join(splits)}",
+        )
+    return splits[data.split]

@@ -1,0 +1,206 @@
+"""What is kept on disk: found by key, shared by processes, and made again where it is damaged."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from synpic.errors import StorageError, TrainingError
+from synpic.recipe import ModelSettings
+from synpic.train import cache as module
+from synpic.train.cache import TensorCache, default_folder, open_caches
+from tests.train.material import caches
+
+
+def entry(number: int) -> dict[str, torch.Tensor]:
+    return {
+        "words": torch.full((2, 3), number, dtype=torch.bfloat16),
+        "mask": torch.tensor([number, 0]),
+    }
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and torch.equal(one[name], other[name]) for name in one
+    )
+
+
+def filled(folder: Path, numbers: range) -> TensorCache:
+    made = TensorCache(folder)
+    for number in numbers:
+        made.add(f"k{number}", entry(number))
+    made.flush()
+    return made
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("part-*.safetensors"))
+
+
+def test_what_was_added_is_there_for_others(tmp_path: Path) -> None:
+    filled(tmp_path / "a" / "b", range(5))
+    opened = TensorCache(tmp_path / "a" / "b")
+    assert all(same(opened.get(f"k{number}"), entry(number)) for number in range(5))
+    assert opened.missing(["k9", "k1", "k9", "k8"]) == ["k9", "k8"]
+    assert len(opened) == 5
+
+
+def test_before_it_is_written_it_is_there_for_oneself(tmp_path: Path) -> None:
+    made = TensorCache(tmp_path)
+    made.add("k", entry(1))
+    assert same(made.get("k"), entry(1))
+    assert (made.missing(["k"]), TensorCache(tmp_path).missing(["k"])) == ([], ["k"])
+
+
+def test_parts_are_cut_by_entries_and_by_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PART_ENTRIES", 3)
+    filled(tmp_path / "entries", range(7))
+    assert len(parts(tmp_path / "entries")) == 3
+    monkeypatch.setattr(module, "_PART_BYTES", 60)  # an entry has 28
+    filled(tmp_path / "bytes", range(1, 3))
+    assert len(parts(tmp_path / "bytes")) == 1
+    monkeypatch.setattr(module, "_PART_BYTES", 28)
+    filled(tmp_path / "one", range(3))
+    assert len(parts(tmp_path / "one")) == 3
+
+
+def test_nothing_is_written_twice(tmp_path: Path) -> None:
+    made = filled(tmp_path, range(3))
+    made.add("k1", entry(1))
+    made.flush()
+    assert len(parts(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("left", [0, 5, 0.5, -1])
+def test_a_damaged_part_counts_as_missing(tmp_path: Path, left: float) -> None:
+    filled(tmp_path, range(3))
+    filled(tmp_path, range(6)).flush()
+    broken = next(path for path in parts(tmp_path) if b"k1/" in path.read_bytes())
+    size = broken.stat().st_size
+    os.truncate(broken, int(size * left) if left == 0.5 else int(left) % size)
+    opened = TensorCache(tmp_path)
+    assert opened.damaged == [broken]
+    gone = opened.missing(f"k{n}" for n in range(6))
+    assert set(gone) == {"k0", "k1", "k2"}
+    for key in gone:
+        opened.add(key, entry(int(key[1:])))
+    opened.flush()
+    again = TensorCache(tmp_path)
+    assert all(same(again.get(f"k{n}"), entry(n)) for n in range(6))
+
+
+def test_a_part_that_vanishes_is_told(tmp_path: Path) -> None:
+    made = filled(tmp_path, range(2))
+    parts(tmp_path)[0].unlink()
+    with pytest.raises(TrainingError, match="an entry of the cache is gone") as caught:
+        made.get("k1")
+    assert "run the same command again" in str(caught.value.hint)
+    with pytest.raises(TrainingError, match="is gone"):
+        made.get("never")
+
+
+def test_files_stay_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PART_ENTRIES", 1)
+    monkeypatch.setattr(module, "_OPEN_FILES", 2)
+    made = filled(tmp_path, range(5))
+    for number in [0, 1, 2, 3, 4, 0]:
+        assert same(made.get(f"k{number}"), entry(number))
+        assert len(made._open) <= 2
+
+
+def test_others_parts_are_seen_on_request(tmp_path: Path) -> None:
+    mine = TensorCache(tmp_path)
+    filled(tmp_path, range(2))
+    assert mine.missing(["k1"]) == ["k1"]
+    mine.refresh()
+    assert same(mine.get("k1"), entry(1))
+
+
+def fill(folder: Path, start: int) -> None:
+    filled(folder, range(start, start + 4))
+
+
+def test_processes_write_at_once_and_read_a_pickled_one(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=fill, args=(tmp_path, start)) for start in (0, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    opened = TensorCache(tmp_path)
+    opened.get("k3")
+    copy = pickle.loads(pickle.dumps(opened))
+    assert all(same(copy.get(f"k{n}"), entry(n)) for n in range(6))
+
+
+def test_a_full_disk_is_told_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = TensorCache(tmp_path)
+    made.add("k", entry(1))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="No space left"):
+            made.flush()
+    assert list(tmp_path.iterdir()) == []
+    made.flush()
+    assert same(TensorCache(tmp_path).get("k"), entry(1))
+
+
+def test_what_decides_the_content_decides_the_folder(tmp_path: Path) -> None:
+    def folders(
+        identity: str = "a",
+        family: str = "SD3",
+        latents: torch.dtype = torch.float32,
+        embeddings: torch.dtype = torch.float32,
+        **settings: object,
+    ) -> tuple[str, str]:
+        opened = open_caches(
+            tmp_path,
+            ModelSettings(**settings),  # type: ignore[arg-type]
+            {"commit": identity},
+            family=family,
+            latents_dtype=latents,
+            embeddings_dtype=embeddings,
+        )
+        return opened.latents.folder.name, opened.prompts.folder.name
+
+    latents, prompts = folders()
+    assert folders() == (latents, prompts)
+    assert folders(steps=7, guidance=2.0) == (latents, prompts), "they decide neither"
+    for other in (folders(identity="b"), folders(family="SDXL")):
+        assert other[0] != latents
+        assert other[1] != prompts
+    assert folders(latents=torch.float16) == (folders(latents=torch.float16)[0], prompts)
+    assert folders(latents=torch.float16)[0] != latents
+    for changed in (
+        folders(embeddings=torch.bfloat16),
+        folders(call={"max_sequence_length": 77}),
+        folders(dtype="float16"),
+    ):
+        assert (changed[0], changed[1] == prompts) == (latents, False)
+
+
+def test_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SYNPIC_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert default_folder() == tmp_path / ".cache" / "synpic" / "train"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert default_folder() == tmp_path / "xdg" / "synpic" / "train"
+    monkeypatch.setenv("SYNPIC_CACHE", "~/mine")
+    assert default_folder() == tmp_path / "mine"
+    assert caches(tmp_path).folder == tmp_path
