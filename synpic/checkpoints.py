@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ __all__ = [
     "load_unlocked",
     "naming_hub_errors",
     "resolve",
+    "resolve_unlocked",
 ]
 
 _PACKAGE = "package:"
@@ -109,6 +111,22 @@ def load_unlocked(source: str, revision: str | None) -> tuple[str, str | None]:
             "owner/name",
         )
     return str(folder), None
+
+
+def resolve_unlocked(source: str, revision: str | None) -> tuple[dict[str, Any], str, str | None]:
+    """As :func:`load_unlocked`, with first what :func:`identity` says of the weights.
+
+    A commit is taken at its word; a branch or tag is looked up.
+
+    Raises:
+        CheckpointError: it is nowhere, or cannot be reached.
+    """
+    location, commit = load_unlocked(source, revision)
+    if location != source or Path(location).is_dir():
+        return {"sha256": ids.folder_hash(Path(location))}, location, None
+    if commit is None or not re.fullmatch("[0-9a-f]{40}", commit):
+        commit = _ask_the_hub(source, revision, "model").identity
+    return {"repository": source, "commit": commit}, source, commit
 
 
 def identity(entry: LockEntry) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""Stopping a run that has gone wrong, before it spends the night."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from synpic.errors import TrainingError
+from synpic.train.metrics import Metrics
+from synpic.train.settings import TrainRecipe
+
+__all__ = ["Guard"]
+
+_WINDOW = 20
+"""Steps whose errors are looked at together."""
+_WORSE = 4.0
+"""Times the reference's error (or, without one, the error at first) at which a model is lost."""
+_NOTHING = 2.0
+"""About what a model errs that predicts nothing: noise and latents have a variance of one each. No
+model of use was worse at first, also if it has blown up before there is a first window."""
+_SKIPPED = 50
+"""Steps in a row that half precision may overflow while its scale is sought."""
+
+
+class Guard:
+    """Looks at every step; says when it is over, and what to lower.
+
+    Args:
+        recipe: of the run.
+        good: the last checkpoint, for the message; changed as checkpoints are saved.
+    """
+
+    def __init__(self, recipe: TrainRecipe, good: str | None) -> None:
+        self.good = good
+        self._recipe = recipe
+        self._errors: deque[float] = deque(maxlen=_WINDOW)
+        self._references: deque[float] = deque(maxlen=_WINDOW)
+        self._first: float | None = None
+        self._skipped = 0
+
+    def look(self, step: int, metrics: Metrics, norm: float) -> None:
+        """Judge a step from its metrics and the norm of its gradient.
+
+        Raises:
+            TrainingError: the loss is no number, or the model has come to be far worse than the
+                reference at what it was trained for.
+        """
+        if not math.isfinite(metrics.loss):
+            self._stop(step, f"the loss is {metrics.loss}")
+        if math.isfinite(norm):
+            self._skipped = 0
+        elif self._recipe.run.precision != "fp16":
+            self._stop(step, f"the gradient's norm is {norm}")
+        else:
+            self._skipped += 1
+            if self._skipped == _SKIPPED:
+                self._stop(step, f"the gradient overflowed float16 {_SKIPPED} times in a row")
+        self._errors.append(metrics.error)
+        error = sum(self._errors) / len(self._errors)
+        if metrics.reference_error is not None:
+            # Of the same images and noise as the errors: a few steps are enough to compare.
+            self._references.append(metrics.reference_error)
+            known = sum(self._references) / len(self._references)
+        else:
+            if self._first is None and len(self._errors) == _WINDOW:
+                self._first = min(error, _NOTHING)
+            known = _NOTHING if self._first is None else self._first
+        if error > _WORSE * known:
+            self._stop(step, f"the model's error is {error / known:.1f} times what it was")
+
+    def _stop(self, step: int, what: str) -> None:
+        optimizer, objective = self._recipe.optimizer, self._recipe.objective
+        lower = [f"optimizer.learning_rate (now {optimizer.learning_rate:g})"]
+        if objective.name not in ("sft", "weighted-sft"):
+            lower.append(f"objective.beta (now {objective.beta:g})")
+        if self._recipe.run.precision == "fp16":
+            lower.append('or train with run.precision = "bf16"')
+        kept = f"the last good checkpoint is {self.good}" if self.good else "no checkpoint was due"
+        raise TrainingError(
+            f"step {step + 1}: {what}; {kept}", hint=f"lower {', '.join(lower)}; then a new --out"
+        )

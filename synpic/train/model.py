@@ -1,0 +1,228 @@
+"""The model that is trained: where its weights lie, its parts as they are needed, its reference.
+
+Text encoders are opened to fill the cache and let go; then the denoiser alone is opened. So the
+most that is in memory at once is the larger of the two.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synpic import checkpoints
+from synpic.errors import ModelError, SynpicError
+from synpic.generate.auto import left_out
+from synpic.generate.model import complete
+from synpic.recipe import ModelSettings
+from synpic.train.adapters import add_adapters, without_adapters
+from synpic.train.families.family import Family
+from synpic.train.families.find import family_of
+from synpic.train.settings import NoiseSettings, TuningSettings
+
+__all__ = [
+    "Checkpoint",
+    "Reference",
+    "find_checkpoint",
+    "prepare_tuning",
+    "trained",
+]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A pipeline to be fine-tuned.
+
+    Args:
+        settings: complete.
+        identity: what of the weights decides a result.
+        location, commit: what ``from_pretrained`` takes.
+    """
+
+    settings: ModelSettings
+    identity: Mapping[str, Any]
+    location: str
+    commit: str | None
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        """``model_index.json``."""
+        from diffusers import DiffusionPipeline
+
+        with self._explaining("model_index.json"):
+            return dict(DiffusionPipeline.load_config(self.location, revision=self.commit))
+
+    def family(self, noise: NoiseSettings) -> Family:
+        """How this kind of model is trained.
+
+        Raises:
+            TrainingError: it is none that can be, or does not take a setting of ``noise``.
+        """
+        import diffusers
+
+        kind = family_of(str(self.index.get("_class_name")), self.settings.checkpoint or "")
+        scheduler = getattr(diffusers, self.index["scheduler"][1])
+        with self._explaining("scheduler"):
+            config = scheduler.load_config(
+                self.location, subfolder="scheduler", revision=self.commit
+            )
+        name = kind.denoiser
+        with self._explaining(name):
+            shape = getattr(diffusers, self.index[name][1]).load_config(
+                self.location, subfolder=name, revision=self.commit
+            )
+        return kind(self.settings, config, noise, shape)
+
+    def denoiser(self, family: Family, dtype: torch.dtype) -> Any:
+        """The part that is trained, on the CPU."""
+        import diffusers
+
+        name = family.denoiser
+        with self._explaining(name):
+            return getattr(diffusers, self.index[name][1]).from_pretrained(
+                self.location,
+                subfolder=name,
+                revision=self.commit,
+                variant=self.settings.variant,
+                dtype=dtype,
+                use_safetensors=True,
+            )
+
+    def skeleton(self, family: Family) -> Any:
+        """The part that is trained, without weights: its layers and their names."""
+        import diffusers
+
+        name = family.denoiser
+        with self._explaining(name), torch.device("meta"):
+            return getattr(diffusers, self.index[name][1]).from_config(dict(family.shape))
+
+    def encoders(self, family: Family, device: Any) -> Any:
+        """The pipeline without its denoiser; the autoencoder in float32, which makes no NaN."""
+        dtype = getattr(torch, self.settings.dtype or "float32")
+        pipeline = self._pipeline({family.denoiser: None}, dtype)
+        pipeline.vae.to(torch.float32)
+        return pipeline.to(device)
+
+    def drawing(self, family: Family, denoiser: Any, device: Any) -> Any:
+        """The pipeline around ``denoiser`` that draws from encoded prompts: it has no encoders."""
+        silent = {name: None for name in self.index if name.startswith(("text_enc", "tokenizer"))}
+        pipeline = self._pipeline({**silent, family.denoiser: denoiser}, torch.float32)
+        pipeline.vae.to(device)
+        name, options = self.settings.scheduler, self.settings.scheduler_options
+        if name or options:
+            import diffusers
+
+            own = pipeline.scheduler
+            with self._explaining(f"scheduler {name or ''}"):
+                kind = getattr(diffusers, name) if name else type(own)
+                pipeline.scheduler = kind.from_config(own.config, **options)
+        return pipeline
+
+    def whole(self, family: Family, denoiser: Any) -> Any:
+        """The pipeline with ``denoiser`` in its place, to be saved."""
+        dtype = getattr(torch, self.settings.dtype or "float32")
+        return self._pipeline({family.denoiser: denoiser.to(dtype)}, dtype)
+
+    def _pipeline(self, parts: dict[str, Any], dtype: torch.dtype) -> Any:
+        import diffusers
+
+        diffusers.utils.logging.set_verbosity_error()
+        diffusers.utils.logging.disable_progress_bar()
+        kind = getattr(diffusers, str(self.index["_class_name"]))
+        with self._explaining("pipeline"):
+            pipeline = kind.from_pretrained(
+                self.location,
+                revision=self.commit,
+                variant=self.settings.variant,
+                dtype=dtype,
+                use_safetensors=True,
+                **{**left_out(self.index), **parts},
+            )
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    @contextmanager
+    def _explaining(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except SynpicError:
+            raise
+        except Exception as error:
+            # Several libraries read files here, and their errors have no ancestor but this one.
+            raise ModelError(
+                f"{self.settings.checkpoint}: its {what} cannot be opened: {error}",
+                hint="check the checkpoint, its `variant`, and that it has safetensors weights; "
+                "a gated one needs its terms accepted and `hf auth login`",
+            ) from error
+
+
+def find_checkpoint(settings: ModelSettings) -> Checkpoint:
+    """Where the model of a training recipe lies; a branch or tag becomes a commit.
+
+    Raises:
+        CheckpointError, UnknownName: it is nowhere.
+    """
+    settings = complete("model", settings)
+    identity, location, commit = checkpoints.resolve_unlocked(
+        str(settings.checkpoint), settings.revision
+    )
+    return Checkpoint(settings, {**identity, "variant": settings.variant}, location, commit)
+
+
+class Reference:
+    """The model as it was: with adapters it is the same weights, adapters off; else a frozen copy.
+
+    Args:
+        denoiser: as it is before the first step.
+        method: "lora" or "full".
+        dtype: that autocast computes in. The copy's larger layers are kept in it, which halves the
+            copy and changes nothing: under autocast it says to the last bit what the model said.
+    """
+
+    def __init__(self, denoiser: Any, method: str, dtype: torch.dtype) -> None:
+        self._adapted = denoiser if method == "lora" else None
+        self._copy = None
+        if method == "full":
+            self._copy = copy.deepcopy(denoiser).eval().requires_grad_(False)
+            # Not the rest: what rounds otherwise than autocast does, β would make thousands of.
+            for layer in self._copy.modules():
+                if isinstance(layer, nn.Linear | nn.Conv2d):
+                    layer.to(dtype)
+
+    @contextmanager
+    def model(self) -> Iterator[Any]:
+        """The reference, for the time of the block, without gradients."""
+        with torch.no_grad():
+            if self._copy is not None:
+                yield self._copy
+                return
+            assert self._adapted is not None
+            with without_adapters(self._adapted):
+                yield self._adapted
+
+    def to(self, device: Any) -> None:
+        """Move the copy, if there is one."""
+        if self._copy is not None:
+            self._copy.to(device)
+
+
+def prepare_tuning(denoiser: nn.Module, family: Family, tuning: TuningSettings) -> None:
+    """Freeze what is not trained, and add what is.
+
+    Raises:
+        TrainingError: ``tuning.targets`` names a layer that is not there.
+    """
+    denoiser.requires_grad_(tuning.method == "full")
+    if tuning.method == "lora":
+        add_adapters(denoiser, family, tuning)
+
+
+def trained(denoiser: nn.Module) -> dict[str, Tensor]:
+    """The parameters that are trained, by name."""
+    return {name: p for name, p in denoiser.named_parameters() if p.requires_grad}

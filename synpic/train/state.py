@@ -1,0 +1,128 @@
+"""Checkpoints of a run: what is needed to go on as if nothing had happened.
+
+Nothing random is kept. Every draw of a step is a function of the seed and the step's number, so
+weights, the optimizer's state and the number are all there is.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from synpic.errors import StorageError, TrainingError
+
+__all__ = ["latest", "load_state", "save_state"]
+
+
+def save_state(
+    folder: Path,
+    step: int,
+    weights: Mapping[str, Tensor],
+    optimizer: Any,
+    scaler: Any,
+    decides: Mapping[str, Any],
+    keep: int,
+) -> Path:
+    """Write ``folder/step-<step>``, whole or not at all, and delete all but ``keep``.
+
+    Args:
+        step: steps done.
+        scaler: of fp16's gradients; None without.
+        decides: what a run may only be resumed with.
+
+    Raises:
+        StorageError: the disk is full, or refuses.
+    """
+    target = folder / f"step-{step:08d}"
+    making = folder / f".step-{step:08d}.tmp"
+    try:
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, making / _WEIGHTS)
+        state = {"optimizer": optimizer.state_dict(), "scaler": scaler and scaler.state_dict()}
+        torch.save(state, making / _OPTIMIZER)
+        about = {"step": step, "decides": decides}
+        (making / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        making.replace(target)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # torch's own writer raises RuntimeError when the disk is full, safetensors' its own.
+        shutil.rmtree(making, ignore_errors=True)
+        raise StorageError(
+            f"{target}: the checkpoint cannot be written: {error}",
+            hint="make room and run the command again: it goes on from the checkpoint before",
+        ) from error
+    for old in _all(folder)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest whole checkpoint in ``folder``."""
+    found = _all(folder)
+    return found[-1] if found else None
+
+
+def load_state(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    optimizer: Any,
+    scaler: Any,
+    decides: Mapping[str, Any],
+) -> int:
+    """Put a checkpoint's state in place; returns the number of steps done.
+
+    Raises:
+        TrainingError: it is of a run with other settings, or damaged.
+    """
+    try:
+        about = json.loads((path / _ABOUT).read_text(encoding="utf-8"))
+        if about["decides"] != json.loads(json.dumps(decides)):
+            changed = ", ".join(_differences(about["decides"], json.loads(json.dumps(decides))))
+            raise TrainingError(
+                f"{path} is of a run with other settings: {changed}",
+                hint="name another --out, or put the recipe back",
+            )
+        saved = load_file(path / _WEIGHTS)
+        with torch.no_grad():
+            for name, parameter in weights.items():
+                parameter.copy_(saved[name])
+        state = torch.load(path / _OPTIMIZER, map_location="cpu", weights_only=True)
+        optimizer.load_state_dict(state["optimizer"])
+        if scaler and state["scaler"]:
+            scaler.load_state_dict(state["scaler"])
+        return int(about["step"])
+    except TrainingError:
+        raise
+    except Exception as error:
+        # A damaged file fails in as many ways as it has readers.
+        raise TrainingError(
+            f"{path} cannot be read: {error}",
+            hint="delete that folder: the run goes on from the checkpoint before it",
+        ) from error
+
+
+_WEIGHTS, _OPTIMIZER, _ABOUT = "weights.safetensors", "optimizer.pt", "state.json"
+
+
+def _all(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))
+
+
+def _differences(before: Any, now: Any, where: str = "") -> list[str]:
+    """Where two nested settings differ, as "a.b: 1, now 2"."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [] if before == now else [f"{where} was {before!r}, now {now!r}"]
+    found: list[str] = []
+    for key in sorted(before.keys() | now.keys()):
+        inner = f"{where}.{key}" if where else key
+        found += _differences(before.get(key), now.get(key), inner)
+    return found

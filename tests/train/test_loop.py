@@ -1,0 +1,371 @@
+"""Training as a user sees it: a recipe in; a log, pictures, checkpoints and a model out."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import peft
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from synpic.engine.progress import Event
+from synpic.errors import MissingExtra, Stopped, SynpicError, TrainingError
+from synpic.publish import publish_to
+from synpic.train import loop
+from synpic.train.loop import train
+from synpic.train.model import Reference
+from tests.generate.tiny import SIDE
+from tests.publish.fixtures import build
+from tests.train.conftest import Wanted
+from tests.train.families.opening import KINDS
+from tests.train.runs import FULL, LORA, mean_difference, rows, same, weights
+
+PROMPTS = ["two BLUE squares", "a red circle 1"]
+PICTURES = [f"samples.prompts={json.dumps(PROMPTS)}", "samples.every=2"]
+FAST = "optimizer.learning_rate=0.1"
+"""So that two steps are seen in a picture."""
+
+
+def drawn(pipeline: Any) -> np.ndarray:
+    """What a stock pipeline draws of PROMPTS, as the recipe of these tests says; side by side."""
+    pipeline.set_progress_bar_config(disable=True)
+    pixart = type(pipeline) is diffusers.PixArtSigmaPipeline
+    images = pipeline(
+        PROMPTS,
+        num_inference_steps=2,
+        guidance_scale=2.0,
+        width=SIDE,
+        height=SIDE,
+        generator=[torch.Generator().manual_seed(3 + i) for i in range(len(PROMPTS))],
+        **({"use_resolution_binning": False, "clean_caption": False} if pixart else {}),
+    ).images
+    return np.concatenate([np.asarray(image, dtype=int) for image in images], axis=1)
+
+
+def sheet(out: Path, step: int) -> np.ndarray:
+    with Image.open(out / "samples" / f"step-{step:08d}.png") as image:
+        return np.asarray(image, dtype=int)
+
+
+def opened(folder: str | Path) -> Any:
+    absent = json.loads((Path(folder) / "model_index.json").read_text())
+    parts = dict.fromkeys(name for name, value in absent.items() if value == [None, None])
+    return diffusers.DiffusionPipeline.from_pretrained(folder, **parts)
+
+
+ALWAYS = [
+    ("sd", LORA),
+    ("sdxl", LORA),
+    ("sd3", FULL),
+    ("sd3_without_t5", LORA),
+    ("pixart_sigma", LORA),
+]
+SELDOM = [(kind, tuning) for kind in KINDS for tuning in (LORA, FULL)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tuning"),
+    [
+        *ALWAYS,
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in SELDOM if one not in ALWAYS),
+    ],
+)
+def test_what_comes_out_draws_in_stock_diffusers_what_the_trainer_saw_it_draw(
+    kind: str, tuning: str, wanted: Wanted, tmp_path: Path
+) -> None:
+    recipe = wanted(kind, tuning, "tuning.rank=4", "tuning.alpha=12", FAST, *PICTURES)
+    made = train(recipe, tmp_path)
+    assert made.folder == tmp_path / "model"
+    assert json.loads((made.folder / "training.json").read_text()) == made.about
+    assert (made.folder / "README.md").read_text().startswith("---\n")
+
+    first, second = rows(tmp_path)
+    assert first["accuracy"] == 0.5  # it is its reference still
+    assert first["kendall"] == 0
+    assert first["error"] == first["reference_error"]
+    assert second["error"] != second["reference_error"]
+    assert [first["step"], second["step"]] == [1, 2]
+
+    base = opened(str(recipe.model.checkpoint))
+    assert np.abs(drawn(base) - sheet(tmp_path, 0)).max() <= 1
+    if tuning == FULL:
+        base = opened(made.folder)
+        denoiser = base.unet if hasattr(base, "unet") else base.transformer
+        assert same(dict(denoiser.named_parameters()), weights(tmp_path))
+    elif kind == "pixart_sigma":
+        base.transformer = peft.PeftModel.from_pretrained(base.transformer, made.folder)
+    else:
+        base.load_lora_weights(made.folder)
+    after = drawn(base)
+    assert np.abs(after - sheet(tmp_path, 2)).max() <= 1
+    assert np.abs(sheet(tmp_path, 2) - sheet(tmp_path, 0)).max() > 3
+
+
+@pytest.mark.parametrize("kind", ["sd3_without_t5", "pixart_sigma"])
+def test_adapters_may_be_merged_into_a_pipeline(kind: str, wanted: Wanted, tmp_path: Path) -> None:
+    recipe = wanted(kind, LORA, "tuning.alpha=32", "run.save=pipeline", FAST, *PICTURES)
+    pipeline = opened(train(recipe, tmp_path).folder)
+    assert np.abs(drawn(pipeline) - sheet(tmp_path, 2)).max() <= 1
+    assert np.abs(drawn(pipeline) - sheet(tmp_path, 0)).max() > 3
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "pixart_sigma"])
+def test_adapters_switched_off_are_as_good_a_reference_as_a_copy(
+    kind: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = wanted(kind, LORA, FAST, "run.steps=3")
+    train(recipe, tmp_path / "off")
+    monkeypatch.setattr(loop, "Reference", lambda model, _, dtype: Reference(model, "full", dtype))
+    train(recipe, tmp_path / "copy")
+    assert rows(tmp_path / "off") == rows(tmp_path / "copy")
+    assert same(weights(tmp_path / "off"), weights(tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(("tuning", "optimizer"), [(LORA, "adamw"), (FULL, "adafactor")])
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
+    tuning: str, optimizer: str, wanted: Wanted, tmp_path: Path
+) -> None:
+    more = ["data.flip=true", "data.caption_dropout=0.3", "optimizer.schedule=cosine"]
+    recipe = wanted("sd", tuning, "run.steps=6", f"optimizer.name={optimizer}", *more)
+    train(recipe, tmp_path / "whole")
+
+    stop = threading.Event()
+
+    def after_three(event: Event) -> None:
+        if event.stage == "train" and event.done == 3:
+            stop.set()
+
+    with pytest.raises(Stopped, match="step 3 of 6"):
+        train(recipe, tmp_path / "halves", listener=after_three, stop=stop)
+    assert not (tmp_path / "halves" / "model").exists()
+    train(recipe, tmp_path / "halves")
+    assert rows(tmp_path / "whole") == rows(tmp_path / "halves")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "halves"))
+
+
+def test_rows_of_steps_that_were_lost_are_taken_back(wanted: Wanted, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def at_four(event: Event) -> None:
+        if event.stage == "train" and event.done == 4:
+            raise Killed
+
+    recipe = wanted("sd", "run.steps=5", "run.save_every=2")
+    train(recipe, tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(recipe, tmp_path / "killed", listener=at_four)  # before the checkpoint of step 4
+    with (tmp_path / "killed" / "log.jsonl").open("a") as log:
+        log.write('{"step": 5, "lo')
+    assert [row["step"] for row in rows(tmp_path / "whole")] == [1, 2, 3, 4, 5]
+    train(recipe, tmp_path / "killed")
+    assert rows(tmp_path / "whole") == rows(tmp_path / "killed")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+
+
+def test_more_steps_may_be_added_and_none_may_be_asked_back(wanted: Wanted, tmp_path: Path) -> None:
+    train(wanted("sd", "run.steps=4"), tmp_path / "whole")
+    train(wanted("sd", "run.steps=2"), tmp_path / "longer")
+    assert train(wanted("sd", "run.steps=4"), tmp_path / "longer").about["steps"] == 4
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "longer"))
+    with pytest.raises(TrainingError, match=r"step-00000004 is beyond run\.steps = 3"):
+        train(wanted("sd", "run.steps=3"), tmp_path / "longer")
+
+
+def test_a_run_that_is_done_is_left_as_it_is(wanted: Wanted, tmp_path: Path) -> None:
+    recipe = wanted("sd", *PICTURES)
+    first = train(recipe, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("[cs]*/**/*")}
+    log, model = rows(tmp_path), load_file(tmp_path / "model/pytorch_lora_weights.safetensors")
+    assert train(recipe, tmp_path).about == first.about
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("[cs]*/**/*")} == before
+    assert rows(tmp_path) == log
+    assert same(load_file(tmp_path / "model/pytorch_lora_weights.safetensors"), model)
+
+
+@pytest.mark.parametrize(
+    "change", ["objective.beta=7", "seed=4", "run.batch_size=3", "data.count=6"]
+)
+def test_a_run_is_not_gone_on_with_under_other_settings(
+    change: str, wanted: Wanted, tmp_path: Path
+) -> None:
+    train(wanted("sd", "run.steps=1"), tmp_path)
+    key = change.partition("=")[0].rpartition(".")[2]
+    with pytest.raises(TrainingError, match=key) as caught:
+        train(wanted("sd", "run.steps=2", change), tmp_path)
+    assert "--out" in str(caught.value.hint)
+
+
+def test_fine_tuning_keeps_no_reference(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("a reference was made")
+
+    monkeypatch.setattr(loop, "Reference", refuse)
+    for name in ("sft", "weighted-sft"):
+        train(wanted("sd", FULL, f"objective.name={name}"), tmp_path / name)
+        assert "reference_error" not in rows(tmp_path / name)[0]
+
+
+def test_small_batches_add_up_to_a_large_one(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same prompts, times and noise, one at a time."""
+    common = ["sd3_without_t5", FULL, "run.steps=3"]
+    train(wanted(*common), tmp_path / "large")
+    large = loop.open_data(*_opening(wanted(*common), tmp_path / "unused")).batches
+
+    class Halves:
+        def __getitem__(self, number: int) -> Any:
+            return _prompt(large[number // 2], number % 2)
+
+    plain = loop._batches
+
+    def halved(recipe: Any, data: Any, done: int) -> Any:
+        return plain(recipe, replace(data, batches=Halves()), done)
+
+    monkeypatch.setattr(loop, "_batches", halved)
+    train(wanted(*common, "run.batch_size=1", "run.accumulation=2"), tmp_path / "small")
+    for one, other in zip(rows(tmp_path / "large"), rows(tmp_path / "small"), strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-6)
+    assert mean_difference(weights(tmp_path / "large"), weights(tmp_path / "small")) < 1e-6
+
+
+def _opening(recipe: Any, out: Path) -> tuple[Any, ...]:
+    checkpoint = loop.find_checkpoint(recipe.model)
+    family = checkpoint.family(recipe.noise)
+    return recipe, checkpoint, family, loop._accelerator(recipe, out), None, None, None, None
+
+
+def _prompt(batch: Any, number: int) -> Any:
+    """One prompt of a batch, as a batch."""
+    mine = batch.owner == number
+    whole = slice(number, number + 1)
+    labels = type(batch.labels)(
+        *(getattr(batch.labels, name)[whole] for name in ("preference", "rank", "present"))
+    )
+    return type(batch)(
+        **{name: getattr(batch, name)[mine] for name in ("latents", "noise", "times", "frames")},
+        encoded={name: value[whole] for name, value in batch.encoded.items()},
+        owner=batch.owner[mine] - number,
+        labels=labels,
+    )
+
+
+def test_all_captions_dropped_leaves_the_empty_one(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    plain = loop.loss_of_batch
+
+    def watched(family: Any, model: Any, reference: Any, batch: Any, objective: Any) -> Any:
+        seen.append(batch.encoded["words"])
+        return plain(family, model, reference, batch, objective)
+
+    monkeypatch.setattr(loop, "loss_of_batch", watched)
+    train(wanted("sd", "data.caption_dropout=1.0"), tmp_path / "dropped")
+    pipeline = opened(str(wanted("sd").model.checkpoint))
+    empty = pipeline.encode_prompt("", "cpu", 1, False)[0]
+    assert len(seen) == 2
+    for words in seen:
+        assert torch.allclose(words, empty.expand_as(words), atol=1e-6)
+    seen.clear()
+    train(wanted("sd"), tmp_path / "kept")
+    assert not torch.allclose(seen[0], empty.expand_as(seen[0]), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tuning"),
+    [("sdxl", LORA), ("sdxl", FULL), ("sd3_without_t5", FULL), ("pixart_sigma", FULL)],
+)
+def test_half_precision_learns_and_draws(
+    kind: str, tuning: str, wanted: Wanted, tmp_path: Path
+) -> None:
+    recipe = wanted(kind, tuning, "run.precision=bf16", "run.steps=2", *PICTURES)
+    made = train(recipe, tmp_path)
+    assert all(value.dtype == torch.float32 for value in weights(tmp_path).values())
+    assert rows(tmp_path)[0]["accuracy"] == 0.5  # the reference rounds as the model does
+    assert rows(tmp_path)[0]["error"] == rows(tmp_path)[0]["reference_error"]
+    exact = tmp_path / "exact"
+    train(wanted(kind, tuning, "run.steps=2"), exact)
+    for half, full in zip(rows(tmp_path), rows(exact), strict=True):
+        assert half["error"] == pytest.approx(full["error"], rel=0.02)
+        assert half["norm"] > 0
+    assert (np.abs(sheet(tmp_path, 0) - drawn(opened(str(recipe.model.checkpoint)))) < 12).all()
+    assert made.about["recipe"]["run"]["precision"] == "bf16"
+
+
+def test_activations_computed_twice_give_the_same_step(wanted: Wanted, tmp_path: Path) -> None:
+    for method in (LORA, FULL):
+        train(wanted("sd", method), tmp_path / method / "kept")
+        train(wanted("sd", method, "run.gradient_checkpointing=true"), tmp_path / method / "twice")
+        once, twice = weights(tmp_path / method / "kept"), weights(tmp_path / method / "twice")
+        assert mean_difference(once, twice) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('data.labels=["nonsense"]', "nonsense"),
+        ("data.dataset=/nowhere/at/all", "/nowhere/at/all"),
+        ("tuning.targets=[\"to_q\", \"to_quark\"]", "to_quark"),
+        ('run.track=["tensorboard"]', "tensorboard"),
+        ('run.track=["wandb"]', "wandb"),
+        ("optimizer.name=adamw-8bit", "bitsandbytes"),
+        ("noise.shift=3.0", "noise.shift"),
+        ("data.split=test", "test"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_said_before_anything_is_opened(
+    change: str, said: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("the model was opened")
+
+    monkeypatch.setattr("synpic.train.model.Checkpoint.denoiser", refuse)
+    monkeypatch.setattr("synpic.train.data.encode_all", refuse)
+    monkeypatch.setattr("synpic.train.track.get_available_trackers", list)
+    monkeypatch.setattr("synpic.train.optimizers.find_spec", lambda name: None)
+    with pytest.raises(SynpicError, match=said) as caught:
+        train(wanted("sd", change), tmp_path / "out")
+    assert caught.value.hint
+    if "tuning.targets" in change:
+        assert "to_out.0" in caught.value.hint
+    if said in ("tensorboard", "wandb", "bitsandbytes"):
+        assert isinstance(caught.value, MissingExtra)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rankings_that_prefer_nothing_are_refused(
+    wanted: Wanted, encoded: Path, tmp_path: Path
+) -> None:
+    workspace = build(
+        tmp_path / "set", [("a", "train"), ("b", "train")], score=lambda reward, row: 0.5
+    )
+    tied = publish_to(workspace, tmp_path / "tied", configs=["ranked"]).directory
+    with pytest.raises(TrainingError, match="none of 2 prompts prefers") as caught:
+        train(wanted("sd", f"data.dataset={tied.as_posix()}"), tmp_path / "out")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["flux", "ddpm"])
+def test_a_model_that_nobody_knows_how_to_train_is_refused(
+    kind: str, wanted: Wanted, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="cannot train"):
+        train(wanted(kind), tmp_path)
+
+
+def test_processes_that_read_ahead_change_nothing(wanted: Wanted, tmp_path: Path) -> None:
+    train(wanted("sd"), tmp_path / "alone")
+    train(wanted("sd", "run.workers=1"), tmp_path / "helped")
+    assert same(weights(tmp_path / "alone"), weights(tmp_path / "helped"))

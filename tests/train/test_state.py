@@ -1,0 +1,100 @@
+"""Checkpoints to resume from: whole or not there, and of this run or refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from synpic.errors import StorageError, TrainingError
+from synpic.train import state
+from synpic.train.loop import train
+from synpic.train.state import latest, load_state, save_state
+from tests.train.conftest import Wanted
+
+DECIDES = {"seed": 0, "objective": {"name": "rankdpo", "beta": 100.0}}
+
+
+def parts(value: float = 1.0) -> tuple[dict[str, Tensor], torch.optim.Optimizer]:
+    weights = {"a.weight": torch.full((2, 3), value, requires_grad=True)}
+    optimizer = torch.optim.AdamW(weights.values(), lr=0.1)
+    weights["a.weight"].sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return weights, optimizer
+
+
+def test_what_is_saved_is_put_back(tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=2)
+    assert latest(tmp_path) == saved == tmp_path / "step-00000007"
+    others, other = parts(5.0)
+    assert load_state(saved, others, other, None, DECIDES) == 7
+    assert torch.equal(others["a.weight"], weights["a.weight"])
+    for pair in zip(optimizer.state.values(), other.state.values(), strict=True):
+        assert all(torch.equal(pair[0][key], pair[1][key]) for key in pair[0])
+
+
+def test_the_newest_few_are_kept(tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    for step in (9, 10, 99, 100, 1000):
+        save_state(tmp_path, step, weights, optimizer, None, DECIDES, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000100", "step-00001000"]
+    assert latest(tmp_path / "none") is None
+
+
+def test_a_disk_that_fills_up_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, optimizer = parts()
+    before = save_state(tmp_path, 1, weights, optimizer, None, DECIDES, keep=1)
+
+    def full(*arguments: object) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file: No space left on device")
+
+    monkeypatch.setattr(state.torch, "save", full)
+    with pytest.raises(StorageError, match="cannot be written"):
+        save_state(tmp_path, 2, weights, optimizer, None, DECIDES, keep=1)
+    assert list(tmp_path.iterdir()) == [before]
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.pt", "state.json"])
+@pytest.mark.parametrize("harm", ["cut", "gone"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_serves(
+    name: str, harm: str, tmp_path: Path
+) -> None:
+    weights, optimizer = parts()
+    before = save_state(tmp_path, 1, weights, optimizer, None, DECIDES, keep=2)
+    newest = save_state(tmp_path, 2, weights, optimizer, None, DECIDES, keep=2)
+    file = newest / name
+    if harm == "cut":
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        file.unlink()
+    with pytest.raises(TrainingError, match="step-00000002 cannot be read") as caught:
+        load_state(newest, weights, optimizer, None, DECIDES)
+    assert "delete that folder" in str(caught.value.hint)
+    shutil.rmtree(newest)
+    assert latest(tmp_path) == before
+
+
+def test_settings_that_changed_are_named(tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 1, weights, optimizer, None, DECIDES, keep=1)
+    other = {"seed": 0, "objective": {"name": "rankdpo", "beta": 200.0}}
+    with pytest.raises(TrainingError, match=r"objective\.beta was 100\.0, now 200\.0$"):
+        load_state(saved, weights, optimizer, None, other)
+
+
+def test_a_run_whose_newest_checkpoint_is_damaged_says_so(wanted: Wanted, tmp_path: Path) -> None:
+    recipe = wanted("sd", "run.steps=3", "run.save_every=1")
+    train(recipe, tmp_path)
+    newest = tmp_path / "checkpoints" / "step-00000003"
+    (newest / "weights.safetensors").write_bytes(b"half")
+    with pytest.raises(TrainingError, match="step-00000003 cannot be read"):
+        train(recipe, tmp_path)
+    shutil.rmtree(newest)
+    assert train(recipe, tmp_path).about["steps"] == 3
+    assert (newest / "weights.safetensors").stat().st_size > 4
