@@ -41,7 +41,12 @@ from tests.conftest import MakeRecipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-TEXTS = [*PAGES, *sorted((ROOT / "synpic" / "recipes").glob("*.toml"))]
+RECIPES = [
+    path
+    for room in ("recipes", "train/recipes")
+    for path in (ROOT / "synpic" / room).glob("*.toml")
+]
+TEXTS = [*PAGES, *sorted(RECIPES)]
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Recipe,

@@ -26,6 +26,7 @@ from synpic_cli import (
     rerank,
     score,
     status,
+    train,
     validate,
     verify,
     versions,
@@ -73,6 +74,7 @@ app.command()(versions.versions)
 app.command()(diff.diff)
 app.command()(verify.verify)
 app.command("re-rank")(rerank.rerank)
+app.command()(train.train)
 app.command()(status.status)
 app.command()(repair.repair)
 app.add_typer(listing.app, name="list")

@@ -26,11 +26,21 @@ __all__ = ["counted_work", "note", "watched_work"]
 
 SECONDS_BETWEEN_LINES = 60.0
 
+_UNITS = {"train": "steps"}
+"""What is counted in a stage, if it is not images."""
+
 
 @contextmanager
-def watched_work() -> Iterator[tuple[Listener, threading.Event]]:
-    """A listener that shows progress on stderr, and the event that Ctrl-C sets."""
-    with stop_on_signals(_acknowledge) as stop:
+def watched_work(*, quiet: bool = False) -> Iterator[tuple[Listener, threading.Event]]:
+    """A listener that shows progress on stderr, and the event that Ctrl-C sets.
+
+    Args:
+        quiet: show nothing: another process does.
+    """
+    with stop_on_signals(None if quiet else _acknowledge) as stop:
+        if quiet:
+            yield (lambda event: None), stop
+            return
         if not errors.is_terminal:
             yield _Lines(), stop
             return
@@ -106,12 +116,23 @@ def _describe(event: Event) -> str:
         return "first batch …"
     pieces = []
     if event.rate:
-        pieces.append(f"{event.rate:.1f} images/s")
+        pieces.append(_rate(event))
     if event.failed:
         pieces.append(f"{event.failed} failed")
     if event.state == "working" and event.seconds_left is not None:
         pieces.append(f"{human_seconds(event.seconds_left)} left")
+    if event.note:
+        pieces.append(event.note)
     return ", ".join(pieces)
+
+
+def _rate(event: Event) -> str:
+    """So many a second, or how long one takes."""
+    assert event.rate is not None
+    unit = _UNITS.get(event.stage) or ("prompts" if event.name == "prompts" else "images")
+    if event.rate < 0.1:
+        return f"{human_seconds(1 / event.rate)} a {unit.removesuffix('s')}"
+    return f"{event.rate:.1f} {unit}/s"
 
 
 @contextmanager

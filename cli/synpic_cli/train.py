@@ -1,0 +1,178 @@
+"""``synpic train``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synpic_cli.options import AsJson
+
+if TYPE_CHECKING:
+    from synpic.train.loop import Trained
+    from synpic.train.plan import Plan
+    from synpic.train.settings import TrainRecipe
+
+
+def train(
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RECIPE]", help="A training recipe, TOML.", show_default=False),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A recipe that synpic brings, instead.")
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of the recipe: optimizer.learning_rate=1e-5. Several times too.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the run lies; one that is there goes on. Beside the recipe, named as it "
+            "is, if not given.",
+        ),
+    ] = None,
+    show: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Print this preset; train nothing.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would do and need; train nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a model on published rankings. Run it again to go on.
+
+    On several GPUs: accelerate launch --num_processes 8 -m synpic_cli train RECIPE
+    """
+    if show is not None:
+        from synpic.train.recipes import preset as text_of
+
+        typer.echo(text_of(show), nl=False)
+        return
+    settings, beside = _settings(recipe, preset, change or [])
+    if dry_run:
+        _show_plan(settings, as_json)
+        return
+    from synpic.errors import Stopped
+    from synpic.train.loop import train as train_
+    from synpic_cli.watching import watched_work
+
+    main = _is_main()
+    try:
+        with watched_work(quiet=not main) as (listener, stop):
+            trained = train_(settings, out or beside, listener=listener, stop=stop)
+    except Stopped as stopped:
+        if main:
+            raise
+        raise typer.Exit(stopped.exit_code) from stopped
+    if main:
+        _show(trained, as_json)
+
+
+def _settings(
+    recipe: Path | None, preset: str | None, changes: list[str]
+) -> tuple[TrainRecipe, Path]:
+    """The recipe, and where its run lies unless told otherwise."""
+    from synpic.errors import RecipeError
+    from synpic.train.recipes import preset as text_of
+    from synpic.train.recipes import presets
+    from synpic.train.settings import parse_train_recipe
+
+    if (recipe is None) == (preset is None):
+        raise RecipeError(
+            "say what to train: a recipe, or a preset with --preset",
+            hint=f"presets: {', '.join(presets())}; `synpic train --show {presets()[0]}` prints "
+            "one, to be edited",
+        )
+    if recipe is None:
+        assert preset is not None
+        return parse_train_recipe(text_of(preset), preset, changes), Path(preset)
+    try:
+        text = recipe.read_bytes()
+    except OSError as error:
+        raise RecipeError(
+            f"{recipe} cannot be read: {error.strerror or error}",
+            hint="`synpic train --show rankdpo-sdxl > train.toml` writes one to begin with",
+        ) from error
+    beside = recipe.with_suffix("") if recipe.suffix else recipe.with_name(f"{recipe.name}-run")
+    return parse_train_recipe(text, str(recipe), changes), beside
+
+
+def _is_main() -> bool:
+    """Of the processes that ``accelerate launch`` starts, one speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _show(trained: Trained, as_json: bool) -> None:
+    from synpic.cards.model import load_lines
+    from synpic_cli.output import print_json, say
+
+    load = load_lines(trained.about, str(trained.folder))
+    if as_json:
+        print_json({"folder": str(trained.folder), "load": load, **trained.about})
+        return
+    metrics: dict[str, float] = trained.about["metrics"]
+    words = [f"loss {metrics['loss']:.4f}"] if "loss" in metrics else []
+    if "accuracy" in metrics:
+        words.append(f"accuracy {metrics['accuracy']:.1%}")
+    steps = trained.about["steps"]
+    say(
+        f"Trained {steps:,} step{'s' if steps != 1 else ''}"
+        + (f"; over the last of them {', '.join(words)}" if words else "")
+    )
+    say(f"The model is in {trained.folder}. Load it with:")
+    say()
+    for line in load.splitlines():
+        say(f"    {line}".rstrip())
+    say()
+    say(f"Publish it with:  synpic publish --model {trained.folder} owner/name")
+
+
+def _show_plan(settings: TrainRecipe, as_json: bool) -> None:
+    from synpic.train.plan import plan
+    from synpic_cli.output import print_json, say
+
+    found = plan(settings)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    for what, words in _lines(found, settings):
+        say(f"{what:<14}{words}")
+
+
+def _lines(found: Plan, settings: TrainRecipe) -> list[tuple[str, str]]:
+    from synpic_cli.output import human_bytes
+
+    at = f" at {found.commit[:8]}" if found.commit else ""
+    model_at = f" at {found.model_commit[:8]}" if found.model_commit else ""
+    version = f", version {found.version}" if found.version else ""
+    table = f"{found.config}, " if found.config else ""
+    size = f"{found.size[0]}x{found.size[1]}" if found.size else "each prompt's own"
+    learnt = f"{found.trained:,} of {found.parameters:,} parameters"
+    if settings.tuning.method == "lora":
+        learnt = f"adapters of {found.trained:,} parameters, to the model's {found.parameters:,}"
+    lacking = ", ".join(f"{number:,} {what}" for what, number in found.to_encode.items() if number)
+    costs = sorted(found.memory_bytes.items(), key=lambda item: -item[1])
+    memory = ", ".join(f"{what} {human_bytes(number)}" for what, number in costs)
+    return [
+        ("dataset", f"{found.dataset}{at}{version} ({table}{found.split})"),
+        ("prompts", f"{found.prompts:,}, of {found.images:,} images"),
+        ("left out", f"{found.without_preference:,}, which prefer no image"),
+        ("image size", size),
+        ("model", f"{found.checkpoint}{model_at} ({found.pipeline})"),
+        ("trained", learnt),
+        ("objective", settings.objective.name),
+        ("steps", f"{found.steps:,}, of {found.prompts_per_step:,} prompts each"),
+        ("epochs", f"{found.epochs:.2f}"),
+        ("to encode", lacking or "nothing: all of it is in the cache"),
+        ("cache", f"{found.cache}, about {human_bytes(found.cache_bytes)} more"),
+        ("memory", f"{memory}; activations come on top"),
+    ]

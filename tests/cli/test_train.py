@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diffusers import StableDiffusion3Pipeline
+
+from synpic.engine.progress import Event
+from synpic.errors import PublishError, RecipeError, Stopped, UnknownName
+from synpic.publish.model import publish_model
+from synpic.train import loop
+from synpic.train.recipes import preset, presets
+from synpic_cli.watching import _describe
+from tests.cards.facts import about
+from tests.cli.conftest import ENVIRONMENT, in_process
+from tests.generate.conftest import saved
+from tests.hub import HubServer
+from tests.hub.fixtures import hub, online, waits
+from tests.publish.test_model import trained
+from tests.train.conftest import Wanted, encoded, ranked, wanted
+from tests.train.families.opening import KINDS
+from tests.train.runs import RECIPE
+
+__all__ = ["encoded", "hub", "online", "ranked", "saved", "waits", "wanted"]
+
+
+@pytest.fixture
+def recipe(wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe in the folder we stand in."""
+    settings = wanted("sd3_without_t5")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tune.toml"
+    text = RECIPE.format(checkpoint=settings.model.checkpoint, dataset=settings.data.dataset)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Path]]:
+    """Nothing is trained: what was asked for."""
+    calls: list[tuple[Any, Path]] = []
+
+    def train(settings: Any, out: Path, **options: Any) -> loop.Trained:
+        calls.append((settings, out))
+        return loop.Trained(out / "model", about())
+
+    monkeypatch.setattr(loop, "train", train)
+    return calls
+
+
+def test_a_recipe_becomes_a_model_and_the_same_command_goes_on(recipe: Path) -> None:
+    shown = in_process("train", "tune.toml", "--set", "run.steps=1")
+    assert shown.exit_code == 0
+    model = Path("tune") / "model"
+    assert f"The model is in {model}" in shown.output
+    assert "Trained 1 step;" in shown.output
+    assert f"pipeline.load_lora_weights('{model}')" in shown.output
+    assert f"synpic publish --model {model} owner/name" in shown.output
+    assert "train rankdpo: 1/1" in shown.stderr
+    assert "loss" in shown.stderr
+    found = json.loads(in_process("train", "tune.toml", "--json").stdout)
+    assert found["steps"] == 2
+    assert found["folder"] == str(model)
+    exec(found["load"], loaded := {})
+    assert isinstance(loaded["pipeline"], StableDiffusion3Pipeline)
+    assert loaded["pipeline"].get_active_adapters()
+    log = (Path("tune") / "log.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in log] == [1, 2]
+    shown = in_process("train", "tune.toml", "--dry-run")
+    assert "nothing: all of it is in the cache" in shown.output
+    assert json.loads(in_process("train", "tune.toml", "--dry-run", "--json").stdout)["steps"] == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_what_the_card_says_loads_the_model(
+    kind: str, tuning: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loop.train(wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run")
+    monkeypatch.chdir(made.folder)
+    (code,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    exec(code, loaded := {})
+    pipeline = loaded["pipeline"]
+    denoiser = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+    adapted = [name for name, _ in denoiser.named_parameters() if "lora_" in name]
+    assert bool(adapted) == (tuning == "lora")
+
+
+def test_a_preset_may_be_changed(asked: list[Any]) -> None:
+    words = ["--preset", "rankdpo-sdxl", "--set", "optimizer.name=adafactor"]
+    assert in_process("train", *words, "--set", "run.steps=7").exit_code == 0
+    ((settings, out),) = asked
+    assert (settings.optimizer.name, settings.run.steps) == ("adafactor", 7)
+    assert out == Path("rankdpo-sdxl")
+
+
+def test_out_is_where_it_is_told(recipe: Path, asked: list[Any]) -> None:
+    in_process("train", recipe, "--out", "there")
+    in_process("train", recipe)
+    assert [out for _, out in asked] == [Path("there"), recipe.parent / "tune"]
+
+
+@pytest.mark.parametrize("name", presets())
+def test_show_prints_a_preset(name: str) -> None:
+    assert in_process("train", "--show", name).stdout == preset(name)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "message"),
+    [
+        ([], RecipeError, "say what to train"),
+        (["tune.toml", "--preset", "shapes"], RecipeError, "say what to train"),
+        (["none.toml"], RecipeError, "none.toml cannot be read"),
+        (["--preset", "shape"], UnknownName, "Did you mean 'shapes'?"),
+        (["--show", "shape"], UnknownName, "Did you mean 'shapes'?"),
+        (["--preset", "shapes", "--set", "run.step=1"], RecipeError, "Did you mean 'steps'?"),
+    ],
+)
+def test_what_makes_no_sense_is_said(
+    recipe: Path, words: list[str], kind: type[Exception], message: str
+) -> None:
+    shown = in_process("train", *words)
+    assert isinstance(shown.exception, kind)
+    assert message in str(shown.exception)
+
+
+def test_one_of_several_processes_speaks(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    shown = in_process("train", "--preset", "shapes")
+    assert (shown.exit_code, shown.output) == (0, "")
+    monkeypatch.setattr(loop, "train", _stopped)
+    shown = in_process("train", "--preset", "shapes")
+    assert (shown.exit_code, shown.output) == (130, "")
+    monkeypatch.setenv("RANK", "0")
+    assert isinstance(in_process("train", "--preset", "shapes").exception, Stopped)
+
+
+def _stopped(*_: Any, **__: Any) -> Any:
+    raise Stopped("stopped after step 1 of 2; it is kept", hint="run the same command again")
+
+
+def test_accelerate_can_start_it() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "synpic_cli", "train", "--show", "shapes"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stdout) == (0, preset("shapes"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "rate", "words"),
+    [
+        ("train", 2.5, "2.5 steps/s, 40 s left, loss 0.6543"),
+        ("train", 0.02, "50 s a step, 1 h 23 min left, loss 0.6543"),
+        ("encode", 2.5, "2.5 images/s, 40 s left, loss 0.6543"),
+    ],
+)
+def test_progress_says_its_unit(stage: str, rate: float, words: str) -> None:
+    assert _describe(Event(stage, "rankdpo", "working", 0, 100, 0, rate, "loss 0.6543")) == words
+
+
+# -- publish --model ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(hub: HubServer, online: Any, tmp_path: Path) -> HubServer:
+    online(hub, "hf_write", tmp_path / "home")
+    return hub
+
+
+def test_a_model_is_published(here: HubServer, tmp_path: Path) -> None:
+    folder = trained(tmp_path)
+    words = ["publish", "--model", folder, "user/model"]
+    shown = in_process(*words, "--dry-run")
+    assert "user/model, which would be made" in shown.output
+    assert not here.repositories
+    shown = in_process(*words, "--version", "1.0.0", "--private")
+    assert "Published v1.0.0 of user/model: 3 files" in shown.output
+    assert f"See {here.endpoint}/user/model/tree/v1.0.0" in shown.output
+    assert "pipeline.load_lora_weights('user/model')" in shown.output
+    assert "hf_write" not in shown.output
+    assert here.repositories["user/model"].private
+    found = json.loads(in_process(*words, "--json").stdout)
+    assert found["commit"] == here.repositories["user/model"].find().oid
+    assert found["sent"] == 0
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "pixart_sigma"])
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_stock_diffusers_loads_what_was_published(
+    kind: str,
+    tuning: str,
+    wanted: Wanted,
+    here: HubServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("diffusers.loaders.lora_base.HF_HUB_OFFLINE", False)  # its own copy
+    made = loop.train(wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run")
+    release = publish_model(made.folder, "user/model")
+    exec(release.load, loaded := {})
+    pipeline = loaded["pipeline"]
+    denoiser = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+    assert any("lora_" in name for name, _ in denoiser.named_parameters()) == (tuning == "lora")
+    assert here.seen(part="user/model/resolve")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "where to publish the model"),
+        (["user/model", "--to", "x"], "--to is for datasets"),
+        (["user/model", "--config", "ranked"], "--config is for datasets"),
+        (["user/model", "--branch", "dev"], "--branch is for datasets"),
+        (["user/model", "--as", "pickapic"], "--as is for datasets"),
+    ],
+)
+def test_options_of_datasets_are_refused(tmp_path: Path, words: list[str], message: str) -> None:
+    shown = in_process("publish", "--model", trained(tmp_path), *words)
+    assert isinstance(shown.exception, PublishError)
+    assert message in shown.exception.message

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import HfApi
+
+from synpic.train import data, records
+from synpic.train.cache import Caches
+from synpic.train.loop import train
+from synpic.train.model import find_checkpoint, prepare_tuning, trained
+from synpic.train.plan import plan
+from synpic.train.settings import TrainRecipe
+from tests.hub import HubServer
+from tests.hub.fixtures import hub, online, waits
+from tests.train.conftest import Wanted
+from tests.train.families.opening import KINDS
+
+__all__ = ["hub", "online", "waits"]
+
+
+def held(caches: Caches) -> int:
+    """Bytes of the tensors in the caches."""
+    return sum(
+        tensor.nbytes
+        for cache in (caches.latents, caches.prompts)
+        for key in cache._parts
+        for tensor in cache.get(key).values()
+    )
+
+
+def caches_of(recipe: TrainRecipe, folder: Path) -> Caches:
+    checkpoint = find_checkpoint(recipe.model)
+    return data.caches_of(recipe, checkpoint, checkpoint.family(recipe.noise), folder)
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_plan_is_what_training_does(
+    kind: str, tuning: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = wanted(kind, f"tuning.method={tuning}", "run.accumulation=3")
+    with monkeypatch.context() as patch:  # no pixel and no weight is looked at
+        patch.setattr(records, "load_release", None)
+        patch.setattr("diffusers.ModelMixin.from_pretrained", None)
+        found = plan(recipe, cache=tmp_path / "cache")
+    made = train(recipe, tmp_path / "out", cache=tmp_path / "cache").about
+    for key in ("prompts", "images", "without_preference", "config", "split", "version"):
+        assert found.as_dict()[key] == made["dataset"][key], key
+    assert found.dataset == made["dataset"]["name"]
+    assert found.prompts_per_step == made["prompts_per_step"] == 6
+    assert found.epochs == pytest.approx(2 * 6 / found.prompts)
+    assert found.pipeline == made["family"]
+    checkpoint = find_checkpoint(recipe.model)
+    family = checkpoint.family(recipe.noise)
+    denoiser = checkpoint.denoiser(family, data.DTYPES["no"])
+    assert found.parameters == sum(one.numel() for one in denoiser.parameters())
+    prepare_tuning(denoiser, family, recipe.tuning)
+    assert found.trained == sum(one.numel() for one in trained(denoiser).values())
+    # The images of these tests are no two alike, and all of a prompt are drawn in one size.
+    assert found.to_encode == {"images": found.images, "prompts": found.prompts + 1}
+    kept = held(caches_of(recipe, tmp_path / "cache"))
+    assert found.cache_bytes == pytest.approx(kept, rel=0.35)
+    again = plan(recipe, cache=tmp_path / "cache")
+    assert again.to_encode == {"images": 0, "prompts": 0}
+    assert again.cache_bytes == 0
+    assert again.size is not None
+
+
+def test_memory_is_counted(wanted: Wanted, tmp_path: Path) -> None:
+    full = plan(wanted("sdxl", "tuning.method=full"), cache=tmp_path)
+    assert full.memory_bytes == {
+        "weights": 4 * full.parameters,
+        "reference": 4 * full.parameters,
+        "gradients": 4 * full.parameters,
+        "optimizer": 8 * full.parameters,
+    }
+    lora = plan(wanted("sdxl", "tuning.method=lora", "run.precision=bf16"), cache=tmp_path)
+    assert lora.memory_bytes == {
+        "weights": 2 * lora.parameters + 4 * lora.trained,
+        "gradients": 4 * lora.trained,
+        "optimizer": 8 * lora.trained,
+    }
+
+
+def test_processes_take_a_step_together(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plan(wanted(), cache=tmp_path, processes=4).prompts_per_step == 8
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert plan(wanted(), cache=tmp_path).prompts_per_step == 4
+
+
+def test_of_a_release_on_the_hub_no_pixel_is_fetched(
+    hub: HubServer, online: Any, wanted: Wanted, ranked: Path, tmp_path: Path
+) -> None:
+    online(hub, "hf_write", tmp_path / "home")
+    api = HfApi(endpoint=hub.endpoint, token="hf_write")
+    api.create_repo("user/set", repo_type="dataset")
+    api.upload_folder(repo_id="user/set", folder_path=ranked, repo_type="dataset")
+    here = plan(wanted(), cache=tmp_path)
+    there = plan(wanted("sd3_without_t5", "data.dataset=user/set", "data.count=5"), cache=tmp_path)
+    assert there.commit == hub.repositories["user/set"].find().oid
+    assert (there.dataset, there.prompts + there.without_preference) == ("user/set", 5)
+    assert there.prompts < here.prompts
+    assert not list((tmp_path / "home").rglob("*.arrow"))

@@ -1,0 +1,73 @@
+"""Training recipes: every mistake has its place, and what decides a curve is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from synpic.errors import RecipeError
+from synpic.train.settings import TrainRecipe, parse_train_recipe
+from tests.train.runs import FULL, RECIPE
+
+TEXT = RECIPE.format(checkpoint="somewhere", dataset="rankings")
+
+
+def recipe(*changes: str) -> TrainRecipe:
+    return parse_train_recipe(TEXT, changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("objective.name=ppo", "objective.name"),
+        ("objective.beta=0", "objective.beta"),
+        ("optimiser.name=adamw", "Did you mean 'optimizer'"),
+        ("run.steps=0", "run.steps"),
+        ("run.batch_size=2.5", "run.batch_size"),
+        ("data.labels=[]", "data.labels"),
+        ("data.caption_dropout=1.5", "data.caption_dropout"),
+        ("data.size=512", "data.size"),
+        ("model.samples=4", "training draws none"),
+        ("seed=-1", "seed"),
+        ("optimizer.betas=[0.9]", "optimizer.betas"),
+    ],
+)
+def test_mistakes_are_named(change: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        recipe(change)
+
+
+def test_all_weights_make_no_adapter() -> None:
+    assert recipe().saves == "lora"
+    assert recipe("run.save=pipeline").saves == "pipeline"
+    assert recipe(FULL).saves == "pipeline"
+    with pytest.raises(RecipeError, match="no adapter to save"):
+        recipe(FULL, "run.save=lora")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["run.steps=9", "run.keep=5", "run.workers=2", "samples.every=1",
+     "run.gradient_checkpointing=true"],
+)  # fmt: skip
+def test_what_may_change_between_halves_of_a_run(change: str) -> None:
+    assert recipe(change).decides == recipe().decides
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["seed=9", "run.accumulation=2", "run.precision=bf16", "data.count=3", "tuning.rank=2",
+     "noise.share=false", "optimizer.clip=0"],
+)  # fmt: skip
+def test_what_may_not(change: str) -> None:
+    assert recipe(change).decides != recipe().decides
+
+
+def test_steps_decide_a_rate_that_ends_with_them() -> None:
+    cosine = "optimizer.schedule=cosine"
+    assert recipe(cosine, "run.steps=9").decides != recipe(cosine).decides
+
+
+def test_a_recipe_survives_its_own_json() -> None:
+    """Cards and checkpoints hold it so."""
+    whole = recipe('data.labels=["clip"]', "optimizer.betas=[0.5, 0.9]")
+    assert TrainRecipe.model_validate_json(whole.model_dump_json()) == whole
