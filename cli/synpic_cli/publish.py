@@ -11,15 +11,23 @@ from synpic_cli.options import AsJson, Directory
 
 if TYPE_CHECKING:
     from synpic.publish import Forecast, HubRelease
+    from synpic.publish.model import ModelForecast, ModelRelease
 
 
 def publish(
     repository: Annotated[
-        str | None, typer.Argument(help="A dataset on the Hub, owner/name; made if not there.")
+        str | None,
+        typer.Argument(help="A dataset (or a model) on the Hub, owner/name; made if not there."),
     ] = None,
     directory: Directory = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Publish into a folder instead.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="DIR", help="Publish the model that `synpic train` wrote there."
+        ),
     ] = None,
     version: Annotated[
         str | None,
@@ -31,7 +39,7 @@ def publish(
     ] = None,
     branch: Annotated[str, typer.Option(help="The branch to publish to.")] = "main",
     private: Annotated[
-        bool, typer.Option("--private", help="If the dataset is made now, make it private.")
+        bool, typer.Option("--private", help="If the repository is made now, make it private.")
     ] = False,
     as_: Annotated[
         str | None,
@@ -55,6 +63,17 @@ def publish(
     from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
     from synpic_cli.watching import counted_work, note
 
+    if model is not None:
+        _publish_model(
+            model,
+            repository,
+            version=version,
+            private=private or None,
+            dry_run=dry_run,
+            as_json=as_json,
+            others={"--to": to, "--config": config, "--as": as_, "--branch": branch != "main"},
+        )
+        return
     if (repository is None) == (to is None):
         raise PublishError(
             "say where to publish", hint="name a dataset as owner/name, or a folder with --to DIR"
@@ -113,3 +132,43 @@ def publish(
         return
     show_release(release)
     say(f"Load it with:  {release.load_line}")
+
+
+def _publish_model(
+    folder: Path,
+    repository: str | None,
+    *,
+    version: str | None,
+    private: bool | None,
+    dry_run: bool,
+    as_json: bool,
+    others: dict[str, Any],
+) -> None:
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    from synpic.errors import PublishError
+    from synpic.publish.model import forecast_model, publish_model
+    from synpic.published.patience import Patience
+    from synpic_cli.output import print_json
+    from synpic_cli.release import model_as_dict, show_model, show_model_forecast
+    from synpic_cli.watching import note
+
+    if repository is None:
+        raise PublishError(
+            "say where to publish the model", hint=f"synpic publish --model {folder} owner/name"
+        )
+    for option, given in others.items():
+        if given:
+            raise PublishError(
+                f"{option} is for datasets, and --model is a model", hint="leave one of them out"
+            )
+    disable_progress_bars()
+    patience = Patience(tell=note)
+    if dry_run:
+        planned: ModelForecast = forecast_model(folder, repository, patience=patience)
+        print_json(vars(planned)) if as_json else show_model_forecast(planned)
+        return
+    release: ModelRelease = publish_model(
+        folder, repository, version=version, private=private, patience=patience
+    )
+    print_json(model_as_dict(release)) if as_json else show_model(release)

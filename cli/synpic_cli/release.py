@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from synpic.publish import Forecast, HubRelease, Release
+from synpic.publish.model import ModelForecast, ModelRelease
 from synpic_cli.output import human_bytes, print_table, say
 
-__all__ = ["forecast_as_dict", "release_as_dict", "show_forecast", "show_release"]
+__all__ = [
+    "forecast_as_dict",
+    "model_as_dict",
+    "release_as_dict",
+    "show_forecast",
+    "show_model",
+    "show_model_forecast",
+    "show_release",
+]
 
 
 def show_release(release: Release | HubRelease) -> None:
@@ -95,3 +104,40 @@ def forecast_as_dict(planned: Forecast) -> dict[str, Any]:
         "sent": planned.sent,
         "card_diff": planned.card_diff,
     }
+
+
+def show_model(release: ModelRelease) -> None:
+    """What a published model is, where it is, and how to load it."""
+    named = release.tag or f"commit {release.commit[:8]}"
+    say(
+        f"Published {named} of {release.repository}: {len(release.files)} files, "
+        f"{human_bytes(sum(release.files.values()))}, of which {human_bytes(release.sent)} were "
+        "new to the Hub"
+    )
+    _say_left_out(release)
+    say(f"See {release.page}")
+    say("Load it with:")
+    say()
+    for line in release.load.splitlines():
+        say(f"    {line}".rstrip())
+
+
+def show_model_forecast(planned: ModelForecast) -> None:
+    """What publishing a model would do."""
+    print_table(
+        ["file", "size", ""],
+        [[path, human_bytes(size), planned.changes[path]] for path, size in planned.files.items()],
+    )
+    _say_left_out(planned)
+    there = "" if planned.exists else ", which would be made"
+    say(f"{planned.repository}{there}: {human_bytes(planned.sent)} to send. Nothing was sent.")
+
+
+def model_as_dict(release: ModelRelease) -> dict[str, Any]:
+    """A published model as JSON-like data."""
+    return {**vars(release), "page": release.page}
+
+
+def _say_left_out(model: ModelRelease | ModelForecast) -> None:
+    if model.left_out:
+        say(f"Not sent, since no part of a model: {', '.join(model.left_out)}")

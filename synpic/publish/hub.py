@@ -22,7 +22,7 @@ from synpic.publish.landing import land
 from synpic.publish.manifest import describe_file, encode
 from synpic.publish.place import scratch
 from synpic.publish.proof import prove
-from synpic.publish.remote import Remote, blob_id
+from synpic.publish.remote import Remote, blob_id, hashes_of
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.publish.standing import Standing, decide, target
 from synpic.publish.telling import tell
@@ -219,7 +219,7 @@ def _send_shards(
         described = describe_file(file)
         parcel.files[shard.path] = described
         stored = head.files.get(shard.path)
-        parcel.hashes[shard.path] = _hashes(file, described)
+        parcel.hashes[shard.path] = hashes_of(file, described)
         if stored and stored.oid in parcel.hashes[shard.path]:
             file.unlink()
             continue
@@ -231,14 +231,6 @@ def _send_shards(
         if expendable:
             file.unlink()
     return parcel
-
-
-def _hashes(file: Path, described: Mapping[str, Any]) -> Sequence[str]:
-    digest = hashlib.sha1(b"blob %d\0" % described["bytes"], usedforsecurity=False)
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return described["sha256"], digest.hexdigest()
 
 
 def _pack(shard: Shard, draft: Draft, file: Path, on_rows: Callable[[int], None]) -> None:

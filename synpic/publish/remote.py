@@ -1,4 +1,4 @@
-"""A dataset repository on the Hub and one of its branches, as far as a publisher needs them.
+"""A repository on the Hub and one of its branches, as far as a publisher needs them.
 
 Everything goes through ``huggingface_hub``; what can go wrong comes back as one of synpic's errors.
 The token is the client's (``HF_TOKEN``, or of ``hf auth login``) unless one is given. It is handed
@@ -17,7 +17,7 @@ from synpic.errors import HubUnreachable, PublishError, SynpicError
 from synpic.published.hub import endpoint
 from synpic.published.patience import Patience, status_of, transient
 
-__all__ = ["Head", "Remote", "Stored", "blob_id"]
+__all__ = ["Head", "Remote", "Stored", "blob_id", "hashes_of"]
 
 T = TypeVar("T")
 
@@ -46,8 +46,21 @@ def blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
+def hashes_of(file: Path, described: Mapping[str, Any]) -> Sequence[str]:
+    """The hashes by which the Hub may know ``file``: as a large one, as a small one.
+
+    Args:
+        described: its ``bytes`` and ``sha256``.
+    """
+    digest = hashlib.sha1(b"blob %d\0" % described["bytes"], usedforsecurity=False)
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return described["sha256"], digest.hexdigest()
+
+
 class Remote:
-    """``owner/name`` at ``branch``."""
+    """``owner/name`` at ``branch``; ``kind`` is "dataset" or "model"."""
 
     def __init__(
         self,
@@ -55,10 +68,11 @@ class Remote:
         branch: str = "main",
         token: str | None = None,
         patience: Patience | None = None,
+        kind: str = "dataset",
     ) -> None:
         from huggingface_hub import HfApi
 
-        self.repository, self.branch = repository, branch
+        self.repository, self.branch, self.kind = repository, branch, kind
         self.patience = patience or Patience()
         self._api = HfApi(endpoint=endpoint(), token=token)
         self._token = token
@@ -66,25 +80,31 @@ class Remote:
     @property
     def page(self) -> str:
         """Where people look at it."""
-        return f"{endpoint()}/datasets/{self.repository}"
+        return f"{endpoint()}/{self._prefix}{self.repository}"
 
     def at(self, branch: str) -> Remote:
         """The same repository at another branch."""
-        return Remote(self.repository, branch, self._token, self.patience)
+        return Remote(self.repository, branch, self._token, self.patience, self.kind)
+
+    @property
+    def _prefix(self) -> str:
+        """Of its name in addresses: those of models have none."""
+        return "" if self.kind == "model" else f"{self.kind}s/"
 
     def require_write(self) -> bool:
-        """Make sure that this token may write here, before any work; whether the dataset is there.
+        """Make sure that this token may write here, before any work; whether it is there.
 
         Raises:
-            PublishError: there is no token, or it may not; the name is no name of a dataset.
+            PublishError: there is no token, or it may not; the name is none of a repository.
             HubUnreachable: the Hub did not answer.
         """
         from huggingface_hub import get_token
 
         if self.repository.count("/") != 1:
             raise PublishError(
-                f"{self.repository!r} is no name of a dataset on the Hub",
-                hint="write owner/name; a folder is published with --to",
+                f"{self.repository!r} is no name of a {self.kind} on the Hub",
+                hint="write owner/name"
+                + ("; a folder is published with --to" if self.kind == "dataset" else ""),
             )
         if (self._token or get_token()) is None:
             raise PublishError(
@@ -103,13 +123,14 @@ class Remote:
             known = [who.get("name"), *(org.get("name") for org in who.get("orgs", []))]
             if owner not in known:
                 raise PublishError(
-                    f"{self.repository}: {who.get('name')!r} may not make datasets of {owner!r}",
+                    f"{self.repository}: {who.get('name')!r} may not make {self.kind}s of "
+                    f"{owner!r}",
                     hint=f"the token's user and organisations: {', '.join(map(str, known))}",
                 )
             return False
         self._ask(
             "asking whether the token may write",
-            lambda: self._api.auth_check(self.repository, repo_type="dataset", write=True),
+            lambda: self._api.auth_check(self.repository, repo_type=self.kind, write=True),
         )
         return True
 
@@ -117,24 +138,24 @@ class Remote:
         """Whether the repository is there, and to be seen with this token."""
         return bool(
             self._ask(
-                "looking for the dataset",
-                lambda: self._api.repo_exists(self.repository, repo_type="dataset"),
+                f"looking for the {self.kind}",
+                lambda: self._api.repo_exists(self.repository, repo_type=self.kind),
             )
         )
 
     def create(self, *, private: bool | None) -> None:
         """Make the repository, and the branch, unless they are there."""
         self._ask(
-            "making the dataset",
+            f"making the {self.kind}",
             lambda: self._api.create_repo(
-                self.repository, repo_type="dataset", private=private, exist_ok=True
+                self.repository, repo_type=self.kind, private=private, exist_ok=True
             ),
         )
         if self.branch != "main":
             self._ask(
                 f"making the branch {self.branch}",
                 lambda: self._api.create_branch(
-                    self.repository, repo_type="dataset", branch=self.branch, exist_ok=True
+                    self.repository, repo_type=self.kind, branch=self.branch, exist_ok=True
                 ),
             )
 
@@ -143,10 +164,12 @@ class Remote:
         from huggingface_hub.hf_api import RepoFile
 
         def look() -> Head:
-            info = self._api.dataset_info(self.repository, revision=revision or self.branch)
+            info = self._api.repo_info(
+                self.repository, revision=revision or self.branch, repo_type=self.kind
+            )
             assert info.sha
             tree = self._api.list_repo_tree(
-                self.repository, recursive=True, revision=info.sha, repo_type="dataset"
+                self.repository, recursive=True, revision=info.sha, repo_type=self.kind
             )
             files = {
                 entry.path: Stored(entry.lfs.sha256 if entry.lfs else entry.blob_id, entry.size)
@@ -177,7 +200,7 @@ class Remote:
             skip_instance_cache=True,
             use_listings_cache=False,
         )
-        name = f"datasets/{self.repository}@{commit}/{path}"
+        name = f"{self._prefix}{self.repository}@{commit}/{path}"
         data: bytes = self._ask(f"reading {path}", lambda: files.cat_file(name))
         return data
 
@@ -211,7 +234,7 @@ class Remote:
             lambda: self._api.preupload_lfs_files(
                 self.repository,
                 [operation],
-                repo_type="dataset",
+                repo_type=self.kind,
                 revision=self.branch,
                 free_memory=False,
             ),
@@ -238,7 +261,7 @@ class Remote:
             operations=list(operations),
             commit_message=message,
             commit_description=description,
-            repo_type="dataset",
+            repo_type=self.kind,
             revision=self.branch,
             parent_commit=parent,
         )
@@ -259,7 +282,7 @@ class Remote:
                         self.repository,
                         tag=name,
                         revision=commit,
-                        repo_type="dataset",
+                        repo_type=self.kind,
                     ),
                 )
                 return
@@ -287,7 +310,7 @@ class Remote:
         status = status_of(error)
         if isinstance(error, HFValidationError):
             return PublishError(
-                f"{self.repository!r} is no name of a dataset: {error}", hint="write owner/name"
+                f"{self.repository!r} is no name of a {self.kind}: {error}", hint="write owner/name"
             )
         if isinstance(error, RevisionNotFoundError):
             return PublishError(
@@ -296,7 +319,7 @@ class Remote:
             )
         if isinstance(error, RepositoryNotFoundError) or status == 401:
             return PublishError(
-                f"{self.repository}: there is no such dataset, or the token does not reach it",
+                f"{self.repository}: there is no such {self.kind}, or the token does not reach it",
                 hint="check the name; `hf auth login` again, or set HF_TOKEN",
             )
         if status == 403:
@@ -326,7 +349,7 @@ class Remote:
     def _refs(self) -> Any:
         return self._ask(
             "reading branches and tags",
-            lambda: self._api.list_repo_refs(self.repository, repo_type="dataset"),
+            lambda: self._api.list_repo_refs(self.repository, repo_type=self.kind),
         )
 
     def _ask(self, what: str, act: Callable[[], T]) -> T:

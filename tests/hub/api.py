@@ -36,15 +36,16 @@ def create(state: State, request: Request) -> Answer:
     asked = request.json()
     account = state.account(request)
     namespace = asked.get("organization") or (account.user if account else "")
-    if asked.get("type") != "dataset":
-        raise Refusal(400, "This server makes datasets only")
+    kind = asked.get("type")
+    if kind not in ("dataset", "model"):
+        raise Refusal(400, "This server makes datasets and models only")
     state.accounts.require_namespace(account, namespace)
     repo_id = f"{namespace}/{asked['name']}"
-    url = f"{state.endpoint}/datasets/{repo_id}"
+    url = f"{state.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
     if repo_id in state.repositories:
-        raise Refusal(409, "You already created this dataset repo", more={"url": url})
+        raise Refusal(409, f"You already created this {kind} repo", more={"url": url})
     private = asked.get("visibility") == "private" or bool(asked.get("private"))
-    repository = state.repositories[repo_id] = Repository(repo_id, private)
+    repository = state.repositories[repo_id] = Repository(repo_id, private, kind=kind)
     return json_answer({"url": url, "name": repo_id, "id": repository.uid})
 
 

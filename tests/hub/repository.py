@@ -100,7 +100,7 @@ class Commit:
 
 @dataclass
 class Repository:
-    """One dataset, or the files of a model, and its history.
+    """One dataset or model, and its history.
 
     Attributes:
         kind: "dataset" or "model".
@@ -129,6 +129,11 @@ class Repository:
     @property
     def namespace(self) -> str:
         return self.id.split("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """Of its name in addresses."""
+        return "datasets/" if self.kind == "dataset" else ""
 
     def find(self, revision: str = MAIN) -> Commit:
         """The commit that a branch, a tag, a ref or an oid (7 digits or more) names.

@@ -146,7 +146,7 @@ class HubServer:
         return b"".join(stored)
 
     def create(self, repo_id: str, *, private: bool = False, kind: str = "dataset") -> Repository:
-        """Make a repository, without a request; a "model" can be made in this way only."""
+        """Make a repository, without a request."""
         with self._state.lock:
             repository = self.repositories[repo_id] = Repository(repo_id, private, kind=kind)
         return repository

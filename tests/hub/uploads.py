@@ -15,7 +15,7 @@ from tests.hub.state import MOST_REGULAR, REPOSITORY, Routes, State, is_large
 
 __all__ = ["add_routes"]
 
-LFS = r"/datasets/(?P<namespace>[^/]+)/(?P<name>[^/]+)\.git/info/lfs/objects"
+LFS = r"(?:/datasets)?/(?P<namespace>[^/]+)/(?P<name>[^/]+)\.git/info/lfs/objects"
 
 
 def add_routes(hub: Routes, storage: Routes) -> None:
@@ -66,7 +66,7 @@ def _instructions(state: State, repository: Repository, sha256: str, size: int) 
     if state.blobs.get(repository.uid, sha256):
         return said
     place = f"/{repository.uid}/{sha256}"
-    verify = f"{state.endpoint}/datasets/{repository.id}.git/info/lfs/objects/verify"
+    verify = f"{state.endpoint}/{repository.prefix}{repository.id}.git/info/lfs/objects/verify"
     upload: dict[str, Any] = {"href": state.signed(state.storage_endpoint, "PUT", place)}
     if state.multipart and size > state.multipart:
         parts = range(1, -(-size // state.multipart) + 1)
@@ -140,6 +140,7 @@ def commit(state: State, request: Request, namespace: str, name: str, rev: str) 
         _apply(state, repository, files, key, value)
     _check_card(head, files)
     account = state.account(request)
+    page = f"{state.endpoint}/{repository.prefix}{quote(repository.id)}"
     made = repository.add(
         branch,
         files,
@@ -151,7 +152,7 @@ def commit(state: State, request: Request, namespace: str, name: str, rev: str) 
         {
             "success": True,
             "commitOid": made.oid,
-            "commitUrl": f"{state.endpoint}/datasets/{quote(repository.id)}/commit/{made.oid}",
+            "commitUrl": f"{page}/commit/{made.oid}",
             "hookOutput": "",
         }
     )

@@ -1,0 +1,292 @@
+"""A trained model on the Hub: the folder that training wrote, in one commit.
+
+Only what loads the model and tells of it is sent. A publish that was killed is run again: what the
+Hub has is not sent twice, and a tag that is missing is set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synpic.cards.model import load_lines, render_card
+from synpic.errors import PublishError
+from synpic.publish.landing import land
+from synpic.publish.manifest import describe_file
+from synpic.publish.previous import parse_previous, yours_block
+from synpic.publish.remote import Head, Remote, blob_id, hashes_of
+from synpic.publish.telling import describe_bytes
+from synpic.published.hub import endpoint
+from synpic.published.patience import Patience
+from synpic.published.versions import Version
+
+__all__ = ["ModelForecast", "ModelRelease", "forecast_model", "publish_model"]
+
+CARD = "README.md"
+FACTS = "training.json"
+
+_SENT = {".json", ".md", ".model", ".safetensors", ".txt"}
+"""Kinds of files of which a model that diffusers saved consists. No pickles: they run code."""
+
+_WEIGHTS = ".safetensors"
+
+
+@dataclass(frozen=True)
+class ModelRelease:
+    """A model that is on the Hub.
+
+    Args:
+        repository: owner/name.
+        commit: that holds it.
+        tag: of the commit, "v1.0.0"; None without one.
+        files: path → bytes, of all of it.
+        sent: bytes of the files that the Hub did not have.
+        left_out: files of the folder that are no part of a model.
+        load: Python that loads it.
+    """
+
+    repository: str
+    commit: str
+    tag: str | None
+    files: Mapping[str, int]
+    sent: int
+    left_out: Sequence[str]
+    load: str
+
+    @property
+    def page(self) -> str:
+        """Where people look at it."""
+        return f"{endpoint()}/{self.repository}/tree/{self.tag or self.commit}"
+
+
+@dataclass(frozen=True)
+class ModelForecast:
+    """What publishing a model would send.
+
+    Args:
+        exists: whether the repository is there.
+        changes: path → "new", "changed" or "there".
+
+    The others are those of :class:`ModelRelease`.
+    """
+
+    repository: str
+    exists: bool
+    files: Mapping[str, int]
+    changes: Mapping[str, str]
+    sent: int
+    left_out: Sequence[str]
+
+
+def publish_model(
+    folder: str | Path,
+    repository: str,
+    *,
+    version: str | None = None,
+    private: bool | None = None,
+    token: str | None = None,
+    patience: Patience | None = None,
+) -> ModelRelease:
+    """Send the model in ``folder`` to the Hub, in one commit on top of what is there.
+
+    The card is the folder's, with the repository's name in it. Of a card on the Hub, the words
+    between the marks ``synpic:yours`` and a licence stay.
+
+    Args:
+        folder: that ``synpic.train.loop.train`` wrote.
+        repository: owner/name of a model; made if it is not there.
+        version: "1.2.0" tags the commit ``v1.2.0``.
+        private: for a repository that is made now; one that is there stays as it is.
+        token: where not given, ``HF_TOKEN`` or that of ``hf auth login``.
+        patience: with a Hub that says "not now".
+
+    Raises:
+        PublishError: ``folder`` holds no trained model, the token may not write, the version is
+            taken, or the repository holds other weights or somebody's own card.
+        HubUnreachable: the Hub did not answer for too long; run it again.
+    """
+    model = _read(Path(folder))
+    tag = None if version is None else Version.parse(version).tag
+    remote = Remote(repository, token=token, patience=patience, kind="model")
+    there = remote.require_write()
+    if there and private:
+        remote.patience.tell(f"{repository} is there already, and stays as open as it is")
+    if not there:
+        remote.create(private=private)
+    head = remote.head()
+    tagged = remote.tags().get(tag) if tag else None
+    parcel = _pack(model, remote, head)
+    missing = [path for path in parcel.files if parcel.changes[path] != "there"]
+    if tagged and (missing or tagged != head.commit):
+        raise PublishError(
+            f"{repository}: {tag} is taken, by commit {tagged[:8]}",
+            hint="publish under another version; tags are never moved",
+        )
+    commit = head.commit
+    if missing:
+        operations, hashes = [], {}
+        for path in missing:
+            content, size = parcel.files[path], parcel.described[path]["bytes"]
+            remote.patience.tell(f"sending {path}, {size / 1e6:,.1f} MB")
+            operations.append(remote.send(path, content)[0])
+            hashes[path] = parcel.hashes(path)
+        message = f"Release {tag}" if tag else f"Model of {model.about['steps']} steps, by synpic"
+        commit = land(remote, head, operations, hashes, [], message, "")
+    if tag:
+        remote.tag(tag, commit)
+    return ModelRelease(
+        repository=repository,
+        commit=commit,
+        tag=tag,
+        files=parcel.sizes,
+        sent=sum(parcel.sizes[path] for path in missing),
+        left_out=model.left_out,
+        load=load_lines(model.about, repository),
+    )
+
+
+def forecast_model(
+    folder: str | Path,
+    repository: str,
+    *,
+    token: str | None = None,
+    patience: Patience | None = None,
+) -> ModelForecast:
+    """What :func:`publish_model` would send; nothing is sent or made.
+
+    Raises:
+        PublishError, HubUnreachable: as there.
+    """
+    model = _read(Path(folder))
+    remote = Remote(repository, token=token, patience=patience, kind="model")
+    there = remote.require_write()
+    parcel = _pack(model, remote, remote.head() if there else Head("", {}))
+    return ModelForecast(
+        repository=repository,
+        exists=there,
+        files=parcel.sizes,
+        changes=parcel.changes,
+        sent=sum(parcel.sizes[path] for path, what in parcel.changes.items() if what != "there"),
+        left_out=model.left_out,
+    )
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A trained model's folder: files to send by their paths in it, and what it says of itself."""
+
+    files: Mapping[str, Path]
+    left_out: Sequence[str]
+    about: Mapping[str, Any]
+
+
+def _read(folder: Path) -> _Model:
+    facts = folder / FACTS
+    if not facts.is_file():
+        inner = (folder / "model" / FACTS).is_file()
+        raise PublishError(
+            f"{folder} holds no model that synpic trained: it has no {FACTS}",
+            hint=f"the model is in {folder / 'model'}"
+            if inner
+            else "name the folder `model` of a run; `hf upload` sends any folder",
+        )
+    try:
+        about = json.loads(facts.read_text("utf-8"))
+        render_card(about)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PublishError(
+            f"{facts} cannot be read: {type(error).__name__}: {error}",
+            hint="it is damaged, or another version of synpic wrote it; run `synpic train` again",
+        ) from error
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    sent = {
+        name.as_posix(): path
+        for name, path in sorted(found.items())
+        if path.suffix in _SENT and not any(part.startswith(".") for part in name.parts)
+    }
+    if not any(name.endswith(_WEIGHTS) for name in sent):
+        raise PublishError(
+            f"{folder} holds no weights ({_WEIGHTS})", hint="run `synpic train` again: it goes on"
+        )
+    if CARD not in sent:
+        raise PublishError(f"{folder} has no {CARD}", hint="run `synpic train` again, or write one")
+    left_out = sorted(name.as_posix() for name in found if name.as_posix() not in sent)
+    return _Model(sent, left_out, about)
+
+
+@dataclass(frozen=True)
+class _Parcel:
+    """Path → what is to be there, its size and SHA-256, and how that differs from the Hub's."""
+
+    files: Mapping[str, Path | bytes]
+    described: Mapping[str, Mapping[str, Any]]
+    changes: Mapping[str, str]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {path: described["bytes"] for path, described in self.described.items()}
+
+    def hashes(self, path: str) -> Sequence[str]:
+        content, described = self.files[path], self.described[path]
+        if isinstance(content, bytes):
+            return described["sha256"], blob_id(content)
+        return hashes_of(content, described)
+
+
+def _pack(model: _Model, remote: Remote, head: Head) -> _Parcel:
+    foreign = sorted(
+        path
+        for path in head.files
+        if path.endswith((_WEIGHTS, "model_index.json")) and path not in model.files
+    )
+    if foreign:
+        raise PublishError(
+            f"{remote.repository} holds a {foreign[0]} that this model has not",
+            hint=f"delete it at {remote.page}/tree/main, or publish to another repository: two "
+            "models in one would be read as one",
+        )
+    files: dict[str, Path | bytes] = dict(model.files)
+    files[CARD] = _card(model, remote, head).encode()
+    described = {
+        path: describe_bytes(content) if isinstance(content, bytes) else describe_file(content)
+        for path, content in files.items()
+    }
+
+    def change(path: str) -> str:
+        if remote.is_there(head, path, described[path]):
+            return "there"
+        return "changed" if path in head.files else "new"
+
+    return _Parcel(files, described, {path: change(path) for path in files})
+
+
+def _card(model: _Model, remote: Remote, head: Head) -> str:
+    """The folder's card, speaking of the repository, with what stays of the card that is there."""
+    card = model.files[CARD].read_text("utf-8")
+    if card == render_card(model.about):  # else somebody has edited it, and means it so
+        card = render_card(model.about, remote.repository)
+    if CARD not in head.files:
+        return card
+    where = f"{remote.repository}/{CARD}"
+    try:
+        there = remote.read(CARD, head.commit).decode()
+    except UnicodeDecodeError as error:
+        raise PublishError(
+            f"{where} is not UTF-8: {error}", hint="mend it on the Hub, then publish again"
+        ) from error
+    before, now = parse_previous(there, where), parse_previous(card, CARD)
+    written = there.partition("\n---")[2].partition("\n")[2] if before.head else there
+    if before.prose is None and written.strip() and there != card:
+        raise PublishError(
+            f"{where} was not written by synpic",
+            hint="put what is to stay between the lines `<!-- synpic:yours -->` and "
+            "`<!-- /synpic:yours -->`; the rest of a card is written anew",
+        )
+    if before.prose is not None and now.prose is not None:
+        card = card.replace(yours_block(now.prose), yours_block(before.prose), 1)
+    if "license" in before.written and now.head.get("license") == "unknown":
+        card = card.replace(now.written["license"], before.written["license"], 1)
+    return card
