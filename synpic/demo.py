@@ -1,17 +1,23 @@
-"""``synpic demo``: the main job on the embedded world, from prompts to a published folder."""
+"""``synpic demo``: the main job on the embedded world, from prompts to a published folder.
+
+With ``train`` the folder is put to use: a model learns from it, and is measured before and after.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from synpic.engine.progress import Listener
+from synpic.engine.report import Report
 from synpic.errors import Stopped, WorkspaceError
 from synpic.publish import Release, publish_to
 from synpic.recipe import parse_recipe
 from synpic.recipes import preset
+from synpic.shapes.after import Comparison, compare, examination_recipe
 from synpic.shapes.selection import Share, judged, verdict
 from synpic.steps import generate_candidates, init_workspace, score_candidates
 from synpic.workspace import RECIPE, Workspace
@@ -19,6 +25,45 @@ from synpic.workspace import RECIPE, Workspace
 __all__ = ["Demo", "run_demo"]
 
 QUICK_PROMPTS = 48
+
+MODEL = "shapes_mmdit_small"
+STEPS, QUICK_STEPS = 150, 4
+PICTURES, QUICK_PICTURES = 600, 12
+"""Of the model before training, and as many of it after."""
+
+TRAINING = """\
+# RankDPO on all weights of the embedded world's smallest model.
+seed = 0
+
+[model]
+model = "{model}"
+
+[data]
+dataset = {dataset}
+caption_dropout = 0.1             # as it was pre-trained: it keeps guidance alive
+
+[objective]
+name = "rankdpo"
+beta = 2000.0
+
+[noise]                           # as it was pre-trained
+density = "logit-normal"
+mean = 0.2
+std = 1.2
+
+[tuning]
+method = "full"
+
+[optimizer]
+learning_rate = 5e-5
+warmup_steps = 10
+
+[run]
+steps = {steps}
+batch_size = 8                    # prompts, each with all its images
+save_every = 25
+keep = 1
+"""
 
 
 @dataclass(frozen=True)
@@ -28,46 +73,88 @@ class Demo:
     Args:
         verdict: what the ranking selects, said by the world's judge, which had no part in it:
             rule → how often the image that it picks of a prompt shows just what was asked for.
+        model: the fine-tuned pipeline; None if nothing was to be trained.
+        trained: what the judge says of it, beside the model that it was.
     """
 
     workspace: Workspace
     release: Release
     verdict: Mapping[str, Share]
+    model: Path | None = None
+    trained: Comparison | None = None
 
 
 def run_demo(
     folder: str | Path = "synpic-demo",
     *,
     quick: bool = False,
+    train: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Demo:
     """Make ``folder/workspace`` and ``folder/dataset``. Stopped and called again, it goes on.
 
     Args:
-        quick: fewer prompts.
+        quick: fewer prompts, and next to no training.
+        train: fine-tune the smallest model on the dataset into ``folder/training``, and have the
+            model draw the same prompts before and after, into ``folder/examination``.
 
     Raises:
         WorkspaceError: ``folder`` holds a demo of another size.
         Stopped: ``stop`` was set; what was made is kept.
         SynpicError: as the steps do.
     """
-    root = Path(folder) / "workspace"
-    text = _recipe(quick)
+    folder = Path(folder)
+    workspace = _workspace(folder / "workspace", _recipe(quick))
+    for step in (generate_candidates, score_candidates):
+        _done(step(workspace, listener=listener, stop=stop))
+    release = publish_to(workspace, folder / "dataset")
+    made = Demo(workspace, release, verdict(judged(release.ranked)))
+    if not train:
+        return made
+    model = _train(folder, QUICK_STEPS if quick else STEPS, listener, stop)
+    count = QUICK_PICTURES if quick else PICTURES
+    asked = examination_recipe(MODEL, "../training/model", count)
+    examination = _workspace(folder / "examination", asked)
+    _done(generate_candidates(examination, listener=listener, stop=stop))
+    trained = compare(examination, folder / "before-after.png")
+    return Demo(workspace, release, made.verdict, model, trained)
+
+
+def _train(
+    folder: Path, steps: int, listener: Listener | None, stop: threading.Event | None
+) -> Path:
+    """The model, fine-tuned on ``folder/dataset``; one that is there stays."""
+    from synpic.train.loop import train
+    from synpic.train.result import FACTS
+    from synpic.train.settings import parse_train_recipe
+
+    dataset = json.dumps((folder / "dataset").as_posix(), ensure_ascii=False)
+    text = TRAINING.format(model=MODEL, dataset=dataset, steps=steps)
+    recipe = parse_train_recipe(text, where="the demo's training recipe")
+    out = folder / "training"
+    if (out / "model" / FACTS).exists():
+        return out / "model"
+    out.mkdir(exist_ok=True)
+    (out / "train.toml").write_text(text, "utf-8")
+    return train(recipe, out, cache=out / "cache", listener=listener, stop=stop).folder
+
+
+def _workspace(root: Path, text: str) -> Workspace:
     workspace = Workspace(root)
     if not workspace.store.exists(RECIPE):
-        workspace = init_workspace(root, text)
-    elif workspace.recipe_text != text:
+        return init_workspace(root, text)
+    if workspace.recipe_text != text:
         raise WorkspaceError(
             f"{root} was made from another recipe", hint="name another folder for this demo"
         )
-    for step in (generate_candidates, score_candidates):
-        report = step(workspace, listener=listener, stop=stop)
-        if report.stopped:
-            raise Stopped("stopped; everything finished so far is kept", hint="run the demo again")
-        report.raise_if_unfinished()
-    release = publish_to(workspace, Path(folder) / "dataset")
-    return Demo(workspace, release, verdict(judged(release.ranked)))
+    return workspace
+
+
+def _done(report: Report) -> None:
+    if report.stopped:
+        raise Stopped("stopped; everything finished so far is kept", hint="run the demo again")
+    report.raise_if_unfinished()
 
 
 def _recipe(quick: bool) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
 import datasets
 import pytest
+from diffusers import DiffusionPipeline
 from PIL import Image
 
 from synpic import demo, run_demo
+from synpic.engine.progress import Event
 from synpic.errors import Stopped
 from synpic.published.manifest import read_manifest
+from tests.cli.conftest import in_process
 
 
 @pytest.fixture
@@ -34,6 +38,8 @@ def test_the_demo_makes_what_it_says(
         assert picture.format == "PNG"
         assert min(picture.size) > 200
     assert read_manifest(Path("shapes/dataset")) is not None
+    assert (made.model, made.trained) == (None, None)
+    assert not Path("shapes/training").exists()
     assert made.release.load_line.startswith("datasets.load_dataset(")
     # As printed:
     rows = eval(made.release.load_line, {"datasets": datasets})
@@ -46,3 +52,40 @@ def test_the_demo_makes_what_it_says(
     # Run again, nothing is drawn anew.
     again = run_demo("shapes", quick=True)
     assert again.release.ranked.ranking.table.equals(made.release.ranked.ranking.table)
+
+
+@pytest.fixture
+def small_training(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "QUICK_STEPS", 2)
+    monkeypatch.setattr(demo, "QUICK_PICTURES", 6)
+
+
+def test_it_trains_on_what_it_made_and_measures_that(small_training: None, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def at_the_first_step(event: Event) -> None:
+        if event.stage == "train":
+            stop.set()
+
+    with pytest.raises(Stopped, match="after step 1 of 2"):
+        run_demo(tmp_path / "d", quick=True, train=True, stop=stop, listener=at_the_first_step)
+    stages: list[str] = []
+    made = run_demo(
+        tmp_path / "d", quick=True, train=True, listener=lambda event: stages.append(event.stage)
+    )
+    assert stages.count("train") == 1, "it went on after the first step"
+    assert made.trained is not None
+    assert made.trained.count == 6
+    assert made.model is not None
+    opened = DiffusionPipeline.from_pretrained(made.model)
+    assert type(opened).__name__ == "StableDiffusion3Pipeline"
+    with Image.open(made.trained.picture) as picture:
+        assert picture.format == "PNG"
+    rows = [json.loads(row) for row in (tmp_path / "d/training/log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    # Run again, nothing is trained or drawn anew, and the command says what was found.
+    before = (made.model / "training.json").stat().st_mtime_ns
+    ran = in_process("demo", tmp_path / "d", "--quick", "--train")
+    assert ran.exit_code == 0, ran.output
+    assert f"of 6 prompts gained, {made.trained.lost} lost): {made.trained.verdict}." in ran.output
+    assert (made.model / "training.json").stat().st_mtime_ns == before
