@@ -8,7 +8,9 @@
     ranked = synpic.rank_candidates(workspace)           # ranked.ranking.table: a polars frame
     synpic.publish_to(workspace, "out")                  # load_dataset("out") opens it
 
-A reward needs no workspace:
+A published ranking is learnt from, and a reward asked, without a workspace:
+
+    synpic.train_model(synpic.parse_train_recipe(open("train.toml").read()), "run")
 
     synpic.reward("clip_score").score("a cat on a mat", ["one.png", "two.png"])
 
@@ -38,7 +40,9 @@ __all__ = [
     "open_release",
     "pairs",
     "parse_recipe",
+    "parse_train_recipe",
     "plan",
+    "publish_model",
     "publish_to",
     "publish_to_hub",
     "rank_candidates",
@@ -47,6 +51,7 @@ __all__ = [
     "run_demo",
     "score_candidates",
     "status",
+    "train_model",
     "verify",
     "versions",
 ]
@@ -59,6 +64,7 @@ if TYPE_CHECKING:
     from synpic.publish import publish_to, publish_to_hub
     from synpic.publish.export import export
     from synpic.publish.load import load_rankings
+    from synpic.publish.model import publish_model
     from synpic.published.diff import diff_releases
     from synpic.published.pairs import pairs
     from synpic.published.rerank import rerank
@@ -76,6 +82,8 @@ if TYPE_CHECKING:
         init_workspace,
         score_candidates,
     )
+    from synpic.train.loop import train as train_model
+    from synpic.train.settings import parse_train_recipe
     from synpic.workspace import Workspace
 
 _WHERE = {
@@ -93,7 +101,9 @@ _WHERE = {
     "open_release": "synpic.published.source",
     "pairs": "synpic.published.pairs",
     "parse_recipe": "synpic.recipe",
+    "parse_train_recipe": "synpic.train.settings",
     "plan": "synpic.planning",
+    "publish_model": "synpic.publish.model",
     "publish_to": "synpic.publish",
     "publish_to_hub": "synpic.publish",
     "rank_candidates": "synpic.rankings",
@@ -102,6 +112,7 @@ _WHERE = {
     "run_demo": "synpic.demo",
     "score_candidates": "synpic.steps",
     "status": "synpic.counting",
+    "train_model": "synpic.train.loop:train",
     "verify": "synpic.published.verify",
     "versions": "synpic.published.versions",
 }
@@ -110,7 +121,8 @@ _WHERE = {
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'synpic' has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+    module, _, its_name = _WHERE[name].partition(":")
+    return getattr(import_module(module), its_name or name)
 
 
 def __dir__() -> list[str]:

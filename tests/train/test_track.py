@@ -11,6 +11,7 @@ import torch
 
 from synpic.errors import MissingExtra
 from synpic.train import track
+from synpic.train.loop import train
 from synpic.train.metrics import Metrics
 from synpic.train.track import Log, check_trackers
 from tests.train.conftest import Wanted
@@ -86,3 +87,15 @@ def test_a_tracker_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MissingExtra, match=r"run\.track: wandb is not installed") as caught:
         check_trackers(["wandb"])
     assert "synpic[wandb]" in str(caught.value.hint)
+
+
+def test_tensorboard_has_the_curve(wanted: Wanted, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(wanted("sd", 'run.track=["tensorboard"]'), tmp_path)
+    events = EventAccumulator(str(tmp_path / "synpic"))
+    events.Reload()
+    told = {one.step: one.value for one in events.Scalars("loss")}
+    rows = [json.loads(row) for row in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert told == pytest.approx({row["step"]: row["loss"] for row in rows}, rel=1e-6)
+    assert len(told) == 2
