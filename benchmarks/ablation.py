@@ -34,48 +34,11 @@ import transformers
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.ablation_cells import ARMS, Cell, Cells, locked, write
+from benchmarks import ablation_data
+from benchmarks.ablation_cells import ARMS, Cell, Cells
+from benchmarks.ablation_files import locked, write
 from benchmarks.ablation_report import as_text, fill, final_figures, picture, sweep_figures
-from synpic.publish import publish_to
-from synpic.steps import generate_candidates, init_workspace, score_candidates
-from synpic.workspace import RECIPE, Workspace
-
-_PROMPTS = """
-seed = 6
-
-[prompts]
-world = "shapes"
-split = "train"
-count = 3000
-seed = 6
-"""
-_REST = """
-[rewards.shapes_alignment]
-[rewards.shapes_clip]
-[rewards.shapes_quality]
-
-[records]
-configs = ["ranked"]
-
-[publish]
-"""
-DATA = {
-    "mixed": f"""\
-# Four models draw a picture each for 3,000 training prompts; three rewards judge.{_PROMPTS}
-[models.shapes_mmdit]
-[models.shapes_unet]
-[models.shapes_mmdit_small]
-[models.shapes_pixart]
-{_REST}title = "Ablation: four models"
-""",
-    "own": f"""\
-# The model that is fine-tuned draws all four pictures of each prompt itself.{_PROMPTS}
-[models.shapes_mmdit_small]
-samples = 4
-{_REST}title = "Ablation: one model"
-""",
-}
-"""Recipes of the workspaces."""
+from synpic.errors import SynpicError
 
 WHICH = {
     "mmdit_small": tuple(ARMS),
@@ -127,17 +90,8 @@ class Study:
 
     def data(self) -> None:
         """Make what is missing of the workspaces and their releases."""
-        for name in dict.fromkeys(ARMS[arm].data for arm in self.arms if ARMS[arm].objective):
-            text = DATA[name].replace("count = 3000", f"count = {self.scale.prompts}")
-            with locked(self.root / f"{name}.lock"):
-                if (self.root / name / "release/manifest.json").exists():
-                    continue
-                workspace = Workspace(self.root / name)
-                if not workspace.store.exists(RECIPE):
-                    workspace = init_workspace(self.root / name, text)
-                for step in (generate_candidates, score_candidates):
-                    step(workspace).raise_if_unfinished()
-                publish_to(workspace, self.root / name / "release")
+        for name in self._datasets():
+            ablation_data.make(self.root, name, self.scale.prompts)
 
     def tries(self, arm: str) -> list[Cell]:
         """The cells of an arm in the sweep, in the order of its grid."""
@@ -153,6 +107,7 @@ class Study:
 
         What was chosen stays, once the test split has been measured with it.
         """
+        self._check_data()
         swept = [arm for arm in self.arms if _is_swept(arm)]
         base = self._cell("base", "validation")
         self.cells.run([base, *(cell for arm in swept for cell in self.tries(arm))])
@@ -198,10 +153,12 @@ class Study:
 
     def final(self, seeds: Iterable[int]) -> None:
         """Measure the test split."""
+        self._check_data()
         self.cells.run([cell for its in self.final_cells(seeds).values() for cell in its])
 
     def report(self, seeds: Iterable[int], page: Path | None = None) -> None:
         """Write figures, tables and the picture of what has been measured; into ``page`` too."""
+        self._check_data()
         cells = self.final_cells(seeds)
         base = self.cells.result(self._cell("base", "validation"))
         found = {
@@ -216,6 +173,14 @@ class Study:
             shown.save(self.root / f"{self.arch}.png", optimize=True)
         if page is not None:
             fill(page, self.arch, found, shown)
+
+    def _datasets(self) -> list[str]:
+        """Those that the arms learn from."""
+        return list(dict.fromkeys(ARMS[arm].data for arm in self.arms if ARMS[arm].objective))
+
+    def _check_data(self) -> None:
+        for name in self._datasets():
+            ablation_data.check(self.root, name, self.scale.prompts)
 
     def _cell(self, arm: str, split: str) -> Cell:
         scale = self.scale
@@ -264,29 +229,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # numbers too small to matter are slow on a CPU
     study = Study(args.dir.resolve(), args.arch, arms, QUICK if args.quick else Scale(), args.keep)
-    for stage in [args.stage] if args.stage else ["data", "sweep", "final", "report"]:
-        helpers = args.jobs - 1 if stage in ("sweep", "final") else 0
-        command = [sys.executable, __file__, *given, "--jobs", "1", "--stage", stage]
-        with running([command] * helpers) if helpers else nullcontext():
-            if stage == "data":
-                study.data()
-            elif stage == "sweep":
-                study.sweep()
-            elif stage == "final":
-                study.final(args.seeds)
-            else:
-                study.report(args.seeds, args.into)
+    try:
+        for stage in [args.stage] if args.stage else ["data", "sweep", "final", "report"]:
+            helpers = args.jobs - 1 if stage in ("sweep", "final") else 0
+            command = [sys.executable, __file__, *given, "--jobs", "1", "--stage", stage]
+            with running([command] * helpers) if helpers else nullcontext():
+                if stage == "data":
+                    study.data()
+                elif stage == "sweep":
+                    study.sweep()
+                elif stage == "final":
+                    study.final(args.seeds)
+                else:
+                    study.report(args.seeds, args.into)
+    except SynpicError as error:
+        print("\n".join(filter(None, [error.message, error.hint])), file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
 
 
 @contextmanager
 def running(commands: Sequence[Sequence[str]]) -> Iterator[None]:
-    """Have other processes run for the time of the block, and then wait for them."""
+    """Have other processes run for the time of the block, and then wait for them.
+
+    Raises:
+        SystemExit: one of them failed. It has said why itself.
+    """
     others = [subprocess.Popen(command) for command in commands]
     try:
         yield
     finally:
-        for other in others:
-            other.wait()
+        codes = [other.wait() for other in others]
+    if failed := [str(code) for code in codes if code]:
+        raise SystemExit(
+            f"{len(failed)} of {len(codes)} processes at its side failed, with exit code "
+            f"{', '.join(failed)}\nsee above what they said; the same command goes on"
+        )
 
 
 if __name__ == "__main__":

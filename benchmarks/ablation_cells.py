@@ -2,16 +2,17 @@
 
 A cell that has a ``result.json`` is done. One that was killed goes on, and processes that share a
 folder share the work: whoever does a cell holds its lock, which ends with the process.
+
+Training that diverges is a result too, the worst there is. Any other error is none, and ends the
+process: what caused it can be mended, and the cell is done then.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ import polars as pl
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.ablation_control import pretrain
-from synpic.errors import TrainingError
+from benchmarks.ablation_data import content
+from benchmarks.ablation_files import locked, write
+from synpic.errors import TrainingDiverged
 from synpic.shapes.ablation import examine
 from synpic.shapes.measure import KNOWN, weights
 from synpic.shapes.prompts import examination
@@ -28,7 +31,7 @@ from synpic.shapes.scene import sheet
 from synpic.train.loop import train
 from synpic.train.settings import TrainRecipe
 
-__all__ = ["ARMS", "Arm", "Cell", "Cells", "locked", "write"]
+__all__ = ["ARMS", "Arm", "Cell", "Cells"]
 
 DRAWING_SEED = 0
 PROMPTS = 8
@@ -103,12 +106,59 @@ class Cells:
         return self.root / "cells" / cell.name
 
     def done(self, cell: Cell) -> bool:
-        """Whether it was measured, or its training failed."""
-        return (self.folder(cell) / "result.json").exists()
+        """Whether it was measured, or its training diverged.
+
+        Raises:
+            SystemExit: it was, from other data or with other settings.
+        """
+        return self._found(cell) is not None
 
     def result(self, cell: Cell) -> dict[str, Any]:
-        """What it came to: shares, means, figures of its last steps; or ``failed``, the reason."""
-        found: dict[str, Any] = json.loads((self.folder(cell) / "result.json").read_text("utf-8"))
+        """What it came to: shares, means, figures of its last steps; or ``failed``, the reason.
+
+        ``made_with`` is :meth:`made_with`; cells that were done before it was kept have none.
+
+        Raises:
+            FileNotFoundError: it is not done.
+            SystemExit: it was, from other data or with other settings.
+        """
+        found = self._found(cell)
+        if found is None:
+            raise FileNotFoundError(self.folder(cell) / "result.json")
+        return found
+
+    def made_with(self, cell: Cell) -> dict[str, Any]:
+        """What a cell comes from that its name does not say, as far as it is known.
+
+        Returns:
+            ``release``, a hash of what its dataset holds, and ``warmup``, ``prompts_per_step``,
+            ``images_per_prompt``; nothing of a model that is not trained.
+        """
+        arm = ARMS[cell.arm]
+        if arm.objective is None:
+            return {}
+        told: dict[str, Any] = {
+            "warmup": cell.warmup,
+            "prompts_per_step": PROMPTS,
+            "images_per_prompt": IMAGES,
+        }
+        if arm.objective != "pretraining" and (release := content(self.root, arm.data)):
+            told["release"] = release
+        return told
+
+    def _found(self, cell: Cell) -> dict[str, Any] | None:
+        """A cell's result, held to what it should come from; None if it is not done."""
+        path = self.folder(cell) / "result.json"
+        if not path.exists():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        known = found.get("made_with", {})
+        for name, wanted in self.made_with(cell).items():
+            if known.get(name, wanted) != wanted:
+                raise SystemExit(
+                    f"{path}: made with {name} {known[name]}, and wanted is {wanted}\n"
+                    "choose another --dir, or delete this cell's folder to do it again"
+                )
         return found
 
     def outcomes(self, cell: Cell) -> pl.DataFrame:
@@ -116,7 +166,12 @@ class Cells:
         return pl.read_parquet(self.folder(cell) / "outcomes.parquet")
 
     def run(self, cells: Sequence[Cell]) -> None:
-        """Do all of ``cells``: first those that nobody works on, then what is left."""
+        """Do all of ``cells``: first those that nobody works on, then what is left.
+
+        Raises:
+            SynpicError: a cell cannot be done; its result is not written.
+            SystemExit: one was done from other data or with other settings.
+        """
         for wait in (False, True):
             for cell in cells:
                 if self.done(cell):
@@ -130,19 +185,20 @@ class Cells:
         folder.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         result: dict[str, Any] = {}
-        model = weights(cell.arch)
+        model, made_with = weights(cell.arch), self.made_with(cell)
         if ARMS[cell.arm].objective is not None:
             model = folder / "run/model"
             try:
                 result = self._train(cell)
-            except TrainingError as error:
-                failed = {"failed": str(error), "strict": 0.0}
+            except TrainingDiverged as error:
+                failed = {"failed": str(error), "strict": 0.0, "made_with": made_with}
                 write(folder / "result.json", json.dumps(failed, indent=1))
                 print(f"{cell.name}: failed: {error}", flush=True)
                 return
         trained = time.monotonic()
         result |= self._measure(cell, model)
         seconds = {"training": trained - began, "measuring": time.monotonic() - trained}
+        result["made_with"] = made_with
         result["seconds"] = {name: round(value, 1) for name, value in seconds.items()}
         write(folder / "result.json", json.dumps(result, indent=1))
         if not self.keep:
@@ -212,24 +268,3 @@ class Cells:
                 },
             }
         )
-
-
-@contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold ``path`` alone, of all processes; with ``wait`` false, say whether it could be had."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f".{path.name}.tmp")
-    making.write_text(text, encoding="utf-8")
-    making.replace(path)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from benchmarks.ablation_cells import Cell, Cells, write
+from benchmarks.ablation_cells import Cell, Cells
+from benchmarks.ablation_files import write
 from synpic.shapes.ablation import figures
 from synpic.shapes.ablation_tables import filled, tables
 
@@ -23,22 +25,26 @@ TRAINING = ("loss", "error", "reference_error", "accuracy", "kendall")
 
 
 def final_figures(cells: Cells, arms: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-    """Those of the final stage; what is not measured yet is told and left out.
+    """Those of the final stage; each cell that is missing is told on stderr, and counted.
 
     Args:
         arms: arm → its cells, of which "base" has one.
 
     Returns:
-        As of :func:`synpic.shapes.ablation.figures`; each arm also has ``settings`` and
-        ``training``, the figures of its last steps, as a mean over seeds.
+        As of :func:`synpic.shapes.ablation.figures`, over the seeds that were measured; each arm
+        also has ``settings``, ``training``, the figures of its last steps as a mean over seeds, and
+        ``seeds``: how many were ``wanted``, ``measured``, and ``diverged``. ``unmeasured`` has
+        ``arm`` and ``seeds`` of arms of which no seed was measured. Nothing without the base.
     """
     measured: dict[str, list[Cell]] = {}
+    diverged: Counter[str] = Counter()
     for arm, its in arms.items():
         for cell in its:
             if not cells.done(cell):
                 print(f"not measured yet: {cell.name}", file=sys.stderr)
             elif reason := cells.result(cell).get("failed"):
                 print(f"failed: {cell.name}: {reason}", file=sys.stderr)
+                diverged[arm] += 1
             else:
                 measured.setdefault(arm, []).append(cell)
     if "base" not in measured:
@@ -46,7 +52,15 @@ def final_figures(cells: Cells, arms: Mapping[str, Sequence[Cell]]) -> dict[str,
     found = figures(
         {arm: {cell.seed: cells.outcomes(cell) for cell in its} for arm, its in measured.items()}
     )
+    seeds = {
+        arm: {"wanted": len(its), "measured": len(measured.get(arm, [])), "diverged": diverged[arm]}
+        for arm, its in arms.items()
+    }
+    found["unmeasured"] = [
+        {"arm": arm, "seeds": counts} for arm, counts in seeds.items() if not counts["measured"]
+    ]
     for row in found["arms"]:
+        row["seeds"] = seeds[row["arm"]]
         its = measured[row["arm"]]
         first = its[0]
         row["settings"] = row["training"] = None

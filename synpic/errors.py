@@ -20,6 +20,7 @@
     ├── PublishError            a release that cannot be written
     ├── ReleaseError            a release that cannot be found or read
     ├── TrainingError           training that cannot begin, or cannot go on
+    │   └── TrainingDiverged    a model that came to be far worse than it was, or no number
     ├── Unfinished              work ended with something missing, and says what
     └── Stopped                 Ctrl-C or SIGTERM, after the batch in hand was kept
 
@@ -51,6 +52,7 @@ __all__ = [
     "Stopped",
     "StorageError",
     "SynpicError",
+    "TrainingDiverged",
     "TrainingError",
     "Unfinished",
     "UnknownName",
@@ -149,6 +151,10 @@ class ReleaseError(SynpicError):
 
 class TrainingError(SynpicError):
     """Training that cannot begin, or cannot go on."""
+
+
+class TrainingDiverged(TrainingError):
+    """A model that came to be far worse than it was, or no number at all."""
 
 
 class Unfinished(SynpicError):

@@ -245,8 +245,8 @@ def _differences(
 ) -> NDArray[np.float64]:
     """One arm less another, picture by picture, ``float64[seeds, pictures]``.
 
-    Of the seeds both were trained from, which are the same prompts and noise in the same order; a
-    model that was not trained is set against all seeds of the other.
+    Of the seeds both were trained from: where labels are the same too, so are prompts and noise and
+    their order. A model that was not trained is set against all seeds of the other.
     """
     if set(others) == {UNTRAINED} or set(runs) == {UNTRAINED}:
         mine, its = sorted(runs), sorted(others)

@@ -34,14 +34,16 @@ def tables(figures: Mapping[str, Any]) -> dict[str, str]:
     Args:
         figures: as far as they are there ``arms``, those of
             :func:`synpic.shapes.ablation.figures`, each with its ``settings`` and ``training``
-            (None of a model that was not trained); ``sweep``, arm → tries, each of
+            (None of a model that was not trained) and ``seeds`` (how many were ``wanted``,
+            ``measured``, and ``diverged``); ``unmeasured``, rows of ``arm`` and ``seeds`` for arms
+            that have no figures; ``sweep``, arm → tries, each of
             ``learning_rate``, ``beta``, ``strict``, ``lenient``, ``things``, ``accuracy`` and
             ``chosen``; ``picture``, a path.
     """
     found = {}
     if rows := figures.get("arms"):
         found = {
-            "arms": arms_table(rows),
+            "arms": arms_table(rows, figures.get("unmeasured", [])),
             "drawn": drawn_table(rows),
             "rewards": rewards_table(rows),
             "tasks": tasks_table(rows),
@@ -69,20 +71,22 @@ def places(page: str) -> dict[str, str]:
     return {one["name"]: one["held"] for one in _PLACE.finditer(page)}
 
 
-def arms_table(rows: Sequence[Row]) -> str:
+def arms_table(rows: Sequence[Row], unmeasured: Sequence[Row] = ()) -> str:
     """The headline: strict, and how far each arm is from the base and from RankDPO."""
+    missing = [[_name(row), "–", "–", "–", "–"] for row in unmeasured]
     return _markdown(
         ["", "strict", "above the base", "RankDPO is above it by", "each seed"],
         [
             [
-                f"`{row['arm']}`",
+                _name(row),
                 f"**{_share(row['strict'])}**",
                 _points(_of(row, "to_base", "strict")),
                 _points(row["behind"]),
                 " · ".join(f"{100 * share:.1f}" for share in row["by_seed"].values()),
             ]
             for row in rows
-        ],
+        ]
+        + missing,
     )
 
 
@@ -92,7 +96,7 @@ def drawn_table(rows: Sequence[Row]) -> str:
         ["", "strict", "lenient", "above the base", "things", "above the base", "blank", "purity"],
         [
             [
-                f"`{row['arm']}`",
+                _name(row),
                 f"{100 * row['strict']['mean']:.1f} %",
                 f"{100 * row['lenient']:.1f} %",
                 _points(_of(row, "to_base", "lenient")),
@@ -113,7 +117,7 @@ def rewards_table(rows: Sequence[Row]) -> str:
         ["", *(f"`{name}`" for name in names)],
         [
             [
-                f"`{row['arm']}`",
+                _name(row),
                 *(
                     f"{row['scores'][name]:.3f}"
                     if row["to_base"] is None
@@ -130,7 +134,7 @@ def tasks_table(rows: Sequence[Row]) -> str:
     """Strict, of each task."""
     return _markdown(
         ["strict", *(f"`{task}`" for task in TASKS)],
-        [[f"`{row['arm']}`", *(_share(row["by_task"][task]) for task in TASKS)] for row in rows],
+        [[_name(row), *(_share(row["by_task"][task]) for task in TASKS)] for row in rows],
     )
 
 
@@ -144,7 +148,7 @@ def training_table(rows: Sequence[Row]) -> str:
         error, reference = told.get("error"), told.get("reference_error")
         lines.append(
             [
-                f"`{row['arm']}`",
+                _name(row),
                 _rate(settings["learning_rate"]),
                 _number(settings["beta"], "g"),
                 _percent(told.get("accuracy")),
@@ -176,6 +180,17 @@ def sweep_table(sweep: Mapping[str, Sequence[Row]]) -> str:
             )
     head = ["", "learning rate", "β", "strict", "lenient", "things", "pairs right"]
     return _markdown(head, lines)
+
+
+def _name(row: Row) -> str:
+    """The arm; with how many of its seeds were measured and diverged, unless all were measured."""
+    seeds = row.get("seeds")
+    if seeds is None or seeds["measured"] == seeds["wanted"]:
+        return f"`{row['arm']}`"
+    told = f"{seeds['measured']} of {seeds['wanted']} seeds"
+    if seeds["diverged"]:
+        told += f", {seeds['diverged']} diverged"
+    return f"`{row['arm']}` ({told})"
 
 
 def _of(row: Row, *keys: str) -> Any:

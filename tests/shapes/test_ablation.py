@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 
 from benchmarks import ablation_cells
-from benchmarks.ablation import OTHER_TRIES, PAIRWISE_TRIES, QUICK, WHICH, Scale, Study
-from benchmarks.ablation_cells import ARMS, IMAGES, PROMPTS, Cell, Cells, locked
+from benchmarks.ablation import (
+    OTHER_TRIES,
+    PAIRWISE_TRIES,
+    QUICK,
+    WHICH,
+    Scale,
+    Study,
+    main,
+    running,
+)
+from benchmarks.ablation_cells import ARMS, IMAGES, PROMPTS, Cell, Cells
+from benchmarks.ablation_data import recipe_of
+from benchmarks.ablation_files import locked
 from benchmarks.ablation_report import fill, final_figures, picture, sweep_figures
-from synpic.errors import TrainingError
+from synpic.errors import TrainingDiverged, TrainingError
 from synpic.shapes.ablation import REWARDS, Bootstrap, figures, interval, outcomes
 from synpic.shapes.ablation_tables import PENDING, filled, places, tables
 from synpic.shapes.meaning import TASKS, illustrate, parse
@@ -184,6 +197,10 @@ def cells_of(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
 
 
+def arms_column(figures: Mapping[str, Any]) -> list[str]:
+    return [row[0] for row in cells_of(tables(figures)["arms"])[2:]]
+
+
 def test_what_the_tables_say() -> None:
     told = tables(json.loads(json.dumps(studied())))
     found = {name: cells_of(text) for name, text in told.items()}
@@ -238,7 +255,7 @@ def test_a_report_tells_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFi
         "base": [base],
         "rankdpo": [cell, replace(cell, seed=1), replace(cell, seed=2)],
         "random": [replace(cell, arm="random")],
-        "dpo": [replace(cell, arm="dpo")],
+        "dpo": [replace(cell, arm="dpo"), replace(cell, arm="dpo", seed=1)],
     }
     assert final_figures(cells, arms) == {}
     for accuracy, one in enumerate([base, *arms["rankdpo"][:2], *arms["random"]]):
@@ -247,21 +264,36 @@ def test_a_report_tells_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFi
         (folder / "result.json").write_text(json.dumps({"accuracy": float(accuracy)}))
         run(HALF).write_parquet(folder / "outcomes.parquet")
         Image.new("RGB", (10, 4), (0, 80 * accuracy, 0)).save(folder / "pictures.png")
-    failed = cells.folder(arms["dpo"][0])
-    failed.mkdir()
-    (failed / "result.json").write_text('{"failed": "it went wrong", "strict": 0.0}')
+    for one in arms["dpo"]:
+        failed = cells.folder(one)
+        failed.mkdir()
+        (failed / "result.json").write_text('{"failed": "it went wrong", "strict": 0.0}')
     capsys.readouterr()
-    found = {row["arm"]: row for row in final_figures(cells, arms)["arms"]}
+    report = final_figures(cells, arms)
+    found = {row["arm"]: row for row in report["arms"]}
     told = capsys.readouterr().err.splitlines()
     assert told == [
         f"not measured yet: {arms['rankdpo'][2].name}",
         f"failed: {arms['dpo'][0].name}: it went wrong",
+        f"failed: {arms['dpo'][1].name}: it went wrong",
     ]
     assert list(found) == ["base", "rankdpo", "random"]
     assert found["base"]["settings"] is None
     assert found["rankdpo"]["settings"] == {"learning_rate": 5e-5, "beta": 500.0, "steps": 3}
     assert found["rankdpo"]["training"] == {"accuracy": 1.5}
     assert found["rankdpo"]["by_seed"] == {"0": 0.5, "1": 0.5}
+    written = {
+        name: [row[0] for row in cells_of(text)[2:]]
+        for name, text in tables(json.loads(json.dumps(report))).items()
+    }
+    partial = "`rankdpo` (2 of 3 seeds)"
+    assert written["arms"] == ["`base`", partial, "`random`", "`dpo` (0 of 2 seeds, 2 diverged)"]
+    assert written["drawn"] == written["tasks"] == ["`base`", partial, "`random`"]
+    one = replace(arms["rankdpo"][2], arm="random")  # beside a seed that was measured
+    cells.folder(one).mkdir()
+    (cells.folder(one) / "result.json").write_text('{"failed": "it went wrong", "strict": 0.0}')
+    told = arms_column(final_figures(cells, {**arms, "random": [*arms["random"], one]}))
+    assert told[2] == "`random` (1 of 2 seeds, 1 diverged)"
 
     shown = picture(cells, arms)
     assert shown is not None
@@ -324,7 +356,7 @@ class Fake:
 
     def train(self, cell: Cell) -> dict[str, float]:
         if cell.learning_rate == 1e-4 and cell.beta is None:
-            raise TrainingError("it went wrong")
+            raise TrainingDiverged("it went wrong")
         return {"accuracy": 0.75}
 
     def measure(self, cell: Cell, model: Path) -> dict[str, float]:
@@ -358,7 +390,7 @@ def test_a_cell_that_somebody_works_on_is_left_to_the_end(tmp_path: Path, fake: 
         with locked(tmp_path / "cells" / f"{one.name}.lock", wait=False) as again:
             assert not again
         seen: list[str] = []
-        real = ablation_cells.locked
+        real = locked
 
         def watched(path: Path, wait: bool = True) -> Any:
             if wait:  # the other process ends: it has measured its cell
@@ -444,6 +476,115 @@ def test_an_objective_that_always_fails_is_no_choice(tmp_path: Path, fake: Fake)
     with pytest.raises(SystemExit, match="sft: every try failed; the first: no data"):
         mine.sweep()
     assert not (tmp_path / "chosen.json").exists()
+
+
+def test_training_that_cannot_begin_is_no_result(
+    tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: Cells, cell: Cell) -> dict[str, float]:
+        raise TrainingError("no dataset", hint="make it")
+
+    for setting in ("set_num_threads", "set_flush_denormal"):  # they would outlive the test
+        monkeypatch.setattr(torch, setting, lambda value: None)
+    command = ["--dir", str(tmp_path), "--quick", "--stage", "sweep", "--arms", "sft"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Cells, "_train", broken)
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+    assert ended.value.code == TrainingError.exit_code
+    assert capsys.readouterr().err.splitlines()[-2:] == ["no dataset", "make it"]
+    assert [path.parent.name for path in tmp_path.glob("cells/*/result.json")] == [
+        "mmdit_small-base-validation-12"
+    ]
+    main(command)  # what was wrong was mended
+    assert len(list(tmp_path.glob("cells/*/result.json"))) == 1 + QUICK.tries
+
+
+def released(root: Path, prompts: int, **more: Any) -> None:
+    """A dataset as far as a study looks at it."""
+    folder = root / "mixed/release"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = recipe_of("mixed", prompts)
+    (root / "mixed/recipe.toml").write_text(text)
+    (folder / "manifest.json").write_text(json.dumps({"recipe": text, **more}))
+
+
+def test_a_quick_study_and_a_full_one_do_not_share_a_folder(tmp_path: Path, fake: Fake) -> None:
+    released(tmp_path, QUICK.prompts)
+    quick = study(tmp_path, "base", "sft")
+    quick.data()  # nothing is missing
+    quick.sweep()
+    done = list(fake.done)
+    full = Study(tmp_path, "mmdit_small", ["base", "sft"], Scale())
+    for stage in (full.data, full.sweep, lambda: full.final([0]), lambda: full.report([0])):
+        with pytest.raises(
+            SystemExit, match=r"`count = 12`, and wanted is `count = 3000`\n.*--dir"
+        ):
+            stage()
+    # So is a workspace that has no release yet, and a release whose workspace was begun anew.
+    (tmp_path / "mixed/release/manifest.json").unlink()
+    with pytest.raises(SystemExit, match=r"recipe\.toml: made by another recipe"):
+        full.sweep()
+    released(tmp_path, QUICK.prompts)
+    (tmp_path / "mixed/recipe.toml").write_text(recipe_of("mixed", Scale().prompts))
+    with pytest.raises(SystemExit, match=r"manifest\.json: made by another recipe"):
+        full.sweep()
+    assert fake.done == done
+    assert Study(tmp_path, "mmdit_small", ["base"], Scale())._datasets() == []
+
+
+def test_a_result_says_what_it_was_made_with(
+    tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released(tmp_path, QUICK.prompts, digest="one")
+    mine = study(tmp_path, "base", "control", "sft")
+    mine.sweep()
+    good, failed = mine.tries("sft")[0], mine.tries("sft")[2]
+    control = mine.tries("control")[0]
+    told = mine.cells.result(good)["made_with"]
+    assert len(told.pop("release")) == 64
+    assert told == {"warmup": 1, "prompts_per_step": PROMPTS, "images_per_prompt": IMAGES}
+    assert "failed" in mine.cells.result(failed)
+    assert mine.cells.result(failed)["made_with"] == mine.cells.result(good)["made_with"]
+    assert mine.cells.result(control)["made_with"] == told  # it sees no release
+
+    with pytest.raises(SystemExit, match="made with warmup 1, and wanted is 2\n"):
+        mine.cells.done(replace(good, warmup=2))
+    with monkeypatch.context() as patch:
+        patch.setattr(ablation_cells, "PROMPTS", 4)
+        with pytest.raises(SystemExit, match="prompts_per_step 8, and wanted is 4"):
+            mine.sweep()
+    released(tmp_path, QUICK.prompts, digest="two")
+    assert mine.cells.done(control)
+    for cell in (good, failed):
+        with pytest.raises(
+            SystemExit, match=r"made with release .*\nchoose another --dir, or delete"
+        ):
+            mine.cells.run([cell])
+    # Where the release is gone, and of cells from before this was kept, it is not known.
+    (tmp_path / "mixed/release/manifest.json").unlink()
+    assert mine.cells.done(good)
+    released(tmp_path, QUICK.prompts, digest="two")
+    path = mine.cells.folder(good) / "result.json"
+    path.write_text(json.dumps({"strict": 0.25}))
+    assert mine.cells.result(good)["strict"] == 0.25
+    with pytest.raises(FileNotFoundError):
+        mine.cells.result(replace(good, seed=1))
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_process_at_its_side_that_fails_is_told(code: int, tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    fine = [sys.executable, "-c", f"open({str(ended)!r}, 'w')"]
+    other = [sys.executable, "-c", f"raise SystemExit({code})"]
+    said = r"1 of 2 processes at its side failed, with exit code 3\n"
+    seen = []
+    with pytest.raises(SystemExit, match=said) if code else nullcontext(), running([other, fine]):
+        seen.append("worked")
+    assert seen == ["worked"]
+    assert ended.exists()  # it was waited for
+    with pytest.raises(ValueError, match="my own"), running([other]):
+        raise ValueError("my own")
 
 
 def test_arms_differ_in_what_they_are_named_for_alone(tmp_path: Path) -> None:
