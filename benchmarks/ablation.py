@@ -115,7 +115,7 @@ class Study:
             chosen = self._read_chosen()
             mine = chosen.setdefault(self.arch, {"base": self.cells.result(base)["strict"]})
             for arm in swept:
-                told = [{**asdict(cell), **self.cells.result(cell)} for cell in self.tries(arm)]
+                told = [{**self.cells.result(cell), **asdict(cell)} for cell in self.tries(arm)]
                 if all("failed" in one for one in told):
                     raise SystemExit(f"{arm}: every try failed; the first: {told[0]['failed']}")
                 keys = ("learning_rate", "beta", "steps", "strict", "lenient", "things", "accuracy")
