@@ -175,7 +175,7 @@ class Beside:
         self._held = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
 
     def __call__(self, event: Event) -> None:  # noqa: D102
-        if event.stage != "train":
+        if event.stage != "train" or event.rate is None:  # no step yet
             return
         settle()
         now = time.perf_counter()
@@ -219,9 +219,6 @@ def speed(root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
                     "model": name,
                     "method": method,
                     "images a step": PER_PROMPT * options.batch_size,
-                    "limit, ms": round(1e3 * statistics.median(found.limit), 1),
-                    "optimizer, ms": round(1e3 * statistics.median(found.stepping), 1),
-                    "synpic, ms": round(1e3 * statistics.median(found.ours), 1),
                     "of the limit": round(found.ratio(optimizer=False), 3),
                     "of limit and optimizer": round(found.ratio(optimizer=True), 3),
                 }

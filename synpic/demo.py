@@ -27,43 +27,9 @@ __all__ = ["Demo", "run_demo"]
 QUICK_PROMPTS = 48
 
 MODEL = "shapes_mmdit_small"
-STEPS, QUICK_STEPS = 150, 4
+STEPS, QUICK_STEPS = 250, 4
 PICTURES, QUICK_PICTURES = 600, 12
 """Of the model before training, and as many of it after."""
-
-TRAINING = """\
-# RankDPO on all weights of the embedded world's smallest model.
-seed = 0
-
-[model]
-model = "{model}"
-
-[data]
-dataset = {dataset}
-caption_dropout = 0.1             # as it was pre-trained: it keeps guidance alive
-
-[objective]
-name = "rankdpo"
-beta = 2000.0
-
-[noise]                           # as it was pre-trained
-density = "logit-normal"
-mean = 0.2
-std = 1.2
-
-[tuning]
-method = "full"
-
-[optimizer]
-learning_rate = 5e-5
-warmup_steps = 10
-
-[run]
-steps = {steps}
-batch_size = 8                    # prompts, each with all its images
-save_every = 25
-keep = 1
-"""
 
 
 @dataclass(frozen=True)
@@ -126,17 +92,21 @@ def _train(
 ) -> Path:
     """The model, fine-tuned on ``folder/dataset``; one that is there stays."""
     from synpic.train.loop import train
+    from synpic.train.recipes import preset as training_recipe
     from synpic.train.result import FACTS
     from synpic.train.settings import parse_train_recipe
 
     dataset = json.dumps((folder / "dataset").as_posix(), ensure_ascii=False)
-    text = TRAINING.format(model=MODEL, dataset=dataset, steps=steps)
-    recipe = parse_train_recipe(text, where="the demo's training recipe")
+    changes = [
+        f"data.dataset={dataset}",
+        f'model.model="{MODEL}"',
+        f"run.steps={steps}",
+        f"optimizer.warmup_steps={min(20, steps // 5)}",
+    ]
+    recipe = parse_train_recipe(training_recipe("shapes"), "the preset shapes", changes=changes)
     out = folder / "training"
     if (out / "model" / FACTS).exists():
         return out / "model"
-    out.mkdir(exist_ok=True)
-    (out / "train.toml").write_text(text, "utf-8")
     return train(recipe, out, cache=out / "cache", listener=listener, stop=stop).folder
 
 

@@ -35,7 +35,7 @@ def read_toml(
         where: the file's name, for messages.
         hint: where a right one is to be seen.
         changes: "table.key=value" each, put over what ``text`` says, in their order. A value is
-            TOML, or a word that stands for itself.
+            TOML, or a word that stands for itself; where there is none, the key is taken out.
 
     Raises:
         RecipeError: for any text that is no valid one, with every mistake on a line of its own.
@@ -74,7 +74,10 @@ def _put(data: dict[str, Any], change: str) -> None:
         if not isinstance(inner, dict):
             raise RecipeError(f"{change}: {name} is no table", hint="give a key of the recipe")
         table = inner
-    table[last] = _value(written.strip())
+    if written.strip():
+        table[last] = _value(written.strip())
+    else:
+        table.pop(last, None)
 
 
 def _value(written: str) -> Any:
@@ -82,7 +85,9 @@ def _value(written: str) -> Any:
         parsed = tomllib.loads(f"value = {written}")
     except tomllib.TOMLDecodeError:
         return written
-    return parsed["value"] if len(parsed) == 1 else written
+    if len(parsed) > 1 or re.match(r"[+-]?0[xob]", written):
+        return written  # "0x0" is no size that anybody wants, and still less the number 0
+    return parsed["value"]
 
 
 def _explain(
@@ -97,18 +102,27 @@ def _explain(
     key = ".".join(location)
     fault = problem["type"]
     if fault == "extra_forbidden":
-        what = f"unknown key.{did_you_mean(location[-1], _keys_at(kind, location[:-1]))}"
+        known = _keys_at(kind, location[:-1])
+        meant = did_you_mean(location[-1], known)
+        what = f"unknown key.{meant or ' There are: ' + ', '.join(known)}"
     elif fault == "missing":
         what = "is missing"
     elif fault == "string_pattern_mismatch":
         what = "names are lower-case letters, digits and _, and begin with a letter"
+    elif fault in ("model_type", "model_attributes_type"):
+        keys = _keys_at(kind, location)
+        what = f"is a table, so give one of its keys: {', '.join(f'{key}.{k}' for k in keys)}"
+    elif fault == "list_type" and isinstance(problem["input"], str):
+        what = f"wants a list: {key} = {json.dumps([problem['input']])}"
     else:
         what = str(problem["msg"]).removeprefix("Value error, ")
+    line = _line_of(location, source)
     for change in reversed(changes):
         path = change.partition("=")[0].strip().split(".")
-        if path == location[: len(path)]:
+        # A change is to blame for what lies in it, and for an unknown table that the file lacks.
+        made = fault == "extra_forbidden" and not line and location == path[: len(location)]
+        if path == location[: len(path)] or made:
             return f"{change}: {what}"
-    line = _line_of(location, source)
     return f"{where}{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{what}"
 
 

@@ -37,12 +37,22 @@ def read(text: str, *changes: str) -> Outer:
         ("inner.name=a=b c", {"inner": Inner(name="a=b c")}),
         ("inner.name=1024x768", {"inner": Inner(name="1024x768")}),
         ("inner.sizes=[1, 2]", {"inner": Inner(sizes=[1, 2])}),
+        ("inner.name=0x0", {"inner": Inner(name="0x0")}),
         (" inner.rate = 2.5 ", {"inner": Inner(rate=2.5)}),
         ("inner.name=x\nseed = 4", {"inner": Inner(name="x\nseed = 4")}),
     ],
 )
 def test_a_change_is_put_over_the_text(change: str, expected: dict[str, Any]) -> None:
     assert read("", change) == Outer(**expected)
+
+
+def test_a_change_without_a_value_takes_the_key_out() -> None:
+    assert read("seed = 1\n[inner]\nrate = 3.0", "seed=", "inner.rate = ", "inner.name=") == Outer()
+
+
+def test_an_unknown_table_of_the_file_is_the_files_mistake() -> None:
+    with pytest.raises(RecipeError, match=r"a\.toml:1: foo: unknown key"):
+        read("[foo]\nx = 1", "foo.bar=3")
 
 
 def test_the_last_change_counts() -> None:
@@ -53,6 +63,10 @@ def test_the_last_change_counts() -> None:
     ("change", "message"),
     [
         ("inner.rte=1", "inner.rte=1: unknown key. Did you mean 'rate'?"),
+        ("inner.other=1", "inner.other=1: unknown key. There are: rate, name, sizes"),
+        ("foo.bar=3", "foo.bar=3: unknown key. There are: seed, inner"),
+        ("inner=3", "inner=3: is a table, so give one of its keys: inner.rate"),
+        ("inner.sizes=x", 'inner.sizes=x: wants a list: inner.sizes = ["x"]'),
         ("inner.rate=fast", "inner.rate=fast: Input should be a valid number"),
         ("seed", "'seed' changes no key"),
         ("=3", "changes no key"),

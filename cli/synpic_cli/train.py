@@ -52,27 +52,43 @@ def train(
 
     On several GPUs: accelerate launch --num_processes 8 -m synpic_cli train RECIPE
     """
-    if show is not None:
-        from synpic.train.recipes import preset as text_of
-
-        typer.echo(text_of(show), nl=False)
-        return
-    settings, beside = _settings(recipe, preset, change or [])
-    if dry_run:
-        _show_plan(settings, as_json)
-        return
-    from synpic.errors import Stopped
-    from synpic.train.loop import train as train_
-    from synpic_cli.watching import watched_work
-
     main = _is_main()
+    if show is not None or dry_run:
+        if not main:
+            return
+        if show is not None:
+            from synpic.train.recipes import preset as text_of
+
+            typer.echo(text_of(show), nl=False)
+            return
+    from synpic.errors import RecipeError, Stopped, SynpicError
+
+    try:
+        settings, beside = _settings(recipe, preset, change or [])
+    except RecipeError as error:
+        # Each machine reads the file for itself, and one process of each says what is wrong.
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            raise
+        raise typer.Exit(0) from error
+    # Lines of ours say how far it is.
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    if dry_run:
+        _show_plan(settings, out or beside, as_json)
+        return
+    from synpic.train.loop import train as train_
+    from synpic_cli.watching import note, watched_work
+
     try:
         with watched_work(quiet=not main) as (listener, stop):
             trained = train_(settings, out or beside, listener=listener, stop=stop)
-    except Stopped as stopped:
+    except SynpicError as error:
         if main:
             raise
-        raise typer.Exit(stopped.exit_code) from stopped
+        # The launcher ends all when one ends, so what is wrong has to be said by the first to see
+        # it; a line is enough.
+        if not isinstance(error, Stopped):
+            note(f"process {os.environ['RANK']}: {error.message}")
+        raise typer.Exit(error.exit_code) from error
     if main:
         _show(trained, as_json)
 
@@ -86,11 +102,16 @@ def _settings(
     from synpic.train.recipes import presets
     from synpic.train.settings import parse_train_recipe
 
-    if (recipe is None) == (preset is None):
+    if recipe is not None and preset is not None:
+        raise RecipeError(
+            f"both a recipe, {recipe}, and --preset {preset}: which of the two?",
+            hint="give one; --set KEY=VALUE changes either",
+        )
+    if recipe is None and preset is None:
         raise RecipeError(
             "say what to train: a recipe, or a preset with --preset",
-            hint=f"presets: {', '.join(presets())}; `synpic train --show {presets()[0]}` prints "
-            "one, to be edited",
+            hint=f"presets: {', '.join(presets())}; `synpic train --show shapes` prints one that "
+            "takes minutes on a CPU, to be edited",
         )
     if recipe is None:
         assert preset is not None
@@ -107,7 +128,7 @@ def _settings(
 
 
 def _is_main() -> bool:
-    """Of the processes that ``accelerate launch`` starts, one speaks."""
+    """Of the processes that a launcher starts, one speaks."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -115,14 +136,14 @@ def _show(trained: Trained, as_json: bool) -> None:
     from synpic.cards.model import load_lines
     from synpic_cli.output import print_json, say
 
-    load = load_lines(trained.about, str(trained.folder))
+    load = load_lines(trained.about, str(trained.folder), trained.checkpoint)
     if as_json:
         print_json({"folder": str(trained.folder), "load": load, **trained.about})
         return
     metrics: dict[str, float] = trained.about["metrics"]
     words = [f"loss {metrics['loss']:.4f}"] if "loss" in metrics else []
     if "accuracy" in metrics:
-        words.append(f"accuracy {metrics['accuracy']:.1%}")
+        words.append(f"pairs right {metrics['accuracy']:.0%}")
     steps = trained.about["steps"]
     say(
         f"Trained {steps:,} step{'s' if steps != 1 else ''}"
@@ -136,11 +157,11 @@ def _show(trained: Trained, as_json: bool) -> None:
     say(f"Publish it with:  synpic publish --model {trained.folder} owner/name")
 
 
-def _show_plan(settings: TrainRecipe, as_json: bool) -> None:
+def _show_plan(settings: TrainRecipe, out: Path, as_json: bool) -> None:
     from synpic.train.plan import plan
     from synpic_cli.output import print_json, say
 
-    found = plan(settings)
+    found = plan(settings, out)
     if as_json:
         print_json(found.as_dict())
         return
@@ -162,6 +183,8 @@ def _lines(found: Plan, settings: TrainRecipe) -> list[tuple[str, str]]:
     lacking = ", ".join(f"{number:,} {what}" for what, number in found.to_encode.items() if number)
     costs = sorted(found.memory_bytes.items(), key=lambda item: -item[1])
     memory = ", ".join(f"{what} {human_bytes(number)}" for what, number in costs)
+    repeated = f"; {found.repeated:,} of them more often, being few of their size"
+    goes_on = f", goes on from step {found.goes_on_from:,} of {found.steps:,}"
     return [
         ("dataset", f"{found.dataset}{at}{version} ({table}{found.split})"),
         ("prompts", f"{found.prompts:,}, of {found.images:,} images"),
@@ -171,8 +194,9 @@ def _lines(found: Plan, settings: TrainRecipe) -> list[tuple[str, str]]:
         ("trained", learnt),
         ("objective", settings.objective.name),
         ("steps", f"{found.steps:,}, of {found.prompts_per_step:,} prompts each"),
-        ("epochs", f"{found.epochs:.2f}"),
+        ("epochs", f"{found.epochs:.2f}{repeated if found.repeated else ''}"),
         ("to encode", lacking or "nothing: all of it is in the cache"),
         ("cache", f"{found.cache}, about {human_bytes(found.cache_bytes)} more"),
         ("memory", f"{memory}; activations come on top"),
+        ("out", f"{found.out}{goes_on if found.goes_on_from else ''}"),
     ]

@@ -28,6 +28,8 @@ SECONDS_BETWEEN_LINES = 60.0
 
 _UNITS = {"train": "steps"}
 """What is counted in a stage, if it is not images."""
+_FIRST = {"train": "step"}
+"""What is waited for before there is a rate, if it is not a batch."""
 
 
 @contextmanager
@@ -75,20 +77,21 @@ class _Bars:
 
 
 class _Lines:
-    """A line when a model or reward enters a state, and one a minute while it works."""
+    """A line at once, when a model or reward enters a state, and one a minute while it works."""
 
     def __init__(self) -> None:
         self._states: dict[tuple[str, str], tuple[str, float]] = {}
 
     def __call__(self, event: Event) -> None:
         key, now = (event.stage, event.name), time.monotonic()
+        first = key not in self._states
         state, since = self._states.get(key, ("", now))
         same = state == event.state
         if same and now - since < SECONDS_BETWEEN_LINES:
             return
         self._states[key] = (event.state, now)
-        if event.state == "working" and not same:
-            return
+        if event.state == "working" and not same and not first:
+            return  # it was told when it was opened
         line = f"{event.stage} {event.name}: {event.done:,}/{event.total:,} {_describe(event)}"
         errors.print(escape(line.rstrip()))
 
@@ -111,9 +114,9 @@ def _describe(event: Event) -> str:
     if event.state == "broken":
         return f"broken: {event.note}"
     if not event.total:
-        return "nothing to do"
+        return event.note or "nothing to do"
     if event.state == "working" and event.rate is None:
-        return "first batch …"
+        return f"{event.note} …" if event.note else f"first {_FIRST.get(event.stage, 'batch')} …"
     pieces = []
     if event.rate:
         pieces.append(_rate(event))

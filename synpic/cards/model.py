@@ -29,12 +29,14 @@ _OBJECTIVES = {
 }
 
 
-def load_lines(about: Mapping[str, Any], where: str) -> str:
+def load_lines(about: Mapping[str, Any], where: str, base: str | None = None) -> str:
     """Python that loads the model with stock diffusers.
 
     Args:
         about: what ``training.json`` holds.
         where: the folder, or the repository on the Hub.
+        base: where the checkpoint lies that was trained, if that is a folder: ``about`` has but the
+            last name of its path, which is told to be put right.
     """
     lines = ["from diffusers import DiffusionPipeline", ""]
     # A pipeline that lacks a part (an SD3 without its T5) does not open unless it is told so.
@@ -44,12 +46,16 @@ def load_lines(about: Mapping[str, Any], where: str) -> str:
         return "\n".join(lines)
     model = about["model"]
     checkpoint, known = str(model["checkpoint"]), {}
-    source = repr(checkpoint)
+    source = repr(base or checkpoint)
     if checkpoint.startswith("package:"):
         lines.insert(1, "from synpic.checkpoints import load_unlocked")
         source = f"load_unlocked({checkpoint!r}, None)[0]"
     elif model.get("repository"):
         known = {"revision": model.get("commit"), "variant": model.get("variant")}
+    else:
+        known = {"variant": model.get("variant")}
+        if base is None:
+            lines.append("# What it was made from is a folder: give the path that it has with you.")
     options = "".join(f", {key}={value!r}" for key, value in known.items() if value)
     lines.append(f"pipeline = DiffusionPipeline.from_pretrained({source}{options}{absent})")
     if about["lora_mixin"]:

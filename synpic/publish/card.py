@@ -14,9 +14,9 @@ from importlib.resources import files
 from typing import Any
 
 from synpic import ids
+from synpic.cards.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.publish.charts import AGREEMENT, SCORES
 from synpic.publish.features import yaml_features
-from synpic.publish.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from synpic import ids
 from synpic.errors import TrainingError
-from synpic.recipe import ModelSettings
 from synpic.store import Store
+from synpic.train.families.family import Family
 
 __all__ = ["Caches", "TensorCache", "default_folder", "open_caches"]
 
-_VERSION = 1
+_VERSION = 2
 """Of how latents and embeddings are made; another one makes everything anew."""
 
 _PART_ENTRIES = 256
@@ -173,28 +173,22 @@ class Caches:
 
 def open_caches(
     folder: Path,
-    settings: ModelSettings,
+    family: Family,
     identity: Mapping[str, Any],
     *,
-    family: str,
     latents_dtype: torch.dtype,
     embeddings_dtype: torch.dtype,
 ) -> Caches:
     """The caches of a model: another one where anything that decides their content is another.
 
     Args:
-        settings: of the model, complete.
+        family: of the model; it encodes, and says what that depends on.
         identity: what of its weights decides a result.
-        family: which of ours encodes.
         latents_dtype, embeddings_dtype: in which they are kept.
     """
-    shared = {"version": _VERSION, "checkpoint": dict(identity), "family": family}
+    shared = {"version": _VERSION, "checkpoint": dict(identity), "family": type(family).__name__}
     of_latents = {"dtype": str(latents_dtype)}
-    of_prompts = {
-        "computed_in": settings.dtype,
-        "call": settings.call,
-        "dtype": str(embeddings_dtype),
-    }
+    of_prompts = {"encodes_by": dict(family.encodes_by()), "dtype": str(embeddings_dtype)}
     return Caches(
         folder,
         TensorCache(_folder(folder, "latents", {**shared, **of_latents})),

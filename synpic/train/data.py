@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache as once
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from synpic.engine.device import free_memory
 from synpic.engine.progress import Listener
 from synpic.errors import TrainingError
 from synpic.train.cache import Caches, default_folder, open_caches
-from synpic.train.encode import encode_all, encode_prompts
+from synpic.train.encode import encode_all
 from synpic.train.examples import prompt_key
 from synpic.train.families.family import Encoded, Family
+from synpic.train.framing import parse_size
 from synpic.train.labels import relabel, untied
 from synpic.train.model import Checkpoint
 from synpic.train.order import BatchSource, Order, stack
@@ -70,26 +70,28 @@ def open_data(
         Stopped: ``stop`` was set.
     """
     settings, run = recipe.data, recipe.run
+    if settings.size is not None:
+        family.check_size(parse_size(settings.size, family.multiple))
     with accelerator.local_main_process_first():
         # Only the first to come encodes; whoever comes later finds everything.
         records, tied = labelled(recipe, token)
         drawn = sample_prompts(recipe, records)
-        caches = caches_of(recipe, checkpoint, family, folder)
-        opened = once(lambda: checkpoint.encoders(family, accelerator.device))
         against = checkpoint.settings.negative_prompt or ""
-        encode_prompts([*drawn, against], family, caches, opened, listener, stop)
+        caches = caches_of(recipe, checkpoint, family, folder)
         examples = encode_all(
             records,
             family,
             caches,
-            opened,
+            lambda: checkpoint.encoders(family, accelerator.device),
             size=settings.size,
             flip=settings.flip,
+            texts=[*drawn, against],
             listener=listener,
             stop=stop,
         )
-        opened.cache_clear()
         free_memory()
+    for size in set(examples.sizes):
+        family.check_size(size)
     batches = BatchSource(
         examples=examples,
         caches=caches,
@@ -113,6 +115,7 @@ def open_data(
         "config": source.config,
         "split": source.split,
         "version": source.version,
+        "content": source.content,
         "prompts": len(examples),
         "images": examples.images,
         "without_preference": tied,
@@ -157,9 +160,8 @@ def caches_of(
     half = recipe.run.precision != "no"
     return open_caches(
         folder or default_folder(),
-        checkpoint.settings,
+        family,
         checkpoint.identity,
-        family=type(family).__name__,
         latents_dtype=torch.float16 if half else torch.float32,
         embeddings_dtype=DTYPES[recipe.run.precision],
     )

@@ -6,7 +6,9 @@ A start that finds everything reads no pixel and opens no part of the model.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -23,7 +25,7 @@ from synpic.train.framing import Size, common_size, parse_size
 from synpic.train.records import Records
 from synpic.train.unpack import Pixels, Row, unpack
 
-__all__ = ["encode_all", "encode_prompts"]
+__all__ = ["Lacking", "encode_all", "encode_prompts", "lacking", "sizing"]
 
 _PROMPTS = 32
 _IMAGES = 32
@@ -31,6 +33,7 @@ _PIXELS = 2 << 20
 """Prompts, images, and pixels of images that are encoded at once, at most."""
 
 OpenPipeline = Callable[[], Any]
+SizeOf = Callable[[Sequence[Fact]], Size]
 
 
 def encode_all(
@@ -41,6 +44,7 @@ def encode_all(
     *,
     size: str | None = None,
     flip: bool = False,
+    texts: Iterable[str] = (),
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Examples:
@@ -54,6 +58,7 @@ def encode_all(
             (SDXL's makes NaN in float16); called once at most, and only if something is missing.
         size: "WIDTHxHEIGHT" of all images; of each row, that of its smallest image if None.
         flip: mirrored images too.
+        texts: prompts beside those of the records.
         listener: told of stage "encode", in images.
         stop: when set, the work ends, and what was made is kept.
 
@@ -63,16 +68,13 @@ def encode_all(
         Stopped: ``stop`` was set.
     """
     opened = cache(open_pipeline)
-    fixed = None if size is None else parse_size(size, family.multiple)
-
-    def size_of(facts: Sequence[Fact]) -> Size:
-        return fixed or common_size([fact.size for fact in facts], family.multiple)
-
+    size_of = sizing(size, family.multiple)
     for part in [*caches.prompts.damaged, *caches.latents.damaged]:
         _tell(listener, f"{part} is damaged; what it held is made again, and it may be deleted")
-    encode_prompts(["", *records.table["prompt"]], family, caches, opened, listener, stop)
+    every = ["", *records.table["prompt"], *texts]
+    encode_prompts(every, family, caches, opened, listener, stop)
     facts = Facts(caches.folder, records.source.decides)
-    rows = _unfinished(records, facts, size_of, caches, flip)
+    rows = lacking(records, facts, size_of, caches, flip).rows
     if rows:
         meter = Meter("encode", "images", sum(len(places) for _, places in rows), listener)
         images = _Images(family, caches, opened, records.where)
@@ -90,6 +92,61 @@ def encode_all(
             facts.flush()
         meter.end(None)
     return examples_of(records, facts, size_of)
+
+
+def sizing(size: str | None, multiple: int) -> SizeOf:
+    """At what size images that are known are learnt from.
+
+    Args:
+        size: "WIDTHxHEIGHT" of all; that of the smallest of a row if None.
+        multiple: of its sides.
+
+    Raises:
+        TrainingError: ``size`` does not fit.
+    """
+    fixed = None if size is None else parse_size(size, multiple)
+    return lambda facts: fixed or common_size([fact.size for fact in facts], multiple)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What the caches have yet to get of a dataset.
+
+    Args:
+        rows: number and places of those with an image that was never read or that has no latents;
+            all their images.
+        images: to be encoded: each once, as far as they have been read.
+        sizes: at which images are learnt from → rows, as far as they have been read.
+    """
+
+    rows: list[tuple[int, list[int]]]
+    images: int
+    sizes: Counter[Size]
+
+
+def lacking(records: Records, facts: Facts, size_of: SizeOf, caches: Caches, flip: bool) -> Lacking:
+    """Compare ``records`` with ``caches``, by names alone.
+
+    Args:
+        size_of: see :func:`sizing`.
+        flip: mirrored images too.
+    """
+    rows, unread, unmade, sizes = [], 0, set[str](), Counter[Size]()
+    for row, places in records.table.select("row", "images").iter_rows():
+        known = facts.get(row, places)
+        if known is None:
+            unread += len(places)
+            rows.append((row, places))
+            continue
+        size = size_of(known)
+        sizes[size] += 1
+        keys = [latents_key(fact.sha256, size) for fact in known]
+        sides = {key: [key, mirrored(key)] if flip else [key] for key in keys}
+        missing = {key for key, both in sides.items() if caches.latents.missing(both)}
+        unmade |= missing
+        if missing:
+            rows.append((row, places))
+    return Lacking(rows, unread + len(unmade), sizes)
 
 
 @torch.no_grad()
@@ -191,26 +248,6 @@ class _Images:
                     "is right in float32 only",
                 )
             self._caches.latents.add(key, {"latents": kept})
-
-
-def _unfinished(
-    records: Records,
-    facts: Facts,
-    size_of: Callable[[Sequence[Fact]], Size],
-    caches: Caches,
-    flip: bool,
-) -> list[tuple[int, list[int]]]:
-    """Rows with an image that was never read, or that has no latents; with all their images."""
-    found = []
-    for row, places in records.table.select("row", "images").iter_rows():
-        known = facts.get(row, places)
-        if known is not None:
-            size = size_of(known)
-            keys = [latents_key(fact.sha256, size) for fact in known]
-            if not caches.latents.missing([*keys, *(map(mirrored, keys) if flip else ())]):
-                continue
-        found.append((row, places))
-    return found
 
 
 def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

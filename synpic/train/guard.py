@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from synpic.errors import TrainingError
+from synpic.errors import TrainingDiverged
 from synpic.train.metrics import Metrics
 from synpic.train.settings import TrainRecipe
 
 __all__ = ["Guard"]
 
-_WINDOW = 20
-"""Steps whose errors are looked at together."""
+_STEPS, _PROMPTS = 20, 160
+"""Errors of so many steps, and of so many prompts, are looked at together. Errors differ a
+hundredfold between times, so that the mean of a few prompts is four times another now and then."""
 _WORSE = 4.0
 """Times the reference's error (or, without one, the error at first) at which a model is lost."""
 _NOTHING = 2.0
@@ -27,14 +28,17 @@ class Guard:
 
     Args:
         recipe: of the run.
-        good: the last checkpoint, for the message; changed as checkpoints are saved.
+        kept: the last checkpoint, for the message; changed as checkpoints are saved.
+        processes: that take a step together.
     """
 
-    def __init__(self, recipe: TrainRecipe, good: str | None) -> None:
-        self.good = good
+    def __init__(self, recipe: TrainRecipe, kept: str | None, processes: int = 1) -> None:
+        self.kept = kept
         self._recipe = recipe
-        self._errors: deque[float] = deque(maxlen=_WINDOW)
-        self._references: deque[float] = deque(maxlen=_WINDOW)
+        prompts = recipe.run.batch_size * recipe.run.accumulation * processes
+        self._window = max(_STEPS, math.ceil(_PROMPTS / prompts))
+        self._errors: deque[float] = deque(maxlen=self._window)
+        self._references: deque[float] = deque(maxlen=self._window)
         self._first: float | None = None
         self._skipped = 0
 
@@ -42,7 +46,7 @@ class Guard:
         """Judge a step from its metrics and the norm of its gradient.
 
         Raises:
-            TrainingError: the loss is no number, or the model has come to be far worse than the
+            TrainingDiverged: the loss is no number, or the model has come to be far worse than the
                 reference at what it was trained for.
         """
         if not math.isfinite(metrics.loss):
@@ -62,7 +66,7 @@ class Guard:
             self._references.append(metrics.reference_error)
             known = sum(self._references) / len(self._references)
         else:
-            if self._first is None and len(self._errors) == _WINDOW:
+            if self._first is None and len(self._errors) == self._window:
                 self._first = min(error, _NOTHING)
             known = _NOTHING if self._first is None else self._first
         if error > _WORSE * known:
@@ -75,7 +79,8 @@ class Guard:
             lower.append(f"objective.beta (now {objective.beta:g})")
         if self._recipe.run.precision == "fp16":
             lower.append('or train with run.precision = "bf16"')
-        kept = f"the last good checkpoint is {self.good}" if self.good else "no checkpoint was due"
-        raise TrainingError(
+        # Nobody knows when it began: the last checkpoint may be of a model that is lost already.
+        kept = f"the last checkpoint is {self.kept}" if self.kept else "no checkpoint was due"
+        raise TrainingDiverged(
             f"step {step + 1}: {what}; {kept}", hint=f"lower {', '.join(lower)}; then a new --out"
         )

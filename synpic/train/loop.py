@@ -10,37 +10,35 @@ curve, and eight processes with one prompt each take the step that one process w
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs
 from torch.utils.data import DataLoader
 
-from synpic.engine.device import environment
 from synpic.engine.progress import Event, Listener
 from synpic.errors import Stopped, TrainingError
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
 from synpic.train.data import DTYPES, TrainingData, open_data
+from synpic.train.families.family import Family
 from synpic.train.guard import Guard
 from synpic.train.metrics import Metrics
 from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_tuning, trained
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
-from synpic.train.result import save_result
+from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
+from synpic.train.result import FACTS, facts_of, save_result
 from synpic.train.samples import Sampler
 from synpic.train.settings import TrainRecipe
-from synpic.train.state import latest, load_state, save_state
+from synpic.train.state import checkpoint_at, load_state, save_state
 from synpic.train.step import loss_of_batch
 from synpic.train.track import Log, check_trackers
 
@@ -54,10 +52,13 @@ class Trained:
     Args:
         folder: adapters or a pipeline, with card and ``training.json``.
         about: what that file holds.
+        checkpoint: of the model that was trained, as it is found from here; ``about`` names no
+            folder of this machine.
     """
 
     folder: Path
     about: Mapping[str, Any]
+    checkpoint: str | None = None
 
 
 def train(
@@ -79,7 +80,9 @@ def train(
         token: of an account that may read the dataset.
 
     Raises:
-        TrainingError: the data, the model or the settings do not fit, or the run went wrong.
+        TrainingError: the data, the model or the settings do not fit, or another run is at work in
+            ``out``.
+        TrainingDiverged: the run went wrong.
         Stopped: ``stop`` was set.
         SynpicError: as opening a dataset and a checkpoint do.
     """
@@ -87,33 +90,36 @@ def train(
     # What can be known to fail is known before hours are spent on encoding.
     check_trackers(recipe.run.track)
     check_optimizer(recipe.optimizer)
-    accelerator = _accelerator(recipe, out)
-    main = accelerator.is_main_process
-    listener = listener if main else None
+    accelerator = open_accelerator(recipe, out)
+    listener = listener if accelerator.is_main_process else None
     checkpoint = find_checkpoint(recipe.model)
     family = checkpoint.family(recipe.noise)
     check_targets(checkpoint.skeleton(family), recipe.tuning)
     data = open_data(recipe, checkpoint, family, accelerator, cache, listener, stop, token)
+    with held(out, accelerator):
+        about = _run(recipe, out, checkpoint, family, data, accelerator, listener, stop)
+    return Trained(out / "model", about, str(checkpoint.settings.checkpoint))
 
-    torch.manual_seed(recipe.seed)  # adapters begin at random, and everywhere alike
-    dtype = DTYPES[recipe.run.precision]
-    full = recipe.tuning.method == "full"
-    denoiser = checkpoint.denoiser(family, torch.float32 if full else dtype)
-    reference = None
-    if recipe.objective.name in NEEDS_REFERENCE:
-        reference = Reference(denoiser, recipe.tuning.method, dtype)
-    prepare_tuning(denoiser, family, recipe.tuning)
-    if recipe.run.gradient_checkpointing:
-        denoiser.enable_gradient_checkpointing()
-    denoiser.to(accelerator.device).train()
-    if reference is not None:
-        reference.to(accelerator.device)
+
+def _run(
+    recipe: TrainRecipe,
+    out: Path,
+    checkpoint: Checkpoint,
+    family: Family,
+    data: TrainingData,
+    accelerator: Accelerator,
+    listener: Listener | None,
+    stop: threading.Event | None,
+) -> dict[str, Any]:
+    """All steps that are left, and the model; gives what ``training.json`` holds."""
+    main = accelerator.is_main_process
+    denoiser, reference = _model(recipe, checkpoint, family, accelerator.device)
     weights = trained(denoiser)
     model, optimizer = accelerator.prepare(
         denoiser, open_optimizer(recipe.optimizer, weights.values())
     )
 
-    resumed = latest(out / "checkpoints")
+    resumed = agreed_checkpoint(out, accelerator)
     done = 0
     decides = _decides(recipe, checkpoint, data, accelerator)
     if resumed is not None:
@@ -123,11 +129,14 @@ def train(
                 f"{resumed} is beyond run.steps = {recipe.run.steps}",
                 hint="raise run.steps, or name another --out",
             )
-    guard = Guard(recipe, str(resumed) if resumed else None)
+    if done == recipe.run.steps and (out / "model" / FACTS).exists():
+        made: dict[str, Any] = json.loads((out / "model" / FACTS).read_text("utf-8"))
+        if made["steps"] == done:  # what somebody wrote into its card stays
+            return made
+    guard = Guard(recipe, str(resumed) if resumed else None, accelerator.num_processes)
     log = Log(out, recipe, accelerator, done)
     sampler = _sampler(recipe, checkpoint, family, denoiser, data) if main else None
     began, first = time.monotonic(), done
-    metrics = Metrics()
 
     def keep(step: int) -> None:
         if main:
@@ -141,11 +150,20 @@ def train(
                 recipe.run.keep,
             )
         accelerator.wait_for_everyone()
-        guard.good = str(latest(out / "checkpoints"))
+        guard.kept = str(checkpoint_at(out / "checkpoints", step))
+
+    def stopped(step: int) -> Stopped:
+        return Stopped(
+            f"stopped after step {step} of {recipe.run.steps}; it is kept",
+            hint="run the same command again to go on",
+        )
 
     if sampler and done == 0:
         sampler.save(out / "samples" / "step-00000000.png")
     batches = _batches(recipe, data, done)
+    if listener:
+        going_on = f"going on from step {done}" if done else None
+        listener(_event(recipe, done, None, going_on))
     with closing(log):
         for step in range(done, recipe.run.steps):
             torch.manual_seed(recipe.seed + step)  # for a denoiser that drops out
@@ -154,6 +172,10 @@ def train(
                 group["lr"] = rate
             metrics = Metrics()
             for micro in range(recipe.run.accumulation):
+                if micro and anyone(accelerator, stop):
+                    # A step may take minutes; what was made of this one is made again.
+                    keep(step)
+                    raise stopped(step)
                 last = micro + 1 == recipe.run.accumulation
                 batch = next(batches).to(accelerator.device)
                 with nullcontext() if last else accelerator.no_sync(model):
@@ -173,37 +195,41 @@ def train(
             log.add(step + 1, metrics, rate, float(norm))
             if listener:
                 speed = (step + 1 - first) / (time.monotonic() - began)
-                listener(_event(recipe, step + 1, speed, metrics))
-            stopping = _anyone(accelerator, stop)
+                listener(_event(recipe, step + 1, speed, metrics.in_words()))
+            stopping = anyone(accelerator, stop)
             if (step + 1) % recipe.run.save_every == 0 or stopping or step + 1 == recipe.run.steps:
                 keep(step + 1)
             if sampler and recipe.samples.every and (step + 1) % recipe.samples.every == 0:
                 sampler.save(out / "samples" / f"step-{step + 1:08d}.png")
             if stopping and step + 1 < recipe.run.steps:
-                raise Stopped(
-                    f"stopped after step {step + 1} of {recipe.run.steps}; it is kept",
-                    hint="run the same command again to go on",
-                )
-    about = _about(recipe, checkpoint, family, data, log, accelerator)
+                raise stopped(step + 1)
+    about = facts_of(recipe, checkpoint, family, data.about, log.recent, accelerator)
     if main:
-        save_result(out / "model", checkpoint, family, accelerator.unwrap_model(model), about)
+        plain = accelerator.unwrap_model(model)
+        save_result(out / "model", checkpoint, family, plain, recipe.tuning, about)
     accelerator.wait_for_everyone()
     accelerator.end_training()
-    return Trained(out / "model", about)
+    return about
 
 
-def _accelerator(recipe: TrainRecipe, out: Path) -> Accelerator:
-    precision = recipe.run.precision
-    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
-        # accelerate allows one precision a process; a run before this one may have had another.
-        AcceleratorState._reset_state()
-    patience = InitProcessGroupKwargs(timeout=timedelta(days=2))  # one process fills the cache
-    return Accelerator(
-        mixed_precision=precision,
-        log_with=list(recipe.run.track) or None,
-        project_dir=str(out),
-        kwargs_handlers=[patience],
-    )
+def _model(
+    recipe: TrainRecipe, checkpoint: Checkpoint, family: Family, device: torch.device
+) -> tuple[Any, Reference | None]:
+    """The denoiser, ready to be trained, and what it is compared with, if anything."""
+    torch.manual_seed(recipe.seed)  # adapters begin at random, and everywhere alike
+    dtype = DTYPES[recipe.run.precision]
+    full = recipe.tuning.method == "full"
+    denoiser = checkpoint.denoiser(family, torch.float32 if full else dtype)
+    reference = None
+    if recipe.objective.name in NEEDS_REFERENCE:
+        reference = Reference(denoiser, recipe.tuning.method, dtype)
+    prepare_tuning(denoiser, family, recipe.tuning)
+    if recipe.run.gradient_checkpointing:
+        denoiser.enable_gradient_checkpointing()
+    denoiser.to(device).train()
+    if reference is not None:
+        reference.to(device)
+    return denoiser, reference
 
 
 def _decides(
@@ -211,13 +237,21 @@ def _decides(
 ) -> dict[str, Any]:
     """What decides the curve: the recipe, and what its names stand for today.
 
-    Prompts may be divided otherwise among processes: the steps are the same.
+    Prompts may be divided otherwise among processes: the steps are the same. Names do not count,
+    nor paths however they are spelt: what they stand for is known by a commit or a hash.
     """
+    settings, dataset = recipe.decides, dict(data.about)
+    for table, name in (("model", "checkpoint"), ("data", "dataset")):
+        settings[table] = {
+            key: value for key, value in settings[table].items() if key not in (name, "revision")
+        }
+    if dataset["content"] is not None:
+        del dataset["name"]
     return {
-        **recipe.decides,
+        **settings,
         "batch_size x processes": recipe.run.batch_size * accelerator.num_processes,
         "checkpoint": dict(checkpoint.identity),
-        "dataset": dict(data.about),
+        "dataset": dataset,
     }
 
 
@@ -245,48 +279,7 @@ def _sampler(
     )
 
 
-def _anyone(accelerator: Accelerator, stop: threading.Event | None) -> bool:
-    """Whether any process was told to stop: all of them have to leave after the same step."""
-    mine = stop is not None and stop.is_set()
-    if accelerator.num_processes == 1:
-        return mine
-    asked = torch.tensor(float(mine), device=accelerator.device)
-    return bool(accelerator.reduce(asked, "sum").item() > 0)
-
-
-def _event(recipe: TrainRecipe, step: int, speed: float, metrics: Metrics) -> Event:
+def _event(recipe: TrainRecipe, step: int, speed: float | None, note: str | None) -> Event:
     state = "done" if step == recipe.run.steps else "working"
-    return Event(
-        "train",
-        recipe.objective.name,
-        state,
-        step,
-        recipe.run.steps,
-        rate=speed,
-        note=metrics.in_words(),
-    )
-
-
-def _about(
-    recipe: TrainRecipe,
-    checkpoint: Checkpoint,
-    family: Any,
-    data: TrainingData,
-    log: Log,
-    accelerator: Accelerator,
-) -> dict[str, Any]:
-    run = recipe.run
-    return {
-        "synpic": version("synpic"),
-        "recipe": recipe.model_dump(mode="json"),
-        "family": checkpoint.index["_class_name"],
-        "saved": recipe.saves,
-        "lora_mixin": family.lora_mixin,
-        "absent": [name for name, part in checkpoint.index.items() if part == [None, None]],
-        "model": {"checkpoint": checkpoint.settings.checkpoint, **checkpoint.identity},
-        "dataset": data.about,
-        "steps": run.steps,
-        "prompts_per_step": run.batch_size * run.accumulation * accelerator.num_processes,
-        "metrics": log.recent,
-        "environment": environment(str(accelerator.device), run.precision),
-    }
+    name = recipe.objective.name
+    return Event("train", name, state, step, recipe.run.steps, rate=speed, note=note)

@@ -106,7 +106,10 @@ class Metrics:
 
     def in_words(self) -> str:
         """The figures there are, in one short line."""
-        return ", ".join(f"{_WORDS[name]} {value:.4g}" for name, value in self.means.items())
+        return ", ".join(
+            f"{_WORDS[name]} {value:{'.0%' if name == 'accuracy' else '.4g'}}"
+            for name, value in self.means.items()
+        )
 
 
 @torch.no_grad()

@@ -11,17 +11,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from synpic import checkpoints
-from synpic.errors import ModelError, SynpicError
+from synpic.errors import CheckpointError, ModelError, SynpicError
 from synpic.generate.auto import left_out
 from synpic.generate.model import complete
 from synpic.recipe import ModelSettings
-from synpic.train.adapters import add_adapters, without_adapters
+from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import Family
 from synpic.train.families.find import family_of
 from synpic.train.settings import NoiseSettings, TuningSettings
@@ -55,6 +56,12 @@ class Checkpoint:
         """``model_index.json``."""
         from diffusers import DiffusionPipeline
 
+        folder = Path(self.location)
+        if folder.is_dir() and not (folder / "model_index.json").exists():
+            raise CheckpointError(
+                f"{self.settings.checkpoint} is no pipeline: it has no model_index.json",
+                hint="save one there with pipeline.save_pretrained(folder)",
+            )
         with self._explaining("model_index.json"):
             return dict(DiffusionPipeline.load_config(self.location, revision=self.commit))
 
@@ -103,11 +110,13 @@ class Checkpoint:
             return getattr(diffusers, self.index[name][1]).from_config(dict(family.shape))
 
     def encoders(self, family: Family, device: Any) -> Any:
-        """The pipeline without its denoiser; the autoencoder in float32, which makes no NaN."""
+        """The pipeline without its denoiser; the autoencoder in float32, which makes no NaN.
+
+        It is read in float32 too: SDXL's weights, rounded to half precision, make other latents.
+        """
         dtype = getattr(torch, self.settings.dtype or "float32")
-        pipeline = self._pipeline({family.denoiser: None}, dtype)
-        pipeline.vae.to(torch.float32)
-        return pipeline.to(device)
+        dtypes = {"vae": torch.float32, "default": dtype}
+        return self._pipeline({family.denoiser: None}, dtypes).to(device)
 
     def drawing(self, family: Family, denoiser: Any, device: Any) -> Any:
         """The pipeline around ``denoiser`` that draws from encoded prompts: it has no encoders."""
@@ -124,24 +133,43 @@ class Checkpoint:
                 pipeline.scheduler = kind.from_config(own.config, **options)
         return pipeline
 
-    def whole(self, family: Family, denoiser: Any) -> Any:
-        """The pipeline with ``denoiser`` in its place, to be saved."""
-        dtype = getattr(torch, self.settings.dtype or "float32")
-        return self._pipeline({family.denoiser: denoiser.to(dtype)}, dtype)
+    def whole(self, family: Family, denoiser: Any, tuning: TuningSettings) -> Any:
+        """The pipeline with what was trained in its place, to be saved.
 
-    def _pipeline(self, parts: dict[str, Any], dtype: torch.dtype) -> Any:
+        The denoiser is in float32, whatever it was trained in: a step of training is less than half
+        precision can say of a weight. Whoever loads it chooses a dtype. Adapters are merged into
+        the checkpoint's weights, read anew. The other parts are as the checkpoint has them.
+
+        Args:
+            denoiser: as it was trained; it is left as it is.
+        """
+        if tuning.method == "lora":
+            adapters, denoiser = trained(denoiser), self.denoiser(family, torch.float32)
+            prepare_tuning(denoiser, family, tuning)
+            with torch.no_grad():
+                for name, parameter in trained(denoiser).items():
+                    parameter.copy_(adapters[name])
+            merge_adapters(denoiser)
+        return self._pipeline({family.denoiser: denoiser}, None)
+
+    def _pipeline(
+        self, parts: dict[str, Any], dtype: torch.dtype | dict[str, torch.dtype] | None
+    ) -> Any:
+        """Args: dtype: None leaves weights as they are."""
         import diffusers
+        import transformers
 
         diffusers.utils.logging.set_verbosity_error()
         diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         kind = getattr(diffusers, str(self.index["_class_name"]))
         with self._explaining("pipeline"):
             pipeline = kind.from_pretrained(
                 self.location,
                 revision=self.commit,
                 variant=self.settings.variant,
-                dtype=dtype,
                 use_safetensors=True,
+                **({} if dtype is None else {"dtype": dtype}),
                 **{**left_out(self.index), **parts},
             )
         pipeline.set_progress_bar_config(disable=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from synpic import ids
 from synpic.errors import ReleaseError, TrainingError, did_you_mean
@@ -64,12 +67,15 @@ class Records:
             - ``score_<reward>`` List(Float32 or Float64): as far as there are any
         source: where they come from.
         columns: of images, in the dataset.
+
+    Pixels are opened when the first image is asked for: a run that finds everything encoded, and
+    one that is only planned, never load them.
     """
 
     table: pl.DataFrame
     source: Source
     columns: tuple[str, ...]
-    _rows: Any = field(repr=False)
+    _open: Callable[[], Any] = field(repr=False)
 
     def images(self, row: int, places: list[int]) -> list[bytes]:
         """The encoded images of a row of the dataset; pixels of no other row are read.
@@ -80,8 +86,9 @@ class Records:
 
         Raises:
             TrainingError: one is not there.
+            ReleaseError: ``datasets`` cannot read the release.
         """
-        cells = self._rows[row].to_pylist()[0]
+        cells = self._open()[row].to_pylist()[0]
         found: list[bytes] = []
         for place in places:
             column = self.columns[place]
@@ -118,24 +125,41 @@ def read_records(data: DataSettings, *, token: str | None = None) -> Records:
         ReleaseError: there is no such dataset, revision or config.
         HubUnreachable: the Hub did not answer.
     """
-    rows, source = _open(data, token)
-    layout = find_layout(rows.column_names, source.name)
-    some = rows.select_columns(list(layout.small)).with_format("arrow")
-    small = frame(some[: data.count or len(rows)].replace_schema_metadata())
+    source, release, location = _find(data, token)
+    rows, config = None, source.config or ""
+    if release is None:
+        rows = _load(data, location, source.commit, token)
+        layout = find_layout(rows.column_names, source.name)
+        small = frame(
+            rows.select_columns(list(layout.small))
+            .with_format("arrow")[: data.count or len(rows)]
+            .replace_schema_metadata()
+        )
+    else:
+        layout = find_layout(_columns(data, release, config), source.name)
+        whole = release.table(config, layout.small).filter(pl.col("split") == data.split)
+        small = whole.drop("split").head(data.count or whole.height)
     if small.is_empty():
         raise TrainingError(
             f"{source.name}: there is no row in split {source.split!r}", hint="see data.split"
         )
     table = layout.table(small, f"{source.name}, split {source.split!r}")
-    pixels = rows.select_columns(list(layout.images)).with_format("arrow")
+
+    @cache
+    def pixels() -> Any:
+        loaded: Any = rows
+        if release is not None:
+            loaded = load_release(release, split=data.split, config=config)
+        return loaded.select_columns(list(layout.images)).with_format("arrow")
+
     return Records(table, source, layout.images, pixels)
 
 
-def _open(data: DataSettings, token: str | None) -> tuple[Any, Source]:
-    """Rows of the split as ``datasets.Dataset``, and where they come from."""
+def _find(data: DataSettings, token: str | None) -> tuple[Source, Published | None, str]:
+    """What ``data`` names, at which commit; its release, if it is one; where it lies."""
     folder = Path(data.dataset).expanduser()
     if folder.exists():
-        return _open_folder(data, folder)
+        return _find_folder(data, folder)
     name, named = hub.parse_name(data.dataset)
     if named and data.revision and named != data.revision:
         raise TrainingError(
@@ -144,32 +168,42 @@ def _open(data: DataSettings, token: str | None) -> tuple[Any, Source]:
             hint="give one of the two",
         )
     commit = hub.resolve(name, data.revision or named, token)
+    source = Source(name, commit, None, data.config, data.split, None)
     try:
         release = open_release(name, revision=commit, token=token)
     except ReleaseError:  # the commit is there, so what is missing is a manifest
-        rows = _load(data, name, commit, token)
-        return rows, Source(name, commit, None, data.config, data.split, None)
-    return _of_release(data, release, Source(name, commit, None, None, data.split, None))
+        return source, None, name
+    return _of_release(source, release), release, name
 
 
-def _open_folder(data: DataSettings, folder: Path) -> tuple[Any, Source]:
-    name = folder.resolve().name
+def _find_folder(data: DataSettings, folder: Path) -> tuple[Source, Published | None, str]:
+    location = str(folder.resolve())
+    source = Source(folder.resolve().name, None, None, data.config, data.split, None)
     try:
         release = open_release(folder, revision=data.revision)
     except ReleaseError:
         if data.revision or not folder.is_dir() or (folder / "recipe.toml").exists():
             raise
-        rows = _load(data, str(folder.resolve()), None, None)
-        stamp = ids.folder_stamp(folder)
-        return rows, Source(name, None, stamp, data.config, data.split, None)
-    content = ids.fingerprint(release.manifest)
-    return _of_release(data, release, Source(name, None, content, None, data.split, None))
+        return replace(source, content=ids.folder_stamp(folder)), None, location
+    found = replace(source, content=ids.fingerprint(release.manifest))
+    return _of_release(found, release), release, location
 
 
-def _of_release(data: DataSettings, release: Published, source: Source) -> tuple[Any, Source]:
-    config = data.config or "ranked"
-    rows = load_release(release, split=data.split, config=config)
-    return rows, replace(source, config=config, version=release.manifest.get("version"))
+def _of_release(source: Source, release: Published) -> Source:
+    version = release.manifest.get("version")
+    return replace(source, config=source.config or "ranked", version=version)
+
+
+def _columns(data: DataSettings, release: Published, config: str) -> list[str]:
+    """The columns of a table of a release, those of images too."""
+    splits = release.shards(config)
+    if data.split not in splits:
+        raise _no_split(f"{release.name}: config {config!r}", data.split, splits)
+    path = next((path for paths in splits.values() for path in paths), None)
+    if path is None:
+        return []
+    with release.open(path) as stream, release.reading(path):
+        return list(pq.read_schema(stream).names)
 
 
 def _load(data: DataSettings, location: str, commit: str | None, token: str | None) -> Any:
@@ -185,8 +219,12 @@ def _load(data: DataSettings, location: str, commit: str | None, token: str | No
             hint="check data.dataset and data.config",
         ) from error
     if data.split not in splits:
-        raise TrainingError(
-            f"{data.dataset} has no split {data.split!r}.{did_you_mean(data.split, splits)}",
-            hint=f"data.split: it has {', '.join(splits)}",
-        )
+        raise _no_split(data.dataset, data.split, splits)
     return splits[data.split]
+
+
+def _no_split(what: str, split: str, splits: Mapping[str, Any]) -> TrainingError:
+    return TrainingError(
+        f"{what} has no split {split!r}.{did_you_mean(split, splits)}",
+        hint=f"data.split: it has {', '.join(splits)}",
+    )

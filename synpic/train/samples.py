@@ -9,12 +9,16 @@ from typing import Any
 import torch
 from PIL import Image
 
+from synpic.engine.device import free_memory
+from synpic.errors import StorageError
 from synpic.train.families.family import Encoded, Family
 from synpic.train.model import Checkpoint
 
 __all__ = ["Sampler"]
 
 _BATCH = 8
+_PIXELS = 2 << 20
+"""Pictures, and their pixels, that are drawn at once, at most; one picture at least."""
 
 
 class Sampler:
@@ -65,8 +69,9 @@ class Sampler:
         }
         given = {key: value for key, value in named.items() if value is not None}
         images: list[Image.Image] = []
-        for start in range(0, count, _BATCH):
-            rows = slice(start, min(count, start + _BATCH))
+        most = max(1, min(_BATCH, _PIXELS // (self._size[0] * self._size[1])))
+        for start in range(0, count, most):
+            rows = slice(start, min(count, start + most))
             encoded, empty = (
                 {name: _placed(value[rows], device, dtype) for name, value in one.items()}
                 for one in (self._encoded, self._empty)
@@ -86,9 +91,21 @@ class Sampler:
         return images
 
     def save(self, path: Path) -> None:
-        """Draw, and write the pictures side by side."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        side_by_side(self.draw()).save(path)
+        """Draw, and write the pictures side by side.
+
+        Raises:
+            StorageError: the disk is full, or refuses.
+        """
+        sheet = side_by_side(self.draw())
+        free_memory()  # a step has no use for what the autoencoder took
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sheet.save(path)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: the pictures cannot be written: {error}",
+                hint="make room and run the command again: it goes on from the last checkpoint",
+            ) from error
 
 
 def side_by_side(images: list[Image.Image]) -> Image.Image:

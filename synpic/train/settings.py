@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from synpic.recipe import ModelSettings, Name, Size
 from synpic.toml import Table, read_toml
@@ -28,6 +28,19 @@ __all__ = [
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _labels(value: Any) -> Any:
+    if value in ("published", "random") or (value and isinstance(value, list)):
+        return value
+    example = f'["{value}"]' if isinstance(value, str) else '["hpsv2"]'
+    raise ValueError(f'"published", "random", or rewards by name in a list, as {example}')
+
+
+def _written(value: Any) -> Any:
+    # --set data.size=512 is a number; what is wrong with it is for the size to say.
+    return str(value) if isinstance(value, int | float) else value
 
 
 class DataSettings(Table):
@@ -42,11 +55,12 @@ class DataSettings(Table):
     split: str = "train"
     count: Positive | None = None
     """Take the first so many prompts; all where it is not given."""
-    labels: Literal["published", "random"] | Annotated[list[Name], Field(min_length=1)] = (
-        "published"
-    )
+    labels: Annotated[
+        Literal["published", "random"] | Annotated[list[Name], Field(min_length=1)],
+        BeforeValidator(_labels),
+    ] = "published"
     """What ranks: the published preference; chance (a control); or rewards, by name, anew."""
-    size: Size | None = None
+    size: Annotated[Size, BeforeValidator(_written)] | None = None
     """Bring all images to this size, "WIDTHxHEIGHT"; each prompt's own where it is not given."""
     caption_dropout: Share = 0.0
     """Share of prompts emptied, so that guidance keeps its other half."""
@@ -96,7 +110,8 @@ class OptimizerSettings(Table):
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    betas: Annotated[tuple[Share, Share], Field(strict=False)] = (0.9, 0.999)
+    betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = (0.9, 0.999)
+    """Of Adam, how much of its two means a step keeps."""
     clip: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient; 0 for any."""
 
@@ -136,17 +151,24 @@ class SampleSettings(Table):
     """How many of the dataset's."""
 
 
-def _own_size(settings: ModelSettings) -> ModelSettings:
-    if settings.samples != 1:
-        raise ValueError("samples: training draws none of the dataset's images")
+def _without_drawing(settings: ModelSettings) -> ModelSettings:
+    for key in ("sizes", "samples", "batch_size", "family"):
+        if key in _differing(settings):
+            raise ValueError(f"{key}: it is for drawing a dataset, and training would ignore it")
     return settings
+
+
+def _differing(table: Table) -> set[str]:
+    """The keys that say something else than if they were left out, as a recipe in JSON has all."""
+    fields = type(table).model_fields.items()
+    return {name for name, field in fields if getattr(table, name) != field.default}
 
 
 class TrainRecipe(Table):
     """Everything that decides a run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
-    model: Annotated[ModelSettings, AfterValidator(_own_size)]
+    model: Annotated[ModelSettings, AfterValidator(_without_drawing)]
     data: DataSettings
     objective: ObjectiveSettings = ObjectiveSettings()
     noise: NoiseSettings = NoiseSettings()
@@ -157,8 +179,29 @@ class TrainRecipe(Table):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        optimizer = self.optimizer
         if self.tuning.method == "full" and self.run.save == "lora":
             raise ValueError("run.save: there is no adapter to save when all weights are trained")
+        if optimizer.warmup_steps >= self.run.steps:
+            raise ValueError(
+                f"optimizer.warmup_steps: {optimizer.warmup_steps} of run.steps = {self.run.steps} "
+                "leave none at the full rate"
+            )
+        without = [
+            ("tuning.method", self.tuning, "full", {"rank", "alpha", "targets"}),
+            ("objective.name", self.objective, "sft", {"beta"}),
+            ("objective.name", self.objective, "weighted-sft", {"beta"}),
+            ("optimizer.name", optimizer, "adafactor", {"betas"}),
+            ("samples.every", self.samples, None, {"prompts", "count"}),
+        ]
+        for where, table, value, ignored in without:
+            name, _, key = where.partition(".")
+            for one in sorted(ignored & _differing(table)) if getattr(table, key) == value else ():
+                what = f'{where} = "{value}"' if value else f"no {where}"
+                raise ValueError(
+                    f"{name}.{one}: with {what} it would be ignored; leave it out "
+                    f"(--set {name}.{one}= does)"
+                )
         return self
 
     @property

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from synpic.errors import StorageError, TrainingError
 
-__all__ = ["latest", "load_state", "save_state"]
+__all__ = ["checkpoint_at", "latest", "load_state", "save_state", "step_of"]
 
 
 def save_state(
@@ -41,7 +41,7 @@ def save_state(
     Raises:
         StorageError: the disk is full, or refuses.
     """
-    target = folder / f"step-{step:08d}"
+    target = checkpoint_at(folder, step)
     making = folder / f".step-{step:08d}.tmp"
     try:
         shutil.rmtree(making, ignore_errors=True)
@@ -63,6 +63,16 @@ def save_state(
     for old in _all(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def checkpoint_at(folder: Path, step: int) -> Path:
+    """Where the checkpoint after ``step`` steps lies, or would."""
+    return folder / f"step-{step:08d}"
+
+
+def step_of(path: Path) -> int:
+    """Steps done at a checkpoint, by its name."""
+    return int(path.name.rpartition("-")[2])
 
 
 def latest(folder: Path) -> Path | None:

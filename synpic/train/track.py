@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -76,17 +77,24 @@ class Log:
             "seconds": round(now - self._then, 4),
         }
         self._then = now
-        self._recent.append(row)
-        print(json.dumps(row), file=self._file, flush=True)
-        self._accelerator.log(row, step=step)
+        # JSON has no infinity, which is the norm of a gradient that overflowed float16.
+        said = {name: value if math.isfinite(value) else None for name, value in row.items()}
+        self._recent.append(said)
+        print(json.dumps(said, allow_nan=False), file=self._file, flush=True)
+        known = {name: value for name, value in said.items() if value is not None}
+        self._accelerator.log(known, step=step)
 
     @property
     def recent(self) -> dict[str, float]:
-        """Means over the last steps."""
+        """Means over the last steps, of what is a number."""
         rows = list(self._recent)
         shared = set.intersection(*(set(row) for row in rows)) if rows else set()
-        names = sorted(shared - {"step", "seconds"})
-        return {name: sum(row[name] for row in rows) / len(rows) for name in names}
+        found: dict[str, float] = {}
+        for name in sorted(shared - {"step", "seconds"}):
+            known = [row[name] for row in rows if row[name] is not None]
+            if known:
+                found[name] = sum(known) / len(known)
+        return found
 
     def close(self) -> None:
         """No more steps."""

@@ -95,6 +95,10 @@ def test_the_recipe_in_the_card_is_the_recipe() -> None:
         (about(saved="pipeline"), ["DiffusionPipeline.from_pretrained('here')"]),
         (about(saved="pipeline", absent=["t5"]), ["from_pretrained('here', t5=None)"]),
         (
+            about(model={"checkpoint": "weights", "sha256": "b", "variant": "fp16"}),
+            ["is a folder: give the path", "from_pretrained('weights', variant='fp16')"],
+        ),
+        (
             about(model={"checkpoint": "package:a.b/c", "sha256": "b"}),
             ["from synpic.checkpoints import load_unlocked",
              "from_pretrained(load_unlocked('package:a.b/c', None)[0])"],

@@ -11,7 +11,7 @@ import pytest
 from diffusers import StableDiffusion3Pipeline
 
 from synpic.engine.progress import Event
-from synpic.errors import PublishError, RecipeError, Stopped, UnknownName
+from synpic.errors import PublishError, RecipeError, Stopped, StorageError, UnknownName
 from synpic.publish.model import publish_model
 from synpic.train import loop
 from synpic.train.recipes import preset, presets
@@ -61,9 +61,16 @@ def test_a_recipe_becomes_a_model_and_the_same_command_goes_on(recipe: Path) -> 
     assert "Trained 1 step;" in shown.output
     assert f"pipeline.load_lora_weights('{model}')" in shown.output
     assert f"synpic publish --model {model} owner/name" in shown.output
+    assert "train rankdpo: 0/1 first step …" in shown.stderr
     assert "train rankdpo: 1/1" in shown.stderr
-    assert "loss" in shown.stderr
-    found = json.loads(in_process("train", "tune.toml", "--json").stdout)
+    # One number, told alike on the way and at the end; the model is its reference still.
+    assert "pairs right 50%" in shown.stderr
+    assert "pairs right 50%" in shown.output
+    shown = in_process("train", "tune.toml", "--dry-run")
+    assert re.search(r"^out +tune, goes on from step 1 of 2$", shown.output, re.MULTILINE)
+    shown = in_process("train", "tune.toml", "--json")
+    assert "train rankdpo: 1/2 going on from step 1 …" in shown.stderr
+    found = json.loads(shown.stdout)
     assert found["steps"] == 2
     assert found["folder"] == str(model)
     exec(found["load"], loaded := {})
@@ -83,6 +90,7 @@ def test_what_the_card_says_loads_the_model(
 ) -> None:
     made = loop.train(wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run")
     monkeypatch.chdir(made.folder)
+    Path(str(made.about["model"]["checkpoint"])).symlink_to(str(made.checkpoint))  # as it says
     (code,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
     exec(code, loaded := {})
     pipeline = loaded["pipeline"]
@@ -93,9 +101,9 @@ def test_what_the_card_says_loads_the_model(
 
 def test_a_preset_may_be_changed(asked: list[Any]) -> None:
     words = ["--preset", "rankdpo-sdxl", "--set", "optimizer.name=adafactor"]
-    assert in_process("train", *words, "--set", "run.steps=7").exit_code == 0
+    assert in_process("train", *words, "--set", "run.steps=70").exit_code == 0
     ((settings, out),) = asked
-    assert (settings.optimizer.name, settings.run.steps) == ("adafactor", 7)
+    assert (settings.optimizer.name, settings.run.steps) == ("adafactor", 70)
     assert out == Path("rankdpo-sdxl")
 
 
@@ -114,7 +122,7 @@ def test_show_prints_a_preset(name: str) -> None:
     ("words", "kind", "message"),
     [
         ([], RecipeError, "say what to train"),
-        (["tune.toml", "--preset", "shapes"], RecipeError, "say what to train"),
+        (["tune.toml", "--preset", "shapes"], RecipeError, "both a recipe, tune.toml, and --p"),
         (["none.toml"], RecipeError, "none.toml cannot be read"),
         (["--preset", "shape"], UnknownName, "Did you mean 'shapes'?"),
         (["--show", "shape"], UnknownName, "Did you mean 'shapes'?"),
@@ -129,6 +137,10 @@ def test_what_makes_no_sense_is_said(
     assert message in str(shown.exception)
 
 
+def test_who_says_nothing_is_shown_the_preset_that_needs_nothing() -> None:
+    assert "`synpic train --show shapes`" in str(in_process("train").exception.hint)
+
+
 def test_one_of_several_processes_speaks(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     shown = in_process("train", "--preset", "shapes")
@@ -136,23 +148,64 @@ def test_one_of_several_processes_speaks(asked: list[Any], monkeypatch: pytest.M
     monkeypatch.setattr(loop, "train", _stopped)
     shown = in_process("train", "--preset", "shapes")
     assert (shown.exit_code, shown.output) == (130, "")
+    monkeypatch.setattr(loop, "train", _refused)
+    shown = in_process("train", "--preset", "shapes")
+    assert (shown.exit_code, shown.output) == (1, "process 1: the disk is full\n")
+    monkeypatch.setattr(loop, "train", _stopped)
     monkeypatch.setenv("RANK", "0")
     assert isinstance(in_process("train", "--preset", "shapes").exception, Stopped)
+
+
+@pytest.mark.parametrize("word", ["--dry-run", "--show"])
+def test_one_of_several_plans(recipe: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    words = ["--show", "shapes"] if word == "--show" else ["tune.toml", word]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    shown = in_process("train", *words)
+    assert (shown.exit_code, shown.output) == (0, "")
+    monkeypatch.setenv("RANK", "0")
+    assert in_process("train", *words).output
+
+
+def test_of_each_machine_one_says_what_is_wrong_with_a_recipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    shown = in_process("train", "none.toml")
+    assert (shown.exit_code, shown.output) == (0, "")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert isinstance(in_process("train", "none.toml").exception, RecipeError)
 
 
 def _stopped(*_: Any, **__: Any) -> Any:
     raise Stopped("stopped after step 1 of 2; it is kept", hint="run the same command again")
 
 
-def test_accelerate_can_start_it() -> None:
+def _refused(*_: Any, **__: Any) -> Any:
+    raise StorageError("the disk is full", hint="make room")
+
+
+@pytest.mark.slow
+def test_a_launcher_can_start_it(recipe: Path, encoded: Path, tmp_path: Path) -> None:
+    launch = "-m torch.distributed.run --standalone --nproc_per_node 2 -m synpic_cli train"
     ended = subprocess.run(
-        [sys.executable, "-m", "synpic_cli", "train", "--show", "shapes"],
-        env=ENVIRONMENT,
+        [sys.executable, *launch.split(), "tune.toml", "--set", "run.batch_size=1"],
+        env={
+            **ENVIRONMENT,
+            "ACCELERATE_USE_CPU": "true",
+            "SYNPIC_CACHE": str(encoded),
+            "HF_DATASETS_CACHE": str(tmp_path / "datasets"),
+        },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
-    assert (ended.returncode, ended.stdout) == (0, preset("shapes"))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("Trained 2 steps") == 1
+    assert ended.stderr.count("train rankdpo: 0/2") == 1
+    made = json.loads((tmp_path / "tune" / "model" / "training.json").read_text())
+    assert made["prompts_per_step"] == 2
 
 
 @pytest.mark.parametrize(
@@ -160,11 +213,18 @@ def test_accelerate_can_start_it() -> None:
     [
         ("train", 2.5, "2.5 steps/s, 40 s left, loss 0.6543"),
         ("train", 0.02, "50 s a step, 1 h 23 min left, loss 0.6543"),
+        ("train", None, "loss 0.6543 …"),
         ("encode", 2.5, "2.5 images/s, 40 s left, loss 0.6543"),
     ],
 )
-def test_progress_says_its_unit(stage: str, rate: float, words: str) -> None:
+def test_progress_says_its_unit(stage: str, rate: float | None, words: str) -> None:
     assert _describe(Event(stage, "rankdpo", "working", 0, 100, 0, rate, "loss 0.6543")) == words
+
+
+def test_a_note_of_work_that_counts_nothing_is_shown() -> None:
+    assert _describe(Event("encode", "cache", "working", 0, 0, note="p is damaged")) == (
+        "p is damaged"
+    )
 
 
 # -- publish --model ---------------------------------------------------------------------------
@@ -206,6 +266,8 @@ def test_stock_diffusers_loads_what_was_published(
     monkeypatch.setattr("diffusers.loaders.lora_base.HF_HUB_OFFLINE", False)  # its own copy
     made = loop.train(wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run")
     release = publish_model(made.folder, "user/model")
+    monkeypatch.chdir(tmp_path)
+    Path(str(made.about["model"]["checkpoint"])).symlink_to(str(made.checkpoint))
     exec(release.load, loaded := {})
     pipeline = loaded["pipeline"]
     denoiser = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer

@@ -17,13 +17,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from synpic.cards.markdown import fence, markdown_text
 from synpic.errors import PublishError
 from synpic.publish import publish_to
 from synpic.publish.card import render_card
 from synpic.publish.charts import draw_charts
 from synpic.publish.draft import prepare
 from synpic.publish.features import IMAGE
-from synpic.publish.markdown import fence, markdown_text
 from synpic.publish.previous import NOTHING, parse_previous
 from synpic.publish.records import Records
 from synpic.publish.shards import Shard

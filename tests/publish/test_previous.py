@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synpic.cards.markdown import fence
 from synpic.errors import PublishError
-from synpic.publish.markdown import fence
 from synpic.publish.previous import (
     NOTHING,
     changes_block,

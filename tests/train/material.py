@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,7 +52,6 @@ class Averages(Family):
     """Latents are means of 4 × 4 pixels; a prompt is four numbers that follow from its text."""
 
     denoiser = "unet"
-    pipelines = ()
     adapted = ()
     multiple = 8
 
@@ -64,6 +63,9 @@ class Averages(Family):
         digests = [hashlib.sha256(text.encode()).digest() for text in texts]
         words = torch.tensor([[byte / 255 for byte in digest[:4]] for digest in digests])
         return {"words": words, "mask": (words > 0.5).long()}
+
+    def prompt_numbers(self, index: Mapping[str, Any]) -> int:
+        return 8
 
     def encode_images(self, pipeline: Any, pixels: Tensor) -> Tensor:
         self.batches.append(len(pixels))
@@ -98,9 +100,8 @@ class Opener:
 def caches(folder: Path, dtype: torch.dtype = torch.float32, **identity: str) -> Caches:
     return open_caches(
         folder,
-        ModelSettings(dtype="float32"),
+        Averages(),
         identity,
-        family="Averages",
         latents_dtype=dtype,
         embeddings_dtype=dtype,
     )
@@ -138,4 +139,6 @@ def records_of(images: list[list[bytes]], content: str = "c") -> tuple[Records, 
     schema = {"images": pl.List(pl.Int32), "rank": pl.List(pl.Int32)}
     source = Source("set", None, content, "ranked", "train", None)
     names = tuple(f"image_{n}" for n in range(most))
-    return Records(pl.DataFrame(columns, schema_overrides=schema), source, names, rows), rows
+    return Records(
+        pl.DataFrame(columns, schema_overrides=schema), source, names, lambda: rows
+    ), rows

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from synpic.errors import StorageError, TrainingError
 from synpic.recipe import ModelSettings
 from synpic.train import cache as module
 from synpic.train.cache import TensorCache, default_folder, open_caches
+from synpic.train.families.family import Family
+from synpic.train.families.sd import StableDiffusion
+from synpic.train.families.sdxl import StableDiffusionXL
+from synpic.train.settings import NoiseSettings
+from tests.train.families.opening import file_of
 from tests.train.material import caches
 
 
@@ -161,18 +167,19 @@ def test_a_full_disk_is_told_and_nothing_is_left(
 
 
 def test_what_decides_the_content_decides_the_folder(tmp_path: Path) -> None:
+    scheduler = file_of(DDIMScheduler())
+
     def folders(
         identity: str = "a",
-        family: str = "SD3",
+        family: type[Family] = StableDiffusionXL,
         latents: torch.dtype = torch.float32,
         embeddings: torch.dtype = torch.float32,
         **settings: object,
     ) -> tuple[str, str]:
         opened = open_caches(
             tmp_path,
-            ModelSettings(**settings),  # type: ignore[arg-type]
+            family(ModelSettings(**settings), scheduler, NoiseSettings()),  # type: ignore[arg-type]
             {"commit": identity},
-            family=family,
             latents_dtype=latents,
             embeddings_dtype=embeddings,
         )
@@ -181,7 +188,7 @@ def test_what_decides_the_content_decides_the_folder(tmp_path: Path) -> None:
     latents, prompts = folders()
     assert folders() == (latents, prompts)
     assert folders(steps=7, guidance=2.0) == (latents, prompts), "they decide neither"
-    for other in (folders(identity="b"), folders(family="SDXL")):
+    for other in (folders(identity="b"), folders(family=StableDiffusion)):
         assert other[0] != latents
         assert other[1] != prompts
     assert folders(latents=torch.float16) == (folders(latents=torch.float16)[0], prompts)
@@ -190,8 +197,14 @@ def test_what_decides_the_content_decides_the_folder(tmp_path: Path) -> None:
         folders(embeddings=torch.bfloat16),
         folders(call={"max_sequence_length": 77}),
         folders(dtype="float16"),
+        folders(negative_prompt="blurred"),  # the empty prompt is zeros without one
     ):
         assert (changed[0], changed[1] == prompts) == (latents, False)
+    plain, negative = (
+        folders(family=StableDiffusion, **settings)  # type: ignore[arg-type]
+        for settings in ({}, {"negative_prompt": "blurred"})
+    )
+    assert plain == negative, "it decides nothing there"
 
 
 def test_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

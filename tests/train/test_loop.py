@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from synpic.train import loop
 from synpic.train.loop import train
 from synpic.train.model import Reference
 from tests.generate.tiny import SIDE
-from tests.publish.fixtures import build
+from tests.publish.fixtures import build, picture
 from tests.train.conftest import Wanted
 from tests.train.families.opening import KINDS
 from tests.train.runs import FULL, LORA, mean_difference, rows, same, weights
@@ -81,7 +82,8 @@ SELDOM = [(kind, tuning) for kind in KINDS for tuning in (LORA, FULL)]
 def test_what_comes_out_draws_in_stock_diffusers_what_the_trainer_saw_it_draw(
     kind: str, tuning: str, wanted: Wanted, tmp_path: Path
 ) -> None:
-    recipe = wanted(kind, tuning, "tuning.rank=4", "tuning.alpha=12", FAST, *PICTURES)
+    scaled = ["tuning.rank=4", "tuning.alpha=12"] if tuning == LORA else []
+    recipe = wanted(kind, tuning, *scaled, FAST, *PICTURES)
     made = train(recipe, tmp_path)
     assert made.folder == tmp_path / "model"
     assert json.loads((made.folder / "training.json").read_text()) == made.about
@@ -204,6 +206,30 @@ def test_a_run_is_not_gone_on_with_under_other_settings(
     assert "--out" in str(caught.value.hint)
 
 
+def test_another_dataset_under_the_same_name_is_another_run(
+    wanted: Wanted, encoded: Path, tmp_path: Path
+) -> None:
+    def published(seed: str) -> None:
+        workspace = build(
+            tmp_path / seed,
+            [(f"{seed} {n}", "train") for n in range(6)],
+            draw=lambda row: picture(row, SIDE),
+        )
+        shutil.rmtree(tmp_path / "set", ignore_errors=True)
+        made = publish_to(workspace, tmp_path / f"{seed}-out", configs=["ranked"]).directory
+        shutil.copytree(made, tmp_path / "set")
+
+    one = f"data.dataset={(tmp_path / 'set').as_posix()}"
+    published("a")
+    train(wanted("sd", one, "run.steps=1"), tmp_path / "run")
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "set", moved)
+    train(wanted("sd", f"data.dataset={moved.as_posix()}", "run.steps=2"), tmp_path / "run")
+    published("b")
+    with pytest.raises(TrainingError, match=r"dataset\.content was"):
+        train(wanted("sd", one, "run.steps=3"), tmp_path / "run")
+
+
 def test_fine_tuning_keeps_no_reference(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +238,7 @@ def test_fine_tuning_keeps_no_reference(
 
     monkeypatch.setattr(loop, "Reference", refuse)
     for name in ("sft", "weighted-sft"):
-        train(wanted("sd", FULL, f"objective.name={name}"), tmp_path / name)
+        train(wanted("sd", FULL, f"objective.name={name}", "objective.beta="), tmp_path / name)
         assert "reference_error" not in rows(tmp_path / name)[0]
 
 
@@ -243,7 +269,7 @@ def test_small_batches_add_up_to_a_large_one(
 def _opening(recipe: Any, out: Path) -> tuple[Any, ...]:
     checkpoint = loop.find_checkpoint(recipe.model)
     family = checkpoint.family(recipe.noise)
-    return recipe, checkpoint, family, loop._accelerator(recipe, out), None, None, None, None
+    return recipe, checkpoint, family, loop.open_accelerator(recipe, out), None, None, None, None
 
 
 def _prompt(batch: Any, number: int) -> Any:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from synpic.errors import ModelError, SynpicError
 from synpic.recipe import ModelSettings
-from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_tuning
+from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_tuning, trained
 from synpic.train.settings import NoiseSettings, TuningSettings
 from tests.train.families.opening import KINDS
 
@@ -34,10 +35,36 @@ def test_parts_are_opened_as_they_are_needed(kind: str, saved: Folder) -> None:
     drawing = found.drawing(family, denoiser, "cpu")
     assert getattr(drawing, family.denoiser) is denoiser
     assert drawing.text_encoder is None
-    whole = found.whole(family, denoiser)
-    assert getattr(whole, family.denoiser).dtype == torch.bfloat16
-    assert whole.vae.dtype == torch.bfloat16
-    assert whole.text_encoder is not None
+    whole = found.whole(family, denoiser, TuningSettings(method="full"))
+    assert getattr(whole, family.denoiser) is denoiser
+    assert whole.vae.dtype == torch.float32
+    assert whole.text_encoder.dtype == torch.float32  # as it was saved
+
+
+def test_the_autoencoder_is_not_rounded(saved: Folder) -> None:
+    found = checkpoint(saved("sd"), dtype="bfloat16")
+    vae = found.encoders(found.family(NoiseSettings()), "cpu").vae
+    kept = load_file(saved("sd") / "vae" / "diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(value, kept[name]) for name, value in vae.state_dict().items())
+
+
+def test_adapters_trained_in_half_precision_are_merged_in_single(saved: Folder) -> None:
+    found, tuning = checkpoint(saved("sd"), dtype="bfloat16"), TuningSettings(rank=2)
+    family = found.family(NoiseSettings())
+    denoiser = found.denoiser(family, torch.bfloat16)
+    prepare_tuning(denoiser, family, tuning)
+    for parameter in trained(denoiser).values():
+        torch.nn.init.constant_(parameter, 0.01)
+    before = found.denoiser(family, torch.float32).state_dict()
+    after = found.whole(family, denoiser, tuning).unet.state_dict()
+    assert after.keys() == before.keys()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed
+    for name in changed:
+        added = torch.full_like(before[name], 2 * 0.01 * 0.01)
+        torch.testing.assert_close(after[name], before[name] + added, rtol=0, atol=1e-7)
+    assert all(name in changed for name in after if name.endswith("attn1.to_q.weight"))
+    assert trained(denoiser), "what was trained is left as it is"
 
 
 def test_samples_are_drawn_by_the_scheduler_of_the_recipe(saved: Folder) -> None:

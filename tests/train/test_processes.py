@@ -6,9 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
+from synpic.engine.progress import Event
+from synpic.errors import StorageError, TrainingError
+from synpic.train import processes
 from synpic.train.loop import train
 from synpic.train.settings import TrainRecipe
 from tests.train.conftest import Wanted
@@ -25,7 +31,7 @@ from synpic.train.settings import TrainRecipe
 recipe, out, cache, last = sys.argv[1:]
 
 def listen(event):
-    if event.stage == "train" and event.done == int(last):
+    if event.stage == "train" and 0 < event.done == int(last):
         os.kill(os.getpid(), signal.SIGKILL)
 
 train(
@@ -104,3 +110,67 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(
     train(recipe, tmp_path / "whole")
     assert rows(tmp_path / "whole") == rows(killed)
     assert same(weights(tmp_path / "whole"), weights(killed))
+
+
+def test_what_accelerate_is_told_of_accumulation_changes_nothing(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = wanted("sd", "optimizer.clip=0.01")
+    train(recipe, tmp_path / "plain")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    train(recipe, tmp_path / "told")
+    assert rows(tmp_path / "plain") == rows(tmp_path / "told")
+    assert same(weights(tmp_path / "plain"), weights(tmp_path / "told"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [("DEEPSPEED", "DeepSpeed"), ("FSDP", "FSDP"), ("MEGATRON_LM", "Megatron-LM")],
+)
+def test_a_model_divided_among_processes_is_refused(
+    variable: str, name: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{variable}", "true")
+    with pytest.raises(TrainingError, match=f"accelerate is set to {name}") as caught:
+        train(wanted("sd"), tmp_path / "out")
+    assert "--num_processes" in str(caught.value.hint)
+    assert not (tmp_path / "out").exists()
+
+
+def test_processes_that_find_different_checkpoints_stop(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "step-00000008").mkdir(parents=True)
+    others: list[int] = []
+
+    def gather(mine: torch.Tensor) -> torch.Tensor:
+        return torch.cat([mine, torch.tensor(others, dtype=mine.dtype)])
+
+    machine: Any = SimpleNamespace(device="cpu", gather=gather)
+    here = tmp_path / "checkpoints" / "step-00000008"
+    assert processes.agreed_checkpoint(tmp_path, machine) == here
+    assert processes.agreed_checkpoint(tmp_path / "new", machine) is None
+    others.append(8)
+    assert processes.agreed_checkpoint(tmp_path, machine) == here
+    others.append(-1)
+    with pytest.raises(TrainingError, match="none and step 8") as caught:
+        processes.agreed_checkpoint(tmp_path, machine)
+    assert "all machines share" in str(caught.value.hint)
+
+
+def test_two_runs_do_not_share_a_folder(wanted: Wanted, tmp_path: Path) -> None:
+    recipe, tried = wanted("sd"), list[str]()
+
+    def second(event: Event) -> None:
+        if event.stage == "train" and not tried:
+            with pytest.raises(TrainingError, match="another run is at work") as caught:
+                train(recipe, tmp_path)
+            tried.append(caught.value.message)
+
+    train(recipe, tmp_path, listener=second)
+    assert str(tmp_path / ".lock") in tried[0]
+    train(recipe, tmp_path)  # the first is over
+
+
+def test_a_folder_that_cannot_be_made_is_told(wanted: Wanted, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StorageError, match="out cannot be written"):
+        train(wanted("sd"), tmp_path / "out")

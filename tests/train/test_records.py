@@ -197,6 +197,15 @@ def test_images_of_the_hubs_own_type(tmp_path: Path) -> None:
     assert read_records(data(where)).images(0, [0, 1]) == data_
 
 
+def test_a_file_that_the_manifest_does_not_know_is_no_row(out: Path) -> None:
+    (shard,) = (out / "ranked").glob("train-*")
+    shutil.copy(shard, shard.with_name("train-00001-of-00001.parquet"))
+    records = read_records(data(out))
+    assert records.table.height == 6
+    with pytest.raises(ReleaseError, match="datasets cannot load it"):
+        records.images(0, [0])
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
+from synpic import ids
+from synpic.cards.model import load_lines
 from synpic.errors import StorageError
 from synpic.train import result
 from synpic.train.loop import train
 from tests.train.conftest import Wanted
-from tests.train.runs import FULL
+from tests.train.runs import FULL, same, weights
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,46 @@ def test_a_disk_that_fills_up_leaves_the_model_before(
         train(wanted("sd", "run.steps=3"), tmp_path)
     assert {path: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
     assert not (tmp_path / ".model.tmp").exists()
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_pipeline_has_what_was_trained_in_single_precision(
+    method: str, wanted: Wanted, tmp_path: Path
+) -> None:
+    half = ["model.dtype=bfloat16", "run.precision=bf16", "run.save=pipeline"]
+    made = train(wanted("sd", f"tuning.method={method}", *half), tmp_path)
+    kept = load_file(made.folder / "unet" / "diffusion_pytorch_model.safetensors")
+    assert {value.dtype for value in kept.values()} == {torch.float32}
+    if method == "full":
+        assert same(kept, weights(tmp_path))
+    else:
+        rounded = [value for value in kept.values() if torch.equal(value, value.bfloat16().float())]
+        base = load_file(
+            Path(str(made.checkpoint)) / "unet" / "diffusion_pytorch_model.safetensors"
+        )
+        unchanged = [name for name, value in kept.items() if torch.equal(value, base[name])]
+        assert 0 < len(unchanged) < len(kept)
+        assert len(rounded) < len(kept) / 2
+
+
+def test_what_may_be_published_names_no_folder_of_this_machine(
+    wanted: Wanted, ranked: Path, tmp_path: Path
+) -> None:
+    recipe = wanted("sd")
+    made = train(recipe, tmp_path)
+    checkpoint = Path(str(recipe.model.checkpoint))
+    for name in ("training.json", "README.md"):
+        text = (made.folder / name).read_text()
+        assert str(checkpoint.parent) not in text
+        assert str(ranked.parent) not in text
+        assert checkpoint.name in text
+        assert ranked.name in text
+    assert made.about["recipe"]["model"]["checkpoint"] == checkpoint.name
+    assert made.about["recipe"]["data"]["dataset"] == ranked.name
+    assert made.about["model"]["sha256"] == ids.folder_hash(checkpoint)
+    assert len(made.about["dataset"]["content"]) == 64
+    assert made.checkpoint == str(checkpoint)
+    base = load_lines(made.about, "here", made.checkpoint)
+    assert f"from_pretrained({str(checkpoint)!r}" in base
+    assert "give the path" in load_lines(made.about, "here")
+    assert "give the path" not in base

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from synpic.train import loop
+from synpic.errors import StorageError
+from synpic.train import loop, samples
 from synpic.train.loop import train
 from synpic.train.samples import side_by_side
 from tests.generate.tiny import SIDE
@@ -56,6 +58,38 @@ def test_more_prompts_than_a_batch_are_drawn_each_from_its_own_seed(
         for x in range(0, 3 * SIDE, SIDE)
     ]
     assert len(set(tiles)) == 9
+
+
+def test_large_pictures_are_drawn_few_at_once(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[int, list[int]] = {}
+    for most in (1, 2 * SIDE * SIDE, 100 * SIDE * SIDE):
+        plain, seen = diffusers.StableDiffusionPipeline.__call__, drawn.setdefault(most, [])
+
+        def watched(self: Any, *, plain: Any = plain, seen: Any = seen, **given: Any) -> Any:
+            seen.append(len(given["generator"]))
+            return plain(self, **given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(samples, "_PIXELS", most)
+            patch.setattr(diffusers.StableDiffusionPipeline, "__call__", watched)
+            train(
+                wanted("sd", "samples.every=2", "samples.count=5", "run.steps=1"),
+                tmp_path / f"{most}",
+            )
+    assert list(drawn.values()) == [[1] * 5, [2, 2, 1], [5]]
+    sheets = []
+    for most in drawn:
+        with Image.open(tmp_path / f"{most}" / "samples" / "step-00000000.png") as image:
+            sheets.append(np.asarray(image, dtype=int))
+    assert all(np.abs(sheet - sheets[0]).max() <= 1 for sheet in sheets)
+
+
+def test_pictures_that_cannot_be_written_are_told(wanted: Wanted, tmp_path: Path) -> None:
+    (tmp_path / "samples").write_text("a file")
+    with pytest.raises(StorageError, match=r"samples.*the pictures cannot be written"):
+        train(wanted("sd", "samples.every=1"), tmp_path)
 
 
 def test_drawing_does_not_change_the_run(

@@ -25,8 +25,21 @@ def recipe(*changes: str) -> TrainRecipe:
         ("run.batch_size=2.5", "run.batch_size"),
         ("data.labels=[]", "data.labels"),
         ("data.caption_dropout=1.5", "data.caption_dropout"),
-        ("data.size=512", "data.size"),
-        ("model.samples=4", "training draws none"),
+        ("data.size=512", "WIDTHxHEIGHT"),
+        ("data.size=0x0", "WIDTHxHEIGHT"),
+        ("data.labels=hpsv2", r'as \["hpsv2"\]'),
+        ("data.labels=[]", "rewards by name in a list"),
+        ("data.labels=3", "rewards by name in a list"),
+        ("run.track=wandb", r'wants a list: run.track = \["wandb"\]'),
+        ("run=3", "give one of its keys: run.steps, run.batch_size"),
+        ("optimizer.lr=3", "There are: name, learning_rate"),
+        ("optimizer.betas=[0.9, 1.0]", "less than 1"),
+        ("optimizer.warmup_steps=2", "2 of run.steps = 2 leave none"),
+        ("model.samples=4", "training would ignore it"),
+        ('model.sizes=["8x8"]', "training would ignore it"),
+        ("model.batch_size=4", "training would ignore it"),
+        ("objective.name=sft", 'objective.beta: with objective.name = "sft" it would be ignored'),
+        ("samples.count=3", "samples.count: with no samples.every"),
         ("seed=-1", "seed"),
         ("optimizer.betas=[0.9]", "optimizer.betas"),
     ],
@@ -34,6 +47,23 @@ def recipe(*changes: str) -> TrainRecipe:
 def test_mistakes_are_named(change: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         recipe(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "ignored"),
+    [
+        (FULL, "tuning.rank=3"),
+        (FULL, "tuning.alpha=3"),
+        (FULL, 'tuning.targets=["to_k"]'),
+        ("optimizer.name=adafactor", "optimizer.betas=[0.5, 0.9]"),
+        ("run.keep=1", 'samples.prompts=["a"]'),
+    ],
+)
+def test_what_would_be_ignored_is_refused(change: str, ignored: str) -> None:
+    key = ignored.partition("=")[0]
+    with pytest.raises(RecipeError, match=f"{key}: with .* it would be ignored"):
+        recipe(change, ignored)
+    assert recipe(change, ignored, f"{key}=") == recipe(change)
 
 
 def test_all_weights_make_no_adapter() -> None:

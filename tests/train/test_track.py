@@ -52,6 +52,25 @@ def test_a_row_for_each_step_and_means_of_the_last_fifty(wanted: Wanted, tmp_pat
     assert Log(tmp_path, wanted("sd"), accelerator, 60).recent == log.recent
 
 
+def test_what_is_no_number_is_null_and_counts_in_no_mean(wanted: Wanted, tmp_path: Path) -> None:
+    accelerator: Any = Accelerator()
+    log = Log(tmp_path, wanted("sd", "run.precision=fp16"), accelerator, 0)
+    for step, norm in enumerate([float("inf"), float("nan"), 1.0, 3.0], 1):
+        log.add(step, metrics(1.0), 0.1, norm)
+    log.close()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    written = [json.loads(row, parse_constant=refuse) for row in lines]
+    assert [row["norm"] for row in written] == [None, None, 1.0, 3.0]
+    assert log.recent["norm"] == 2.0
+    assert ["norm" in row for row, _ in accelerator.told] == [False, False, True, True]
+    assert Log(tmp_path, wanted("sd"), accelerator, 4).recent["norm"] == 2.0
+    assert "norm" not in Log(tmp_path, wanted("sd"), accelerator, 2).recent
+
+
 def test_rows_beyond_the_checkpoint_are_dropped(wanted: Wanted, tmp_path: Path) -> None:
     accelerator: Any = Accelerator()
     rows = [json.dumps({"step": step, "loss": step}) for step in (1, 2, 3)]

@@ -17,10 +17,14 @@ from synpic.errors import TrainingError
 from synpic.recipe import ModelSettings
 from synpic.train.settings import NoiseSettings
 
-__all__ = ["Encoded", "Family", "fitted"]
+__all__ = ["CLIP_TOKENS", "Encoded", "Family", "fitted"]
 
 Encoded = dict[str, Tensor]
 """What a denoiser needs to know of prompts: name → ``Tensor``, a prompt in each row."""
+
+
+CLIP_TOKENS = 77
+"""Of a prompt, whatever its length."""
 
 
 class Family(ABC):
@@ -38,8 +42,6 @@ class Family(ABC):
 
     denoiser: ClassVar[str]
     """The pipeline's part that is trained: "unet" or "transformer"."""
-    pipelines: ClassVar[tuple[str, ...]]
-    """Classes of diffusers whose checkpoints it opens."""
     adapted: ClassVar[tuple[str, ...]]
     """Layers that LoRA adapts unless told otherwise, by the end of their names."""
     lora_mixin: ClassVar[bool] = True
@@ -63,11 +65,44 @@ class Family(ABC):
         self.settings = settings
         self.shape = shape or {}
 
+    def encodes_by(self) -> Mapping[str, Any]:
+        """All of the settings that :meth:`encode_prompts` depends on, as JSON-like data.
+
+        With the checkpoint and the family it decides what the cache of prompts holds.
+        """
+        return {"computed_in": self.settings.dtype, "call": self.settings.call}
+
+    @property
+    def largest(self) -> int | None:
+        """Pixels that a side of an image may have; None for any number."""
+        return None
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """See that the denoiser takes images of ``size``, height and width in pixels.
+
+        Raises:
+            TrainingError: they are too large.
+        """
+        if self.largest is not None and max(size) > self.largest:
+            raise TrainingError(
+                f"images of {size[1]}x{size[0]} pixels are too large: {self.settings.checkpoint} "
+                f"takes {self.largest} each side at most",
+                hint='set data.size, "1024x1024" for one',
+            )
+
     @abstractmethod
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
         """What the denoiser is told of ``texts``, as the pipeline's call tells it, on the CPU.
 
         A row does not depend on the other rows.
+        """
+
+    @abstractmethod
+    def prompt_numbers(self, index: Mapping[str, Any]) -> int:
+        """How many numbers ``encode_prompts`` gives of a prompt, about.
+
+        Args:
+            index: ``model_index.json`` of the checkpoint.
         """
 
     def encode_images(self, pipeline: Any, pixels: Tensor) -> Tensor:
@@ -81,8 +116,17 @@ class Family(ABC):
         """
         vae = pipeline.vae
         latents: Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode().float()
-        shift = getattr(vae.config, "shift_factor", None) or 0.0
-        scaled: Tensor = (latents - shift) * vae.config.scaling_factor
+        return self.scaled(latents, vae.config)
+
+    def scaled(self, latents: Tensor, config: Any) -> Tensor:
+        """The autoencoder's latents as the denoiser sees them: what the pipeline undoes at its end.
+
+        Args:
+            latents: ``Float[Tensor, "images channels h w"]``.
+            config: of the autoencoder.
+        """
+        shift = getattr(config, "shift_factor", None) or 0.0
+        scaled: Tensor = (latents - shift) * config.scaling_factor
         return scaled
 
     @abstractmethod

@@ -25,7 +25,8 @@ class Flow(Family):
     σ is drawn from the paper's logit-normal density (its §3.1: σ = sigmoid(n), n normal; mean 0
     and standard deviation 1, its best, unless told otherwise; a positive mean is towards noise) or
     uniformly, and then shifted as the scheduler shifts when it draws (its §5.3.2):
-    ``shift · σ / (1 + (shift − 1) · σ)``.
+    ``shift · σ / (1 + (shift − 1) · σ)``. What the recipe's ``scheduler_options`` say
+    of the scheduler counts here too.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Flow(Family):
         shape: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(settings, scheduler, noise, shape)
+        scheduler = {**scheduler, **settings.scheduler_options}
         if not str(scheduler.get("_class_name")).startswith("FlowMatch"):
             raise TrainingError(
                 f"{settings.checkpoint}: its scheduler, {scheduler.get('_class_name')}, is none of "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -22,7 +22,6 @@ class PixArtSigma(Diffusion):
     """
 
     denoiser: ClassVar[str] = "transformer"
-    pipelines: ClassVar[tuple[str, ...]] = ("PixArtSigmaPipeline",)
     # diffusers has no script for it: attention, as its scripts for Stable Diffusion.
     adapted: ClassVar[tuple[str, ...]] = ("to_k", "to_q", "to_v", "to_out.0")
     lora_mixin: ClassVar[bool] = False
@@ -40,6 +39,11 @@ class PixArtSigma(Diffusion):
             max_sequence_length=call.get("max_sequence_length", 300),
         )
         return {"words": words.cpu(), "mask": mask.cpu()}
+
+    def prompt_numbers(self, index: Mapping[str, Any]) -> int:
+        """See :meth:`Family.prompt_numbers`."""
+        length = int(self.settings.call.get("max_sequence_length", 300))
+        return length * (int(self.shape["caption_channels"]) + 1)  # the words, and their mask
 
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor

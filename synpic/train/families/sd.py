@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from synpic.train.families.diffusion import Diffusion
-from synpic.train.families.family import Encoded, fitted
+from synpic.train.families.family import CLIP_TOKENS, Encoded, fitted
 
 __all__ = ["StableDiffusion"]
 
@@ -18,7 +18,6 @@ class StableDiffusion(Diffusion):
     """``StableDiffusionPipeline``."""
 
     denoiser: ClassVar[str] = "unet"
-    pipelines: ClassVar[tuple[str, ...]] = ("StableDiffusionPipeline",)
     # As diffusers' train_text_to_image_lora.py.
     adapted: ClassVar[tuple[str, ...]] = ("to_k", "to_q", "to_v", "to_out.0")
 
@@ -32,6 +31,10 @@ class StableDiffusion(Diffusion):
             do_classifier_free_guidance=False,
         )
         return {"words": words.cpu()}
+
+    def prompt_numbers(self, index: Mapping[str, Any]) -> int:
+        """See :meth:`Family.prompt_numbers`."""
+        return CLIP_TOKENS * int(self.shape["cross_attention_dim"])
 
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor

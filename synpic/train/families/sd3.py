@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from synpic.errors import TrainingError
-from synpic.train.families.family import Encoded, fitted
+from synpic.train.families.family import CLIP_TOKENS, Encoded, fitted
 from synpic.train.families.flow import Flow
 
 __all__ = ["StableDiffusion3"]
@@ -26,7 +26,6 @@ class StableDiffusion3(Flow):
     """
 
     denoiser: ClassVar[str] = "transformer"
-    pipelines: ClassVar[tuple[str, ...]] = ("StableDiffusion3Pipeline",)
     # As diffusers' train_dreambooth_lora_sd3.py.
     adapted: ClassVar[tuple[str, ...]] = (
         "attn.add_k_proj",
@@ -39,6 +38,12 @@ class StableDiffusion3(Flow):
         "attn.to_v",
     )
     multiple: ClassVar[int] = 16
+
+    @property
+    def largest(self) -> int | None:
+        """See :meth:`Family.largest`: it has embeddings of so many places, and no more."""
+        places = self.shape.get("pos_embed_max_size")
+        return int(places) * self.multiple if places else None
 
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
@@ -69,6 +74,12 @@ class StableDiffusion3(Flow):
                 prompts, max_sequence_length=self._length, device=device
             )
         return {name: value.cpu() for name, value in encoded.items()}
+
+    def prompt_numbers(self, index: Mapping[str, Any]) -> int:
+        """See :meth:`Family.prompt_numbers`."""
+        clips = (CLIP_TOKENS + 1) * int(self.shape["pooled_projection_dim"])
+        t5 = (index.get("text_encoder_3") or [None])[0] is not None
+        return clips + t5 * self._length * int(self.shape["joint_attention_dim"])
 
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor

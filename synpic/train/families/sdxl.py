@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from synpic.train.families.diffusion import Diffusion
-from synpic.train.families.family import Encoded, fitted
+from synpic.train.families.family import CLIP_TOKENS, Encoded, fitted
 
 __all__ = ["StableDiffusionXL"]
 
@@ -24,9 +24,21 @@ class StableDiffusionXL(Diffusion):
     """
 
     denoiser: ClassVar[str] = "unet"
-    pipelines: ClassVar[tuple[str, ...]] = ("StableDiffusionXLPipeline",)
     # As diffusers' train_text_to_image_lora_sdxl.py.
     adapted: ClassVar[tuple[str, ...]] = ("to_k", "to_q", "to_v", "to_out.0")
+
+    def encodes_by(self) -> Mapping[str, Any]:
+        """See :meth:`Family.encodes_by`: a negative prompt keeps the empty one from being zeros."""
+        zeros = self.settings.negative_prompt is None
+        return {**super().encodes_by(), "zeros_for_empty": zeros}
+
+    def scaled(self, latents: Tensor, config: Any) -> Tensor:
+        """See :meth:`Family.scaled`; by mean and deviation of channels where it has both."""
+        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
+        if mean is None or std is None:
+            return latents * float(config.scaling_factor)
+        middle, spread = (latents.new_tensor(values)[:, None, None] for values in (mean, std))
+        return (latents - middle) * float(config.scaling_factor) / spread
 
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
@@ -42,6 +54,13 @@ class StableDiffusionXL(Diffusion):
             for value in encoded.values():
                 value[empty] = 0
         return encoded
+
+    def prompt_numbers(self, index: Mapping[str, Any]) -> int:
+        """See :meth:`Family.prompt_numbers`."""
+        # Beside the pooled embedding the denoiser is told six sizes, which are not kept.
+        told = int(self.shape["projection_class_embeddings_input_dim"])
+        pooled = told - 6 * int(self.shape["addition_time_embed_dim"])
+        return CLIP_TOKENS * int(self.shape["cross_attention_dim"]) + pooled
 
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor

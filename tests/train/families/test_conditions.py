@@ -221,3 +221,30 @@ def test_captions_are_cleaned_if_the_recipe_says_so(
 def test_what_changes_a_prompt_on_its_way_is_refused(key: str, saved: Folder) -> None:
     with pytest.raises(TrainingError, match=rf"model\.call\.{key}"):
         family(saved("sd3"), ModelSettings(checkpoint="it", call={key: 1}))
+
+
+def test_latents_of_sdxl_are_what_its_pipeline_decodes(
+    saved: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An autoencoder may say mean and deviation of each channel, as playground-v2.5's does."""
+    whole, ours = pipeline(saved("sdxl")), family(saved("sdxl"))
+    whole.vae.register_to_config(latents_mean=[-1.0, 0.5, 2.0, 0.0], latents_std=[8.0, 5.0, 1.0, 2])
+    pixels = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latents = ours.encode_images(whole, pixels)
+    raw = whole.vae.encode(pixels).latent_dist.mode()
+    assert not torch.allclose(latents, raw * whole.vae.config.scaling_factor)
+    decoded: list[torch.Tensor] = []
+    decode = whole.vae.decode
+    monkeypatch.setattr(whole.vae, "decode", lambda z, **how: decoded.append(z) or decode(z, **how))
+    monkeypatch.setattr(whole.scheduler, "step", lambda *_, **__: (latents,))
+    whole(["a", "b"], num_inference_steps=1, height=16, width=24)
+    torch.testing.assert_close(decoded[0], raw, rtol=1e-4, atol=1e-4)
+
+
+def test_an_sd3_has_places_for_so_many_pixels(saved: Folder) -> None:
+    ours = family(saved("sd3"))
+    ours.check_size((256, 256))
+    with pytest.raises(TrainingError, match=r"272x64 pixels are too large: .* 256 each") as caught:
+        ours.check_size((64, 272))
+    assert "data.size" in str(caught.value.hint)
+    family(saved("sdxl")).check_size((10_000, 10_000))

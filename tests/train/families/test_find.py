@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import diffusers
 import pytest
 
 from synpic.errors import TrainingError
 from synpic.train.families.find import FAMILIES, family_of
 
 
-def test_a_family_knows_the_pipelines_it_is_found_by() -> None:
-    for name in FAMILIES:
-        assert name in family_of(name).pipelines
-    assert sorted(FAMILIES) == sorted({n for f in FAMILIES for n in family_of(f).pipelines})
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_there_and_so_is_its_pipeline(name: str) -> None:
+    kind = family_of(name)
+    assert not kind.__abstractmethods__
+    pipeline = getattr(diffusers, name)
+    assert kind.denoiser in pipeline.__init__.__annotations__
+    assert hasattr(pipeline, "load_lora_weights") == kind.lora_mixin
 
 
 def test_a_kind_that_cannot_be_trained_is_told_with_those_that_can() -> None:

@@ -135,3 +135,16 @@ def test_a_scheduler_of_another_kind_is_refused() -> None:
         StableDiffusion3(
             ModelSettings(checkpoint="it"), {"_class_name": "DDIMScheduler"}, NoiseSettings()
         )
+
+
+def test_the_recipes_scheduler_options_count() -> None:
+    def of(**options: Any) -> StableDiffusion3:
+        settings = ModelSettings(checkpoint="it", scheduler_options=options)
+        return StableDiffusion3(
+            settings, file_of(FlowMatchEulerDiscreteScheduler(shift=1.0)), NoiseSettings()
+        )
+
+    assert torch.equal(levels(of(shift=3.0)), levels(family(shift=3.0)))
+    assert not torch.equal(levels(of(shift=3.0)), levels(of()))
+    with pytest.raises(TrainingError, match=r"^noise\.shift: "):
+        of(use_dynamic_shifting=True)
