@@ -27,8 +27,8 @@ __all__ = ["Demo", "run_demo"]
 QUICK_PROMPTS = 48
 
 MODEL = "shapes_mmdit_small"
-STEPS, QUICK_STEPS = 250, 4
-PICTURES, QUICK_PICTURES = 600, 12
+STEPS, QUICK_STEPS = 400, 4
+PICTURES, QUICK_PICTURES = 1000, 12
 """Of the model before training, and as many of it after."""
 
 

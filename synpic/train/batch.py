@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -23,10 +24,6 @@ class Labels:
     preference: Tensor
     rank: Tensor
     present: Tensor
-
-    def to(self, device: Any) -> Self:
-        """The same on ``device``."""
-        return type(self)(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -53,21 +50,20 @@ class Batch:
 
     def to(self, device: Any) -> Self:
         """The same on ``device``."""
-        moved = {
-            name: getattr(self, name).to(device, non_blocking=True)
-            for name in ("latents", "noise", "times", "frames", "owner")
-        }
-        encoded = {key: value.to(device, non_blocking=True) for key, value in self.encoded.items()}
-        return replace(self, **moved, encoded=encoded, labels=self.labels.to(device))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Self:
         """The same in memory from which an accelerator copies while it works."""
-        pinned = {
-            name: getattr(self, name).pin_memory()
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, act: Callable[[Tensor], Tensor]) -> Self:
+        plain = {
+            name: act(getattr(self, name))
             for name in ("latents", "noise", "times", "frames", "owner")
         }
-        encoded = {key: value.pin_memory() for key, value in self.encoded.items()}
-        return replace(self, **pinned, encoded=encoded)
+        encoded = {name: act(value) for name, value in self.encoded.items()}
+        labels = Labels(*(act(getattr(self.labels, field.name)) for field in fields(Labels)))
+        return replace(self, **plain, encoded=encoded, labels=labels)
 
     def by_prompt(self, values: Tensor) -> Tensor:
         """Values of images, ``Float[Tensor, "images"]``, as ``"prompts k"``, 0 elsewhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -153,5 +154,10 @@ def test_measuring_does_not_wait_for_the_device() -> None:
     """Tensors without values: whoever asks for one, or for a shape that hangs on one, fails."""
     loss, error, reference, known = example()
     values = [table.detach().to("meta") for table in (loss, error, reference)]
-    found = Metrics() + measure(values[0], values[1], values[2], known.to("meta"))
+    found = Metrics() + measure(
+        values[0],
+        values[1],
+        values[2],
+        Labels(*(getattr(known, field.name).to("meta") for field in fields(known))),
+    )
     assert found.sums.shape == (10,)
