@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from synpic.errors import RecipeError, did_you_mean
 
-__all__ = ["Table", "read_toml", "write_toml"]
+__all__ = ["Table", "read_toml", "toml_value", "write_toml"]
 
 
 class Table(BaseModel):
@@ -177,7 +177,7 @@ def write_toml(settings: Mapping[str, Any]) -> str:
 
 def _written(table: Mapping[str, Any], name: str) -> Iterator[str]:
     plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    lines = [f"{key} = {_told(value)}" for key, value in plain.items() if value is not None]
+    lines = [f"{key} = {toml_value(value)}" for key, value in plain.items() if value is not None]
     if lines:
         yield from ["", f"[{name}]"] if name else []
         yield from lines
@@ -186,6 +186,7 @@ def _written(table: Mapping[str, Any], name: str) -> Iterator[str]:
             yield from _written(value, f"{name}.{key}" if name else key)
 
 
-def _told(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A text, a number, or a list of them, as TOML writes it."""
     # JSON's texts, numbers and lists are TOML's, but for a character that TOML has escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

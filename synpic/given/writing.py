@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synpic.errors import RecipeError
 from synpic.given.names import name_models
+from synpic.toml import toml_value
 
 __all__ = ["given_recipe"]
 
@@ -32,7 +32,7 @@ def given_recipe(rewards: Sequence[str], given: Mapping[str, Any]) -> str:
         "# Images that exist already, scored. Edit it and run `synpic score` again: what is",
         "# missing is gathered and scored, and nothing is done twice.",
         "[given]",
-        *(f"{key} = {_toml(value)}" for key, value in given.items() if value is not None),
+        *(f"{key} = {toml_value(value)}" for key, value in given.items() if value is not None),
     ]
     words: dict[str, str] = {}
     for reward in dict.fromkeys(rewards):
@@ -44,10 +44,5 @@ def given_recipe(rewards: Sequence[str], given: Mapping[str, Any]) -> str:
     for reward, label in words.items():
         lines += ["", f"[rewards.{tables[label]}]"]
         if reward != tables[label]:
-            lines.append(f"reward = {_toml(reward)}")
+            lines.append(f"reward = {toml_value(reward)}")
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    # JSON's texts, numbers and lists are TOML's, but for a character that TOML has escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
