@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -13,7 +12,15 @@ from torch import Tensor
 
 from synpic.train.batch import Labels
 from synpic.train.metrics import Metrics, kendall, measure, pair_accuracy
-from tests.train.rankings import PAIRS, PUBLIC_RUNS, PublicRun, Ranked, labels, ranked_prompts
+from tests.train.rankings import (
+    PAIRS,
+    PUBLIC_RUNS,
+    PublicRun,
+    Ranked,
+    labels,
+    ranked_prompts,
+    without_values,
+)
 
 
 def doubles(*rows: list[float]) -> Tensor:
@@ -158,6 +165,6 @@ def test_measuring_does_not_wait_for_the_device() -> None:
         values[0],
         values[1],
         values[2],
-        Labels(*(getattr(known, field.name).to("meta") for field in fields(known))),
+        without_values(known),
     )
     assert found.sums.shape == (10,)

@@ -23,6 +23,7 @@ from tests.train.rankings import (
     Ranked,
     labels,
     ranked_prompts,
+    without_values,
 )
 
 NAMES = sorted(OBJECTIVES)
@@ -254,6 +255,6 @@ def test_lower_s_of_the_better_image_lowers_the_loss(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_waits_for_the_device(name: str) -> None:
     """Tensors without values: whoever asks for one, or for a shape that hangs on one, fails."""
-    known = labels([(1.0, 1), (0.0, 2)], [(0.5, 1), (0.5, 1)]).to("meta")
+    known = without_values(labels([(1.0, 1), (0.0, 2)], [(0.5, 1), (0.5, 1)]))
     s = torch.zeros(2, 2, device="meta")
     assert OBJECTIVES[name](s, s, known, 2.0).shape == (2,)
