@@ -6,19 +6,13 @@ and the rooms below look it up. Every mistake becomes one ``RecipeError`` that n
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from synpic.errors import did_you_mean
+from synpic.settings import ImageSettings, ModelSettings, Options
 from synpic.toml import Table, read_toml
 
 __all__ = [
@@ -31,32 +25,13 @@ __all__ = [
     "Recipe",
     "RecordSettings",
     "RewardSettings",
+    "SafetySettings",
     "parse_recipe",
     "split_problem",
 ]
 
-MAX_BATCH = 64
-"""A part holds at most 64 images and whole batches only, so a batch is no larger."""
-
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
-
-
-def _size(text: str) -> str:
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if not match:
-        raise ValueError('a size is written "WIDTHxHEIGHT", in pixels, as "1024x1024"')
-    return text
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    try:
-        json.dumps(options, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"texts, finite numbers, booleans, lists and tables only: {error}"
-        ) from None
-    return options
 
 
 def _listed(value: Any) -> Any:
@@ -72,8 +47,6 @@ def split_problem(name: str) -> str | None:
     return None
 
 
-Size = Annotated[str, AfterValidator(_size)]
-Options = Annotated[dict[str, Any], AfterValidator(_plain)]
 Columns = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -148,67 +121,33 @@ class GivenSettings(Table):
         return self
 
 
-class ImageSettings(Table):
-    """How a drawn image is encoded. Decides bytes, and so is part of a model's fingerprint."""
+class SafetySettings(Table):
+    """What marks an image as flagged: classifiers of images and prompts, and a list of words.
 
-    format: Literal["png", "jpeg", "webp"] = "png"
-    quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    """JPEG and lossy WebP: 1 … 100; 95 where it is not given."""
-    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] | None = None
-    """JPEG only; "4:4:4" where it is not given."""
-
-    @property
-    def decides(self) -> dict[str, Any]:
-        """What decides bytes, with the defaults written out."""
-        decides: dict[str, Any] = {"format": self.format}
-        if self.format != "png":
-            decides["quality"] = self.quality or 95
-        if self.format == "jpeg":
-            decides["subsampling"] = self.subsampling or "4:4:4"
-        return decides
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.quality is not None and self.format == "png":
-            raise ValueError("quality: PNG is lossless and takes none")
-        if self.subsampling is not None and self.format != "jpeg":
-            raise ValueError(f"subsampling: only JPEG takes it, the format is {self.format}")
-        return self
-
-
-class ModelSettings(Table):
-    """A checkpoint with the settings that decide its pixels.
-
-    What is left out comes from the registered model of that name (``model``, or the table's own
-    name), and else from the pipeline.
+    It decides no pixel. What is drawn while it is there is checked; nothing is left undrawn.
     """
 
-    model: str | None = None
-    """A registered model to start from; the table's own name where it is registered."""
-    checkpoint: str | None = None
-    """A Hub repository, or a folder relative to the recipe."""
-    revision: str | None = None
-    """Branch, tag or commit; resolved once, into recipe.lock."""
-    variant: str | None = None
-    """The files' variant: "fp16"."""
-    family: str | None = None
-    """How to draw with it; "auto" for whatever ``DiffusionPipeline`` opens."""
-    scheduler: str | None = None
-    """A scheduler class of diffusers; the checkpoint's own where it is not given."""
-    scheduler_options: Options = {}
-    """Overrides of the scheduler's configuration."""
-    steps: Annotated[int, Field(ge=1)] | None = None
-    guidance: Annotated[float, Field(ge=0)] | None = None
-    negative_prompt: str | None = None
-    sizes: Annotated[list[Size], Field(min_length=1)] | None = None
-    """Sizes in pixels, "WIDTHxHEIGHT"; each is drawn for every prompt."""
-    samples: Annotated[int, Field(ge=1)] = 1
-    """Images per prompt and size."""
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    call: Options = {}
-    """Further keyword arguments of the pipeline's call."""
-    batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH)] | None = None
-    """Images drawn at once; decides speed, and no id or seed."""
+    images: str | None = None
+    """A transformers image classifier: a Hub repository, or a folder."""
+    images_revision: str | None = None
+    prompts: str | None = None
+    """A transformers text classifier: a Hub repository, or a folder."""
+    prompts_revision: str | None = None
+    words: str | None = None
+    """A file with a word or phrase a line, relative to the recipe; # begins a comment."""
+    labels: Annotated[list[str], Field(min_length=1)] = ["nsfw"]
+    """The classes that flag, as the classifiers name them, in any case of letters."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of the probability of those classes together."""
+
+    @model_validator(mode="after")
+    def _checks_something(self) -> Self:
+        if self.images is None and self.prompts is None and self.words is None:
+            raise ValueError("give at least one of images, prompts and words")
+        for key in ("images", "prompts"):
+            if getattr(self, f"{key}_revision") is not None and getattr(self, key) is None:
+                raise ValueError(f"{key}_revision: there is no {key}")
+        return self
 
 
 class RewardSettings(Table):
@@ -265,6 +204,7 @@ class Recipe(Table):
     images: ImageSettings = ImageSettings()
     models: dict[Name, ModelSettings] = {}
     given: GivenSettings | None = None
+    safety: SafetySettings | None = None
     rewards: dict[Name, RewardSettings] = {}
     ranking: RankingSettings = RankingSettings()
     records: RecordSettings = RecordSettings()

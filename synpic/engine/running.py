@@ -176,8 +176,8 @@ class Running:
 
     def _keep_what_was_held(self) -> None:
         held = self._work.finish()
-        self._writer.add(held)
-        self.outcome.made += len(held)
+        self._task.failures.add(held.failed, held.succeeded)
+        self._keep(held)
 
     def _leave_room(self, made: Made) -> None:
         """Keep what was made, take back what is not safe yet, and end for now.
@@ -188,7 +188,7 @@ class Running:
         task = self._task
         self._keep(made)
         task.todo.difference_update(map(task.key_of, made.rows))
-        task.todo.update(map(task.key_of, self._work.finish()))
+        task.todo.update(map(task.key_of, self._work.finish().rows))
         _, _, unsettled = task.failures.forget_streak()
         task.todo.update(
             task.key_of(row)

@@ -21,7 +21,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a batch.
+    """What came of a batch, or of earlier ones that are only now finished.
 
     Args:
         rows: of the task's table, to be kept now.
@@ -51,8 +51,8 @@ class Work(Protocol):
         """
         ...
 
-    def finish(self) -> list[Row]:
-        """Rows that were held back, and are not held any longer."""
+    def finish(self) -> Made:
+        """What was held back, and is not held any longer."""
         ...
 
     def close(self) -> None:

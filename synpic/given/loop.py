@@ -106,8 +106,8 @@ class _Gathering:
                 rows.append(made)
         return Made(rows, failed, succeeded=len(rows))
 
-    def finish(self) -> list[Row]:
-        return []
+    def finish(self) -> Made:
+        return Made([], {}, 0)
 
     def close(self) -> None:
         self._reading.shutdown(cancel_futures=True)

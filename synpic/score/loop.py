@@ -158,8 +158,8 @@ class _Scoring:
         )
         return Made(rows, failed, len(scored), any(end.starved for end in unscored))
 
-    def finish(self) -> list[Row]:
-        return self._guard.release()
+    def finish(self) -> Made:
+        return Made(self._guard.release(), {}, 0)
 
     def close(self) -> None:
         # In this order: what was ordered is still made, and nobody waits for it for ever.

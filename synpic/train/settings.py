@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from synpic.recipe import ModelSettings, Name, Size
+from synpic.recipe import Name
+from synpic.settings import ModelSettings, Size
 from synpic.toml import Table, read_toml
 
 __all__ = [

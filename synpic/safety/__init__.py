@@ -1,0 +1,1 @@
+"""What marks prompts and images as flagged: a list of words, and classifiers by name."""
