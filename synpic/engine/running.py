@@ -93,6 +93,7 @@ class Running:
         )
         self._open.enter_context(task.failures)
         self._batches = Batches(task.batches, self._jumps)
+        self._work.expect(task.batches)
         self._parts_seen = 0
         self._coming = self._draw()
         self._meter.begin()

@@ -39,6 +39,10 @@ class Made:
 class Work(Protocol):
     """An opened model or reward."""
 
+    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+        """Learn what is to come, most likely and about in this order; called whenever more is."""
+        ...
+
     def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         """Do a batch and give what is new of it: rows for ``missing`` alone.
 

@@ -32,6 +32,9 @@ class Drawing:
     def __post_init__(self) -> None:
         self._attempts = Attempts(self._draw)
 
+    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+        """See :class:`synpic.engine.task.Work`."""
+
     def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         """See :class:`synpic.engine.task.Work`."""
         ended = self._attempts.run(batch)

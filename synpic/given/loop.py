@@ -92,6 +92,9 @@ class _Gathering:
         self._looking = ThreadPoolExecutor(4, "look")
         self._begun: list[tuple[set[str], _Reading]] = []
 
+    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+        pass
+
     def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         begun = self._begin(missing)
         self._begun = [begun, self._begin(following)] if following else [begun]

@@ -138,6 +138,9 @@ class _Scoring:
         self._coming: Future[_Batch] | None = None
         self._given: Any = None
 
+    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+        pass
+
     def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         coming, self._coming = self._coming, None
         given = coming.result() if coming else None
