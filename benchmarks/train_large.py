@@ -14,7 +14,16 @@ from typing import Any
 import torch
 
 from benchmarks import large
-from benchmarks.train import PER_PROMPT, WARM, Bare, clocked, measured, recipe, release, tell
+from benchmarks.bare_training import (
+    PER_PROMPT,
+    WARM,
+    Bare,
+    clocked,
+    measured,
+    recipe,
+    release,
+    tell,
+)
 from synpic.engine.device import free_memory
 from synpic.shapes.prompts import prompts
 from synpic.train.data import DTYPES
