@@ -15,6 +15,7 @@
     │   ├── CorruptPart         a part that is truncated or damaged
     │   └── StorageError        the disk is full, or refuses
     ├── ModelError              a model that cannot be opened or does not take a setting
+    ├── SafetyError             a safety check that cannot be made
     ├── RewardError             a reward that cannot be opened, or whose scores cannot be trusted
     ├── RankingError            scores that cannot be ranked as asked
     ├── PublishError            a release that cannot be written
@@ -49,6 +50,7 @@ __all__ = [
     "RecipeError",
     "ReleaseError",
     "RewardError",
+    "SafetyError",
     "Stopped",
     "StorageError",
     "SynpicError",
@@ -131,6 +133,10 @@ class StorageError(WorkspaceError):
 
 class ModelError(SynpicError):
     """A model that cannot be opened, or that does not take a setting."""
+
+
+class SafetyError(SynpicError):
+    """A safety check that cannot be made."""
 
 
 class RewardError(SynpicError):

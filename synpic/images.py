@@ -36,6 +36,10 @@ class ImageReader:
             for row in self._index(number).iter_rows()
         }
 
+    def __getstate__(self) -> dict[str, Any]:
+        # To other processes goes what is known; files they open themselves.
+        return {**vars(self), "_open": {}}
+
     def read(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
         """Images for (candidate_id, sha256) pairs, in that order, as encoded bytes.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL.Image import Image
@@ -45,6 +45,32 @@ class Painter:
             if any(word in prompt for word in asked.get("nan", [])):
                 image[0, 0, 0] = np.nan
         return images
+
+
+class Frugal(Painter):
+    """Can do with less memory: ``rooms`` is how many images there is room for, step by step."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.rooms = list(self.settings.call["rooms"])
+        self.expected: list[tuple[str, ...]] = []
+        self.note: str | None = None
+
+    def expect(self, groups: Sequence[Sequence[str]]) -> None:
+        self.expected = [tuple(group) for group in groups]
+
+    def make_room(self) -> bool:
+        if len(self.rooms) == 1:
+            return False
+        del self.rooms[0]
+        self.note = "with less"
+        return True
+
+    def draw(self, prompts: Sequence[str], *rest: Any) -> np.ndarray:
+        self.calls.append(len(prompts))
+        if len(prompts) > self.rooms[0]:
+            raise MemoryError("out of memory")
+        return super().draw(prompts, *rest)
 
 
 class Raises(Painter):

@@ -52,18 +52,23 @@ class Attempts(Generic[T]):
 
     Args:
         work: n rows → n results. A SynpicError of its is raised on; anything else is about rows.
+        make_room: called when memory is short for a single row; whether there is more now.
     """
 
-    def __init__(self, work: Callable[[Sequence[Row]], Sequence[T]]) -> None:
-        self._work = work
-        self._limit: int | None = None
+    def __init__(
+        self,
+        work: Callable[[Sequence[Row]], Sequence[T]],
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._work, self._make_room = work, make_room
+        self.limit: int | None = None
+        """Rows for which memory was found; None while no batch has been too large."""
 
     def run(self, rows: Sequence[Row]) -> list[Done[T] | Failed]:
         """Every row of ``rows``, done or failed, in their order."""
-        size = min(self._limit or len(rows), len(rows))
         ended: list[Done[T] | Failed] = []
-        for start in range(0, len(rows), max(1, size)):
-            ended += self._run(rows[start : start + size])
+        while len(ended) < len(rows):
+            ended += self._run(rows[len(ended) :][: self.limit or len(rows)])
         return ended
 
     def _run(self, rows: Sequence[Row]) -> list[Done[T] | Failed]:
@@ -76,9 +81,12 @@ class Attempts(Generic[T]):
                 for row, result in zip(rows, results, strict=True)
             ]
         if len(rows) == 1:
+            if problem.out_of_memory and self._make_room():
+                self.limit = None
+                return self._run(rows)
             return [Failed(rows[0], problem.reason, problem.out_of_memory)]
         if problem.out_of_memory:
-            self._limit = len(rows) // 2
+            self.limit = len(rows) // 2
             return self.run(rows)
         # One bad row spoils its batch: alone, each shows whether it was the one.
         return [ended for row in rows for ended in self._run([row])]

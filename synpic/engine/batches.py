@@ -53,6 +53,10 @@ class Batches(Generic[T]):
         del self._queue[place]
         return batch
 
+    def add(self, batches: Iterable[T]) -> None:
+        """``batches`` come after the others."""
+        self._queue.extend(batches)
+
     def put_back(self, batch: T) -> None:
         """``batch`` is the next, after all."""
         self._queue.appendleft(batch)

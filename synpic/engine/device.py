@@ -43,9 +43,9 @@ def pick_device(asked: str | None = None) -> str:
 @cache
 def describe_device(device: str) -> str:
     """A device's name as its maker gives it."""
-    import torch
-
     if device.startswith("cuda"):
+        import torch
+
         return str(torch.cuda.get_device_name(device))
     return platform.processor() or platform.machine()
 

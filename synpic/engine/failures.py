@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -34,14 +35,28 @@ class FailureLog:
     def __init__(self, workspace: Workspace, stage: str, name: str, fingerprint: str) -> None:
         self._workspace = workspace
         self._row = {"stage": stage, "name": name, "fingerprint": fingerprint}
-        mine = (pl.col("fingerprint") == fingerprint) & (pl.col("name") == name)
-        rows = workspace.failures(stage).filter(mine)
-        self.known: dict[str, int] = dict(rows.select("candidate_id", "attempts").iter_rows())
+        self.known: dict[str, int] = self._read()
         """Candidate id → attempts so far."""
         self._settled: dict[str, str] = {}
         self._streak: list[Mapping[str, str]] = []
         self.count = 0
         """How many were added, and not taken back."""
+
+    def anew(self) -> FailureLog:
+        """One that knows the same, and that nothing was added to."""
+        other = copy.copy(self)
+        other._settled, other._streak, other.count = {}, [], 0
+        return other
+
+    def since(self) -> set[str]:
+        """Candidate ids that have failed, here or elsewhere, since this log was begun."""
+        return {name for name, n in self._read().items() if n > self.known.get(name, 0)}
+
+    def condemn(self, failed: Mapping[str, str]) -> None:
+        """Write failures about which there is no doubt, now."""
+        self.count += len(failed)
+        self._settled.update(failed)
+        self.write()
 
     def add(self, failed: Mapping[str, str], succeeded: int) -> None:
         """Take what failed of a batch, by candidate id, with how many others did not."""
@@ -110,6 +125,12 @@ class FailureLog:
         except Exception:
             if error is None:
                 raise
+
+    def _read(self) -> dict[str, int]:
+        of = {key: self._row[key] for key in ("name", "fingerprint")}
+        rows = self._workspace.failures(self._row["stage"])
+        mine = rows.filter(*(pl.col(key) == value for key, value in of.items()))
+        return dict(mine.select("candidate_id", "attempts").iter_rows())
 
     def _reaches(self, batches: int, images: int) -> bool:
         return len(self._streak) >= batches and sum(map(len, self._streak)) >= images

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from synpic.engine import memory
 from synpic.errors import SynpicError
 
 __all__ = ["Event", "Listener", "Meter"]
+
+RECENT_SECONDS = 300.0
+RECENT_BATCHES = 8
+"""The present rate is that of the last five minutes, and of eight batches at least: over hours a
+device slows down, gets company or moves on to longer prompts, and a mean would hide it."""
 
 
 @dataclass(frozen=True)
@@ -16,13 +24,17 @@ class Event:
     """How far one model or reward is.
 
     Args:
-        stage: "generate", "score"; of training, "encode" and "train".
+        stage: "generate", "gather", "score"; "plan"; of training, "encode" and "train".
         name: the model or reward; what is encoded; the objective.
         state: "opening", "working", "waiting" (for room on the device), "done" or "broken".
         done, total: of this run, in images; of training in steps.
         failed: images that became failure rows in this run.
-        rate: of them per second since the first batch; None before it.
+        rate: images per second. While there is work, of late, and without the first batch, which
+            warms up, as soon as there is another; at the end, of all of it. None before the first
+            batch.
         note: a sentence, where there is something to say.
+        memory: bytes held at most at once since it was opened, of the device it works on: of a GPU
+            what this process took, of a CPU the process's resident size. None where unknown.
     """
 
     stage: str
@@ -33,11 +45,16 @@ class Event:
     failed: int = 0
     rate: float | None = None
     note: str | None = None
+    memory: int | None = None
 
     @property
     def seconds_left(self) -> float | None:
         """At the present rate; None before there is one."""
         return (self.total - self.done) / self.rate if self.rate else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "seconds_left": self.seconds_left}
 
 
 Listener = Callable[[Event], None]
@@ -45,20 +62,40 @@ Listener = Callable[[Event], None]
 
 @dataclass
 class Meter:
-    """Counts what one model or reward does and tells ``listener``."""
+    """Counts what one model or reward does and tells ``listener``.
+
+    Args:
+        total: images to do.
+        device: whose memory is told; none if None.
+        clock: seconds, from anywhere, that never go back.
+    """
 
     stage: str
     name: str
     total: int
     listener: Listener | None = None
+    device: str | None = None
+    clock: Callable[[], float] = time.monotonic
     done: int = 0
     failed: int = 0
-    _began: float = field(default_factory=time.monotonic)
-    _done_before: int = 0
+    remark: str | None = None
+    """The note of events that have none of their own."""
+    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+    """When so many were done: at the beginning of work, then after each recent batch."""
+    _began: tuple[float, int] | None = None
+
+    def opening(self) -> None:
+        """Say that it is being opened; memory is counted from here."""
+        if self.device is not None:
+            memory.forget_peak(self.device)
+        self._began = None
+        self._marks.clear()
+        self.tell("opening")
 
     def begin(self) -> None:
         """Start the clock: after opening, which is not work."""
-        self._began, self._done_before = time.monotonic(), self.done
+        self._began = (self.clock(), self.done)
+        self._marks.clear()
         self.tell("working")
 
     def add(self, done: int, failed: int, left: int) -> None:
@@ -69,6 +106,13 @@ class Meter:
         self.done += done
         self.failed += failed
         self.total = self.done + left
+        now = self.clock()
+        marks = self._marks
+        if len(marks) > 1 and now - marks[-2][0] < 1:
+            marks.pop()  # a second apart is near enough, however small the batches are
+        marks.append((now, self.done))
+        while len(marks) > RECENT_BATCHES + 1 and now - marks[1][0] >= RECENT_SECONDS:
+            marks.popleft()
         self.tell("working")
 
     def end(self, broken: SynpicError | None) -> None:
@@ -77,10 +121,36 @@ class Meter:
 
     def tell(self, state: str, note: str | None = None) -> None:
         """Send an event."""
-        if self.listener is not None:
-            seconds = time.monotonic() - self._began
-            done = self.done - self._done_before
-            rate = done / seconds if done and seconds > 0 else None
-            self.listener(
-                Event(self.stage, self.name, state, self.done, self.total, self.failed, rate, note)
+        if self.listener is None:
+            return
+        rate = self._recent_rate() if state == "working" else self._whole_rate()
+        held = None if self.device is None else memory.peak(self.device)
+        self.listener(
+            Event(
+                self.stage,
+                self.name,
+                state,
+                self.done,
+                self.total,
+                self.failed,
+                rate,
+                note or self.remark,
+                held,
             )
+        )
+
+    def _recent_rate(self) -> float | None:
+        if len(self._marks) < 2:
+            return self._whole_rate()
+        return _rate(self._marks[0], self._marks[-1])
+
+    def _whole_rate(self) -> float | None:
+        # Up to the last batch: what comes after it is writing and letting go.
+        if self._began is None or not self._marks:
+            return None
+        return _rate(self._began, self._marks[-1])
+
+
+def _rate(since: tuple[float, int], until: tuple[float, int]) -> float | None:
+    seconds, done = until[0] - since[0], until[1] - since[1]
+    return done / seconds if done and seconds > 0 else None

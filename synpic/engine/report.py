@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from synpic.errors import Stopped, SynpicError, Unfinished
 
-__all__ = ["Outcome", "Report"]
+__all__ = ["Outcome", "Report", "unfinished"]
 
 
 @dataclass
@@ -35,6 +37,11 @@ class Outcome:
         """Still to do: another shard's share, or left behind by a stop or a break."""
         return self.wanted - self.already - self.made - self.failed - self.by_others
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        broken = self.broken and {"message": self.broken.message, "hint": self.broken.hint}
+        return {**vars(self), "left": self.left, "broken": broken}
+
 
 @dataclass
 class Report:
@@ -48,6 +55,20 @@ class Report:
         """Whether all of ``tasks`` were taken up and nothing of them is left."""
         return len(self.outcomes) >= tasks and not any(outcome.left for outcome in self.outcomes)
 
+    @property
+    def finished(self) -> bool:
+        """Whether all that was ours to do has been made: not stopped, broken or failed."""
+        return not self.stopped and not any(one.broken or one.failed for one in self.outcomes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "stage": self.stage,
+            "complete": self.finished,
+            "stopped": self.stopped,
+            "outcomes": [outcome.as_dict() for outcome in self.outcomes],
+        }
+
     def raise_if_unfinished(self) -> None:
         """For commands: end with a word on what is missing and why, if anything is.
 
@@ -60,15 +81,32 @@ class Report:
                 f"{self.stage}: stopped; everything finished so far is kept",
                 hint=f"`synpic {self.stage}` goes on from here",
             )
-        broken = [outcome for outcome in self.outcomes if outcome.broken]
-        failed = [outcome for outcome in self.outcomes if outcome.failed]
-        if not broken and not failed:
-            return
-        lines = [f"{o.name}: {o.broken.message}" for o in broken if o.broken]
-        lines += [
-            f"{o.name}: {o.failed} of {o.wanted} failed and have a failure row each" for o in failed
+        found = [
+            (one.name, one.broken.message, one.broken.hint) for one in self.outcomes if one.broken
         ]
-        hints = [o.broken.hint for o in broken if o.broken and o.broken.hint]
-        if failed:
-            hints.append("`synpic status` tells the reasons; --retry-failed tries them again")
-        raise Unfinished("\n".join(lines), hint="; ".join(dict.fromkeys(hints)))
+        hint = "`synpic status` tells the reasons; --retry-failed tries them again"
+        found += [
+            (one.name, f"{one.failed} of {one.wanted} failed and have a failure row each", hint)
+            for one in self.outcomes
+            if one.failed
+        ]
+        if found:
+            raise unfinished(found)
+
+
+def unfinished(found: Sequence[tuple[str, str, str | None]]) -> Unfinished:
+    """One error for all that is missing.
+
+    Args:
+        found: name, what is wrong, and what to do next. Equal hints are said once, and different
+            ones with the names they are for.
+    """
+    hints: dict[str, list[str]] = {}
+    for name, _, hint in found:
+        if hint:
+            hints.setdefault(hint, []).append(name)
+    lines = [f"{', '.join(dict.fromkeys(names))}: {hint}" for hint, names in hints.items()]
+    return Unfinished(
+        "\n".join(f"{name}: {message}" for name, message, _ in found),
+        hint="\n".join(hints if len(hints) == 1 else lines) or None,
+    )

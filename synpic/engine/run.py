@@ -11,7 +11,7 @@ from synpic.engine.report import Report
 from synpic.engine.running import NoRoom, Running
 from synpic.engine.task import Task
 
-__all__ = ["run_tasks"]
+__all__ = ["run_tasks", "take_turns"]
 
 
 def run_tasks(
@@ -44,13 +44,13 @@ def run_tasks(
     while waiting and not (begun and stop.is_set()):
         company = waiting if together else waiting[:1]
         begun += [running for running in company if running not in begun]
-        waiting = _take_turns(company) + waiting[len(company) :]
+        waiting = take_turns(company) + waiting[len(company) :]
     report = Report(stage, [running.outcome for running in begun])
     report.stopped = stop.is_set() and not report.complete(len(tasks))
     return report
 
 
-def _take_turns(company: Sequence[Running]) -> list[Running]:
+def take_turns(company: Sequence[Running]) -> list[Running]:
     """Work through ``company`` until each has ended; those for which there was no room."""
     at_work: list[Running] = []
     put_off: list[Running] = []

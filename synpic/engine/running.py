@@ -43,7 +43,7 @@ class Running:
     ) -> None:
         self.outcome = Outcome(task.name, task.wanted, already=task.already)
         self._task, self._device, self._stop, self._jumps = task, device, stop, jumps
-        self._meter = Meter(task.stage, task.name, len(task.todo), listener)
+        self._meter = Meter(task.stage, task.name, len(task.todo), listener, device)
         self._open = ExitStack()
         self._work: Work
         self._writer: PartWriter
@@ -73,7 +73,7 @@ class Running:
         if not task.todo or self._stop.is_set():
             self._end(None)
             return False
-        self._meter.tell("opening")
+        self._meter.opening()
         surroundings = environment(self._device, task.dtype)
         key = environment_key(surroundings)
         try:
@@ -110,11 +110,12 @@ class Running:
             WorkspaceError: nothing can be written any more; what was made before is kept.
         """
         try:
-            if self._stop.is_set():
-                self._task.failures.forget_streak()
-            elif self._step(alone):
+            stopped = self._stop.is_set()
+            if not stopped and self._step(alone):
                 return True
             self._keep_what_was_held()
+            if stopped:
+                self._task.failures.forget_streak()
             self._let_go(None)
         except WorkspaceError as error:
             self._let_go(error)
@@ -140,6 +141,7 @@ class Running:
         while batch is not None and not task.missing(batch):
             batch = self._draw()
         if batch is None:
+            self._keep_what_was_held()  # it may tell what the last batches had in common
             if failures.suspicious() and not (task.proven or self.outcome.made):
                 raise self._hopeless()
             return False
@@ -152,6 +154,7 @@ class Running:
         failures.add(made.failed, made.succeeded)
         self._keep(made)
         task.todo.difference_update(map(task.key_of, missing))
+        self._meter.remark = getattr(self._work, "note", None)
         self._meter.add(len(missing), len(made.failed), left=len(task.todo))
         if failures.hopeless():
             raise self._hopeless()
@@ -163,9 +166,16 @@ class Running:
             self._parts_seen = len(self._writer.begun)
             if self._task.note_others(self._writer.begun):
                 self._batches.jump()
-        if self._task.failures.suspicious():
-            return self._batches.take_any()
-        return self._batches.take()
+        anywhere = self._task.failures.suspicious()
+        take = self._batches.take_any if anywhere else self._batches.take
+        batch = take()
+        if batch is None and self._task.more is not None and not self._stop.is_set():
+            further = self._task.more()
+            if further:
+                self._batches.add(further)
+                self._work.expect(further)
+                batch = take()
+        return batch
 
     def _keep(self, made: Made) -> None:
         parts = len(self._writer.begun)
@@ -178,6 +188,7 @@ class Running:
     def _keep_what_was_held(self) -> None:
         held = self._work.finish()
         self._task.failures.add(held.failed, held.succeeded)
+        self._meter.failed += len(held.failed)
         self._keep(held)
 
     def _leave_room(self, made: Made) -> None:
@@ -231,7 +242,7 @@ class Running:
     def _hopeless(self) -> SynpicError:
         batches, reason, _ = self._task.failures.forget_streak()
         return self._task.error(
-            f"{self._task.name}: {batches} batches in a row failed in every image: {reason}",
+            f"{batches} batches in a row failed in every image: {reason}",
             hint="try one image by hand to see why; nothing of these batches was recorded, so the "
             "next run takes them up again",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -79,9 +79,12 @@ class Task:
         wanted: pieces in all, everyone's.
         already: of those, done (or failed for good) before.
         batches: ours, as they were cut; each has something missing.
-        open: device and environment key → what does the work.
+        open: device and environment key → what does the work. It travels to other processes, so it
+            pickles: a ``functools.partial`` of a module's function, never a lambda.
         proven: it has worked before.
         error: the kind to raise when it turns out to be broken.
+        more: asked when the batches are used up; gives further ones, which are then ours, or none.
+            Until it gives none, somebody else deals out the work, and sees what others do.
     """
 
     workspace: Workspace
@@ -102,6 +105,7 @@ class Task:
     open: Callable[[str, str], Work]
     proven: bool
     error: type[SynpicError]
+    more: Callable[[], list[list[Row]]] | None = None
     by_others: int = field(default=0, init=False)
 
     def missing(self, batch: Sequence[Row]) -> list[Row]:
@@ -112,12 +116,26 @@ class Task:
         """What tells ``row`` from others."""
         return tuple(row[column] for column in self.key)
 
+    def empty(self) -> Task:
+        """This task without its work, to be sent elsewhere."""
+        return replace(self, batches=[], todo=set(), failures=self.failures.anew(), more=None)
+
+    def given(self, batches: list[list[Row]], todo: set[Key]) -> Task:
+        """This task with other work, and nothing noted yet of what fails."""
+        return replace(self, batches=batches, todo=todo, failures=self.failures.anew())
+
+    def new_rows(self) -> list[Key]:
+        """What the folder has come to hold since it was looked at last, whoever made it."""
+        return self.watcher.new_rows(self.key)
+
     def note_others(self, ours: set[str]) -> bool:
         """Take note of what others have done since, and say whether they have.
 
         Args:
             ours: the parts that we have written.
         """
+        if self.more is not None:
+            return False
         rows = self.watcher.new_rows(self.key, but=ours)
         before = len(self.todo)
         self.todo.difference_update(rows)

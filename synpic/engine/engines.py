@@ -1,0 +1,140 @@
+"""Where work is done: in this process, in several on this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synpic.engine.crew import conduct
+from synpic.engine.device import pick_device
+from synpic.engine.progress import Listener
+from synpic.engine.report import Report
+from synpic.engine.run import run_tasks
+from synpic.engine.task import Task
+from synpic.errors import SynpicError
+
+__all__ = ["ENGINES", "HERE", "Engine", "run_on"]
+
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How many workers there are, and where.
+
+    Args:
+        kind: "local": processes of this machine; "ray": actors on a Ray cluster.
+        workers: how many; one for each device that is to be seen if None, and one where there is
+            none. A single local worker is this very process.
+        gpus_per_worker: of a Ray cluster; a fraction puts several on one.
+    """
+
+    kind: str = "local"
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ENGINES:
+            raise SynpicError(
+                f"--engine {self.kind!r}: there is no such engine",
+                hint=f"known: {', '.join(ENGINES)}",
+            )
+        if self.workers is not None and self.workers < 1:
+            raise SynpicError(f"--workers {self.workers}: at least one does the work")
+        if self.gpus_per_worker is not None:
+            if self.kind != "ray":
+                raise SynpicError(
+                    "--gpus-per-worker is for --engine ray",
+                    hint="here, --workers says how many share the devices",
+                )
+            if not 0 <= self.gpus_per_worker <= 64:
+                raise SynpicError(
+                    f"--gpus-per-worker {self.gpus_per_worker}: give a fraction or a number of GPUs"
+                )
+
+    def devices(self, asked: str | None) -> list[str]:
+        """A device for each local worker.
+
+        Args:
+            asked: the one for all of them; every device that is to be seen, in turns, if None.
+
+        Raises:
+            SynpicError: there is no such device.
+        """
+        one = pick_device(asked)
+        each = [one]
+        if asked is None and one == "cuda":
+            import torch
+
+            seen = torch.cuda.device_count()
+            each = [f"cuda:{index}" for index in range(seen)] if seen > 1 else each
+        workers = self.workers or len(each)
+        return [each[index % len(each)] for index in range(workers)]
+
+
+HERE = Engine()
+"""This machine: all its accelerators, or its cores from one process."""
+
+
+def run_on(
+    engine: Engine,
+    stage: str,
+    tasks: Sequence[Task],
+    device: str | None,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+    together: bool | None = False,
+) -> Report:
+    """:func:`synpic.engine.run.run_tasks`, on any engine.
+
+    Args:
+        device: for local workers; see :meth:`Engine.devices`.
+        together: see ``run_tasks``; where there is an accelerator if None.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+        StorageError: the disk is full; what was made before is kept.
+        SynpicError: there is no such device, or no cluster; or the workspace is in this process's
+            memory, and there are to be others.
+    """
+    # More workers than batches would be started for nothing.
+    batches = sum(len(task.batches) for task in tasks)
+    if engine.kind == "ray":
+        if not batches:
+            return run_tasks(stage, tasks, "cpu", listener, stop)
+        _require_shared(tasks)
+        from synpic.engine.ray_engine import Actors
+
+        actors = Actors(tasks, engine.workers, engine.gpus_per_worker, most=batches)
+        if together is None:
+            together = actors.gpus > 0
+        return conduct(actors, stage, tasks, listener, stop, together)
+    devices = engine.devices(device)[: max(1, batches)]
+    if together is None:
+        together = devices[0] != "cpu"
+    if len(devices) == 1:
+        return run_tasks(stage, tasks, devices[0], listener, stop, together)
+    _require_shared(tasks)
+    from synpic.engine.local import Processes
+
+    crew = Processes(tasks, devices, threads=max(1, cores() // len(devices)))
+    return conduct(crew, stage, tasks, listener, stop, together)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _require_shared(tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        protocol = task.workspace.store.fs.protocol
+        if "memory" in ((protocol,) if isinstance(protocol, str) else protocol):
+            raise SynpicError(
+                f"{task.workspace.store} lies in this process's memory, where no other can see it",
+                hint="leave --workers and --engine out, or take a folder for the workspace",
+            )

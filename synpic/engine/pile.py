@@ -1,0 +1,213 @@
+"""The work of one task that is dealt out to several workers: what waits, and what came of it.
+
+Nobody's word is taken for what was made. It is read from the workspace, where it counts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from synpic.engine.messages import Batch, Work
+from synpic.engine.report import Outcome
+from synpic.engine.task import Key, Row, Task
+from synpic.errors import SynpicError
+
+__all__ = ["DEATHS", "Pile"]
+
+DEATHS = 3
+"""A batch that was in the hands of so many workers when they died is not given to another."""
+
+
+class Pile:
+    """Batches of ``task``, by their numbers, in three states: waiting, in somebody's hands, done.
+
+    The task's ``todo`` is what is not known to be done.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._waiting = [n for n, batch in enumerate(task.batches) if task.missing(batch)]
+        self._rows_waiting: int | None = None
+        self._from = 0
+        self._ours = frozenset(task.todo)
+        self._there: set[Key] = set()
+        self._failed: set[Key] = set()
+        self._handed: set[Key] = set()
+        self._asked: dict[int, int] = {}
+        self.others = 0
+        """How many images others were seen to have made."""
+        self._deaths: Counter[int] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait in batches that may be dealt out with others."""
+        if self._rows_waiting is None:
+            sound = (n for n in self._waiting if not self.suspect(n))
+            self._rows_waiting = sum(len(self.task.batches[n]) for n in sound)
+        return self._rows_waiting
+
+    @property
+    def suspects(self) -> list[int]:
+        """Batches that wait and that may kill whoever takes them: each is to be tried alone."""
+        return [n for n in self._waiting if self.suspect(n)]
+
+    @property
+    def left(self) -> int:
+        """Images that are not known to be done."""
+        return len(self.task.todo)
+
+    @property
+    def known(self) -> int:
+        """Images of which the workspace was seen to hold what came of them."""
+        return len(self._ours) - len(self.task.todo)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it has worked, before or in this run."""
+        return self.task.proven or bool(self._there)
+
+    def suspect(self, number: int) -> bool:
+        """Whether one more death in its company would condemn this batch."""
+        return self._deaths[number] >= DEATHS - 1
+
+    def cut(self, workers: int) -> list[int]:
+        """Take a chunk from where the last one ended: neighbours, for one of so many workers.
+
+        It is no more than a part's rows, so that a death costs little; and, towards the end, small,
+        so that all end at about the same time. Batches of the same prompts stay together.
+        """
+        rows = self.task.part_rows
+        ample = max(1, min(rows, self.waiting // (4 * max(1, workers))))
+        chunk: list[int] = []
+        size = 0
+        for number in self._in_order():
+            if self.suspect(number):
+                continue
+            batch = self.task.batches[number]
+            if chunk and (
+                number < chunk[-1]
+                or size + len(batch) > rows
+                or (size + len(batch) > ample and not self._alike(chunk[-1], number))
+            ):
+                break
+            chunk.append(number)
+            size += len(batch)
+        return self._take(chunk)
+
+    def within(self, spans: Iterable[tuple[int, int]]) -> list[int]:
+        """Take the batches that begin in one of ``spans`` of positions."""
+        first = [_position(self.task.batches[n], 0) for n in self._waiting]
+        found = [
+            number
+            for low, high in spans
+            for number in self._waiting[bisect_left(first, low) : bisect_left(first, high + 1)]
+        ]
+        return self._take([number for number in found if not self.suspect(number)])
+
+    def take(self, number: int) -> list[int]:
+        """Take this one."""
+        return self._take([number])
+
+    def spans(self, chunk: Iterable[int]) -> list[tuple[int, int]]:
+        """Positions, in the list of what is wanted, of the first and last row of each batch."""
+        batches = (self.task.batches[number] for number in chunk)
+        return [(_position(batch, 0), _position(batch, -1)) for batch in batches]
+
+    def work(self, chunk: Iterable[int]) -> Work:
+        """What a worker is told of ``chunk``, which is then in its hands."""
+        batches: list[Batch] = []
+        todo = set[Key]()
+        for number in chunk:
+            batch = self.task.batches[number]
+            keys = set(map(self.task.key_of, self.task.missing(batch)))
+            self._asked[number] = len(keys)
+            batches.append(batch)
+            todo |= keys
+        self._handed |= todo
+        return Work(batches, todo)
+
+    def look(self) -> bool:
+        """See what the workspace has come to hold; whether others than our workers made any."""
+        task = self.task
+        there = task.todo.intersection(task.new_rows())
+        failed = set[Key]()
+        if names := task.failures.since():
+            failed = {key for key in task.todo if key[0] in names} - there
+        self._there |= there
+        self._failed |= failed
+        task.todo -= there | failed
+        others = len(there - self._handed)
+        self.others += others
+        return others > 0
+
+    def give_back(self, numbers: Iterable[int], died: bool = False) -> int:
+        """These are in nobody's hands any more: what is not done waits again. Look first.
+
+        Args:
+            died: with whoever held them.
+
+        Returns:
+            How many of the images that were asked for are done.
+        """
+        done = 0
+        self._rows_waiting = None
+        for number in numbers:
+            batch = self.task.batches[number]
+            missing = self.task.missing(batch)
+            done += self._asked.pop(number, len(missing)) - len(missing)
+            if missing:
+                self._deaths[number] += died
+                insort(self._waiting, number)
+        return done
+
+    def condemn(self, why: str) -> None:
+        """Give failure rows to what was in too many workers' hands when they died."""
+        for number in [n for n in self._waiting if self._deaths[n] >= DEATHS]:
+            self._waiting.remove(number)
+            self._rows_waiting = None
+            missing = self.task.missing(self.task.batches[number])
+            reason = f"{DEATHS} workers died with it in hand, the last one by {why}"
+            self.task.failures.condemn({row["candidate_id"]: reason for row in missing})
+            keys = set(map(self.task.key_of, missing))
+            self._failed |= keys
+            self.task.todo -= keys
+
+    def jump(self, share: float) -> None:
+        """Go on elsewhere, and come round: somebody else is at work hereabouts."""
+        self._from = int(share * len(self.task.batches))
+
+    def outcome(self, broken: SynpicError | None) -> Outcome:
+        """What came of it all."""
+        made, failed = self._there & self._handed, self._failed & self._handed
+        return Outcome(
+            self.task.name,
+            self.task.wanted,
+            already=self.task.already,
+            made=len(made),
+            failed=len(failed),
+            by_others=self.known - len(made) - len(failed),
+            broken=broken,
+        )
+
+    def _in_order(self) -> Iterable[int]:
+        start = bisect_left(self._waiting, self._from)
+        return [*self._waiting[start:], *self._waiting[:start]]
+
+    def _take(self, chunk: list[int]) -> list[int]:
+        taken = set(chunk)
+        self._rows_waiting = None
+        self._waiting = [n for n in self._waiting if n not in taken]
+        if chunk:
+            self._from = chunk[-1] + 1
+        # What somebody else has done meanwhile is nobody's work.
+        return [n for n in chunk if self.task.missing(self.task.batches[n])]
+
+    def _alike(self, one: int, other: int) -> bool:
+        first, second = self.task.batches[one][0], self.task.batches[other][0]
+        return "prompt_id" in first and first["prompt_id"] == second["prompt_id"]
+
+
+def _position(batch: Sequence[Row], place: int) -> int:
+    return int(batch[place].get("position", 0))

@@ -1,0 +1,213 @@
+"""Workers that are processes: killed outright, told to stop, left without a foreman."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from synpic import Workspace, generate_candidates, score_candidates, status
+from synpic.engine import engines
+from synpic.engine.engines import Engine
+from synpic.engine.progress import Event
+from synpic.errors import MissingExtra, SynpicError
+from tests.cli.conftest import Start
+from tests.cli.conftest import start as start
+from tests.conftest import MakeRecipe
+from tests.engine.test_crew import made, nothing_twice, table
+from tests.fakes import Painter
+
+TWO = Engine("local", workers=2)
+SLOW = "call = { sleep = 0.2 }"
+
+
+class Killed(Painter):
+    """Is killed by a prompt."""
+
+    def draw(self, prompts: Sequence[str], *rest: object) -> np.ndarray:
+        if "prompt 0-5" in prompts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().draw(prompts, *rest)  # type: ignore[arg-type]
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    found = [p for p in psutil.Process(pid).children() if "synpic.engine.local" in str(p.cmdline())]
+    return sorted(found, key=lambda process: process.pid)
+
+
+class KillsOne:
+    """A listener that kills a worker when some of the work is done."""
+
+    def __init__(self) -> None:
+        self.killed: int | None = None
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        if self.killed is None and event.state == "working" and 0 < event.done < event.total:
+            self.killed = workers_of(os.getpid())[-1].pid
+            os.kill(self.killed, signal.SIGKILL)
+
+
+def test_one_of_two_is_killed_and_the_set_is_as_if_one_had_made_it(
+    tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    text = recipe(prompts=60, a=SLOW)
+    alone = Workspace.create(tmp_path / "alone", text.replace("0.2", "0.0"))
+    generate_candidates(alone, device="cpu")
+    score_candidates(alone, device="cpu")
+    workspace = Workspace.create(tmp_path / "set", text)
+
+    kills = KillsOne()
+    report = generate_candidates(workspace, device="cpu", engine=TWO, listener=kills)
+    assert kills.killed is not None
+    assert made(report) == [("a", 60, 0, 0), ("b", 60, 0, 0)]
+    assert all(event.done <= event.total for event in kills.events)
+    report = score_candidates(workspace, device="cpu", engine=TWO, together=True)
+    assert made(report) == [("red", 120, 0, 0), ("blue", 120, 0, 0)]
+
+    # The time to sleep is part of the fingerprint, and so of the id; all else is equal.
+    order = ["prompt_id", "model", "sample"]
+    one, other = (table(each).drop("candidate_id").sort(order) for each in (alone, workspace))
+    assert one.equals(other)
+    assert one.null_count().sum_horizontal().item() == 0
+    assert nothing_twice(workspace)
+
+
+@pytest.mark.slow
+def test_a_prompt_that_kills_its_process_gets_a_reason(tmp_path: Path, recipe: MakeRecipe) -> None:
+    text = recipe(prompts=16).replace("tests.fakes:Painter", "tests.engine.test_local:Killed", 1)
+    workspace = Workspace.create(tmp_path / "set", text)
+    report = generate_candidates(workspace, device="cpu", engine=TWO)
+    assert made(report) == [("a", 12, 4, 0), ("b", 16, 0, 0)]
+    ((*_, reason, number),) = status(workspace).failures
+    assert number == 4
+    assert reason == "3 workers died with it in hand, the last one by exit code -9"
+
+
+@pytest.mark.slow
+def test_rewards_one_by_one_on_two_workers(tmp_path: Path, recipe: MakeRecipe) -> None:
+    tables = []
+    for name, engine in (("one", engines.HERE), ("two", TWO)):
+        workspace = Workspace.create(tmp_path / name, recipe(prompts=60))
+        generate_candidates(workspace, device="cpu")
+        report = score_candidates(workspace, device="cpu", engine=engine, together=False)
+        assert made(report) == [("red", 120, 0, 0), ("blue", 120, 0, 0)]
+        tables.append(table(workspace))
+    assert tables[0].equals(tables[1])
+
+
+def wait_for(workspace: Workspace, process: object) -> None:
+    while not workspace.folders("candidates") and process.poll() is None:  # type: ignore[attr-defined]
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("to_all", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_signal_ends_all_with_grace(
+    tmp_path: Path, recipe: MakeRecipe, start: Start, to_all: bool
+) -> None:
+    """A terminal sends Ctrl-C to every process there is; a scheduler's SIGTERM comes to one."""
+    workspace = Workspace.create(tmp_path / "set", recipe(prompts=400, a="call = { sleep = 0.1 }"))
+    process = start("generate", "--device", "cpu", "--workers", "2", cwd=tmp_path / "set")
+    wait_for(workspace, process)
+    workers = workers_of(process.pid)
+    assert len(workers) == 2
+    if to_all:
+        for one in [*workers, psutil.Process(process.pid)]:
+            one.send_signal(signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "everything finished so far is kept" in errors
+    assert "Traceback" not in errors
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    counts = status(Workspace.open(workspace.store.root)).counts
+    assert 0 < counts[0].done < 400
+    assert counts[0].done % 4 == 0
+
+
+@pytest.mark.slow
+def test_workers_whose_foreman_is_killed_end_by_themselves_and_keep_what_they_have(
+    tmp_path: Path, recipe: MakeRecipe, start: Start
+) -> None:
+    workspace = Workspace.create(tmp_path / "set", recipe(prompts=400, a="call = { sleep = 0.1 }"))
+    process = start("generate", "--device", "cpu", "--workers", "2", cwd=tmp_path / "set")
+    wait_for(workspace, process)
+    workers = workers_of(process.pid)
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+    found = status(Workspace.open(workspace.store.root)).counts
+    assert 0 < found[0].done < 400
+    assert workspace.corrupt_parts() == []
+
+
+def test_a_workspace_in_memory_has_one_process(recipe: MakeRecipe) -> None:
+    workspace = Workspace.create("memory://engines", recipe(prompts=8))
+    with pytest.raises(SynpicError, match="lies in this process's memory"):
+        generate_candidates(workspace, device="cpu", engine=TWO)
+    generate_candidates(workspace, device="cpu", engine=Engine("local", workers=1))
+    assert all(count.done for count in status(workspace).counts[:2])
+
+
+@pytest.mark.parametrize(
+    ("engine", "match"),
+    [
+        ({"kind": "slurm"}, "there is no such engine"),
+        ({"workers": 0}, "at least one"),
+        ({"gpus_per_worker": 0.5}, "is for --engine ray"),
+        ({"kind": "ray", "gpus_per_worker": -1.0}, "give a fraction"),
+    ],
+)
+def test_an_engine_that_cannot_be(engine: dict[str, object], match: str) -> None:
+    with pytest.raises(SynpicError, match=match):
+        Engine(**engine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seen", "workers", "asked", "devices"),
+    [
+        (0, None, None, ["cpu"]),
+        (0, 3, None, ["cpu"] * 3),
+        (1, None, None, ["cuda"]),
+        (1, 2, None, ["cuda"] * 2),
+        (4, None, None, ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]),
+        (4, 2, None, ["cuda:0", "cuda:1"]),
+        (2, 3, None, ["cuda:0", "cuda:1", "cuda:0"]),
+        (4, None, "cuda:1", ["cuda:1"]),
+        (4, 2, "cuda:1", ["cuda:1"] * 2),
+        (4, None, "cpu", ["cpu"]),
+    ],
+)
+def test_a_worker_for_each_device(
+    monkeypatch: pytest.MonkeyPatch,
+    seen: int,
+    workers: int | None,
+    asked: str | None,
+    devices: list[str],
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    pick = asked or ("cuda" if seen else "cpu")
+    monkeypatch.setattr(engines, "pick_device", lambda device: pick)
+    assert Engine("local", workers).devices(asked) == devices
+
+
+def test_ray_that_is_not_installed_is_named(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match="--engine ray needs Ray") as caught:
+        generate_candidates(workspace, engine=Engine("ray"))
+    assert "synpic[ray]" in str(caught.value.hint)
