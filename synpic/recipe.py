@@ -16,6 +16,7 @@ from synpic.settings import ImageSettings, ModelSettings, Options
 from synpic.toml import Table, read_toml
 
 __all__ = [
+    "Flagged",
     "GivenSettings",
     "ImageSettings",
     "ModelSettings",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Flagged = Literal["keep", "leave-out"]
 Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
 
 
@@ -140,6 +142,11 @@ class SafetySettings(Table):
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Of the probability of those classes together."""
 
+    @property
+    def classifies(self) -> bool:
+        """Whether there is anything for a device to do."""
+        return self.images is not None or self.prompts is not None
+
     @model_validator(mode="after")
     def _checks_something(self) -> Self:
         if self.images is None and self.prompts is None and self.words is None:
@@ -180,6 +187,8 @@ class RecordSettings(Table):
     configs: Annotated[list[Config], Field(min_length=1)] = ["ranked", "scores"]
     pairs: Literal["best-worst", "best-rest", "all", "adjacent"] = "best-worst"
     """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``."""
+    flagged: Flagged = "keep"
+    """Whether flagged images are ranked and published; what no check has seen always is."""
 
 
 class PublishSettings(Table):

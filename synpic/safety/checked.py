@@ -1,0 +1,130 @@
+"""Work whose rows are checked before they are kept: around any work that makes images.
+
+Rows are held back for a batch. While the device is at the next one, threads decode them and make
+them ready; then the classifier's own forward is all that the device waits for. What is checked is
+the file that will be kept. An image whose check fails is a failure, and not an unchecked image.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import polars as pl
+from PIL import Image
+
+from synpic.engine.attempt import Attempts, Done, Failed
+from synpic.engine.task import Made, Row, Work
+from synpic.errors import SynpicError
+from synpic.recipe import SafetySettings
+from synpic.safety.checker import Checker, open_safety
+from synpic.workspace import Workspace
+
+__all__ = ["Checked", "checked"]
+
+
+def checked(
+    settings: SafetySettings | None,
+    workspace: Workspace,
+    device: str,
+    open_work: Callable[[], Work],
+) -> Work:
+    """What ``open_work`` opens; checked as ``settings`` say, if there are any.
+
+    Raises:
+        SafetyError, CheckpointError: a check cannot be opened; then nothing else is.
+        SynpicError: as ``open_work`` does.
+    """
+    if settings is None:
+        return open_work()
+    prompts = workspace.prompts()
+    checker = open_safety(settings, workspace, device)  # the smaller of the two, and first to fail
+    return Checked(open_work(), checker, prompts)
+
+
+class Checked:
+    """Work that makes images, with ``flagged`` filled in.
+
+    Args:
+        work: rows of the candidates table come from it.
+        prompts: ``prompt_id`` and ``prompt`` of all of them.
+    """
+
+    def __init__(self, work: Work, checker: Checker, prompts: pl.DataFrame) -> None:
+        self._work, self._checker = work, checker
+        self._prompts = prompts.select("prompt_id", "prompt").sort("prompt_id")
+        self._threads = ThreadPoolExecutor(4, "check")
+        self._attempts = Attempts(self._judge)
+        self._held: list[tuple[Row, Future[Any]]] = []
+
+    @property
+    def note(self) -> str | None:
+        """What somebody who watches should know of how the work around which this is goes."""
+        note: str | None = getattr(self._work, "note", None)
+        return note
+
+    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+        """See :class:`synpic.engine.task.Work`."""
+        self._work.expect(batches)
+
+    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+        """See :class:`synpic.engine.task.Work`."""
+        return self._exchange(self._work.do(batch, missing, following))
+
+    def finish(self) -> Made:
+        """See :class:`synpic.engine.task.Work`."""
+        first, last = self._exchange(self._work.finish()), self._exchange(Made([], {}, 0))
+        return Made(
+            first.rows + last.rows,
+            first.failed | last.failed,
+            first.succeeded + last.succeeded,
+            first.starved or last.starved,
+        )
+
+    def close(self) -> None:
+        """See :class:`synpic.engine.task.Work`."""
+        with ExitStack() as closing:
+            closing.callback(self._threads.shutdown, cancel_futures=True)
+            closing.callback(self._work.close)
+
+    def _exchange(self, made: Made) -> Made:
+        """Take the rows of ``made``, and give those that were held, checked."""
+        held, self._held = self._held, []
+        self._held = [(row, self._threads.submit(self._prepare, row)) for row in made.rows]
+        ended = self._attempts.run([{**row, "ready": ready} for row, ready in held])
+        flagged = {one.row["candidate_id"]: one.result for one in ended if isinstance(one, Done)}
+        failed = [one for one in ended if isinstance(one, Failed)]
+        return Made(
+            rows=[
+                {**row, "flagged": flagged[row["candidate_id"]]}
+                for row, _ in held
+                if row["candidate_id"] in flagged
+            ],
+            failed=made.failed
+            | {one.row["candidate_id"]: f"safety check: {one.reason}" for one in failed},
+            # What is held now may yet fail; the other successes of the batch are no rows of ours.
+            succeeded=len(flagged) + max(0, made.succeeded - len(made.rows)),
+            starved=made.starved or any(one.starved for one in failed),
+        )
+
+    def _prepare(self, row: Row) -> Any:
+        if not self._checker.looks:
+            return None
+        with Image.open(io.BytesIO(row["image"]["bytes"])) as image:
+            return self._checker.prepare(image.convert("RGB"))
+
+    def _judge(self, rows: Sequence[Row]) -> list[bool]:
+        ready = [row["ready"].result() for row in rows]
+        return self._checker.judge([self._prompt(row["prompt_id"]) for row in rows], ready)
+
+    def _prompt(self, prompt_id: str) -> str:
+        place = self._prompts["prompt_id"].search_sorted(prompt_id)
+        if place >= self._prompts.height or self._prompts["prompt_id"][place] != prompt_id:
+            raise SynpicError(
+                "prompts.parquet holds other prompts than when this run began",
+                hint="run the same command again, when no other works on another recipe there",
+            )
+        return str(self._prompts["prompt"][place])
