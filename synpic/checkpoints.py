@@ -32,10 +32,17 @@ __all__ = [
 ]
 
 _PACKAGE = "package:"
+_SAFETENSORS = ".safetensors"
+_LOCAL = ("folder", "file")
 
 
 def resolve(
-    workspace: Workspace, source: str, revision: str | None, kind: str = "model"
+    workspace: Workspace,
+    source: str,
+    revision: str | None,
+    kind: str = "model",
+    *,
+    file: bool = False,
 ) -> LockEntry:
     """What ``source`` stands for, from the lock, else looked up and put there.
 
@@ -43,30 +50,33 @@ def resolve(
         source: repository, folder or ``package:`` address, as the recipe has it.
         revision: a branch, tag or commit; a repository's default branch if None.
         kind: "model" or "dataset", for what is on the Hub.
+        file: a single file of safetensors will do for a folder.
 
     Raises:
         CheckpointError: it is nowhere, cannot be reached, or is no longer what was locked.
     """
     known = workspace.lock()
-    locked = known.get(("folder", source, None)) or known.get((kind, source, revision))
-    folder = _folder(workspace, source)
-    if locked is not None and (locked.kind != "folder" or folder is None or not _is_folder(folder)):
+    local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
+    locked = known.get((local, source, None)) or known.get((kind, source, revision))
+    path = _folder(workspace, source)
+    there = path is not None and (path.is_file() if local == "file" else _is_folder(path))
+    if locked is not None and (locked.kind != local or not there):
         # Weights that are gone are missed when they are to be loaded, and not before.
         return locked
-    if folder is None:
+    if path is None:
         return workspace.remember(_ask_the_hub(source, revision, kind))
-    if not _is_folder(folder):
+    if not there:
         raise CheckpointError(
-            f"{source}: {_not_a_folder(folder)}",
+            f"{source}: {_not_there(path, local)}",
             hint="paths are relative to the recipe; a Hub repository is written owner/name",
         )
-    stamp = ids.folder_stamp(folder)
-    if locked is None:
-        made = LockEntry("folder", source, None, ids.folder_hash(folder), stamp)
-        return workspace.remember(made)
-    if locked.stamp == stamp:
+    stamp = ids.file_stamp(path) if local == "file" else ids.folder_stamp(path)
+    if locked is not None and locked.stamp == stamp:
         return locked
-    if ids.folder_hash(folder) != locked.identity:
+    found = ids.file_hash(path) if local == "file" else ids.folder_hash(path)
+    if locked is None:
+        return workspace.remember(LockEntry(local, source, None, found, stamp))
+    if found != locked.identity:
         raise CheckpointError(
             f"{source} has changed since recipe.lock recorded it",
             hint="put the old weights back, or give the new ones a folder of their own; to let the "
@@ -78,17 +88,20 @@ def resolve(
 def load_from(workspace: Workspace, entry: LockEntry) -> tuple[str, str | None]:
     """What to hand to ``from_pretrained``: a folder or repository, and the commit of the latter.
 
+    Of a single file, its path.
+
     Raises:
-        CheckpointError: the folder is gone.
+        CheckpointError: the folder or file is gone.
     """
-    if entry.kind == "folder":
-        folder = _folder(workspace, entry.source)
-        if folder is None or not _is_folder(folder):
+    if entry.kind in _LOCAL:
+        path = _folder(workspace, entry.source)
+        there = path is not None and (path.is_file() if entry.kind == "file" else _is_folder(path))
+        if not there:
             raise CheckpointError(
-                f"{entry.source}: the folder is gone",
+                f"{entry.source}: the {entry.kind} is gone",
                 hint="put it back: recipe.lock knows it by its content",
             )
-        return str(folder), None
+        return str(path), None
     return entry.source, entry.identity
 
 
@@ -106,7 +119,7 @@ def load_unlocked(source: str, revision: str | None) -> tuple[str, str | None]:
         return source, revision
     if not _is_folder(folder):
         raise CheckpointError(
-            f"{source}: {_not_a_folder(folder)}",
+            f"{source}: {_not_there(folder)}",
             hint="paths are relative to the working directory; a Hub repository is written "
             "owner/name",
         )
@@ -131,13 +144,15 @@ def resolve_unlocked(source: str, revision: str | None) -> tuple[dict[str, Any],
 
 def identity(entry: LockEntry) -> dict[str, Any]:
     """What of a checkpoint decides a result: never its path, always its content."""
-    if entry.kind == "folder":
+    if entry.kind in _LOCAL:
         return {"sha256": entry.identity}
     return {"repository": entry.source, "commit": entry.identity}
 
 
 def _folder(workspace: Workspace, source: str) -> Path | None:
-    return _locate(source, Path(workspace.store.root) if workspace.store.is_local else None)
+    store = workspace.store
+    # Where a workspace is no folder of this machine, nothing is beside it: only full paths lead on.
+    return _locate(source, Path(store.root if store.is_local else str(store)))
 
 
 def _locate(source: str, beside: Path | None) -> Path | None:
@@ -163,14 +178,16 @@ def _locate(source: str, beside: Path | None) -> Path | None:
     except RuntimeError as error:
         raise CheckpointError(f"{source}: {error}", hint="write the path out") from error
     path = written if beside is None else beside / written
-    looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
+    looks_local = (
+        source.startswith((".", "/", "~")) or source.count("/") > 1 or source.endswith(_SAFETENSORS)
+    )
     return path if looks_local or (beside is not None and _is_folder(path)) else None
 
 
-def _not_a_folder(path: Path) -> str:
+def _not_there(path: Path, wanted: str = "folder") -> str:
     if path.is_file():
         return f"a file ({path}); name the folder that holds it"
-    return f"no such folder ({path})"
+    return f"no such {wanted} ({path})"
 
 
 def _is_folder(path: Path) -> bool:

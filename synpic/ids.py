@@ -18,6 +18,8 @@ from typing import Any
 __all__ = [
     "SEED_LIMIT",
     "candidate_id",
+    "file_hash",
+    "file_stamp",
     "fingerprint",
     "folder_hash",
     "folder_stamp",
@@ -95,10 +97,14 @@ def folder_hash(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for name, path in _files(folder):
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{name}\0{content}\n".encode())
+        digest.update(f"{name}\0{file_hash(path)}\n".encode())
     return digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def folder_stamp(folder: Path) -> str:
@@ -106,6 +112,12 @@ def folder_stamp(folder: Path) -> str:
     that a folder is likely to be what it was."""
     stats = [(name, path.stat()) for name, path in _files(folder)]
     return _hash_of([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+
+
+def file_stamp(path: Path) -> str:
+    """As :func:`folder_stamp`, of one file; its name counts for nothing."""
+    stat = path.stat()
+    return _hash_of([stat.st_size, stat.st_mtime_ns])
 
 
 def source_hash(thing: Any) -> str | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from synpic.errors import HubUnreachable, SynpicError
+from synpic.generate.checks import check_model
 from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
 from synpic.given import read_index
 from synpic.prompts import read_prompts
 from synpic.rank.weights import exact_weights
-from synpic.recipe import ImageSettings, ModelSettings, PromptSettings, Recipe
+from synpic.recipe import ImageSettings, ModelSettings, PromptSettings, Recipe, SafetySettings
+from synpic.safety import check_safety
 from synpic.score.reward import resolve_reward
 from synpic.workspace import Workspace
 
-__all__ = ["ModelPlan", "Plan", "plan"]
+__all__ = ["ModelPlan", "Plan", "rough_bytes", "validate"]
 
 BYTES_PER_PIXEL = {"png": 1.52, "jpeg": 0.5, "webp": 0.25}
 """Rough means for photographs at the default quality: 232,000 PNGs of 1024² are some 370 GB."""
@@ -80,7 +83,7 @@ class Plan:
         return {**vars(self), "models": models, "problems": problems, **totals}
 
 
-def plan(workspace: Workspace) -> Plan:
+def validate(workspace: Workspace) -> Plan:
     """Check the recipe of ``workspace`` and count what it wants. Nothing is written but the lock.
 
     Raises:
@@ -89,9 +92,11 @@ def plan(workspace: Workspace) -> Plan:
     recipe = workspace.recipe
     made = Plan()
     if recipe.prompts is not None:
-        _plan_drawing(made, workspace, recipe, recipe.prompts)
+        texts = _plan_drawing(made, workspace, recipe, recipe.prompts)
     else:
-        _plan_gathering(made, workspace)
+        texts = _plan_gathering(made, workspace)
+    if recipe.safety is not None:
+        _plan_safety(made, workspace, recipe.safety, texts)
     for name, reward in recipe.rewards.items():
         made.rewards.append(name)
         try:
@@ -108,9 +113,14 @@ def plan(workspace: Workspace) -> Plan:
     return made
 
 
-def _plan_drawing(made: Plan, workspace: Workspace, recipe: Recipe, source: PromptSettings) -> None:
+def _plan_drawing(
+    made: Plan, workspace: Workspace, recipe: Recipe, source: PromptSettings
+) -> list[str]:
+    """Prompts and models; the prompts themselves, as far as they can be read."""
+    texts: list[str] = []
     try:
         prompts = read_prompts(source, workspace)
+        texts = prompts.table.column("prompt").to_pylist()
         made.prompts = prompts.table.num_rows
         made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
     except SynpicError as error:
@@ -120,7 +130,10 @@ def _plan_drawing(made: Plan, workspace: Workspace, recipe: Recipe, source: Prom
         try:
             settings = complete(name, written)
             made.models.append(_model(name, settings, made.prompts, recipe.images))
-            models += resolve_model(name, written, recipe, workspace)
+            sizes = resolve_model(name, written, recipe, workspace)
+            models += sizes
+            for problem in check_model(workspace, sizes[0]):
+                _note(made, problem)
         except SynpicError as error:
             _note(made, error)
     if len({model.name for model in models}) == len(recipe.models):
@@ -128,14 +141,16 @@ def _plan_drawing(made: Plan, workspace: Workspace, recipe: Recipe, source: Prom
             check_models(recipe, models)
         except SynpicError as error:
             _note(made, error)
+    return texts
 
 
-def _plan_gathering(made: Plan, workspace: Workspace) -> None:
+def _plan_gathering(made: Plan, workspace: Workspace) -> list[str]:
+    """What is given; the prompts themselves, as far as they can be read."""
     try:
         index = read_index(workspace)
     except SynpicError as error:
         _note(made, error)
-        return
+        return []
     note = index.prompts_note
     made.prompts = note["read"] - note["empty"] - note["duplicates"]
     made.prompts_empty, made.prompts_duplicate = note["empty"], note["duplicates"]
@@ -147,6 +162,20 @@ def _plan_gathering(made: Plan, workspace: Workspace) -> None:
         made.notes.append(f"{number:,} images cannot be gathered: {problem}")
     if sound["prompt_id"].n_unique() == sound.height:
         made.notes.append("no prompt has two images: they can be scored, but not ranked")
+    return index.prompts["prompt"].to_list()
+
+
+def _plan_safety(
+    made: Plan, workspace: Workspace, settings: SafetySettings, prompts: Sequence[str]
+) -> None:
+    try:
+        words = check_safety(settings, workspace)
+    except SynpicError as error:
+        _note(made, error)
+        return
+    if words is not None:
+        listed = sum(map(words.flags, prompts))
+        made.notes.append(f"{listed:,} of {len(prompts):,} prompts hold a word of {settings.words}")
 
 
 def _note(made: Plan, error: SynpicError) -> None:
@@ -157,14 +186,17 @@ def _note(made: Plan, error: SynpicError) -> None:
 
 
 def _model(name: str, settings: ModelSettings, prompts: int, images: ImageSettings) -> ModelPlan:
-    pixels = [
-        DEFAULT_PIXELS if width is None or height is None else width * height
-        for width, height in sizes_of(settings)
-    ]
+    sizes = list(sizes_of(settings))
     drawn = prompts * settings.samples
     return ModelPlan(
         name=name,
         checkpoint=str(settings.checkpoint),
-        images=drawn * len(pixels),
-        bytes=round(drawn * sum(pixels) * BYTES_PER_PIXEL[images.format]),
+        images=drawn * len(sizes),
+        bytes=round(drawn * sum(rough_bytes(*size, images) for size in sizes)),
     )
+
+
+def rough_bytes(width: int | None, height: int | None, images: ImageSettings) -> float:
+    """About what an encoded photograph takes; of a pipeline's own size, as of 1024²."""
+    pixels = DEFAULT_PIXELS if width is None or height is None else width * height
+    return pixels * BYTES_PER_PIXEL[images.format]

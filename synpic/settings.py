@@ -116,6 +116,8 @@ class ModelSettings(Table):
     """LoRAs, in the order in which they are added."""
     components: dict[str, ComponentSettings] = {}
     """Components of the pipeline to take from elsewhere, by the pipeline's name for them."""
+    without: list[str] = []
+    """Components of the pipeline to do without: SD3's "text_encoder_3" and "tokenizer_3"."""
     allow: list[Literal["pickled weights", "remote code"]] = []
     """Both can run anything on this machine, and are refused unless they are written here."""
     family: str | None = None

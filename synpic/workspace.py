@@ -46,10 +46,10 @@ class LockEntry:
     """What one name in the recipe resolved to.
 
     Args:
-        kind: "model" or "dataset" (a repository on the Hub), or "folder".
+        kind: "model" or "dataset" (a repository on the Hub), "folder" or "file".
         source: the name as the recipe has it.
         revision: the branch, tag or commit that was asked for, if any.
-        identity: the commit of a repository; the hash of a folder's contents.
+        identity: the commit of a repository; the hash of a folder's contents, or of a file's.
         stamp: names, sizes and times of a folder's files: while it holds, nothing is hashed again.
     """
 
@@ -225,13 +225,14 @@ class Workspace:
     def candidates(self, folders: Iterable[str]) -> pl.DataFrame:
         """Candidates of ``folders`` without their pixels, one row each.
 
-        Two rows of one candidate_id (two machines raced) resolve to the smallest sha256.
+        Two rows of one candidate_id (two machines raced) resolve to the smallest sha256; of those
+        with the same pixels, to one that is flagged, else to one that was checked.
         """
         parts = [part for folder in folders for part in self.parts(folder)]
         rows = self.read(parts, tables.CANDIDATES)
-        return rows.sort("candidate_id", "sha256").unique(
-            "candidate_id", keep="first", maintain_order=True
-        )
+        return rows.sort(
+            "candidate_id", "sha256", "flagged", descending=[False, False, True], nulls_last=True
+        ).unique("candidate_id", keep="first", maintain_order=True)
 
     def scores(self, folder: str) -> pl.DataFrame:
         """Scores of one reward, one row per (candidate_id, sha256); the smaller of two values."""

@@ -49,6 +49,7 @@ PIXART_SIGMA = KnownModel(
 STABLE_CASCADE = KnownModel(
     ModelSettings(
         checkpoint="stabilityai/stable-cascade",
+        prior="stabilityai/stable-cascade-prior",
         family="stable_cascade",
         variant="bf16",
         dtype="bfloat16",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from synpic import checkpoints, ids
 from synpic.errors import RecipeError
+from synpic.generate.sources import Sources, resolve_sources
 from synpic.recipe import ImageSettings, ModelSettings, Recipe
 from synpic.registry import FAMILIES, MODELS
 from synpic.workspace import LockEntry, Workspace
@@ -46,6 +47,7 @@ class Model:
         images: how its images are encoded.
         checkpoint: resolved.
         source_hash: of the code of a family that is written out as module:Class.
+        sources: what of its weights is from elsewhere, resolved.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Model:
     images: ImageSettings
     checkpoint: LockEntry
     source_hash: str | None = None
+    sources: Sources = field(default_factory=Sources)
 
     @property
     def family(self) -> str:
@@ -68,7 +71,11 @@ class Model:
 
     @property
     def decides(self) -> dict[str, Any]:
-        """Everything that decides the pixels of one image, and nothing else."""
+        """Everything that decides the pixels of one image, and nothing else.
+
+        A key of None counts for nothing: a setting that is added later, and not used, changes no
+        fingerprint.
+        """
         settings = self.settings
         return {
             "family": self.family,
@@ -84,6 +91,8 @@ class Model:
             "dtype": settings.dtype or "float32",
             "call": settings.call or None,
             "images": self.images.decides,
+            "vae_tiling": settings.vae_tiling or None,
+            **self.sources.decides(settings),
         }
 
     @cached_property
@@ -106,6 +115,10 @@ class Model:
 def complete(name: str, settings: ModelSettings) -> ModelSettings:
     """``settings`` over those of the registered model they start from, if any.
 
+    Key by key; ``call``, ``scheduler_options`` and ``components`` are tables of keys themselves.
+    What says where weights are goes together: who gives a checkpoint takes no revision and no prior
+    from the registry, and who gives a prior takes no revision of another.
+
     Raises:
         UnknownName: ``model`` names nothing.
         RecipeError: there is no checkpoint to load.
@@ -125,10 +138,20 @@ def complete(name: str, settings: ModelSettings) -> ModelSettings:
             f"models.{name}: {registered} is a {type(entry).__name__}, not a registered model",
             hint="name a KnownModel, or give a checkpoint of its own",
         )
-    given = settings.model_dump(exclude_unset=True)
-    for key in ("call", "scheduler_options"):
+    given = {key: getattr(settings, key) for key in settings.model_fields_set}
+    for key in ("call", "scheduler_options", "components"):
         given[key] = {**getattr(entry.settings, key), **given.get(key, {})}
+    for key, bound in _PLACES.items():
+        if getattr(settings, key) is not None:
+            given = {**dict.fromkeys(bound), **given}
     return entry.settings.model_copy(update=given)
+
+
+_PLACES = {
+    "checkpoint": ("revision", "prior", "prior_revision"),
+    "prior": ("prior_revision",),
+}
+"""Key that says where weights are → keys that mean nothing beside another of it."""
 
 
 def resolve_model(
@@ -138,7 +161,7 @@ def resolve_model(
 
     Raises:
         UnknownName: no registry knows it, or its family.
-        CheckpointError: its checkpoint cannot be resolved.
+        CheckpointError: its checkpoint, or another that it takes weights from, cannot be resolved.
         RecipeError: it has none.
     """
     settings = complete(name, written)
@@ -150,8 +173,9 @@ def resolve_model(
         )
     source = ids.source_hash(family) if ":" in (settings.family or "") else None
     checkpoint = checkpoints.resolve(workspace, str(settings.checkpoint), settings.revision)
+    sources = resolve_sources(workspace, settings, f"models.{name}")
     return [
-        Model(name, settings, width, height, recipe.images, checkpoint, source)
+        Model(name, settings, width, height, recipe.images, checkpoint, source, sources)
         for width, height in sizes_of(settings)
     ]
 

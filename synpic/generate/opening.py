@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
+import logging
 from typing import Any, ClassVar
 
-from synpic.errors import ModelError, did_you_mean
+from synpic.errors import HubUnreachable, ModelError, SynpicError
+from synpic.generate.adapters import add_adapters
+from synpic.generate.checks import call_problems, find_problems
+from synpic.generate.components import load_components
+from synpic.generate.contents import Contents
+from synpic.generate.placement import Placement, check_placement, place
+from synpic.generate.schedulers import make_scheduler
+from synpic.generate.slots import read_index, slots_of
 from synpic.recipe import ModelSettings
 
 __all__ = ["OpenedPipeline", "left_out"]
 
-_OURS = {"prompt", "generator", "output_type", "num_images_per_prompt", "return_dict"}
-"""Arguments of a pipeline's call that no recipe sets."""
-
 
 class OpenedPipeline:
-    """A pipeline, opened and checked. A family says how by its class attributes."""
+    """A pipeline, opened and checked. A family says how by its class attributes.
+
+    Args:
+        settings: complete; its adapters, components and prior name places to load from.
+        location, commit: of the checkpoint, as ``from_pretrained`` takes them.
+        device: as torch names it.
+
+    Raises:
+        ModelError: the checkpoint is not what it should be, or does not take a setting.
+    """
 
     pipeline_class: ClassVar[str] = "DiffusionPipeline"
     """The class of diffusers that opens the checkpoint; other families want one saved by it."""
@@ -25,19 +38,44 @@ class OpenedPipeline:
     """Arguments of every call, unless the recipe's ``call`` says otherwise."""
     components: ClassVar[dict[str, Any]] = {}
     """Arguments of ``from_pretrained``."""
+    scheduler_slot: ClassVar[str] = "scheduler"
+    """The component that ``scheduler`` and its options are about."""
+    takes_prior: ClassVar[bool] = False
+    """Whether a first stage may come from a checkpoint of its own."""
 
     def __init__(
         self, settings: ModelSettings, location: str, commit: str | None, device: str
     ) -> None:
         self.settings = settings
-        self.pipeline = self._open(location, commit, device)
+        for problem in self.problems(settings, location, commit):
+            # What could not be asked of the Hub may be in its cache: loading will tell.
+            if not isinstance(problem, HubUnreachable):
+                raise problem
+        self.placement = self._open(location, commit, device)
+        self.pipeline: Any = self.placement.pipeline
         self.pipeline.set_progress_bar_config(disable=True)
         self._set_scheduler()
-        self._check_call()
+        # Known before, but of a pipeline that its checkpoint brings as code.
+        for problem in call_problems(type(self), settings, type(self.pipeline)):
+            raise problem
 
-    def arguments(self, width: int | None, height: int | None) -> dict[str, Any]:
+    @classmethod
+    def problems(
+        cls, settings: ModelSettings, location: str, commit: str | None
+    ) -> list[SynpicError]:
+        """What is wrong with a checkpoint and its settings, without reading weights.
+
+        Returns:
+            Errors whose messages begin with a key of the recipe's model; a ``HubUnreachable`` for
+            what could not be looked at.
+        """
+        return find_problems(cls, settings, location, commit)
+
+    @classmethod
+    def call_arguments(
+        cls, settings: ModelSettings, width: int | None, height: int | None
+    ) -> dict[str, Any]:
         """Keyword arguments of the pipeline's call, besides prompts and generators."""
-        settings = self.settings
         named = {
             "num_inference_steps": settings.steps,
             "guidance_scale": settings.guidance,
@@ -46,9 +84,13 @@ class OpenedPipeline:
             "height": height,
         }
         given = {key: value for key, value in named.items() if value is not None}
-        return {**self.always, **given, **settings.call}
+        return {**cls.always, **given, **settings.call}
 
-    def _open(self, location: str, commit: str | None, device: str) -> Any:
+    def arguments(self, width: int | None, height: int | None) -> dict[str, Any]:
+        """Keyword arguments of this pipeline's call, besides prompts and generators."""
+        return self.call_arguments(self.settings, width, height)
+
+    def _open(self, location: str, commit: str | None, device: str) -> Placement:
         import diffusers
         import torch
         import transformers
@@ -56,22 +98,20 @@ class OpenedPipeline:
         diffusers.utils.logging.set_verbosity_error()
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        kind = getattr(diffusers, self.pipeline_class)
+        # Of a long prompt a tokenizer foretells errors, while the pipeline cuts it.
+        logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
+        settings = self.settings
+        check_placement(settings, read_index(Contents(location, commit)), device)
+        arguments: dict[str, Any] = {
+            "dtype": getattr(torch, settings.dtype or "float32"),
+            # None falls back to pickles.
+            "use_safetensors": None if "pickled weights" in settings.allow else True,
+        }
+        if "remote code" in settings.allow:
+            arguments["trust_remote_code"] = True
         try:
-            index = kind.load_config(location, revision=commit)
-            self._check_kind(location, index.get("_class_name"))
-            pipeline = self._load(
-                kind,
-                location,
-                commit,
-                variant=self.settings.variant,
-                dtype=getattr(torch, self.settings.dtype or "float32"),
-                use_safetensors=True,  # None would fall back to pickles
-                **left_out(index),
-                **self.components,
-            )
-            return pipeline.to(device)
-        except ModelError:
+            pipeline = self._load(location, commit, arguments)
+        except SynpicError:
             raise
         except Exception as error:
             # Six libraries read files here, and their errors have no ancestor but this one.
@@ -80,66 +120,27 @@ class OpenedPipeline:
                 hint="check the checkpoint, its `variant`, and that it has safetensors weights; "
                 "a gated one needs its terms accepted and `hf auth login`",
             ) from error
+        add_adapters(pipeline, settings)
+        return place(pipeline, settings, device)
 
-    def _load(self, kind: Any, location: str, commit: str | None, **arguments: Any) -> Any:
-        return kind.from_pretrained(location, revision=commit, **arguments)
-
-    def _check_kind(self, location: str, found: str | None) -> None:
-        # diffusers would open a neighbour's checkpoint as far as the parts' names agree.
-        wanted = (self.pipeline_class, *self.relatives)
-        if found not in wanted and self.pipeline_class != "DiffusionPipeline":
-            raise ModelError(
-                f"{location} is a {found}, and this family opens {' or '.join(wanted)}",
-                hint='name the family of that checkpoint; "auto" opens any',
-            )
-
-    def _set_scheduler(self) -> None:
-        self.pipeline.scheduler = self._scheduler(self.pipeline.scheduler)
-
-    def _scheduler(self, own: Any) -> Any:
-        """The scheduler that the recipe asks for, given the checkpoint's ``own``."""
+    def _load(self, location: str, commit: str | None, arguments: dict[str, Any]) -> Any:
+        """The pipeline in the host's memory, of the components that the recipe wants."""
         import diffusers
 
-        name, options = self.settings.scheduler, self.settings.scheduler_options
-        if name is None and not options:
-            return own
-        kind = getattr(diffusers, name, None) if name else type(own)
-        if not (isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin)):
-            known = [word for word in dir(diffusers) if word.endswith("Scheduler")]
-            raise ModelError(
-                f"scheduler {name!r} is not in diffusers.{did_you_mean(str(name), known)}",
-                hint="use the class name of a diffusers scheduler, as DPMSolverMultistepScheduler",
-            )
-        known = list(inspect.signature(kind.__init__).parameters)
-        for option in options:
-            if option not in known:
-                raise ModelError(
-                    f"scheduler_options.{option}: {kind.__name__} takes no such option."
-                    f"{did_you_mean(option, known)}",
-                    hint=f"it takes: {', '.join(known[1:])}",
-                )
-        try:
-            return kind.from_config(own.config, **options)  # type: ignore[no-untyped-call]
-        except (TypeError, ValueError, NotImplementedError, ImportError) as error:
-            raise ModelError(
-                f"{kind.__name__} cannot be made from the checkpoint's settings and "
-                f"scheduler_options: {error}",
-                hint="change scheduler_options, or name another scheduler",
-            ) from error
+        contents = Contents(location, commit)
+        index = read_index(contents)
+        parts = left_out(index) | dict.fromkeys(self.settings.without)
+        return getattr(diffusers, self.pipeline_class).from_pretrained(
+            location,
+            revision=commit,
+            variant=self.settings.variant,
+            **arguments,
+            **self.components,
+            **{**parts, **load_components(self.settings, slots_of(contents, index), arguments)},
+        )
 
-    def _check_call(self) -> None:
-        for key in sorted(_OURS & self.settings.call.keys()):
-            raise ModelError(f"call.{key}: synpic sets this itself", hint="leave it out")
-        # **kwargs is no excuse: diffusers' pipelines look in it for deprecated names only.
-        parameters = inspect.signature(type(self.pipeline).__call__).parameters
-        side = 8 if self.settings.sizes else None
-        for key in ["prompt", "generator", *self.arguments(side, side)]:
-            if key not in parameters:
-                raise ModelError(
-                    f"{type(self.pipeline).__name__} takes no {key}."
-                    f"{did_you_mean(key, parameters)}",
-                    hint="leave that setting out, or name another family or checkpoint",
-                )
+    def _set_scheduler(self) -> None:
+        self.pipeline.scheduler = make_scheduler(self.settings, self.pipeline.scheduler)
 
 
 def left_out(index: dict[str, Any]) -> dict[str, None]:

@@ -1,10 +1,8 @@
 """The family ``stable_cascade``: Stable Cascade, a prior and a decoder (arXiv 2306.00637).
 
 A checkpoint is either a folder that holds both stages, as ``StableCascadeCombinedPipeline`` saves
-it, or a decoder whose card names its prior (``prior:`` in the front matter of README.md), as
-``stabilityai/stable-cascade`` names ``stabilityai/stable-cascade-prior``. Of the two repositories
-recipe.lock holds the decoder's commit alone: the prior is opened at its default branch, whatever
-that is on the day. A folder that holds both stages leaves nothing open.
+it, or a decoder, and then ``prior`` names the first stage. Both are pinned in recipe.lock; a prior
+that a decoder's card names is not opened, for nothing says which commit of it.
 """
 
 from __future__ import annotations
@@ -14,15 +12,18 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from synpic.errors import ModelError
 from synpic.generate.auto import AutoFamily
+from synpic.generate.components import load_components
+from synpic.generate.contents import Contents
+from synpic.generate.opening import left_out
+from synpic.generate.schedulers import make_scheduler
+from synpic.generate.slots import read_index, slots_of
 from synpic.recipe import ModelSettings
 
 __all__ = ["StableCascade"]
 
-_GRAIN = 128
-"""Pixels. The stages shrink by 42.67 and grow by 10.67 and 4, rounding between them: of multiples
-of 128 they draw what was asked, of other sizes something near."""
+_READS_IMAGES = ("image_encoder", "feature_extractor")
+"""Components of the prior that turn images into prompts: nothing here gives it any."""
 
 
 class StableCascade(AutoFamily):
@@ -33,21 +34,14 @@ class StableCascade(AutoFamily):
 
     pipeline_class: ClassVar[str] = "StableCascadeCombinedPipeline"
     relatives: ClassVar[tuple[str, ...]] = ("StableCascadeDecoderPipeline",)
+    scheduler_slot: ClassVar[str] = "prior_scheduler"
+    takes_prior: ClassVar[bool] = True
 
-    def __init__(
-        self, settings: ModelSettings, location: str, commit: str | None, device: str
-    ) -> None:
-        for size in settings.sizes or ():
-            if any(int(side) % _GRAIN for side in size.split("x")):
-                raise ModelError(
-                    f"sizes: Stable Cascade cannot draw {size} exactly",
-                    hint=f"width and height have to be multiples of {_GRAIN}",
-                )
-        super().__init__(settings, location, commit, device)
-
-    def arguments(self, width: int | None, height: int | None) -> dict[str, Any]:
-        """See :meth:`AutoFamily.arguments`."""
-        settings = self.settings
+    @classmethod
+    def call_arguments(
+        cls, settings: ModelSettings, width: int | None, height: int | None
+    ) -> dict[str, Any]:
+        """See :meth:`OpenedPipeline.call_arguments`."""
         named = {
             "prior_num_inference_steps": settings.steps,
             "prior_guidance_scale": settings.guidance,
@@ -57,21 +51,51 @@ class StableCascade(AutoFamily):
         }
         return {key: value for key, value in named.items() if value is not None} | settings.call
 
-    def _load(self, kind: Any, location: str, commit: str | None, **arguments: Any) -> Any:
+    def _load(self, location: str, commit: str | None, arguments: dict[str, Any]) -> Any:
+        import diffusers
+
+        contents = Contents(location, commit)
+        index = read_index(contents)
+        whole = _unconnected(diffusers.StableCascadeCombinedPipeline)
+        settings, slots = self.settings, slots_of(contents, index)
+        if settings.prior is not None:
+            first = Contents(settings.prior, settings.prior_revision)
+            first_index = read_index(first, "prior")
+            slots |= slots_of(first, first_index, "prior_")
         with _names_of_old():
-            if commit is not None:
-                # from_pretrained would look for the decoder's commit in the prior's repository.
-                location = kind.download(
-                    location,
-                    revision=commit,
-                    variant=arguments["variant"],
-                    use_safetensors=arguments["use_safetensors"],
-                )
-            return kind.from_pretrained(location, **arguments)
+            parts = load_components(settings, slots, arguments)
+            arguments = {"variant": settings.variant, **arguments}
+            if settings.prior is None:
+                silent = {name: None for name in slots if name.endswith(_READS_IMAGES)}
+                arguments |= {**left_out(index), **silent, **parts}
+                return whole.from_pretrained(location, revision=commit, **arguments)
+            ahead = {
+                name.removeprefix("prior_"): parts.pop(name)
+                for name in [*parts]
+                if name.startswith("prior_")
+            }
+            silent = {name: None for name in first_index if name in _READS_IMAGES}
+            open_prior: Any = diffusers.StableCascadePriorPipeline.from_pretrained
+            open_decoder: Any = diffusers.StableCascadeDecoderPipeline.from_pretrained
+            prior = open_prior(
+                settings.prior,
+                revision=settings.prior_revision,
+                **{**arguments, **left_out(first_index), **silent, **ahead},
+            )
+            decoder = open_decoder(
+                location, revision=commit, **{**arguments, **left_out(index), **parts}
+            )
+        both = {f"prior_{name}": part for name, part in prior.components.items()}
+        return whole(**decoder.components, **both)
 
     def _set_scheduler(self) -> None:
         prior = self.pipeline.prior_pipe
-        prior.scheduler = self._scheduler(prior.scheduler)
+        prior.scheduler = make_scheduler(self.settings, prior.scheduler)
+
+
+def _unconnected(kind: Any) -> Any:
+    """``kind``, but that it opens no pipeline that a card names, at whatever commit that is."""
+    return type(kind.__name__, (kind,), {"_load_connected_pipes": False})
 
 
 @contextmanager

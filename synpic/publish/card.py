@@ -273,7 +273,20 @@ def _settings(decides: Mapping[str, Any]) -> str:
         words.insert(0, "{}×{}".format(*decides["size"]))
     for key in ("scheduler_options", "call"):
         words += [f"{name} = {value!r}" for name, value in (decides.get(key) or {}).items()]
+    if decides.get("prior"):
+        words.append(f"prior {_weights(decides['prior'])}")
+    words += [f"LoRA {_weights(one)} × {one['scale']:g}" for one in decides.get("adapters") or ()]
+    components = decides.get("components") or {}
+    words += [f"{name} of {_weights(one)}" for name, one in components.items()]
+    words += [f"without {name}" for name in decides.get("without") or ()]
     return ", ".join(words)
+
+
+def _weights(source: Mapping[str, Any]) -> str:
+    """Where weights are from: a repository and its commit, or the hash of local files."""
+    if "repository" in source:
+        return f"{source['repository']}@{ids.short(source['commit'])}"
+    return f"sha256 {ids.short(source['sha256'])}"
 
 
 def _size(rows: int) -> str:

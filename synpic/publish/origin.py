@@ -13,7 +13,7 @@ from synpic.workspace import RECIPE, Workspace
 __all__ = ["Where", "find"]
 
 Where = str | os.PathLike[str] | Workspace | Published
-"""A workspace or its folder; a release, its folder, or its name on the Hub."""
+"""A workspace, its folder or its address; a release, its folder, or its name on the Hub."""
 
 
 def find(
@@ -28,6 +28,8 @@ def find(
     """
     if isinstance(where, Workspace | Published):
         return where
+    if isinstance(where, str) and "://" in where:
+        return Workspace.open(where)
     if revision is None and not _holds(where, MANIFEST):
         if _holds(where, RECIPE):
             return Workspace.open(Path(where).expanduser())

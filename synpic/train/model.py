@@ -195,8 +195,16 @@ def find_checkpoint(settings: ModelSettings) -> Checkpoint:
 
     Raises:
         CheckpointError, UnknownName: it is nowhere.
+        ModelError: a registered model takes weights from several places.
     """
     settings = complete("model", settings)
+    for key in ("adapters", "components", "without"):
+        if getattr(settings, key):
+            raise ModelError(
+                f"model.{key}: the registered model {settings.model} has them, and training reads "
+                "a checkpoint as it is",
+                hint="save the pipeline with them merged, and name that folder as the checkpoint",
+            )
     identity, location, commit = checkpoints.resolve_unlocked(
         str(settings.checkpoint), settings.revision
     )

@@ -152,10 +152,16 @@ class SampleSettings(Table):
     """How many of the dataset's."""
 
 
+_FOR_DRAWING = {
+    *("sizes", "samples", "batch_size", "family"),
+    *("prior", "prior_revision", "adapters", "components", "without", "allow"),
+    *("offload", "vae_slicing", "vae_tiling", "channels_last", "compile"),
+}
+
+
 def _without_drawing(settings: ModelSettings) -> ModelSettings:
-    for key in ("sizes", "samples", "batch_size", "family"):
-        if key in _differing(settings):
-            raise ValueError(f"{key}: it is for drawing a dataset, and training would ignore it")
+    for key in sorted(_FOR_DRAWING & _differing(settings)):
+        raise ValueError(f"{key}: it is for drawing a dataset, and training would ignore it")
     return settings
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,33 @@ from safetensors.torch import load_file
 
 from synpic.errors import ModelError
 from synpic.generate.family import Family
+from synpic.generate.stable_cascade import _names_of_old
 from synpic.recipe import ModelSettings
 from synpic.registry import FAMILIES
-from tests.generate.tiny import CASCADE_SIDE, SIDE
+from tests.generate.tiny import SIDE, side
 
 Folder = Callable[[str], Path]
 Pixels = NDArray[np.float32]
 
 KINDS = {
     "sd": "sd",
+    "sd21": "sd",
     "sdxl": "sdxl",
     "sd3": "sd3",
     "sd3_without_t5": "sd3",
+    "sd35": "sd3",
     "pixart_sigma": "pixart_sigma",
     "stable_cascade": "stable_cascade",
     "flux": "auto",
+    "sana": "auto",
 }
 """Builder → family."""
+
+SANA = {
+    "use_resolution_binning": False,
+    # Else 300 tokens that tell the language model what to do come before each prompt.
+    "complex_human_instruction": [],
+}
 
 PROMPTS = ["a red circle", "two blue squares above a green star", "b", "a red circle"]
 SEEDS = [1, 2**53 - 1, 3, 4]
@@ -42,12 +53,10 @@ SAME = 1e-4
 
 def opened(family: str, folder: Path, **settings: Any) -> Any:
     made: type[Family] = FAMILIES.load(family)
+    if folder.name == "sana":
+        settings = {"call": SANA, **settings}
     complete = ModelSettings(**{"checkpoint": str(folder), "steps": 2, **settings})
     return made(complete, str(folder), None, "cpu")
-
-
-def side(kind: str) -> int:
-    return CASCADE_SIDE if "cascade" in kind else SIDE
 
 
 def drawn(family: Any, kind: str, which: slice = slice(None)) -> Pixels:
@@ -85,6 +94,8 @@ def test_as_the_pipeline_draws_by_hand(kind: str, saved: Folder) -> None:
     call["prior_num_inference_steps" if "cascade" in kind else "num_inference_steps"] = 2
     if kind == "pixart_sigma":
         call |= {"clean_caption": False, "use_resolution_binning": False}
+    if kind == "sana":
+        call |= SANA
     generator = torch.Generator().manual_seed(SEEDS[0])
     by_hand = family.pipeline(prompt=PROMPTS[0], generator=generator, **call).images
     assert apart(drawn(family, kind, slice(0, 1)), by_hand) == 0
@@ -168,42 +179,44 @@ def test_stable_cascade_opens_whatever_its_index_says(library: str, copied: Fold
     )
 
 
-def test_stable_cascade_takes_the_prior_its_card_names(
-    copied: Folder, saved: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoder = copied("cascade_decoder")
-    (decoder / "README.md").write_text(f"---\nprior:\n- {saved('cascade_prior')}\n---\n")
-    from_folder = opened("stable_cascade", decoder)
-    weights = load_file(saved("cascade_prior") / "prior" / "diffusion_pytorch_model.safetensors")
-    for name, weight in from_folder.pipeline.prior_prior.state_dict().items():
-        assert torch.equal(weight, weights[name])
-
-    # From the Hub: the decoder at its commit, and the prior not at the decoder's.
-    commit, repository = "c" * 40, "someone/cascade"
-    kind = diffusers.StableCascadeCombinedPipeline
-    read, asked = kind.load_config, []
-
-    def load_config(location: str, revision: str | None = None, **options: Any) -> Any:
-        asked.append((str(location), revision))
-        return read(decoder if location == repository else location, **options)
-
-    def download(location: str, revision: str | None = None, **options: Any) -> str:
-        asked.append((location, revision))
-        assert options["use_safetensors"] is True
-        return str(decoder)
-
-    monkeypatch.setattr(kind, "load_config", load_config)
-    monkeypatch.setattr(kind, "download", download)
-    settings = from_folder.settings
-    made = FAMILIES.load("stable_cascade")(settings, repository, commit, "cpu")
-    assert {revision for location, revision in asked if location == repository} == {commit}
-    one = slice(0, 1)
-    assert apart(drawn(made, "cascade", one), drawn(from_folder, "cascade", one)) == 0
+def test_stable_cascade_of_two_checkpoints(copied: Folder, saved: Folder) -> None:
+    decoder, prior = copied("cascade_decoder"), str(saved("cascade_prior"))
+    # What its card names is not opened: nothing says which commit of it.
+    (decoder / "README.md").write_text("---\nprior:\n- someone/else\n---\n")
+    family = opened("stable_cascade", decoder, prior=prior)
+    for place, part in ((prior, "prior"), (decoder, "decoder")):
+        weights = load_file(Path(place) / part / "diffusion_pytorch_model.safetensors")
+        found = family.pipeline.prior_prior if part == "prior" else family.pipeline.decoder
+        for name, weight in found.state_dict().items():
+            assert torch.equal(weight, weights[name])
+    parts = {
+        f"prior_{name}": part
+        for name, part in diffusers.StableCascadePriorPipeline.from_pretrained(
+            prior
+        ).components.items()
+    }
+    with _names_of_old():
+        second = diffusers.StableCascadeDecoderPipeline.from_pretrained(decoder)
+    by_hand = diffusers.StableCascadeCombinedPipeline(**second.components, **parts)
+    images = by_hand(
+        prompt=PROMPTS[:2],
+        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS[:2]],
+        prior_num_inference_steps=2,
+        output_type="np",
+        **{"width": 128, "height": 128},
+    ).images
+    assert apart(drawn(family, "cascade", slice(0, 2)), images) == 0
 
 
 def test_stable_cascade_needs_a_prior(saved: Folder) -> None:
-    with pytest.raises(ModelError, match="prior_prior"):
+    with pytest.raises(ModelError, match=r"^prior: .*second stage") as caught:
         opened("stable_cascade", saved("cascade_decoder"))
+    assert "stable-cascade-prior" in str(caught.value.hint)
+
+
+def test_only_stable_cascade_takes_a_prior(saved: Folder) -> None:
+    with pytest.raises(ModelError, match=r"^prior: only the family stable_cascade"):
+        opened("sd", saved("sd"), prior=str(saved("cascade_prior")))
 
 
 def test_stable_cascade_settings_of_its_decoder(saved: Folder) -> None:
@@ -344,3 +357,14 @@ def test_another_scheduler(
 def _edit_index(folder: Path, **changes: Any) -> None:
     file = folder / "model_index.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize("kind", ["sd", "sd3", "pixart_sigma"])
+def test_a_long_prompt_is_cut_and_no_errors_are_foretold(
+    kind: str, saved: Folder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("transformers")
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    family = opened(KINDS[kind], saved(kind))
+    family.draw(["a red circle " * 200], [1], side(kind), side(kind))
+    assert "Token indices" not in caplog.text

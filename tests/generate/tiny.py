@@ -5,18 +5,28 @@ They draw noise, and draw it by the same classes, files and calls as the models 
 
 from __future__ import annotations
 
+import io
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import diffusers
+import sentencepiece
 import torch
 import transformers
 from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
 
 SIDE = 16
-"""Pixels each side, of the pipelines that are not of Stable Cascade."""
+"""Pixels each side, where a pipeline has no other."""
 CASCADE_SIDE = 128
+SANA_SIDE = 32
+
+
+def side(name: str) -> int:
+    """Pixels each side that the pipeline called ``name`` draws."""
+    return CASCADE_SIDE if "cascade" in name else SANA_SIDE if name == "sana" else SIDE
 
 
 def clip_tokenizer() -> transformers.CLIPTokenizer:
@@ -52,9 +62,30 @@ def t5_tokenizer() -> transformers.T5Tokenizer:
     )
 
 
+def spell_as_sentencepiece(folder: Path) -> None:
+    """Put a T5 tokenizer into ``folder`` as checkpoints on the Hub have it: ``spiece.model`` alone.
+
+    It takes sentencepiece and protobuf to read one, which a tokenizer made here does not.
+    """
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the quick brown fox jumps over a lazy dog", "green squares"] * 9),
+        model_writer=model,
+        vocab_size=40,
+        hard_vocab_limit=False,
+        **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "pad_piece": "<pad>"},
+        minloglevel=2,
+    )
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "spiece.model").write_bytes(model.getvalue())
+    told = {"tokenizer_class": "T5Tokenizer", "model_max_length": 512, "extra_ids": 0}
+    (folder / "tokenizer_config.json").write_text(json.dumps(told))
+
+
 def t5_text_encoder(width: int = 8) -> transformers.T5EncoderModel:
     config = transformers.T5Config(
-        vocab_size=30, d_model=width, d_kv=4, d_ff=8, num_layers=1, num_heads=2
+        vocab_size=40, d_model=width, d_kv=4, d_ff=8, num_layers=1, num_heads=2
     )
     return transformers.T5EncoderModel(config)
 
@@ -98,6 +129,22 @@ def sd() -> Any:
     )
 
 
+def sd21() -> Any:
+    """As Stable Diffusion 2.1: the denoiser predicts velocities, by linear layers at its ends."""
+    return diffusers.StableDiffusionPipeline(
+        unet=unet(cross_attention_dim=8, use_linear_projection=True),
+        vae=vae(),
+        text_encoder=clip_text_encoder(),
+        tokenizer=clip_tokenizer(),
+        scheduler=diffusers.DDIMScheduler(
+            clip_sample=False, steps_offset=1, prediction_type="v_prediction"
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
 def sdxl() -> Any:
     return diffusers.StableDiffusionXLPipeline(
         unet=unet(
@@ -115,7 +162,7 @@ def sdxl() -> Any:
     )
 
 
-def sd3(*, t5: bool = True) -> Any:
+def sd3(*, t5: bool = True, **options: Any) -> Any:
     return diffusers.StableDiffusion3Pipeline(
         transformer=diffusers.SD3Transformer2DModel(
             sample_size=SIDE // 2,
@@ -129,6 +176,7 @@ def sd3(*, t5: bool = True) -> Any:
             pooled_projection_dim=16,
             out_channels=4,
             pos_embed_max_size=16,
+            **options,
         ),
         vae=vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=clip_text_encoder("CLIPTextModelWithProjection"),
@@ -143,6 +191,11 @@ def sd3(*, t5: bool = True) -> Any:
 
 def sd3_without_t5() -> Any:
     return sd3(t5=False)
+
+
+def sd35() -> Any:
+    """As Stable Diffusion 3.5 Medium: normalised queries and keys, and attention twice."""
+    return sd3(qk_norm="rms_norm", dual_attention_layers=(0,))
 
 
 def pixart_sigma() -> Any:
@@ -185,6 +238,64 @@ def flux() -> Any:
         tokenizer=clip_tokenizer(),
         tokenizer_2=t5_tokenizer(),
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+
+
+def gemma_tokenizer() -> transformers.GemmaTokenizer:
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "▁", *(chr(97 + n) for n in range(26))]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    return transformers.GemmaTokenizer(vocab=vocabulary, merges=[])
+
+
+def sana() -> Any:
+    """Another without a family, with a language model for a text encoder. Sides are of 32."""
+    language = transformers.Gemma2Config(
+        vocab_size=31,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=4,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    return diffusers.SanaPipeline(
+        transformer=diffusers.SanaTransformer2DModel(
+            patch_size=1,
+            in_channels=4,
+            out_channels=4,
+            num_layers=1,
+            num_attention_heads=2,
+            attention_head_dim=4,
+            num_cross_attention_heads=2,
+            cross_attention_head_dim=4,
+            cross_attention_dim=8,
+            caption_channels=8,
+            sample_size=16,
+        ),
+        vae=diffusers.AutoencoderDC(
+            in_channels=3,
+            latent_channels=4,
+            attention_head_dim=2,
+            encoder_block_types=("ResBlock", "ResBlock"),
+            decoder_block_types=("ResBlock", "ResBlock"),
+            encoder_block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            encoder_qkv_multiscales=((), ()),
+            decoder_qkv_multiscales=((), ()),
+            encoder_layers_per_block=(1, 1),
+            decoder_layers_per_block=(1, 1),
+            downsample_block_type="conv",
+            upsample_block_type="interpolate",
+            scaling_factor=0.41407,
+        ),
+        text_encoder=transformers.Gemma2Model(language),
+        tokenizer=gemma_tokenizer(),
+        scheduler=diffusers.DPMSolverMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+        ),
     )
 
 
@@ -237,24 +348,29 @@ def stable_cascade() -> Any:
 
 BUILDERS: dict[str, Callable[[], Any]] = {
     "sd": sd,
+    "sd21": sd21,
     "sdxl": sdxl,
     "sd3": sd3,
     "sd3_without_t5": sd3_without_t5,
+    "sd35": sd35,
     "pixart_sigma": pixart_sigma,
     "stable_cascade": stable_cascade,
     "cascade_decoder": cascade_decoder,
     "cascade_prior": cascade_prior,
     "flux": flux,
+    "sana": sana,
     "ddpm": ddpm,
 }
 
 
-def save(name: str, folder: Path) -> Path:
+def save(name: str, folder: Path, seed: int = 0) -> Path:
     """Build the pipeline called ``name`` and save it into ``folder``, as safetensors."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         pipeline = BUILDERS[name]()
     pipeline.save_pretrained(folder, safe_serialization=True)
+    if name == "pixart_sigma":
+        spell_as_sentencepiece(folder / "tokenizer")
     return folder
 
 

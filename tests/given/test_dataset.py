@@ -21,7 +21,7 @@ from synpic.engine.shard import Shard
 from synpic.errors import CheckpointError, GivenError
 from synpic.given.index import read_index
 from synpic.inventory import take_inventory
-from synpic.planning import plan
+from synpic.planning import validate
 from synpic.publish.export import export
 from synpic.steps import image_scores
 from synpic.workspace import Workspace
@@ -182,7 +182,7 @@ def test_what_is_found_is_found_without_pixels(make: MakeWorkspace, pickapic: Pa
 
 
 def test_a_plan_knows_bytes_and_what_cannot_be_ranked(make: MakeWorkspace, pickapic: Path) -> None:
-    found = plan(make(PAIRS))
+    found = validate(make(PAIRS))
     assert (found.prompts, found.images, found.problems, found.notes) == (2, 6, [], [])
     total = sum(len(picture(seed, "JPEG")) for seed in range(10, 15))
     assert 0.3 * total < found.bytes < 3 * total

@@ -18,7 +18,7 @@ from synpic.counting import status
 from synpic.engine.progress import Event
 from synpic.errors import GivenError, GivenGone, RecipeError, Stopped, SynpicError
 from synpic.inventory import take_inventory
-from synpic.planning import plan
+from synpic.planning import validate
 from synpic.publish.export import export
 from synpic.published.compare import compare
 from synpic.steps import image_scores
@@ -224,7 +224,7 @@ def test_shards_share_a_folder(make: MakeWorkspace, tmp_path: Path) -> None:
 
 
 def test_a_plan_says_what_there_is(make: MakeWorkspace, pictures: Path) -> None:
-    found = plan(make(FOLDER))
+    found = validate(make(FOLDER))
     assert (found.prompts, found.images, found.scores, found.problems) == (3, 6, 12, [])
     assert found.bytes == sum(
         path.stat().st_size

@@ -20,7 +20,7 @@ from markdown_it import MarkdownIt
 from synpic.cards.markdown import fence, markdown_text
 from synpic.errors import PublishError
 from synpic.publish import publish_to
-from synpic.publish.card import render_card
+from synpic.publish.card import _settings, render_card
 from synpic.publish.charts import draw_charts
 from synpic.publish.draft import prepare
 from synpic.publish.features import IMAGE
@@ -416,3 +416,22 @@ def _card(
         "files": {shard.path: {"bytes": 1}},
     }
     return render_card(told, [shard], publish, prompts, **more)
+
+
+def test_a_model_of_several_checkpoints_is_told_as_one() -> None:
+    told = _settings(
+        {
+            "steps": 20,
+            "prior": {"repository": "maker/prior", "commit": "1a2b3c4d" * 5},
+            "adapters": [
+                {"sha256": "5e6f7a8b" * 8, "file": None, "scale": 0.5},
+                {"repository": "maker/style", "commit": "9c0d1e2f" * 5, "file": None, "scale": 1.0},
+            ],
+            "components": {"unet": {"sha256": "abcdef01" * 8, "subfolder": None, "variant": None}},
+            "without": ["text_encoder_3"],
+        }
+    )
+    assert told == (
+        "20 steps, prior maker/prior@1a2b3c4d, LoRA sha256 5e6f7a8b × 0.5, "
+        "LoRA maker/style@9c0d1e2f × 1, unet of sha256 abcdef01, without text_encoder_3"
+    )

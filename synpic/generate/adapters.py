@@ -1,0 +1,185 @@
+"""LoRAs are laid over a pipeline's weights, and stay beside them.
+
+They are not fused. A weight in bfloat16 has eight bits, and what training changed of it is often
+less than half of the last: added to the weight, it would round to nothing, and the fine-tuned model
+would draw as the one it came from. Beside the weights nothing is lost, at the cost of two small
+matrix products a layer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from synpic.checkpoints import naming_hub_errors
+from synpic.errors import HubUnreachable, ModelError, SynpicError
+from synpic.generate.contents import Contents
+from synpic.settings import AdapterSettings, ModelSettings
+
+__all__ = ["adapter_file", "add_adapters", "denoiser_of", "peft_config"]
+
+_DIFFUSERS = "pytorch_lora_weights.safetensors"
+_PEFT = "adapter_model.safetensors"
+_PEFT_CONFIG = "adapter_config.json"
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+
+
+def adapter_file(adapter: AdapterSettings, pickles: bool) -> str:
+    """The name of an adapter's weights in its folder or repository.
+
+    Args:
+        pickles: whether they may be.
+
+    Raises:
+        HubUnreachable: the Hub did not answer.
+        ModelError: there are none, or several and the recipe says not which.
+    """
+    place = adapter.checkpoint
+    if Path(place).is_file():
+        return Path(place).name
+    contents = Contents(place, adapter.revision)
+    if adapter.file is not None:
+        if not adapter.file.endswith(".safetensors") and not pickles:
+            raise ModelError(
+                f"{adapter.file} of {place} is no safetensors file",
+                hint='name another; or write allow = ["pickled weights"], if you trust its makers',
+            )
+        try:
+            if adapter.file in contents.names:
+                return adapter.file
+        except HubUnreachable:
+            return adapter.file  # loading will tell
+        raise ModelError(f"{place} has no file {adapter.file}", hint=_listing(contents))
+    try:
+        inside = contents.inside("")
+    except HubUnreachable:
+        inside = [name for name in (_DIFFUSERS, _PEFT) if contents.cached(name)]
+        if not inside:
+            raise
+    found = [name for name in inside if name.endswith(".safetensors")]
+    for known in (_DIFFUSERS, _PEFT):
+        if known in found:
+            return known
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ModelError(
+            f"{place} holds several safetensors files", hint=f"name one with `file`: {_some(found)}"
+        )
+    if any(name.endswith(_PICKLES) for name in inside):
+        raise ModelError(
+            f"{place} has pickled weights only",
+            hint='name one with `file` and write allow = ["pickled weights"], if you trust its '
+            "makers",
+        )
+    raise ModelError(f"{place} has no safetensors file", hint=_listing(contents))
+
+
+def peft_config(adapter: AdapterSettings) -> dict[str, Any] | None:
+    """The configuration of an adapter in peft's layout; None for one in another."""
+    if Path(adapter.checkpoint).is_file() or adapter.file is not None:
+        return None
+    return Contents(adapter.checkpoint, adapter.revision).json(_PEFT_CONFIG)
+
+
+def add_adapters(pipeline: Any, settings: ModelSettings) -> None:
+    """Lay the recipe's adapters over ``pipeline``, in their order, each with its scale.
+
+    Raises:
+        ModelError: one does not fit.
+    """
+    if not settings.adapters:
+        return
+    pickles = "pickled weights" in settings.allow
+    by_pipeline = hasattr(pipeline, "load_lora_weights")
+    add = _add_by_pipeline if by_pipeline else _add_by_peft
+    names = [f"adapter_{number}" for number in range(len(settings.adapters))]
+    for number, adapter in enumerate(settings.adapters):
+        try:
+            with warnings.catch_warnings():
+                # That there is more than one is what was asked.
+                warnings.filterwarnings("ignore", "Already found a `peft_config`")
+                add(pipeline, names[number], adapter, _fetched(adapter, pickles))
+        except SynpicError:
+            raise
+        except Exception as error:
+            # peft, diffusers and safetensors raise whatever they like about a file that misfits.
+            raise ModelError(
+                f"adapters[{number}]: {adapter.checkpoint} cannot be laid over "
+                f"{type(pipeline).__name__}: {error}",
+                hint="is it a LoRA, and of this very model?",
+            ) from error
+    scales = [float(adapter.scale) for adapter in settings.adapters]
+    if by_pipeline:
+        pipeline.set_adapters(names, scales)
+    else:
+        _switch_on(denoiser_of(pipeline), names, scales)
+
+
+def denoiser_of(pipeline: Any) -> Any:
+    """Its UNet or transformer; None if it has neither."""
+    return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
+
+
+def _add_by_pipeline(pipeline: Any, name: str, adapter: AdapterSettings, file: Path) -> None:
+    pipeline.load_lora_weights(
+        str(file.parent),
+        weight_name=file.name,
+        adapter_name=name,
+        use_safetensors=file.suffix == ".safetensors",
+    )
+    if not any(name in added for added in pipeline.get_list_adapters().values()):
+        raise ValueError("none of its layers has a name that this model has")
+
+
+def _add_by_peft(pipeline: Any, name: str, adapter: AdapterSettings, file: Path) -> None:
+    """For pipelines that load no LoRA themselves, as PixArt-Σ's: what peft itself saved."""
+    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    values = peft_config(adapter)
+    if values is None:
+        raise ValueError(f"it has no {_PEFT_CONFIG}, and this pipeline takes peft's layout only")
+    model = denoiser_of(pipeline)
+    make: Any = LoraConfig.from_peft_type
+    config = make(**{**values, "inference_mode": True})
+    inject_adapter_in_model(config, model, adapter_name=name)
+    weights = {
+        key.removeprefix("base_model.model."): value for key, value in load_file(file).items()
+    }
+    outcome: Any = set_peft_model_state_dict(model, weights, adapter_name=name)
+    missing = [key for key in outcome.missing_keys if f".{name}." in key or key.endswith(name)]
+    if missing or outcome.unexpected_keys:
+        raise ValueError(f"{len(missing)} of its layers lack weights, or have other names")
+
+
+def _fetched(adapter: AdapterSettings, pickles: bool) -> Path:
+    """The file of weights, on this machine."""
+    name, place = adapter_file(adapter, pickles), Path(adapter.checkpoint)
+    if place.is_file():
+        return place
+    if place.is_dir():
+        return place / name
+    from huggingface_hub import hf_hub_download
+
+    with naming_hub_errors(adapter.checkpoint, adapter.revision):
+        return Path(hf_hub_download(adapter.checkpoint, name, revision=adapter.revision))
+
+
+def _switch_on(model: Any, names: list[str], scales: list[float]) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers: list[Any] = [part for part in model.modules() if isinstance(part, BaseTunerLayer)]
+    for layer in layers:
+        layer.set_adapter(names)
+        for name, scale in zip(names, scales, strict=True):
+            layer.set_scale(name, scale)
+
+
+def _listing(contents: Contents) -> str:
+    return f"it holds: {_some(contents.inside(''))}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (" …" if len(names) > 8 else "") if names else "nothing"
