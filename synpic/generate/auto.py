@@ -7,13 +7,36 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from synpic.generate.decoding import heal_decoding
+from synpic.generate.embeddings import Embeddings
 from synpic.generate.opening import OpenedPipeline
+from synpic.recipe import ModelSettings
 
 __all__ = ["AutoFamily"]
 
 
 class AutoFamily(OpenedPipeline):
     """Any text-to-image pipeline that takes a prompt and one torch generator per image."""
+
+    def __init__(
+        self, settings: ModelSettings, location: str, commit: str | None, device: str
+    ) -> None:
+        super().__init__(settings, location, commit, device)
+        self._embeddings = Embeddings(self.placement)
+        heal_decoding(self.pipeline)
+
+    @property
+    def note(self) -> str | None:
+        """See :class:`synpic.generate.family.Provident`."""
+        return self.placement.note
+
+    def expect(self, groups: Sequence[Sequence[str]]) -> None:
+        """See :class:`synpic.generate.family.Provident`."""
+        self._embeddings.expect(groups)
+
+    def make_room(self) -> bool:
+        """See :class:`synpic.generate.family.Provident`."""
+        return self.placement.retreat()
 
     def draw(
         self, prompts: Sequence[str], seeds: Sequence[int], width: int | None, height: int | None

@@ -1,10 +1,16 @@
-"""An opened model at work: batches of wanted rows become rows of the candidates table."""
+"""An opened model at work: batches of wanted rows become rows of the candidates table.
+
+While the device draws a batch, threads encode and hash the one before. So a batch's rows, and what
+failed of it, are told of when the next has been drawn. What is held at a kill is missing, and drawn
+again.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,55 +19,100 @@ from numpy.typing import NDArray
 from synpic import ids
 from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.task import Made, Row
-from synpic.generate.family import Family
+from synpic.generate.family import Family, Provident
 from synpic.generate.model import Model
-from synpic.generate.pixels import encode
+from synpic.generate.pixels import eight_bits, encode
 
 __all__ = ["Drawing"]
 
+Pixels = NDArray[np.float32]
 
-@dataclass
+
+@dataclass(frozen=True)
+class _Held:
+    """A batch that has been drawn.
+
+    Args:
+        rows: those wanted of it, on their way through the threads.
+        failed: candidate ids with reasons, of those wanted that were not drawn.
+        others: how many were drawn for company only.
+    """
+
+    rows: Sequence[tuple[str, Future[Row | str]]]
+    failed: dict[str, str]
+    others: int
+
+    def wait(self) -> Made:
+        made, failed = [], dict(self.failed)
+        for name, promise in self.rows:
+            row = promise.result()
+            if isinstance(row, str):
+                failed[name] = row
+            else:
+                made.append(row)
+        return Made(made, failed, len(made) + self.others)
+
+
 class Drawing:
-    """An opened model: batches of wanted rows → rows of the candidates table."""
+    """An opened model: batches of wanted rows → rows of the candidates table.
 
-    model: Model
-    family: Family
-    environment: str
-    encoders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
+    Args:
+        environment: key into the parts' metadata.
+    """
 
-    def __post_init__(self) -> None:
-        self._attempts = Attempts(self._draw)
+    def __init__(self, model: Model, family: Family, environment: str) -> None:
+        self.model, self.family, self.environment = model, family, environment
+        self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "encode")
+        self._attempts = Attempts(self._draw, self._make_room)
+        self._held: _Held | None = None
+        self._groups: list[tuple[str, ...]] = []
+
+    @property
+    def note(self) -> str | None:
+        """What somebody who watches should know of how it works; None where there is nothing."""
+        return self.family.note if isinstance(self.family, Provident) else None
 
     def expect(self, batches: Sequence[Sequence[Row]]) -> None:
         """See :class:`synpic.engine.task.Work`."""
+        self._groups = [tuple(row["prompt"] for row in batch) for batch in batches]
+        self._tell_family()
 
     def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
         """See :class:`synpic.engine.task.Work`."""
+        limit = self._attempts.limit
         ended = self._attempts.run(batch)
-        drawn = [end for end in ended if isinstance(end, Done)]
-        failed = {end.row["candidate_id"]: end.reason for end in ended if isinstance(end, Failed)}
-        rows: list[Row] = []
-        for image, data in zip(drawn, self.encoders.map(self._encode, drawn), strict=True):
-            if isinstance(data, bytes):
-                rows.append(self._row(image, data))
-            else:
-                failed[image.row["candidate_id"]] = data.reason
+        if self._attempts.limit != limit:
+            self._tell_family()
         wanted = {row["candidate_id"] for row in missing}
-        return Made(
-            rows=[row for row in rows if row["candidate_id"] in wanted],
-            failed={name: reason for name, reason in failed.items() if name in wanted},
-            succeeded=len(rows),
-        )
+        before, self._held = self._held, self._hold(ended, wanted)
+        return before.wait() if before else Made([], {}, 0)
 
     def finish(self) -> Made:
         """See :class:`synpic.engine.task.Work`."""
-        return Made([], {}, 0)
+        held, self._held = self._held, None
+        return held.wait() if held else Made([], {}, 0)
 
     def close(self) -> None:
         """See :class:`synpic.engine.task.Work`."""
-        self.encoders.shutdown()
+        self._held = None
+        self._threads.shutdown(cancel_futures=True)
 
-    def _draw(self, rows: Sequence[Row]) -> Sequence[NDArray[np.float32]]:
+    def _tell_family(self) -> None:
+        """Name the prompts of every call that is to come, as large as memory allows."""
+        if isinstance(self.family, Provident):
+            size = self._attempts.limit
+            self.family.expect(
+                [
+                    group[start : start + (size or len(group))]
+                    for group in self._groups
+                    for start in range(0, len(group), size or len(group))
+                ]
+            )
+
+    def _make_room(self) -> bool:
+        return isinstance(self.family, Provident) and self.family.make_room()
+
+    def _draw(self, rows: Sequence[Row]) -> Sequence[Pixels]:
         pixels = self.family.draw(
             [row["prompt"] for row in rows],
             [row["seed"] for row in rows],
@@ -76,23 +127,37 @@ class Drawing:
             )
         return list(pixels)
 
-    def _encode(self, image: Done[NDArray[np.float32]]) -> bytes | Failed:
-        try:
-            return encode(image.result, self.model.images)
-        except (ValueError, OSError) as error:  # OSError: larger than the format allows
-            return Failed(image.row, str(error))
+    def _hold(self, ended: Sequence[Done[Pixels] | Failed], wanted: set[str]) -> _Held:
+        ours = [end for end in ended if end.row["candidate_id"] in wanted]
+        return _Held(
+            rows=[
+                (end.row["candidate_id"], self._threads.submit(self._row, end))
+                for end in ours
+                if isinstance(end, Done)
+            ],
+            failed={end.row["candidate_id"]: end.reason for end in ours if isinstance(end, Failed)},
+            others=sum(isinstance(end, Done) for end in ended)
+            - sum(isinstance(end, Done) for end in ours),
+        )
 
-    def _row(self, image: Done[NDArray[np.float32]], data: bytes) -> dict[str, Any]:
+    def _row(self, image: Done[Pixels]) -> Row | str:
+        """The row of an image, or why there is none."""
+        how = self.model.images
+        try:
+            pixels = eight_bits(image.result)
+            data = encode(pixels, how)
+        except (ValueError, OSError) as error:  # OSError: larger than the format allows
+            return str(error)
         name = image.row["candidate_id"]
-        height, width = image.result.shape[:2]
-        return {
+        height, width = pixels.shape[:2]
+        row: dict[str, Any] = {
             "candidate_id": name,
             "prompt_id": image.row["prompt_id"],
             "model": self.model.name,
             "fingerprint": self.model.fingerprint,
             "sample": image.row["sample"],
             "seed": image.row["seed"],
-            "image": {"bytes": data, "path": f"{name}.{self.model.images.format}"},
+            "image": {"bytes": data, "path": f"{name}.{how.format}"},
             "sha256": ids.sha256(data),
             "width": width,
             "height": height,
@@ -101,3 +166,4 @@ class Drawing:
             "flagged": None,
             "environment": self.environment,
         }
+        return row

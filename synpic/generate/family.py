@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synpic.recipe import ModelSettings
 
-__all__ = ["Family"]
+__all__ = ["Family", "Provident"]
 
 
 class Family(Protocol):
-    """An opened model. The registry holds classes; this is how one is made and used."""
+    """An opened model. The registry holds classes; this is how one is made and used.
+
+    A family may also have what :class:`Provident` has; it is used where it is there. So is a class
+    method ``problems(settings, location, commit)``: what is wrong with a model, as far as it can be
+    told without its weights, as errors whose messages begin with a key of the recipe's model.
+    """
 
     def __init__(
         self, settings: ModelSettings, location: str, commit: str | None, device: str
@@ -41,4 +46,20 @@ class Family(Protocol):
             Pixels in [0, 1], shape (n, height, width, 3). They may hold NaN, where a checkpoint
             overflows its dtype; the caller looks.
         """
+        ...
+
+
+@runtime_checkable
+class Provident(Protocol):
+    """A family that can make use of what is to come, and get by with less memory."""
+
+    note: str | None
+    """What somebody who watches should know of how it works; None where there is nothing."""
+
+    def expect(self, groups: Sequence[Sequence[str]]) -> None:
+        """Learn which prompts are to be drawn, each group in one call, about in this order."""
+        ...
+
+    def make_room(self) -> bool:
+        """Get by with less of the device's memory from now on; whether that can be done."""
         ...

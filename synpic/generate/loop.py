@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 
 from synpic import checkpoints, tables
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
-from synpic.engine.task import Task
+from synpic.engine.task import Task, Work
 from synpic.engine.writing import PartWatcher
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
 from synpic.generate.model import Model
+from synpic.recipe import SafetySettings
 from synpic.registry import FAMILIES
+from synpic.safety import checked, describe_safety
 from synpic.workspace import Workspace
 
 __all__ = ["drawing_task", "open_model"]
@@ -34,6 +38,7 @@ def drawing_task(
         shard: the share of its batches that is ours.
         retry_failed: take up again what has a failure row.
     """
+    safety = workspace.recipe.safety
     failures = FailureLog(workspace, "generate", model.name, model.fingerprint)
     watcher = PartWatcher(workspace, model.folder, tables.CANDIDATES)
     drawn = {row[0] for row in watcher.new_rows(["candidate_id"])}
@@ -48,7 +53,11 @@ def drawing_task(
         folder=model.folder,
         schema=tables.CANDIDATES,
         part_rows=PART_IMAGES,
-        note={"model": model.name, "decides": model.decides},
+        note={
+            "model": model.name,
+            "decides": model.decides,
+            **describe_safety(safety, workspace),
+        },
         dtype=model.settings.dtype or "float32",
         key=("candidate_id",),
         wanted=want.height,
@@ -57,10 +66,23 @@ def drawing_task(
         todo={(name,) for name in missing.filter(ours)["candidate_id"]},
         watcher=watcher,
         failures=failures,
-        open=lambda device, key: Drawing(model, open_model(workspace, model, device), key),
+        open=partial(_open, workspace, model, safety),
         proven=bool(drawn),
         error=ModelError,
     )
+
+
+def _open(
+    workspace: Workspace,
+    model: Model,
+    safety: SafetySettings | None,
+    device: str,
+    environment: str,
+) -> Work:
+    def drawing() -> Work:
+        return Drawing(model, open_model(workspace, model, device), environment)
+
+    return checked(safety, workspace, device, drawing)
 
 
 def open_model(workspace: Workspace, model: Model, device: str) -> Family:
@@ -70,9 +92,10 @@ def open_model(workspace: Workspace, model: Model, device: str) -> Family:
         ModelError: it cannot be opened, or does not take a setting.
     """
     location, commit = checkpoints.load_from(workspace, model.checkpoint)
+    settings = model.sources.located(workspace, model.settings)
     family: type[Family] = FAMILIES.load(model.family)
     try:
-        return family(model.settings, location, commit, device)
+        return family(settings, location, commit, device)
     except SynpicError:
         raise
     except Exception as error:

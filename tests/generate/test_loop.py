@@ -323,7 +323,7 @@ def test_a_model_that_draws_nothing_is_given_up_and_nothing_is_recorded(
     a, b = report.outcomes
     assert (a.made, a.failed, a.left, b.made) == (0, 0, 40, 40)
     assert a.broken is not None
-    assert "8 batches in a row failed in every image" in a.broken.message
+    assert a.broken.message.startswith("8 batches in a row failed in every image")
     assert "this prompt is refused" in a.broken.message
     assert workspace.failures("generate").is_empty()
 
@@ -335,7 +335,7 @@ def test_a_model_that_does_not_open_does_not_stop_the_others(
     report = generate_candidates(make(text))
     a, b = report.outcomes
     assert a.broken is not None
-    assert "cannot be opened" in a.broken.message
+    assert "is no pipeline" in a.broken.message
     assert (a.left, b.made) == (10, 10)
     with pytest.raises(Unfinished):
         report.raise_if_unfinished()
