@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import polars as pl
 
 from synpic.engine.progress import Listener
-from synpic.errors import SynpicError
-from synpic.generate.model import Model, check_models, resolve_model
+from synpic.errors import CheckpointError, SynpicError
+from synpic.generate.model import Model, check_models, complete, resolve_model
 from synpic.given import GivenImages, current_index
 from synpic.prompts import current_prompts
 from synpic.recipe import Recipe
 from synpic.score.reward import WantedReward, resolve_reward
+from synpic.settings import ModelSettings
 from synpic.workspace import Workspace
 
 __all__ = ["Inventory", "WantedModel", "take_inventory"]
@@ -79,6 +80,14 @@ class Inventory:
         for name in names:
             if f"{kind}.{name}" in self.unresolved:
                 raise self.unresolved[f"{kind}.{name}"]
+
+    def wanted_settings(self, name: str) -> ModelSettings:
+        """What the recipe wants of a model, whether or not its weights are to be had."""
+        written = self.recipe.models[name]
+        try:
+            return complete(name, written)
+        except SynpicError:
+            return written
 
     def wanted_candidates(self) -> pl.DataFrame:
         """What ``wanted`` gives for each model, with its ``folder`` and ``fingerprint``."""
@@ -150,13 +159,18 @@ class Inventory:
         return list(dict.fromkeys(model.folder for model in self.models))
 
 
-def take_inventory(workspace: Workspace, listener: Listener | None = None) -> Inventory:
+def take_inventory(
+    workspace: Workspace, listener: Listener | None = None, *, patient: bool = False
+) -> Inventory:
     """Read the prompts and resolve the names of a workspace's recipe, as far as they can be.
 
     Args:
         listener: is told of progress, where given images have to be found anew.
+        patient: go on where of no model the weights are to be had: what is wanted can be told,
+            though nothing of it can be found.
 
     Raises:
+        CheckpointError: the weights of no model are to be had.
         RecipeError: no ranking can come of the recipe.
         PromptError, GivenError: there are no prompts, or no given images, to be had.
     """
@@ -167,7 +181,7 @@ def take_inventory(workspace: Workspace, listener: Listener | None = None) -> In
         models = [GivenImages.take(workspace, current_index(workspace, listener))]
     else:
         current_prompts(workspace)
-        models = _resolve_models(workspace, recipe, unresolved)
+        models = _resolve_models(workspace, recipe, unresolved, patient)
     rewards: list[WantedReward] = []
     for name, settings in recipe.rewards.items():
         with _noting(unresolved, f"rewards.{name}"):
@@ -176,14 +190,15 @@ def take_inventory(workspace: Workspace, listener: Listener | None = None) -> In
 
 
 def _resolve_models(
-    workspace: Workspace, recipe: Recipe, unresolved: dict[str, SynpicError]
+    workspace: Workspace, recipe: Recipe, unresolved: dict[str, SynpicError], patient: bool
 ) -> list[Model]:
     models: list[Model] = []
     for name, written in recipe.models.items():
         with _noting(unresolved, f"models.{name}"):
             models += resolve_model(name, written, recipe, workspace)
-    if not models:
-        raise next(iter(unresolved.values()))
+    missing = list(unresolved.values())
+    if not models and not (patient and all(isinstance(e, CheckpointError) for e in missing)):
+        raise missing[0]
     if not unresolved:
         check_models(recipe, models)
     return models

@@ -9,6 +9,7 @@ import polars as pl
 from synpic.errors import RankingError, RecipeError
 from synpic.inventory import Inventory, take_inventory
 from synpic.rank import Ranking, rank
+from synpic.recipe import Flagged
 from synpic.workspace import Workspace
 
 __all__ = ["RankedSet", "rank_candidates"]
@@ -21,15 +22,22 @@ class RankedSet:
     Args:
         scored: a row per candidate, with its prompt and ``score_<reward>``.
         ranking: what came of it.
+        left_out: the rows that are not in ``scored`` because they are flagged; None where flagged
+            ones are kept.
     """
 
     inventory: Inventory
     scored: pl.DataFrame
     ranking: Ranking
+    left_out: pl.DataFrame | None = None
 
 
-def rank_candidates(workspace: Workspace) -> RankedSet:
+def rank_candidates(workspace: Workspace, *, flagged: Flagged | None = None) -> RankedSet:
     """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
+
+    Args:
+        flagged: "leave-out" ranks the others alone, so that k and φ are over what is published; as
+            the recipe says, if None. What no check has seen is not flagged.
 
     Raises:
         RecipeError: it names no reward.
@@ -52,6 +60,15 @@ def rank_candidates(workspace: Workspace) -> RankedSet:
             f"there is nothing to rank: {workspace.store} holds no image that the recipe wants",
             hint="run `synpic generate`, then `synpic score`",
         )
+    left_out: pl.DataFrame | None = None
+    if (flagged or recipe.records.flagged) == "leave-out":
+        is_flagged = pl.col("flagged").fill_null(False)
+        left_out, scored = scored.filter(is_flagged), scored.filter(~is_flagged)
+        if scored.is_empty():
+            raise RankingError(
+                f"there is nothing to rank: all {left_out.height:,} images are flagged",
+                hint="look at [safety] in the recipe, or keep what is flagged",
+            )
     for name in recipe.weights:
         if scored[f"score_{name}"].count() == 0:
             raise RankingError(
@@ -68,4 +85,4 @@ def rank_candidates(workspace: Workspace) -> RankedSet:
             f"scores ({counts.incomplete:,} of {counts.candidates:,} images lack one)",
             hint="`synpic status` says what is missing; run `synpic generate` and `synpic score`",
         )
-    return RankedSet(inventory, scored, ranking)
+    return RankedSet(inventory, scored, ranking, left_out)

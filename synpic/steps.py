@@ -9,18 +9,19 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
-from synpic.engine.device import pick_device
+from synpic.engine.engines import HERE, Engine, run_on
 from synpic.engine.progress import Listener
 from synpic.engine.report import Outcome, Report
-from synpic.engine.run import run_tasks
 from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
 from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
 from synpic.generate.loop import drawing_task
+from synpic.generate.model import sizes_of
 from synpic.given import ensure_index, gathering_task, given_recipe
 from synpic.inventory import Inventory, take_inventory
 from synpic.prompts import ensure_prompts
@@ -65,6 +66,7 @@ def generate_candidates(
     only: Sequence[str] | None = None,
     shard: Shard = WHOLE,
     device: str | None = None,
+    engine: Engine = HERE,
     retry_failed: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
@@ -76,7 +78,8 @@ def generate_candidates(
     Args:
         only: names of models; all of the recipe's if None.
         shard: the share of the work that is ours.
-        device: as torch names it; the first accelerator, else the CPU, if None.
+        device: as torch names it; every accelerator that is to be seen, else the CPU, if None.
+        engine: how many workers there are, and where.
         retry_failed: take up again what has a failure row.
         listener: is told of progress.
         stop: when set, the batch in hand is finished and kept, and the rest left.
@@ -89,11 +92,14 @@ def generate_candidates(
         RecipeError, UnknownName, PromptError, GivenError: the recipe cannot be followed.
         StorageError: the disk is full; what was drawn before is kept.
     """
-    if workspace.recipe.given is not None:
+    recipe = workspace.recipe
+    if recipe.given is not None and not (recipe.safety and recipe.safety.classifies):
         # Files are read by the CPU alone, and no accelerator has to be looked for.
         device = "cpu"
+        if engine.kind == "ray":
+            engine = replace(engine, gpus_per_worker=0)
     tasks, broken = drawing_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
-    report = run_tasks("generate", tasks, pick_device(device), listener, stop)
+    report = run_on(engine, "generate", tasks, device, listener, stop)
     report.outcomes += broken
     return report
 
@@ -154,6 +160,8 @@ def gather_candidates(
     workspace: Workspace,
     *,
     shard: Shard = WHOLE,
+    device: str | None = None,
+    engine: Engine = HERE,
     retry_failed: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
@@ -161,7 +169,8 @@ def gather_candidates(
     """Take every image that the recipe's ``[given]`` names and the workspace lacks, as it is.
 
     Args:
-        shard, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        shard, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        device: for the classifiers of [safety]; nothing else of this needs one.
 
     Raises:
         GivenError, CheckpointError: the recipe has no [given], or its source cannot be read.
@@ -170,7 +179,13 @@ def gather_candidates(
     # Here, and not where the tasks are made, because it may take long, and can be shown.
     ensure_index(workspace, listener)
     return generate_candidates(
-        workspace, shard=shard, retry_failed=retry_failed, listener=listener, stop=stop
+        workspace,
+        shard=shard,
+        device=device,
+        engine=engine,
+        retry_failed=retry_failed,
+        listener=listener,
+        stop=stop,
     )
 
 
@@ -180,6 +195,7 @@ def score_candidates(
     only: Sequence[str] | None = None,
     shard: Shard = WHOLE,
     device: str | None = None,
+    engine: Engine = HERE,
     retry_failed: bool = False,
     together: bool | None = None,
     listener: Listener | None = None,
@@ -191,7 +207,7 @@ def score_candidates(
 
     Args:
         only: names of rewards; all of the recipe's if None.
-        shard, device, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        shard, device, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
         together: open all rewards at once, so that each image is decoded once for all of them. If
             None, where there is an accelerator: one that has no room for it there waits its turn,
             while a host that runs out of memory kills whoever asked.
@@ -208,14 +224,13 @@ def score_candidates(
     """
     gathered = Report("score")
     if workspace.recipe.given is not None:
-        gathered = _gather_to_score(workspace, only, shard, retry_failed, listener, stop)
+        gathered = _gather_to_score(
+            workspace, only, shard, device, engine, retry_failed, listener, stop
+        )
         if gathered.stopped or not _holds_images(workspace):
             return gathered
     tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
-    device = pick_device(device)
-    if together is None:
-        together = device != "cpu"
-    report = run_tasks("score", tasks, device, listener, stop, together)
+    report = run_on(engine, "score", tasks, device, listener, stop, together)
     report.outcomes = [*gathered.outcomes, *report.outcomes, *broken]
     return report
 
@@ -248,7 +263,7 @@ def drawing_tasks(
         ensure_index(workspace)
     else:
         ensure_prompts(workspace)
-    inventory = take_inventory(workspace)
+    inventory = take_inventory(workspace, patient=True)
     known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
     names = _chosen(inventory, "models", known, only)
     make: Callable[..., Task] = drawing_task if recipe.given is None else gathering_task
@@ -256,7 +271,10 @@ def drawing_tasks(
         make(workspace, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
         for model in inventory.models
         if model.name in names
-    ], _broken(inventory, "models", names)
+    ], [
+        Outcome(name, _images_of(inventory, name), broken=error)
+        for name, error in _unresolved(inventory, "models", names)
+    ]
 
 
 def scoring_tasks(
@@ -279,13 +297,18 @@ def scoring_tasks(
         scoring_task(workspace, reward, candidates, images, shard, retry_failed)
         for reward in inventory.rewards
         if reward.name in names
-    ], _broken(inventory, "rewards", names)
+    ], [
+        Outcome(name, candidates.height, broken=error)
+        for name, error in _unresolved(inventory, "rewards", names)
+    ]
 
 
 def _gather_to_score(
     workspace: Workspace,
     only: Sequence[str] | None,
     shard: Shard,
+    device: str | None,
+    engine: Engine,
     retry_failed: bool,
     listener: Listener | None,
     stop: threading.Event | None,
@@ -293,7 +316,13 @@ def _gather_to_score(
     """:func:`gather_candidates`, once it is clear that there are rewards to score with."""
     _chosen_rewards(take_inventory(workspace, listener), only)
     report = gather_candidates(
-        workspace, shard=shard, retry_failed=retry_failed, listener=listener, stop=stop
+        workspace,
+        shard=shard,
+        device=device,
+        engine=engine,
+        retry_failed=retry_failed,
+        listener=listener,
+        stop=stop,
     )
     return Report("score", report.outcomes, report.stopped)
 
@@ -335,10 +364,15 @@ def _chosen(
     return chosen
 
 
-def _broken(inventory: Inventory, kind: str, names: Sequence[str]) -> list[Outcome]:
+def _unresolved(
+    inventory: Inventory, kind: str, names: Sequence[str]
+) -> list[tuple[str, SynpicError]]:
     """Weights that are not to be had now may be later: nothing that stops the others."""
-    return [
-        Outcome(name, wanted=0, broken=inventory.unresolved[f"{kind}.{name}"])
-        for name in names
-        if f"{kind}.{name}" in inventory.unresolved
-    ]
+    places = {name: f"{kind}.{name}" for name in names}
+    found = inventory.unresolved
+    return [(name, found[place]) for name, place in places.items() if place in found]
+
+
+def _images_of(inventory: Inventory, name: str) -> int:
+    settings = inventory.wanted_settings(name)
+    return inventory.prompts.height * settings.samples * len(list(sizes_of(settings)))

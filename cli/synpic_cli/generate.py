@@ -6,23 +6,38 @@ from typing import Annotated
 
 import typer
 
-from synpic_cli.options import Device, Directory, Only, RetryFailed, ShardOption
+from synpic_cli.options import (
+    Devices,
+    Directory,
+    EngineOption,
+    EventsAsJson,
+    GpusPerWorker,
+    Only,
+    RetryFailed,
+    ShardOption,
+    Workers,
+)
 
 
 def generate(
     directory: Directory = None,
     only: Only = None,
-    device: Device = None,
+    device: Devices = None,
+    engine: EngineOption = "local",
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
     shard: ShardOption = None,
     retry_failed: RetryFailed = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is missing; draw nothing.")
     ] = False,
+    as_json: EventsAsJson = False,
 ) -> None:
     """Draw the images that the recipe wants and the workspace lacks. Run it again to go on.
 
     Images that are given ([given] in the recipe) are gathered, and nothing is drawn.
     """
+    from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
     from synpic.steps import drawing_tasks, generate_candidates
     from synpic.workspace import Workspace
@@ -31,19 +46,21 @@ def generate(
 
     workspace = Workspace.open()
     share = Shard.parse(shard) if shard else WHOLE
+    where = Engine(engine, workers, gpus_per_worker)
     if dry_run:
         tasks = drawing_tasks(workspace, only=only, shard=share, retry_failed=retry_failed)
         given = workspace.recipe.given is not None
-        show_tasks(*tasks, "images to gather" if given else "images to draw")
+        show_tasks(*tasks, "images to gather" if given else "images to draw", as_json)
         return
-    with watched_work() as (listener, stop):
+    with watched_work(as_json=as_json) as (listener, stop):
         report = generate_candidates(
             workspace,
             only=only,
             shard=share,
             device=device,
+            engine=where,
             retry_failed=retry_failed,
             listener=listener,
             stop=stop,
         )
-    show_report(report)
+    show_report(report, as_json)

@@ -15,9 +15,14 @@ __all__ = [
     "Count",
     "DatasetOption",
     "Device",
+    "Devices",
     "Directory",
+    "EngineOption",
+    "EventsAsJson",
+    "GpusPerWorker",
     "ImageColumns",
     "ImagesOption",
+    "LeaveOutFlagged",
     "ModelColumns",
     "Only",
     "PromptColumn",
@@ -26,13 +31,17 @@ __all__ = [
     "RewardNames",
     "ShardOption",
     "SplitOption",
+    "Workers",
     "chdir",
+    "print_version",
+    "refuse_address",
 ]
 
 
 def chdir(directory: str | None) -> str | None:
     """``-C DIR``: stand there, before anything else is looked at."""
     if directory is not None:
+        refuse_address("-C", directory)
         try:
             os.chdir(directory)
         except OSError as error:
@@ -40,6 +49,19 @@ def chdir(directory: str | None) -> str | None:
                 f"-C {directory}: {error.strerror}", hint="name a folder that is there"
             ) from error
     return directory
+
+
+def refuse_address(option: str, directory: str) -> None:
+    """Say so where a workspace is no folder: a command stands in the one it works on.
+
+    Raises:
+        SynpicError: ``directory`` is an address.
+    """
+    if "://" in directory:
+        raise SynpicError(
+            f"{option} {directory}: commands work in folders, and that is an address",
+            hint=f'mount it; or use Python: synpic.Workspace.open("{directory}")',
+        )
 
 
 def print_version(asked: bool) -> None:
@@ -58,9 +80,41 @@ Directory = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EventsAsJson = Annotated[
+    bool, typer.Option("--json", help="Print progress and the report as JSON, an object a line.")
+]
 Device = Annotated[
     str | None,
     typer.Option(help="As torch names it: cuda:1, cpu, mps. The first accelerator if not given."),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="As torch names it: cuda:1, cpu, mps. Every GPU there is, or the CPU, if not given.",
+    ),
+]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|ray",
+        help="Where the work is done: here, or on a Ray cluster (pip install synpic[ray]).",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", help="Processes that share the work. One a GPU if not given."
+    ),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-per-worker",
+        metavar="F",
+        help="With --engine ray: 0.5 puts two workers on a GPU. 1 if not given.",
+    ),
 ]
 ShardOption = Annotated[
     str | None,
@@ -72,6 +126,13 @@ RetryFailed = Annotated[
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="NAME", help="Only this one; may be given several times."),
+]
+LeaveOutFlagged = Annotated[
+    bool,
+    typer.Option(
+        "--leave-out-flagged",
+        help="Without images that a safety check has flagged; else as the recipe says.",
+    ),
 ]
 
 ImagesOption = Annotated[

@@ -11,8 +11,11 @@ from synpic_cli.options import (
     ConfigOption,
     Count,
     DatasetOption,
-    Device,
+    Devices,
     Directory,
+    EngineOption,
+    EventsAsJson,
+    GpusPerWorker,
     ImageColumns,
     ImagesOption,
     ModelColumns,
@@ -23,6 +26,7 @@ from synpic_cli.options import (
     RewardNames,
     ShardOption,
     SplitOption,
+    Workers,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +55,10 @@ def score(
         ),
     ] = None,
     only: Only = None,
-    device: Device = None,
+    device: Devices = None,
+    engine: EngineOption = "local",
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
     shard: ShardOption = None,
     retry_failed: RetryFailed = False,
     together: Annotated[
@@ -65,11 +72,13 @@ def score(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is missing; score nothing.")
     ] = False,
+    as_json: EventsAsJson = False,
 ) -> None:
     """Score the images that have no score yet, reward by reward. Run it again to go on.
 
     With --images or --dataset: images that exist already. The first time, this writes the recipe.
     """
+    from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
     from synpic.errors import SynpicError
     from synpic.steps import image_scores, score_candidates
@@ -99,16 +108,18 @@ def score(
     if table is not None:
         require_table_file(table, "--table")
     share = Shard.parse(shard) if shard else WHOLE
-    with watched_work() as (listener, stop):
-        workspace = _begin(reward or [], given, listener) if told else Workspace.open()
+    where = Engine(engine, workers, gpus_per_worker)
+    with watched_work(as_json=as_json) as (listener, stop):
+        workspace = _begin(reward or [], given, listener, as_json) if told else Workspace.open()
         if dry_run:
-            _show_work(workspace, only, share, retry_failed)
+            _show_work(workspace, only, share, retry_failed, as_json)
             return
         report = score_candidates(
             workspace,
             only=only,
             shard=share,
             device=device,
+            engine=where,
             retry_failed=retry_failed,
             together=together,
             listener=listener,
@@ -116,11 +127,14 @@ def score(
         )
     if table is not None:
         write_table(image_scores(workspace), table, "--table")
-        say(f"Wrote {table}.")
-    show_report(report)
+        if not as_json:
+            say(f"Wrote {table}.")
+    show_report(report, as_json)
 
 
-def _begin(rewards: list[str], given: dict[str, object], listener: Listener) -> Workspace:
+def _begin(
+    rewards: list[str], given: dict[str, object], listener: Listener, quiet: bool
+) -> Workspace:
     """The workspace we stand in, which is begun if there is none."""
     from synpic.steps import given_workspace
     from synpic.workspace import RECIPE, Workspace
@@ -128,15 +142,19 @@ def _begin(rewards: list[str], given: dict[str, object], listener: Listener) -> 
 
     new = not Workspace().store.exists(RECIPE)
     workspace = given_workspace(".", rewards, listener, **given)
-    if new:
+    if new and not quiet:
         say(f"Wrote {RECIPE}: edit it to grow this set, and run `synpic score` again.")
     return workspace
 
 
 def _show_work(
-    workspace: Workspace, only: list[str] | None, shard: Shard, retry_failed: bool
+    workspace: Workspace,
+    only: list[str] | None,
+    shard: Shard,
+    retry_failed: bool,
+    as_json: bool,
 ) -> None:
-    from synpic.planning import plan
+    from synpic.planning import validate
     from synpic.score.forecast import weights_to_fetch
     from synpic.steps import drawing_tasks, scoring_tasks
     from synpic_cli.output import human_bytes, say
@@ -144,15 +162,16 @@ def _show_work(
 
     if workspace.recipe.given is not None:
         tasks, broken = drawing_tasks(workspace, shard=shard, retry_failed=retry_failed)
-        show_tasks(tasks, broken, "images to gather")
-        whole = plan(workspace)
-        say(
-            f"{whole.prompts:,} prompts, {whole.images:,} images of about "
-            f"{human_bytes(whole.bytes)}, {whole.scores:,} scores in all."
-        )
+        show_tasks(tasks, broken, "images to gather", as_json)
+        if not as_json:
+            whole = validate(workspace)
+            say(
+                f"{whole.prompts:,} prompts, {whole.images:,} images of about "
+                f"{human_bytes(whole.bytes)}, {whole.scores:,} scores in all."
+            )
         if not any(task.proven for task in tasks):
-            show_fetches(weights_to_fetch(workspace, workspace.recipe.rewards))
+            show_fetches(weights_to_fetch(workspace, workspace.recipe.rewards), as_json)
             return
     tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
-    show_tasks(tasks, broken, "scores to give")
-    show_fetches(weights_to_fetch(workspace, [task.name for task in tasks]))
+    show_tasks(tasks, broken, "scores to give", as_json)
+    show_fetches(weights_to_fetch(workspace, [task.name for task in tasks]), as_json)

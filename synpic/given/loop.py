@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,7 @@ import polars as pl
 from synpic import ids, tables
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
-from synpic.engine.task import Made, Row, Task
+from synpic.engine.task import Made, Row, Task, Work
 from synpic.engine.writing import PartWatcher
 from synpic.errors import GivenError
 from synpic.given.index import BATCH
@@ -22,6 +23,8 @@ from synpic.given.look import look
 from synpic.given.model import GivenImages
 from synpic.given.opening import open_source
 from synpic.given.source import Reader
+from synpic.recipe import SafetySettings
+from synpic.safety import checked, describe_safety
 from synpic.workspace import Workspace
 
 __all__ = ["gathering_task"]
@@ -44,6 +47,7 @@ def gathering_task(
         shard: the share of the work that is ours: whole row groups of a dataset.
         retry_failed: take up again what has a failure row.
     """
+    safety = workspace.recipe.safety
     failures = FailureLog(workspace, "generate", given.name, given.fingerprint)
     watcher = PartWatcher(workspace, given.folder, tables.CANDIDATES)
     there = {row[0] for row in watcher.new_rows(["candidate_id"])}
@@ -60,7 +64,11 @@ def gathering_task(
         folder=given.folder,
         schema=tables.CANDIDATES,
         part_rows=_part_rows(given.rows),
-        note={"model": given.name, "decides": dict(given.decides)},
+        note={
+            "model": given.name,
+            "decides": dict(given.decides),
+            **describe_safety(safety, workspace),
+        },
         dtype=None,
         key=("candidate_id",),
         wanted=want.height,
@@ -72,10 +80,23 @@ def gathering_task(
         todo={(name,) for name in ours["candidate_id"]},
         watcher=watcher,
         failures=failures,
-        open=lambda device, key: _Gathering(given, open_source(workspace).reader(), key),
+        open=partial(_open, workspace, given, safety),
         proven=bool(there),
         error=GivenError,
     )
+
+
+def _open(
+    workspace: Workspace,
+    given: GivenImages,
+    safety: SafetySettings | None,
+    device: str,
+    environment: str,
+) -> Work:
+    def gathering() -> Work:
+        return _Gathering(given, open_source(workspace).reader(), environment)
+
+    return checked(safety, workspace, device, gathering)
 
 
 def _part_rows(rows: pl.DataFrame) -> int:

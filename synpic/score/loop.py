@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -86,16 +87,28 @@ def scoring_task(
         todo={(row["candidate_id"], row["sha256"]) for row in ours},
         watcher=watcher,
         failures=failures,
-        open=lambda device, _: _Scoring(
-            reward,
-            open_reward(reward, workspace, device),
-            images,
-            ConstantGuard(reward.name, known),
-            device,
-        ),
+        open=partial(_open, workspace, reward, images, _telling(known)),
         proven=bool(known),
         error=RewardError,
     )
+
+
+def _open(
+    workspace: Workspace,
+    reward: WantedReward,
+    images: ReadyImages,
+    known: Sequence[tuple[float, str]],
+    device: str,
+    environment: str,
+) -> _Scoring:
+    opened = open_reward(reward, workspace, device)
+    return _Scoring(reward, opened, images, ConstantGuard(reward.name, known), device)
+
+
+def _telling(known: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
+    """So much of ``known`` as a guard needs: it travels to every worker."""
+    another = next((pair for pair in known if pair[0] != known[0][0]), None)
+    return known if another is None else [known[0], another]
 
 
 @dataclass(frozen=True)

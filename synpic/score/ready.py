@@ -7,15 +7,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from PIL.Image import Image
 
 from synpic.engine.task import Row
-from synpic.images import ImageReader
 from synpic.score.pixels import decode
 
-__all__ = ["Broken", "Order", "ReadyImages", "key_of"]
+__all__ = ["Broken", "Encoded", "Order", "ReadyImages", "key_of"]
 
 Key = tuple[str, str]
 """candidate_id, sha256."""
@@ -65,6 +64,18 @@ class _Entry:
     kinds: frozenset[Hashable]
 
 
+class Encoded(Protocol):
+    """Where encoded images are."""
+
+    def read(self, wanted: Sequence[Key]) -> list[bytes]:
+        """Those images, in that order.
+
+        Raises:
+            WorkspaceError: one of them is gone.
+        """
+        ...
+
+
 class ReadyImages:
     """What rewards are given of images, made in threads, once for each distinct preprocessing.
 
@@ -73,7 +84,7 @@ class ReadyImages:
         threads: that decode; one for each core, and at most sixteen, if None.
     """
 
-    def __init__(self, images: ImageReader, threads: int | None = None) -> None:
+    def __init__(self, images: Encoded, threads: int | None = None) -> None:
         self._images = images
         self._threads = threads or min(16, os.cpu_count() or 1)
         self._kinds: dict[Hashable, list[Make]] = {}

@@ -203,7 +203,7 @@ def test_scores_of_other_pixels_never_attach(drawn: Workspace) -> None:
     folder = inventory.models[0].folder
     rows = read_part(drawn.store, drawn.parts(folder)[0]).slice(0, 1).to_pylist()
     # Another machine drew it too, in other bytes, and its sha256 is smaller: that one counts now.
-    images = (encode(np.full((8, 8, 3), n / 255, np.float32), ImageSettings()) for n in range(255))
+    images = (encode(np.full((8, 8, 3), n, np.uint8), ImageSettings()) for n in range(255))
     other = min(images, key=ids.sha256)
     assert ids.sha256(other) < rows[0]["sha256"]
     rows[0] |= {"image": {"bytes": other, "path": "x.png"}, "sha256": ids.sha256(other)}
