@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -26,6 +26,8 @@ class Count:
         doubled: rows made twice, by workers that raced; one of each is used.
         unused: rows that the recipe no longer names.
         bytes: of the parts in its folder.
+        flagged: of a model's done images, how many a safety check flagged.
+        unchecked: of those, how many no check has seen.
     """
 
     stage: str
@@ -38,6 +40,8 @@ class Count:
     doubled: int
     unused: int
     bytes: int
+    flagged: int = 0
+    unchecked: int = 0
 
     @property
     def missing(self) -> int:
@@ -56,6 +60,7 @@ class Status:
         unresolved: models and rewards that are not to be had: (name, why).
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
+        checks: whether the recipe has [safety] now.
     """
 
     workspace: str
@@ -68,6 +73,7 @@ class Status:
     unresolved: list[tuple[str, str]]
     failures: list[tuple[str, str, str, int]]
     set_aside: int
+    checks: bool
 
     @property
     def complete(self) -> bool:
@@ -90,14 +96,18 @@ def status(workspace: Workspace) -> Status:
     inventory = take_inventory(workspace)
     note = workspace.prompts_note()
     want = inventory.wanted_candidates()
+    candidates = inventory.candidates()
     counts: list[Count] = []
     for model in inventory.models:
         rows = workspace.read(
             workspace.parts(model.folder), tables.CANDIDATES, ["candidate_id", "sha256"]
         )
         mine = want.filter(pl.col("folder") == model.folder).select("candidate_id")
-        counts.append(_count(workspace, "generate", model, rows, mine))
-    there = inventory.candidates().select("candidate_id", "sha256")
+        flags = candidates.join(mine, on="candidate_id", how="semi")["flagged"]
+        counted = _count(workspace, "generate", model, rows, mine)
+        flagged, unchecked = int(flags.sum() or 0), flags.null_count()
+        counts.append(replace(counted, flagged=flagged, unchecked=unchecked))
+    there = candidates.select("candidate_id", "sha256")
     for reward in inventory.rewards:
         rows = workspace.read(
             workspace.parts(reward.folder), tables.SCORES, ["candidate_id", "sha256"]
@@ -115,6 +125,7 @@ def status(workspace: Workspace) -> Status:
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
         failures=_reasons(workspace, used),
         set_aside=_set_aside(workspace),
+        checks=inventory.recipe.safety is not None,
     )
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synpic_cli.options import AsJson, Directory
+from synpic_cli.options import AsJson, Directory, LeaveOutFlagged
 
 if TYPE_CHECKING:
     from synpic.publish import Forecast, HubRelease
     from synpic.publish.model import ModelForecast, ModelRelease
+    from synpic.recipe import Flagged
 
 
 def publish(
@@ -37,6 +38,7 @@ def publish(
         list[str] | None,
         typer.Option("--config", help="A table to publish; may be given several times."),
     ] = None,
+    leave_out_flagged: LeaveOutFlagged = False,
     branch: Annotated[str, typer.Option(help="The branch to publish to.")] = "main",
     private: Annotated[
         bool, typer.Option("--private", help="If the repository is made now, make it private.")
@@ -71,7 +73,13 @@ def publish(
             private=private or None,
             dry_run=dry_run,
             as_json=as_json,
-            others={"--to": to, "--config": config, "--as": as_, "--branch": branch != "main"},
+            others={
+                "--to": to,
+                "--config": config,
+                "--as": as_,
+                "--branch": branch != "main",
+                "--leave-out-flagged": leave_out_flagged,
+            },
         )
         return
     if (repository is None) == (to is None):
@@ -80,6 +88,7 @@ def publish(
         )
     if as_ not in (None, "pickapic"):
         raise PublishError(f"--as {as_}: no such layout", hint="the one there is: pickapic")
+    flagged: Flagged | None = "leave-out" if leave_out_flagged else None
     if to is not None:
         for option, given in [
             ("--version", version),
@@ -93,7 +102,9 @@ def publish(
                     hint="leave one of them out; `synpic export` writes other layouts to folders",
                 )
         with counted_work("publish") as on_progress:
-            folder = publish_to(Workspace.open(), to, configs=config, on_progress=on_progress)
+            folder = publish_to(
+                Workspace.open(), to, configs=config, flagged=flagged, on_progress=on_progress
+            )
         if as_json:
             print_json(release_as_dict(folder))
             return
@@ -105,6 +116,7 @@ def publish(
     asked: dict[str, Any] = {
         "version": version,
         "configs": config,
+        "flagged": flagged,
         "branch": branch,
         "as_pickapic": as_ is not None,
         "patience": Patience(tell=note),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synpic_cli.options import AsJson, Directory
+from synpic_cli.options import AsJson, Directory, LeaveOutFlagged
 
 
 def rank(
@@ -16,6 +16,7 @@ def rank(
         Path | None,
         typer.Option("--to", metavar="FILE", help="Write the ranking: .parquet or .csv."),
     ] = None,
+    leave_out_flagged: LeaveOutFlagged = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn scores into preferences and ranks, and say who won. Takes seconds, and no GPU."""
@@ -24,7 +25,7 @@ def rank(
     from synpic_cli.output import print_json, write_table
     from synpic_cli.summary import show_ranking, summarise
 
-    ranked = rank_candidates(Workspace.open())
+    ranked = rank_candidates(Workspace.open(), flagged="leave-out" if leave_out_flagged else None)
     if to is not None:
         write_table(ranked.ranking.table, to)
     if as_json:

@@ -7,6 +7,7 @@ from typing import Any
 from synpic.publish import Forecast, HubRelease, Release
 from synpic.publish.model import ModelForecast, ModelRelease
 from synpic_cli.output import human_bytes, print_table, say
+from synpic_cli.summary import flags, say_flags
 
 __all__ = [
     "forecast_as_dict",
@@ -29,6 +30,7 @@ def show_release(release: Release | HubRelease) -> None:
             for split, rows in splits.items()
         ],
     )
+    say_flags(release.ranked)
     if isinstance(release, Release):
         say(f"Published {human_bytes(release.bytes)} in {release.directory}")
         return
@@ -76,7 +78,12 @@ def show_forecast(planned: Forecast) -> None:
 
 def release_as_dict(release: Release | HubRelease) -> dict[str, Any]:
     """A release as JSON-like data."""
-    common = {"rows": release.rows, "files": release.files, "bytes": release.bytes}
+    common = {
+        "rows": release.rows,
+        "files": release.files,
+        "bytes": release.bytes,
+        **flags(release.ranked),
+    }
     if isinstance(release, Release):
         return {"directory": str(release.directory), **common, "load": release.load_line}
     return {

@@ -28,6 +28,10 @@ def status(directory: Directory = None, as_json: AsJson = False) -> None:
         for c in found.counts
     ]
     print_table(columns.split(), rows)
+    for c in found.counts:
+        if c.flagged or (found.checks and c.unchecked):
+            seen = f"{c.name}: {c.flagged:,} of {c.done:,} images"
+            say(f"flagged: {seen}; {c.unchecked:,} were not checked")
     for stage, name, reason, number in found.failures:
         say(f"failed: {stage} {name}: {number:,} × {reason}")
     for name, why in found.unresolved:

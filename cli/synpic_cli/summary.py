@@ -9,7 +9,7 @@ from synpic.rank import agreement, head_to_head, leave_one_out, win_rate_by_mode
 from synpic.rankings import RankedSet
 from synpic_cli.output import print_table, say
 
-__all__ = ["show_ranking", "summarise"]
+__all__ = ["flags", "say_flags", "show_ranking", "summarise"]
 
 
 def summarise(ranked: RankedSet) -> dict[str, Any]:
@@ -20,12 +20,34 @@ def summarise(ranked: RankedSet) -> dict[str, Any]:
         "aggregation": ranking.aggregation,
         "ties": ranking.ties,
         "weights": dict(ranking.weights),
-        "counts": asdict(ranking.counts),
+        "counts": {**asdict(ranking.counts), **flags(ranked)},
         "models": win_rate_by_model(ranking).to_dicts(),
         "head_to_head": head_to_head(ranking).to_dicts(),
         "agreement": agreement(ranked.scored, rewards).to_dicts(),
         "leave_one_out": leave_one_out(ranked.scored, ranking.weights).to_dicts(),
     }
+
+
+def flags(ranked: RankedSet) -> dict[str, int | None]:
+    """How many images are flagged, left out for it (None if that is not asked), and unchecked."""
+    flagged = ranked.scored["flagged"]
+    return {
+        "flagged": int(flagged.sum() or 0),
+        "flagged_left_out": None if ranked.left_out is None else ranked.left_out.height,
+        "unchecked": flagged.null_count(),
+    }
+
+
+def say_flags(ranked: RankedSet) -> None:
+    """The same in words, where it matters."""
+    found = flags(ranked)
+    if found["flagged_left_out"] is not None:
+        say(
+            f"left out: {found['flagged_left_out']:,} flagged images; "
+            f"{found['unchecked']:,} that no safety check has seen are kept"
+        )
+    elif found["flagged"]:
+        say(f"{found['flagged']:,} images are flagged, and kept; --leave-out-flagged drops them")
 
 
 def show_ranking(ranked: RankedSet) -> None:
@@ -40,6 +62,7 @@ def show_ranking(ranked: RankedSet) -> None:
             f"left out: {counts.incomplete:,} images without every score, "
             f"{counts.prompts_below_two:,} prompts with fewer than two images"
         )
+    say_flags(ranked)
     say()
     wins = win_rate_by_model(ranking)
     print_table(

@@ -18,7 +18,7 @@ from synpic.publish.picture import choose_examples
 from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records
 from synpic.publish.shards import Limits, Read, Shard, plan_shards
 from synpic.rankings import RankedSet, rank_candidates
-from synpic.recipe import PublishSettings, split_problem
+from synpic.recipe import Flagged, PublishSettings, split_problem
 from synpic.workspace import Workspace
 
 __all__ = ["Draft", "prepare"]
@@ -48,12 +48,16 @@ class Draft:
 
 
 def prepare(
-    workspace: Workspace, configs: Sequence[str] | None = None, limits: Limits | None = None
+    workspace: Workspace,
+    configs: Sequence[str] | None = None,
+    limits: Limits | None = None,
+    flagged: Flagged | None = None,
 ) -> Draft:
     """Rank what ``workspace`` holds and plan the shards of ``configs``.
 
     Args:
         configs: the recipe's where not given; one without a row is left out.
+        flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
 
     Raises:
         RankingError: there is nothing to rank, and why.
@@ -63,7 +67,7 @@ def prepare(
     """
     recipe = workspace.recipe
     names = _known_configs(configs or recipe.records.configs)
-    ranked = rank_candidates(workspace)
+    ranked = rank_candidates(workspace, flagged=flagged)
     inventory, scored, ranking = ranked.inventory, ranked.scored, ranked.ranking
     splits = _splits(inventory)
     images = workspace.images(dict.fromkeys(inventory.image_folders()))
@@ -86,7 +90,7 @@ def prepare(
     return Draft(
         shards=shards,
         read=images.read,
-        manifest=describe(inventory, scored, ranking, shards),
+        manifest=describe(inventory, scored, ranking, shards, ranked.left_out),
         ranked=ranked,
         examples=choose_examples(tables["ranked"].rows, _EXAMPLES),
         settings=recipe.publish,

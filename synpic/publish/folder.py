@@ -14,6 +14,7 @@ from synpic.publish.place import new_folder, require_free
 from synpic.publish.shards import Limits
 from synpic.publish.telling import PICTURE, tell
 from synpic.rankings import RankedSet
+from synpic.recipe import Flagged
 from synpic.workspace import Workspace
 
 __all__ = ["Release", "publish_to"]
@@ -58,6 +59,7 @@ def publish_to(
     directory: str | os.PathLike[str],
     *,
     configs: Sequence[str] | None = None,
+    flagged: Flagged | None = None,
     limits: Limits | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Release:
@@ -69,6 +71,7 @@ def publish_to(
 
     Args:
         configs: which tables; the recipe's where not given. One without a row is left out.
+        flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
         limits: of shards and row groups.
         on_progress: told rows written and rows in all, after each row group.
 
@@ -82,7 +85,7 @@ def publish_to(
     seen, target = spell_out(directory)
     with refusals_told(target):
         require_free(target)
-    draft = prepare(workspace, configs, limits)
+    draft = prepare(workspace, configs, limits, flagged)
     with refusals_told(target), new_folder(target) as folder:
         require_room(folder, sum(shard.bytes for shard in draft.shards))
         files = _tell(draft, pack(draft.shards, draft.read, folder, on_progress), folder)

@@ -22,6 +22,7 @@ from synpic.publish.standing import Standing, decide, target
 from synpic.publish.telling import describe_bytes, tell
 from synpic.published.patience import Patience
 from synpic.published.versions import Version
+from synpic.recipe import Flagged
 from synpic.workspace import Workspace
 
 __all__ = ["Forecast", "PlannedFile", "forecast"]
@@ -70,6 +71,7 @@ def forecast(
     *,
     version: str | None = None,
     configs: Sequence[str] | None = None,
+    flagged: Flagged | None = None,
     branch: str = "main",
     as_pickapic: bool = False,
     token: str | None = None,
@@ -82,7 +84,7 @@ def forecast(
     asked = None if version is None else Version.parse(version)
     remote = Remote(repository, branch, token, patience)
     exists = remote.require_write()
-    draft = prepare(workspace, configs, limits)
+    draft = prepare(workspace, configs, limits, flagged)
     standing = look(remote, exists)
     decision = decide(remote, standing, draft.manifest, asked)
     number, reasons = decision.version, decision.reasons

@@ -31,6 +31,7 @@ from synpic.published.manifest import MANIFEST, decode_manifest
 from synpic.published.patience import Patience
 from synpic.published.versions import Version
 from synpic.rankings import RankedSet
+from synpic.recipe import Flagged
 from synpic.workspace import Workspace
 
 __all__ = ["HubRelease", "look", "publish_to_hub"]
@@ -83,6 +84,7 @@ def publish_to_hub(
     *,
     version: str | None = None,
     configs: Sequence[str] | None = None,
+    flagged: Flagged | None = None,
     branch: str = "main",
     private: bool | None = None,
     as_pickapic: bool = False,
@@ -97,6 +99,7 @@ def publish_to_hub(
         repository: owner/name; made if it is not there.
         version: "1.2.0"; what changed since the release before suggests one if not given.
         configs: which tables; the recipe's where not given.
+        flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
         branch: made from ``main`` if it is not there.
         private: for a repository that is made now; one that is there stays as it is.
         as_pickapic: publish the config ``pickapic`` alone, to ``<repository>-pickapic``, where it
@@ -118,7 +121,7 @@ def publish_to_hub(
     there = remote.require_write()
     if there and private:
         remote.patience.tell(f"{repository} is there already, and stays as open as it is")
-    draft = prepare(workspace, configs, limits)
+    draft = prepare(workspace, configs, limits, flagged)
     standing = look(remote, there)
     decision = decide(remote, standing, draft.manifest, asked)
     previous = standing.previous(repository)

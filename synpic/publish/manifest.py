@@ -36,9 +36,17 @@ _PAIRED = ("pairwise", "pickapic")
 
 
 def describe(
-    inventory: Inventory, scored: pl.DataFrame, ranking: Ranking, shards: list[Shard]
+    inventory: Inventory,
+    scored: pl.DataFrame,
+    ranking: Ranking,
+    shards: list[Shard],
+    left_out: pl.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Everything that a release says of itself but its files, as JSON-like data.
+
+    Args:
+        left_out: candidates that are there and not in ``scored``, because they are flagged; None
+            where flagged ones are kept.
 
     Returns:
         - ``synpic``: its version; ``schema_version``
@@ -50,7 +58,8 @@ def describe(
         - ``models``, ``rewards``: with fingerprints and what decides them
         - ``environments``: key → library versions, device and dtype
         - ``ranking``: aggregation, ties and weights
-        - ``counts``: what was wanted, made and kept, and what was not and why
+        - ``counts``: what was wanted, made and kept, and what was not and why;
+          ``flagged_left_out`` only where flagged images are left out
         - ``win_rates``: of each model
         - ``agreement``: τ-b of every two ``rewards``, and, as ``leave_one_out``, of each with the
           others together
@@ -81,7 +90,7 @@ def describe(
             "ties": ranking.ties,
             "weights": dict(ranking.weights),
         },
-        "counts": _counts(inventory, scored, ranking),
+        "counts": _counts(inventory, scored, ranking, left_out),
         "win_rates": win_rate_by_model(ranking).to_dicts(),
         "agreement": {
             "rewards": agreement(scored, rewards).to_dicts(),
@@ -209,8 +218,11 @@ def _environments(inventory: Inventory, scored: pl.DataFrame) -> dict[str, Any]:
     return found
 
 
-def _counts(inventory: Inventory, scored: pl.DataFrame, ranking: Ranking) -> dict[str, Any]:
-    missing = inventory.wanted_candidates().join(scored, on="candidate_id", how="anti")
+def _counts(
+    inventory: Inventory, scored: pl.DataFrame, ranking: Ranking, left_out: pl.DataFrame | None
+) -> dict[str, Any]:
+    there = scored if left_out is None else pl.concat([scored, left_out])
+    missing = inventory.wanted_candidates().join(there, on="candidate_id", how="anti")
     failures = inventory.workspace.failures("generate").join(
         missing.select("candidate_id"), on="candidate_id", how="semi"
     )
@@ -222,6 +234,7 @@ def _counts(inventory: Inventory, scored: pl.DataFrame, ranking: Ranking) -> dic
         "failed": dict(reasons.iter_rows()),
         "flagged": int(scored["flagged"].sum() or 0),
         "unchecked": scored["flagged"].null_count(),
+        **({} if left_out is None else {"flagged_left_out": left_out.height}),
     }
 
 

@@ -56,6 +56,7 @@ def compare(old: Manifest, new: Manifest) -> list[Change]:
     old, new = json.loads(json.dumps(old)), json.loads(json.dumps(new))
     found = [*_tables(old, new), *_rule(old, new)]
     found += [*_prompts(old, new), *_models(old, new), *_rewards(old, new)]
+    found += _flagged(old, new)
     if not any(change.level is Level.MINOR for change in found):
         found += _data(old, new)
     if not found:
@@ -154,6 +155,13 @@ def _rewards(old: Manifest, new: Manifest) -> Iterator[Change]:
     for name in _both(before, after):
         if before[name][0]["fingerprint"] != after[name][0]["fingerprint"]:
             yield Change(Level.MINOR, f"reward `{name}` scores with other settings")
+
+
+def _flagged(old: Manifest, new: Manifest) -> Iterator[Change]:
+    was, is_now = ("flagged_left_out" in (one.get("counts") or {}) for one in (old, new))
+    if was != is_now:
+        text = "left out, were kept" if is_now else "kept, were left out"
+        yield Change(Level.MINOR, f"images flagged by a safety check are {text}")
 
 
 def _data(old: Manifest, new: Manifest) -> Iterator[Change]:

@@ -84,6 +84,7 @@ def build(
     keep: Callable[[dict[str, Any]], bool] = lambda row: True,
     score: Callable[[str, dict[str, Any]], float | None] = hashed_score,
     draw: Callable[[dict[str, Any]], bytes] = picture,
+    flag: Callable[[dict[str, Any]], bool | None] = lambda row: None,
     rows_per_part: int = 4,
 ) -> Workspace:
     """A workspace at ``root``.
@@ -92,6 +93,7 @@ def build(
         keep: which of the wanted images were drawn.
         score: a reward's name and a candidate → its score, None for none.
         draw: a candidate → its encoded image.
+        flag: a candidate → whether a safety check flags it.
         rows_per_part: images per part, so that there are several.
     """
     for name in ("alpha", "beta", "gamma"):
@@ -111,7 +113,7 @@ def build(
     note = {"identity": {}, "read": len(prompts), "empty": 0, "duplicates": 0}
     workspace.write_prompts(table, note)
     inventory = take_inventory(workspace)
-    candidates = _write_candidates(inventory, keep, draw, rows_per_part)
+    candidates = _write_candidates(inventory, keep, draw, flag, rows_per_part)
     _write_scores(inventory, candidates, score)
     return workspace
 
@@ -120,6 +122,7 @@ def _write_candidates(
     inventory: Inventory,
     keep: Callable[[dict[str, Any]], bool],
     draw: Callable[[dict[str, Any]], bytes],
+    flag: Callable[[dict[str, Any]], bool | None],
     rows_per_part: int,
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
@@ -138,7 +141,7 @@ def _write_candidates(
                 "height": height,
                 "batch_size": 2,
                 "seconds": 0.5,
-                "flagged": None,
+                "flagged": flag(wanted),
                 "environment": "e1",
             }
         )
