@@ -1,23 +1,28 @@
 """The few things a workspace asks of a disk: list, read, write whole or not at all, move aside.
 
-Any fsspec file system will do. On a local disk a file is written to a hidden temporary name,
-flushed and renamed; elsewhere a put is one operation already.
+Any fsspec file system will do. Where files can be renamed, one is written to a hidden temporary
+name first (and on a local disk flushed); an object store, which renames nothing, puts a file in one
+operation already. Listings that a client remembers are forgotten before they are asked for: other
+machines write too.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import posixpath
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 import fsspec
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
-from synpic.errors import StorageError
+from synpic.errors import StorageError, WorkspaceError
 
 __all__ = ["Store"]
 
@@ -27,13 +32,16 @@ class Store:
 
     Args:
         root: a folder, or an fsspec address such as ``memory://set``.
+
+    Raises:
+        WorkspaceError: nothing that is installed opens such an address.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        fs, path = fsspec.core.url_to_fs(os.fspath(root))
-        self.fs: Any = fs
-        self.root: str = path
-        self.is_local = isinstance(fs, LocalFileSystem)
+        self.fs: Any
+        self.root: str
+        self.fs, self.root = _open(os.fspath(root))
+        self.is_local = isinstance(self.fs, LocalFileSystem)
 
     def __str__(self) -> str:
         return self.root if self.is_local else str(self.fs.unstrip_protocol(self.root))
@@ -44,6 +52,7 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of that name."""
+        self.fs.invalidate_cache()
         with self.raising_storage_errors(name):
             return bool(self.fs.exists(self.path(name)))
 
@@ -71,6 +80,9 @@ class Store:
     def open(self, name: str) -> BinaryIO:
         """``name`` opened for reading."""
         with self.raising_storage_errors(name):
+            if isinstance(self.fs, MemoryFileSystem):
+                # All who open a file there share one place in it.
+                return io.BytesIO(self.fs.cat_file(self.path(name)))
             return cast(BinaryIO, self.fs.open(self.path(name), "rb"))
 
     def write(self, name: str, data: bytes) -> None:
@@ -82,7 +94,7 @@ class Store:
         target = self.path(name)
         with self.raising_storage_errors(name):
             if not self.is_local:
-                self.fs.pipe_file(target, data)
+                self._put(target, data)
                 return
             folder, base = os.path.split(target)
             os.makedirs(folder, exist_ok=True)
@@ -97,6 +109,22 @@ class Store:
                 if os.path.exists(temporary):
                     os.unlink(temporary)
                 raise
+
+    def _put(self, target: str, data: bytes) -> None:
+        fs = self.fs
+        if type(fs).mv is AbstractFileSystem.mv:  # copies: no better than writing it there
+            fs.pipe_file(target, data)
+            return
+        folder, base = posixpath.split(target)
+        fs.makedirs(folder, exist_ok=True)
+        temporary = posixpath.join(folder, f".{base}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            fs.pipe_file(temporary, data)
+            fs.mv(temporary, target)
+        except BaseException:
+            with suppress(OSError):
+                fs.rm_file(temporary)
+            raise
 
     def move(self, name: str, target: str) -> None:
         """Rename ``name`` to ``target``, making its folder."""
@@ -118,3 +146,17 @@ class Store:
             }.get(error.errno or 0, "check the path and the disk, then run the same command again")
             reason = error.strerror or str(error)
             raise StorageError(f"{self.path(name)}: {reason}", hint=hint) from error
+
+
+def _open(root: str) -> tuple[Any, str]:
+    """The file system of ``root``, and its path there."""
+    if "://" not in root:  # a folder, whatever else its name holds
+        fs = LocalFileSystem()
+        return fs, fs._strip_protocol(root)
+    try:
+        return cast(tuple[Any, str], fsspec.core.url_to_fs(root))
+    except (ImportError, ValueError) as error:
+        raise WorkspaceError(
+            f"{root} cannot be opened: {error}",
+            hint="install the package with which fsspec opens such addresses; or name a folder",
+        ) from error

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from synpic_cli.options import Directory
+from synpic_cli.options import Directory, refuse_address
 
 
 def init(
@@ -26,6 +26,7 @@ def init(
         return
     if name is None:
         raise SynpicError("a workspace needs a name", hint="synpic init my-set")
+    refuse_address("init", name)
     from synpic.steps import init_workspace
 
     init_workspace(name, from_preset=preset)
