@@ -45,7 +45,7 @@ def main(folder: Path, count: int) -> None:
     else:
         workspace = synpic.init_workspace(root, RECIPE.format(count=count))
 
-    planned = synpic.plan(workspace)
+    planned = synpic.validate(workspace)
     print(f"{planned.prompts} prompts, {planned.images} images, {planned.scores} scores")
 
     # Each step makes what is missing, and says at its end if anything is broken or failed.

@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "Engine",
     "Recipe",
     "SynpicError",
     "Workspace",
     "__version__",
+    "cost_of",
     "diff_releases",
     "export",
     "gather_candidates",
@@ -52,15 +54,19 @@ __all__ = [
     "score_candidates",
     "status",
     "train_model",
+    "validate",
     "verify",
     "versions",
 ]
 
 if TYPE_CHECKING:
+    from synpic.costs import cost_of
+    from synpic.costs import plan_costs as plan
     from synpic.counting import status
     from synpic.demo import run_demo
+    from synpic.engine.engines import Engine
     from synpic.errors import SynpicError
-    from synpic.planning import plan
+    from synpic.planning import validate
     from synpic.publish import publish_to, publish_to_hub
     from synpic.publish.export import export
     from synpic.publish.load import load_rankings
@@ -87,9 +93,11 @@ if TYPE_CHECKING:
     from synpic.workspace import Workspace
 
 _WHERE = {
+    "Engine": "synpic.engine.engines",
     "Recipe": "synpic.recipe",
     "SynpicError": "synpic.errors",
     "Workspace": "synpic.workspace",
+    "cost_of": "synpic.costs",
     "diff_releases": "synpic.published.diff",
     "export": "synpic.publish.export",
     "gather_candidates": "synpic.steps",
@@ -102,7 +110,7 @@ _WHERE = {
     "pairs": "synpic.published.pairs",
     "parse_recipe": "synpic.recipe",
     "parse_train_recipe": "synpic.train.settings",
-    "plan": "synpic.planning",
+    "plan": "synpic.costs:plan_costs",
     "publish_model": "synpic.publish.model",
     "publish_to": "synpic.publish",
     "publish_to_hub": "synpic.publish",
@@ -113,6 +121,7 @@ _WHERE = {
     "score_candidates": "synpic.steps",
     "status": "synpic.counting",
     "train_model": "synpic.train.loop:train",
+    "validate": "synpic.planning",
     "verify": "synpic.published.verify",
     "versions": "synpic.published.versions",
 }

@@ -29,10 +29,12 @@ from synpic.recipe import (
     Recipe,
     RecordSettings,
     RewardSettings,
+    SafetySettings,
     parse_recipe,
 )
 from synpic.registry import REWARDS
 from synpic.score.reward import open_reward, resolve_reward
+from synpic.settings import AdapterSettings, ComponentSettings
 from synpic.workspace import Workspace
 from synpic_cli.main import app
 from synpic_cli.reference import commands, reference
@@ -54,6 +56,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[given]`": GivenSettings,
     "`[images]`": ImageSettings,
     "`[models.NAME]`": ModelSettings,
+    "`[[models.NAME.adapters]]`": AdapterSettings,
+    "`[models.NAME.components.PART]`": ComponentSettings,
+    "`[safety]`": SafetySettings,
     "`[rewards.NAME]`": RewardSettings,
     "`[ranking]`": RankingSettings,
     "`[records]`": RecordSettings,

@@ -20,6 +20,7 @@ from synpic_cli import (
     export,
     generate,
     listing,
+    plan,
     publish,
     rank,
     repair,
@@ -65,6 +66,7 @@ def _synpic(
 
 app.command()(init_.init)
 app.command()(validate.validate)
+app.command()(plan.plan)
 app.command()(generate.generate)
 app.command()(score.score)
 app.command()(rank.rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "human_bytes",
     "human_seconds",
     "print_json",
+    "print_line",
     "print_table",
     "require_table_file",
     "say",
@@ -48,6 +50,20 @@ def print_json(value: Any) -> None:
     """``value`` for machines, on stdout."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
+
+
+def print_line(value: Any) -> None:
+    """``value`` for machines, on a line of stdout, at once.
+
+    Whoever read may have gone away: work that runs for days does not end for that.
+    """
+    try:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from synpic.engine.report import Outcome, Report
 from synpic.engine.task import Task
 from synpic.score.forecast import Fetch
-from synpic_cli.output import human_bytes, print_table, say
+from synpic_cli.output import human_bytes, print_line, print_table, say
 
 __all__ = ["show_fetches", "show_report", "show_tasks"]
 
 
-def show_report(report: Report) -> None:
+def show_report(report: Report, as_json: bool = False) -> None:
     """A line for each model or reward; then, if anything is missing, what and why.
+
+    Args:
+        as_json: instead of the lines, the last object of :func:`watched_work`.
 
     Raises:
         Stopped, Unfinished: see :meth:`Report.raise_if_unfinished`.
     """
+    if as_json:
+        print_line({"time": round(time.time(), 3), "state": "end", **report.as_dict()})
+        report.raise_if_unfinished()
+        return
     columns = ["name", "wanted", "already done", "made", "failed", "left"]
     rows = [[o.name, o.wanted, o.already, o.made, o.failed, o.left] for o in report.outcomes]
     print_table(columns, rows)
     report.raise_if_unfinished()
 
 
-def show_tasks(tasks: Sequence[Task], broken: Sequence[Outcome], what: str) -> None:
+def show_tasks(
+    tasks: Sequence[Task], broken: Sequence[Outcome], what: str, as_json: bool = False
+) -> None:
     """What a run would do now."""
+    if as_json:
+        rows = [
+            {"name": t.name, "wanted": t.wanted, "already": t.already, "to_do": len(t.todo)}
+            for t in tasks
+        ]
+        print_line({"tasks": rows, "broken": [outcome.as_dict() for outcome in broken]})
+        return
     print_table(
         ["name", "wanted", "already done", "to do"],
         [[task.name, task.wanted, task.already, len(task.todo)] for task in tasks],
@@ -35,9 +52,12 @@ def show_tasks(tasks: Sequence[Task], broken: Sequence[Outcome], what: str) -> N
     say(f"{sum(len(task.todo) for task in tasks):,} {what}.")
 
 
-def show_fetches(fetches: Sequence[Fetch]) -> None:
+def show_fetches(fetches: Sequence[Fetch], as_json: bool = False) -> None:
     """What a run would download first."""
     if not fetches:
+        return
+    if as_json:
+        print_line({"fetches": [vars(fetch) for fetch in fetches]})
         return
     print_table(
         ["repository", "commit", "read by", "to fetch"],

@@ -1,4 +1,4 @@
-"""Progress of long work: a live bar on a terminal, else a line a minute."""
+"""Progress of long work: a live bar on a terminal, else a line a minute; or JSON, for machines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from synpic.engine.progress import Event, Listener
 from synpic.engine.stop import stop_on_signals
-from synpic_cli.output import errors, human_seconds
+from synpic_cli.output import errors, human_bytes, human_seconds, print_line
 
 __all__ = ["counted_work", "note", "watched_work"]
 
 SECONDS_BETWEEN_LINES = 60.0
+SECONDS_BETWEEN_OBJECTS = 1.0
 
 _UNITS = {"train": "steps"}
 """What is counted in a stage, if it is not images."""
@@ -33,28 +35,40 @@ _FIRST = {"train": "step"}
 
 
 @contextmanager
-def watched_work(*, quiet: bool = False) -> Iterator[tuple[Listener, threading.Event]]:
+def watched_work(
+    *, quiet: bool = False, as_json: bool = False
+) -> Iterator[tuple[Listener, threading.Event]]:
     """A listener that shows progress on stderr, and the event that Ctrl-C sets.
 
     Args:
         quiet: show nothing: another process does.
+        as_json: nothing on stderr, but an object a line on stdout, as docs/plan.md has it.
     """
     with stop_on_signals(None if quiet else _acknowledge) as stop:
         if quiet:
             yield (lambda event: None), stop
             return
+        if as_json:
+            yield _Objects(), stop
+            return
         if not errors.is_terminal:
             yield _Lines(), stop
             return
         progress = Progress(
-            TextColumn("{task.fields[stage]} [bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}"),
+            # The bar has what room is left, which may be none: words and numbers come first.
+            TextColumn("{task.fields[stage]} [bold]{task.description}", table_column=_whole()),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            MofNCompleteColumn(table_column=_whole(11)),
+            TextColumn("{task.fields[text]}", table_column=_whole()),
             console=errors,
+            expand=True,
         )
         with progress:
             yield _Bars(progress), stop
+
+
+def _whole(width: int | None = None) -> Column:
+    return Column(no_wrap=True, min_width=width)
 
 
 class _Bars:
@@ -76,24 +90,48 @@ class _Bars:
         )
 
 
+class _Pace:
+    """Lets through what enters a state, and of what stays in one an event now and then."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._states: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def admits(self, event: Event) -> str | None:
+        """The state before it ("" for the first), if ``event`` is let through."""
+        key, now = (event.stage, event.name), time.monotonic()
+        state, since = self._states.get(key, ("", now))
+        if state == event.state and now - since < self._seconds:
+            return None
+        self._states[key] = (event.state, now)
+        return state
+
+
 class _Lines:
     """A line at once, when a model or reward enters a state, and one a minute while it works."""
 
     def __init__(self) -> None:
-        self._states: dict[tuple[str, str], tuple[str, float]] = {}
+        self._pace = _Pace(SECONDS_BETWEEN_LINES)
 
     def __call__(self, event: Event) -> None:
-        key, now = (event.stage, event.name), time.monotonic()
-        first = key not in self._states
-        state, since = self._states.get(key, ("", now))
-        same = state == event.state
-        if same and now - since < SECONDS_BETWEEN_LINES:
+        before = self._pace.admits(event)
+        if before is None:
             return
-        self._states[key] = (event.state, now)
-        if event.state == "working" and not same and not first:
+        if event.state == "working" and before not in ("", "working"):
             return  # it was told when it was opened
         line = f"{event.stage} {event.name}: {event.done:,}/{event.total:,} {_describe(event)}"
         errors.print(escape(line.rstrip()))
+
+
+class _Objects:
+    """An object at once, when a model or reward enters a state, and one a second in it."""
+
+    def __init__(self) -> None:
+        self._pace = _Pace(SECONDS_BETWEEN_OBJECTS)
+
+    def __call__(self, event: Event) -> None:
+        if self._pace.admits(event) is not None:
+            print_line({"time": round(time.time(), 3), **event.as_dict()})
 
 
 def note(line: str) -> None:
@@ -122,8 +160,10 @@ def _describe(event: Event) -> str:
         pieces.append(_rate(event))
     if event.failed:
         pieces.append(f"{event.failed} failed")
-    if event.state == "working" and event.seconds_left is not None:
+    if event.state == "working" and event.seconds_left:
         pieces.append(f"{human_seconds(event.seconds_left)} left")
+    if event.memory:
+        pieces.append(f"memory {human_bytes(event.memory)}")
     if event.note:
         pieces.append(event.note)
     return ", ".join(pieces)
@@ -134,7 +174,8 @@ def _rate(event: Event) -> str:
     assert event.rate is not None
     unit = _UNITS.get(event.stage) or ("prompts" if event.name == "prompts" else "images")
     if event.rate < 0.1:
-        return f"{human_seconds(1 / event.rate)} a {unit.removesuffix('s')}"
+        one = unit.removesuffix("s")
+        return f"{human_seconds(1 / event.rate)} {'an' if one == 'image' else 'a'} {one}"
     return f"{event.rate:.1f} {unit}/s"
 
 

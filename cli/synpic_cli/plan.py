@@ -1,0 +1,132 @@
+"""``synpic plan``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synpic_cli.options import AsJson, Device, Directory
+
+if TYPE_CHECKING:
+    from synpic.costs import Cost, CostPlan, Item
+
+
+def plan(
+    directory: Directory = None,
+    devices: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Share the work out to so many devices.")
+    ] = 1,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="DOLLARS", help="What an hour of one device costs."),
+    ] = None,
+    batches: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Time so many, after one to warm up.")
+    ] = 2,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate/--no-calibrate", help="Open models and rewards and time them."),
+    ] = True,
+    rewards: Annotated[
+        bool, typer.Option("--rewards/--no-rewards", help="Time rewards too, not models alone.")
+    ] = True,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the recipe will cost, from a short trial of each model here; nothing is kept."""
+    from synpic.costs import plan_costs
+    from synpic.engine.report import unfinished
+    from synpic.workspace import Workspace
+    from synpic_cli.output import print_json
+    from synpic_cli.watching import watched_work
+
+    workspace = Workspace.open()
+    with watched_work() as (listener, stop):
+        made = plan_costs(
+            workspace,
+            trials=calibrate,
+            batches=batches,
+            rewards=rewards,
+            device=device,
+            listener=listener,
+            stop=stop,
+        )
+    if as_json:
+        print_json(made.as_dict(devices, rate))
+    else:
+        _show(made, devices, rate)
+    if made.problems:
+        raise unfinished([(name, e.message, e.hint) for name, e in made.problems.items()])
+
+
+def _show(made: CostPlan, devices: int, rate: float | None) -> None:
+    from synpic_cli.output import human_bytes, print_table, say
+
+    if made.device is not None:
+        say(f"Timed on: {made.device}")
+    columns = ["", "name", "size", "wanted", "left", "batch", "images/s", "s an image"]
+    print_table([*columns, "opening", "memory", "an image"], map(_row, made.items))
+    say()
+    if any(item.timing for item in made.items):
+        _show_costs(made, devices, rate)
+        say()
+    say(
+        f"{made.images():,} images, about {human_bytes(made.image_bytes())} on the disk, of which "
+        f"{human_bytes(made.image_bytes('left'))} are still to come; published "
+        f"({', '.join(made.configs)}), about {human_bytes(made.published_bytes())}."
+    )
+    for note in made.notes:
+        say(f"note: {note}")
+
+
+def _row(item: Item) -> list[object]:
+    from synpic_cli.output import human_bytes, human_seconds
+
+    size = "x".join(map(str, item.size)) if item.size else ""
+    counts = [item.stage, item.name, size, item.wanted, item.left]
+    told = human_bytes(item.bytes_per_image) if item.bytes_per_image else ""
+    timing = item.timing
+    if timing is None:
+        batch: int | str = "" if item.batch_size is None else item.batch_size
+        return [*counts, batch, "broken" if item.problem else "", "", "", "", told and f"~{told}"]
+    return [
+        *counts,
+        timing.batch_size,
+        f"{timing.images_per_second:.3g} ({1 / timing.slowest:.3g} … {1 / timing.fastest:.3g})",
+        f"{timing.seconds_per_image:.3g}",
+        human_seconds(timing.opening),
+        human_bytes(timing.memory) if timing.memory else "",
+        told,
+    ]
+
+
+def _show_costs(made: CostPlan, devices: int, rate: float | None) -> None:
+    from synpic_cli.output import print_table, say
+
+    stages = dict.fromkeys(item.stage for item in made.items)
+    begun = any(item.left != item.wanted for item in made.items)
+    rows = []
+    for which in ("left", "whole") if begun else ("whole",):
+        for stage in [*stages, None] if len(stages) > 1 else [*stages]:
+            cost, low, high = (
+                made.cost(which, stage, devices, rate, pace)
+                for pace in ("mean", "fastest", "slowest")
+            )
+            what = stage or "together"
+            rows.append([f"{what}, {which}" if begun else what, *_cells(cost, low, high, rate)])
+    columns = ["", "device time", f"on {devices} device{'s' if devices > 1 else ''}"]
+    print_table([*columns, f"at ${rate:.2f} an hour"] if rate is not None else columns, rows)
+    if made.untimed:
+        say(f"Without {', '.join(made.untimed)}: not timed.")
+
+
+def _cells(cost: Cost, low: Cost, high: Cost, rate: float | None) -> list[str]:
+    from synpic_cli.output import human_seconds
+
+    busy = human_seconds(cost.device_seconds)
+    if cost.device_seconds:
+        fastest, slowest = (human_seconds(each.device_seconds) for each in (low, high))
+        busy += f" ({fastest} … {slowest})"
+    cells = [busy, human_seconds(cost.wall_seconds)]
+    return cells if rate is None else [*cells, f"${cost.dollars:,.2f}"]

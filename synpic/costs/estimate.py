@@ -1,0 +1,253 @@
+"""Counting what a recipe wants and what is left, and timing each model and reward."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+
+import polars as pl
+
+from synpic.costs.plan import CostPlan, Item
+from synpic.costs.samples import InMemory, as_candidates, stored
+from synpic.costs.trial import Timing, time_task
+from synpic.engine.device import describe_device, pick_device
+from synpic.engine.progress import Listener
+from synpic.engine.shard import WHOLE
+from synpic.engine.task import Row, Task
+from synpic.errors import Stopped, SynpicError
+from synpic.generate.loop import drawing_task
+from synpic.generate.model import Model, sizes_of
+from synpic.given import GivenImages, gathering_task
+from synpic.inventory import Inventory, WantedModel, take_inventory
+from synpic.planning import rough_bytes
+from synpic.recipe import Recipe
+from synpic.score.loop import scoring_task
+from synpic.score.ready import ReadyImages
+from synpic.score.reward import WantedReward
+from synpic.workspace import Workspace
+
+__all__ = ["plan_costs"]
+
+DOUBTFUL = 0.2
+"""A spread that a mean of a few batches does not tell much of."""
+
+
+def plan_costs(
+    workspace: Workspace,
+    *,
+    trials: bool = True,
+    batches: int = 2,
+    rewards: bool = True,
+    device: str | None = None,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> CostPlan:
+    """Count what the recipe wants and what is left, and time each model and reward on a few images.
+
+    Written are ``prompts.parquet`` and ``recipe.lock`` alone, as by any first look at a workspace;
+    images that are drawn here are scored, and dropped.
+
+    Args:
+        trials: open models and rewards; else there are counts and rough bytes alone.
+        batches: to time, of each, after one to warm up.
+        rewards: time them too.
+        device: as torch names it; the first accelerator, else the CPU, if None.
+        listener: is told of progress.
+        stop: when set, the batch in hand is the last.
+
+    Returns:
+        The plan. What cannot be opened is named in its item, and does not stop the others.
+
+    Raises:
+        RecipeError, UnknownName, PromptError, GivenError: the recipe cannot be followed.
+        Stopped: ``stop`` was set.
+        ValueError: no batch is to be timed.
+    """
+    if batches < 1:
+        raise ValueError(f"{batches} batches to time: at least one is needed")
+    recipe = workspace.recipe
+    inventory = take_inventory(workspace, listener, patient=True)
+    run = _Trials(pick_device(device) if trials else None, batches, listener, stop)
+    run.keep = _images_to_score(recipe, run) if rewards else 0
+    items = [_drawing_item(inventory, model, run) for model in inventory.models]
+    for name, error in _unresolved(inventory, "models"):
+        items += _unresolved_models(inventory, name, error)
+    images = sum(item.wanted for item in items)
+    there = (
+        inventory.candidates() if inventory.models else as_candidates([], inventory.prompts, 0)[0]
+    )
+    if trials and not run.kept:
+        run.kept = stored(inventory, there, run.keep)
+    for reward in inventory.rewards:
+        items.append(_scoring_item(inventory, reward, there, images, run, rewards))
+    for name, error in _unresolved(inventory, "rewards"):
+        size = recipe.rewards[name].batch_size
+        items.append(Item("score", name, None, size, images, images, images, problem=error))
+    order = {name: place for place, name in enumerate([*recipe.models, *recipe.rewards])}
+    items.sort(key=lambda item: (item.stage == "score", order.get(item.name, 0)))
+    return CostPlan(
+        prompts=inventory.prompts.height,
+        device=describe_device(run.device) if run.device else None,
+        items=items,
+        configs=recipe.records.configs,
+        pairs=recipe.records.pairs,
+        notes=[*(note for item in items for note in _notes(item)), *_doubts(items)],
+    )
+
+
+class _Trials:
+    """Trials on one device, and the images that came of them.
+
+    Args:
+        device: None where there are to be no trials.
+        batches: to time, of each.
+    """
+
+    def __init__(
+        self,
+        device: str | None,
+        batches: int,
+        listener: Listener | None,
+        stop: threading.Event | None,
+    ) -> None:
+        self.device, self.batches = device, batches
+        self.keep = 0
+        """So many images of each model, for rewards to score."""
+        self.kept: list[Row] = []
+        self._listener, self._stop = listener, stop
+
+    def run(
+        self, task: Task, batches: Sequence[list[Row]], keep: int = 0
+    ) -> tuple[Timing | None, SynpicError | None]:
+        """Time ``task`` on the largest of ``batches``, over again where there are too few."""
+        if self.device is None or not batches:
+            return None, None
+        largest = max(map(len, batches))
+        batches = [batch for batch in batches if len(batch) == largest]
+        chosen = list(islice(cycle(batches), self.batches + 1))
+        try:
+            timing, rows = time_task(task, chosen, self.device, keep, self._listener, self._stop)
+        except Stopped:
+            raise
+        except SynpicError as error:
+            return None, error
+        self.kept += rows
+        return timing, None
+
+
+def _images_to_score(recipe: Recipe, run: _Trials) -> int:
+    """How many images of each model the rewards need for their trials."""
+    largest = max((reward.batch_size for reward in recipe.rewards.values()), default=0)
+    return math.ceil(largest * (run.batches + 1) / max(1, len(recipe.models)))
+
+
+def _drawing_item(inventory: Inventory, model: WantedModel, run: _Trials) -> Item:
+    workspace, recipe = inventory.workspace, inventory.recipe
+    want = model.wanted(recipe, inventory.prompts)
+    size, batch_size = None, None
+    if isinstance(model, Model):
+        task = drawing_task(workspace, model, want, WHOLE, retry_failed=False)
+        first = want.filter(pl.col("batch") <= run.batches * model.settings.samples)
+        # Of each prompt once: with the texts of the last batch at hand, the next would be quicker.
+        batches = [batch.to_dicts() for batch in first.filter(sample=0).partition_by("batch")]
+        batch_size, rough = model.batch_size, rough_bytes(model.width, model.height, model.images)
+        if model.width and model.height:
+            size = (model.width, model.height)
+    else:
+        assert isinstance(model, GivenImages), "images are drawn or given"
+        task = gathering_task(workspace, model, want, WHOLE, retry_failed=False)
+        batches = task.batches
+        rough = model.rows.select(pl.col("bytes").mean().fill_null(0)).item()
+    timing, problem = run.run(task, batches, run.keep)
+    measured = timing.bytes_per_image if timing else None
+    return Item(
+        stage=task.stage,
+        name=model.name,
+        size=size,
+        batch_size=batch_size,
+        wanted=task.wanted,
+        left=len(task.todo),
+        work=sum(map(len, task.batches)),
+        bytes_per_image=measured or rough,
+        timing=timing,
+        problem=problem,
+    )
+
+
+def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> Iterator[Item]:
+    """Whose weights are not to be had: that they are wanted is known all the same."""
+    settings = inventory.wanted_settings(name)
+    images = inventory.prompts.height * settings.samples
+    for width, height in sizes_of(settings):
+        yield Item(
+            stage="generate",
+            name=name,
+            size=(width, height) if width and height else None,
+            batch_size=settings.batch_size,
+            wanted=images,
+            left=images,
+            work=images,
+            bytes_per_image=rough_bytes(width, height, inventory.recipe.images),
+            problem=error,
+        )
+
+
+def _unresolved(inventory: Inventory, kind: str) -> list[tuple[str, SynpicError]]:
+    """Names of a kind that are not to be had, and why."""
+    return [
+        (place.removeprefix(f"{kind}."), error)
+        for place, error in inventory.unresolved.items()
+        if place.startswith(f"{kind}.")
+    ]
+
+
+def _scoring_item(
+    inventory: Inventory,
+    reward: WantedReward,
+    there: pl.DataFrame,
+    images: int,
+    run: _Trials,
+    timed: bool,
+) -> Item:
+    workspace, size = inventory.workspace, reward.settings.batch_size
+    nothing = ReadyImages(InMemory({}))
+    already = scoring_task(workspace, reward, there, nothing, WHOLE, retry_failed=False).already
+    timing = problem = None
+    if timed and run.kept:
+        rows, pixels = as_candidates(run.kept, inventory.prompts, size * (run.batches + 1))
+        ready = ReadyImages(InMemory(pixels))
+        task = scoring_task(workspace, reward, rows, ready, WHOLE, retry_failed=True)
+        timing, problem = run.run(task, task.batches)
+    left = images - already
+    return Item("score", reward.name, None, size, images, left, left, None, timing, problem)
+
+
+def _notes(item: Item) -> Iterator[str]:
+    timing = item.timing
+    if timing is None:
+        return
+    if timing.note:
+        yield f"{item.name}: {timing.note}"
+    if timing.failed:
+        yield f"{item.name}: {timing.failed} images of the trial failed: {timing.reason}"
+    asked, _ = timing.batches[-1]
+    if timing.batch_size < asked:
+        yield (
+            f"{item.name}: there is no room for a batch of {asked}; "
+            f"batch_size = {timing.batch_size} saves each run the attempt"
+        )
+
+
+def _doubts(items: Sequence[Item]) -> Iterator[str]:
+    """What the sums cannot be trusted for."""
+    single = [i.name for i in items if i.timing and len(i.timing.batches) == 1]
+    if single:
+        yield f"of {', '.join(single)} one batch was timed, which says nothing of how they differ"
+    doubtful = [i.name for i in items if i.timing and i.timing.spread > DOUBTFUL]
+    if doubtful:
+        yield (
+            f"the batches of {', '.join(doubtful)} differ by more than {DOUBTFUL:.0%}: time more "
+            "of them before you trust the sums"
+        )

@@ -1,0 +1,181 @@
+"""A plan: for each model and reward what is wanted, what is left, and what a trial told; sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from synpic.costs.arithmetic import Cost, cost_of
+from synpic.costs.trial import Timing
+from synpic.errors import SynpicError
+
+__all__ = ["CostPlan", "Item"]
+
+Which = Literal["whole", "left"]
+
+PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2}
+"""The power of k with which a strategy's number of pairs grows."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One model at one size, the images that are given, or one reward.
+
+    Args:
+        stage: "generate", "gather" or "score".
+        size: width and height in pixels; None where the pipeline chooses, and of a reward.
+        batch_size: images at once, as the recipe has it; None of given images.
+        wanted: images in all.
+        left: of those, neither made nor failed for good.
+        work: images that a run would make: a batch with anything missing is drawn whole.
+        bytes_per_image: encoded: as measured, else a rough mean; None of a reward.
+        timing: what a trial told; None without one.
+        problem: why it could not be opened, or nothing came of it.
+    """
+
+    stage: str
+    name: str
+    size: tuple[int, int] | None
+    batch_size: int | None
+    wanted: int
+    left: int
+    work: int
+    bytes_per_image: float | None = None
+    timing: Timing | None = None
+    problem: SynpicError | None = None
+
+    def cost(self, which: Which, devices: int, rate: float | None, pace: str = "mean") -> Cost:
+        """Of all that is wanted, or of what is left, at the mean, fastest or slowest pace."""
+        images = self.wanted if which == "whole" else self.work
+        if self.timing is None:
+            return cost_of(0, 0.0, devices, rate)
+        seconds = {
+            "mean": self.timing.seconds_per_image,
+            "fastest": self.timing.fastest,
+            "slowest": self.timing.slowest,
+        }[pace]
+        return cost_of(images, seconds, devices, rate, self.timing.opening)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        timing, problem = self.timing, self.problem
+        return {
+            **vars(self),
+            "timing": timing and {**vars(timing), "images_per_second": timing.images_per_second},
+            "problem": problem and {"message": problem.message, "hint": problem.hint},
+        }
+
+
+@dataclass(frozen=True)
+class CostPlan:
+    """What a workspace will cost.
+
+    Args:
+        prompts: distinct ones.
+        device: what the trials ran on, as its maker calls it; None without trials.
+        items: models, then rewards, in the recipe's order.
+        configs, pairs: which tables are published, and how pairs are chosen.
+    """
+
+    prompts: int
+    device: str | None
+    items: Sequence[Item]
+    configs: Sequence[str] = ()
+    pairs: str = "best-worst"
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> dict[str, SynpicError]:
+        """By name, what could not be opened, or gave nothing."""
+        return {item.name: item.problem for item in self.items if item.problem}
+
+    @property
+    def untimed(self) -> list[str]:
+        """Names that no sum of costs includes."""
+        return [item.name for item in self.items if item.timing is None]
+
+    def images(self, which: Which = "whole") -> int:
+        """To be drawn or gathered, in all or still."""
+        return self._count("images", which)
+
+    def scores(self, which: Which = "whole") -> int:
+        """To be given, in all or still."""
+        return self._count("scores", which)
+
+    def image_bytes(self, which: Which = "whole") -> int:
+        """On the disk, of images alone: prompts and scores are a few hundred bytes a row."""
+        return round(
+            sum(
+                (item.wanted if which == "whole" else item.left) * item.bytes_per_image
+                for item in self.items
+                if item.bytes_per_image
+            )
+        )
+
+    def published_bytes(self) -> int:
+        """Of all tables that hold pixels, at most: tied images make no pair."""
+        images = self.images()
+        if not images or not self.prompts:
+            return 0
+        k = images / self.prompts
+        pairs = {0: 1.0, 1: k - 1, 2: k * (k - 1) / 2}[PAIRS[self.pairs]] * self.prompts
+        copies = {"ranked": images, "images": images, "pairwise": 2 * pairs, "pickapic": 2 * pairs}
+        held = sum(copies.get(config, 0.0) for config in self.configs)
+        return round(max(0.0, held) * self.image_bytes() / images)
+
+    def cost(
+        self,
+        which: Which = "whole",
+        stage: str | None = None,
+        devices: int = 1,
+        rate: float | None = None,
+        pace: str = "mean",
+    ) -> Cost:
+        """The sum over what was timed.
+
+        Args:
+            which: all that is wanted, or what is left of it.
+            stage: "generate", "gather" or "score" alone; all of them if None.
+            devices: equal ones, each of which opens every model and reward.
+            rate: dollars for an hour of one device.
+            pace: that of the "fastest" or "slowest" batch, instead of the "mean".
+        """
+        total = cost_of(0, 0.0, devices, rate)
+        for item in self.items:
+            if stage in (None, item.stage):
+                total += item.cost(which, devices, rate, pace)
+        return total
+
+    def as_dict(self, devices: int = 1, rate: float | None = None) -> dict[str, Any]:
+        """For JSON."""
+        whiches: tuple[Which, Which] = ("whole", "left")
+        return {
+            "prompts": self.prompts,
+            "device": self.device,
+            "devices": devices,
+            "dollars_per_device_hour": rate,
+            "items": [item.as_dict() for item in self.items],
+            **{
+                which: {
+                    "images": self.images(which),
+                    "scores": self.scores(which),
+                    "image_bytes": self.image_bytes(which),
+                    **{
+                        pace: vars(self.cost(which, None, devices, rate, pace))
+                        for pace in ("mean", "fastest", "slowest")
+                    },
+                }
+                for which in whiches
+            },
+            "published_bytes": self.published_bytes(),
+            "untimed": self.untimed,
+            "notes": self.notes,
+        }
+
+    def _count(self, what: str, which: Which) -> int:
+        return sum(
+            item.wanted if which == "whole" else item.left
+            for item in self.items
+            if (item.stage == "score") == (what == "scores")
+        )

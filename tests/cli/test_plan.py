@@ -1,0 +1,125 @@
+"""``synpic plan``, as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from synpic import Workspace
+from tests.cli.conftest import Synpic, in_process
+from tests.conftest import MakeRecipe, edit
+
+
+@pytest.fixture
+def synpic(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Synpic:
+    monkeypatch.chdir(workspace.store.root)
+    return in_process
+
+
+def line(output: str, *beginning: str) -> list[str]:
+    """The words of the one line that begins with these."""
+    (found,) = (
+        words
+        for words in map(str.split, output.splitlines())
+        if words[: len(beginning)] == [*beginning]
+    )
+    return found
+
+
+def test_a_plan_for_people(synpic: Synpic, workspace: Workspace) -> None:
+    made = synpic("plan", "--devices", 3, "--rate", 1.8, "--device", "cpu")
+    assert made.exit_code == 0, made.output
+    assert made.stdout.startswith("Timed on: ")
+    assert line(made.stdout, "generate", "a")[:5] == ["generate", "a", "10", "10", "4"]
+    assert line(made.stdout, "score", "red")[:5] == ["score", "red", "20", "20", "8"]
+    assert "on 3 devices" in made.stdout
+    assert "at $1.80 an hour" in made.stdout
+    assert line(made.stdout, "together")[-1].startswith("$")
+    assert "20 images, about" in made.stdout
+    assert "published (ranked, scores)" in made.stdout
+    assert workspace.folders("candidates") == workspace.folders("scores") == []
+
+
+def test_without_a_rate_there_are_no_dollars(synpic: Synpic) -> None:
+    made = synpic("plan", "--no-rewards", "--device", "cpu")
+    assert made.exit_code == 0
+    assert "$" not in made.output
+    assert "on 1 device" in made.stdout
+    assert "Without red, blue: not timed." in made.stdout
+
+
+def test_a_plan_of_what_is_left(synpic: Synpic) -> None:
+    synpic("generate", "--device", "cpu", "--only", "a")
+    made = synpic("plan", "--device", "cpu")
+    assert line(made.stdout, "generate", "a")[:4] == ["generate", "a", "10", "0"]
+    for row in ("generate,", "score,", "together,"):
+        assert line(made.stdout, row, "left")
+        assert line(made.stdout, row, "whole")
+
+
+def test_counts_alone_open_nothing(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    edit(workspace, recipe().replace("fakes:Painter", "fakes:Raises"))
+    made = synpic("plan", "--no-calibrate")
+    assert made.exit_code == 0
+    assert "Timed on" not in made.stdout
+    assert "device time" not in made.stdout
+    assert line(made.stdout, "generate", "a")[-2:] == ["~1.6", "MB"]
+    assert "20 images, about 31.9 MB" in made.stdout
+
+
+def test_a_plan_as_json_is_one_object(synpic: Synpic) -> None:
+    made = synpic("plan", "--json", "--rate", 2, "--batches", 1, "--device", "cpu")
+    told = json.loads(made.stdout)
+    assert [item["name"] for item in told["items"]] == ["a", "b", "red", "blue"]
+    assert told["whole"]["mean"]["dollars"] == pytest.approx(
+        told["whole"]["mean"]["device_seconds"] / 1800
+    )
+    assert told["untimed"] == []
+
+
+def test_what_cannot_be_opened_is_said_after_the_rest(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    first, _, rest = recipe().partition("[models.b]")
+    edit(workspace, first + "[models.b]" + rest.replace("Painter", "Raises"))
+    made = synpic("plan", "--device", "cpu")
+    assert made.exit_code not in (0, 2)
+    assert "broken" in line(made.stdout, "generate", "b")
+    assert line(made.stdout, "generate", "a")
+    assert "Without b: not timed." in made.stdout
+    assert "no weights here" in str(made.exception)
+    told = json.loads(synpic("plan", "--device", "cpu", "--json").stdout)
+    assert "no weights here" in told["items"][1]["problem"]["message"]
+
+
+@pytest.mark.parametrize("words", [("--devices", "0"), ("--batches", "0"), ("--rate", "-1")])
+def test_nonsense_is_refused(synpic: Synpic, words: tuple[str, ...]) -> None:
+    assert synpic("plan", *words).exit_code == 2
+
+
+def test_the_paper_s_recipe_is_counted(tmp_path: Path, synpic: Synpic) -> None:
+    synpic("init", tmp_path / "paper", "--preset", "syn-pic")
+    lines = "\n".join(f"prompt {i}" for i in range(100))
+    (tmp_path / "paper" / "prompts.txt").write_text(lines)
+    made = synpic("plan", "-C", tmp_path / "paper", "--no-calibrate")
+    # Offline, of nine repositories no commit is known: each is named, and what is wanted counted.
+    assert made.exit_code not in (0, 2)
+    assert len(str(made.exception).splitlines()) == 9
+    assert line(made.stdout, "generate", "sdxl")[3:5] == ["100", "100"]
+    assert "400 images, about 209.7 MB" in made.stdout
+    assert line(made.stdout, "score", "mps")[2:4] == ["400", "400"]
+
+
+def test_a_run_of_nothing_but_missing_weights_names_them_all(
+    tmp_path: Path, synpic: Synpic
+) -> None:
+    synpic("init", tmp_path / "paper", "--preset", "syn-pic")
+    (tmp_path / "paper" / "prompts.txt").write_text("a cat")
+    made = synpic("generate", "-C", tmp_path / "paper", "--device", "cpu")
+    assert made.exit_code not in (0, 2)
+    assert len(str(made.exception).splitlines()) == 4
+    assert line(made.stdout, "sdxl") == ["sdxl", "1", "0", "0", "0", "1"]
