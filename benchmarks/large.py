@@ -1,4 +1,4 @@
-"""SDXL and SD3-Medium at full architecture, with random weights: how fast they are, not how good.
+"""SDXL, SD3-Medium and PixArt-Σ at full architecture, with random weights: how fast, not how good.
 
 The sizes are those of their published configurations; tokenizers are tests.generate.tiny's, so that
 nothing has to be fetched, and only their embeddings of words are smaller for it.
@@ -17,16 +17,20 @@ import transformers
 
 from tests.generate import tiny
 
-__all__ = ["save", "sd3", "sdxl"]
+__all__ = ["pixart_sigma", "save", "sd3", "sdxl"]
 
 
 def save(name: str, folder: Path) -> Path:
-    """Build "sdxl" or "sd3" in bf16, on the device if there is one, and save it into ``folder``."""
+    """Build a pipeline in bf16, on the device if there is one, and save it into ``folder``.
+
+    Args:
+        name: "sdxl", "sd3" or "pixart_sigma".
+    """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
         with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-            pipeline = {"sdxl": sdxl, "sd3": sd3}[name]()
+            pipeline = {"sdxl": sdxl, "sd3": sd3, "pixart_sigma": pixart_sigma}[name]()
     finally:
         torch.set_default_dtype(before)
     pipeline.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
@@ -57,23 +61,17 @@ def sdxl() -> Any:
         text_encoder_2=_clip("CLIPTextModelWithProjection", 1280, 32, 20),
         tokenizer=tiny.clip_tokenizer(),
         tokenizer_2=tiny.clip_tokenizer(),
-        scheduler=diffusers.EulerDiscreteScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+        scheduler=_scheduler(
+            "EulerDiscreteScheduler",
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
         ),
     )
 
 
 def sd3() -> Any:
     """``stabilityai/stable-diffusion-3-medium-diffusers``: an MMDiT of 2,028 million parameters."""
-    t5 = transformers.T5Config(
-        vocab_size=30,
-        d_model=4096,
-        d_kv=64,
-        d_ff=10240,
-        num_layers=24,
-        num_heads=64,
-        feed_forward_proj="gated-gelu",
-    )
     return diffusers.StableDiffusion3Pipeline(
         transformer=diffusers.SD3Transformer2DModel(
             sample_size=128,
@@ -97,11 +95,39 @@ def sd3() -> Any:
         ),
         text_encoder=_clip("CLIPTextModelWithProjection", 768, 12, 12),
         text_encoder_2=_clip("CLIPTextModelWithProjection", 1280, 32, 20),
-        text_encoder_3=transformers.T5EncoderModel(t5),
+        text_encoder_3=_t5(),
         tokenizer=tiny.clip_tokenizer(),
         tokenizer_2=tiny.clip_tokenizer(),
         tokenizer_3=tiny.t5_tokenizer(),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        scheduler=_scheduler("FlowMatchEulerDiscreteScheduler", shift=3.0),
+    )
+
+
+def pixart_sigma() -> Any:
+    """``PixArt-alpha/PixArt-Sigma-XL-2-1024-MS``: a transformer of 611 million parameters."""
+    return diffusers.PixArtSigmaPipeline(
+        transformer=diffusers.PixArtTransformer2DModel(
+            sample_size=128,
+            patch_size=2,
+            in_channels=4,
+            out_channels=8,
+            num_layers=28,
+            attention_head_dim=72,
+            num_attention_heads=16,
+            cross_attention_dim=1152,
+            caption_channels=4096,
+            interpolation_scale=2,
+            use_additional_conditions=False,
+        ),
+        vae=_vae(latent_channels=4, scaling_factor=0.13025),
+        text_encoder=_t5(),
+        tokenizer=tiny.t5_tokenizer(),
+        scheduler=_scheduler(
+            "DPMSolverMultistepScheduler",
+            beta_start=0.0001,
+            beta_end=0.02,
+            beta_schedule="linear",
+        ),
     )
 
 
@@ -114,6 +140,26 @@ def _vae(**options: Any) -> Any:
         sample_size=1024,
         **options,
     )
+
+
+def _scheduler(kind: str, **options: Any) -> Any:
+    # Its few numbers are the host's, wherever the weights are.
+    with torch.device("cpu"):
+        return getattr(diffusers, kind)(**options)
+
+
+def _t5() -> Any:
+    """The encoder of T5-XXL (version 1.1): 4.6 billion parameters beside its words."""
+    config = transformers.T5Config(
+        vocab_size=30,
+        d_model=4096,
+        d_kv=64,
+        d_ff=10240,
+        num_layers=24,
+        num_heads=64,
+        feed_forward_proj="gated-gelu",
+    )
+    return transformers.T5EncoderModel(config)
 
 
 def _clip(kind: str, width: int, layers: int, heads: int) -> Any:
