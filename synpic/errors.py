@@ -14,6 +14,7 @@
     │   ├── NewerSchema         written by a later synpic
     │   ├── CorruptPart         a part that is truncated or damaged
     │   └── StorageError        the disk is full, or refuses
+    ├── DeviceLost              an accelerator on which this process can do nothing any more
     ├── ModelError              a model that cannot be opened or does not take a setting
     ├── SafetyError             a safety check that cannot be made
     ├── RewardError             a reward that cannot be opened, or whose scores cannot be trusted
@@ -37,6 +38,7 @@ from difflib import get_close_matches
 __all__ = [
     "CheckpointError",
     "CorruptPart",
+    "DeviceLost",
     "GivenError",
     "GivenGone",
     "HubUnreachable",
@@ -131,6 +133,14 @@ class StorageError(WorkspaceError):
     """The disk is full, or refuses."""
 
 
+class DeviceLost(SynpicError):
+    """An accelerator after an error that it does not survive in this process.
+
+    Every later call fails too, whatever it is given: so it says nothing about any image. A new
+    process may go on.
+    """
+
+
 class ModelError(SynpicError):
     """A model that cannot be opened, or that does not take a setting."""
 
@@ -176,7 +186,12 @@ class Stopped(SynpicError):
 
 
 def _rebuild(kind: type[SynpicError], message: str, hint: str | None) -> SynpicError:
-    return kind(message, hint=hint)
+    try:
+        return kind(message, hint=hint)
+    except Exception:
+        # Somebody's own kind, that is made otherwise: what it is a kind of says as much.
+        ours = (base for base in kind.__mro__ if issubclass(base, SynpicError))
+        return next(base for base in ours if base.__module__ == __name__)(message, hint=hint)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -16,32 +16,28 @@ import polars as pl
 
 from synpic.engine.engines import HERE, Engine, run_on
 from synpic.engine.progress import Listener
-from synpic.engine.report import Outcome, Report
+from synpic.engine.report import Report
 from synpic.engine.shard import WHOLE, Shard
-from synpic.engine.task import Task
-from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
-from synpic.generate.loop import drawing_task
-from synpic.generate.model import sizes_of
-from synpic.given import ensure_index, gathering_task, given_recipe
-from synpic.inventory import Inventory, take_inventory
-from synpic.prompts import ensure_prompts
+from synpic.errors import CheckpointError, RecipeError, SynpicError
+from synpic.given import ensure_index, given_recipe
+from synpic.inventory import take_inventory
 from synpic.recipe import parse_recipe
 from synpic.recipes import preset
-from synpic.score.loop import scoring_task
-from synpic.score.ready import ReadyImages
 from synpic.score.reward import resolve_reward
+from synpic.tasks import chosen_rewards, drawing_tasks, scoring_tasks
 from synpic.workspace import RECIPE, Workspace
 
 __all__ = [
-    "drawing_tasks",
     "gather_candidates",
     "generate_candidates",
     "given_workspace",
     "image_scores",
     "init_workspace",
     "score_candidates",
-    "scoring_tasks",
 ]
+
+_GATHERERS = 16
+"""Actors that read given images, at most: more would only wait for the same disks."""
 
 
 def init_workspace(
@@ -78,7 +74,8 @@ def generate_candidates(
     Args:
         only: names of models; all of the recipe's if None.
         shard: the share of the work that is ours.
-        device: as torch names it; every accelerator that is to be seen, else the CPU, if None.
+        device: as torch names it; every accelerator that is to be seen, else the CPU, if None. Not
+            for a Ray cluster, which places workers by what they need.
         engine: how many workers there are, and where.
         retry_failed: take up again what has a failure row.
         listener: is told of progress.
@@ -91,13 +88,16 @@ def generate_candidates(
     Raises:
         RecipeError, UnknownName, PromptError, GivenError: the recipe cannot be followed.
         StorageError: the disk is full; what was drawn before is kept.
+        DeviceLost: this process can use its device no more; likewise.
     """
     recipe = workspace.recipe
     if recipe.given is not None and not (recipe.safety and recipe.safety.classifies):
         # Files are read by the CPU alone, and no accelerator has to be looked for.
-        device = "cpu"
         if engine.kind == "ray":
-            engine = replace(engine, gpus_per_worker=0)
+            most = min(engine.workers or _GATHERERS, _GATHERERS)
+            engine = replace(engine, gpus_per_worker=0, workers=most)
+        else:
+            device = "cpu"
     tasks, broken = drawing_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "generate", tasks, device, listener, stop)
     report.outcomes += broken
@@ -221,6 +221,7 @@ def score_candidates(
         WorkspaceError: nothing has been drawn yet.
         GivenError: images that are given cannot be gathered.
         StorageError: the disk is full; what was scored before is kept.
+        DeviceLost: this process can use its device no more; likewise.
     """
     gathered = Report("score")
     if workspace.recipe.given is not None:
@@ -232,6 +233,7 @@ def score_candidates(
     tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "score", tasks, device, listener, stop, together)
     report.outcomes = [*gathered.outcomes, *report.outcomes, *broken]
+    report.remarks = [*gathered.remarks, *report.remarks]
     return report
 
 
@@ -250,59 +252,6 @@ def image_scores(workspace: Workspace) -> pl.DataFrame:
     return take_inventory(workspace).image_scores()
 
 
-def drawing_tasks(
-    workspace: Workspace,
-    *,
-    only: Sequence[str] | None = None,
-    shard: Shard = WHOLE,
-    retry_failed: bool = False,
-) -> tuple[list[Task], list[Outcome]]:
-    """What :func:`generate_candidates` would do, and the models that it could not."""
-    recipe = workspace.recipe
-    if recipe.given is not None:
-        ensure_index(workspace)
-    else:
-        ensure_prompts(workspace)
-    inventory = take_inventory(workspace, patient=True)
-    known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
-    names = _chosen(inventory, "models", known, only)
-    make: Callable[..., Task] = drawing_task if recipe.given is None else gathering_task
-    return [
-        make(workspace, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
-        for model in inventory.models
-        if model.name in names
-    ], [
-        Outcome(name, _images_of(inventory, name), broken=error)
-        for name, error in _unresolved(inventory, "models", names)
-    ]
-
-
-def scoring_tasks(
-    workspace: Workspace,
-    *,
-    only: Sequence[str] | None = None,
-    shard: Shard = WHOLE,
-    retry_failed: bool = False,
-) -> tuple[list[Task], list[Outcome]]:
-    """What :func:`score_candidates` would do, and the rewards that it could not."""
-    inventory = take_inventory(workspace)
-    names = _chosen_rewards(inventory, only)
-    candidates = inventory.candidates()
-    if candidates.is_empty():
-        raise WorkspaceError(
-            f"{workspace.store} holds no image the recipe wants", hint="run `synpic generate` first"
-        )
-    images = ReadyImages(workspace.images(inventory.image_folders()))
-    return [
-        scoring_task(workspace, reward, candidates, images, shard, retry_failed)
-        for reward in inventory.rewards
-        if reward.name in names
-    ], [
-        Outcome(name, candidates.height, broken=error)
-        for name, error in _unresolved(inventory, "rewards", names)
-    ]
-
-
 def _gather_to_score(
     workspace: Workspace,
     only: Sequence[str] | None,
@@ -314,7 +263,7 @@ def _gather_to_score(
     stop: threading.Event | None,
 ) -> Report:
     """:func:`gather_candidates`, once it is clear that there are rewards to score with."""
-    _chosen_rewards(take_inventory(workspace, listener), only)
+    chosen_rewards(take_inventory(workspace, listener), only)
     report = gather_candidates(
         workspace,
         shard=shard,
@@ -324,7 +273,7 @@ def _gather_to_score(
         listener=listener,
         stop=stop,
     )
-    return Report("score", report.outcomes, report.stopped)
+    return replace(report, stage="score")
 
 
 def _check_rewards(workspace: Workspace) -> None:
@@ -336,43 +285,3 @@ def _check_rewards(workspace: Workspace) -> None:
 
 def _holds_images(workspace: Workspace) -> bool:
     return any(workspace.parts(folder) for folder in workspace.folders("candidates"))
-
-
-def _chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str]:
-    if not inventory.recipe.rewards:
-        raise RecipeError(
-            "the recipe names no reward", hint="add [rewards.NAME]; see `synpic list rewards`"
-        )
-    return _chosen(inventory, "rewards", inventory.recipe.rewards, only)
-
-
-def _chosen(
-    inventory: Inventory, kind: str, known: Iterable[str], only: Sequence[str] | None
-) -> list[str]:
-    """The names to work on: mistakes among them end the run before it costs anything."""
-    names = list(known)
-    for name in only or ():
-        if name not in names:
-            raise SynpicError(
-                f"the recipe has no {kind.removesuffix('s')} {name!r}",
-                hint=f"it has: {', '.join(names)}",
-            )
-    chosen = list(only) if only else names
-    for name in chosen:
-        if not isinstance(inventory.unresolved.get(f"{kind}.{name}"), CheckpointError | None):
-            inventory.require(kind, [name])
-    return chosen
-
-
-def _unresolved(
-    inventory: Inventory, kind: str, names: Sequence[str]
-) -> list[tuple[str, SynpicError]]:
-    """Weights that are not to be had now may be later: nothing that stops the others."""
-    places = {name: f"{kind}.{name}" for name in names}
-    found = inventory.unresolved
-    return [(name, found[place]) for name, place in places.items() if place in found]
-
-
-def _images_of(inventory: Inventory, name: str) -> int:
-    settings = inventory.wanted_settings(name)
-    return inventory.prompts.height * settings.samples * len(list(sizes_of(settings)))

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from synpic.engine.device import free_memory
+from synpic.engine.device import free_memory, lost, lost_by
 from synpic.engine.task import Row
 from synpic.errors import SynpicError
 
-__all__ = ["Attempts", "Done", "Failed", "out_of_memory"]
+__all__ = ["Attempts", "Done", "Failed", "in_words", "out_of_memory"]
 
 T = TypeVar("T")
 
@@ -51,7 +51,8 @@ class Attempts(Generic[T]):
     """Runs ``work`` on batches, and remembers how large one may be.
 
     Args:
-        work: n rows → n results. A SynpicError of its is raised on; anything else is about rows.
+        work: n rows → n results. A SynpicError of its is raised on, and what the device does not
+            survive as :class:`synpic.errors.DeviceLost`; anything else is about rows.
         make_room: called when memory is short for a single row; whether there is more now.
     """
 
@@ -99,7 +100,9 @@ class Attempts(Generic[T]):
         except SynpicError:
             raise
         except Exception as error:
-            problem = _Problem.of(error)
+            problem = _Problem(in_words(error), out_of_memory(error))
+            if not problem.out_of_memory and lost(error):
+                raise lost_by(error) from None
         else:
             if len(results) == len(rows):
                 return results, None
@@ -114,10 +117,11 @@ class _Problem:
     reason: str
     out_of_memory: bool = False
 
-    @classmethod
-    def of(cls, error: Exception) -> _Problem:
-        first = (str(error).splitlines() or [""])[0]
-        return cls(f"{type(error).__name__}: {first}"[:500], out_of_memory(error))
+
+def in_words(error: Exception) -> str:
+    """The reason of a failure row."""
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"[:500]
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -49,6 +49,17 @@ class Board:
         line.done += done
         line.failed += min(done, last.failed) if last else 0
 
+    def condemn(self, task: int, images: int) -> None:
+        """So many images got failure rows, and are in nobody's hands."""
+        self._lines[task].done += images
+        self._lines[task].failed += images
+
+    def tell_news(self, task: int, news: str) -> None:
+        """Say what has just happened to a worker."""
+        line = self._lines[task]
+        state = line.last.state if line.last else self._state(line)
+        self._tell(task, state, line.last.note if line.last else None, news)
+
     def end(self, task: int, note: str | None = None) -> None:
         """Say that a task is done; or, with a note, that it is broken."""
         line = self._lines[task]
@@ -62,7 +73,7 @@ class Board:
         # "done" and "broken" are one worker's; whether they are the task's is not known yet.
         return "opening" if "opening" in states or not states & {"waiting"} else "waiting"
 
-    def _tell(self, task: int, state: str, note: str | None) -> None:
+    def _tell(self, task: int, state: str, note: str | None, news: str | None = None) -> None:
         line, of = self._lines[task], self._piles[task].task
         heard = line.at_work.values()
         rates = [event.rate for event in heard if event.state == "working" and event.rate]
@@ -78,6 +89,8 @@ class Board:
             rate=sum(rates) if rates else (was.rate if was else None),
             note=note,
             memory=max([*held, was.memory or 0 if was else 0]) or None,
+            size=of.size,
+            news=news,
         )
         line.last = event
         if self._listener is not None:

@@ -41,6 +41,11 @@ class Crew(Protocol):
         """How many."""
         ...
 
+    @property
+    def late(self) -> float:
+        """Seconds in which the workspace may not show here what a worker wrote."""
+        ...
+
     def start(self, seat: int) -> None:
         """Start a worker for this seat."""
         ...
@@ -69,10 +74,10 @@ def conduct(
     """Have ``crew`` do everything that ``tasks`` are missing; for the rest as ``run_tasks``.
 
     Raises:
-        StorageError: the disk is full; what was made before is kept.
+        StorageError: the disk is full, or stays away; what was made before is kept.
     """
     stop = stop or threading.Event()
-    foreman = Foreman(tasks, crew.seats, together, listener)
+    foreman = Foreman(tasks, crew.seats, together, listener, crew.late)
     at_work = set(range(crew.seats))
     silent = set(at_work)
     told = False
@@ -103,8 +108,9 @@ def conduct(
                 looked = time.monotonic()
     finally:
         crew.close()
-    report = Report(stage, foreman.outcomes())
+    outcomes = [] if foreman.error else foreman.outcomes()
     if foreman.error is not None:
         raise foreman.error
-    report.stopped = stop.is_set() and not report.complete(len(tasks))
+    report = Report(stage, outcomes, remarks=foreman.remarks)
+    report.stopped = stop.is_set() and not report.nothing_left(len(tasks))
     return report

@@ -4,20 +4,78 @@ from __future__ import annotations
 
 import gc
 import platform
+import re
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from synpic.errors import SynpicError
+from synpic.errors import DeviceLost, SynpicError
 
-__all__ = ["describe_device", "environment", "free_memory", "pick_device"]
+__all__ = [
+    "describe_device",
+    "environment",
+    "free_memory",
+    "lost",
+    "lost_by",
+    "pick_device",
+]
 
 _LIBRARIES = ("synpic", "torch", "diffusers", "transformers", "open_clip_torch", "pillow")
+_PROCESSORS = Path("/proc/cpuinfo")
+
+_FATAL = (
+    "an illegal memory access",
+    "an illegal instruction",
+    "device-side assert",
+    "ECC error",
+    "hardware stack error",
+    "invalid address space",
+    "invalid program counter",
+    "misaligned address",
+    "the launch timed out",
+    "unknown error",
+    "unspecified launch failure",
+)
+"""What CUDA says, here or in its libraries, when nothing of this process will run any more."""
 
 
-def pick_device(asked: str | None = None) -> str:
+def lost(error: BaseException) -> bool:
+    """Whether ``error`` leaves a device on which nothing runs any more until the process ends."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(error, RuntimeError):
+        return False
+    if "CUDA" in str(error) and any(words in str(error) for words in _FATAL):
+        return True
+    if not torch.cuda.is_initialized():
+        return False
+    # What one kernel broke may be told by any later call, in other words. Asked again, a device
+    # that is well has nothing to tell.
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError as again:
+        return not isinstance(again, torch.OutOfMemoryError)
+    return False
+
+
+def lost_by(error: BaseException) -> DeviceLost:
+    """What ``error``, after which a device is lost, means for whoever works there."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return DeviceLost(
+        f"the device is lost to this process: {first}",
+        hint="everything made before is kept, and the same command goes on from there; if it "
+        "ends at the same images again, --workers 2 finds out which, and goes on without them",
+    )
+
+
+def pick_device(asked: str | None = None, *, use: bool = True) -> str:
     """``asked``, else the first accelerator there is, else "cpu".
+
+    Args:
+        use: try it. Else a CUDA device is only counted: trying takes memory on it until the
+            process ends, which one that never works there should leave to those that do.
 
     Raises:
         SynpicError: torch knows no such device here.
@@ -31,7 +89,10 @@ def pick_device(asked: str | None = None) -> str:
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(1, device=asked)
+        if use or torch.device(asked).type != "cuda":
+            torch.empty(1, device=asked)
+        elif (torch.device(asked).index or 0) >= (seen := torch.cuda.device_count()):
+            raise RuntimeError(f"torch sees {seen} CUDA devices, numbered from 0")
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SynpicError(
             f"--device {asked!r}: {str(error).splitlines()[0]}",
@@ -47,6 +108,10 @@ def describe_device(device: str) -> str:
         import torch
 
         return str(torch.cuda.get_device_name(device))
+    with suppress(OSError):
+        found = re.search(r"^model name\s*: *(.+)$", _PROCESSORS.read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
     return platform.processor() or platform.machine()
 
 
@@ -55,7 +120,9 @@ def free_memory() -> None:
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        # On a device that is lost, even this fails; whoever calls has more important news.
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
 
 def environment(device: str, dtype: str | None = None) -> dict[str, Any]:

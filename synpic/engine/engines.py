@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synpic.engine.crew import conduct
 from synpic.engine.device import pick_device
-from synpic.engine.progress import Listener
+from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
 from synpic.engine.run import run_tasks
 from synpic.engine.task import Task
@@ -18,6 +18,8 @@ from synpic.errors import SynpicError
 __all__ = ["ENGINES", "HERE", "Engine", "run_on"]
 
 ENGINES = ("local", "ray")
+
+_NO_GPU = "no node of the cluster has a GPU now: workers take processors"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Engine:
                 raise SynpicError(
                     f"--gpus-per-worker {self.gpus_per_worker}: give a fraction or a number of GPUs"
                 )
+            if self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
+                raise SynpicError(
+                    f"--gpus-per-worker {self.gpus_per_worker:g}: Ray divides one GPU, and not "
+                    "several",
+                    hint="give a fraction below 1, or a whole number",
+                )
 
     def devices(self, asked: str | None) -> list[str]:
         """A device for each local worker.
@@ -63,7 +71,8 @@ class Engine:
         Raises:
             SynpicError: there is no such device.
         """
-        one = pick_device(asked)
+        # Of several workers none is this process, which would take memory there for nothing.
+        one = pick_device(asked, use=(self.workers or 1) == 1)
         each = [one]
         if asked is None and one == "cuda":
             import torch
@@ -90,18 +99,24 @@ def run_on(
     """:func:`synpic.engine.run.run_tasks`, on any engine.
 
     Args:
-        device: for local workers; see :meth:`Engine.devices`.
+        device: for local workers, and for them alone; see :meth:`Engine.devices`.
         together: see ``run_tasks``; where there is an accelerator if None.
 
     Raises:
         MissingExtra: Ray is not installed.
         StorageError: the disk is full; what was made before is kept.
+        DeviceLost: the device of this process is lost; likewise.
         SynpicError: there is no such device, or no cluster; or the workspace is in this process's
             memory, and there are to be others.
     """
     # More workers than batches would be started for nothing.
     batches = sum(len(task.batches) for task in tasks)
     if engine.kind == "ray":
+        if device is not None:
+            raise SynpicError(
+                f"--device {device}: on a Ray cluster workers are placed by what they need",
+                hint="--gpus-per-worker 0 takes processors, 1 a GPU for each worker",
+            )
         if not batches:
             return run_tasks(stage, tasks, "cpu", listener, stop)
         _require_shared(tasks)
@@ -110,7 +125,16 @@ def run_on(
         actors = Actors(tasks, engine.workers, engine.gpus_per_worker, most=batches)
         if together is None:
             together = actors.gpus > 0
-        return conduct(actors, stage, tasks, listener, stop, together)
+        remarks = []
+        if not actors.gpus and engine.gpus_per_worker is None:
+            remarks.append(_NO_GPU)
+            if listener is not None:
+                first = tasks[0]
+                event = Event(stage, first.name, "waiting", 0, len(first.todo), size=first.size)
+                listener(replace(event, news=_NO_GPU))
+        report = conduct(actors, stage, tasks, listener, stop, together)
+        report.remarks = remarks + report.remarks
+        return report
     devices = engine.devices(device)[: max(1, batches)]
     if together is None:
         together = devices[0] != "cpu"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 
-import polars as pl
 import pyarrow as pa
 
 from synpic import tables
+from synpic.engine.writing import PartWatcher
 from synpic.workspace import Workspace
 
 __all__ = ["FailureLog"]
@@ -35,8 +35,12 @@ class FailureLog:
     def __init__(self, workspace: Workspace, stage: str, name: str, fingerprint: str) -> None:
         self._workspace = workspace
         self._row = {"stage": stage, "name": name, "fingerprint": fingerprint}
-        self.known: dict[str, int] = self._read()
+        self._watcher = PartWatcher(workspace, "failures", tables.FAILURES)
+        self.known: dict[str, int] = self._new()
         """Candidate id → attempts so far."""
+        self._since: frozenset[str] = frozenset()
+        self.written: set[str] = set()
+        """The names of the parts that this log has written."""
         self._settled: dict[str, str] = {}
         self._streak: list[Mapping[str, str]] = []
         self.count = 0
@@ -45,12 +49,18 @@ class FailureLog:
     def anew(self) -> FailureLog:
         """One that knows the same, and that nothing was added to."""
         other = copy.copy(self)
-        other._settled, other._streak, other.count = {}, [], 0
+        other._settled, other._streak, other.count, other.written = {}, [], 0, set()
         return other
 
-    def since(self) -> set[str]:
-        """Candidate ids that have failed, here or elsewhere, since this log was begun."""
-        return {name for name, n in self._read().items() if n > self.known.get(name, 0)}
+    def since(self, named: Iterable[str] = ()) -> frozenset[str]:
+        """Candidate ids that have failed, here or elsewhere, since this log was begun.
+
+        Args:
+            named: parts that are there, whether or not the folder's listing shows them yet.
+        """
+        new = self._new(named).items()
+        self._since |= {name for name, n in new if n > self.known.get(name, 0)}
+        return self._since
 
     def condemn(self, failed: Mapping[str, str]) -> None:
         """Write failures about which there is no doubt, now."""
@@ -104,7 +114,7 @@ class FailureLog:
             for candidate, reason in sorted(self._settled.items())
         ]
         table = pa.Table.from_pylist(rows, schema=tables.FAILURES)
-        self._workspace.write_part("failures", table, dict(self._row))
+        self.written.add(self._workspace.write_part("failures", table, dict(self._row)))
         self._settled = {}
 
     def __enter__(self) -> FailureLog:
@@ -126,11 +136,15 @@ class FailureLog:
             if error is None:
                 raise
 
-    def _read(self) -> dict[str, int]:
-        of = {key: self._row[key] for key in ("name", "fingerprint")}
-        rows = self._workspace.failures(self._row["stage"])
-        mine = rows.filter(*(pl.col(key) == value for key, value in of.items()))
-        return dict(mine.select("candidate_id", "attempts").iter_rows())
+    def _new(self, named: Iterable[str] = ()) -> dict[str, int]:
+        """Candidate id → attempts, of parts not read before."""
+        columns = [*self._row, "candidate_id", "attempts"]
+        ours = tuple(self._row.values())
+        found: dict[str, int] = {}
+        for *whose, candidate, attempts in self._watcher.new_rows(columns, named=named):
+            if tuple(whose) == ours:
+                found[candidate] = max(attempts, found.get(candidate, 0))
+        return found
 
     def _reaches(self, batches: int, images: int) -> bool:
         return len(self._streak) >= batches and sum(map(len, self._streak)) >= images

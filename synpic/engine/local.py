@@ -1,8 +1,8 @@
 """A crew of processes on this machine: one for each device, or several that share the cores.
 
 They are started as fresh interpreters, so that nothing of this one, a half-imported torch least of
-all, is in them; pipes carry pickles. A worker whose foreman is gone finds its pipe closed, and ends
-after the batch in hand.
+all, is in them. Two pipes of their own carry pickles, and what anybody prints goes elsewhere. A
+worker whose foreman is gone finds its pipe closed, and ends after the batch in hand.
 """
 
 from __future__ import annotations
@@ -15,22 +15,29 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import IO, BinaryIO
+from functools import partial
+from typing import IO, BinaryIO, NoReturn
 
 from synpic.engine.crew import Gone
-from synpic.engine.messages import Answer, Go, Message, Stop
+from synpic.engine.mailbox import Mailbox
+from synpic.engine.messages import Answer, Message
 from synpic.engine.task import Task
 from synpic.engine.worker import work
+from synpic.errors import DeviceLost
 
 __all__ = ["Processes", "end_with_grace", "main"]
 
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from synpic.engine.local import main; main(sys.argv[2])"
+    "from synpic.engine.local import main; main(sys.argv[2], *map(int, sys.argv[3:]))"
 )
+
+LINGERING = 5.0
+"""Seconds for a process to end once it has said its last; then it is ended."""
 
 
 class Processes:
@@ -52,7 +59,11 @@ class Processes:
             self._environment.setdefault("OMP_NUM_THREADS", str(threads))
         self._inbox: queue.Queue[tuple[int, Message | Gone]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._ways: dict[int, BinaryIO] = {}
         self._writers: dict[int, ThreadPoolExecutor] = {}
+
+    late = 0.0
+    """They see what this process sees."""
 
     @property
     def seats(self) -> int:
@@ -66,28 +77,39 @@ class Processes:
 
     def start(self, seat: int) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps([*map(str, sys.path)]), self._devices[seat]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self._environment,
-        )
-        assert process.stdin is not None
+        hears, tell = os.pipe()
+        listen, says = os.pipe()
+        paths = json.dumps([*map(str, sys.path)])
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, paths, self._devices[seat], str(hears), str(says)],
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # ours is for what the command says
+                env=self._environment,
+                pass_fds=(hears, says),
+            )
+        finally:
+            os.close(hears)
+            os.close(says)
         if seat in self._writers:
             self._writers[seat].shutdown(wait=False)
         self._processes[seat] = process
         # A thread writes: a worker that is slow to read must not keep the others waiting.
-        self._writers[seat] = ThreadPoolExecutor(1, f"to worker {seat}")
-        self._writers[seat].submit(_write, process.stdin, self._tasks)
+        writer = self._writers[seat] = ThreadPoolExecutor(1, f"to worker {seat}")
+        if seat in self._ways:
+            writer.submit(_close, self._ways[seat])
+        way = self._ways[seat] = os.fdopen(tell, "wb")
+        writer.submit(_write, way, self._tasks)
         threading.Thread(
-            target=self._listen, args=(seat, process), name=f"from worker {seat}", daemon=True
+            target=self._listen,
+            args=(seat, process, os.fdopen(listen, "rb")),
+            name=f"from worker {seat}",
+            daemon=True,
         ).start()
 
     def send(self, seat: int, answer: Answer) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
-        stream = self._processes[seat].stdin
-        assert stream is not None
-        self._writers[seat].submit(_write, stream, pickle.dumps(answer))
+        self._writers[seat].submit(_write, self._ways[seat], pickle.dumps(answer))
 
     def receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
         """See :class:`synpic.engine.crew.Crew`."""
@@ -106,18 +128,44 @@ class Processes:
             process.wait()
         for writer in self._writers.values():
             writer.shutdown()
-        for process in self._processes.values():
-            with suppress(OSError):
-                assert process.stdin is not None
-                process.stdin.close()
+        for way in self._ways.values():
+            _close(way)
 
-    def _listen(self, seat: int, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with suppress(EOFError, OSError, pickle.UnpicklingError), process.stdout as stream:
-            while True:
-                self._inbox.put((seat, pickle.load(stream)))
-        code = process.wait()
-        self._inbox.put((seat, Gone(f"exit code {code}")))
+    def _listen(self, seat: int, process: subprocess.Popen[bytes], stream: BinaryIO) -> None:
+        how: str | None = None
+        unread: Exception | None = None
+        try:
+            with stream:
+                while how is None:
+                    said = pickle.load(stream)
+                    if isinstance(said, Gone):
+                        how = said.how
+                    else:
+                        self._inbox.put((seat, said))
+        except EOFError:
+            pass
+        except Exception as error:  # anything may be raised where something foreign is unpickled
+            unread = error
+        finally:
+            code = _end(process)
+            if unread is not None and code is None:
+                how = f"it said what cannot be read: {type(unread).__name__}: {unread}"[:300]
+            self._inbox.put((seat, Gone(how or f"exit code {process.returncode}")))
+
+
+def _end(process: subprocess.Popen[bytes]) -> int | None:
+    """Its exit code, or None: it had to be ended."""
+    try:
+        return process.wait(LINGERING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+
+
+def _close(stream: IO[bytes]) -> None:
+    with suppress(OSError):
+        stream.close()
 
 
 def _write(stream: IO[bytes], data: bytes) -> None:
@@ -130,24 +178,50 @@ def _write(stream: IO[bytes], data: bytes) -> None:
 # -- in the worker's process ---------------------------------------------------------------------
 
 
-def main(device: str) -> None:
-    """What a worker's process runs."""
-    told = os.fdopen(os.dup(0), "rb")
-    says = os.fdopen(os.dup(1), "wb")
-    # Whoever prints, or reads from a terminal, must not meddle with the pipes.
-    os.dup2(2, 1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    link = _Pipes(told, says)
-    end_with_grace(link.stop)
-    tasks: list[Task] = pickle.load(told)
-    link.listen()
-    if device.startswith("cuda:"):
-        import torch
+def main(device: str, hears: int, talks: int) -> None:
+    """What a worker's process runs.
 
-        # Else a context, and memory, would be taken on the first device too.
-        torch.cuda.set_device(device)
-    work(link, tasks, device)
+    Args:
+        device: as torch names it.
+        hears, talks: descriptors of its pipes, from and to the foreman.
+    """
+    told, says = os.fdopen(hears, "rb"), os.fdopen(talks, "wb")
+    # They are this process's, and none's that it starts.
+    for descriptor in (hears, talks):
+        os.set_inheritable(descriptor, False)
+    link = Mailbox(
+        partial(_say, says),
+        partial(pickle.load, told),
+        gone=(EOFError, OSError, pickle.UnpicklingError),
+    )
+    end_with_grace(link.stop)
+    code = 1
+    try:
+        tasks: list[Task] = pickle.load(told)
+        link.listen()
+        if device.startswith("cuda:"):
+            import torch
+
+            # Else a context, and memory, would be taken on the first device too.
+            torch.cuda.set_device(device)
+        work(link, tasks, device)
+        code = 0
+    except DeviceLost as error:
+        with suppress(OSError):
+            _say(says, Gone(error.message))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(says, code)
+
+
+def _leave(says: BinaryIO, code: int) -> NoReturn:
+    # At once: libraries leave threads behind that may never end, and all that counts is written.
+    _close(says)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def end_with_grace(stop: threading.Event) -> None:
@@ -156,36 +230,6 @@ def end_with_grace(stop: threading.Event) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
 
 
-class _Pipes:
-    """A :class:`synpic.engine.worker.Link` over two pipes."""
-
-    def __init__(self, told: BinaryIO, says: BinaryIO) -> None:
-        self.stop = threading.Event()
-        self._told, self._says = told, says
-        self._answers: queue.Queue[Answer] = queue.Queue()
-
-    def listen(self) -> None:
-        """From now on, hear what the foreman says."""
-        threading.Thread(target=self._listen, name="from the foreman", daemon=True).start()
-
-    def send(self, message: Message) -> None:
-        try:
-            self._says.write(pickle.dumps(message))
-            self._says.flush()
-        except OSError:
-            self.stop.set()
-
-    def receive(self) -> Answer:
-        return self._answers.get()
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                answer = pickle.load(self._told)
-                if isinstance(answer, Stop):
-                    self.stop.set()
-                else:
-                    self._answers.put(answer)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            self.stop.set()
-            self._answers.put(Go())
+def _say(stream: BinaryIO, message: Message | Gone) -> None:
+    stream.write(pickle.dumps(message))
+    stream.flush()

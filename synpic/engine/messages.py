@@ -15,8 +15,8 @@ from synpic.errors import SynpicError
 __all__ = [
     "Answer",
     "Batch",
+    "Chunk",
     "Ended",
-    "Failed",
     "Go",
     "Job",
     "Message",
@@ -24,7 +24,7 @@ __all__ = [
     "Next",
     "Stop",
     "Told",
-    "Work",
+    "Unable",
 ]
 
 Batch = list[Row]
@@ -37,9 +37,15 @@ class Next:
 
 @dataclass(frozen=True)
 class More:
-    """The worker wants batches of a task of its job; answered by :class:`Work` at once."""
+    """The worker wants batches of a task of its job; answered by :class:`Chunk` at once.
+
+    Args:
+        anywhere: one batch, from anywhere in the list: its neighbours fail, and it is to be seen
+            whether others do.
+    """
 
     task: int
+    anywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,15 +63,17 @@ class Ended:
     Args:
         broken: why it was left.
         put_off: the device had no room for it beside the other tasks of the job.
+        parts: names of those that were written: a folder's listing may show them late.
     """
 
     task: int
     broken: SynpicError | None = None
     put_off: bool = False
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Failed:
+class Unable:
     """The worker cannot go on.
 
     Args:
@@ -76,7 +84,7 @@ class Failed:
     everywhere: bool
 
 
-Message = Next | More | Told | Ended | Failed
+Message = Next | More | Told | Ended | Unable
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Work:
+class Chunk:
     """Batches of a task, and what of them is to be done; none: there are no more for now."""
 
     batches: list[Batch]
@@ -105,4 +113,4 @@ class Stop:
     """End after the batch in hand. It answers nothing, and comes at any time."""
 
 
-Answer = Job | Work | Go | Stop
+Answer = Job | Chunk | Go | Stop

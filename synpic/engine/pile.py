@@ -5,19 +5,28 @@ Nobody's word is taken for what was made. It is read from the workspace, where i
 
 from __future__ import annotations
 
+import random
+import time
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from synpic.engine.messages import Batch, Work
+from synpic.engine.messages import Batch, Chunk
 from synpic.engine.report import Outcome
 from synpic.engine.task import Key, Row, Task
 from synpic.errors import SynpicError
+from synpic.workspace import Workspace
 
 __all__ = ["DEATHS", "Pile"]
 
 DEATHS = 3
 """A batch that was in the hands of so many workers when they died is not given to another."""
+
+
+PARTS = 8
+"""A chunk is no more than so many parts."""
+SIGHT = 30.0
+"""Seconds in which a shared file system shows a new file to another machine."""
 
 
 class Pile:
@@ -75,10 +84,11 @@ class Pile:
     def cut(self, workers: int) -> list[int]:
         """Take a chunk from where the last one ended: neighbours, for one of so many workers.
 
-        It is no more than a part's rows, so that a death costs little; and, towards the end, small,
-        so that all end at about the same time. Batches of the same prompts stay together.
+        It is large enough that texts can be read ahead; no more than a part's rows once somebody
+        has died, so that few are to blame for the next death; and, towards the end, small, so that
+        all end at about the same time. Batches of the same prompts stay together.
         """
-        rows = self.task.part_rows
+        rows = self.task.part_rows * (1 if self._deaths else PARTS)
         ample = max(1, min(rows, self.waiting // (4 * max(1, workers))))
         chunk: list[int] = []
         size = 0
@@ -115,7 +125,7 @@ class Pile:
         batches = (self.task.batches[number] for number in chunk)
         return [(_position(batch, 0), _position(batch, -1)) for batch in batches]
 
-    def work(self, chunk: Iterable[int]) -> Work:
+    def hand_out(self, chunk: Iterable[int]) -> Chunk:
         """What a worker is told of ``chunk``, which is then in its hands."""
         batches: list[Batch] = []
         todo = set[Key]()
@@ -126,14 +136,36 @@ class Pile:
             batches.append(batch)
             todo |= keys
         self._handed |= todo
-        return Work(batches, todo)
+        return Chunk(batches, todo)
 
-    def look(self) -> bool:
-        """See what the workspace has come to hold; whether others than our workers made any."""
+    def anywhere(self) -> list[int]:
+        """Take one from anywhere; the others stay in order."""
+        goes_on_from = self._from
+        taken: list[int] = []
+        while not taken and (sound := [n for n in self._waiting if not self.suspect(n)]):
+            taken = self._take([random.choice(sound)])
+        self._from = goes_on_from
+        return taken
+
+    def look(self, parts: Iterable[str] = ()) -> bool:
+        """See what the workspace has come to hold; whether others than our workers made any.
+
+        Args:
+            parts: that our workers wrote. Each is waited for, but not for ever: a shared file
+                system shows a file late to other machines, and a folder's listing later still.
+
+        Raises:
+            WorkspaceError: it cannot be read.
+        """
         task = self.task
-        there = task.todo.intersection(task.new_rows())
+        if not task.todo:
+            return False
+        until = time.monotonic() + SIGHT
+        seen = [part for part in parts if _appears(task.workspace, part, until)]
+        ours = [part for part in seen if part.startswith(f"{task.folder}/")]
+        there = task.todo.intersection(task.new_rows(ours))
         failed = set[Key]()
-        if names := task.failures.since():
+        if names := task.failures.since(part for part in seen if part not in ours):
             failed = {key for key in task.todo if key[0] in names} - there
         self._there |= there
         self._failed |= failed
@@ -158,21 +190,31 @@ class Pile:
             missing = self.task.missing(batch)
             done += self._asked.pop(number, len(missing)) - len(missing)
             if missing:
-                self._deaths[number] += died
+                self._handed.difference_update(map(self.task.key_of, missing))
+                if died:
+                    self._deaths[number] += 1
                 insort(self._waiting, number)
         return done
 
-    def condemn(self, why: str) -> None:
-        """Give failure rows to what was in too many workers' hands when they died."""
+    def condemn(self, why: str) -> int:
+        """Give failure rows to what was in too many workers' hands when they died.
+
+        Returns:
+            How many images.
+        """
+        condemned = 0
         for number in [n for n in self._waiting if self._deaths[n] >= DEATHS]:
             self._waiting.remove(number)
             self._rows_waiting = None
             missing = self.task.missing(self.task.batches[number])
+            self._handed.update(map(self.task.key_of, missing))
             reason = f"{DEATHS} workers died with it in hand, the last one by {why}"
             self.task.failures.condemn({row["candidate_id"]: reason for row in missing})
             keys = set(map(self.task.key_of, missing))
             self._failed |= keys
             self.task.todo -= keys
+            condemned += len(keys)
+        return condemned
 
     def jump(self, share: float) -> None:
         """Go on elsewhere, and come round: somebody else is at work hereabouts."""
@@ -189,6 +231,8 @@ class Pile:
             failed=len(failed),
             by_others=self.known - len(made) - len(failed),
             broken=broken,
+            size=self.task.size,
+            failed_before=self.task.failed_before,
         )
 
     def _in_order(self) -> Iterable[int]:
@@ -207,6 +251,14 @@ class Pile:
     def _alike(self, one: int, other: int) -> bool:
         first, second = self.task.batches[one][0], self.task.batches[other][0]
         return "prompt_id" in first and first["prompt_id"] == second["prompt_id"]
+
+
+def _appears(workspace: Workspace, part: str, until: float) -> bool:
+    while not workspace.store.exists(part):
+        if time.monotonic() > until:
+            return False
+        time.sleep(1)
+    return True
 
 
 def _position(batch: Sequence[Row], place: int) -> int:

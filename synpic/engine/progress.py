@@ -11,7 +11,7 @@ from typing import Any
 from synpic.engine import memory
 from synpic.errors import SynpicError
 
-__all__ = ["Event", "Listener", "Meter"]
+__all__ = ["Event", "Listener", "Meter", "label"]
 
 RECENT_SECONDS = 300.0
 RECENT_BATCHES = 8
@@ -19,12 +19,17 @@ RECENT_BATCHES = 8
 device slows down, gets company or moves on to longer prompts, and a mean would hide it."""
 
 
+def label(name: str, size: str | None) -> str:
+    """What people call it: "sdxl 1280x768"; each size of a model is work of its own."""
+    return name if size is None else f"{name} {size}"
+
+
 @dataclass(frozen=True)
 class Event:
-    """How far one model or reward is.
+    """How far one model at one size is, or one reward.
 
     Args:
-        stage: "generate", "gather", "score"; "plan"; of training, "encode" and "train".
+        stage: "find", "gather", "generate", "score"; "plan"; of training, "encode" and "train".
         name: the model or reward; what is encoded; the objective.
         state: "opening", "working", "waiting" (for room on the device), "done" or "broken".
         done, total: of this run, in images; of training in steps.
@@ -35,6 +40,9 @@ class Event:
         note: a sentence, where there is something to say.
         memory: bytes held at most at once since it was opened, of the device it works on: of a GPU
             what this process took, of a CPU the process's resident size. None where unknown.
+        size: of the model's images, as "1280x768"; None where the pipeline chooses, and of
+            everything else.
+        news: what has just happened to one of several workers; told once.
     """
 
     stage: str
@@ -46,6 +54,18 @@ class Event:
     rate: float | None = None
     note: str | None = None
     memory: int | None = None
+    size: str | None = None
+    news: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What tells whose event it is."""
+        return self.stage, self.name, self.size
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return label(self.name, self.size)
 
     @property
     def seconds_left(self) -> float | None:
@@ -66,6 +86,7 @@ class Meter:
 
     Args:
         total: images to do.
+        size: of the model's images; see :class:`Event`.
         device: whose memory is told; none if None.
         clock: seconds, from anywhere, that never go back.
     """
@@ -76,6 +97,7 @@ class Meter:
     listener: Listener | None = None
     device: str | None = None
     clock: Callable[[], float] = time.monotonic
+    size: str | None = None
     done: int = 0
     failed: int = 0
     remark: str | None = None
@@ -136,6 +158,7 @@ class Meter:
                 rate,
                 note or self.remark,
                 held,
+                self.size,
             )
         )
 

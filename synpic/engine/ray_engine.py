@@ -7,37 +7,30 @@ what they do, and what becomes of it when one dies, is the foreman's business as
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
-import platform
-import queue
+import signal
 import sys
 import threading
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from synpic.engine.crew import Gone
-from synpic.engine.messages import Answer, Failed, Go, Message, Stop
+from synpic.engine.messages import Answer, Message, Unable
+from synpic.engine.ray_worker import Relay, Who, Worker
 from synpic.engine.task import Task
-from synpic.engine.worker import work
-from synpic.errors import MissingExtra, SynpicError, WorkspaceError
-from synpic.workspace import Workspace
+from synpic.errors import MissingExtra, SynpicError
 
-__all__ = ["Actors"]
+__all__ = ["Actors", "room"]
 
 PATIENCE = 600.0
 """Seconds without any worker after which those that have no place yet are given up."""
 SIGHT = 30.0
 """Seconds in which a shared file system shows a new file to another machine."""
-
-Who = tuple[int, int]
-"""A seat, and the how-manieth to take it: what a dead one said late is not its successor's word."""
 
 
 class Actors:
@@ -50,7 +43,8 @@ class Actors:
 
     Raises:
         MissingExtra: Ray is not installed.
-        SynpicError: there is no such cluster, or it has no such GPUs.
+        SynpicError: there is no such cluster, or it has no such GPUs; and so do the methods, when
+            the cluster is lost.
     """
 
     def __init__(
@@ -58,28 +52,47 @@ class Actors:
     ) -> None:
         self._ray = _ray()
         self._ours = _connect(self._ray)
-        resources = self._ray.cluster_resources()
-        there = resources.get("GPU", 0.0)
-        self.gpus = gpus_per_worker if gpus_per_worker is not None else float(there > 0)
-        """Of each worker."""
-        if self.gpus > there:
-            self._leave()
-            raise SynpicError(
-                f"--gpus-per-worker {self.gpus:g}: the cluster has {there:g} GPUs",
-                hint="add a node that has one; or --gpus-per-worker 0, to work on processors",
-            )
-        room = int(there / self.gpus) if self.gpus else int(resources.get("CPU", 1.0))
-        self.seats = max(1, min(workers or room, most))
-        """How many workers."""
         self._workspace = tasks[0].workspace
         self._sign = f".run-{uuid.uuid4().hex[:16]}"
+        self._relay: Any = None
+        self._actors: dict[int, Any] = {}
+        self._ends: dict[Any, tuple[Who, Any]] = {}
+        self._who: dict[int, Who] = {}
+        self._started = 0
+        self._up: set[int] = set()
+        try:
+            with self._in_words():
+                self._begin(tasks, workers, gpus_per_worker, most)
+        except BaseException:
+            self.close()
+            raise
+        self._since = time.monotonic()
+
+    def _begin(
+        self, tasks: Sequence[Task], workers: int | None, gpus_per_worker: float | None, most: int
+    ) -> None:
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        most_gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
+        self.gpus = gpus_per_worker if gpus_per_worker is not None else float(most_gpus > 0)
+        """Of each worker."""
+        places = room(nodes, self.gpus)
+        if self.gpus and not places:
+            raise SynpicError(
+                f"--gpus-per-worker {self.gpus:g}: no node of the cluster has so many; "
+                f"the most that one has is {most_gpus:g}",
+                hint="add a node that has them; or --gpus-per-worker 0, to work on processors",
+            )
+        self.seats = max(1, min(workers or places, most))
+        """How many workers."""
+        self.late = 2 * SIGHT
+        """See :class:`synpic.engine.crew.Crew`."""
         self._workspace.store.write(self._sign, b"a run on a cluster is at work here\n")
         # Together, so that what tasks share, they share in the worker too.
         self._tasks = self._ray.put(pickle.dumps([task.empty() for task in tasks]))
         here = self._ray.get_runtime_context().get_node_id()
         affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         self._relay = (
-            self._ray.remote(_Relay)
+            self._ray.remote(Relay)
             .options(
                 num_cpus=0,
                 max_concurrency=10_000,
@@ -89,75 +102,105 @@ class Actors:
             .remote()
         )
         self._hearing = self._relay.hear.remote()
-        self._actors: dict[int, Any] = {}
-        self._ends: dict[Any, Who] = {}
-        self._who: dict[int, Who] = {}
-        self._started = 0
-        self._up: set[int] = set()
-        self._since = time.monotonic()
 
     def start(self, seat: int) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
         self._started += 1
         who = self._who[seat] = (seat, self._started)
-        actor = self._actors[seat] = (
-            self._ray.remote(_Worker)
-            .options(num_cpus=0 if self.gpus else 1, num_gpus=self.gpus, max_restarts=0)
-            .remote()
-        )
+        hub = {name: value for name, value in os.environ.items() if name.startswith("HF_")}
+        # What runtime_env holds, everybody on the cluster can see.
+        secrets = {name: hub.pop(name) for name in ("HF_TOKEN",) if name in hub}
         paths = [str(Path(path).absolute()) for path in sys.path]
         device = "cuda" if self.gpus else "cpu"
         look_for = (self._sign, SIGHT)
-        end = actor.run.remote(self._tasks, self._relay, who, device, look_for, paths)
-        self._ends[end] = who
+        with self._in_words():
+            actor = self._actors[seat] = (
+                self._ray.remote(Worker)
+                .options(
+                    num_cpus=0 if self.gpus else 1,
+                    num_gpus=self.gpus,
+                    max_restarts=0,
+                    # Libraries read them when they are imported.
+                    **({"runtime_env": {"env_vars": hub}} if hub else {}),
+                )
+                .remote()
+            )
+            end = actor.run.remote(self._tasks, self._relay, who, device, look_for, paths, secrets)
+        self._ends[end] = who, actor
 
     def send(self, seat: int, answer: Answer) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
         if seat in self._who:
-            self._relay.answer.remote(self._who[seat], pickle.dumps(answer))
+            with self._in_words():
+                self._relay.answer.remote(self._who[seat], pickle.dumps(answer))
 
     def receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
         """See :class:`synpic.engine.crew.Crew`."""
+        with self._in_words():
+            heard = self._receive(seconds)
+        return heard + self._given_up()
+
+    def _receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
         ready, _ = self._ray.wait([self._hearing, *self._ends], num_returns=1, timeout=seconds)
         for end in ready:
             if end in self._ends:
                 # By the same way as what it said before, and so after it.
                 gone = pickle.dumps(Gone(self._how(end)))
-                who = self._ends.pop(end)
+                who, actor = self._ends.pop(end)
                 self._ray.get(self._relay.say.remote(who, gone))
                 # It holds its GPU until it is gone itself.
-                self._ray.kill(self._actors[who[0]])
+                self._ray.kill(actor)
         heard: list[tuple[int, Message | Gone]] = []
         if self._hearing in ready:
             for who, said in self._ray.get(self._hearing):
                 seat = who[0]
                 if self._who.get(seat) != who:
                     continue
-                message = pickle.loads(said)
+                message = self._read(seat, said)
                 self._up.add(seat)
                 if isinstance(message, Gone):
                     self._up.discard(seat)
                     del self._who[seat]
                 heard.append((seat, message))
             self._hearing = self._relay.hear.remote()
-        return heard + self._given_up()
+        return heard
+
+    def _read(self, seat: int, said: bytes) -> Message | Gone:
+        try:
+            message: Message | Gone = pickle.loads(said)
+        except Exception as error:  # anything may be raised where something foreign is unpickled
+            self._ray.kill(self._actors[seat])
+            words = f"{type(error).__name__}: {error}"
+            return Gone(f"it said what cannot be read: {words}"[:300])
+        return message
 
     def close(self) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
-        with suppress(Exception):
-            for actor in [*self._actors.values(), self._relay]:
+        for actor in [*self._actors.values(), self._relay]:
+            with suppress(Exception):
                 self._ray.kill(actor)
         with suppress(SynpicError, OSError):
             store = self._workspace.store
             store.fs.rm_file(store.path(self._sign))
         self._leave()
 
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """What Ray says when the cluster, or our part of it, is lost."""
+        try:
+            yield
+        except self._ray.exceptions.RayError as error:
+            raise SynpicError(
+                f"the Ray cluster is lost to this command: {_first_words(error)}",
+                hint="everything made before is kept, and the same command goes on from there; "
+                "`ray status` tells how the cluster is",
+            ) from error
+
     def _how(self, end: Any) -> str:
         try:
             self._ray.get(end)
         except Exception as error:
-            words = [line.strip() for line in str(error).splitlines() if line.strip()]
-            return f"{type(error).__name__}: {' '.join(words)}"[:300]
+            return _first_words(error)
         return "exit code 0"
 
     def _given_up(self) -> list[tuple[int, Message | Gone]]:
@@ -171,7 +214,7 @@ class Actors:
         said: list[tuple[int, Message | Gone]] = []
         for seat in list(self._who):
             del self._who[seat]
-            said += [(seat, Failed(error, everywhere=False)), (seat, Gone(error.message))]
+            said += [(seat, Unable(error, everywhere=False)), (seat, Gone(error.message))]
         return said
 
     def _leave(self) -> None:
@@ -179,9 +222,32 @@ class Actors:
             self._ray.shutdown()
 
 
+def room(nodes: Iterable[Mapping[str, float]], gpus: float) -> int:
+    """How many workers find a place at once.
+
+    Args:
+        nodes: what each node of the cluster has: "GPU" and "CPU", as Ray counts them.
+        gpus: of each worker; 0 for one that takes a processor.
+    """
+    return sum(_places(node, gpus) for node in nodes)
+
+
+def _places(node: Mapping[str, float], gpus: float) -> int:
+    if not gpus:
+        return int(node.get("CPU", 0.0))
+    there = int(node.get("GPU", 0.0))
+    if gpus >= 1:
+        return int(there / gpus)
+    # A fraction is of one GPU: what is left of it and of its neighbour make no third place. Ray
+    # counts ten-thousandths.
+    return there * (10_000 // round(gpus * 10_000))
+
+
 def _ray() -> Any:
     # What a cluster that we start would tell its makers is for its owner to switch on.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # The autoscaler's chat would come among what the command prints.
+    os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
     try:
         import ray
         import ray.util.scheduling_strategies
@@ -196,110 +262,24 @@ def _connect(ray: Any) -> bool:
     """Be part of a cluster; whether that was not so before."""
     if ray.is_initialized():
         return False
+    # ray.init takes SIGTERM over, to exit on the spot; whoever calls may have other plans.
+    ending = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(logging_level="WARNING", log_to_driver=True)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         where = os.environ.get("RAY_ADDRESS")
         raise SynpicError(
             f"no Ray cluster {'at ' + where if where else 'could be started here'}: {error}",
             hint="`ray status` tells whether one runs; RAY_ADDRESS says where",
         ) from error
+    finally:
+        if ending is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ending)
     return True
 
 
-class _Relay:
-    """Post for and from workers, in the order in which it was given."""
-
-    def __init__(self) -> None:
-        self._said: asyncio.Queue[tuple[Who, bytes]] = asyncio.Queue()
-        self._answers: defaultdict[Who, asyncio.Queue[bytes]] = defaultdict(asyncio.Queue)
-
-    async def say(self, who: Who, message: bytes) -> None:
-        await self._said.put((who, message))
-
-    async def hear(self) -> list[tuple[Who, bytes]]:
-        heard = [await self._said.get()]
-        while not self._said.empty():
-            heard.append(self._said.get_nowait())
-        return heard
-
-    async def answer(self, who: Who, answer: bytes) -> None:
-        await self._answers[who].put(answer)
-
-    async def listen(self, who: Who) -> bytes:
-        return await self._answers[who].get()
-
-
-class _Worker:
-    """A worker's process, somewhere on the cluster."""
-
-    def run(
-        self,
-        tasks: bytes,
-        relay: Any,
-        who: Who,
-        device: str,
-        look_for: tuple[str, float],
-        paths: list[str],
-    ) -> None:
-        # A reward of one's own may lie beside the recipe; what is installed here comes first.
-        sys.path += [path for path in paths if path not in sys.path]
-        import ray
-
-        link = _Post(ray, relay, who)
-        work_of: list[Task] = pickle.loads(tasks)
-        workspace = work_of[0].workspace
-        if not _sees(workspace, *look_for):
-            error = WorkspaceError(
-                f"{workspace.store} is another folder on {platform.node()}, or none",
-                hint="all machines of the cluster must see the workspace at the same path",
-            )
-            link.send(Failed(error, everywhere=False))
-            return
-        link.listen()
-        work(link, work_of, device)
-
-
-def _sees(workspace: Workspace, sign: str, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while True:
-        with suppress(WorkspaceError):
-            if workspace.store.exists(sign):
-                return True
-        if time.monotonic() > until:
-            return False
-        time.sleep(1)
-
-
-class _Post:
-    """A :class:`synpic.engine.worker.Link` over the relay."""
-
-    def __init__(self, ray: Any, relay: Any, who: Who) -> None:
-        self.stop = threading.Event()
-        self._ray, self._relay, self._who = ray, relay, who
-        self._answers: queue.Queue[Answer] = queue.Queue()
-
-    def listen(self) -> None:
-        """From now on, hear what the foreman says."""
-        threading.Thread(target=self._listen, name="from the foreman", daemon=True).start()
-
-    def send(self, message: Message) -> None:
-        try:
-            self._ray.get(self._relay.say.remote(self._who, pickle.dumps(message)))
-        except self._ray.exceptions.RayError:
-            self.stop.set()
-
-    def receive(self) -> Answer:
-        return self._answers.get()
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                answer = pickle.loads(self._ray.get(self._relay.listen.remote(self._who)))
-                if isinstance(answer, Stop):
-                    self.stop.set()
-                else:
-                    self._answers.put(answer)
-        except self._ray.exceptions.RayError:
-            self.stop.set()
-            self._answers.put(Go())
+def _first_words(error: BaseException) -> str:
+    # What a worker raised, and not the traceback that Ray makes of it.
+    error = getattr(error, "cause", None) or error
+    words = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(words)}"[:300]

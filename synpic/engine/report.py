@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from synpic.engine.progress import label
 from synpic.errors import Stopped, SynpicError, Unfinished
 
 __all__ = ["Outcome", "Report", "unfinished"]
@@ -13,15 +14,18 @@ __all__ = ["Outcome", "Report", "unfinished"]
 
 @dataclass
 class Outcome:
-    """What came of one model or reward, in images.
+    """What came of one model at one size, or one reward, in images.
 
     Args:
         wanted: by the recipe, in all.
-        already: of those, done (or failed for good) before this run.
+        already: of those, done before this run, or failed and not tried again.
         made: in this run.
         failed: in this run; each has a failure row.
         by_others: what other workers made of our share meanwhile.
         broken: why the rest was not tried.
+        size: of the model's images, as "1280x768"; None where the pipeline chooses, where no size
+            could be tried, and of everything else.
+        failed_before: those of ``already`` that have a failure row of an earlier run.
     """
 
     name: str
@@ -31,6 +35,13 @@ class Outcome:
     failed: int = 0
     by_others: int = 0
     broken: SynpicError | None = None
+    size: str | None = None
+    failed_before: int = 0
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return label(self.name, self.size)
 
     @property
     def left(self) -> int:
@@ -45,13 +56,18 @@ class Outcome:
 
 @dataclass
 class Report:
-    """Outcomes of all models or rewards of a run."""
+    """Outcomes of all models or rewards of a run.
+
+    Args:
+        remarks: what happened to workers on the way: who died, or could not do what others did.
+    """
 
     stage: str
     outcomes: list[Outcome] = field(default_factory=list)
     stopped: bool = False
+    remarks: list[str] = field(default_factory=list)
 
-    def complete(self, tasks: int) -> bool:
+    def nothing_left(self, tasks: int) -> bool:
         """Whether all of ``tasks`` were taken up and nothing of them is left."""
         return len(self.outcomes) >= tasks and not any(outcome.left for outcome in self.outcomes)
 
@@ -67,6 +83,7 @@ class Report:
             "complete": self.finished,
             "stopped": self.stopped,
             "outcomes": [outcome.as_dict() for outcome in self.outcomes],
+            "remarks": self.remarks,
         }
 
     def raise_if_unfinished(self) -> None:
@@ -82,11 +99,11 @@ class Report:
                 hint=f"`synpic {self.stage}` goes on from here",
             )
         found = [
-            (one.name, one.broken.message, one.broken.hint) for one in self.outcomes if one.broken
+            (one.label, one.broken.message, one.broken.hint) for one in self.outcomes if one.broken
         ]
-        hint = "`synpic status` tells the reasons; --retry-failed tries them again"
+        hint = "`synpic status` tells why; --retry-failed tries them again"
         found += [
-            (one.name, f"{one.failed} of {one.wanted} failed and have a failure row each", hint)
+            (one.label, f"{one.failed} of {one.wanted} failed and have a failure row each", hint)
             for one in self.outcomes
             if one.failed
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from synpic.engine.batches import Jumps
 from synpic.engine.progress import Listener
@@ -36,6 +36,7 @@ def run_tasks(
 
     Raises:
         StorageError: the disk is full; what was made before is kept.
+        DeviceLost: nothing can be done on the device any more; likewise.
     """
     stop = stop or threading.Event()
     jumps = Jumps()
@@ -46,12 +47,18 @@ def run_tasks(
         begun += [running for running in company if running not in begun]
         waiting = take_turns(company) + waiting[len(company) :]
     report = Report(stage, [running.outcome for running in begun])
-    report.stopped = stop.is_set() and not report.complete(len(tasks))
+    report.stopped = stop.is_set() and not report.nothing_left(len(tasks))
     return report
 
 
-def take_turns(company: Sequence[Running]) -> list[Running]:
-    """Work through ``company`` until each has ended; those for which there was no room."""
+def take_turns(
+    company: Sequence[Running], ended: Callable[[Running, bool], None] = lambda running, no: None
+) -> list[Running]:
+    """Work through ``company`` until each has ended; those for which there was no room.
+
+    Args:
+        ended: told of each as soon as it has, and whether there was no room for it.
+    """
     at_work: list[Running] = []
     put_off: list[Running] = []
     try:
@@ -59,18 +66,23 @@ def take_turns(company: Sequence[Running]) -> list[Running]:
             try:
                 if running.open(alone=not at_work):
                     at_work.append(running)
+                else:
+                    ended(running, False)
             except NoRoom:
                 put_off.append(running)
+                ended(running, True)
         while at_work:
             # Whoever is furthest behind: all look at about the same images.
             running = min(at_work, key=lambda one: one.position)
             try:
-                going_on = running.step(alone=len(at_work) == 1)
-            except NoRoom:
-                put_off.append(running)
-                going_on = False
-            if not going_on:
+                if running.step(alone=len(at_work) == 1):
+                    continue
                 at_work.remove(running)
+                ended(running, False)
+            except NoRoom:
+                at_work.remove(running)
+                put_off.append(running)
+                ended(running, True)
     finally:
         for running in at_work:
             running.close()

@@ -11,12 +11,12 @@ from contextlib import ExitStack, closing
 
 from synpic.engine.attempt import out_of_memory
 from synpic.engine.batches import Batches, Jumps
-from synpic.engine.device import environment, free_memory
+from synpic.engine.device import environment, free_memory, lost, lost_by
 from synpic.engine.progress import Listener, Meter
 from synpic.engine.report import Outcome
 from synpic.engine.task import Made, Row, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
-from synpic.errors import SynpicError, WorkspaceError, causes
+from synpic.errors import DeviceLost, SynpicError, WorkspaceError, causes
 
 __all__ = ["NoRoom", "Running"]
 
@@ -41,15 +41,25 @@ class Running:
         stop: threading.Event,
         jumps: Jumps,
     ) -> None:
-        self.outcome = Outcome(task.name, task.wanted, already=task.already)
+        self.outcome = Outcome(
+            task.name,
+            task.wanted,
+            already=task.already,
+            size=task.size,
+            failed_before=task.failed_before,
+        )
         self._task, self._device, self._stop, self._jumps = task, device, stop, jumps
-        self._meter = Meter(task.stage, task.name, len(task.todo), listener, device)
+        self._meter = Meter(task.stage, task.name, len(task.todo), listener, device, size=task.size)
         self._open = ExitStack()
         self._work: Work
         self._writer: PartWriter
         self._batches: Batches[list[Row]]
         self._coming: list[Row] | None = None
         self._parts_seen = 0
+        self._strayed = False
+        """Whether what is coming is from anywhere in the list."""
+        self.parts: set[str] = set()
+        """The names of all parts that were written, once it has ended."""
 
     @property
     def position(self) -> int:
@@ -81,6 +91,7 @@ class Running:
         except WorkspaceError:
             raise
         except SynpicError as error:
+            _raise_if_lost(error)
             if not alone and any(map(out_of_memory, causes(error))):
                 self._put_off(error)
                 raise NoRoom from None
@@ -108,6 +119,7 @@ class Running:
         Raises:
             NoRoom: memory is short, and would be there if it were alone.
             WorkspaceError: nothing can be written any more; what was made before is kept.
+            DeviceLost: nothing can be done on the device any more; likewise.
         """
         try:
             stopped = self._stop.is_set()
@@ -117,11 +129,12 @@ class Running:
             if stopped:
                 self._task.failures.forget_streak()
             self._let_go(None)
-        except WorkspaceError as error:
+        except (WorkspaceError, DeviceLost) as error:
             self._let_go(error)
             raise
         except SynpicError as error:
             self._let_go(error)
+            _raise_if_lost(error)
             self._end(error)
             return False
         self._end(None)
@@ -133,7 +146,7 @@ class Running:
 
     def _step(self, alone: bool) -> bool:
         task, failures = self._task, self._task.failures
-        if failures.suspicious() and self._coming is not None:
+        if failures.suspicious() and self._coming is not None and not self._strayed:
             # Not this one, but one from anywhere: perhaps its neighbours are to blame.
             self._batches.put_back(self._coming)
             self._coming = self._draw()
@@ -166,14 +179,20 @@ class Running:
             self._parts_seen = len(self._writer.begun)
             if self._task.note_others(self._writer.begun):
                 self._batches.jump()
-        anywhere = self._task.failures.suspicious()
-        take = self._batches.take_any if anywhere else self._batches.take
+        more = None if self._stop.is_set() else self._task.more
+        self._strayed = self._task.failures.suspicious()
+        if self._strayed and more is not None:
+            # What was dealt to us are neighbours: they may all have the same fault.
+            for further in more(True):
+                self._work.expect([further])
+                return further
+        take = self._batches.take_any if self._strayed else self._batches.take
         batch = take()
-        if batch is None and self._task.more is not None and not self._stop.is_set():
-            further = self._task.more()
-            if further:
-                self._batches.add(further)
-                self._work.expect(further)
+        if batch is None and more is not None:
+            dealt = more(False)
+            if dealt:
+                self._batches.add(dealt)
+                self._work.expect(dealt)
                 batch = take()
         return batch
 
@@ -229,6 +248,7 @@ class Running:
             kept.__exit__(type(error) if error else None, error, None)
         finally:
             self._coming = None
+            self.parts |= self._writer.begun | self._task.failures.written
             self.outcome.failed = self._task.failures.count
 
     def _forget(self, error: SynpicError | None) -> None:
@@ -246,3 +266,10 @@ class Running:
             hint="try one image by hand to see why; nothing of these batches was recorded, so the "
             "next run takes them up again",
         )
+
+
+def _raise_if_lost(error: SynpicError) -> None:
+    # It is not this model or reward that is broken, and the next would break likewise.
+    for cause in causes(error):
+        if lost(cause):
+            raise lost_by(cause) from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from synpic.engine.failures import FailureLog
+from synpic.engine.progress import label
 from synpic.engine.writing import PartWatcher
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
@@ -71,20 +72,24 @@ class Task:
     Args:
         stage: "generate" or "score".
         name: of the model or reward.
+        size: of the model's images, as "1280x768"; None where the pipeline chooses, and of
+            everything else.
         folder, schema: where its parts go, and what their rows are.
         part_rows: at most so many in a part.
         note: metadata of every part.
         dtype: recorded with the environment, where it is known.
         key: the columns that tell one piece of work from another.
         wanted: pieces in all, everyone's.
-        already: of those, done (or failed for good) before.
+        already: of those, done before, or failed and not to be tried again.
+        failed_before: of those, the ones that failed.
         batches: ours, as they were cut; each has something missing.
         open: device and environment key → what does the work. It travels to other processes, so it
             pickles: a ``functools.partial`` of a module's function, never a lambda.
         proven: it has worked before.
         error: the kind to raise when it turns out to be broken.
         more: asked when the batches are used up; gives further ones, which are then ours, or none.
-            Until it gives none, somebody else deals out the work, and sees what others do.
+            Until it gives none, somebody else deals out the work, and sees what others do. Asked
+            with True, before they are used up, it gives one from anywhere in the list.
     """
 
     workspace: Workspace
@@ -105,8 +110,15 @@ class Task:
     open: Callable[[str, str], Work]
     proven: bool
     error: type[SynpicError]
-    more: Callable[[], list[list[Row]]] | None = None
+    more: Callable[[bool], list[list[Row]]] | None = None
+    size: str | None = None
+    failed_before: int = 0
     by_others: int = field(default=0, init=False)
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return label(self.name, self.size)
 
     def missing(self, batch: Sequence[Row]) -> list[Row]:
         """Those rows of ``batch`` that are still to be done."""
@@ -124,9 +136,13 @@ class Task:
         """This task with other work, and nothing noted yet of what fails."""
         return replace(self, batches=batches, todo=todo, failures=self.failures.anew())
 
-    def new_rows(self) -> list[Key]:
-        """What the folder has come to hold since it was looked at last, whoever made it."""
-        return self.watcher.new_rows(self.key)
+    def new_rows(self, named: Iterable[str] = ()) -> list[Key]:
+        """What the folder has come to hold since it was looked at last, whoever made it.
+
+        Args:
+            named: parts that are there, whether or not the folder's listing shows them yet.
+        """
+        return self.watcher.new_rows(self.key, named=named)
 
     def note_others(self, ours: set[str]) -> bool:
         """Take note of what others have done since, and say whether they have.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,24 +13,26 @@ from synpic.engine.batches import Jumps
 from synpic.engine.messages import (
     Answer,
     Batch,
+    Chunk,
     Ended,
-    Failed,
     Job,
     Message,
     More,
     Next,
     Told,
-    Work,
+    Unable,
 )
 from synpic.engine.progress import Event
 from synpic.engine.run import take_turns
 from synpic.engine.running import Running
 from synpic.engine.task import Task
-from synpic.errors import SynpicError
+from synpic.errors import DeviceLost, SynpicError, causes
 
 __all__ = ["Link", "work"]
 
 SECONDS_BETWEEN_WORDS = 1.0
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Link(Protocol):
@@ -52,6 +55,10 @@ def work(link: Link, tasks: Sequence[Task], device: str) -> None:
 
     Args:
         tasks: emptied of their work, in the foreman's order.
+
+    Raises:
+        DeviceLost: this process is of no use any more. Another is, and what this one had in hand is
+            suspect: so let it die.
     """
     try:
         while not link.stop.is_set():
@@ -60,37 +67,48 @@ def work(link: Link, tasks: Sequence[Task], device: str) -> None:
             if not isinstance(job, Job):
                 return
             _do(link, job, tasks, device)
+    except DeviceLost:
+        raise
     except SynpicError as error:
-        link.send(Failed(error, everywhere=True))
+        link.send(Unable(error, everywhere=_full(error)))
 
 
 def _do(link: Link, job: Job, tasks: Sequence[Task], device: str) -> None:
     jumps = Jumps()
-    begun: dict[int, Running] = {}
+    begun: dict[Running, int] = {}
     for number in job.tasks:
         first = _ask(link, number)
         task = tasks[number].given(first.batches, first.todo)
         task.proven |= number in job.proven
         task.more = partial(_more, link, number, task)
-        begun[number] = Running(task, device, _Teller(link, number), link.stop, jumps)
-    put_off = take_turns(list(begun.values()))
-    for number, running in begun.items():
-        link.send(Ended(number, running.outcome.broken, running in put_off))
+        begun[Running(task, device, _Teller(link, number), link.stop, jumps)] = number
+
+    def ended(running: Running, put_off: bool) -> None:
+        # At once: what it had and did not do is for others, while the rest of the job goes on.
+        parts = tuple(sorted(running.parts))
+        link.send(Ended(begun[running], running.outcome.broken, put_off, parts))
+
+    take_turns(list(begun), ended)
 
 
-def _more(link: Link, number: int, task: Task) -> list[Batch]:
-    given = _ask(link, number)
+def _full(error: SynpicError) -> bool:
+    """Whether nobody can write any more, and not only this worker now."""
+    return any(getattr(cause, "errno", None) in _FULL for cause in causes(error))
+
+
+def _more(link: Link, number: int, task: Task, anywhere: bool) -> list[Batch]:
+    given = _ask(link, number, anywhere)
     task.todo |= given.todo
     return given.batches
 
 
-def _ask(link: Link, number: int) -> Work:
-    nothing = Work([], set())
+def _ask(link: Link, number: int, anywhere: bool = False) -> Chunk:
+    nothing = Chunk([], set())
     if link.stop.is_set():
         return nothing
-    link.send(More(number))
+    link.send(More(number, anywhere))
     answer = link.receive()
-    return answer if isinstance(answer, Work) else nothing
+    return answer if isinstance(answer, Chunk) else nothing
 
 
 class _Teller:

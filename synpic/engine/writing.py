@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
@@ -111,12 +111,21 @@ class PartWatcher:
         self._seen: set[str] = set()
 
     def new_rows(
-        self, columns: Sequence[str], but: set[str] | None = None
+        self,
+        columns: Sequence[str],
+        but: set[str] | None = None,
+        named: Iterable[str] = (),
     ) -> list[tuple[Any, ...]]:
-        """Rows of parts not seen before, those named in ``but`` left out."""
-        parts = [p for p in self._workspace.parts(self._folder) if p not in self._seen]
-        self._seen.update(parts)
+        """Rows of parts not seen before.
+
+        Args:
+            but: parts that are left out.
+            named: parts that are there, whether or not the folder's listing shows them yet.
+        """
+        listed = dict.fromkeys([*self._workspace.parts(self._folder), *named])
+        parts = [part for part in listed if part not in self._seen]
         foreign = [part for part in parts if part not in (but or ())]
-        if not foreign:
-            return []
-        return self._workspace.read(foreign, self._schema, columns).rows()
+        rows = self._workspace.read(foreign, self._schema, columns).rows() if foreign else []
+        # Only now: what could not be read is tried again.
+        self._seen.update(parts)
+        return rows

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synpic import ids
-from synpic.engine.attempt import Attempts, Done, Failed
+from synpic.engine.attempt import Attempts, Done, Failed, in_words
 from synpic.engine.task import Made, Row
 from synpic.generate.family import Family, Provident
 from synpic.generate.model import Model
@@ -146,8 +146,8 @@ class Drawing:
         try:
             pixels = eight_bits(image.result)
             data = encode(pixels, how)
-        except (ValueError, OSError) as error:  # OSError: larger than the format allows
-            return str(error)
+        except Exception as error:  # whatever it is, it is about this image alone
+            return in_words(error)
         name = image.row["candidate_id"]
         height, width = pixels.shape[:2]
         row: dict[str, Any] = {

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from synpic import checkpoints, tables
+from synpic import tables
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
 from synpic.engine.task import Task, Work
@@ -44,6 +44,7 @@ def drawing_task(
     drawn = {row[0] for row in watcher.new_rows(["candidate_id"])}
     done = drawn if retry_failed else drawn | failures.known.keys()
     missing = want.filter(~pl.col("candidate_id").is_in(list(done)))
+    there = want.filter(pl.col("candidate_id").is_in(list(drawn))).height
     numbers = [n for n in missing["batch"].unique().sort().to_list() if shard.holds(n)]
     ours = pl.col("batch").is_in(numbers)
     return Task(
@@ -56,6 +57,7 @@ def drawing_task(
         note={
             "model": model.name,
             "decides": model.decides,
+            **_may_move_bits(model),
             **describe_safety(safety, workspace),
         },
         dtype=model.settings.dtype or "float32",
@@ -69,7 +71,15 @@ def drawing_task(
         open=partial(_open, workspace, model, safety),
         proven=bool(drawn),
         error=ModelError,
+        size=model.size,
+        failed_before=want.height - missing.height - there,
     )
+
+
+def _may_move_bits(model: Model) -> dict[str, bool]:
+    """Options that no fingerprint holds, and that may change the last bits of a pixel, if set."""
+    keys = ("channels_last", "compile", "vae_slicing")
+    return {key: True for key in keys if getattr(model.settings, key)}
 
 
 def _open(
@@ -91,8 +101,7 @@ def open_model(workspace: Workspace, model: Model, device: str) -> Family:
     Raises:
         ModelError: it cannot be opened, or does not take a setting.
     """
-    location, commit = checkpoints.load_from(workspace, model.checkpoint)
-    settings = model.sources.located(workspace, model.settings)
+    settings, location, commit = model.located(workspace)
     family: type[Family] = FAMILIES.load(model.family)
     try:
         return family(settings, location, commit, device)

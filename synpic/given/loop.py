@@ -83,6 +83,7 @@ def gathering_task(
         open=partial(_open, workspace, given, safety),
         proven=bool(there),
         error=GivenError,
+        failed_before=places.filter(pl.col("candidate_id").is_in(list(done - there))).height,
     )
 
 

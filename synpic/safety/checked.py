@@ -1,8 +1,9 @@
 """Work whose rows are checked before they are kept: around any work that makes images.
 
-Rows are held back for a batch. While the device is at the next one, threads decode them and make
-them ready; then the classifier's own forward is all that the device waits for. What is checked is
-the file that will be kept. An image whose check fails is a failure, and not an unchecked image.
+A batch is held back: its rows, and what is said of it. While the device is at the next one,
+threads decode the rows and make them ready; then the classifier's own forward is all that the
+device waits for. What is checked is the file that will be kept. An image whose check fails is a
+failure, and not an unchecked image.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -45,6 +47,14 @@ def checked(
     return Checked(open_work(), checker, prompts)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """What the work around which this is said of a batch, and its rows, on their way."""
+
+    made: Made
+    rows: list[tuple[Row, Future[Any]]]
+
+
 class Checked:
     """Work that makes images, with ``flagged`` filled in.
 
@@ -58,7 +68,7 @@ class Checked:
         self._prompts = prompts.select("prompt_id", "prompt").sort("prompt_id")
         self._threads = ThreadPoolExecutor(4, "check")
         self._attempts = Attempts(self._judge)
-        self._held: list[tuple[Row, Future[Any]]] = []
+        self._held = _Held(Made([], {}, 0), [])
 
     @property
     def note(self) -> str | None:
@@ -91,23 +101,29 @@ class Checked:
             closing.callback(self._work.close)
 
     def _exchange(self, made: Made) -> Made:
-        """Take the rows of ``made``, and give those that were held, checked."""
-        held, self._held = self._held, []
-        self._held = [(row, self._threads.submit(self._prepare, row)) for row in made.rows]
-        ended = self._attempts.run([{**row, "ready": ready} for row, ready in held])
+        """Take what ``made`` says, and give what was held, checked.
+
+        What failed of a batch is told with its rows: whoever hears of failures beside another
+        batch's successes would take them for the candidates' fault.
+        """
+        held, self._held = (
+            self._held,
+            _Held(made, [(row, self._threads.submit(self._prepare, row)) for row in made.rows]),
+        )
+        ended = self._attempts.run([{**row, "ready": ready} for row, ready in held.rows])
         flagged = {one.row["candidate_id"]: one.result for one in ended if isinstance(one, Done)}
         failed = [one for one in ended if isinstance(one, Failed)]
         return Made(
             rows=[
                 {**row, "flagged": flagged[row["candidate_id"]]}
-                for row, _ in held
+                for row, _ in held.rows
                 if row["candidate_id"] in flagged
             ],
-            failed=made.failed
+            failed=held.made.failed
             | {one.row["candidate_id"]: f"safety check: {one.reason}" for one in failed},
-            # What is held now may yet fail; the other successes of the batch are no rows of ours.
-            succeeded=len(flagged) + max(0, made.succeeded - len(made.rows)),
-            starved=made.starved or any(one.starved for one in failed),
+            # Those drawn for company only succeeded too, and are no rows of ours.
+            succeeded=len(flagged) + max(0, held.made.succeeded - len(held.made.rows)),
+            starved=held.made.starved or any(one.starved for one in failed),
         )
 
     def _prepare(self, row: Row) -> Any:

@@ -67,6 +67,8 @@ def scoring_task(
         )
         if (row["candidate_id"], row["sha256"]) not in done and row["candidate_id"] not in failed
     ]
+    keys = candidates.select("candidate_id", "sha256").iter_rows()
+    failed_before = sum(key[0] in failed and key not in done for key in keys)
     ours = [row for row in missing if shard.holds(int(row["candidate_id"][:8], 16))]
     prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
     known = [(score, prompts[name]) for name, _, score in before if name in prompts]
@@ -90,6 +92,7 @@ def scoring_task(
         open=partial(_open, workspace, reward, images, _telling(known)),
         proven=bool(known),
         error=RewardError,
+        failed_before=failed_before,
     )
 
 

@@ -13,14 +13,17 @@ import pytest
 from PIL import Image
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine.crew import conduct
+from synpic.engine.crew import Gone, conduct
+from synpic.engine.messages import Ended, Message, More
 from synpic.engine.progress import Event
 from synpic.engine.report import Report
 from synpic.engine.shard import Shard
-from synpic.errors import StorageError, Unfinished
+from synpic.engine.task import Work
+from synpic.errors import RewardError, StorageError, Unfinished
 from synpic.inventory import take_inventory
-from synpic.steps import drawing_tasks, given_workspace, scoring_tasks
+from synpic.steps import given_workspace
 from synpic.store import Store
+from synpic.tasks import drawing_tasks, scoring_tasks
 from tests.conftest import MakeRecipe
 from tests.engine.threads import Dies, Threads
 from tests.fakes import Painter
@@ -174,6 +177,9 @@ def test_a_model_that_kills_whoever_opens_it_is_broken_and_the_other_is_made(
     assert str(a.broken) == "2 workers died opening it, the last one by exit code -9"
     assert (a.made, a.failed, a.left) == (0, 0, 12)
     assert {e.name: e.state for e in events} == {"a": "broken", "b": "done"}
+    assert any("another takes its place" in remark for remark in report.remarks)
+    assert report.as_dict()["remarks"] == report.remarks
+    assert {f"a: {e.news}" for e in events if e.news} == set(report.remarks)
     with pytest.raises(Unfinished, match="2 workers died opening it"):
         report.raise_if_unfinished()
 
@@ -199,6 +205,89 @@ def test_a_model_that_fails_everywhere_condemns_nothing(tmp_path: Path, recipe: 
     assert "batches in a row failed in every image" in str(a.broken)
     assert (a.made, a.failed, a.left) == (0, 0, 120)
     assert workspace.failures("generate").is_empty()
+
+
+def test_a_stretch_that_fails_breaks_nothing_and_the_rest_is_made(
+    tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    """Neighbours may have a fault in common: each worker tries one from elsewhere, in time."""
+    refused = [f"prompt 0-{n}" for n in range(200, 300)]
+    text = recipe(prompts=600, a=f"call = {{ refuse = {refused} }}")
+    workspace = Workspace.create(tmp_path / "set", text)
+    report, _ = generate(workspace, 3)
+    a, _ = report.outcomes
+    assert a.broken is None
+    assert (a.made + a.failed, a.left) == (600, 0)
+    assert a.failed >= 100
+    assert a.failed == status(workspace).counts[0].failed
+    assert nothing_twice(workspace)
+
+
+def test_parts_that_a_listing_does_not_show_yet_are_not_made_again(
+    tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    """On NFS it may be a minute old."""
+    text = recipe(prompts=40, a='call = { refuse = ["prompt 0-21"] }')
+    workspace = Workspace.create(tmp_path / "set", text)
+    tasks, _ = drawing_tasks(workspace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Workspace, "parts", lambda self, folder: [])
+        report = conduct(Threads(tasks, 2), "generate", tasks)
+    assert made(report) == [("a", 39, 1, 0), ("b", 40, 0, 0)]
+    assert nothing_twice(workspace)
+
+
+def test_a_disk_that_is_away_for_a_moment_ends_nobody_for_good(
+    tmp_path: Path, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace.create(tmp_path / "set", recipe(prompts=40))
+    tasks, _ = drawing_tasks(workspace)
+    write, failures = Store.write, [errno.ESTALE]
+
+    def stale(self: Store, name: str, data: bytes) -> None:
+        with self.raising_storage_errors(name):
+            if name.startswith("candidates") and failures:
+                raise OSError(failures.pop(), "Stale file handle")
+        write(self, name, data)
+
+    monkeypatch.setattr(Store, "write", stale)
+    crew = Threads(tasks, 1)
+    report = conduct(crew, "generate", tasks)
+    assert crew.started == [0, 0]
+    assert made(report) == [("a", 40, 0, 0), ("b", 40, 0, 0)]
+    (remark,) = report.remarks
+    assert "Stale file handle; another takes its place" in remark
+    assert nothing_twice(workspace)
+
+
+def test_a_reward_that_breaks_leaves_its_work_to_others_at_once(
+    tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    workspace = Workspace.create(tmp_path / "set", recipe(prompts=200))
+    generate_candidates(workspace)
+    tasks, _ = scoring_tasks(workspace)
+    broken = next(number for number, task in enumerate(tasks) if task.name == "blue")
+    tasks[broken].open = _breaks
+    heard: list[object] = []
+
+    class Overheard(Threads):
+        def receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
+            said = super().receive(seconds)
+            heard.extend(word for _, word in said)
+            return said
+
+    report = conduct(Overheard(tasks, 1), "score", tasks, together=True)
+    red, blue = sorted(report.outcomes, key=lambda outcome: -outcome.made)
+    assert (red.made, blue.made) == (400, 0)
+    assert "no such reward" in str(blue.broken)
+    ended = [word.task for word in heard if isinstance(word, Ended)]
+    assert ended[0] == broken
+    after = heard[heard.index(next(word for word in heard if isinstance(word, Ended))) :]
+    assert any(isinstance(word, More) for word in after), "the other had work to ask for"
+
+
+def _breaks(device: str, environment: str) -> Work:
+    raise RewardError("no such reward")
 
 
 def test_a_prompt_that_fails_has_a_reason_and_can_be_tried_again(

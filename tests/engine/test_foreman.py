@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synpic.engine import foreman as foreman_module
 from synpic.engine import pile
 from synpic.engine.foreman import IN_A_ROW, OPENINGS, Foreman
-from synpic.engine.messages import Ended, Failed, Go, Job, More, Next, Told, Work
+from synpic.engine.messages import Chunk, Ended, Go, Job, More, Next, Told, Unable
 from synpic.engine.progress import Event
 from synpic.engine.task import Key, Row, Task
 from synpic.errors import ModelError, StorageError
@@ -32,13 +33,13 @@ class Disk:
         self.there |= keys
 
     # as a PartWatcher
-    def new_rows(self, columns: object) -> list[Key]:
+    def new_rows(self, columns: object, named: object = ()) -> list[Key]:
         new = self.there - self._seen
         self._seen |= new
         return list(new)
 
     # as a FailureLog
-    def since(self) -> set[str]:
+    def since(self, named: object = ()) -> set[str]:
         return set(self.failed)
 
     def condemn(self, failed: dict[str, str]) -> None:
@@ -164,7 +165,7 @@ class Site:
         self.foreman.hear(seat, More(t))
         ((to, answer),) = self.foreman.answers() or [(seat, None)]
         assert to == seat
-        assert isinstance(answer, Work)
+        assert isinstance(answer, Chunk)
         if not answer.batches:
             worker.used_up.add(t)
         self.dealt.append((seat, t, answer.batches))
@@ -242,10 +243,138 @@ def test_towards_the_end_chunks_are_small_and_all_have_some() -> None:
     assert {seat for seat, _, batches in site.dealt if batches} == {0, 1, 2, 3}
 
 
-def test_a_chunk_is_no_more_than_a_part() -> None:
+def test_a_chunk_is_some_parts_and_one_when_somebody_has_died() -> None:
     site = Site([task("a", 400)], 1, False)
     site.finish()
-    assert max(len(batches) for *_, batches in site.dealt) == 4, "sixteen rows in a part"
+    assert max(len(batches) for *_, batches in site.dealt) == 4 * pile.PARTS, "16 rows in a part"
+    site = Site([task("a", 400)], 1, False)
+    for turn in (0, 5, 1):
+        site.step(0, turn)
+    site.die(0)
+    before = len(site.dealt)
+    site.finish()
+    assert before == 1
+    assert max(len(batches) for *_, batches in site.dealt[before:]) == 4
+
+
+def test_one_batch_from_anywhere_leaves_the_others_in_order() -> None:
+    site = Site([task("a", 100)], 1, False)
+    site.step(0, 0)
+    site.foreman.hear(0, More(0, anywhere=True))
+    ((_, chunk),) = site.foreman.answers()
+    assert isinstance(chunk, Chunk)
+    (strayed,) = chunk.batches
+    site.foreman.hear(0, More(0))
+    ((_, chunk),) = site.foreman.answers()
+    assert isinstance(chunk, Chunk)
+    places = [batch[0]["position"] for batch in chunk.batches]
+    rest = [n * 4 for n in range(100) if n * 4 != strayed[0]["position"]]
+    assert places == rest[: len(places)]
+
+
+def test_what_the_dead_wrote_elsewhere_is_waited_for_and_not_made_again() -> None:
+    """A shared file system shows it to the foreman's machine a while later."""
+    one, disk = task("a", 8)
+    now = 0.0
+    foreman = Foreman([one], 2, late=60.0, clock=lambda: now)
+    for seat in (0, 1):
+        foreman.hear(seat, Next())
+    foreman.answers()
+    foreman.hear(0, More(0))
+    ((_, given),) = foreman.answers()
+    assert isinstance(given, Chunk)
+    foreman.hear(1, More(0))
+    while len(answers := foreman.answers()) and answers[0][1].batches:  # type: ignore[union-attr]
+        disk.write(answers[0][1].todo)  # type: ignore[union-attr]
+        foreman.hear(1, More(0))
+    foreman.hear(1, Ended(0))
+    foreman.hear(1, Next())
+    assert foreman.lost(0, "exit code -9"), "what it had may come back"
+    assert foreman.answers() == []
+    assert not foreman.idle
+    disk.write(set(given.todo))  # seen only now
+    now = 61.0
+    assert foreman.answers() == [(1, Go())]
+    assert foreman.idle
+    (outcome,) = foreman.outcomes()
+    assert (outcome.made, outcome.by_others, outcome.left) == (32, 0, 0)
+    assert disk.twice == []
+
+
+def test_who_dies_opening_now_and_then_is_not_given_up() -> None:
+    site = Site([task("a", 400)], 1, False)
+    for turn in range(2 * OPENINGS):
+        site.step(0, 0)
+        if turn % 2:
+            site.step(0, 5)  # past opening, and then asks
+            site.step(0, 1)
+            site._flush(site.workers[0])
+        site.die(0)
+    site.finish()
+    (outcome,) = site.foreman.outcomes()
+    assert (outcome.made, outcome.broken) == (1600, None)
+
+
+def test_what_breaks_in_one_seat_is_told_though_the_others_do_it_all() -> None:
+    site = Site([task("a", 8)], 2, False)
+    for seat in (0, 1):
+        site.step(seat, 0)
+    site.foreman.hear(0, Ended(0, broken=ModelError("a: no room here")))
+    site.workers[0] = Worker()
+    site.die(1)
+    site.finish()
+    assert [outcome.broken for outcome in site.foreman.outcomes()] == [None]
+    assert site.foreman.remarks == [
+        "a: worker 1 left it: a: no room here",
+        "a: worker 2 ended: exit code -9; another takes its place",
+    ]
+    assert [e.news for e in site.events if e.news] == [
+        remark.removeprefix("a: ") for remark in site.foreman.remarks
+    ]
+
+
+def test_a_model_that_broke_everywhere_is_broken_after_a_stop_too() -> None:
+    site = Site([task("a", 8)], 1, False)
+    site.step(0, 0)
+    site.foreman.hear(0, Ended(0, broken=ModelError("a: no room here")))
+    site.foreman.stop()
+    site.workers[0] = Worker()
+    site.finish()
+    (outcome,) = site.foreman.outcomes()
+    assert str(outcome.broken) == "a: no room here"
+
+
+def test_a_workspace_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
+    one, disk = task("a", 8)
+    now, away = 0.0, True
+    there = disk.new_rows
+
+    def new_rows(columns: object, named: object = ()) -> list[Key]:
+        if away:
+            raise StorageError("away")
+        return there(columns)
+
+    disk.new_rows = new_rows  # type: ignore[method-assign]
+    foreman = Foreman([one], 1, clock=lambda: now)
+    foreman.hear(0, Next())
+    foreman.answers()
+    foreman.hear(0, More(0))
+    ((_, given),) = foreman.answers()
+    disk.write(given.todo)  # type: ignore[union-attr]
+    foreman.hear(0, Ended(0))
+    foreman.look_around()
+    assert foreman.error is None
+    assert not foreman.idle
+    away, now = False, foreman_module.PAUSE
+    foreman.hear(0, Next())
+    ((_, job),) = foreman.answers()
+    assert isinstance(job, Job)
+    assert one.todo.isdisjoint(disk.there)
+    away = True
+    for _ in range(foreman_module.TROUBLES):
+        assert foreman.error is None
+        foreman.look_around()
+    assert str(foreman.error) == "away"
 
 
 def test_samples_of_a_prompt_stay_together() -> None:
@@ -316,6 +445,8 @@ def test_what_kills_three_workers_gets_a_failure_row_and_its_neighbours_are_made
             break
     (outcome,) = site.foreman.outcomes()
     assert (outcome.made, outcome.failed, outcome.left) == (44, 4, 0)
+    last = site.events[-1]
+    assert (last.state, last.done, last.total, last.failed) == ("done", 48, 48, 4)
     assert set(site.disks[0].failed) == {f"a5.{i}" for i in range(4)}
     assert site.disks[0].failed[poison] == (
         "3 workers died with it in hand, the last one by exit code -9"
@@ -400,7 +531,7 @@ def test_a_full_disk_ends_it_for_all() -> None:
     site = Site([task("a", 40)], 2, False)
     for seat in (0, 1):
         site.step(seat, 0)
-    site.foreman.hear(0, Failed(StorageError("full"), everywhere=True))
+    site.foreman.hear(0, Unable(StorageError("full"), everywhere=True))
     assert not site.foreman.lost(0, "exit code 0")
     site.workers[0].state = "gone"
     site.finish()

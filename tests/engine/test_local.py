@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine import engines
+from synpic.engine import engines, local
+from synpic.engine.crew import Gone
 from synpic.engine.engines import Engine
+from synpic.engine.local import Processes
 from synpic.engine.progress import Event
-from synpic.errors import MissingExtra, SynpicError
-from tests.cli.conftest import Start
+from synpic.errors import MissingExtra, ModelError, SynpicError
+from tests.cli.conftest import Run, Start
+from tests.cli.conftest import run as run
 from tests.cli.conftest import start as start
 from tests.conftest import MakeRecipe
 from tests.engine.test_crew import made, nothing_twice, table
@@ -35,6 +41,28 @@ class Killed(Painter):
         if "prompt 0-5" in prompts:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().draw(prompts, *rest)  # type: ignore[arg-type]
+
+
+class Noisy(Painter):
+    """Prints where only JSON may be, and leaves a thread behind that never ends."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        print("a library says hello", flush=True)
+        os.write(1, b"and so does one in C\n")
+        threading.Thread(target=threading.Event().wait).start()
+
+
+class Own(ModelError):
+    """An error that is made otherwise than ours."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"code {code}", hint="look it up")
+
+
+class RaisesItsOwn(Painter):
+    def __init__(self, *arguments: Any) -> None:
+        raise Own(7)
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -104,6 +132,50 @@ def test_rewards_one_by_one_on_two_workers(tmp_path: Path, recipe: MakeRecipe) -
     assert tables[0].equals(tables[1])
 
 
+def test_what_a_worker_prints_and_leaves_behind_is_in_nobodys_way(
+    tmp_path: Path, recipe: MakeRecipe, run: Run
+) -> None:
+    text = recipe(prompts=16).replace("tests.fakes:Painter", "tests.engine.test_local:Noisy")
+    workspace = Workspace.create(tmp_path / "set", text)
+    options = ("--device", "cpu", "--workers", "2", "--json")
+    ended = run("generate", *options, cwd=tmp_path / "set")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout.splitlines()[-1])["complete"]
+    assert all(json.loads(line) for line in ended.stdout.splitlines())
+    assert "a library says hello" in ended.stderr
+    assert "and so does one in C" in ended.stderr
+    assert all(count.done == 16 for count in status(workspace).counts[:2])
+
+
+def test_a_worker_that_says_what_cannot_be_read_is_ended(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = "os.write(int(sys.argv[4]), b'hello, this is no pickle')"
+    monkeypatch.setattr(local, "_BOOT", f"import os, sys, time; {says}; time.sleep(600)")
+    monkeypatch.setattr(local, "LINGERING", 0.0)
+    crew = Processes([], ["cpu"])
+    try:
+        crew.start(0)
+        ((seat, gone),) = crew.receive(60)
+        assert seat == 0
+        assert isinstance(gone, Gone)
+        assert gone.how.startswith("it said what cannot be read: ")
+        assert not psutil.pid_exists(crew.pids[0])
+    finally:
+        crew.close()
+
+
+def test_an_error_of_somebodys_own_comes_home_as_the_kind_it_is(
+    tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    text = recipe(prompts=8).replace("tests.fakes:Painter", "tests.engine.test_local:RaisesItsOwn")
+    workspace = Workspace.create(tmp_path / "set", text)
+    report = generate_candidates(workspace, device="cpu", engine=TWO)
+    for outcome in report.outcomes:
+        assert type(outcome.broken) is ModelError
+        assert (outcome.broken.message, outcome.broken.hint) == ("code 7", "look it up")
+
+
 def wait_for(workspace: Workspace, process: object) -> None:
     while not workspace.folders("candidates") and process.poll() is None:  # type: ignore[attr-defined]
         time.sleep(0.05)
@@ -167,6 +239,7 @@ def test_a_workspace_in_memory_has_one_process(recipe: MakeRecipe) -> None:
         ({"workers": 0}, "at least one"),
         ({"gpus_per_worker": 0.5}, "is for --engine ray"),
         ({"kind": "ray", "gpus_per_worker": -1.0}, "give a fraction"),
+        ({"kind": "ray", "gpus_per_worker": 1.5}, "divides one GPU, and not several"),
     ],
 )
 def test_an_engine_that_cannot_be(engine: dict[str, object], match: str) -> None:
@@ -200,7 +273,7 @@ def test_a_worker_for_each_device(
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
     pick = asked or ("cuda" if seen else "cpu")
-    monkeypatch.setattr(engines, "pick_device", lambda device: pick)
+    monkeypatch.setattr(engines, "pick_device", lambda device, use: pick)
     assert Engine("local", workers).devices(asked) == devices
 
 

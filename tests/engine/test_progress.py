@@ -168,5 +168,7 @@ def test_events_cross_processes_and_are_json() -> None:
         "rate": 1.5,
         "note": "n",
         "memory": 7,
+        "size": None,
+        "news": None,
         "seconds_left": 4.0,
     }

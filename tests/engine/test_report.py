@@ -31,7 +31,18 @@ def test_what_is_missing_is_said_with_what_to_do() -> None:
     assert caught.value.hint is not None
     assert caught.value.hint.splitlines() == [
         "b, e: fetch them",
-        "c: `synpic status` tells the reasons; --retry-failed tries them again",
+        "c: `synpic status` tells why; --retry-failed tries them again",
+    ]
+
+
+def test_two_sizes_of_a_model_are_told_apart() -> None:
+    broken = ModelError("no weights", hint="fetch them")
+    sizes = [Outcome("m", 9, made=8, failed=1, size="8x8"), Outcome("m", 9, broken=broken)]
+    with pytest.raises(Unfinished) as caught:
+        Report("generate", sizes).raise_if_unfinished()
+    assert caught.value.message.splitlines() == [
+        "m: no weights",
+        "m 8x8: 1 of 9 failed and have a failure row each",
     ]
 
 
@@ -58,6 +69,8 @@ def test_another_shard_s_share_is_left_and_not_missing() -> None:
             "by_others": 1,
             "left": 4,
             "broken": None,
+            "size": None,
+            "failed_before": 0,
         }
     ]
 

@@ -44,6 +44,7 @@ class Threads:
 
     def __init__(self, tasks: Sequence[Task], seats: int) -> None:
         self.seats = seats
+        self.late = 0.0
         self.started: list[int] = []
         self._tasks = pickle.dumps([task.empty() for task in tasks])
         self._inbox: queue.Queue[tuple[int, Message | Gone]] = queue.Queue()

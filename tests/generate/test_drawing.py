@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +19,8 @@ from synpic.engine.task import Made, Row
 from synpic.generate import drawing
 from synpic.generate.drawing import Drawing
 from synpic.generate.model import Model
-from synpic.recipe import ImageSettings, ModelSettings
+from synpic.generate.pixels import eight_bits
+from synpic.settings import ImageSettings, ModelSettings
 from synpic.workspace import LockEntry
 from tests.conftest import MakeRecipe
 from tests.fakes import Frugal, Painter
@@ -233,3 +235,20 @@ def test_late_failures_are_rows_like_any(tmp_path: Path, recipe: MakeRecipe) -> 
     a, _ = generate_candidates(workspace).outcomes
     assert (a.made, a.failed, a.left) == (9, 1, 0)
     assert "NaN" in workspace.failures("generate")["reason"].item()
+
+
+def test_whatever_an_encoder_raises_is_about_one_image(
+    painter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(pixels: np.ndarray, how: ImageSettings) -> bytes:
+        if (pixels == first[0]).all():
+            raise struct.error("argument out of range")
+        return b"an image"
+
+    rows = batch("a", "b")
+    first = [eight_bits(one) for one in painter.family.draw(["a"], [0], 8, 8)]
+    monkeypatch.setattr(drawing, "encode", encode)
+    do(painter, rows)
+    made = painter.finish()
+    assert made.failed == {names(rows)[0]: "error: argument out of range"}
+    assert names(made.rows) == names(rows)[1:]

@@ -21,9 +21,9 @@ from synpic.engine.shard import Shard
 from synpic.errors import CheckpointError, GivenError
 from synpic.given.index import read_index
 from synpic.inventory import take_inventory
-from synpic.planning import validate
 from synpic.publish.export import export
 from synpic.steps import image_scores
+from synpic.validation import validate
 from synpic.workspace import Workspace
 from tests.given.conftest import PROMPTS, MakeWorkspace, picture
 

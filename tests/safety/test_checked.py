@@ -23,6 +23,7 @@ from synpic.safety import Checker, open_safety
 from synpic.safety.checked import Checked
 from synpic.safety.classifiers import ImageClassifier
 from tests.conftest import MakeRecipe, edit
+from tests.fakes import Painter
 
 Save = Callable[..., Path]
 
@@ -202,6 +203,29 @@ def test_a_checker_short_of_memory_takes_fewer_at_a_time(
     assert report.outcomes[0].made == 20
     assert sizes.count(4) == 1
     assert max(sizes[1:]) == 2
+
+
+class Breaks(Painter):
+    """Draws three batches, and none any more."""
+
+    def draw(self, prompts: Sequence[str], *rest: Any) -> np.ndarray:
+        self.calls.append(len(prompts))
+        if sum(self.calls) > 12:
+            raise RuntimeError("the tower fell")
+        return super().draw(prompts, *rest)
+
+
+def test_a_model_that_breaks_condemns_nothing_of_what_it_had_in_hand(
+    tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    text = recipe(prompts=100).replace("tests.fakes:Painter", f"{__name__}:Breaks", 1)
+    workspace = Workspace.create(tmp_path / "set", text + WORDS)
+    workspace.store.write("words.txt", b"0-3\n")
+    report = generate_candidates(workspace, only=["a"])
+    (outcome,) = report.outcomes
+    assert "the tower fell" in str(outcome.broken)
+    assert (outcome.made, outcome.failed) == (12, 0)
+    assert workspace.failures("generate").is_empty()
 
 
 def test_given_images_are_checked_too(tmp_path: Path, save_images: Save) -> None:

@@ -28,7 +28,7 @@ from synpic.errors import RewardError, SynpicError, Unfinished, WorkspaceError
 from synpic.generate.pixels import encode
 from synpic.inventory import take_inventory
 from synpic.parts import read_part
-from synpic.recipe import ImageSettings
+from synpic.settings import ImageSettings
 from synpic.store import Store
 from tests.conftest import MakeRecipe, edit
 from tests.fakes import Forgetful, redness

@@ -1,0 +1,119 @@
+"""What there is to do: a task for each model or reward, of what is wanted and missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from synpic.engine.report import Outcome
+from synpic.engine.shard import WHOLE, Shard
+from synpic.engine.task import Task
+from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
+from synpic.generate.loop import drawing_task
+from synpic.generate.model import sizes_of
+from synpic.given import ensure_index, gathering_task
+from synpic.inventory import Inventory, take_inventory
+from synpic.prompts import ensure_prompts
+from synpic.score.loop import scoring_task
+from synpic.score.ready import ReadyImages
+from synpic.workspace import Workspace
+
+__all__ = ["chosen_rewards", "drawing_tasks", "scoring_tasks"]
+
+
+def drawing_tasks(
+    workspace: Workspace,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome]]:
+    """What :func:`synpic.steps.generate_candidates` would do, and the models that it could not."""
+    recipe = workspace.recipe
+    if recipe.given is not None:
+        ensure_index(workspace)
+    else:
+        ensure_prompts(workspace)
+    inventory = take_inventory(workspace, patient=True)
+    known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
+    names = _chosen(inventory, "models", known, only)
+    make: Callable[..., Task] = drawing_task if recipe.given is None else gathering_task
+    return [
+        make(workspace, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
+        for model in inventory.models
+        if model.name in names
+    ], [
+        Outcome(name, _images_of(inventory, name), broken=error)
+        for name, error in _unresolved(inventory, "models", names)
+    ]
+
+
+def scoring_tasks(
+    workspace: Workspace,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome]]:
+    """What :func:`synpic.steps.score_candidates` would do, and the rewards that it could not."""
+    inventory = take_inventory(workspace)
+    names = chosen_rewards(inventory, only)
+    candidates = inventory.candidates()
+    if candidates.is_empty():
+        raise WorkspaceError(
+            f"{workspace.store} holds no image the recipe wants", hint="run `synpic generate` first"
+        )
+    images = ReadyImages(workspace.images(inventory.image_folders()))
+    return [
+        scoring_task(workspace, reward, candidates, images, shard, retry_failed)
+        for reward in inventory.rewards
+        if reward.name in names
+    ], [
+        Outcome(name, candidates.height, broken=error)
+        for name, error in _unresolved(inventory, "rewards", names)
+    ]
+
+
+def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str]:
+    """The names of the rewards to score with.
+
+    Raises:
+        RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
+        SynpicError: ``only`` names what is not in the recipe.
+    """
+    if not inventory.recipe.rewards:
+        raise RecipeError(
+            "the recipe names no reward", hint="add [rewards.NAME]; see `synpic list rewards`"
+        )
+    return _chosen(inventory, "rewards", inventory.recipe.rewards, only)
+
+
+def _chosen(
+    inventory: Inventory, kind: str, known: Iterable[str], only: Sequence[str] | None
+) -> list[str]:
+    """The names to work on: mistakes among them end the run before it costs anything."""
+    names = list(known)
+    for name in only or ():
+        if name not in names:
+            raise SynpicError(
+                f"the recipe has no {kind.removesuffix('s')} {name!r}",
+                hint=f"it has: {', '.join(names)}",
+            )
+    chosen = list(only) if only else names
+    for name in chosen:
+        if not isinstance(inventory.unresolved.get(f"{kind}.{name}"), CheckpointError | None):
+            inventory.require(kind, [name])
+    return chosen
+
+
+def _unresolved(
+    inventory: Inventory, kind: str, names: Sequence[str]
+) -> list[tuple[str, SynpicError]]:
+    """Weights that are not to be had now may be later: nothing that stops the others."""
+    places = {name: f"{kind}.{name}" for name in names}
+    found = inventory.unresolved
+    return [(name, found[place]) for name, place in places.items() if place in found]
+
+
+def _images_of(inventory: Inventory, name: str) -> int:
+    settings = inventory.wanted_settings(name)
+    return inventory.prompts.height * settings.samples * len(list(sizes_of(settings)))

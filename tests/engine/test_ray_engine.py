@@ -1,0 +1,297 @@
+"""How actors are asked for, and what becomes of a cluster that fails: with a stand-in for Ray."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from synpic import Workspace, generate_candidates
+from synpic.engine import ray_engine
+from synpic.engine.crew import Gone
+from synpic.engine.engines import Engine
+from synpic.engine.progress import Event
+from synpic.engine.ray_engine import Actors, room
+from synpic.errors import SynpicError
+from synpic.tasks import drawing_tasks
+from tests.conftest import MakeRecipe
+
+
+class RayError(Exception):
+    pass
+
+
+class Method:
+    def __init__(self, does: Callable[..., Any]) -> None:
+        self.remote = does
+
+
+class StandIn:
+    """As much of Ray as a crew asks for. Nothing runs; the relay gives what ``said`` holds."""
+
+    def __init__(self, nodes: list[dict[str, float]]) -> None:
+        self._nodes = nodes
+        self.options: list[tuple[str, dict[str, Any]]] = []
+        self.runs: list[tuple[Any, ...]] = []
+        self.killed: list[Any] = []
+        self.left = 0
+        self.said: list[Any] = []
+        self.fails: str | None = None
+        self.exceptions = SimpleNamespace(RayError=RayError)
+        affinity = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: "here")
+        self.util = SimpleNamespace(scheduling_strategies=affinity)
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def shutdown(self) -> None:
+        self.left += 1
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": node} for node in self._nodes]
+
+    def put(self, thing: Any) -> Any:
+        if self.fails == "put":
+            raise RayError("the object store is full")
+        return thing
+
+    def get(self, thing: Any) -> Any:
+        if self.fails == "get":
+            raise RayError("The actor died.")
+        return self.said
+
+    def wait(self, there: list[Any], **options: Any) -> tuple[list[Any], list[Any]]:
+        return ["hearing"], []
+
+    def kill(self, actor: Any) -> None:
+        self.killed.append(actor)
+        if self.fails == "kill":
+            raise RayError("it is dead already")
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(get_node_id=lambda: "here")
+
+    def remote(self, kind: type) -> Any:
+        return SimpleNamespace(options=lambda **options: Method(lambda: self._made(kind, options)))
+
+    def _made(self, kind: type, options: dict[str, Any]) -> Any:
+        self.options.append((kind.__name__, options))
+        number = len(self.options)
+
+        def run(*arguments: Any) -> str:
+            self.runs.append(arguments)
+            return f"end {number}"
+
+        return SimpleNamespace(
+            name=f"{kind.__name__} {number}",
+            run=Method(run),
+            hear=Method(lambda: "hearing"),
+            answer=Method(lambda *arguments: None),
+        )
+
+    def of_workers(self) -> list[dict[str, Any]]:
+        return [options for kind, options in self.options if kind == "Worker"]
+
+
+Begin = Callable[..., tuple[StandIn, Actors]]
+
+
+@pytest.fixture
+def begin(
+    tmp_path: Path, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[StandIn, Actors]]:
+    def begin(
+        nodes: list[dict[str, float]],
+        workers: int | None = None,
+        gpus: float | None = None,
+        most: int = 100,
+        fails: str | None = None,
+    ) -> tuple[StandIn, Actors]:
+        workspace = Workspace.create(tmp_path / "set", recipe(prompts=8))
+        tasks, _ = drawing_tasks(workspace)
+        ray = StandIn(nodes)
+        ray.fails = fails
+        monkeypatch.setattr(ray_engine, "_ray", lambda: ray)
+        return ray, Actors(tasks, workers, gpus, most)
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "places"),
+    [
+        ([4], 1.0, 4),
+        ([4], 0.5, 8),
+        ([1, 1, 1, 1], 0.6, 4),
+        ([4], 0.6, 4),
+        ([4], 1 / 3, 12),
+        ([2], 0.1, 20),
+        ([8], 3.0, 2),
+        ([4, 4], 8.0, 0),
+        ([8, 2, 1], 2.0, 5),
+        ([0, 0], 1.0, 0),
+        ([], 0.5, 0),
+    ],
+)
+def test_room_is_counted_where_a_worker_fits(nodes: list[float], gpus: float, places: int) -> None:
+    assert room([{"CPU": 1.0, "GPU": float(n)} for n in nodes], gpus) == places
+
+
+def test_without_gpus_processors_are_counted() -> None:
+    assert room([{"CPU": 4.0, "GPU": 2.0}, {"CPU": 3.0}], 0) == 7
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "gpus", "seats", "asked"),
+    [
+        ([{"GPU": 2.0}], None, None, 2, {"num_cpus": 0, "num_gpus": 1.0}),
+        ([{"GPU": 2.0}], None, 0.5, 4, {"num_cpus": 0, "num_gpus": 0.5}),
+        ([{"GPU": 2.0}], 3, 1.0, 3, {"num_cpus": 0, "num_gpus": 1.0}),
+        ([{"GPU": 2.0, "CPU": 5.0}], None, 0.0, 5, {"num_cpus": 1, "num_gpus": 0.0}),
+        ([{"CPU": 3.0}], None, None, 3, {"num_cpus": 1, "num_gpus": 0.0}),
+    ],
+)
+def test_a_worker_asks_for_what_it_is_to_have(
+    begin: Begin,
+    nodes: list[dict[str, float]],
+    workers: int | None,
+    gpus: float | None,
+    seats: int,
+    asked: dict[str, float],
+) -> None:
+    ray, crew = begin(nodes, workers, gpus)
+    assert crew.seats == seats
+    for seat in range(seats):
+        crew.start(seat)
+    assert len(ray.of_workers()) == seats
+    for options in ray.of_workers():
+        assert {key: options[key] for key in asked} == asked
+        assert options["max_restarts"] == 0
+    assert {run[3] for run in ray.runs} == {"cuda" if asked["num_gpus"] else "cpu"}
+
+
+def test_settings_of_the_hub_go_along_and_the_token_is_not_shown(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("HF_HOME", "/shared/hf"), ("HF_TOKEN", "hf_x"), ("OTHER", "1")):
+        monkeypatch.setenv(name, value)
+    ray, crew = begin([{"CPU": 1.0}])
+    crew.start(0)
+    shown = ray.of_workers()[0]["runtime_env"]["env_vars"]
+    assert shown["HF_HOME"] == "/shared/hf"
+    assert not {"HF_TOKEN", "OTHER"} & shown.keys()
+    assert ray.runs[0][-1] == {"HF_TOKEN": "hf_x"}
+
+
+def test_sigterm_stays_with_whoever_had_it(begin: Begin) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def mine(number: int, frame: object) -> None:
+        pass
+
+    signal.signal(signal.SIGTERM, mine)
+    try:
+        begin([{"CPU": 1.0}])
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_start_that_fails_leaves_nothing_behind(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_ins = []
+    own = StandIn.__init__
+
+    def init(self: StandIn, nodes: Any) -> None:
+        own(self, nodes)
+        stand_ins.append(self)
+
+    monkeypatch.setattr(StandIn, "__init__", init)
+    with pytest.raises(SynpicError, match="the Ray cluster is lost to this command: RayError: the"):
+        begin([{"CPU": 1.0}], fails="put")
+    assert stand_ins[0].left == 1
+    assert list((tmp_path / "set").glob(".run-*")) == []
+
+
+def test_a_dead_relay_is_one_clear_error(begin: Begin) -> None:
+    ray, crew = begin([{"CPU": 1.0}])
+    crew.start(0)
+    ray.fails = "get"
+    with pytest.raises(SynpicError, match="lost to this command: RayError: The actor died") as lost:
+        crew.receive(0.1)
+    assert "the same command goes on from there" in str(lost.value.hint)
+
+
+def test_one_that_is_dead_already_keeps_no_other_from_being_ended(begin: Begin) -> None:
+    ray, crew = begin([{"CPU": 2.0}])
+    crew.start(0)
+    crew.start(1)
+    ray.fails = "kill"
+    crew.close()
+    assert [actor.name for actor in ray.killed] == ["Worker 2", "Worker 3", "Relay 1"]
+    assert ray.left == 1
+
+
+def test_a_worker_that_says_what_cannot_be_read_is_ended(begin: Begin) -> None:
+    ray, crew = begin([{"CPU": 1.0}])
+    crew.start(0)
+    ray.said = [((0, 1), b"hello, this is no pickle"), ((0, 1), pickle.dumps(Gone("late")))]
+    ((seat, gone),) = crew.receive(0.1)
+    assert seat == 0
+    assert isinstance(gone, Gone)
+    assert gone.how.startswith("it said what cannot be read: ")
+    assert [actor.name for actor in ray.killed] == ["Worker 2"]
+
+
+def test_a_device_is_not_chosen_by_name(workspace: Workspace) -> None:
+    with pytest.raises(SynpicError, match="--device cpu: on a Ray cluster") as refused:
+        generate_candidates(workspace, engine=Engine("ray"), device="cpu")
+    assert "--gpus-per-worker 0" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(("gpus", "told"), [(None, True), (0.0, False)])
+def test_processors_in_place_of_gpus_are_told_of(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, gpus: float | None, told: bool
+) -> None:
+    ray = StandIn([{"CPU": 1.0}])
+    monkeypatch.setattr(ray_engine, "_ray", lambda: ray)
+    ray.fails = "get"
+    events: list[Event] = []
+    with pytest.raises(SynpicError):
+        generate_candidates(workspace, engine=Engine("ray", None, gpus), listener=events.append)
+    news = [event.news for event in events if event.news]
+    assert any("no node of the cluster has a GPU" in one for one in news) is told
+
+
+def test_given_images_are_read_by_a_few_and_on_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"caption {number}")
+    workspace = Workspace.create(tmp_path / "set", '[given]\nimages = "../images"\n')
+    asked: list[Engine] = []
+
+    def run_on(engine: Engine, *arguments: Any) -> Any:
+        asked.append(engine)
+        raise SynpicError("far enough")
+
+    monkeypatch.setattr("synpic.steps.run_on", run_on)
+    for workers in (None, 4, 500):
+        with pytest.raises(SynpicError, match="far enough"):
+            generate_candidates(workspace, engine=Engine("ray", workers))
+    assert [engine.workers for engine in asked] == [16, 4, 16]
+    assert {engine.gpus_per_worker for engine in asked} == {0}
