@@ -18,8 +18,6 @@ from synpic.toml import Table, read_toml
 __all__ = [
     "Flagged",
     "GivenSettings",
-    "ImageSettings",
-    "ModelSettings",
     "PromptSettings",
     "PublishSettings",
     "RankingSettings",

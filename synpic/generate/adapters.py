@@ -9,12 +9,13 @@ matrix products a layer.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from synpic.checkpoints import naming_hub_errors
 from synpic.errors import HubUnreachable, ModelError, SynpicError
-from synpic.generate.contents import Contents
+from synpic.generate.checkpoint import Checkpoint
 from synpic.settings import AdapterSettings, ModelSettings
 
 __all__ = ["adapter_file", "add_adapters", "denoiser_of", "peft_config"]
@@ -25,10 +26,11 @@ _PEFT_CONFIG = "adapter_config.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
-def adapter_file(adapter: AdapterSettings, pickles: bool) -> str:
+def adapter_file(adapter: AdapterSettings, there: Checkpoint, pickles: bool) -> str:
     """The name of an adapter's weights in its folder or repository.
 
     Args:
+        there: its folder or repository.
         pickles: whether they may be.
 
     Raises:
@@ -38,7 +40,6 @@ def adapter_file(adapter: AdapterSettings, pickles: bool) -> str:
     place = adapter.checkpoint
     if Path(place).is_file():
         return Path(place).name
-    contents = Contents(place, adapter.revision)
     if adapter.file is not None:
         if not adapter.file.endswith(".safetensors") and not pickles:
             raise ModelError(
@@ -46,15 +47,15 @@ def adapter_file(adapter: AdapterSettings, pickles: bool) -> str:
                 hint='name another; or write allow = ["pickled weights"], if you trust its makers',
             )
         try:
-            if adapter.file in contents.names:
+            if adapter.file in there.names:
                 return adapter.file
         except HubUnreachable:
             return adapter.file  # loading will tell
-        raise ModelError(f"{place} has no file {adapter.file}", hint=_listing(contents))
+        raise ModelError(f"{place} has no file {adapter.file}", hint=_listing(there))
     try:
-        inside = contents.inside("")
+        inside = there.inside("")
     except HubUnreachable:
-        inside = [name for name in (_DIFFUSERS, _PEFT) if contents.cached(name)]
+        inside = [name for name in (_DIFFUSERS, _PEFT) if there.cached(name)]
         if not inside:
             raise
     found = [name for name in inside if name.endswith(".safetensors")]
@@ -73,18 +74,29 @@ def adapter_file(adapter: AdapterSettings, pickles: bool) -> str:
             hint='name one with `file` and write allow = ["pickled weights"], if you trust its '
             "makers",
         )
-    raise ModelError(f"{place} has no safetensors file", hint=_listing(contents))
+    raise ModelError(f"{place} has no safetensors file", hint=_listing(there))
 
 
-def peft_config(adapter: AdapterSettings) -> dict[str, Any] | None:
-    """The configuration of an adapter in peft's layout; None for one in another."""
-    if Path(adapter.checkpoint).is_file() or adapter.file is not None:
+def peft_config(there: Checkpoint, file: str) -> dict[str, Any] | None:
+    """The configuration of an adapter in peft's layout; None for one in another.
+
+    Args:
+        there: its folder or repository.
+        file: of its weights: by their name layouts are told apart, where both lie in one folder.
+    """
+    folder, _, name = file.rpartition("/")
+    if name != _PEFT or Path(there.location).is_file():
         return None
-    return Contents(adapter.checkpoint, adapter.revision).json(_PEFT_CONFIG)
+    return there.json(f"{folder}/{_PEFT_CONFIG}" if folder else _PEFT_CONFIG)
 
 
-def add_adapters(pipeline: Any, settings: ModelSettings) -> None:
+def add_adapters(
+    pipeline: Any, settings: ModelSettings, at: Callable[[str, str | None], Checkpoint]
+) -> None:
     """Lay the recipe's adapters over ``pipeline``, in their order, each with its scale.
+
+    Args:
+        at: location and commit → checkpoint.
 
     Raises:
         ModelError: one does not fit.
@@ -96,11 +108,13 @@ def add_adapters(pipeline: Any, settings: ModelSettings) -> None:
     add = _add_by_pipeline if by_pipeline else _add_by_peft
     names = [f"adapter_{number}" for number in range(len(settings.adapters))]
     for number, adapter in enumerate(settings.adapters):
+        there = at(adapter.checkpoint, adapter.revision)
         try:
             with warnings.catch_warnings():
                 # That there is more than one is what was asked.
                 warnings.filterwarnings("ignore", "Already found a `peft_config`")
-                add(pipeline, names[number], adapter, _fetched(adapter, pickles))
+                file = adapter_file(adapter, there, pickles)
+                add(pipeline, names[number], _fetched(there, file), peft_config(there, file))
         except SynpicError:
             raise
         except Exception as error:
@@ -122,7 +136,7 @@ def denoiser_of(pipeline: Any) -> Any:
     return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
 
 
-def _add_by_pipeline(pipeline: Any, name: str, adapter: AdapterSettings, file: Path) -> None:
+def _add_by_pipeline(pipeline: Any, name: str, file: Path, _config: dict[str, Any] | None) -> None:
     pipeline.load_lora_weights(
         str(file.parent),
         weight_name=file.name,
@@ -133,12 +147,11 @@ def _add_by_pipeline(pipeline: Any, name: str, adapter: AdapterSettings, file: P
         raise ValueError("none of its layers has a name that this model has")
 
 
-def _add_by_peft(pipeline: Any, name: str, adapter: AdapterSettings, file: Path) -> None:
+def _add_by_peft(pipeline: Any, name: str, file: Path, values: dict[str, Any] | None) -> None:
     """For pipelines that load no LoRA themselves, as PixArt-Σ's: what peft itself saved."""
     from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    values = peft_config(adapter)
     if values is None:
         raise ValueError(f"it has no {_PEFT_CONFIG}, and this pipeline takes peft's layout only")
     model = denoiser_of(pipeline)
@@ -154,17 +167,16 @@ def _add_by_peft(pipeline: Any, name: str, adapter: AdapterSettings, file: Path)
         raise ValueError(f"{len(missing)} of its layers lack weights, or have other names")
 
 
-def _fetched(adapter: AdapterSettings, pickles: bool) -> Path:
+def _fetched(there: Checkpoint, file: str) -> Path:
     """The file of weights, on this machine."""
-    name, place = adapter_file(adapter, pickles), Path(adapter.checkpoint)
-    if place.is_file():
-        return place
-    if place.is_dir():
-        return place / name
+    if Path(there.location).is_file():
+        return Path(there.location)
+    if there.folder is not None:
+        return there.folder / file
     from huggingface_hub import hf_hub_download
 
-    with naming_hub_errors(adapter.checkpoint, adapter.revision):
-        return Path(hf_hub_download(adapter.checkpoint, name, revision=adapter.revision))
+    with naming_hub_errors(there.location, there.commit):
+        return Path(hf_hub_download(there.location, file, revision=there.commit))
 
 
 def _switch_on(model: Any, names: list[str], scales: list[float]) -> None:
@@ -177,8 +189,8 @@ def _switch_on(model: Any, names: list[str], scales: list[float]) -> None:
             layer.set_scale(name, scale)
 
 
-def _listing(contents: Contents) -> str:
-    return f"it holds: {_some(contents.inside(''))}"
+def _listing(there: Checkpoint) -> str:
+    return f"it holds: {_some(there.inside(''))}"
 
 
 def _some(names: list[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,8 @@ from numpy.typing import NDArray
 from synpic.generate.decoding import heal_decoding
 from synpic.generate.embeddings import Embeddings
 from synpic.generate.opening import OpenedPipeline
-from synpic.recipe import ModelSettings
+from synpic.generate.schedulers import StepNoise
+from synpic.settings import ModelSettings
 
 __all__ = ["AutoFamily"]
 
@@ -23,6 +26,7 @@ class AutoFamily(OpenedPipeline):
     ) -> None:
         super().__init__(settings, location, commit, device)
         self._embeddings = Embeddings(self.placement)
+        self._noise = StepNoise(self.pipeline)
         heal_decoding(self.pipeline)
 
     @property
@@ -38,6 +42,17 @@ class AutoFamily(OpenedPipeline):
         """See :class:`synpic.generate.family.Provident`."""
         return self.placement.retreat()
 
+    def arguments(self, width: int | None, height: int | None) -> dict[str, Any]:
+        """See :meth:`OpenedPipeline.arguments`.
+
+        Captions are read as they are written: how they would be cleaned is decided by which
+        optional packages are installed.
+        """
+        arguments = super().arguments(width, height)
+        if "clean_caption" in inspect.signature(self.pipeline.__call__).parameters:
+            arguments.setdefault("clean_caption", False)
+        return arguments
+
     def draw(
         self, prompts: Sequence[str], seeds: Sequence[int], width: int | None, height: int | None
     ) -> NDArray[np.float32]:
@@ -47,10 +62,11 @@ class AutoFamily(OpenedPipeline):
         # Noise is drawn on the CPU: a seed then means the same image on every kind of device.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         arguments = self.arguments(width, height)
-        if isinstance(arguments.get("negative_prompt"), str):
-            # Every pipeline takes a list beside a list of prompts; some take nothing else.
-            arguments["negative_prompt"] = [arguments["negative_prompt"]] * len(prompts)
-        with torch.inference_mode():
+        for name, value in arguments.items():
+            if isinstance(value, str) and name.startswith(("negative_prompt", "prompt_")):
+                # Every pipeline takes a list beside a list of prompts; some take nothing else.
+                arguments[name] = [value] * len(prompts)
+        with torch.inference_mode(), self._noise.of(generators):
             output = self.pipeline(
                 prompt=list(prompts), generator=generators, output_type="np", **arguments
             )

@@ -41,6 +41,17 @@ class _Healing:
     def __call__(self, latents: Tensor, *args: Any, **kwargs: Any) -> Any:
         import torch
 
+        try:
+            return self._healed(latents, *args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            starved = str(error)
+        # Some pipelines (Sana's) catch torch's exception, warn, and go on without an image. This
+        # one passes. Raised out here, it holds on to nothing that took the room.
+        raise MemoryError(starved)
+
+    def _healed(self, latents: Tensor, *args: Any, **kwargs: Any) -> Any:
+        import torch
+
         result = self._decode(latents, *args, **kwargs)
         pixels = result[0]
         if not isinstance(pixels, torch.Tensor) or len(pixels) != len(latents):

@@ -21,12 +21,22 @@ from synpic.generate.placement import Placement, stages, text_encoders
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Embeddings"]
+__all__ = ["Embeddings", "remember_texts"]
 
 AHEAD = 512
 """Prompts to read at once, where text encoders have to be fetched for it."""
 
 Group = tuple[str, ...]
+
+
+def remember_texts(pipeline: Any) -> None:
+    """Let text encoders remember what they made of a batch of one text, from now on.
+
+    To be called before ``pipeline`` is placed: what moves a part by parts takes the place of its
+    ``forward``, and after every batch puts back the one that it found.
+    """
+    for encoder in text_encoders(pipeline).values():
+        encoder.forward = _Remembering(encoder.forward)
 
 
 class Embeddings:
@@ -43,8 +53,6 @@ class Embeddings:
         for stage in stages(placement.pipeline):
             if hasattr(stage, "encode_prompt"):
                 stage.encode_prompt = _Reader(stage.encode_prompt, placement, self._coming)
-        for encoder in text_encoders(placement.pipeline).values():
-            encoder.forward = _Remembering(encoder.forward)
 
     def expect(self, groups: Sequence[Sequence[str]]) -> None:
         """Learn which prompts are to be read, each group in one batch, about in this order."""
@@ -170,7 +178,7 @@ def _of(group: Group, arguments: dict[str, Any], count: int) -> dict[str, Any]:
             return list(group)
         if name == "batch_size" and value == count:
             return len(group)
-        if name.startswith("negative_prompt") and isinstance(value, list):
+        if name.startswith(("negative_prompt", "prompt_")) and isinstance(value, list):
             return [value[0]] * len(group)
         return value
 

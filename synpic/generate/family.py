@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 
 __all__ = ["Family", "Provident"]
 

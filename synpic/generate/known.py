@@ -7,7 +7,7 @@ into recipe.lock, and terms are on each model's page.
 from __future__ import annotations
 
 from synpic.generate.model import KnownModel
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 
 SDXL = KnownModel(
     ModelSettings(

@@ -11,9 +11,11 @@ import polars as pl
 
 from synpic import checkpoints, ids
 from synpic.errors import RecipeError
+from synpic.generate.checkpoint import Checkpoint
 from synpic.generate.sources import Sources, resolve_sources
-from synpic.recipe import ImageSettings, ModelSettings, Recipe
+from synpic.recipe import Recipe
 from synpic.registry import FAMILIES, MODELS
+from synpic.settings import ImageSettings, ModelSettings, written_size
 from synpic.workspace import LockEntry, Workspace
 
 __all__ = ["KnownModel", "Model", "check_models", "complete", "resolve_model", "sizes_of", "wanted"]
@@ -48,6 +50,7 @@ class Model:
         checkpoint: resolved.
         source_hash: of the code of a family that is written out as module:Class.
         sources: what of its weights is from elsewhere, resolved.
+        variant_inherited: from a registered model, by a recipe that names another checkpoint.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Model:
     checkpoint: LockEntry
     source_hash: str | None = None
     sources: Sources = field(default_factory=Sources)
+    variant_inherited: bool = False
 
     @property
     def family(self) -> str:
@@ -105,6 +109,28 @@ class Model:
         """Where its candidates lie in a workspace."""
         return f"candidates/{self.name}-{ids.short(self.fingerprint)}"
 
+    @property
+    def size(self) -> str | None:
+        """As "1280x768"; None where the pipeline's own size is drawn."""
+        return written_size(self.width, self.height)
+
+    def located(self, workspace: Workspace) -> tuple[ModelSettings, str, str | None]:
+        """What a family is made of: settings, and where the checkpoint is (a place, a commit).
+
+        A variant that was registered for another checkpoint is asked of a folder only where it has
+        such files: what `synpic train` wrote, for one, has none.
+
+        Raises:
+            CheckpointError: a folder or file is gone.
+        """
+        location, commit = checkpoints.load_from(workspace, self.checkpoint)
+        settings = self.sources.located(workspace, self.settings)
+        if self.variant_inherited and commit is None:
+            there = Checkpoint(location, commit)
+            if not there.has_variant(str(settings.variant)):
+                settings = settings.model_copy(update={"variant": None})
+        return settings, location, commit
+
     def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
         """What :func:`wanted` gives, with the columns ``model`` and ``place`` (null)."""
         return wanted(recipe, self, prompts).with_columns(
@@ -117,7 +143,7 @@ def complete(name: str, settings: ModelSettings) -> ModelSettings:
 
     Key by key; ``call``, ``scheduler_options`` and ``components`` are tables of keys themselves.
     What says where weights are goes together: who gives a checkpoint takes no revision and no prior
-    from the registry, and who gives a prior takes no revision of another.
+    from the registry, and who gives a prior takes no revision of another. A variant of "" is none.
 
     Raises:
         UnknownName: ``model`` names nothing.
@@ -131,7 +157,7 @@ def complete(name: str, settings: ModelSettings) -> ModelSettings:
                 f"models.{name}: checkpoint is missing, and no registered model is called {name!r}",
                 hint=f'give checkpoint = "owner/name" or a folder; or model = one of {known}',
             )
-        return settings
+        return _with_variant(settings)
     entry = MODELS.load(registered)
     if not isinstance(entry, KnownModel):
         raise RecipeError(
@@ -144,7 +170,11 @@ def complete(name: str, settings: ModelSettings) -> ModelSettings:
     for key, bound in _PLACES.items():
         if getattr(settings, key) is not None:
             given = {**dict.fromkeys(bound), **given}
-    return entry.settings.model_copy(update=given)
+    return _with_variant(entry.settings.model_copy(update=given))
+
+
+def _with_variant(settings: ModelSettings) -> ModelSettings:
+    return settings.model_copy(update={"variant": None}) if settings.variant == "" else settings
 
 
 _PLACES = {
@@ -174,8 +204,10 @@ def resolve_model(
     source = ids.source_hash(family) if ":" in (settings.family or "") else None
     checkpoint = checkpoints.resolve(workspace, str(settings.checkpoint), settings.revision)
     sources = resolve_sources(workspace, settings, f"models.{name}")
+    own = written.checkpoint is not None and "variant" not in written.model_fields_set
+    inherited = own and settings.variant is not None
     return [
-        Model(name, settings, width, height, recipe.images, checkpoint, source, sources)
+        Model(name, settings, width, height, recipe.images, checkpoint, source, sources, inherited)
         for width, height in sizes_of(settings)
     ]
 

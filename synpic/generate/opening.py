@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from synpic.errors import HubUnreachable, ModelError, SynpicError
 from synpic.generate.adapters import add_adapters
-from synpic.generate.checks import call_problems, find_problems
-from synpic.generate.components import load_components
-from synpic.generate.contents import Contents
+from synpic.generate.checks import check_subject, find_problems
+from synpic.generate.checks.call import call_problems
+from synpic.generate.checks.subject import Subject, inspect_checkpoint
+from synpic.generate.embeddings import remember_texts
+from synpic.generate.loading import load_components, only_whole
 from synpic.generate.placement import Placement, check_placement, place
 from synpic.generate.schedulers import make_scheduler
-from synpic.generate.slots import read_index, slots_of
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 
 __all__ = ["OpenedPipeline", "left_out"]
 
@@ -47,11 +50,12 @@ class OpenedPipeline:
         self, settings: ModelSettings, location: str, commit: str | None, device: str
     ) -> None:
         self.settings = settings
-        for problem in self.problems(settings, location, commit):
+        subject = inspect_checkpoint(type(self), settings, location, commit)
+        for problem in check_subject(subject):
             # What could not be asked of the Hub may be in its cache: loading will tell.
             if not isinstance(problem, HubUnreachable):
                 raise problem
-        self.placement = self._open(location, commit, device)
+        self.placement = self._open(subject, device)
         self.pipeline: Any = self.placement.pipeline
         self.pipeline.set_progress_bar_config(disable=True)
         self._set_scheduler()
@@ -90,7 +94,7 @@ class OpenedPipeline:
         """Keyword arguments of this pipeline's call, besides prompts and generators."""
         return self.call_arguments(self.settings, width, height)
 
-    def _open(self, location: str, commit: str | None, device: str) -> Placement:
+    def _open(self, subject: Subject, device: str) -> Placement:
         import diffusers
         import torch
         import transformers
@@ -101,7 +105,7 @@ class OpenedPipeline:
         # Of a long prompt a tokenizer foretells errors, while the pipeline cuts it.
         logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
         settings = self.settings
-        check_placement(settings, read_index(Contents(location, commit)), device)
+        check_placement(settings, subject.components, device)
         arguments: dict[str, Any] = {
             "dtype": getattr(torch, settings.dtype or "float32"),
             # None falls back to pickles.
@@ -110,40 +114,40 @@ class OpenedPipeline:
         if "remote code" in settings.allow:
             arguments["trust_remote_code"] = True
         try:
-            pipeline = self._load(location, commit, arguments)
+            with only_whole():
+                pipeline = self._load(subject, arguments)
         except SynpicError:
             raise
         except Exception as error:
             # Six libraries read files here, and their errors have no ancestor but this one.
             raise ModelError(
-                f"{location} cannot be opened as {self.pipeline_class}: {error}",
+                f"{subject.checkpoint.location} cannot be opened as {self.pipeline_class}: {error}",
                 hint="check the checkpoint, its `variant`, and that it has safetensors weights; "
                 "a gated one needs its terms accepted and `hf auth login`",
             ) from error
-        add_adapters(pipeline, settings)
+        add_adapters(pipeline, settings, subject.at)
+        remember_texts(pipeline)
         return place(pipeline, settings, device)
 
-    def _load(self, location: str, commit: str | None, arguments: dict[str, Any]) -> Any:
+    def _load(self, subject: Subject, arguments: dict[str, Any]) -> Any:
         """The pipeline in the host's memory, of the components that the recipe wants."""
         import diffusers
 
-        contents = Contents(location, commit)
-        index = read_index(contents)
-        parts = left_out(index) | dict.fromkeys(self.settings.without)
+        parts = left_out(subject.index) | dict.fromkeys(self.settings.without)
         return getattr(diffusers, self.pipeline_class).from_pretrained(
-            location,
-            revision=commit,
+            subject.checkpoint.location,
+            revision=subject.checkpoint.commit,
             variant=self.settings.variant,
             **arguments,
-            **self.components,
-            **{**parts, **load_components(self.settings, slots_of(contents, index), arguments)},
+            **{**_switched_off(subject.pipeline), **self.components},
+            **{**parts, **load_components(subject, arguments)},
         )
 
     def _set_scheduler(self) -> None:
         self.pipeline.scheduler = make_scheduler(self.settings, self.pipeline.scheduler)
 
 
-def left_out(index: dict[str, Any]) -> dict[str, None]:
+def left_out(index: Mapping[str, Any]) -> dict[str, None]:
     """Parts to be told to ``from_pretrained`` as None.
 
     Those that a checkpoint says it lacks (an SD3 without its T5 does not open otherwise), and a
@@ -152,3 +156,10 @@ def left_out(index: dict[str, Any]) -> dict[str, None]:
     """
     absent = {part for part, value in index.items() if value == [None, None]}
     return dict.fromkeys(sorted(absent | ({"safety_checker"} & index.keys())))
+
+
+def _switched_off(pipeline: Any) -> dict[str, bool]:
+    """Arguments of ``from_pretrained`` without which installed packages would decide on pixels."""
+    # Of a pipeline that its checkpoint brings as code, nothing is known yet.
+    takes = inspect.signature(pipeline.__init__).parameters if pipeline is not None else ()
+    return {"add_watermarker": False} if "add_watermarker" in takes else {}

@@ -21,20 +21,22 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from synpic.engine.attempt import out_of_memory
-from synpic.engine.device import free_memory
+from synpic.engine.device import free_memory, lost, lost_by
 from synpic.errors import ModelError
-from synpic.recipe import ModelSettings
+from synpic.generate.checkpoint import Component, class_of
+from synpic.settings import ModelSettings
 
 __all__ = ["Placement", "check_placement", "place", "stages", "text_encoders", "vae_of"]
 
 Level = Literal["none", "text", "model", "sequential"]
 _LEVELS: tuple[Level, ...] = ("none", "text", "model", "sequential")
 
+_SHORT = "the device is short of memory: "
 _WAITING: dict[Level, str | None] = {
     "none": None,
-    "text": "little memory: text encoders wait in the host's",
-    "model": "little memory: parts wait in the host's until they work",
-    "sequential": "little memory: layers wait in the host's until they work",
+    "text": f"{_SHORT}text encoders are kept in the host's memory, but while they read",
+    "model": f"{_SHORT}parts are kept in the host's memory until they work",
+    "sequential": f"{_SHORT}layers are kept in the host's memory until they work, which is slow",
 }
 
 _DENOISERS = ("unet", "transformer", "transformer_2", "prior", "prior_prior", "decoder")
@@ -56,7 +58,7 @@ class Placement:
 
     def __init__(self, pipeline: Any, settings: ModelSettings, device: str) -> None:
         self.pipeline, self.device = pipeline, device
-        self._fixed = settings.offload is not None
+        self._fixed, self._compiled = settings.offload is not None, settings.compile
         self._encoders = text_encoders(pipeline)
         self.level: Level = settings.offload or "none"
         if self.level == "text" and not self._readable:
@@ -77,7 +79,13 @@ class Placement:
         return None if self._fixed else _WAITING[self.level]
 
     def retreat(self) -> bool:
-        """Make room on the device, at the cost of speed; whether recipe and device allow it."""
+        """Make room on the device, at the cost of speed; whether recipe and device allow it.
+
+        Raises:
+            ModelError: parts cannot be moved.
+            torch.OutOfMemoryError: there is no room even so, and nothing more may be tried.
+            DeviceLost: the device failed on the way.
+        """
         following = self._following()
         if following is None:
             return False
@@ -121,7 +129,8 @@ class Placement:
         for level in _LEVELS[_LEVELS.index(self.level) + 1 :]:
             if level == "text" and not self._readable:
                 continue
-            return level
+            if level != "sequential" or not self._compiled:  # refused where it is asked for
+                return level
         return None
 
     def _put_or_retreat(self) -> None:
@@ -147,11 +156,22 @@ class Placement:
             else:
                 self.pipeline.enable_sequential_cpu_offload(device=self.device)
         except Exception as error:
-            # A pipeline without an order of its parts cannot move them one by one (ValueError).
-            if not (out_of_memory(error) or (self.level == "model" and not self._fixed)):
-                raise
-            return error.with_traceback(None)
+            if out_of_memory(error):
+                return error.with_traceback(None)
+            if lost(error):
+                raise lost_by(error) from None
+            problem = self._refused(error)
+            if self.level == "model" and not self._fixed:
+                # A pipeline without an order of its parts cannot move them one by one.
+                return problem
+            raise problem from error
         return None
+
+    def _refused(self, error: Exception) -> ModelError:
+        return ModelError(
+            f'offload = "{self.level}": {type(self.pipeline).__name__} cannot be put so: {error}',
+            hint="name another level, or another device",
+        )
 
     def _put_all_but_encoders(self) -> None:
         import torch
@@ -167,8 +187,6 @@ def place(pipeline: Any, settings: ModelSettings, device: str) -> Placement:
     Raises:
         ModelError: it, or the device, does not take one of them.
     """
-    import torch
-
     _, vae = vae_of(pipeline)
     _check_vae(settings, type(vae) if vae is not None else None)
     _check_device(settings, device)
@@ -180,7 +198,7 @@ def place(pipeline: Any, settings: ModelSettings, device: str) -> Placement:
     if settings.channels_last:
         for part in [*denoisers, vae]:
             if part is not None:
-                part.to(memory_format=torch.channels_last)
+                _to_channels_last(part)
     if settings.compile:
         for part in denoisers:
             _compile(part)
@@ -188,25 +206,21 @@ def place(pipeline: Any, settings: ModelSettings, device: str) -> Placement:
 
 
 def check_placement(
-    settings: ModelSettings, index: Mapping[str, Any], device: str | None = None
+    settings: ModelSettings, components: Mapping[str, Component], device: str | None = None
 ) -> None:
-    """Refuse what a checkpoint cannot do, before its weights are read.
+    """Refuse what a pipeline cannot do, before its weights are read.
 
     Args:
-        index: its model_index.json.
+        components: the pipeline's.
         device: where it is to draw, if that is known.
 
     Raises:
         ModelError: an option of ``settings`` is not for this pipeline or device.
     """
-    import diffusers
-
-    entries = [index[name] for name in _VAES if isinstance(index.get(name), list | tuple)]
-    if entries:
-        # A class that diffusers does not have is looked at when it has been loaded.
-        kind = getattr(diffusers, str(entries[0][-1]), None)
-        if kind is not None:
-            _check_vae(settings, kind)
+    vaes = [components[name] for name in _VAES if name in components]
+    # A class that is nobody's but the checkpoint's is looked at when it has been loaded.
+    if vaes and (kind := class_of(vaes[0])) is not None:
+        _check_vae(settings, kind)
     if device is not None:
         _check_device(settings, device)
 
@@ -267,6 +281,15 @@ def _check_device(settings: ModelSettings, device: str) -> None:
             "compile: torch.compile needs a C++ compiler, and there is none on the PATH",
             hint="install g++ or clang++, or leave out compile",
         )
+
+
+def _to_channels_last(part: Any) -> None:
+    """Kernels of pictures alone: those of videos, of 5 dimensions, have no such order."""
+    import torch
+
+    for tensor in (*part.parameters(), *part.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def _compile(part: Any) -> None:

@@ -1,15 +1,31 @@
-"""The scheduler that a recipe asks for: made from the checkpoint's own, or refused."""
+"""The scheduler that a recipe asks for: made from the checkpoint's own, or refused.
+
+Many schedulers take fresh noise at every step. Each image's comes from its own seed, or the
+scheduler is refused.
+"""
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from synpic.errors import ModelError, did_you_mean
+from synpic.generate.placement import stages
 from synpic.settings import ModelSettings
 
-__all__ = ["make_scheduler"]
+__all__ = ["StepNoise", "check_seeded", "make_scheduler"]
+
+_SHARED = "a batch shares what it draws, whatever the seeds of its images"
+_UNSEEDED = {
+    "DPMSolverSDEScheduler": "it takes one seed for all batches, and none of an image",
+    "CosineDPMSolverMultistepScheduler": "it keeps the seeds of the first batch for all others",
+    "AmusedScheduler": _SHARED,
+    "VQDiffusionScheduler": _SHARED,
+}
+"""Schedulers whose noise is not of an image's own seed, and why."""
 
 
 def make_scheduler(settings: ModelSettings, own: Any) -> Any:
@@ -19,9 +35,11 @@ def make_scheduler(settings: ModelSettings, own: Any) -> Any:
         own: the checkpoint's.
 
     Raises:
-        ModelError: it is none, does not take an option, or is for another kind of model.
+        ModelError: it is none, does not take an option, is for another kind of model, or draws
+            noise that no seed of an image decides.
     """
     name, options = settings.scheduler, settings.scheduler_options
+    check_seeded(name or type(own).__name__, asked=name is not None)
     if name is None and not options:
         return own
     kind = type(own) if name is None else _named(name)
@@ -42,6 +60,74 @@ def make_scheduler(settings: ModelSettings, own: Any) -> Any:
             f"from the checkpoint's settings and scheduler_options: {error}",
             hint="change scheduler_options, or name another scheduler",
         ) from error
+
+
+def check_seeded(name: str, *, asked: bool) -> None:
+    """Refuse a scheduler whose noise is not of an image's own seed.
+
+    Args:
+        name: of its class.
+        asked: whether the recipe names it; else it is the checkpoint's.
+
+    Raises:
+        ModelError: the same recipe would not draw the same image again.
+    """
+    if name in _UNSEEDED:
+        raise ModelError(
+            f"{'scheduler' if asked else 'checkpoint'}: {name} draws noise that cannot be seeded "
+            f"image by image: {_UNSEEDED[name]}",
+            hint="name another scheduler, as EulerAncestralDiscreteScheduler",
+        )
+
+
+class StepNoise:
+    """Noise of a pipeline's steps, from now on: of the seeds of the images that are drawn.
+
+    Half of all pipelines hand their generators to ``scheduler.step``. The others (Stable Diffusion
+    3, Flux) hand it none, and what it then draws is another noise each time.
+
+    Args:
+        pipeline: with its schedulers in place.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        import diffusers
+
+        self.generators: list[Any] | None = None
+        for stage in stages(pipeline):
+            for part in stage.components.values():
+                if isinstance(part, diffusers.SchedulerMixin):
+                    step = part.step  # type: ignore[attr-defined]
+                    if "generator" in inspect.signature(step).parameters:
+                        part.step = _Seeded(step, self)  # type: ignore[attr-defined]
+
+    @contextmanager
+    def of(self, generators: Sequence[Any]) -> Iterator[None]:
+        """While it lasts, one image for each of ``generators`` is drawn, in their order."""
+        self.generators = list(generators)
+        try:
+            yield
+        finally:
+            self.generators = None
+
+
+class _Seeded:
+    """In the place of a scheduler's ``step``."""
+
+    def __init__(self, step: Callable[..., Any], noise: StepNoise) -> None:
+        self._step, self._noise = step, noise
+        # Pipelines look here for what they may hand over.
+        self.__signature__ = inspect.signature(step)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        call = self.__signature__.bind(*args, **kwargs)
+        if call.arguments.get("generator") is None:
+            call.arguments["generator"] = self._noise.generators
+        return self._step(*call.args, **call.kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Seeded:
+        # Of the copied scheduler, and of the same images.
+        return _Seeded(copy.deepcopy(self._step, memo), self._noise)
 
 
 def _named(name: str) -> Any:

@@ -13,12 +13,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from synpic.generate.auto import AutoFamily
-from synpic.generate.components import load_components
-from synpic.generate.contents import Contents
+from synpic.generate.checks.subject import Subject
+from synpic.generate.loading import load_components
 from synpic.generate.opening import left_out
 from synpic.generate.schedulers import make_scheduler
-from synpic.generate.slots import read_index, slots_of
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 
 __all__ = ["StableCascade"]
 
@@ -51,22 +50,17 @@ class StableCascade(AutoFamily):
         }
         return {key: value for key, value in named.items() if value is not None} | settings.call
 
-    def _load(self, location: str, commit: str | None, arguments: dict[str, Any]) -> Any:
+    def _load(self, subject: Subject, arguments: dict[str, Any]) -> Any:
         import diffusers
 
-        contents = Contents(location, commit)
-        index = read_index(contents)
         whole = _unconnected(diffusers.StableCascadeCombinedPipeline)
-        settings, slots = self.settings, slots_of(contents, index)
-        if settings.prior is not None:
-            first = Contents(settings.prior, settings.prior_revision)
-            first_index = read_index(first, "prior")
-            slots |= slots_of(first, first_index, "prior_")
+        settings, index = self.settings, subject.index
+        location, commit = subject.checkpoint.location, subject.checkpoint.commit
         with _names_of_old():
-            parts = load_components(settings, slots, arguments)
+            parts = load_components(subject, arguments)
             arguments = {"variant": settings.variant, **arguments}
-            if settings.prior is None:
-                silent = {name: None for name in slots if name.endswith(_READS_IMAGES)}
+            if subject.prior is None:
+                silent = {n: None for n in subject.components if n.endswith(_READS_IMAGES)}
                 arguments |= {**left_out(index), **silent, **parts}
                 return whole.from_pretrained(location, revision=commit, **arguments)
             ahead = {
@@ -74,12 +68,13 @@ class StableCascade(AutoFamily):
                 for name in [*parts]
                 if name.startswith("prior_")
             }
+            first, first_index = subject.prior
             silent = {name: None for name in first_index if name in _READS_IMAGES}
             open_prior: Any = diffusers.StableCascadePriorPipeline.from_pretrained
             open_decoder: Any = diffusers.StableCascadeDecoderPipeline.from_pretrained
             prior = open_prior(
-                settings.prior,
-                revision=settings.prior_revision,
+                first.location,
+                revision=first.commit,
                 **{**arguments, **left_out(first_index), **silent, **ahead},
             )
             decoder = open_decoder(

@@ -18,8 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from synpic.recipe import ModelSettings
 from synpic.score.direct import reward
+from synpic.settings import ModelSettings
 from synpic.shapes.judge import lenient, read, strict
 from synpic.shapes.meaning import parse
 from synpic.shapes.measure import draw_all

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 from synpic.shapes.contrast import captioned_pairs, contrastive_loss
 from synpic.shapes.meaning import illustrate, parse
 from synpic.shapes.models import MMDIT, MMDIT_SMALL, PIXART, UNET

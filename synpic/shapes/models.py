@@ -6,7 +6,7 @@ How they were trained is in ``train`` and ``docs/shapes.md``; how often they are
 from __future__ import annotations
 
 from synpic.generate.model import KnownModel
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 from synpic.shapes.scene import CANVAS
 
 __all__ = ["MMDIT", "MMDIT_SMALL", "PIXART", "UNET"]

@@ -21,7 +21,7 @@ from synpic import checkpoints
 from synpic.errors import CheckpointError, ModelError, SynpicError
 from synpic.generate.model import complete
 from synpic.generate.opening import left_out
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import Family
 from synpic.train.families.find import family_of

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from synpic.errors import ModelError
-from synpic.recipe import ModelSettings
 from synpic.registry import FAMILIES
+from synpic.settings import ModelSettings
 from tests.generate.loras import save_lora
 
 Folder = Callable[[str], Path]
@@ -68,17 +68,34 @@ def test_a_pickle_where_the_recipe_allows_it(saved: Folder, tmp_path: Path) -> N
     assert family.pipeline.get_list_adapters() == {"unet": ["adapter_0"]}
 
 
-def test_in_the_layout_of_peft(saved: Folder, tmp_path: Path) -> None:
-    """For a pipeline that takes no other; and not where a layer has another name."""
+def test_in_both_layouts_each_is_told_by_its_file(saved: Folder, tmp_path: Path) -> None:
+    lora = save_lora(saved("sd"), tmp_path / "lora", seed=1)
+    (lora / "adapter_config.json").write_text("{}")
+    assert opened("sd", saved("sd"), lora).pipeline.get_list_adapters() == {"unet": ["adapter_0"]}
+
+    pixart = peft_lora(saved("pixart_sigma"), tmp_path / "pixart")
+    save_file({"x": torch.zeros(1)}, pixart / FILE)
+    with pytest.raises(ModelError, match=f"{FILE} of .* is in another") as caught:
+        opened("pixart_sigma", saved("pixart_sigma"), pixart)
+    assert 'file = "adapter_model.safetensors"' in str(caught.value.hint)
+    chosen = {"checkpoint": str(pixart), "file": "adapter_model.safetensors"}
+    family = opened("pixart_sigma", saved("pixart_sigma"), chosen)
+    assert any("lora_A" in name for name, _ in family.pipeline.transformer.named_parameters())
+
+
+def peft_lora(pipeline: Path, folder: Path) -> Path:
     import diffusers
     import peft
 
-    model = diffusers.PixArtTransformer2DModel.from_pretrained(
-        saved("pixart_sigma") / "transformer"
-    )
+    model = diffusers.PixArtTransformer2DModel.from_pretrained(pipeline / "transformer")
     config = peft.LoraConfig(r=2, target_modules=["to_q"], init_lora_weights=False)
-    lora = tmp_path / "lora"
-    peft.get_peft_model(model, config).save_pretrained(str(lora))
+    peft.get_peft_model(model, config).save_pretrained(str(folder))
+    return folder
+
+
+def test_in_the_layout_of_peft(saved: Folder, tmp_path: Path) -> None:
+    """For a pipeline that takes no other; and not where a layer has another name."""
+    lora = peft_lora(saved("pixart_sigma"), tmp_path / "lora")
     family = opened("pixart_sigma", saved("pixart_sigma"), lora)
     layers = [n for n, _ in family.pipeline.transformer.named_parameters() if "lora_A" in n]
     assert len(layers) == 4

@@ -98,6 +98,34 @@ def test_stable_cascade_of_two_checkpoints(saved: Folder, tmp_path: Path) -> Non
 # -- what decides pixels -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("offload", ["none", "text"])
+def test_another_prompt_for_another_encoder(offload: str, saved: Folder, tmp_path: Path) -> None:
+    keys = {"checkpoint": saved("sd3"), "family": "sd3", **sized("sd3"), "batch_size": 2}
+    call = {"prompt_2": "in oil", "prompt_3": "on a table"}
+    workspace = make(tmp_path / "set", m={**keys, "call": call, "offload": offload, "samples": 2})
+    found = rows(workspace, "m")
+    pipeline = stock(saved("sd3"))
+    wanted = []
+    for prompts in (found[0:2], found[2:3], found[3:5], found[5:6]):
+        wanted += by_hand(pipeline, prompts, listed=tuple(call), **called("sd3"), **call)
+    assert equal(pictures(workspace, "m"), wanted)
+
+
+def test_what_may_move_low_bits_is_noted_beside_the_images(saved: Folder, tmp_path: Path) -> None:
+    keys = {"checkpoint": saved("sd"), "family": "sd", **sized("sd", 1), "samples": 2}
+    notes = []
+    for name, more in (("plain", {}), ("other", {"channels_last": True, "vae_slicing": True})):
+        workspace = make(tmp_path / name, m={**keys, **more})
+        (folder,) = workspace.folders("candidates")
+        notes.append([workspace.part_note(part) for part in workspace.parts(folder)])
+    for plain in notes[0]:
+        assert not {"channels_last", "vae_slicing", "compile"} & plain.keys()
+    for other in notes[1]:
+        assert (other["channels_last"], other["vae_slicing"]) == (True, True)
+        assert "compile" not in other
+    assert notes[0][0]["decides"] == notes[1][0]["decides"]
+
+
 def test_settings_are_those_of_the_call(saved: Folder, tmp_path: Path) -> None:
     keys = {"guidance": 6.5, "negative_prompt": "blue", "call": {"guidance_rescale": 0.5}}
     workspace = make(

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from synpic import Workspace
 from synpic.engine.progress import Event
 from synpic.errors import CheckpointError, Unfinished
-from synpic.generate.contents import Contents
-from synpic.planning import validate
-from synpic.recipe import ModelSettings
+from synpic.generate.checkpoint import Checkpoint
 from synpic.registry import FAMILIES
+from synpic.settings import ModelSettings
 from synpic.steps import generate_candidates
+from synpic.validation import validate
 from tests.cli.conftest import in_process
 from tests.generate import tiny
 from tests.generate.by_recipe import workspace_of
@@ -87,6 +87,12 @@ def test_adapters_components_and_schedulers_that_fit(hollow: Folder, tmp_path: P
         ("sd", {"call": {"guidance_rescal": 0.5}}, "call.guidance_rescal: .*Did you", "leave"),
         ("sd", {"call": {"generator": 1}}, "call.generator: synpic sets this", "leave it out"),
         ("cascade_decoder", {}, "checkpoint: .*from a prompt alone: it wants image_emb", "family"),
+        ("sd", {"call": {"width": 32}}, "call.width: the recipe has a key", "use `sizes`"),
+        ("sd", {"call": {"num_inference_steps": 3}}, "call.num_inf.*has a key", "use `steps`"),
+        ("stable_cascade", {"call": {"prior_guidance_scale": 3}}, "has a key", "use `guidance`"),
+        ("sd", {"call": {"latents": [0.5]}}, "call.latents: it takes tensors", "leave it out"),
+        ("sd", {"call": {"prompt_embeds": [0.5]}}, "call.prompt_embeds: .*tensors", "leave it"),
+        ("stable_cascade", {"family": "auto"}, "family: .*is a Stable Cascade", "stable_cascade"),
         ("ddpm", {}, "checkpoint: DDPMPipeline takes no prompt", "another"),
         ("ddpm", {"guidance": 3.0}, "guidance: DDPMPipeline takes no guidance_scale", "leave"),
         ("ddpm", {"sizes": ["8x8"]}, "sizes: DDPMPipeline takes no width", "leave"),
@@ -110,6 +116,12 @@ def test_adapters_components_and_schedulers_that_fit(hollow: Folder, tmp_path: P
         ("sd", {"variant": "fp16"}, "variant: .*has no files of variant=fp16", "leave out"),
         ("sd", {"without": ["vae"]}, "without: StableDiffusionPipeline does not draw", "leave"),
         ("sd3", {"without": ["text_encoder_2"]}, "without: .*mean 'text_encoder_3", "tokenizer_3"),
+        ("sd3", {"without": ["tokenizer_3"]}, "without: text_encoder_3 cannot read without",
+         "leave out text_encoder_3 too"),
+        ("sd", {"components": {"tokenizer": {"checkpoint": "../sd", "subfolder": "nut"}}},
+         "components.tokenizer: .*sd/nut holds no CLIPTokenizer", "subfolder"),
+        ("sd", {"components": {"tokenizer": {"checkpoint": "../sd/vae"}}}, "holds no CLIPTok",
+         "subfolder"),
         ("sd", {"components": {"unnet": {"checkpoint": "../sd"}}}, "unnet: .*'unet'", "it has"),
         ("sd", {"components": {"scheduler": {"checkpoint": "../sd"}}}, "scheduler has no", "use"),
         ("sd", {"components": {"safety_checker": {"checkpoint": "../sd"}}}, "black", "safety"),
@@ -179,6 +191,35 @@ def test_a_component_of_another_shape(hollow: Folder, tmp_path: Path) -> None:
     )
     assert "components.unet: " in found[0][0]
     assert "cross_attention_dim is 16, the checkpoint's own 8" in found[0][0]
+
+
+def test_an_encoder_that_lacks_its_projection(hollow: Folder, tmp_path: Path) -> None:
+    # Of one model_type and one width: what is missing would be random numbers.
+    old = hollow("sd")
+    found = problems(
+        tmp_path / "set", checkpoint=hollow("sd3"), components={"text_encoder": {"checkpoint": old}}
+    )
+    ((message, _),) = found
+    assert "components.text_encoder: " in message
+    assert "is a CLIPTextModel, and a CLIPTextModelWithProjection belongs there" in message
+    # The other way round nothing is missing.
+    new = hollow_out(tiny.save("sdxl", tmp_path / "xl"))
+    component = {"checkpoint": new, "subfolder": "text_encoder_2"}
+    found = problems(tmp_path / "other", checkpoint=old, components={"text_encoder": component})
+    assert not any("belongs there" in message for message, _ in found)
+
+
+def test_stages_that_a_card_names_are_not_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "combined"
+    folder.mkdir()
+    index = {"_class_name": "KandinskyV22CombinedPipeline"}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    assert problems(tmp_path / "one", checkpoint=folder) == []
+    (folder / "README.md").write_text("---\nprior:\n- other/prior\n---\n")
+    ((message, hint),) = problems(tmp_path / "two", checkpoint=folder)
+    assert "checkpoint: " in message
+    assert "would open those that its README.md names" in message
+    assert "no README.md" in str(hint)
 
 
 def test_a_class_by_either_of_its_names(hollow: Folder, tmp_path: Path) -> None:
@@ -273,10 +314,10 @@ def test_layouts_that_publishers_use(copied: Folder, tmp_path: Path) -> None:
 
 
 def test_a_gated_repository(hollow: Folder, tmp_path: Path, monkeypatch: Any) -> None:
-    def closed(self: Contents, name: str) -> None:
+    def closed(self: Checkpoint, name: str) -> None:
         raise CheckpointError("maker/base is gated", hint="accept its terms")
 
-    monkeypatch.setattr(Contents, "json", closed)
+    monkeypatch.setattr(Checkpoint, "json", closed)
     found = problems(tmp_path / "set", checkpoint=hollow("sd"))
     assert found == [("models.m: maker/base is gated", "accept its terms")]
 

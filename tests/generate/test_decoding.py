@@ -11,10 +11,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from synpic.engine.attempt import Attempts, Done
 from synpic.generate.pixels import eight_bits
-from synpic.recipe import ModelSettings
 from synpic.registry import FAMILIES
-from tests.generate.tiny import CASCADE_SIDE, SIDE
+from synpic.settings import ModelSettings
+from tests.generate.tiny import CASCADE_SIDE, SANA_SIDE, SIDE
 
 Folder = Callable[[str], Path]
 Spoil = Callable[[torch.Tensor], None]
@@ -173,6 +174,30 @@ def test_an_error_on_the_way_leaves_the_weights_as_they_were(saved: Folder) -> N
         return decode(latents, *args, **kwargs)
 
     decoder._decode = no_room
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(MemoryError):
         draw("sd", family)
     assert {p.dtype for p in vae_of(family).parameters()} == {torch.float16}
+
+
+def test_a_pipeline_that_hides_it_says_that_memory_is_short(saved: Folder) -> None:
+    """Sana's catches torch's exception, and ends in another that says nothing of memory."""
+    call = {"use_resolution_binning": False, "complex_human_instruction": []}
+    settings = ModelSettings(checkpoint=str(saved("sana")), steps=1, call=call)
+    family = FAMILIES.load("auto")(settings, str(saved("sana")), None, "cpu")
+    decode = family.pipeline.vae.decode._decode
+
+    def room_for_two(latents: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if len(latents) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode(latents, *args, **kwargs)
+
+    family.pipeline.vae.decode._decode = room_for_two
+    rows = [{"prompt": prompt, "seed": seed} for prompt, seed in zip(PROMPTS, SEEDS, strict=True)]
+    attempts = Attempts(
+        lambda some: family.draw(
+            [row["prompt"] for row in some], [row["seed"] for row in some], SANA_SIDE, SANA_SIDE
+        )
+    )
+    ended = attempts.run(rows)
+    assert [(type(one), getattr(one, "batch_size", None)) for one in ended] == [(Done, 1)] * 3
+    assert attempts.limit == 1

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from synpic.generate import embeddings
+from synpic.generate import embeddings, opening, placement
 from synpic.generate.placement import text_encoders
-from synpic.recipe import ModelSettings
 from synpic.registry import FAMILIES
+from synpic.settings import ModelSettings
 from tests.generate.tiny import CASCADE_SIDE, SIDE
 
 Folder = Callable[[str], Path]
@@ -92,6 +92,25 @@ def test_prompts_are_read_once_and_draw_the_same(kind: str, offload: str, saved:
     assert counts() == expected
     for call, pixels in zip(calls, drawn, strict=True):
         assert np.array_equal(pixels, by_hand(kind, family, *call))
+
+
+def test_by_parts_the_negative_prompt_is_read_once(
+    saved: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an accelerator, but that the device to which parts go is the one they come from."""
+
+    def by_parts(pipeline: Any, settings: Any, device: str) -> placement.Placement:
+        placed = placement.Placement(pipeline, settings, device)
+        pipeline.enable_model_cpu_offload(device=device)
+        return placed
+
+    monkeypatch.setattr(opening, "place", by_parts)
+    family = opened("sdxl", saved("sdxl"), negative_prompt="blue")
+    counts = Readings(family)
+    groups = [[f"prompt {n}", f"another {n}"] for n in range(3)]
+    for group in groups:
+        draw(family, "sdxl", group, [1, 2])
+    assert counts() == {"text_encoder": 4, "text_encoder_2": 4}  # three, and the negative prompt
 
 
 def test_where_encoders_are_away_prompts_are_read_ahead(

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from synpic.errors import ModelError
 from synpic.generate.family import Family
 from synpic.generate.stable_cascade import _names_of_old
-from synpic.recipe import ModelSettings
 from synpic.registry import FAMILIES
+from synpic.settings import ModelSettings
 from tests.generate.tiny import SIDE, side
 
 Folder = Callable[[str], Path]
@@ -124,11 +124,12 @@ def test_any_size_of_pixart_is_drawn_as_asked(saved: Folder) -> None:
     assert pixels.shape == (1, 16, 24, 3)
 
 
+@pytest.mark.parametrize("name", ["pixart_sigma", "auto"])
 def test_captions_of_pixart_keep_their_words(
-    saved: Folder, monkeypatch: pytest.MonkeyPatch
+    name: str, saved: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The packages that cleaning needs are not installed here: what counts is what is asked for.
-    family = opened("pixart_sigma", saved("pixart_sigma"))
+    family = opened(name, saved("pixart_sigma"), call={"use_resolution_binning": False})
     asked: list[bool] = []
     kept = family.pipeline._text_preprocessing
 
@@ -139,6 +140,8 @@ def test_captions_of_pixart_keep_their_words(
     monkeypatch.setattr(family.pipeline, "_text_preprocessing", watched)
     family.draw(["a cat (by someone)"], [0], SIDE, SIDE)
     assert set(asked) == {False}
+    wanted = opened(name, saved("pixart_sigma"), call={"clean_caption": True})
+    assert wanted.arguments(SIDE, SIDE)["clean_caption"] is True
 
 
 @pytest.mark.parametrize("family", ["sd", "auto"])
@@ -152,12 +155,19 @@ def test_no_safety_checker_is_loaded(family: str, copied: Folder) -> None:
     assert opened(family, folder).pipeline.safety_checker is None
 
 
+@pytest.mark.parametrize("family", ["sdxl", "auto"])
 def test_no_watermark_depends_on_what_is_installed(
-    saved: Folder, monkeypatch: pytest.MonkeyPatch
+    family: str, saved: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = saved("sdxl")  # its making would ask for one
     module = "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl"
     monkeypatch.setattr(f"{module}.is_invisible_watermark_available", lambda: True)
-    assert opened("sdxl", saved("sdxl")).pipeline.watermark is None
+    drawn_on: list[str] = []
+    monkeypatch.setattr(
+        f"{module}.StableDiffusionXLWatermarker", lambda: drawn_on.append("it"), raising=False
+    )
+    assert opened(family, folder).pipeline.watermark is None
+    assert drawn_on == []
 
 
 def test_sd3_keeps_the_t5_it_has(saved: Folder) -> None:

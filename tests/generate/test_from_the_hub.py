@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from synpic import Workspace, generate_candidates
-from synpic.planning import validate
+from synpic.validation import validate
 from tests.generate import tiny
 from tests.generate.by_recipe import make, pictures, workspace_of
 from tests.generate.loras import save_lora
@@ -92,6 +92,37 @@ def test_validate_fetches_no_weight_and_generate_what_was_pinned(
     assert commits == set(locked.values())
 
 
+def test_a_repository_s_files_are_listed_once_in_a_look(
+    hub: HubServer, published: tuple[dict[str, Any], dict[str, Any]], tmp_path: Path
+) -> None:
+    there, _ = published
+    style = there["adapters"][0]
+    # Everything that asks: variants, code, weights, folders of components, files of adapters.
+    asked = {
+        **there,
+        "adapters": [style, {**style, "scale": 0.25}],
+        "components": {
+            "unet": {"checkpoint": "maker/tuned"},
+            "vae": {"checkpoint": "maker/tuned"},
+            "text_encoder": {"checkpoint": "maker/base"},
+        },
+    }
+    workspace = workspace_of(tmp_path / "set", m=asked)
+
+    def listings(seen: int) -> list[str]:
+        found = [
+            re.search(r"maker/\w+", exchange.target)[0]  # type: ignore[index]
+            for exchange in hub.requests[seen:]
+            if exchange.method == "GET" and re.search(r"/tree/|/revision/", exchange.target)
+        ]
+        return sorted(found)
+
+    validate(workspace)  # names become commits, in the lock
+    validated = len(hub.requests)
+    assert validate(workspace).problems == []
+    assert listings(validated) == ["maker/base", "maker/style", "maker/tuned"]
+
+
 def test_two_stages_of_two_repositories(
     hub: HubServer, saved: Folder, tmp_path: Path, online: Callable[..., Path]
 ) -> None:
@@ -107,6 +138,21 @@ def test_two_stages_of_two_repositories(
     generate_candidates(workspace, device="cpu").raise_if_unfinished()
     assert equal(workspace, make(tmp_path / "local", m=here))
     assert not hub.seen("GET", "other/prior")
+
+
+def test_two_stages_of_one_repository_at_two_commits(
+    hub: HubServer, saved: Folder, tmp_path: Path, online: Callable[..., Path]
+) -> None:
+    online(hub, None, tmp_path / "home")
+    first = upload(hub, "maker/cascade", saved("cascade_prior"))
+    upload(hub, "maker/cascade", saved("cascade_decoder"))
+    weights = "decoder/diffusion_pytorch_model.safetensors"
+    second = hub.commit("maker/cascade", {weights: None}).oid
+    keys = {"family": "stable_cascade", "steps": 2, "sizes": ["128x128"]}
+    stages = {"checkpoint": "maker/cascade", "prior": "maker/cascade", "prior_revision": first}
+    workspace = workspace_of(tmp_path / "set", m={**keys, **stages, "revision": second})
+    ((message, _),) = validate(workspace).problems
+    assert message.startswith("models.m.checkpoint: maker/cascade/decoder has no weights")
 
 
 def test_offline_what_is_cached_is_drawn_and_what_is_not_is_noted(

@@ -12,8 +12,9 @@ from torch import zeros
 from synpic import Workspace, ids
 from synpic.errors import CheckpointError, ModelError, RecipeError
 from synpic.generate.model import KnownModel, complete, resolve_model
-from synpic.recipe import ModelSettings, parse_recipe
+from synpic.recipe import parse_recipe
 from synpic.registry import MODELS
+from synpic.settings import ModelSettings
 from synpic.train.model import find_checkpoint
 
 KNOWN = KnownModel(
@@ -60,6 +61,35 @@ def test_key_by_key() -> None:
         "unet": "a/b",
     }
     assert made.components["unet"].subfolder == "unet"
+
+
+def test_no_variant_is_written_as_an_empty_one() -> None:
+    assert completed(variant="").variant is None
+    assert complete("m", ModelSettings(checkpoint="a/b", variant="")).variant is None
+
+
+def test_a_registered_variant_is_asked_of_a_folder_that_has_it(tmp_path: Path) -> None:
+    """What `synpic train` writes has none; its fingerprint is what it always was."""
+    folder = tmp_path / "train"
+    (folder / "unet").mkdir(parents=True)
+    plain = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    plain.write_bytes(b"")
+    place = {"checkpoint": str(folder)}
+    keys: dict[str, Any] = {**place, "adapters": [], "components": {"vae": place}}
+    recipe = parse_recipe('[prompts]\nfile = "p.txt"\n[models.m]\ncheckpoint = "x/y"\n')
+    numbers = iter(range(9))
+
+    def variant(**more: str) -> tuple[str | None, str | None]:
+        settings = ModelSettings(model="known", **keys, **more)
+        workspace = Workspace(tmp_path / str(next(numbers)))
+        (model,) = resolve_model("m", settings, recipe, workspace)
+        return model.decides["variant"], model.located(workspace)[0].variant
+
+    assert variant() == ("fp16", None)
+    assert variant(variant="fp16") == ("fp16", "fp16")  # asked for: validate says what is wrong
+    assert variant(variant="") == (None, None)
+    plain.rename(plain.with_suffix(".fp16.safetensors"))
+    assert variant() == ("fp16", "fp16")
 
 
 def test_adapters_replace_those_that_are_registered() -> None:

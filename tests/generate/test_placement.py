@@ -12,10 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from synpic.errors import ModelError
+from synpic.errors import DeviceLost, ModelError
+from synpic.generate.checkpoint import Checkpoint, Component
 from synpic.generate.placement import Placement, check_placement, place
-from synpic.recipe import ModelSettings
 from synpic.registry import FAMILIES
+from synpic.settings import ModelSettings
 from tests.generate import tiny
 
 Folder = Callable[[str], Path]
@@ -125,15 +126,58 @@ def test_by_parts_where_what_draws_is_large() -> None:
     placement = Placement(machine, settings(), "cuda")
     assert (placement.level, machine.way) == ("model", "by parts")
     assert placement.note
-    assert "parts wait" in placement.note
+    assert "short of memory: parts are kept" in placement.note
 
 
 def test_without_an_order_of_parts_by_layers() -> None:
     machine = Machine(6, text_encoder=2, unet=6, vae=4)
     machine.model_cpu_offload_seq = None
     assert Placement(machine, settings(), "cuda").level == "sequential"
-    with pytest.raises(ValueError, match="model_cpu_offload_seq"):
+    with pytest.raises(ModelError, match=r'"model": Machine cannot be put so.*cpu_offload_seq'):
         Placement(machine, settings(offload="model"), "cuda")
+
+
+def test_what_is_compiled_is_not_taken_apart_into_layers() -> None:
+    machine = Machine(100)
+    placement = Placement(machine, settings(compile=True), "cuda")
+    levels = [placement.level]
+    while placement.retreat():
+        levels.append(placement.level)
+    assert levels == ["none", "text", "model"]
+    assert machine.way == "by parts"
+    with pytest.raises(torch.OutOfMemoryError):
+        Placement(Machine(3), settings(compile=True), "cuda")
+
+
+@pytest.mark.parametrize("offload", [None, "sequential"])
+def test_what_goes_wrong_on_the_way_is_told_of_the_model(
+    offload: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Machine, device: str) -> None:
+        raise NotImplementedError("Cannot copy out of meta tensor")
+
+    monkeypatch.setattr(Machine, "enable_sequential_cpu_offload", fail)
+    says = 'offload = "sequential": Machine cannot be put so: Cannot copy'
+    if offload:
+        with pytest.raises(ModelError, match=says):
+            Placement(Machine(100), settings(offload=offload), "cuda")
+        return
+    placement = Placement(Machine(100), settings(), "cuda")
+    assert placement.retreat()
+    assert placement.retreat()
+    with pytest.raises(ModelError, match=says) as caught:
+        placement.retreat()
+    assert caught.value.hint
+
+
+def test_a_device_that_is_lost_on_the_way_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Machine, device: str) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Machine, "enable_model_cpu_offload", fail)
+    placement = Placement(Machine(12), settings(), "cuda")
+    with pytest.raises(DeviceLost):
+        placement.retreat()
 
 
 def test_without_reading_ahead_no_encoders_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +260,16 @@ def test_none_of_them_changes_what_is_drawn(saved: Folder) -> None:
         assert np.abs(other - plain).max() < CLOSE, option
 
 
+def test_only_kernels_of_pictures_have_an_order_of_channels() -> None:
+    """A VAE of videos has others."""
+    video = torch.nn.Sequential(torch.nn.Conv3d(2, 4, 3), torch.nn.Conv2d(2, 4, 3))
+    machine = Machine(100)
+    machine.vae = video  # type: ignore[attr-defined]
+    place(machine, settings(channels_last=True), "cpu")
+    assert video[0].weight.is_contiguous()
+    assert video[1].weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_options_reach_the_parts(saved: Folder) -> None:
     vae = opened("sd", saved("sd"), vae_slicing=True, vae_tiling=True).pipeline.vae
     assert vae.use_slicing
@@ -287,7 +341,8 @@ def test_a_vae_that_does_not_take_it_is_known_before_weights_are_read(
 
 
 def test_a_vae_of_somebody_s_own_is_looked_at_when_it_is_there() -> None:
-    check_placement(settings(vae_tiling=True), {"vae": ["my_vae", "MyVAE"]}, "cuda")
+    theirs = Component(Checkpoint("nowhere", None), "vae", "my_vae", "MyVAE")
+    check_placement(settings(vae_tiling=True), {"vae": theirs}, "cuda")
     machine = Machine(100)
     machine.vae = machine.components["vae"]  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match="vae_tiling: Part takes none"):

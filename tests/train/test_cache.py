@@ -13,7 +13,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from synpic.errors import StorageError, TrainingError
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 from synpic.train import cache as module
 from synpic.train.cache import TensorCache, default_folder, open_caches
 from synpic.train.families.family import Family

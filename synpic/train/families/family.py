@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from synpic.errors import TrainingError
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 from synpic.train.settings import NoiseSettings
 
 __all__ = ["CLIP_TOKENS", "Encoded", "Family", "fitted"]

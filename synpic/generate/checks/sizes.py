@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from synpic.errors import ModelError
-from synpic.generate.components import component_folder
-from synpic.generate.contents import Contents
-from synpic.generate.slots import Slot
-from synpic.settings import ModelSettings
+from synpic.generate.checks.subject import Subject
 
-__all__ = ["side_problem"]
+__all__ = ["check_sizes"]
 
 _FIXED = {
     "StableDiffusionPipeline": 8,
@@ -33,23 +30,22 @@ _PATCHED = {
 stands for a patch that its configuration does not tell."""
 
 
-def side_problem(
-    pipeline: str, size: str, settings: ModelSettings, slots: Mapping[str, Slot]
-) -> ModelError | None:
-    """Why ``pipeline`` cannot draw images of ``size``; None if it can, or if that is not known.
+def check_sizes(subject: Subject) -> Iterator[ModelError]:
+    """Which of the recipe's sizes the pipeline cannot draw, as far as that is known of it."""
+    if subject.pipeline is None:
+        return
+    for size in dict.fromkeys(subject.settings.sizes or ()):
+        problem = _problem(subject, subject.pipeline.__name__, size)
+        if problem is not None:
+            yield problem
 
-    Args:
-        pipeline: the name of its class.
-        size: "WIDTHxHEIGHT".
 
-    Raises:
-        HubUnreachable: the Hub did not answer.
-    """
+def _problem(subject: Subject, pipeline: str, size: str) -> ModelError | None:
     sides = [int(side) for side in size.split("x")]
     grain, largest = _FIXED.get(pipeline), None
     if pipeline in _PATCHED:
-        grain, largest = _of_patches(_PATCHED[pipeline], settings, slots)
-        if pipeline.startswith("PixArt") and settings.call.get("use_resolution_binning"):
+        grain, largest = _of_patches(subject, _PATCHED[pipeline])
+        if pipeline.startswith("PixArt") and subject.settings.call.get("use_resolution_binning"):
             grain = 8  # it draws at a size of its own and resamples
     if grain is not None and any(side % grain for side in sides):
         near = "x".join(str(max(grain, round(side / grain) * grain)) for side in sides)
@@ -65,11 +61,8 @@ def side_problem(
     return None
 
 
-def _of_patches(
-    patch: int | None, settings: ModelSettings, slots: Mapping[str, Slot]
-) -> tuple[int | None, int | None]:
-    vae = _config("vae", settings, slots)
-    transformer = _config("transformer", settings, slots)
+def _of_patches(subject: Subject, patch: int | None) -> tuple[int | None, int | None]:
+    vae, transformer = _config(subject, "vae"), _config(subject, "transformer")
     patch = patch or transformer.get("patch_size")
     blocks = vae.get("block_out_channels")
     if patch is None or blocks is None:
@@ -79,13 +72,6 @@ def _of_patches(
     return grain, None if places is None else grain * int(places)
 
 
-def _config(name: str, settings: ModelSettings, slots: Mapping[str, Slot]) -> dict[str, Any]:
-    slot = slots.get(name)
-    if slot is None:
-        return {}
-    contents, folder = slot.contents, slot.folder
-    if name in settings.components:
-        asked = settings.components[name]
-        contents = Contents(asked.checkpoint, asked.revision)
-        folder = component_folder(name, asked, contents)
-    return contents.json(f"{folder}/config.json" if folder else "config.json") or {}
+def _config(subject: Subject, name: str) -> dict[str, Any]:
+    component = subject.replaced.get(name) or subject.components.get(name)
+    return (component.json("config.json") if component else None) or {}

@@ -1,0 +1,110 @@
+"""Whether the pipeline's call takes what a recipe gives it, and its scheduler its options."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from synpic.errors import ModelError, did_you_mean
+from synpic.generate.checkpoint import class_of
+from synpic.generate.checks.subject import Subject
+from synpic.generate.schedulers import check_seeded, make_scheduler
+from synpic.settings import ModelSettings
+
+__all__ = ["call_problems", "check_call", "check_scheduler"]
+
+_OURS = {"prompt", "generator", "output_type", "num_images_per_prompt", "return_dict"}
+"""Arguments of a pipeline's call that no recipe sets."""
+
+_TENSORS = re.compile(
+    r"(.+_)?(latents|image|images|mask|mask_image)|(.+_)?(embeds|image_embeddings)(_.+)?"
+    r"|.+_attention_mask|ip_adapter_.+|callback.*"
+)
+"""Arguments that are no words or numbers, or one for each image: nothing that a recipe can hold."""
+
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+_KEYS = {
+    "num_inference_steps": "steps",
+    "prior_num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "prior_guidance_scale": "guidance",
+    "negative_prompt": "negative_prompt",
+    "width": "sizes",
+    "height": "sizes",
+    "prompt": "checkpoint",
+    "generator": "checkpoint",
+}
+"""Argument of a pipeline's call → the recipe's key for it."""
+
+
+def check_call(subject: Subject) -> Iterator[ModelError]:
+    """As :func:`call_problems`, where the class is known before code is run."""
+    if subject.pipeline is not None:
+        yield from call_problems(subject.family, subject.settings, subject.pipeline)
+
+
+def call_problems(family: Any, settings: ModelSettings, pipeline: Any) -> Iterator[ModelError]:
+    """Settings that the call of the class ``pipeline`` does not take."""
+    for key in sorted(_OURS & settings.call.keys()):
+        yield ModelError(f"call.{key}: synpic sets this itself", hint="leave it out")
+    for name in settings.call:
+        if _TENSORS.fullmatch(name):
+            yield ModelError(
+                f"call.{name}: it takes tensors or pictures, and a recipe has none",
+                hint="leave it out",
+            )
+    for name in sorted(_of_keys(family, settings) & settings.call.keys()):
+        yield ModelError(f"call.{name}: the recipe has a key for this", hint=f"use `{_KEYS[name]}`")
+    # **kwargs is no excuse: diffusers' pipelines look in it for deprecated names only.
+    parameters = inspect.signature(pipeline.__call__).parameters
+    side = 8 if settings.sizes else None
+    told: set[str] = set()
+    given = ["prompt", "generator", *family.call_arguments(settings, side, side)]
+    for name, parameter in list(parameters.items())[1:]:
+        if (
+            parameter.default is parameter.empty
+            and parameter.kind not in _ANY
+            and name not in given
+        ):
+            yield ModelError(
+                f"checkpoint: {pipeline.__name__} does not draw from a prompt alone: it wants "
+                f"{name}",
+                hint="name a text-to-image checkpoint; for Stable Cascade, its family as well",
+            )
+    for name in given:
+        key = f"call.{name}" if name in settings.call else _KEYS.get(name, name)
+        if name in parameters or key in told:
+            continue
+        told.add(key)
+        yield ModelError(
+            f"{key}: {pipeline.__name__} takes no {name}.{did_you_mean(name, parameters)}",
+            hint="leave that setting out, or name another family or checkpoint",
+        )
+
+
+def _of_keys(family: Any, settings: ModelSettings) -> set[str]:
+    """Arguments that the family fills from keys of the recipe, were they all given."""
+    every = {"steps": 1, "guidance": 1.0, "negative_prompt": "", "call": {}}
+    filled = family.call_arguments(settings.model_copy(update=every), 8, 8)
+    return {name for name in filled if name in _KEYS}
+
+
+def check_scheduler(subject: Subject) -> Iterator[ModelError]:
+    """Whether the scheduler asked for can be made from the checkpoint's own."""
+    settings = subject.settings
+    own = subject.components.get(subject.family.scheduler_slot)
+    for name, component in subject.components.items():
+        # The one asked about below, and of a pipeline of two stages the other's.
+        if name.endswith("scheduler") and (settings.scheduler is None or component is not own):
+            check_seeded(component.kind or "", asked=False)
+    if own is None or (settings.scheduler is None and not settings.scheduler_options):
+        return
+    kind, config = class_of(own), own.json("scheduler_config.json")
+    if kind is not None and config is not None:
+        try:
+            make_scheduler(settings, kind.from_config(config))
+        except ModelError as problem:
+            yield problem
