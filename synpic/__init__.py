@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Engine",
     "Recipe",
+    "Shard",
     "SynpicError",
     "Workspace",
     "__version__",
@@ -65,8 +66,8 @@ if TYPE_CHECKING:
     from synpic.counting import status
     from synpic.demo import run_demo
     from synpic.engine.engines import Engine
+    from synpic.engine.shard import Shard
     from synpic.errors import SynpicError
-    from synpic.planning import validate
     from synpic.publish import publish_to, publish_to_hub
     from synpic.publish.export import export
     from synpic.publish.load import load_rankings
@@ -90,11 +91,13 @@ if TYPE_CHECKING:
     )
     from synpic.train.loop import train as train_model
     from synpic.train.settings import parse_train_recipe
+    from synpic.validation import validate
     from synpic.workspace import Workspace
 
 _WHERE = {
     "Engine": "synpic.engine.engines",
     "Recipe": "synpic.recipe",
+    "Shard": "synpic.engine.shard",
     "SynpicError": "synpic.errors",
     "Workspace": "synpic.workspace",
     "cost_of": "synpic.costs",
@@ -121,7 +124,7 @@ _WHERE = {
     "score_candidates": "synpic.steps",
     "status": "synpic.counting",
     "train_model": "synpic.train.loop:train",
-    "validate": "synpic.planning",
+    "validate": "synpic.validation",
     "verify": "synpic.published.verify",
     "versions": "synpic.published.versions",
 }

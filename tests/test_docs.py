@@ -6,6 +6,7 @@ import configparser
 import re
 import runpy
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,13 @@ every_text = pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of a page in ``language``."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_scripts_are_scripts() -> None:
+    scripts = [script for page in PAGES for script in blocks(page, "sh")]
+    assert scripts
+    for script in scripts:
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
 def prose(page: Path) -> str:

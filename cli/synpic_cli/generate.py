@@ -39,7 +39,8 @@ def generate(
     """
     from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
-    from synpic.steps import drawing_tasks, generate_candidates
+    from synpic.steps import generate_candidates
+    from synpic.tasks import drawing_tasks
     from synpic.workspace import Workspace
     from synpic_cli.reporting import show_report, show_tasks
     from synpic_cli.watching import watched_work

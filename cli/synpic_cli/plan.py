@@ -10,13 +10,20 @@ from synpic_cli.options import AsJson, Device, Directory
 
 if TYPE_CHECKING:
     from synpic.costs import Cost, CostPlan, Item
+    from synpic.costs.plan import Which
 
 
 def plan(
     directory: Directory = None,
     devices: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Share the work out to so many devices.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Share the work out to so many devices; as many as `synpic generate` would take "
+            "here if not given.",
+        ),
+    ] = None,
     rate: Annotated[
         float | None,
         typer.Option(min=0, metavar="DOLLARS", help="What an hour of one device costs."),
@@ -34,7 +41,7 @@ def plan(
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the recipe will cost, from a short trial of each model here; nothing is kept."""
+    """Say what the recipe will cost, from a short calibration here; nothing is kept."""
     from synpic.costs import plan_costs
     from synpic.engine.report import unfinished
     from synpic.workspace import Workspace
@@ -45,7 +52,7 @@ def plan(
     with watched_work() as (listener, stop):
         made = plan_costs(
             workspace,
-            trials=calibrate,
+            calibrate=calibrate,
             batches=batches,
             rewards=rewards,
             device=device,
@@ -55,49 +62,54 @@ def plan(
     if as_json:
         print_json(made.as_dict(devices, rate))
     else:
-        _show(made, devices, rate)
+        _show(made, devices or made.devices, rate)
     if made.problems:
-        raise unfinished([(name, e.message, e.hint) for name, e in made.problems.items()])
+        raise unfinished([(name, e.message, e.hint) for name, e in made.problems])
 
 
 def _show(made: CostPlan, devices: int, rate: float | None) -> None:
     from synpic_cli.output import human_bytes, print_table, say
 
-    if made.device is not None:
-        say(f"Timed on: {made.device}")
-    columns = ["", "name", "size", "wanted", "left", "batch", "images/s", "s an image"]
-    print_table([*columns, "opening", "memory", "an image"], map(_row, made.items))
+    print_table(["stage", "name", "size", "wanted", "left", "bytes each"], map(_work, made.items))
     say()
+    tried = [item for item in made.items if item.timing or item.problem]
+    if tried and made.device is not None:
+        say(f"Timed on {made.device}:")
+        print_table(["name", "batch", "images/s", "opening", "memory"], map(_pace, tried))
+        say()
     if any(item.timing for item in made.items):
         _show_costs(made, devices, rate)
         say()
     say(
         f"{made.images():,} images, about {human_bytes(made.image_bytes())} on the disk, of which "
-        f"{human_bytes(made.image_bytes('left'))} are still to come; published "
-        f"({', '.join(made.configs)}), about {human_bytes(made.published_bytes())}."
+        f"{human_bytes(made.image_bytes('left'))} are still to come;"
     )
+    say(f"published ({', '.join(made.configs)}), about {human_bytes(made.published_bytes())}.")
     for note in made.notes:
         say(f"note: {note}")
 
 
-def _row(item: Item) -> list[object]:
+def _work(item: Item) -> list[object]:
+    from synpic_cli.output import human_bytes
+
+    told = human_bytes(item.bytes_per_image) if item.bytes_per_image else ""
+    if told and not item.timing:
+        told = f"~{told}"
+    return [item.stage, item.name, item.size or "", item.wanted, item.left, told]
+
+
+def _pace(item: Item) -> list[object]:
     from synpic_cli.output import human_bytes, human_seconds
 
-    size = "x".join(map(str, item.size)) if item.size else ""
-    counts = [item.stage, item.name, size, item.wanted, item.left]
-    told = human_bytes(item.bytes_per_image) if item.bytes_per_image else ""
     timing = item.timing
     if timing is None:
-        batch: int | str = "" if item.batch_size is None else item.batch_size
-        return [*counts, batch, "broken" if item.problem else "", "", "", "", told and f"~{told}"]
+        return [item.label, "", "broken", "", ""]
     return [
-        *counts,
+        item.label,
         timing.batch_size,
         f"{timing.images_per_second:.3g} ({1 / timing.slowest:.3g} … {1 / timing.fastest:.3g})",
-        f"{timing.seconds_per_image:.3g}",
         human_seconds(timing.opening),
         human_bytes(timing.memory) if timing.memory else "",
-        told,
     ]
 
 
@@ -106,17 +118,23 @@ def _show_costs(made: CostPlan, devices: int, rate: float | None) -> None:
 
     stages = dict.fromkeys(item.stage for item in made.items)
     begun = any(item.left != item.wanted for item in made.items)
-    rows = []
-    for which in ("left", "whole") if begun else ("whole",):
+    price = "" if rate is None else f" at ${rate:.2f} an hour"
+    on = f"on {devices} device{'s' if devices > 1 else ''}{price}:"
+    heads = {"left": "What is left", "whole": "The whole"}
+    whiches: tuple[Which, ...] = ("left", "whole") if begun else ("whole",)
+    for which in whiches:
+        rows = []
         for stage in [*stages, None] if len(stages) > 1 else [*stages]:
             cost, low, high = (
                 made.cost(which, stage, devices, rate, pace)
                 for pace in ("mean", "fastest", "slowest")
             )
-            what = stage or "together"
-            rows.append([f"{what}, {which}" if begun else what, *_cells(cost, low, high, rate)])
-    columns = ["", "device time", f"on {devices} device{'s' if devices > 1 else ''}"]
-    print_table([*columns, f"at ${rate:.2f} an hour"] if rate is not None else columns, rows)
+            rows.append([stage or "in all", *_cells(cost, low, high, rate)])
+        say(f"{heads[which]}, {on}")
+        columns = ["stage", "device time", "wall time"]
+        print_table(columns if rate is None else [*columns, "cost"], rows)
+        if which != whiches[-1]:
+            say()
     if made.untimed:
         say(f"Without {', '.join(made.untimed)}: not timed.")
 

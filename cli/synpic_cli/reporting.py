@@ -14,7 +14,7 @@ __all__ = ["show_fetches", "show_report", "show_tasks"]
 
 
 def show_report(report: Report, as_json: bool = False) -> None:
-    """A line for each model or reward; then, if anything is missing, what and why.
+    """A line for each model or reward; what failed before; and, if anything is missing, why.
 
     Args:
         as_json: instead of the lines, the last object of :func:`watched_work`.
@@ -27,8 +27,16 @@ def show_report(report: Report, as_json: bool = False) -> None:
         report.raise_if_unfinished()
         return
     columns = ["name", "wanted", "already done", "made", "failed", "left"]
-    rows = [[o.name, o.wanted, o.already, o.made, o.failed, o.left] for o in report.outcomes]
+    rows = [[o.label, o.wanted, o.already, o.made, o.failed, o.left] for o in report.outcomes]
     print_table(columns, rows)
+    failed = [(one.label, one.failed_before) for one in report.outcomes if one.failed_before]
+    if failed:
+        say(
+            f"Failed before: {', '.join(f'{label} {number:,}' for label, number in failed)}; "
+            "`synpic status` tells why, --retry-failed tries them again."
+        )
+    for remark in report.remarks:
+        say(remark)
     report.raise_if_unfinished()
 
 
@@ -38,17 +46,24 @@ def show_tasks(
     """What a run would do now."""
     if as_json:
         rows = [
-            {"name": t.name, "wanted": t.wanted, "already": t.already, "to_do": len(t.todo)}
-            for t in tasks
+            {
+                "name": task.name,
+                "size": task.size,
+                "wanted": task.wanted,
+                "already": task.already,
+                "failed_before": task.failed_before,
+                "to_do": len(task.todo),
+            }
+            for task in tasks
         ]
         print_line({"tasks": rows, "broken": [outcome.as_dict() for outcome in broken]})
         return
     print_table(
         ["name", "wanted", "already done", "to do"],
-        [[task.name, task.wanted, task.already, len(task.todo)] for task in tasks],
+        [[task.label, task.wanted, task.already, len(task.todo)] for task in tasks],
     )
     for outcome in broken:
-        say(f"{outcome.name}: {outcome.broken}")
+        say(f"{outcome.label}: {outcome.broken}")
     say(f"{sum(len(task.todo) for task in tasks):,} {what}.")
 
 

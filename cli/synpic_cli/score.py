@@ -154,9 +154,9 @@ def _show_work(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    from synpic.planning import validate
     from synpic.score.forecast import weights_to_fetch
-    from synpic.steps import drawing_tasks, scoring_tasks
+    from synpic.tasks import drawing_tasks, scoring_tasks
+    from synpic.validation import validate
     from synpic_cli.output import human_bytes, say
     from synpic_cli.reporting import show_fetches, show_tasks
 

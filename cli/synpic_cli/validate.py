@@ -9,11 +9,11 @@ from synpic_cli.options import AsJson, Directory
 
 def validate(directory: Directory = None, as_json: AsJson = False) -> None:
     """Check the recipe and say what it will make, before anything is spent."""
-    from synpic import planning
+    from synpic import validation
     from synpic.workspace import Workspace
     from synpic_cli.output import errors, human_bytes, print_json, print_table, say
 
-    made = planning.validate(Workspace.open())
+    made = validation.validate(Workspace.open())
     if as_json:
         print_json(made.as_dict())
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 from rich.markup import escape
@@ -74,20 +74,21 @@ def _whole(width: int | None = None) -> Column:
 class _Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._tasks: dict[tuple[str, str], TaskID] = {}
+        self._tasks: dict[Hashable, TaskID] = {}
 
     def __call__(self, event: Event) -> None:
-        key = (event.stage, event.name)
-        if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task(
-                event.name, stage=event.stage, text="", total=event.total
+        if event.key not in self._tasks:
+            self._tasks[event.key] = self._progress.add_task(
+                escape(event.label), stage=event.stage, text="", total=event.total
             )
         self._progress.update(
-            self._tasks[key],
+            self._tasks[event.key],
             completed=event.done,
             total=event.total,
             text=escape(_describe(event)),
         )
+        if event.news:
+            self._progress.print(_news(event))
 
 
 class _Pace:
@@ -95,15 +96,15 @@ class _Pace:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._states: dict[tuple[str, str], tuple[str, float]] = {}
+        self._states: dict[Hashable, tuple[str, float]] = {}
 
     def admits(self, event: Event) -> str | None:
         """The state before it ("" for the first), if ``event`` is let through."""
-        key, now = (event.stage, event.name), time.monotonic()
-        state, since = self._states.get(key, ("", now))
+        now = time.monotonic()
+        state, since = self._states.get(event.key, ("", now))
         if state == event.state and now - since < self._seconds:
             return None
-        self._states[key] = (event.state, now)
+        self._states[event.key] = (event.state, now)
         return state
 
 
@@ -114,12 +115,15 @@ class _Lines:
         self._pace = _Pace(SECONDS_BETWEEN_LINES)
 
     def __call__(self, event: Event) -> None:
+        if event.news:
+            errors.print(_news(event))
+            return
         before = self._pace.admits(event)
         if before is None:
             return
         if event.state == "working" and before not in ("", "working"):
             return  # it was told when it was opened
-        line = f"{event.stage} {event.name}: {event.done:,}/{event.total:,} {_describe(event)}"
+        line = f"{event.stage} {event.label}: {event.done:,}/{event.total:,} {_describe(event)}"
         errors.print(escape(line.rstrip()))
 
 
@@ -130,13 +134,17 @@ class _Objects:
         self._pace = _Pace(SECONDS_BETWEEN_OBJECTS)
 
     def __call__(self, event: Event) -> None:
-        if self._pace.admits(event) is not None:
+        if event.news or self._pace.admits(event) is not None:
             print_line({"time": round(time.time(), 3), **event.as_dict()})
 
 
 def note(line: str) -> None:
     """A line about how work goes, on stderr."""
     errors.print(escape(line))
+
+
+def _news(event: Event) -> str:
+    return escape(f"{event.stage} {event.label}: {event.news}")
 
 
 def _acknowledge() -> None:

@@ -1,15 +1,17 @@
-"""What the rest of a workspace will cost: counted, and timed on the machine at hand.
+"""What a workspace will cost: counted, and timed on the machine at hand.
 
 arithmetic   images and seconds become device-hours, wall time and dollars
-trial        one model or reward, opened and timed on a few batches
-plan         all of a recipe's: what is wanted, what is left, and what either costs
+calibration  one model or reward, opened and timed on a few batches
+samples      the images that rewards are timed on
+plan         what is wanted of each model and reward, what is left, and what either costs
+estimate     a workspace's plan: counts, calibrates, and keeps nothing
 """
 
 from __future__ import annotations
 
 from synpic.costs.arithmetic import Cost, cost_of
+from synpic.costs.calibration import Timing
 from synpic.costs.estimate import plan_costs
 from synpic.costs.plan import CostPlan, Item
-from synpic.costs.trial import Timing
 
 __all__ = ["Cost", "CostPlan", "Item", "Timing", "cost_of", "plan_costs"]

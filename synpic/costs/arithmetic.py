@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["Cost", "cost_of"]
 
@@ -26,6 +27,10 @@ class Cost:
         """Of all devices together."""
         return self.device_seconds / 3600
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "device_hours": self.device_hours}
+
     def __add__(self, other: Cost) -> Cost:
         """One after the other."""
         known = self.dollars is not None and other.dollars is not None
@@ -42,11 +47,13 @@ def cost_of(
     devices: int = 1,
     rate: float | None = None,
     opening: float = 0.0,
+    batches: int | None = None,
 ) -> Cost:
     """What it costs to draw (or score) ``images`` on ``devices`` equal ones, shared out evenly.
 
-        device_seconds = images · seconds_per_image + devices · opening
-        wall_seconds   = device_seconds / devices
+        at_work        = devices, or batches where there are fewer
+        device_seconds = images · seconds_per_image + at_work · opening
+        wall_seconds   = device_seconds / at_work
         dollars        = rate · device_seconds / 3600
 
     Args:
@@ -54,6 +61,7 @@ def cost_of(
         rate: dollars for an hour of one device.
         opening: seconds until a model is ready. Each device opens it once; nothing is opened for
             no images.
+        batches: into which they are cut: a device more than these has nothing to do.
 
     Raises:
         ValueError: there is no device, or a number is negative.
@@ -62,6 +70,7 @@ def cost_of(
         raise ValueError(f"{devices} devices: at least one is needed")
     if min(images, seconds_per_image, opening, rate or 0.0) < 0:
         raise ValueError("a negative number of images, seconds or dollars")
-    device_seconds = images * seconds_per_image + (devices * opening if images else 0.0)
+    at_work = devices if batches is None else max(1, min(devices, batches))
+    device_seconds = images * seconds_per_image + (at_work * opening if images else 0.0)
     dollars = None if rate is None else rate * device_seconds / 3600
-    return Cost(device_seconds, device_seconds / devices, dollars)
+    return Cost(device_seconds, device_seconds / at_work, dollars)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
 
 import polars as pl
 
+from synpic.costs.calibration import Timing, time_task
 from synpic.costs.plan import CostPlan, Item
 from synpic.costs.samples import InMemory, as_candidates, stored
-from synpic.costs.trial import Timing, time_task
-from synpic.engine.device import describe_device, pick_device
+from synpic.engine.device import describe_device
+from synpic.engine.engines import Engine
 from synpic.engine.progress import Listener
 from synpic.engine.shard import WHOLE
 from synpic.engine.task import Row, Task
@@ -21,11 +21,11 @@ from synpic.generate.loop import drawing_task
 from synpic.generate.model import Model, sizes_of
 from synpic.given import GivenImages, gathering_task
 from synpic.inventory import Inventory, WantedModel, take_inventory
-from synpic.planning import rough_bytes
 from synpic.recipe import Recipe
 from synpic.score.loop import scoring_task
 from synpic.score.ready import ReadyImages
 from synpic.score.reward import WantedReward
+from synpic.settings import rough_bytes, written_size
 from synpic.workspace import Workspace
 
 __all__ = ["plan_costs"]
@@ -37,7 +37,7 @@ DOUBTFUL = 0.2
 def plan_costs(
     workspace: Workspace,
     *,
-    trials: bool = True,
+    calibrate: bool = True,
     batches: int = 2,
     rewards: bool = True,
     device: str | None = None,
@@ -50,7 +50,8 @@ def plan_costs(
     images that are drawn here are scored, and dropped.
 
     Args:
-        trials: open models and rewards; else there are counts and rough bytes alone.
+        calibrate: open models and rewards and time them; else there are counts and rough bytes
+            alone.
         batches: to time, of each, after one to warm up.
         rewards: time them too.
         device: as torch names it; the first accelerator, else the CPU, if None.
@@ -69,7 +70,8 @@ def plan_costs(
         raise ValueError(f"{batches} batches to time: at least one is needed")
     recipe = workspace.recipe
     inventory = take_inventory(workspace, listener, patient=True)
-    run = _Trials(pick_device(device) if trials else None, batches, listener, stop)
+    devices = Engine().devices(device) if calibrate else []
+    run = _Calibration(devices[0] if devices else None, batches, listener, stop)
     run.keep = _images_to_score(recipe, run) if rewards else 0
     items = [_drawing_item(inventory, model, run) for model in inventory.models]
     for name, error in _unresolved(inventory, "models"):
@@ -78,30 +80,34 @@ def plan_costs(
     there = (
         inventory.candidates() if inventory.models else as_candidates([], inventory.prompts, 0)[0]
     )
-    if trials and not run.kept:
+    # Of an image that failed for good there will be no score.
+    to_score = there.height + sum(item.left for item in items)
+    if calibrate and not run.kept:
         run.kept = stored(inventory, there, run.keep)
     for reward in inventory.rewards:
-        items.append(_scoring_item(inventory, reward, there, images, run, rewards))
+        items.append(_scoring_item(inventory, reward, there, images, to_score, run, rewards))
     for name, error in _unresolved(inventory, "rewards"):
         size = recipe.rewards[name].batch_size
-        items.append(Item("score", name, None, size, images, images, images, problem=error))
-    order = {name: place for place, name in enumerate([*recipe.models, *recipe.rewards])}
-    items.sort(key=lambda item: (item.stage == "score", order.get(item.name, 0)))
+        items.append(Item("score", name, None, size, images, to_score, to_score, problem=error))
+    order = {(False, name): place for place, name in enumerate(recipe.models)}
+    order |= {(True, name): place for place, name in enumerate(recipe.rewards)}
+    items.sort(key=lambda i: (i.stage == "score", order.get((i.stage == "score", i.name), 0)))
     return CostPlan(
         prompts=inventory.prompts.height,
         device=describe_device(run.device) if run.device else None,
         items=items,
         configs=recipe.records.configs,
         pairs=recipe.records.pairs,
+        devices=max(1, len(devices)),
         notes=[*(note for item in items for note in _notes(item)), *_doubts(items)],
     )
 
 
-class _Trials:
-    """Trials on one device, and the images that came of them.
+class _Calibration:
+    """Times tasks on one device, and holds the images that came of them.
 
     Args:
-        device: None where there are to be no trials.
+        device: None where nothing is to be timed.
         batches: to time, of each.
     """
 
@@ -126,7 +132,7 @@ class _Trials:
             return None, None
         largest = max(map(len, batches))
         batches = [batch for batch in batches if len(batch) == largest]
-        chosen = list(islice(cycle(batches), self.batches + 1))
+        chosen = list(_over_again(batches, self.batches + 1))
         try:
             timing, rows = time_task(task, chosen, self.device, keep, self._listener, self._stop)
         except Stopped:
@@ -137,13 +143,23 @@ class _Trials:
         return timing, None
 
 
-def _images_to_score(recipe: Recipe, run: _Trials) -> int:
-    """How many images of each model the rewards need for their trials."""
+def _over_again(batches: Sequence[list[Row]], count: int) -> Iterator[list[Row]]:
+    """So many batches. Those that come again have other texts: they would be remembered."""
+    for number in range(count):
+        again, place = divmod(number, len(batches))
+        yield [
+            {**row, "prompt": f"{row['prompt']} {again}"} if again and "prompt" in row else row
+            for row in batches[place]
+        ]
+
+
+def _images_to_score(recipe: Recipe, run: _Calibration) -> int:
+    """How many images of each model the rewards need to be timed on."""
     largest = max((reward.batch_size for reward in recipe.rewards.values()), default=0)
     return math.ceil(largest * (run.batches + 1) / max(1, len(recipe.models)))
 
 
-def _drawing_item(inventory: Inventory, model: WantedModel, run: _Trials) -> Item:
+def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -> Item:
     workspace, recipe = inventory.workspace, inventory.recipe
     want = model.wanted(recipe, inventory.prompts)
     size, batch_size = None, None
@@ -153,8 +169,7 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Trials) -> Ite
         # Of each prompt once: with the texts of the last batch at hand, the next would be quicker.
         batches = [batch.to_dicts() for batch in first.filter(sample=0).partition_by("batch")]
         batch_size, rough = model.batch_size, rough_bytes(model.width, model.height, model.images)
-        if model.width and model.height:
-            size = (model.width, model.height)
+        size = model.size
     else:
         assert isinstance(model, GivenImages), "images are drawn or given"
         task = gathering_task(workspace, model, want, WHOLE, retry_failed=False)
@@ -184,7 +199,7 @@ def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> I
         yield Item(
             stage="generate",
             name=name,
-            size=(width, height) if width and height else None,
+            size=written_size(width, height),
             batch_size=settings.batch_size,
             wanted=images,
             left=images,
@@ -208,7 +223,8 @@ def _scoring_item(
     reward: WantedReward,
     there: pl.DataFrame,
     images: int,
-    run: _Trials,
+    to_score: int,
+    run: _Calibration,
     timed: bool,
 ) -> Item:
     workspace, size = inventory.workspace, reward.settings.batch_size
@@ -220,7 +236,7 @@ def _scoring_item(
         ready = ReadyImages(InMemory(pixels))
         task = scoring_task(workspace, reward, rows, ready, WHOLE, retry_failed=True)
         timing, problem = run.run(task, task.batches)
-    left = images - already
+    left = to_score - already
     return Item("score", reward.name, None, size, images, left, left, None, timing, problem)
 
 
@@ -229,23 +245,23 @@ def _notes(item: Item) -> Iterator[str]:
     if timing is None:
         return
     if timing.note:
-        yield f"{item.name}: {timing.note}"
+        yield f"{item.label}: {timing.note}"
     if timing.failed:
-        yield f"{item.name}: {timing.failed} images of the trial failed: {timing.reason}"
+        yield f"{item.label}: {timing.failed} images failed when it was timed: {timing.reason}"
     asked, _ = timing.batches[-1]
     if timing.batch_size < asked:
         yield (
-            f"{item.name}: there is no room for a batch of {asked}; "
+            f"{item.label}: there is no room for a batch of {asked}; "
             f"batch_size = {timing.batch_size} saves each run the attempt"
         )
 
 
 def _doubts(items: Sequence[Item]) -> Iterator[str]:
     """What the sums cannot be trusted for."""
-    single = [i.name for i in items if i.timing and len(i.timing.batches) == 1]
+    single = [i.label for i in items if i.timing and len(i.timing.batches) == 1]
     if single:
         yield f"of {', '.join(single)} one batch was timed, which says nothing of how they differ"
-    doubtful = [i.name for i in items if i.timing and i.timing.spread > DOUBTFUL]
+    doubtful = [i.label for i in items if i.timing and i.timing.spread > DOUBTFUL]
     if doubtful:
         yield (
             f"the batches of {', '.join(doubtful)} differ by more than {DOUBTFUL:.0%}: time more "

@@ -1,16 +1,18 @@
-"""A plan: for each model and reward what is wanted, what is left, and what a trial told; sums."""
+"""A plan: for each model and reward what is wanted, what is left, and how fast it goes; sums."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from synpic.costs.arithmetic import Cost, cost_of
-from synpic.costs.trial import Timing
+from synpic.costs.calibration import Timing
+from synpic.engine.progress import label
 from synpic.errors import SynpicError
 
-__all__ = ["CostPlan", "Item"]
+__all__ = ["CostPlan", "Item", "Which"]
 
 Which = Literal["whole", "left"]
 
@@ -24,19 +26,20 @@ class Item:
 
     Args:
         stage: "generate", "gather" or "score".
-        size: width and height in pixels; None where the pipeline chooses, and of a reward.
+        size: of the images, as "1280x768"; None where the pipeline chooses, of given images, and
+            of a reward.
         batch_size: images at once, as the recipe has it; None of given images.
         wanted: images in all.
         left: of those, neither made nor failed for good.
         work: images that a run would make: a batch with anything missing is drawn whole.
         bytes_per_image: encoded: as measured, else a rough mean; None of a reward.
-        timing: what a trial told; None without one.
+        timing: what calibration told; None without it.
         problem: why it could not be opened, or nothing came of it.
     """
 
     stage: str
     name: str
-    size: tuple[int, int] | None
+    size: str | None
     batch_size: int | None
     wanted: int
     left: int
@@ -45,9 +48,13 @@ class Item:
     timing: Timing | None = None
     problem: SynpicError | None = None
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return label(self.name, self.size)
+
     def cost(self, which: Which, devices: int, rate: float | None, pace: str = "mean") -> Cost:
         """Of all that is wanted, or of what is left, at the mean, fastest or slowest pace."""
-        images = self.wanted if which == "whole" else self.work
         if self.timing is None:
             return cost_of(0, 0.0, devices, rate)
         seconds = {
@@ -55,7 +62,18 @@ class Item:
             "fastest": self.timing.fastest,
             "slowest": self.timing.slowest,
         }[pace]
-        return cost_of(images, seconds, devices, rate, self.timing.opening)
+        images, batches = self._images(which), self.batches(which)
+        return cost_of(images, seconds, devices, rate, self.timing.opening, batches)
+
+    def batches(self, which: Which) -> int:
+        """Into which that is cut; 0 where it was not timed."""
+        if self.timing is None:
+            return 0
+        size = self.batch_size or self.timing.batches[0][0]
+        return math.ceil(self._images(which) / size)
+
+    def _images(self, which: Which) -> int:
+        return self.wanted if which == "whole" else self.work
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -73,7 +91,8 @@ class CostPlan:
 
     Args:
         prompts: distinct ones.
-        device: what the trials ran on, as its maker calls it; None without trials.
+        device: what it was timed on, as its maker calls it; None if nothing was to be timed.
+        devices: how many of them `synpic generate` would take here.
         items: models, then rewards, in the recipe's order.
         configs, pairs: which tables are published, and how pairs are chosen.
     """
@@ -83,17 +102,18 @@ class CostPlan:
     items: Sequence[Item]
     configs: Sequence[str] = ()
     pairs: str = "best-worst"
+    devices: int = 1
     notes: list[str] = field(default_factory=list)
 
     @property
-    def problems(self) -> dict[str, SynpicError]:
-        """By name, what could not be opened, or gave nothing."""
-        return {item.name: item.problem for item in self.items if item.problem}
+    def problems(self) -> list[tuple[str, SynpicError]]:
+        """What could not be opened, or gave nothing: labels and reasons."""
+        return [(item.label, item.problem) for item in self.items if item.problem]
 
     @property
     def untimed(self) -> list[str]:
-        """Names that no sum of costs includes."""
-        return [item.name for item in self.items if item.timing is None]
+        """Labels of what no sum of costs includes."""
+        return [item.label for item in self.items if item.timing is None]
 
     def images(self, which: Which = "whole") -> int:
         """To be drawn or gathered, in all or still."""
@@ -128,27 +148,33 @@ class CostPlan:
         self,
         which: Which = "whole",
         stage: str | None = None,
-        devices: int = 1,
+        devices: int | None = None,
         rate: float | None = None,
         pace: str = "mean",
     ) -> Cost:
         """The sum over what was timed.
 
+        One device works on one model at a time, so a stage takes its sum divided by the devices
+        (by its batches, if these are fewer), and no less than any of its models or rewards alone.
+
         Args:
             which: all that is wanted, or what is left of it.
             stage: "generate", "gather" or "score" alone; all of them if None.
-            devices: equal ones, each of which opens every model and reward.
+            devices: equal ones, each of which opens every model and reward; :attr:`devices` if
+                None.
             rate: dollars for an hour of one device.
             pace: that of the "fastest" or "slowest" batch, instead of the "mean".
         """
+        devices = devices or self.devices
         total = cost_of(0, 0.0, devices, rate)
-        for item in self.items:
-            if stage in (None, item.stage):
-                total += item.cost(which, devices, rate, pace)
+        for name in dict.fromkeys(item.stage for item in self.items):
+            if stage in (None, name):
+                total += self._stage_cost(name, which, devices, rate, pace)
         return total
 
-    def as_dict(self, devices: int = 1, rate: float | None = None) -> dict[str, Any]:
+    def as_dict(self, devices: int | None = None, rate: float | None = None) -> dict[str, Any]:
         """For JSON."""
+        devices = devices or self.devices
         whiches: tuple[Which, Which] = ("whole", "left")
         return {
             "prompts": self.prompts,
@@ -162,7 +188,7 @@ class CostPlan:
                     "scores": self.scores(which),
                     "image_bytes": self.image_bytes(which),
                     **{
-                        pace: vars(self.cost(which, None, devices, rate, pace))
+                        pace: self.cost(which, None, devices, rate, pace).as_dict()
                         for pace in ("mean", "fastest", "slowest")
                     },
                 }
@@ -172,6 +198,16 @@ class CostPlan:
             "untimed": self.untimed,
             "notes": self.notes,
         }
+
+    def _stage_cost(
+        self, stage: str, which: Which, devices: int, rate: float | None, pace: str
+    ) -> Cost:
+        items = [item for item in self.items if item.stage == stage]
+        costs = [item.cost(which, devices, rate, pace) for item in items]
+        total = sum(costs, cost_of(0, 0.0, devices, rate))
+        at_work = max(1, min(devices, sum(item.batches(which) for item in items)))
+        longest = max(cost.wall_seconds for cost in costs)
+        return replace(total, wall_seconds=max(total.device_seconds / at_work, longest))
 
     def _count(self, what: str, which: Which) -> int:
         return sum(

@@ -1,4 +1,4 @@
-"""Images for rewards to be timed on: what the trials of models drew, else what is stored."""
+"""Images for rewards to be timed on: what models drew for calibration, else what is stored."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def as_candidates(
 
 
 def stored(inventory: Inventory, there: pl.DataFrame, count: int) -> list[Row]:
-    """The first images that the workspace holds, where the trials brought none."""
+    """The first images that the workspace holds, where the models brought none."""
     rows = there.head(count).select("candidate_id", "sha256", "prompt_id").to_dicts()
     if not rows:
         return []

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from synpic import Workspace
+from synpic.costs import CostPlan, Item, Timing
+from synpic.engine.engines import Engine
+from synpic_cli.plan import _show
 from tests.cli.conftest import Synpic, in_process
 from tests.conftest import MakeRecipe, edit
 
@@ -31,12 +34,12 @@ def line(output: str, *beginning: str) -> list[str]:
 def test_a_plan_for_people(synpic: Synpic, workspace: Workspace) -> None:
     made = synpic("plan", "--devices", 3, "--rate", 1.8, "--device", "cpu")
     assert made.exit_code == 0, made.output
-    assert made.stdout.startswith("Timed on: ")
-    assert line(made.stdout, "generate", "a")[:5] == ["generate", "a", "10", "10", "4"]
-    assert line(made.stdout, "score", "red")[:5] == ["score", "red", "20", "20", "8"]
-    assert "on 3 devices" in made.stdout
-    assert "at $1.80 an hour" in made.stdout
-    assert line(made.stdout, "together")[-1].startswith("$")
+    assert "Timed on " in made.stdout
+    assert line(made.stdout, "generate", "a")[:4] == ["generate", "a", "10", "10"]
+    assert line(made.stdout, "score", "red")[:4] == ["score", "red", "20", "20"]
+    assert [line(made.stdout, name)[1] for name in ("a", "red")] == ["4", "8"], "batches"
+    assert "on 3 devices at $1.80 an hour:" in made.stdout
+    assert line(made.stdout, "in", "all")[-1].startswith("$")
     assert "20 images, about" in made.stdout
     assert "published (ranked, scores)" in made.stdout
     assert workspace.folders("candidates") == workspace.folders("scores") == []
@@ -46,7 +49,7 @@ def test_without_a_rate_there_are_no_dollars(synpic: Synpic) -> None:
     made = synpic("plan", "--no-rewards", "--device", "cpu")
     assert made.exit_code == 0
     assert "$" not in made.output
-    assert "on 1 device" in made.stdout
+    assert "on 1 device:" in made.stdout
     assert "Without red, blue: not timed." in made.stdout
 
 
@@ -54,9 +57,12 @@ def test_a_plan_of_what_is_left(synpic: Synpic) -> None:
     synpic("generate", "--device", "cpu", "--only", "a")
     made = synpic("plan", "--device", "cpu")
     assert line(made.stdout, "generate", "a")[:4] == ["generate", "a", "10", "0"]
-    for row in ("generate,", "score,", "together,"):
-        assert line(made.stdout, row, "left")
-        assert line(made.stdout, row, "whole")
+    left, whole = made.stdout.split("What is left, on 1 device:")[1].split(
+        "The whole, on 1 device:"
+    )
+    for row in (["generate"], ["score"], ["in", "all"]):
+        assert line(left, *row)
+        assert line(whole, *row)
 
 
 def test_counts_alone_open_nothing(
@@ -67,6 +73,7 @@ def test_counts_alone_open_nothing(
     assert made.exit_code == 0
     assert "Timed on" not in made.stdout
     assert "device time" not in made.stdout
+    assert made.stdout.startswith("stage ")
     assert line(made.stdout, "generate", "a")[-2:] == ["~1.6", "MB"]
     assert "20 images, about 31.9 MB" in made.stdout
 
@@ -78,6 +85,7 @@ def test_a_plan_as_json_is_one_object(synpic: Synpic) -> None:
     assert told["whole"]["mean"]["dollars"] == pytest.approx(
         told["whole"]["mean"]["device_seconds"] / 1800
     )
+    assert told["left"]["mean"]["device_hours"] == told["left"]["mean"]["device_seconds"] / 3600
     assert told["untimed"] == []
 
 
@@ -88,12 +96,63 @@ def test_what_cannot_be_opened_is_said_after_the_rest(
     edit(workspace, first + "[models.b]" + rest.replace("Painter", "Raises"))
     made = synpic("plan", "--device", "cpu")
     assert made.exit_code not in (0, 2)
-    assert "broken" in line(made.stdout, "generate", "b")
-    assert line(made.stdout, "generate", "a")
+    assert line(made.stdout, "b") == ["b", "broken"]
+    assert len(line(made.stdout, "a")) > 2
     assert "Without b: not timed." in made.stdout
     assert "no weights here" in str(made.exception)
     told = json.loads(synpic("plan", "--device", "cpu", "--json").stdout)
     assert "no weights here" in told["items"][1]["problem"]["message"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_at_full_scale_it_fits_eighty_columns(
+    capsys: pytest.CaptureFixture[str], begun: bool
+) -> None:
+    def timing(seconds: float) -> Timing:
+        batches = ((32, 30 * seconds), (32, 34 * seconds))
+        return Timing(151.0, batches, seconds, 32, 71_200_000_000, 1_600_000)
+
+    done = 12_345 if begun else 0
+    models = ["sd3_medium", "sdxl", "pixart_sigma", "stable_cascade"]
+    drawn = [(name, size) for name in models for size in ("1024x1024", "1280x768")]
+    items = [
+        Item("generate", *of, 32, 58_000, 58_000 - done, 58_000, 1_600_000, timing(3.72))
+        for of in drawn
+    ]
+    items.append(Item("score", "imagereward", None, 32, 464_000, 464_000, 464_000, None, timing(2)))
+    _show(CostPlan(58_000, "NVIDIA H100 80GB HBM3", items, ["ranked", "scores"]), 8, 1.8)
+    shown = capsys.readouterr().out.splitlines()
+    assert max(map(len, shown)) <= 80, max(shown, key=len)
+    tables = [number for number, text in enumerate(shown) if text.startswith(("stage", "name"))]
+    assert len(tables) == 3 + begun
+    for header in tables:
+        # A header for every column: none begins left of where the first one does.
+        assert all(row[0] != " " for row in shown[header : header + 2])
+
+
+def test_two_sizes_of_a_model_are_two_things(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    sizes = 'sizes = ["16x8", "24x24"]\ncall = { '
+    first, _, rest = recipe(a=sizes + "}").partition("[models.b]")
+    edit(workspace, first.replace("Painter", "Raises") + "[models.b]" + rest)
+    made = synpic("plan", "--device", "cpu", "--no-rewards")
+    assert line(made.stdout, "a", "16x8") == ["a", "16x8", "broken"]
+    assert line(made.stdout, "generate", "a", "24x24")[3:5] == ["10", "10"]
+    assert "Without a 16x8, a 24x24, red, blue: not timed." in made.stdout
+    assert [text.split(":")[0] for text in str(made.exception).splitlines()] == [
+        "a 16x8",
+        "a 24x24",
+    ]
+
+
+def test_as_many_devices_as_generate_would_take(
+    synpic: Synpic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "devices", lambda self, asked: ["cpu"] * 4)
+    assert "on 4 devices:" in synpic("plan").stdout
+    assert "on 3 devices:" in synpic("plan", "--devices", 3).stdout
+    assert json.loads(synpic("plan", "--json").stdout)["devices"] == 4
 
 
 @pytest.mark.parametrize("words", [("--devices", "0"), ("--batches", "0"), ("--rate", "-1")])

@@ -120,6 +120,96 @@ def test_an_object_a_second_and_one_for_every_state(
     ).as_dict()
 
 
+def test_two_sizes_of_a_model_are_two_things_to_watch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def watch(**how: bool) -> None:
+        with watched_work(**how) as (listener, _):
+            for size, done in (("1024x1024", 11), ("1280x768", 22)):
+                listener(Event("generate", "sdxl", "working", done, 99, size=size))
+
+    watch()
+    assert [text.split(":")[0] for text in capsys.readouterr().err.splitlines()] == [
+        "generate sdxl 1024x1024",
+        "generate sdxl 1280x768",
+    ]
+    watch(as_json=True)
+    assert [(one["name"], one["size"]) for one in objects(capsys.readouterr().out)] == [
+        ("sdxl", "1024x1024"),
+        ("sdxl", "1280x768"),
+    ]
+    shown = Terminal()
+    console = Console(file=shown, force_terminal=True, width=120, color_system=None)
+    monkeypatch.setattr(watching, "errors", console)
+    watch()
+    bars = [text for text in shown.getvalue().splitlines() if "/99" in text][-2:]
+    assert [re.findall(r"sdxl \S+|\d+/99", bar) for bar in bars] == [
+        ["sdxl 1024x1024", "11/99"],
+        ["sdxl 1280x768", "22/99"],
+    ]
+
+
+def test_two_sizes_drawn_and_told(synpic: Synpic, workspace: Workspace, recipe: MakeRecipe) -> None:
+    sizes = 'sizes = ["16x8", "24x24"]'
+    edit(workspace, recipe(a=sizes + "\ncall = { nan = ['0-3'] }"))
+    (told,) = objects(synpic("generate", "--dry-run", "--json").stdout)
+    assert [(t["name"], t["size"]) for t in told["tasks"]] == [
+        ("a", "16x8"),
+        ("a", "24x24"),
+        ("b", None),
+    ]
+    ended = synpic("generate", "--json", "--device", "cpu")
+    *events, last = objects(ended.stdout)
+    assert [(e["name"], e["size"], e["done"]) for e in events if e["state"] == "done"] == [
+        ("a", "16x8", 10),
+        ("a", "24x24", 10),
+        ("b", None, 10),
+    ]
+    assert [(o["name"], o["size"], o["failed"]) for o in last["outcomes"]] == [
+        ("a", "16x8", 1),
+        ("a", "24x24", 1),
+        ("b", None, 0),
+    ]
+    assert [text.split(":")[0] for text in str(ended.exception).splitlines()] == [
+        "a 16x8",
+        "a 24x24",
+    ]
+
+
+def test_a_run_again_tells_what_failed_before(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    edit(workspace, recipe(a="call = { nan = ['0-3'] }"))
+    first = synpic("generate", "--device", "cpu")
+    assert first.exit_code not in (0, 2)
+    assert "Failed before" not in first.stdout
+    again = synpic("generate", "--device", "cpu")
+    assert again.exit_code == 0
+    assert "Failed before: a 1; `synpic status` tells why, --retry-failed" in again.stdout
+    last = objects(synpic("generate", "--device", "cpu", "--json").stdout)[-1]
+    assert [(o["already"], o["failed_before"]) for o in last["outcomes"]] == [(10, 1), (10, 0)]
+    # Tried again, it has failed now, and not before.
+    more = synpic("generate", "--device", "cpu", "--json", "--retry-failed")
+    last = objects(more.stdout)[-1]
+    assert [(o["already"], o["failed"], o["failed_before"]) for o in last["outcomes"]] == [
+        (9, 1, 0),
+        (10, 0, 0),
+    ]
+
+
+def test_scores_that_failed_before_are_told_too(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    edit(workspace, recipe(more='[rewards.picky]\nreward = "tests.fakes:picky"'))
+    synpic("generate", "--device", "cpu")
+    synpic("score", "--device", "cpu")
+    again = synpic("score", "--device", "cpu", "--json")
+    assert again.exit_code == 0
+    last = objects(again.stdout)[-1]
+    failed = {o["name"]: (o["already"], o["failed_before"]) for o in last["outcomes"]}
+    assert failed == {"red": (20, 0), "blue": (20, 0), "picky": (20, 2)}
+
+
 def test_generate_and_score_as_json(synpic: Synpic) -> None:
     for verb, names, made in (("generate", ["a", "b"], 10), ("score", ["red", "blue"], 20)):
         ended = synpic(verb, "--json", "--device", "cpu")
@@ -179,7 +269,15 @@ def test_the_page_names_every_key() -> None:
 def test_a_dry_run_as_json(synpic: Synpic) -> None:
     (told,) = objects(synpic("generate", "--dry-run", "--json").stdout)
     assert told["tasks"] == [
-        {"name": name, "wanted": 10, "already": 0, "to_do": 10} for name in ("a", "b")
+        {
+            "name": name,
+            "size": None,
+            "wanted": 10,
+            "already": 0,
+            "failed_before": 0,
+            "to_do": 10,
+        }
+        for name in ("a", "b")
     ]
     assert told["broken"] == []
 

@@ -44,6 +44,14 @@ def test_devices_share_the_work_and_each_opens(
     assert cost.dollars == pytest.approx(rate * math.fsum(busy) / 3600, rel=1e-9, abs=1e-6)
 
 
+@given(count, seconds, devices, st.integers(1, 2000))
+def test_a_device_without_a_batch_neither_opens_nor_helps(
+    images: int, pace: float, many: int, batches: int
+) -> None:
+    cost = cost_of(images, pace, many, None, 60.0, batches)
+    assert cost == cost_of(images, pace, min(many, batches), None, 60.0)
+
+
 def test_nothing_is_opened_for_no_images() -> None:
     assert cost_of(0, 3.0, 8, 1.8, opening=60) == Cost(0, 0, 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ import synpic
 from synpic import Workspace
 from synpic.costs import CostPlan, Item, plan_costs
 from synpic.store import Store
+from tests import fakes
 from tests.conftest import MakeRecipe, edit
 
 
@@ -32,14 +34,14 @@ def test_a_plan_counts_times_and_keeps_nothing(workspace: Workspace, recipe: Mak
     plan = plan_costs(workspace, device="cpu")
     assert set(files(workspace)) == {"recipe.toml", "recipe.lock", "prompts.parquet"}
     assert [(i.stage, i.name, i.size, i.wanted, i.left) for i in plan.items] == [
-        ("generate", "a", (16, 8), 30, 30),
-        ("generate", "a", (24, 24), 30, 30),
+        ("generate", "a", "16x8", 30, 30),
+        ("generate", "a", "24x24", 30, 30),
         ("generate", "b", None, 10, 10),
         ("score", "red", None, 70, 70),
         ("score", "blue", None, 70, 70),
     ]
     assert (plan.prompts, plan.images(), plan.scores()) == (10, 70, 140)
-    assert plan.problems == {}
+    assert plan.problems == []
     for item in plan.items:
         assert item.timing is not None
         assert len(item.timing.batches) == 2
@@ -101,6 +103,51 @@ def test_what_is_done_is_no_longer_left(workspace: Workspace, recipe: MakeRecipe
     assert [outcome.made for outcome in report.outcomes] == [3, 3]
 
 
+def test_no_score_is_to_come_of_an_image_that_failed_for_good(
+    workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    workspace = edit(workspace, recipe(a="call = { nan = ['0-3'] }"))
+    synpic.generate_candidates(workspace, only=["a"])
+    items = by_name(plan_costs(workspace, calibrate=False))
+    assert (items["a"].wanted, items["a"].left) == (10, 0)
+    assert (items["red"].wanted, items["red"].left) == (20, 19)
+    synpic.generate_candidates(workspace)
+    synpic.score_candidates(workspace)
+    assert plan_costs(workspace, calibrate=False).scores("left") == 0
+
+
+def test_no_more_devices_are_counted_than_have_a_batch(workspace: Workspace) -> None:
+    plan = plan_costs(workspace, device="cpu", rewards=False)
+    # Two models of ten prompts each, in batches of four: three batches, and together six.
+    assert [item.batches("whole") for item in plan.items[:2]] == [3, 3]
+    times = [item.timing for item in plan.items if item.timing]
+    busy = sum(10 * timing.seconds_per_image + 3 * timing.opening for timing in times)
+    cost = plan.cost("whole", "generate", devices=64)
+    assert cost.device_seconds == pytest.approx(busy)
+    # Each model keeps three devices busy, and one of them longer than the other.
+    longest = max(10 * t.seconds_per_image / 3 + t.opening for t in times)
+    assert cost.wall_seconds == pytest.approx(max(busy / 6, longest))
+
+
+def test_batches_that_come_again_have_texts_of_their_own(
+    workspace: Workspace, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An encoder would not read them twice, and a run never asks it to."""
+    read: list[tuple[str, ...]] = []
+    draw = fakes.Painter.draw
+
+    def drawn(self: fakes.Painter, prompts: list[str], *rest: Any) -> Any:
+        read.append(tuple(prompts))
+        return draw(self, prompts, *rest)
+
+    monkeypatch.setattr(fakes.Painter, "draw", drawn)
+    plan_costs(edit(workspace, recipe(prompts=3)), device="cpu", batches=3, rewards=False)
+    first, again = read[:4], read[4:]
+    assert len(set(first)) == 4
+    assert first == again, "two models, timed on the same"
+    assert len({len(group) for group in read}) == 1
+
+
 def test_all_done_costs_nothing_more(workspace: Workspace) -> None:
     synpic.generate_candidates(workspace)
     synpic.score_candidates(workspace)
@@ -110,11 +157,11 @@ def test_all_done_costs_nothing_more(workspace: Workspace) -> None:
     assert plan.cost("whole").device_seconds > 0
 
 
-def test_without_trials_there_are_counts_alone(workspace: Workspace, recipe: MakeRecipe) -> None:
+def test_uncalibrated_there_are_counts_alone(workspace: Workspace, recipe: MakeRecipe) -> None:
     text = recipe().replace("tests.fakes:Painter", "tests.fakes:Raises")
-    plan = plan_costs(edit(workspace, text), trials=False)
+    plan = plan_costs(edit(workspace, text), calibrate=False)
     assert plan.device is None
-    assert plan.problems == {}
+    assert plan.problems == []
     assert plan.untimed == ["a", "b", "red", "blue"]
     assert plan.images() == 20
     assert plan.image_bytes() == round(20 * 1024 * 1024 * 1.52)
@@ -134,9 +181,10 @@ def test_what_is_broken_is_named_and_the_others_go_on(
     first, _, rest = text.partition("[models.b]")
     broken = rest.replace("Painter", "Raises", 1)
     plan = plan_costs(edit(workspace, first + "[models.b]" + broken), device="cpu")
-    assert list(plan.problems) == ["b", "bad"]
-    assert "no weights here" in plan.problems["b"].message
-    assert "the tower fell" in plan.problems["bad"].message
+    (first_label, b), (second_label, bad) = plan.problems
+    assert (first_label, second_label) == ("b", "bad")
+    assert "no weights here" in b.message
+    assert "the tower fell" in bad.message
     assert plan.untimed == ["b", "bad"]
     assert by_name(plan)["b"].left == 10
     assert by_name(plan)["red"].timing is not None
@@ -147,10 +195,10 @@ def test_weights_that_are_nowhere_are_counted_all_the_same(
 ) -> None:
     more = '[models.c]\ncheckpoint = "nowhere"\nsamples = 2\nsizes = ["64x64", "8x8"]'
     plan = plan_costs(edit(workspace, recipe(more=more)), device="cpu")
-    assert list(plan.problems) == ["c"]
+    assert [name for name, _ in plan.problems] == ["c 64x64", "c 8x8"]
     assert [(i.size, i.wanted) for i in plan.items if i.name == "c"] == [
-        ((64, 64), 20),
-        ((8, 8), 20),
+        ("64x64", 20),
+        ("8x8", 20),
     ]
     assert plan.images() == 60
     assert by_name(plan)["red"].wanted == 60
@@ -174,12 +222,14 @@ def test_failures_of_some_are_told(workspace: Workspace, recipe: MakeRecipe) -> 
     timing = by_name(plan)["a"].timing
     assert timing is not None
     assert timing.failed == 1
-    assert any(note.startswith("a: 1 images of the trial failed: ") for note in plan.notes)
+    assert any(note.startswith("a: 1 images failed when it was timed: ") for note in plan.notes)
 
 
 def test_failures_of_all_are_a_problem(workspace: Workspace, recipe: MakeRecipe) -> None:
     plan = plan_costs(edit(workspace, recipe(a="call = { refuse = ['prompt'] }")), device="cpu")
-    assert "this prompt is refused" in plan.problems["a"].message
+    ((name, error),) = plan.problems
+    assert name == "a"
+    assert "this prompt is refused" in error.message
     assert by_name(plan)["b"].timing is not None
 
 
@@ -206,7 +256,7 @@ def test_published_bytes_follow_the_tables(
 ) -> None:
     """Of ten prompts with four images each: so many images are in the tables."""
     more = f'[records]\nconfigs = {configs}\npairs = "{pairs}"'
-    plan = plan_costs(edit(workspace, recipe(samples=3, more=more)), trials=False)
+    plan = plan_costs(edit(workspace, recipe(samples=3, more=more)), calibrate=False)
     assert plan.published_bytes() == round(images * plan.image_bytes() / 40)
 
 
@@ -241,6 +291,7 @@ def test_a_plan_is_json(workspace: Workspace) -> None:
     told = json.loads(json.dumps(plan.as_dict(devices=4, rate=1.8)))
     assert (told["prompts"], told["devices"], told["dollars_per_device_hour"]) == (10, 4, 1.8)
     assert told["whole"]["images"] == 20
-    assert told["whole"]["mean"] == vars(plan.cost("whole", None, 4, 1.8))
+    cost = plan.cost("whole", None, 4, 1.8)
+    assert told["whole"]["mean"] == {**vars(cost), "device_hours": cost.device_seconds / 3600}
     assert told["items"][0]["timing"]["images_per_second"] > 0
     assert told["items"][0]["problem"] is None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from synpic.engine import memory
 from synpic.engine.device import free_memory
 from synpic.engine.progress import Listener, Meter
-from synpic.engine.task import Made, Row, Task, Work
+from synpic.engine.task import Made, Row, Task
 from synpic.errors import Stopped, SynpicError
 
 __all__ = ["Timing", "time_task"]
@@ -19,7 +19,7 @@ __all__ = ["Timing", "time_task"]
 
 @dataclass(frozen=True)
 class Timing:
-    """What a trial told.
+    """What calibration told.
 
     Args:
         opening: seconds until it was at work: to open it, and what the first batch took longer than
@@ -86,10 +86,10 @@ def time_task(
         SynpicError: it cannot be opened, or nothing came of any image.
         Stopped: ``stop`` was set.
     """
-    meter = Meter("plan", task.name, sum(map(len, batches)), listener, device)
+    meter = Meter("plan", task.name, sum(map(len, batches)), listener, device, size=task.size)
     problem: SynpicError | None = None
     try:
-        ended = _trial(task, batches, device, keep, meter, stop)
+        ended = _time(task, batches, device, keep, meter, stop or threading.Event())
     except SynpicError as error:
         # Without its frames, which hold the model: the next one needs the room.
         error.__cause__ = error.__context__ = None
@@ -101,20 +101,52 @@ def time_task(
     return ended
 
 
-def _trial(
+def _time(
     task: Task,
     batches: Sequence[list[Row]],
     device: str,
     keep: int,
     meter: Meter,
-    stop: threading.Event | None,
+    stop: threading.Event,
 ) -> tuple[Timing, list[Row]]:
+    gathered = _Gathered(keep)
+    left = meter.total
+    took: list[tuple[int, float]] = []
     meter.opening()
     began = time.perf_counter()
-    work = task.open(device, "trial")
-    opening = time.perf_counter() - began
-    with closing(work):
-        return _timed(task, work, batches, opening, keep, meter, stop, device)
+    with closing(task.open(device, "calibration")) as work:
+        opening = time.perf_counter() - began
+        # Not told what to expect: the batch that warms up would read the texts of them all.
+        meter.begin()
+        for batch, following in zip(batches, [*batches[1:], []], strict=True):
+            if stop.is_set():
+                raise Stopped("plan: stopped", hint="nothing was kept of it")
+            began = time.perf_counter()
+            made = work.do(batch, batch, following)
+            took.append((len(batch), time.perf_counter() - began))
+            gathered.add(made)
+            left -= len(batch)
+            meter.add(len(batch), len(made.failed), left)
+        began = time.perf_counter()
+        gathered.add(work.finish())
+        drained = time.perf_counter() - began
+        note = getattr(work, "note", None)
+        held = memory.peak(device)
+    if not gathered.made:
+        raise _nothing_came(task, gathered)
+    (warm_images, warm_seconds), *timed = took
+    per_image = _seconds_per_image(warm_images, timed, drained)
+    return Timing(
+        opening=opening + max(0.0, warm_seconds - warm_images * per_image),
+        batches=tuple(timed),
+        seconds_per_image=per_image,
+        batch_size=max(gathered.sizes[-len(batches[-1]) :], default=len(batches[-1])),
+        memory=held,
+        bytes_per_image=gathered.bytes / gathered.made if gathered.bytes else None,
+        failed=len(gathered.failed),
+        reason=next(iter(gathered.failed.values()), None),
+        note=note,
+    ), gathered.rows
 
 
 class _Gathered:
@@ -137,50 +169,6 @@ class _Gathered:
         self.rows += made.rows[: max(0, self.keep - len(self.rows))]
 
 
-def _timed(
-    task: Task,
-    work: Work,
-    batches: Sequence[list[Row]],
-    opening: float,
-    keep: int,
-    meter: Meter,
-    stop: threading.Event | None,
-    device: str,
-) -> tuple[Timing, list[Row]]:
-    gathered = _Gathered(keep)
-    work.expect(batches)
-    meter.begin()
-    left = meter.total
-    took: list[tuple[int, float]] = []
-    for batch, following in zip(batches, [*batches[1:], []], strict=True):
-        if stop is not None and stop.is_set():
-            raise Stopped("plan: stopped", hint="nothing was kept of it")
-        began = time.perf_counter()
-        made = work.do(batch, batch, following)
-        took.append((len(batch), time.perf_counter() - began))
-        gathered.add(made)
-        left -= len(batch)
-        meter.add(len(batch), len(made.failed), left)
-    began = time.perf_counter()
-    gathered.add(work.finish())
-    drained = time.perf_counter() - began
-    if not gathered.made:
-        raise _nothing_came(task, gathered)
-    (warm_images, warm_seconds), *timed = took
-    per_image = _seconds_per_image(warm_images, timed, drained)
-    return Timing(
-        opening=opening + max(0.0, warm_seconds - warm_images * per_image),
-        batches=tuple(timed),
-        seconds_per_image=per_image,
-        batch_size=max(gathered.sizes[-len(batches[-1]) :], default=len(batches[-1])),
-        memory=memory.peak(device),
-        bytes_per_image=gathered.bytes / gathered.made if gathered.bytes else None,
-        failed=len(gathered.failed),
-        reason=next(iter(gathered.failed.values()), None),
-        note=getattr(work, "note", None),
-    ), gathered.rows
-
-
 def _seconds_per_image(
     warm_images: int, timed: Sequence[tuple[int, float]], drained: float
 ) -> float:
@@ -199,5 +187,5 @@ def _nothing_came(task: Task, gathered: _Gathered) -> SynpicError:
     if gathered.starved or "out of memory" in reason.lower():
         hint = "this device has no room for one image alone"
     return task.error(
-        f"{task.name}: nothing came of {len(gathered.failed)} images: {reason}", hint=hint
+        f"{task.label}: nothing came of {len(gathered.failed)} images: {reason}", hint=hint
     )

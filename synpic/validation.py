@@ -1,4 +1,4 @@
-"""What a recipe will cost, and what is wrong with it, before anything is spent."""
+"""What a recipe wants, and what is wrong with it, before anything is spent."""
 
 from __future__ import annotations
 
@@ -14,21 +14,17 @@ from synpic.generate.model import Model, check_models, complete, resolve_model, 
 from synpic.given import read_index
 from synpic.prompts import read_prompts
 from synpic.rank.weights import exact_weights
-from synpic.recipe import ImageSettings, ModelSettings, PromptSettings, Recipe, SafetySettings
+from synpic.recipe import PromptSettings, Recipe, SafetySettings
 from synpic.safety import check_safety
 from synpic.score.reward import resolve_reward
+from synpic.settings import ImageSettings, ModelSettings, rough_bytes
 from synpic.workspace import Workspace
 
-__all__ = ["ModelPlan", "Plan", "rough_bytes", "validate"]
-
-BYTES_PER_PIXEL = {"png": 1.52, "jpeg": 0.5, "webp": 0.25}
-"""Rough means for photographs at the default quality: 232,000 PNGs of 1024² are some 370 GB."""
-
-DEFAULT_PIXELS = 1024 * 1024
+__all__ = ["ValidatedModel", "Validation", "validate"]
 
 
 @dataclass(frozen=True)
-class ModelPlan:
+class ValidatedModel:
     """What one model will draw, or what is given of one.
 
     Args:
@@ -44,7 +40,7 @@ class ModelPlan:
 
 
 @dataclass
-class Plan:
+class Validation:
     """What a recipe wants, with everything that is wrong with it.
 
     Args:
@@ -55,7 +51,7 @@ class Plan:
     prompts: int = 0
     prompts_empty: int = 0
     prompts_duplicate: int = 0
-    models: list[ModelPlan] = field(default_factory=list)
+    models: list[ValidatedModel] = field(default_factory=list)
     rewards: list[str] = field(default_factory=list)
     problems: list[tuple[str, str | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -83,20 +79,20 @@ class Plan:
         return {**vars(self), "models": models, "problems": problems, **totals}
 
 
-def validate(workspace: Workspace) -> Plan:
+def validate(workspace: Workspace) -> Validation:
     """Check the recipe of ``workspace`` and count what it wants. Nothing is written but the lock.
 
     Raises:
         RecipeError: it is not even a recipe.
     """
     recipe = workspace.recipe
-    made = Plan()
+    made = Validation()
     if recipe.prompts is not None:
-        texts = _plan_drawing(made, workspace, recipe, recipe.prompts)
+        texts = _check_drawing(made, workspace, recipe, recipe.prompts)
     else:
-        texts = _plan_gathering(made, workspace)
+        texts = _check_gathering(made, workspace)
     if recipe.safety is not None:
-        _plan_safety(made, workspace, recipe.safety, texts)
+        _check_safety(made, workspace, recipe.safety, texts)
     for name, reward in recipe.rewards.items():
         made.rewards.append(name)
         try:
@@ -113,8 +109,8 @@ def validate(workspace: Workspace) -> Plan:
     return made
 
 
-def _plan_drawing(
-    made: Plan, workspace: Workspace, recipe: Recipe, source: PromptSettings
+def _check_drawing(
+    made: Validation, workspace: Workspace, recipe: Recipe, source: PromptSettings
 ) -> list[str]:
     """Prompts and models; the prompts themselves, as far as they can be read."""
     texts: list[str] = []
@@ -144,7 +140,7 @@ def _plan_drawing(
     return texts
 
 
-def _plan_gathering(made: Plan, workspace: Workspace) -> list[str]:
+def _check_gathering(made: Validation, workspace: Workspace) -> list[str]:
     """What is given; the prompts themselves, as far as they can be read."""
     try:
         index = read_index(workspace)
@@ -157,7 +153,7 @@ def _plan_gathering(made: Plan, workspace: Workspace) -> list[str]:
     sound = index.rows.filter(pl.col("problem").is_null())
     counted = sound.group_by("model", maintain_order=True).agg(pl.len(), pl.col("bytes").sum())
     for name, images, size in counted.iter_rows():
-        made.models.append(ModelPlan(name, index.source, images, size))
+        made.models.append(ValidatedModel(name, index.source, images, size))
     for problem, number in index.rows["problem"].drop_nulls().value_counts().iter_rows():
         made.notes.append(f"{number:,} images cannot be gathered: {problem}")
     if sound["prompt_id"].n_unique() == sound.height:
@@ -165,8 +161,8 @@ def _plan_gathering(made: Plan, workspace: Workspace) -> list[str]:
     return index.prompts["prompt"].to_list()
 
 
-def _plan_safety(
-    made: Plan, workspace: Workspace, settings: SafetySettings, prompts: Sequence[str]
+def _check_safety(
+    made: Validation, workspace: Workspace, settings: SafetySettings, prompts: Sequence[str]
 ) -> None:
     try:
         words = check_safety(settings, workspace)
@@ -178,25 +174,21 @@ def _plan_safety(
         made.notes.append(f"{listed:,} of {len(prompts):,} prompts hold a word of {settings.words}")
 
 
-def _note(made: Plan, error: SynpicError) -> None:
+def _note(made: Validation, error: SynpicError) -> None:
     if isinstance(error, HubUnreachable):
         made.notes.append(error.message)
     else:
         made.problems.append((error.message, error.hint))
 
 
-def _model(name: str, settings: ModelSettings, prompts: int, images: ImageSettings) -> ModelPlan:
+def _model(
+    name: str, settings: ModelSettings, prompts: int, images: ImageSettings
+) -> ValidatedModel:
     sizes = list(sizes_of(settings))
     drawn = prompts * settings.samples
-    return ModelPlan(
+    return ValidatedModel(
         name=name,
         checkpoint=str(settings.checkpoint),
         images=drawn * len(sizes),
         bytes=round(drawn * sum(rough_bytes(*size, images) for size in sizes)),
     )
-
-
-def rough_bytes(width: int | None, height: int | None, images: ImageSettings) -> float:
-    """About what an encoded photograph takes; of a pipeline's own size, as of 1024²."""
-    pixels = DEFAULT_PIXELS if width is None or height is None else width * height
-    return pixels * BYTES_PER_PIXEL[images.format]

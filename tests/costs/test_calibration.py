@@ -1,4 +1,4 @@
-"""Trials of fakes whose pace is known."""
+"""Calibration by fakes whose pace is known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from synpic import Workspace
-from synpic.costs.trial import Timing, time_task
+from synpic.costs.calibration import Timing, time_task
 from synpic.engine.progress import Event
 from synpic.engine.shard import WHOLE
 from synpic.engine.task import Made, Row, Task
@@ -70,7 +70,7 @@ def task(workspace: Workspace) -> Task:
     return drawing_task(workspace, model, want, WHOLE, retry_failed=False)  # type: ignore[arg-type]
 
 
-def trial(
+def calibrated(
     task: Task, clock: Clock, work: FakeWork, opening: float, **more: Any
 ) -> tuple[Timing, list[Row]]:
     def open_(device: str, key: str) -> FakeWork:
@@ -83,7 +83,7 @@ def trial(
 
 def test_the_first_batch_warms_up(task: Task, clock: Clock) -> None:
     work = FakeWork(clock, [30.0, 8.0, 5.0], drain=0.5)
-    timing, rows = trial(task, clock, work, opening=20.0, keep=7)
+    timing, rows = calibrated(task, clock, work, opening=20.0, keep=7)
     # Batches of 4, 4 and 2: 13 s for six images.
     assert timing.batches == ((4, 8.0), (2, 5.0))
     assert timing.seconds_per_image == pytest.approx(13 / 6)
@@ -96,13 +96,13 @@ def test_the_first_batch_warms_up(task: Task, clock: Clock) -> None:
     assert timing.batch_size == 2
     assert timing.failed == 0
     assert len(rows) == 7
-    assert work.said == [("expect", 3), ("do", 4, 4), ("do", 4, 2), ("do", 2, 0), "close"]
+    assert work.said == [("do", 4, 4), ("do", 4, 2), ("do", 2, 0), "close"]
 
 
 def test_where_encoding_is_slower_it_sets_the_pace(task: Task, clock: Clock) -> None:
     # Threads encode at 3 s an image what the device draws at 1 s: they end 30 s after the first
     # batch was there, of which the device is at work for six.
-    timing, _ = trial(task, clock, FakeWork(clock, [4.0, 4.0, 2.0], drain=24.0), opening=0.0)
+    timing, _ = calibrated(task, clock, FakeWork(clock, [4.0, 4.0, 2.0], drain=24.0), opening=0.0)
     assert timing.seconds_per_image == pytest.approx(3.0)
     assert timing.opening == 0
 
@@ -118,7 +118,7 @@ def test_progress_is_told_and_a_stop_heard(task: Task, clock: Clock) -> None:
 
     work = FakeWork(clock, [1.0, 1.0, 1.0])
     with pytest.raises(Stopped):
-        trial(task, clock, work, 1.0, listener=listener, stop=stop)
+        calibrated(task, clock, work, 1.0, listener=listener, stop=stop)
     assert [(e.stage, e.name, e.state, e.done, e.total) for e in told[:3]] == [
         ("plan", "a", "opening", 0, 10),
         ("plan", "a", "working", 0, 10),
@@ -134,7 +134,7 @@ def test_nothing_at_all_is_an_error(task: Task, clock: Clock) -> None:
             return Made([], {row["candidate_id"]: "MemoryError: out of memory" for row in batch}, 0)
 
     with pytest.raises(ModelError, match="a: nothing came of 10 images: MemoryError") as caught:
-        trial(task, clock, Barren(clock, []), 0.0)
+        calibrated(task, clock, Barren(clock, []), 0.0)
     assert caught.value.hint == "this device has no room for one image alone"
 
 
