@@ -158,8 +158,11 @@ def _rewards(old: Manifest, new: Manifest) -> Iterator[Change]:
 
 
 def _flagged(old: Manifest, new: Manifest) -> Iterator[Change]:
-    was, is_now = ("flagged_left_out" in (one.get("counts") or {}) for one in (old, new))
-    if was != is_now:
+    """Where one leaves out what the other keeps; and there is any, for else no row changed."""
+    counts = [one.get("counts") or {} for one in (old, new)]
+    was, is_now = ("flagged_left_out" in one for one in counts)
+    keeping, leaving = counts if is_now else counts[::-1]
+    if was != is_now and (leaving["flagged_left_out"] or keeping.get("flagged")):
         text = "left out, were kept" if is_now else "kept, were left out"
         yield Change(Level.MINOR, f"images flagged by a safety check are {text}")
 

@@ -167,6 +167,18 @@ def test_a_release_says_when_it_begins_to_leave_them_out(
     assert not [one for one in compare(kept, kept) if "flagged" in one.text]
 
 
+def test_a_word_in_the_recipe_that_changes_no_row_is_a_patch(tmp_path: Path) -> None:
+    """Leaving out what is flagged, where nothing is."""
+    made = build(tmp_path / "set", flag=lambda row: False)
+    publish_to(made, tmp_path / "kept")
+    publish_to(edit(made, recipe() + LEAVE_OUT), tmp_path / "left")
+    kept, left = (manifest_of(tmp_path / name) for name in ("kept", "left"))
+    assert left["counts"]["flagged_left_out"] == 0
+    for old, new in ((kept, left), (left, kept)):
+        assert {change.level for change in compare(old, new)} == {Level.PATCH}
+        assert not [change for change in compare(old, new) if "flagged" in change.text]
+
+
 def test_when_everything_is_flagged_it_says_so(tmp_path: Path) -> None:
     made = build(tmp_path / "set", TWO_SPLITS[:1], flag=lambda row: True)
     with pytest.raises(RankingError, match="all 3 images are flagged"):
