@@ -50,7 +50,7 @@ from synpic.checkpoints import load_unlocked
 from synpic.engine.device import pick_device
 from synpic.errors import SynpicError
 from synpic.generate.model import complete
-from synpic.recipe import ModelSettings
+from synpic.settings import ModelSettings
 
 MODELS = ("shapes_mmdit", "shapes_unet", "shapes_mmdit_small", "shapes_pixart")
 SIZES = (1, 2, 4, 8, 16, 32, 64)
