@@ -264,6 +264,7 @@ def _connect(ray: Any) -> bool:
         return False
     # ray.init takes SIGTERM over, to exit on the spot; whoever calls may have other plans.
     ending = signal.getsignal(signal.SIGTERM)
+    _keep_stdout_clean()
     try:
         ray.init(logging_level="WARNING", log_to_driver=True)
     except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
@@ -276,6 +277,21 @@ def _connect(ray: Any) -> bool:
         if ending is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ending)
     return True
+
+
+def _keep_stdout_clean() -> None:
+    """Have Ray print to stderr alone: it reports a lost node on stdout, and takes no option."""
+    from ray._private import worker
+
+    say = getattr(worker, "print_to_stdstream", None)
+    if say is None or getattr(say, "to_stderr", False):
+        return
+
+    def to_stderr(data: dict[str, Any], *rest: Any, **options: Any) -> None:
+        say({**data, "is_err": True}, *rest, **options)
+
+    to_stderr.to_stderr = True  # type: ignore[attr-defined]
+    worker.print_to_stdstream = to_stderr
 
 
 def _first_words(error: BaseException) -> str:

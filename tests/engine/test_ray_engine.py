@@ -295,3 +295,17 @@ def test_given_images_are_read_by_a_few_and_on_processors(
             generate_candidates(workspace, engine=Engine("ray", workers))
     assert [engine.workers for engine in asked] == [16, 4, 16]
     assert {engine.gpus_per_worker for engine in asked} == {0}
+
+
+def test_what_ray_says_of_its_nodes_is_not_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    from ray._private import worker
+
+    from synpic.engine import ray_engine
+
+    for _ in range(2):  # a second run in one process changes nothing
+        ray_engine._keep_stdout_clean()
+    said = {"lines": ["a node is lost"], "pid": "raylet", "is_err": False}
+    worker.print_to_stdstream(said, ignore_prefix=False)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("a node is lost") == 1
