@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from synpic.engine.device import describe_device
+
 __all__ = ["Watch", "describe", "forget_peak", "held", "peak", "settle"]
 
 
@@ -47,12 +49,9 @@ def peak(device: str) -> float:
 def describe(device: str) -> str:
     """A line that names the machine, as a table of figures has to."""
     versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    name = describe_device(device)
     if device.startswith("cuda"):
-        return f"{torch.cuda.get_device_name(device)}, {versions}"
-    name = platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((s.partition(":")[2].strip() for s in lines if "model name" in s), name)
+        return f"{name}, {versions}"
     threads = torch.get_num_threads()
     return f"{name}, {os.cpu_count()} cores of which torch has {threads}, {versions}"
 

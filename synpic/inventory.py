@@ -89,6 +89,14 @@ class Inventory:
         except SynpicError:
             return written
 
+    def unresolved_of(self, kind: str) -> dict[str, SynpicError]:
+        """The "models" or "rewards" that are not to be had, by name, each with what is wrong."""
+        return {
+            place.removeprefix(f"{kind}."): error
+            for place, error in self.unresolved.items()
+            if place.startswith(f"{kind}.")
+        }
+
     def wanted_candidates(self) -> pl.DataFrame:
         """What ``wanted`` gives for each model, with its ``folder`` and ``fingerprint``."""
         frames = [

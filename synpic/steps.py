@@ -225,9 +225,18 @@ def score_candidates(
     """
     gathered = Report("score")
     if workspace.recipe.given is not None:
-        gathered = _gather_to_score(
-            workspace, only, shard, device, engine, retry_failed, listener, stop
+        # First whether there are rewards to score with: gathering may take hours.
+        chosen_rewards(take_inventory(workspace, listener), only)
+        report = gather_candidates(
+            workspace,
+            shard=shard,
+            device=device,
+            engine=engine,
+            retry_failed=retry_failed,
+            listener=listener,
+            stop=stop,
         )
+        gathered = replace(report, stage="score")
         if gathered.stopped or not _holds_images(workspace):
             return gathered
     tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
@@ -250,30 +259,6 @@ def image_scores(workspace: Workspace) -> pl.DataFrame:
         SynpicError: the recipe cannot be resolved, or a part cannot be read.
     """
     return take_inventory(workspace).image_scores()
-
-
-def _gather_to_score(
-    workspace: Workspace,
-    only: Sequence[str] | None,
-    shard: Shard,
-    device: str | None,
-    engine: Engine,
-    retry_failed: bool,
-    listener: Listener | None,
-    stop: threading.Event | None,
-) -> Report:
-    """:func:`gather_candidates`, once it is clear that there are rewards to score with."""
-    chosen_rewards(take_inventory(workspace, listener), only)
-    report = gather_candidates(
-        workspace,
-        shard=shard,
-        device=device,
-        engine=engine,
-        retry_failed=retry_failed,
-        listener=listener,
-        stop=stop,
-    )
-    return replace(report, stage="score")
 
 
 def _check_rewards(workspace: Workspace) -> None:

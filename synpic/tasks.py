@@ -109,9 +109,8 @@ def _unresolved(
     inventory: Inventory, kind: str, names: Sequence[str]
 ) -> list[tuple[str, SynpicError]]:
     """Weights that are not to be had now may be later: nothing that stops the others."""
-    places = {name: f"{kind}.{name}" for name in names}
-    found = inventory.unresolved
-    return [(name, found[place]) for name, place in places.items() if place in found]
+    found = inventory.unresolved_of(kind)
+    return [(name, found[name]) for name in dict.fromkeys(names) if name in found]
 
 
 def _images_of(inventory: Inventory, name: str) -> int:

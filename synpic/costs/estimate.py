@@ -74,7 +74,7 @@ def plan_costs(
     run = _Calibration(devices[0] if devices else None, batches, listener, stop)
     run.keep = _images_to_score(recipe, run) if rewards else 0
     items = [_drawing_item(inventory, model, run) for model in inventory.models]
-    for name, error in _unresolved(inventory, "models"):
+    for name, error in inventory.unresolved_of("models").items():
         items += _unresolved_models(inventory, name, error)
     images = sum(item.wanted for item in items)
     there = (
@@ -86,7 +86,7 @@ def plan_costs(
         run.kept = stored(inventory, there, run.keep)
     for reward in inventory.rewards:
         items.append(_scoring_item(inventory, reward, there, images, to_score, run, rewards))
-    for name, error in _unresolved(inventory, "rewards"):
+    for name, error in inventory.unresolved_of("rewards").items():
         size = recipe.rewards[name].batch_size
         items.append(Item("score", name, None, size, images, to_score, to_score, problem=error))
     order = {(False, name): place for place, name in enumerate(recipe.models)}
@@ -207,15 +207,6 @@ def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> I
             bytes_per_image=rough_bytes(width, height, inventory.recipe.images),
             problem=error,
         )
-
-
-def _unresolved(inventory: Inventory, kind: str) -> list[tuple[str, SynpicError]]:
-    """Names of a kind that are not to be had, and why."""
-    return [
-        (place.removeprefix(f"{kind}."), error)
-        for place, error in inventory.unresolved.items()
-        if place.startswith(f"{kind}.")
-    ]
 
 
 def _scoring_item(
