@@ -72,14 +72,14 @@ if TYPE_CHECKING:
     from synpic.publish.export import export
     from synpic.publish.load import load_rankings
     from synpic.publish.model import publish_model
-    from synpic.published.diff import diff_releases
-    from synpic.published.pairs import pairs
-    from synpic.published.rerank import rerank
-    from synpic.published.source import open_release
-    from synpic.published.verify import verify
-    from synpic.published.versions import versions
     from synpic.rankings import rank_candidates
     from synpic.recipe import Recipe, parse_recipe
+    from synpic.release.diff import diff_releases
+    from synpic.release.pairs import pairs
+    from synpic.release.rerank import rerank
+    from synpic.release.source import open_release
+    from synpic.release.verify import verify
+    from synpic.release.versions import versions
     from synpic.score.direct import reward
     from synpic.steps import (
         gather_candidates,
@@ -101,7 +101,7 @@ _WHERE = {
     "SynpicError": "synpic.errors",
     "Workspace": "synpic.workspace",
     "cost_of": "synpic.costs",
-    "diff_releases": "synpic.published.diff",
+    "diff_releases": "synpic.release.diff",
     "export": "synpic.publish.export",
     "gather_candidates": "synpic.steps",
     "generate_candidates": "synpic.steps",
@@ -109,8 +109,8 @@ _WHERE = {
     "image_scores": "synpic.steps",
     "init_workspace": "synpic.steps",
     "load_rankings": "synpic.publish.load",
-    "open_release": "synpic.published.source",
-    "pairs": "synpic.published.pairs",
+    "open_release": "synpic.release.source",
+    "pairs": "synpic.release.pairs",
     "parse_recipe": "synpic.recipe",
     "parse_train_recipe": "synpic.train.settings",
     "plan": "synpic.costs:plan_costs",
@@ -118,15 +118,15 @@ _WHERE = {
     "publish_to": "synpic.publish",
     "publish_to_hub": "synpic.publish",
     "rank_candidates": "synpic.rankings",
-    "rerank": "synpic.published.rerank",
+    "rerank": "synpic.release.rerank",
     "reward": "synpic.score.direct",
     "run_demo": "synpic.demo",
     "score_candidates": "synpic.steps",
     "status": "synpic.counting",
     "train_model": "synpic.train.loop:train",
     "validate": "synpic.validation",
-    "verify": "synpic.published.verify",
-    "versions": "synpic.published.versions",
+    "verify": "synpic.release.verify",
+    "versions": "synpic.release.versions",
 }
 
 

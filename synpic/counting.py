@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from synpic import ids, tables
+from synpic import ids
 from synpic.inventory import WantedModel, take_inventory
 from synpic.score.reward import WantedReward
-from synpic.workspace import SET_ASIDE, Workspace
+from synpic.workspace import SET_ASIDE, Workspace, tables
 
 __all__ = ["Count", "Status", "status"]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from synpic import demo, run_demo
 from synpic.engine.progress import Event
 from synpic.errors import Stopped
-from synpic.published.manifest import read_manifest
+from synpic.release.manifest import read_manifest
 from tests.cli.conftest import in_process
 
 

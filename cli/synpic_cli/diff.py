@@ -9,7 +9,7 @@ import typer
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from synpic.published.diff import Difference
+    from synpic.release.diff import Difference
 
 
 def diff(
@@ -29,8 +29,8 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Say what differs between two releases, from their scores: no image is downloaded."""
-    from synpic.published import open_release
-    from synpic.published.diff import diff_releases
+    from synpic.release import open_release
+    from synpic.release.diff import diff_releases
     from synpic_cli.output import print_json
 
     if newer is not None:

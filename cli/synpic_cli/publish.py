@@ -58,8 +58,8 @@ def publish(
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from synpic.errors import PublishError
+    from synpic.hub.retry import Patience
     from synpic.publish import forecast, publish_to, publish_to_hub
-    from synpic.published.patience import Patience
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say
     from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
@@ -159,8 +159,8 @@ def _publish_model(
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from synpic.errors import PublishError
+    from synpic.hub.retry import Patience
     from synpic.publish.model import forecast_model, publish_model
-    from synpic.published.patience import Patience
     from synpic_cli.output import print_json
     from synpic_cli.release import model_as_dict, show_model, show_model_forecast
     from synpic_cli.watching import note

@@ -11,7 +11,7 @@ import typer
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from synpic.published.rerank import Reranked
+    from synpic.release.rerank import Reranked
 
 
 def rerank(
@@ -42,8 +42,8 @@ def rerank(
     as_json: AsJson = False,
 ) -> None:
     """Rank a release in another way, from its scores alone: no image is downloaded."""
-    from synpic.published import open_release
-    from synpic.published.rerank import rerank as rank_again
+    from synpic.release import open_release
+    from synpic.release.rerank import rerank as rank_again
     from synpic_cli.output import print_json, require_table_file, say, write_table
 
     if to is not None:

@@ -9,7 +9,7 @@ import typer
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from synpic.published.verify import Verification
+    from synpic.release.verify import Verification
 
 _SHOWN = 10
 
@@ -25,8 +25,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check that a release is whole: hashes, rows, ranks and pixels. Exits with 1 if it is not."""
-    from synpic.published import open_release
-    from synpic.published.verify import verify as check
+    from synpic.release import open_release
+    from synpic.release.verify import verify as check
     from synpic_cli.output import print_json
     from synpic_cli.watching import counted_work
 

@@ -14,7 +14,7 @@ def versions(
     as_json: AsJson = False,
 ) -> None:
     """List the versions of a dataset on the Hub, the newest first."""
-    from synpic.published.versions import versions as list_versions
+    from synpic.release.versions import versions as list_versions
     from synpic_cli.output import print_json, print_table, say
 
     rows = list_versions(repository)

@@ -8,9 +8,8 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from synpic import tables
 from synpic.engine.writing import PartWatcher
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 
 __all__ = ["FailureLog"]
 

@@ -6,7 +6,6 @@ from functools import partial
 
 import polars as pl
 
-from synpic import tables
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
 from synpic.engine.task import Task, Work
@@ -18,7 +17,7 @@ from synpic.generate.model import Model
 from synpic.recipe import SafetySettings
 from synpic.registry import FAMILIES
 from synpic.safety import checked, describe_safety
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 
 __all__ = ["drawing_task", "open_model"]
 

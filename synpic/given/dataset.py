@@ -27,9 +27,9 @@ from synpic.given.captions import NO_CAPTION
 from synpic.given.columns import Columns, choose_columns
 from synpic.given.rows import RowReader
 from synpic.given.source import FOUND
-from synpic.parts import frame
 from synpic.recipe import GivenSettings
 from synpic.workspace import LockEntry, Workspace
+from synpic.workspace.parts import frame
 
 __all__ = ["Dataset"]
 

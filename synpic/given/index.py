@@ -13,14 +13,14 @@ from typing import Any
 
 import polars as pl
 
-from synpic import ids, tables
+from synpic import ids
 from synpic.engine.progress import Listener
 from synpic.errors import CorruptPart, GivenGone, HubUnreachable
 from synpic.given.names import name_models
 from synpic.given.opening import open_source, settings_of
 from synpic.given.source import FOUND, Source
-from synpic.parts import frame, open_part, read_part
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
+from synpic.workspace.parts import frame, open_part, read_part
 
 __all__ = ["INDEX", "NAME", "Index", "current_index", "ensure_index", "read_index"]
 

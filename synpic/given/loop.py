@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from synpic import ids, tables
+from synpic import ids
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
 from synpic.engine.task import Made, Row, Task, Work
@@ -25,7 +25,7 @@ from synpic.given.opening import open_source
 from synpic.given.source import Reader
 from synpic.recipe import SafetySettings
 from synpic.safety import checked, describe_safety
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 
 __all__ = ["gathering_task"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from synpic import ids, tables
+from synpic import ids
 from synpic.given.index import NAME, Index
 from synpic.recipe import Recipe
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 
 __all__ = ["GivenImages"]
 

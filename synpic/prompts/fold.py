@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from synpic import ids, tables
+from synpic import ids
 from synpic.errors import PromptError
 from synpic.prompts.source import Source
+from synpic.workspace import tables
 
 __all__ = ["PromptTable", "fold"]
 

@@ -26,8 +26,8 @@ from synpic.publish.place import new_folder, require_free
 from synpic.publish.records import Records, records
 from synpic.publish.shards import Limits, Shard, plan_shards
 from synpic.publish.telling import describe_bytes
-from synpic.published.manifest import MANIFEST, own_version
-from synpic.tables import SCHEMA_VERSION
+from synpic.release.manifest import MANIFEST, own_version
+from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["KINDS", "Export", "Exported", "export", "plan_export"]
 

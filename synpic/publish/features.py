@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from synpic.tables import IMAGE
+from synpic.workspace.tables import IMAGE
 
 __all__ = ["BINARY", "IMAGE", "arrow_schema", "yaml_features"]
 

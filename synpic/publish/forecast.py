@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synpic.hub.repository import Remote, blob_id
+from synpic.hub.retry import Patience
 from synpic.publish.card import CARD
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.hub import look
-from synpic.publish.remote import Remote, blob_id
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.publish.standing import Standing, decide, target
 from synpic.publish.telling import describe_bytes, tell
-from synpic.published.patience import Patience
-from synpic.published.versions import Version
 from synpic.recipe import Flagged
+from synpic.release.versions import Version
 from synpic.workspace import Workspace
 
 __all__ = ["Forecast", "PlannedFile", "forecast"]

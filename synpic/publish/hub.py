@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import PublishError
+from synpic.hub.client import endpoint
+from synpic.hub.commit import land
+from synpic.hub.repository import Remote, blob_id, hashes_of
+from synpic.hub.retry import Patience
 from synpic.publish.draft import Draft, prepare
-from synpic.publish.landing import land
 from synpic.publish.manifest import describe_file, encode
 from synpic.publish.place import scratch
 from synpic.publish.proof import prove
-from synpic.publish.remote import Remote, blob_id, hashes_of
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.publish.standing import Standing, decide, target
 from synpic.publish.telling import tell
-from synpic.published.hub import endpoint
-from synpic.published.manifest import MANIFEST, decode_manifest
-from synpic.published.patience import Patience
-from synpic.published.versions import Version
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
+from synpic.release.manifest import MANIFEST, decode_manifest
+from synpic.release.versions import Version
 from synpic.workspace import Workspace
 
 __all__ = ["HubRelease", "look", "publish_to_hub"]

@@ -20,8 +20,8 @@ import polars as pl
 from fsspec import AbstractFileSystem
 
 from synpic import ids
-from synpic.parts import damaged, frame, naming_damage, open_part
-from synpic.store import Store
+from synpic.workspace.parts import damaged, frame, naming_damage, open_part
+from synpic.workspace.storage import Store
 
 __all__ = ["PROTOCOL", "ImagesInParts", "addresses"]
 

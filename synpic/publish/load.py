@@ -19,8 +19,8 @@ from synpic.publish.features import IMAGE, arrow_schema
 from synpic.publish.in_place import addresses
 from synpic.publish.origin import Where, find
 from synpic.publish.records import CONFIGS, Records, join, records
-from synpic.published.load import load_release
 from synpic.rankings import RankedSet, rank_candidates
+from synpic.release.load import load_release
 from synpic.workspace import Workspace
 
 if TYPE_CHECKING:

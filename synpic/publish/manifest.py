@@ -21,11 +21,11 @@ from synpic.given import GivenImages
 from synpic.inventory import Inventory
 from synpic.publish.features import yaml_features
 from synpic.publish.shards import Shard
-from synpic.published.manifest import own_version
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
+from synpic.release.manifest import own_version
 from synpic.score.reward import WantedReward
-from synpic.tables import SCHEMA_VERSION
+from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["describe", "describe_file", "encode"]
 

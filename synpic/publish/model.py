@@ -14,14 +14,14 @@ from typing import Any
 
 from synpic.cards.model import load_lines, render_card
 from synpic.errors import PublishError
-from synpic.publish.landing import land
+from synpic.hub.client import endpoint
+from synpic.hub.commit import land
+from synpic.hub.repository import Head, Remote, blob_id, hashes_of
+from synpic.hub.retry import Patience
 from synpic.publish.manifest import describe_file
 from synpic.publish.previous import parse_previous, yours_block
-from synpic.publish.remote import Head, Remote, blob_id, hashes_of
 from synpic.publish.telling import describe_bytes
-from synpic.published.hub import endpoint
-from synpic.published.patience import Patience
-from synpic.published.versions import Version
+from synpic.release.versions import Version
 
 __all__ = ["ModelForecast", "ModelRelease", "forecast_model", "publish_model"]
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from synpic.errors import ReleaseError
-from synpic.published import Published, open_release
-from synpic.published.manifest import MANIFEST
+from synpic.release import Published, open_release
+from synpic.release.manifest import MANIFEST
 from synpic.workspace import RECIPE, Workspace
 
 __all__ = ["Where", "find"]

@@ -13,10 +13,10 @@ from synpic.errors import ReleaseError
 from synpic.publish.origin import Where, find
 from synpic.publish.records import join
 from synpic.publish.shards import Read
-from synpic.published import Published
-from synpic.published.images import PublishedImages
 from synpic.rank import Counts, Ranking
 from synpic.rankings import rank_candidates
+from synpic.release import Published
+from synpic.release.images import PublishedImages
 from synpic.workspace import Workspace
 
 __all__ = ["Paired", "open_paired"]

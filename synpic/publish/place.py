@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from synpic.errors import PublishError
-from synpic.published.manifest import MANIFEST, read_manifest
+from synpic.release.manifest import MANIFEST, read_manifest
 
 __all__ = ["Kind", "new_folder", "require_free", "scratch"]
 

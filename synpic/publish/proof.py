@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from synpic.errors import PublishError
+from synpic.hub.client import endpoint
+from synpic.hub.repository import Remote
 from synpic.publish import stranger
-from synpic.publish.remote import Remote
-from synpic.published.hub import endpoint
 
 __all__ = ["prove"]
 

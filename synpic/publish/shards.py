@@ -21,9 +21,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synpic import tables
 from synpic.publish.features import IMAGE, arrow_schema
 from synpic.publish.records import Records
+from synpic.workspace import tables
 
 __all__ = ["Limits", "Shard", "count_rows", "plan_shards", "write_shard"]
 

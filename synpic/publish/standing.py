@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synpic.errors import PublishError
+from synpic.hub.repository import Head, Remote
 from synpic.publish.card import CARD
 from synpic.publish.previous import NOTHING, Previous, parse_previous
-from synpic.publish.remote import Head, Remote
-from synpic.published.compare import Level
-from synpic.published.manifest import MANIFEST, decode_manifest
-from synpic.published.versions import Version, suggest
+from synpic.release.compare import Level
+from synpic.release.manifest import MANIFEST, decode_manifest
+from synpic.release.versions import Version, suggest
 
 __all__ = ["Decision", "Standing", "decide", "target"]
 

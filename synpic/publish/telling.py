@@ -17,7 +17,7 @@ from synpic.publish.draft import Draft
 from synpic.publish.manifest import encode
 from synpic.publish.picture import Example, contact_sheet
 from synpic.publish.previous import NOTHING, Previous
-from synpic.published.manifest import MANIFEST
+from synpic.release.manifest import MANIFEST
 
 __all__ = ["PICTURE", "describe_bytes", "tell"]
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from PIL.Image import Image
 
-from synpic import tables
 from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
@@ -24,7 +23,7 @@ from synpic.score.ready import Broken, Order, ReadyImages, key_of
 from synpic.score.reward import Reward, WantedReward, open_reward
 from synpic.score.staged import StagedReward
 from synpic.score.trust import ConstantGuard, check_finite
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from synpic import ids
 from synpic.errors import TrainingError
-from synpic.store import Store
 from synpic.train.families.family import Family
+from synpic.workspace.storage import Store
 
 __all__ = ["Caches", "TensorCache", "default_folder", "open_caches"]
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from synpic import ids
-from synpic.store import Store
 from synpic.train.framing import Size
+from synpic.workspace.storage import Store
 
 __all__ = ["Fact", "Facts"]
 

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 
 from synpic import ids
 from synpic.errors import ReleaseError, TrainingError, did_you_mean
-from synpic.parts import frame
-from synpic.published import hub
-from synpic.published.load import load_release
-from synpic.published.source import Published, open_release
+from synpic.hub import client as hub
+from synpic.release.load import load_release
+from synpic.release.source import Published, open_release
 from synpic.train.layouts import find_layout
 from synpic.train.settings import DataSettings
+from synpic.workspace.parts import frame
 
 __all__ = ["Records", "Source", "read_records"]
 

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 from synpic.cards.model import load_lines, render_card
 from synpic.train.settings import parse_train_recipe
 from tests.cards.facts import BASE, about
-from tests.hub.cards import check_card
+from tests.hub_server.cards import check_card
 
 EVIL = "a`|b\n# x <img src=x onerror=1> ```\n---\n[y](javascript:z) {{ 7 * 7 }}"
 

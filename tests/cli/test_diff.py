@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from synpic.errors import ReleaseError, SynpicError
 from synpic.publish import publish_to
 from synpic_cli.diff import diff
-from tests.hub import HubServer
-from tests.hub.fixtures import GoOnline, hub, online, waits
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import GoOnline, hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build, recipe
-from tests.published.conftest import files_of
+from tests.release.conftest import files_of
 
 __all__ = ["hub", "online", "waits"]
 

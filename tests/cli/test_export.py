@@ -12,7 +12,7 @@ from synpic.publish import publish_to
 from synpic.workspace import Workspace
 from synpic_cli.export import export
 from tests.publish.fixtures import build
-from tests.published.conftest import PROMPTS, ragged
+from tests.release.conftest import PROMPTS, ragged
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(export)

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from synpic.errors import PublishError
 from synpic.publish import proof
 from synpic_cli.main import app
-from tests.hub import HubServer, Status
-from tests.hub.fixtures import hub, online, waits
+from tests.hub_server import HubServer, Status
+from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build
 
 __all__ = ["hub", "online", "waits"]
@@ -31,7 +31,7 @@ def here(
     build(tmp_path / "set")
     monkeypatch.chdir(tmp_path / "set")
     monkeypatch.setattr(proof, "_load", lambda *_: None)
-    monkeypatch.setattr("synpic.published.patience.time.sleep", lambda _: None)
+    monkeypatch.setattr("synpic.hub.retry.time.sleep", lambda _: None)
     return hub
 
 

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from synpic.errors import SynpicError
 from synpic.publish import publish_to
-from synpic.published import open_release
-from synpic.published.rerank import rerank as rank_again
+from synpic.release import open_release
+from synpic.release.rerank import rerank as rank_again
 from synpic_cli.rerank import rerank
 from tests.publish.fixtures import build
-from tests.published.conftest import PROMPTS, ragged
+from tests.release.conftest import PROMPTS, ragged
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(rerank)

@@ -15,7 +15,7 @@ from synpic.errors import PublishError
 from tests.cli.conftest import in_process
 from tests.cli.test_publish import here, hub, online, waits
 from tests.conftest import MakeRecipe
-from tests.hub import HubServer
+from tests.hub_server import HubServer
 from tests.publish.fixtures import build
 from tests.safety.conftest import save_images
 

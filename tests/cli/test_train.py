@@ -19,8 +19,8 @@ from synpic_cli.watching import _describe
 from tests.cards.facts import about
 from tests.cli.conftest import ENVIRONMENT, in_process
 from tests.generate.conftest import saved
-from tests.hub import HubServer
-from tests.hub.fixtures import hub, online, waits
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.test_model import trained
 from tests.train.conftest import Wanted, encoded, ranked, wanted
 from tests.train.families.opening import KINDS

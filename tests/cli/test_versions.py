@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from synpic.errors import ReleaseError
 from synpic.publish import publish_to
 from synpic_cli.versions import versions
-from tests.hub import HubServer
-from tests.hub.fixtures import GoOnline, hub, online, waits
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import GoOnline, hub, online, waits
 from tests.publish.fixtures import build
-from tests.published.conftest import files_of
+from tests.release.conftest import files_of
 
 __all__ = ["hub", "online", "waits"]
 

@@ -314,6 +314,6 @@ def test_who_listens_may_go_away(workspace: Workspace, recipe: MakeRecipe) -> No
 
 
 def _schema() -> Any:
-    from synpic import tables
+    from synpic.workspace import tables
 
     return tables.CANDIDATES

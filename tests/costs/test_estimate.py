@@ -10,7 +10,7 @@ import pytest
 import synpic
 from synpic import Workspace
 from synpic.costs import CostPlan, Item, plan_costs
-from synpic.store import Store
+from synpic.workspace.storage import Store
 from tests import fakes
 from tests.conftest import MakeRecipe, edit
 

@@ -22,8 +22,8 @@ from synpic.engine.task import Work
 from synpic.errors import RewardError, StorageError, Unfinished
 from synpic.inventory import take_inventory
 from synpic.steps import given_workspace
-from synpic.store import Store
 from synpic.tasks import drawing_tasks, scoring_tasks
+from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe
 from tests.engine.threads import Dies, Threads
 from tests.fakes import Painter

@@ -20,7 +20,7 @@ from synpic.engine import ray_engine
 from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
 from synpic.errors import SynpicError
-from synpic.store import Store
+from synpic.workspace.storage import Store
 from tests.cli.conftest import ENVIRONMENT, Start
 from tests.cli.conftest import start as start
 from tests.conftest import MakeRecipe

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synpic import Workspace, generate_candidates, tables
-from synpic.parts import frame, read_part
+from synpic.workspace.parts import frame, read_part
 
 __all__ = ["PROMPTS", "by_hand", "make", "pictures", "rows", "spelt", "workspace_of"]
 

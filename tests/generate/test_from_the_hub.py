@@ -17,8 +17,8 @@ from synpic.validation import validate
 from tests.generate import tiny
 from tests.generate.by_recipe import make, pictures, workspace_of
 from tests.generate.loras import save_lora
-from tests.hub import HubServer
-from tests.hub.fixtures import hub, online
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import hub, online
 
 __all__ = ["hub", "online"]
 

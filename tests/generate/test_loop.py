@@ -20,8 +20,8 @@ from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
 from synpic.errors import RecipeError, Stopped, StorageError, SynpicError, Unfinished
 from synpic.inventory import take_inventory
-from synpic.parts import read_part
-from synpic.store import Store
+from synpic.workspace.parts import read_part
+from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe, edit
 from tests.fakes import Painter
 

@@ -19,7 +19,7 @@ from synpic.engine.progress import Event
 from synpic.errors import GivenError, GivenGone, RecipeError, Stopped, SynpicError
 from synpic.inventory import take_inventory
 from synpic.publish.export import export
-from synpic.published.compare import compare
+from synpic.release.compare import compare
 from synpic.steps import image_scores
 from synpic.validation import validate
 from synpic.workspace import Workspace

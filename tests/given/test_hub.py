@@ -11,8 +11,8 @@ from synpic.engine.shard import Shard
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.inventory import take_inventory
 from tests.given.conftest import MakeWorkspace
-from tests.hub import Drop, HubServer
-from tests.hub.fixtures import hub, online, waits
+from tests.hub_server import Drop, HubServer
+from tests.hub_server.fixtures import hub, online, waits
 
 __all__ = ["hub", "online", "waits"]
 

@@ -7,10 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synpic import tables
 from synpic.errors import PromptError, PromptsGone
 from synpic.prompts import current_prompts, ensure_prompts, read_prompts
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 from tests.prompts.conftest import Make
 
 

@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow as pa
 from PIL import Image
 
-from synpic import ids, tables
+from synpic import ids
 from synpic.inventory import Inventory, take_inventory
 from synpic.score.reward import RewardInfo
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 
 REWARDS = ("redness", "greenness")
 

@@ -20,9 +20,9 @@ from synpic.publish.export import export, plan_export
 from synpic.publish.shards import Limits
 from synpic.rank import STRATEGIES, pairs
 from synpic.workspace import Workspace
-from tests.hub import HubServer
+from tests.hub_server import HubServer
 from tests.publish.fixtures import THIRD, build, encoded, recipe
-from tests.published.conftest import PROMPTS, SEVERAL, files_of, hub, online, pushed, ragged
+from tests.release.conftest import PROMPTS, SEVERAL, files_of, hub, online, pushed, ragged
 
 __all__ = ["hub", "online", "pushed"]
 

@@ -15,7 +15,7 @@ import pytest
 from synpic.publish import publish_to
 from synpic.publish.export import export
 from tests.publish.fixtures import build
-from tests.published.conftest import PROMPTS, ragged
+from tests.release.conftest import PROMPTS, ragged
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -15,11 +15,11 @@ from synpic.errors import RankingError
 from synpic.publish import publish_to
 from synpic.publish.export import export
 from synpic.publish.load import load_rankings
-from synpic.published.compare import Level, compare
-from synpic.published.rerank import rerank
-from synpic.published.source import open_release
-from synpic.published.verify import verify
 from synpic.rank import rank
+from synpic.release.compare import Level, compare
+from synpic.release.rerank import rerank
+from synpic.release.source import open_release
+from synpic.release.verify import verify
 from tests.conftest import edit
 from tests.publish.fixtures import REWARDS, TWO_SPLITS, build, recipe
 

@@ -17,8 +17,8 @@ from synpic.errors import HubUnreachable, PublishError
 from synpic.publish import HubRelease, Patience, forecast, proof, publish_to_hub, stranger
 from synpic.publish.shards import Limits
 from synpic.workspace import Workspace
-from tests.hub import Call, Drop, HubServer, LostAnswer, RateLimited, Status
-from tests.hub.fixtures import hub, online, waits
+from tests.hub_server import Call, Drop, HubServer, LostAnswer, RateLimited, Status
+from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build, encoded, recipe
 
 __all__ = ["hub", "online", "waits"]

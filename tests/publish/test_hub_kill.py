@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import command as synpic
-from tests.hub import Call, Drop, HubServer
-from tests.hub.fixtures import client_environment, hub
+from tests.hub_server import Call, Drop, HubServer
+from tests.hub_server.fixtures import client_environment, hub
 from tests.publish.fixtures import build
 
 __all__ = ["hub"]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.hub import Call, HubServer
-from tests.hub.fixtures import client_environment, hub
+from tests.hub_server import Call, HubServer
+from tests.hub_server.fixtures import client_environment, hub
 from tests.publish.fixtures import build, picture
 
 __all__ = ["hub"]

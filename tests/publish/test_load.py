@@ -16,7 +16,7 @@ from synpic.publish.in_place import PROTOCOL
 from synpic.publish.load import load_rankings
 from synpic.workspace import Workspace
 from tests.publish.fixtures import build, encoded, hashed_score
-from tests.published.conftest import PROMPTS, ragged
+from tests.release.conftest import PROMPTS, ragged
 
 Load = Callable[..., Any]
 ROOT = Path(__file__).parent.parent.parent

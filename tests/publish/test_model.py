@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from synpic.cards.model import render_card
 from synpic.errors import PublishError
+from synpic.hub.retry import Patience
 from synpic.publish.model import ModelRelease, forecast_model, publish_model
-from synpic.published.patience import Patience
 from tests.cards.facts import about
-from tests.hub import Drop, HubServer, LostAnswer, Status
-from tests.hub.fixtures import hub, online, waits
+from tests.hub_server import Drop, HubServer, LostAnswer, Status
+from tests.hub_server.fixtures import hub, online, waits
 
 __all__ = ["hub", "online", "waits"]
 

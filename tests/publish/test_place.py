@@ -13,7 +13,7 @@ from synpic.publish import publish_to
 from synpic.publish.export import export
 from synpic.publish.place import new_folder, require_free
 from tests.publish.fixtures import build
-from tests.published.conftest import files_of
+from tests.release.conftest import files_of
 
 
 def write_release(folder: Path, mark: str) -> None:

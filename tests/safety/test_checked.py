@@ -17,11 +17,11 @@ from synpic.engine.failures import HOPELESS
 from synpic.engine.task import Made, Row
 from synpic.errors import CheckpointError, SafetyError, Unfinished
 from synpic.inventory import take_inventory
-from synpic.parts import read_part
 from synpic.recipe import SafetySettings
 from synpic.safety import Checker, open_safety
 from synpic.safety.checked import Checked
 from synpic.safety.classifiers import ImageClassifier
+from synpic.workspace.parts import read_part
 from tests.conftest import MakeRecipe, edit
 from tests.fakes import Painter
 

@@ -10,8 +10,8 @@ import pytest
 from huggingface_hub import hf_hub_download
 
 from synpic.score.cached import in_cache, matching, repository_folder
-from tests.hub import HubServer
-from tests.hub.fixtures import hub, online
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import hub, online
 
 __all__ = ["hub", "online"]
 

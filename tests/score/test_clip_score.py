@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from synpic.errors import RewardError, SynpicError
 from synpic.score.clip_score import ClipScore
 from synpic.shapes.pipelines import build_clip
-from tests.hub import HubServer
-from tests.hub.fixtures import hub, online
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import hub, online
 
 __all__ = ["hub", "online"]
 

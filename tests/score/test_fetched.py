@@ -14,8 +14,8 @@ from synpic.registry import REWARDS
 from synpic.score.cached import in_cache, matching, repositories
 from synpic.score.hpsv2 import HPSv2
 from synpic.score.imagereward import ImageReward
-from tests.hub import HubServer
-from tests.hub.fixtures import hub, online
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import hub, online
 from tests.score import random_rewards
 from tests.score.random_rewards import Size, Tower
 

@@ -15,8 +15,8 @@ from synpic.score.reward import Companion, RewardInfo
 from synpic.workspace import Workspace
 from synpic_cli.reporting import show_fetches
 from tests.conftest import MakeRecipe, edit
-from tests.hub import HubServer, Status
-from tests.hub.fixtures import hub, online, waits
+from tests.hub_server import HubServer, Status
+from tests.hub_server.fixtures import hub, online, waits
 
 __all__ = ["hub", "online", "waits"]
 

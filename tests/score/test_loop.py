@@ -27,9 +27,9 @@ from synpic.engine.shard import Shard
 from synpic.errors import RewardError, SynpicError, Unfinished, WorkspaceError
 from synpic.generate.pixels import encode
 from synpic.inventory import take_inventory
-from synpic.parts import read_part
 from synpic.settings import ImageSettings
-from synpic.store import Store
+from synpic.workspace.parts import read_part
+from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe, edit
 from tests.fakes import Forgetful, redness
 

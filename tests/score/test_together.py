@@ -13,7 +13,7 @@ from synpic.engine.progress import Event
 from synpic.errors import StorageError
 from synpic.inventory import take_inventory
 from synpic.score import loop, ready
-from synpic.store import Store
+from synpic.workspace.storage import Store
 from tests.conftest import edit
 from tests.score.takers import Channel, Hungry, Scripted, contrast
 

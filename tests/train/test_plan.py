@@ -16,8 +16,8 @@ from synpic.train.model import find_checkpoint, prepare_tuning, trained
 from synpic.train.plan import plan
 from synpic.train.settings import TrainRecipe
 from tests.generate.tiny import SIDE
-from tests.hub import HubServer
-from tests.hub.fixtures import hub, online, waits
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import hub, online, waits
 from tests.train.conftest import Wanted
 from tests.train.families.opening import KINDS
 from tests.train.material import encoded_image

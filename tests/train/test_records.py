@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from synpic.errors import ReleaseError, SynpicError, TrainingError
+from synpic.hub import client
 from synpic.publish.export import export
-from synpic.published import hub as client
-from synpic.published.source import open_release
+from synpic.release.source import open_release
 from synpic.train.records import Records, read_records
-from tests.hub import HubServer
-from tests.hub.fixtures import GoOnline, hub, online, waits
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import GoOnline, hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build
-from tests.published.conftest import files_of
+from tests.release.conftest import files_of
 from tests.train.material import data, encoded_image, release
 
 __all__ = ["hub", "online", "waits"]

@@ -1,0 +1,87 @@
+"""One commit, on the head it was made for: sent, recognised if its answer was lost, or given up.
+
+The Hub takes a commit whole or not at all, and ``parent_commit`` makes it refuse one that was made
+for an older head. What is left is to find out what happened when no answer comes, and whether a
+commit of somebody else's in between concerns us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synpic.errors import PublishError
+from synpic.hub.repository import Head, Remote, Stored
+from synpic.hub.retry import status_of, transient
+
+__all__ = ["holds", "land"]
+
+_CONFLICTS = frozenset({409, 412})
+"""409: another commit is in progress. 412: the head has moved."""
+
+
+def land(
+    remote: Remote,
+    head: Head,
+    operations: Sequence[Any],
+    wanted: Mapping[str, Sequence[str]],
+    gone: Sequence[str],
+    message: str,
+    description: str,
+) -> str:
+    """Commit ``operations`` on top of ``head``, or of a later one that left our files alone.
+
+    Args:
+        wanted: path → the hashes by which the Hub may know the file as it is to be (as a large
+            file, as a small one), for every file of the release.
+        gone: paths that are to be deleted.
+
+    Returns:
+        The commit that holds the release.
+
+    Raises:
+        PublishError: somebody else changed the same files meanwhile, or the Hub refused.
+        HubUnreachable: it did not answer, again and again.
+    """
+    ours = {*wanted, *gone}
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return remote.commit_once(
+                operations, parent=head.commit, message=message, description=description
+            )
+        except Exception as error:
+            # The client's errors have no common ancestor; each is told apart here.
+            if not transient(error) and status_of(error) not in _CONFLICTS:
+                raise remote.explain("committing", error) from error
+            # Whatever was answered, or not: what counts is what is there.
+            now = remote.head()
+            if holds(now, wanted, gone):
+                return now.commit
+            if _touched(head, now, ours):
+                raise PublishError(
+                    f"{remote.repository}: somebody else changed this release's files meanwhile "
+                    f"(commit {now.commit[:8]}, after {head.commit[:8]})",
+                    hint=f"look at {remote.page}/commits/{remote.branch}, then publish again",
+                ) from error
+            if now.commit == head.commit or status_of(error) not in _CONFLICTS:
+                remote.patience.wait(f"{remote.repository}: committing", error, attempt)
+            elif attempt >= remote.patience.tries:
+                raise PublishError(
+                    f"{remote.repository}: the head moved {attempt} times before this commit",
+                    hint="publish again when others are done",
+                ) from error
+            head = now
+
+
+def holds(head: Head, wanted: Mapping[str, Sequence[str]], gone: Sequence[str] = ()) -> bool:
+    """Whether ``head`` has every wanted file as it is to be, and none that is to be gone."""
+    return not any(path in head.files for path in gone) and all(
+        path in head.files and head.files[path].oid in hashes for path, hashes in wanted.items()
+    )
+
+
+def _touched(before: Head, after: Head, ours: set[str]) -> bool:
+    none = Stored("", 0)
+    return any(before.files.get(path, none) != after.files.get(path, none) for path in ours)

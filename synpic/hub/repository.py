@@ -1,0 +1,362 @@
+"""A repository on the Hub and one of its branches, as far as a publisher needs them.
+
+Everything goes through ``huggingface_hub``; what can go wrong comes back as one of synpic's errors.
+The token is the client's (``HF_TOKEN``, or of ``hf auth login``) unless one is given. It is handed
+on and never kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from synpic.errors import HubUnreachable, PublishError, SynpicError
+from synpic.hub.client import endpoint
+from synpic.hub.retry import Patience, status_of, transient
+
+__all__ = ["Head", "Remote", "Stored", "blob_id", "hashes_of"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of a commit: its size, and the hash by which the Hub knows its content.
+
+    ``oid`` is the SHA-256 of a large file, and git's blob id of a small one.
+    """
+
+    oid: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """A commit and its files by path."""
+
+    commit: str
+    files: Mapping[str, Stored]
+
+
+def blob_id(data: bytes) -> str:
+    """The id that git gives to a file of this content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def hashes_of(file: Path, described: Mapping[str, Any]) -> Sequence[str]:
+    """The hashes by which the Hub may know ``file``: as a large one, as a small one.
+
+    Args:
+        described: its ``bytes`` and ``sha256``.
+    """
+    digest = hashlib.sha1(b"blob %d\0" % described["bytes"], usedforsecurity=False)
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return described["sha256"], digest.hexdigest()
+
+
+class Remote:
+    """``owner/name`` at ``branch``; ``kind`` is "dataset" or "model"."""
+
+    def __init__(
+        self,
+        repository: str,
+        branch: str = "main",
+        token: str | None = None,
+        patience: Patience | None = None,
+        kind: str = "dataset",
+    ) -> None:
+        from huggingface_hub import HfApi
+
+        self.repository, self.branch, self.kind = repository, branch, kind
+        self.patience = patience or Patience()
+        self._api = HfApi(endpoint=endpoint(), token=token)
+        self._token = token
+
+    @property
+    def page(self) -> str:
+        """Where people look at it."""
+        return f"{endpoint()}/{self._prefix}{self.repository}"
+
+    def at(self, branch: str) -> Remote:
+        """The same repository at another branch."""
+        return Remote(self.repository, branch, self._token, self.patience, self.kind)
+
+    @property
+    def _prefix(self) -> str:
+        """Of its name in addresses: those of models have none."""
+        return "" if self.kind == "model" else f"{self.kind}s/"
+
+    def require_write(self) -> bool:
+        """Make sure that this token may write here, before any work; whether it is there.
+
+        Raises:
+            PublishError: there is no token, or it may not; the name is none of a repository.
+            HubUnreachable: the Hub did not answer.
+        """
+        from huggingface_hub import get_token
+
+        if self.repository.count("/") != 1:
+            raise PublishError(
+                f"{self.repository!r} is no name of a {self.kind} on the Hub",
+                hint="write owner/name"
+                + ("; a folder is published with --to" if self.kind == "dataset" else ""),
+            )
+        if (self._token or get_token()) is None:
+            raise PublishError(
+                f"{self.repository}: there is no token to publish with",
+                hint="run `hf auth login`, or set HF_TOKEN to one that may write",
+            )
+        who = self._ask("asking who the token belongs to", self._api.whoami)
+        auth = who.get("auth", {}).get("accessToken", {})
+        if auth.get("role") == "read":
+            raise PublishError(
+                f"{self.repository}: the token of {who.get('name')!r} may only read",
+                hint=f"make one that may at {endpoint()}/settings/tokens, and `hf auth login`",
+            )
+        if not self.exists():
+            owner = self.repository.partition("/")[0]
+            known = [who.get("name"), *(org.get("name") for org in who.get("orgs", []))]
+            if owner not in known:
+                raise PublishError(
+                    f"{self.repository}: {who.get('name')!r} may not make {self.kind}s of "
+                    f"{owner!r}",
+                    hint=f"the token's user and organisations: {', '.join(map(str, known))}",
+                )
+            return False
+        self._ask(
+            "asking whether the token may write",
+            lambda: self._api.auth_check(self.repository, repo_type=self.kind, write=True),
+        )
+        return True
+
+    def exists(self) -> bool:
+        """Whether the repository is there, and to be seen with this token."""
+        return bool(
+            self._ask(
+                f"looking for the {self.kind}",
+                lambda: self._api.repo_exists(self.repository, repo_type=self.kind),
+            )
+        )
+
+    def create(self, *, private: bool | None) -> None:
+        """Make the repository, and the branch, unless they are there."""
+        self._ask(
+            f"making the {self.kind}",
+            lambda: self._api.create_repo(
+                self.repository, repo_type=self.kind, private=private, exist_ok=True
+            ),
+        )
+        if self.branch != "main":
+            self._ask(
+                f"making the branch {self.branch}",
+                lambda: self._api.create_branch(
+                    self.repository, repo_type=self.kind, branch=self.branch, exist_ok=True
+                ),
+            )
+
+    def head(self, revision: str | None = None) -> Head:
+        """The commit of the branch (or of ``revision``), with its files."""
+        from huggingface_hub.hf_api import RepoFile
+
+        def look() -> Head:
+            info = self._api.repo_info(
+                self.repository, revision=revision or self.branch, repo_type=self.kind
+            )
+            assert info.sha
+            tree = self._api.list_repo_tree(
+                self.repository, recursive=True, revision=info.sha, repo_type=self.kind
+            )
+            files = {
+                entry.path: Stored(entry.lfs.sha256 if entry.lfs else entry.blob_id, entry.size)
+                for entry in tree
+                if isinstance(entry, RepoFile)
+            }
+            return Head(info.sha, files)
+
+        return self._ask("reading what is there", look)
+
+    def has_branch(self) -> bool:
+        """Whether the branch is there."""
+        refs = self._refs()
+        return any(ref.name == self.branch for ref in refs.branches)
+
+    def tags(self) -> dict[str, str]:
+        """Tag → the commit it stands for."""
+        return {ref.name: ref.target_commit for ref in self._refs().tags}
+
+    def read(self, path: str, commit: str) -> bytes:
+        """A small file of a commit."""
+        from huggingface_hub import HfFileSystem
+
+        # Not hf_hub_download: what is read must be the Hub's word, and no cache's.
+        files = HfFileSystem(
+            endpoint=endpoint(),
+            token=self._token,
+            skip_instance_cache=True,
+            use_listings_cache=False,
+        )
+        name = f"{self._prefix}{self.repository}@{commit}/{path}"
+        data: bytes = self._ask(f"reading {path}", lambda: files.cat_file(name))
+        return data
+
+    def is_there(self, head: Head, path: str, described: Mapping[str, Any]) -> bool:
+        """Whether ``head`` has a file of the described ``sha256`` and ``bytes`` at ``path``."""
+        stored = head.files.get(path)
+        if stored is None or stored.bytes != described["bytes"]:
+            return False
+        if len(stored.oid) == 64:
+            return bool(stored.oid == described["sha256"])
+        # Small files are known by git's hash: what they hold has to be read.
+        found = hashlib.sha256(self.read(path, head.commit)).hexdigest()
+        return bool(found == described["sha256"])
+
+    def send(self, path: str, content: Path | bytes) -> tuple[Any, bool]:
+        """Upload one file ahead of the commit.
+
+        Returns:
+            The operation for :meth:`commit_once`, and whether ``content`` may be deleted now; the
+            Hub takes small files with the commit only.
+
+        Raises:
+            PublishError: the repository ignores such files.
+        """
+        from huggingface_hub import CommitOperationAdd
+
+        given = content if isinstance(content, bytes) else str(content)
+        operation = CommitOperationAdd(path_in_repo=path, path_or_fileobj=given)
+        self._ask(
+            f"sending {path}",
+            lambda: self._api.preupload_lfs_files(
+                self.repository,
+                [operation],
+                repo_type=self.kind,
+                revision=self.branch,
+                free_memory=False,
+            ),
+        )
+        if getattr(operation, "_should_ignore", False):
+            # The client would leave it out of the commit without a word.
+            raise PublishError(
+                f"{self.repository} ignores {path}: its .gitignore says so",
+                hint=f"delete or change that file at {self.page}/tree/{self.branch}",
+            )
+        # The client has no public word for it; without it every shard would have to stay.
+        return operation, bool(getattr(operation, "_is_uploaded", False))
+
+    def commit_once(
+        self, operations: Sequence[Any], *, parent: str, message: str, description: str = ""
+    ) -> str:
+        """One commit on top of ``parent`` and of nothing else: its id. Tries once.
+
+        Raises:
+            Exception: as ``huggingface_hub`` does; the commit may have landed nevertheless.
+        """
+        made = self._api.create_commit(
+            self.repository,
+            operations=list(operations),
+            commit_message=message,
+            commit_description=description,
+            repo_type=self.kind,
+            revision=self.branch,
+            parent_commit=parent,
+        )
+        return str(made.oid)
+
+    def tag(self, name: str, commit: str) -> None:
+        """Tag ``commit``; a tag that stands for it already is left as it is.
+
+        Raises:
+            PublishError: it stands for another commit.
+        """
+        there = self.tags().get(name)
+        if there is None:
+            try:
+                self._ask(
+                    f"tagging {name}",
+                    lambda: self._api.create_tag(
+                        self.repository,
+                        tag=name,
+                        revision=commit,
+                        repo_type=self.kind,
+                    ),
+                )
+                return
+            except PublishError:
+                # A lost answer, or somebody else's: which of them, the Hub knows.
+                there = self.tags().get(name)
+                if there is None:
+                    raise
+        if there != commit:
+            raise PublishError(
+                f"{self.repository}: the tag {name} stands for commit {there[:8]}, not for "
+                f"{commit[:8]}",
+                hint="tags are never moved; publish under another version",
+            )
+
+    def explain(self, what: str, error: Exception) -> Exception:
+        """What the client raised, in synpic's words; to be raised by the caller."""
+        from huggingface_hub.errors import (
+            HFValidationError,
+            OfflineModeIsEnabled,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
+
+        status = status_of(error)
+        if isinstance(error, HFValidationError):
+            return PublishError(
+                f"{self.repository!r} is no name of a {self.kind}: {error}", hint="write owner/name"
+            )
+        if isinstance(error, RevisionNotFoundError):
+            return PublishError(
+                f"{self.repository} has no branch or revision {self.branch!r}",
+                hint=f"see {self.page}",
+            )
+        if isinstance(error, RepositoryNotFoundError) or status == 401:
+            return PublishError(
+                f"{self.repository}: there is no such {self.kind}, or the token does not reach it",
+                hint="check the name; `hf auth login` again, or set HF_TOKEN",
+            )
+        if status == 403:
+            return PublishError(
+                f"{self.repository}: the token may not write here",
+                hint=f"make one that may at {endpoint()}/settings/tokens, and `hf auth login`",
+            )
+        if status is not None and not transient(error):
+            said = getattr(error, "server_message", None) or str(error).splitlines()[0]
+            return PublishError(
+                f"{self.repository}: {what}: the Hub refused ({status}): {said}",
+                hint=f"nothing was changed; see {self.page}",
+            )
+        if isinstance(error, ValueError | RuntimeError):
+            # The client's own words for what it or the Hub does not take.
+            return PublishError(
+                f"{self.repository}: {what}: {' '.join(str(error).split())[:400]}",
+                hint=f"nothing was changed; see {self.page}",
+            )
+        if not transient(error) and not isinstance(error, OfflineModeIsEnabled):
+            return error
+        return HubUnreachable(
+            f"{self.repository}: {what}: the Hub cannot be reached ({type(error).__name__})",
+            hint="everything sent so far is kept; run the same command again when connected",
+        )
+
+    def _refs(self) -> Any:
+        return self._ask(
+            "reading branches and tags",
+            lambda: self._api.list_repo_refs(self.repository, repo_type=self.kind),
+        )
+
+    def _ask(self, what: str, act: Callable[[], T]) -> T:
+        try:
+            return self.patience.call(f"{self.repository}: {what}", act)
+        except SynpicError:
+            raise
+        except Exception as error:
+            # Several libraries speak HTTP and files here; their errors have no other ancestor.
+            raise self.explain(what, error) from error

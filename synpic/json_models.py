@@ -1,0 +1,173 @@
+"""JSON as pydantic models: every mistake is a line of its own, with its file and key.
+
+What somebody else may have written (a manifest, a lock, the state of a training run, the answer of
+a server) is validated once, where it enters, and trusted from then on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from synpic.errors import SynpicError
+
+__all__ = ["Record", "parse_json", "read_json", "validate"]
+
+DEPTH = 32
+"""How deeply objects and lists may be nested: three times what synpic itself writes."""
+
+BYTES = 1 << 28
+"""How long a document may be. A manifest of 100,000 files takes a tenth."""
+
+_DIGITS = 400
+"""How many digits a number may have; Python takes quadratic time for them."""
+
+_SHOWN = 10
+"""How many mistakes a message lists."""
+
+
+class Record(BaseModel):
+    """A JSON object that synpic reads: types are not coerced, instances do not change.
+
+    Unknown keys are kept, since a later version of synpic may have added one; a model that must
+    not have any sets ``extra="forbid"``.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def read_json(
+    kind: type[T],
+    data: bytes,
+    where: str,
+    *,
+    error: type[SynpicError],
+    hint: str,
+) -> T:
+    """``data`` as a ``kind``.
+
+    Args:
+        data: JSON in UTF-8.
+        where: the file's name, for messages.
+        error: what is raised.
+        hint: what to do about a file that is not valid.
+
+    Raises:
+        SynpicError: an ``error`` that names ``where`` and each key that is wrong.
+    """
+    return validate(kind, parse_json(data, where, error=error, hint=hint), where, error, hint)
+
+
+def parse_json(data: bytes, where: str, *, error: type[SynpicError], hint: str) -> Any:
+    """``data`` as JSON-like values: at most ``DEPTH`` deep, numbers finite and of sane length.
+
+    Raises:
+        SynpicError: an ``error`` that says what is wrong, and on which line.
+    """
+    if len(data) > BYTES:
+        raise error(f"{where}: {len(data):,} bytes, where at most {BYTES:,} are read", hint=hint)
+    try:
+        text = data.decode("utf-8-sig")
+        found = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_number)
+    except RecursionError as raised:
+        raise error(f"{where}: nested more than {DEPTH} deep", hint=hint) from raised
+    except ValueError as raised:  # not UTF-8, not JSON, no number
+        raise error(f"{where}: not JSON: {raised}", hint=hint) from raised
+    wrong = _unusable(found)
+    if wrong:
+        raise error(f"{where}: {wrong}", hint=hint)
+    return found
+
+
+def validate(kind: type[T], found: Any, where: str, error: type[SynpicError], hint: str) -> T:
+    """Values that were read elsewhere (a YAML head, the metadata of a Parquet file) as a ``kind``.
+
+    Raises:
+        SynpicError: an ``error`` that names ``where`` and each key that is wrong.
+    """
+    try:
+        return kind.model_validate(found)
+    except ValidationError as raised:
+        problems = raised.errors(include_url=False)
+        lines = [f"{where}: {_explain(dict(problem))}" for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"{where}: and {len(problems) - _SHOWN} more")
+        raise error("\n".join(lines), hint=hint) from raised
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    """One problem as ``key.inner: what is wrong``."""
+    key = ".".join(str(piece) for piece in problem["loc"])
+    fault = problem["type"]
+    if fault == "missing":
+        what = "is missing"
+    elif fault in ("model_type", "dict_type"):
+        what = f"expected an object, found {_shown(problem['input'])}"
+    else:
+        what = f"{str(problem['msg']).removeprefix('Value error, ')}, found " + _shown(
+            problem["input"]
+        )
+    return f"{key}: {what}" if key else what
+
+
+def _shown(value: Any) -> str:
+    """A value on a line of a message, cut."""
+    written = ascii(value) if not isinstance(value, dict | list) else type(value).__name__
+    return written if len(written) <= 60 else f"{written[:57]}..."
+
+
+def _integer(written: str) -> int:
+    if len(written) > _DIGITS:
+        raise ValueError(f"a number of {len(written):,} digits")
+    found = int(written)
+    # Beyond this neither Parquet nor polars holds it.
+    if not -(2**63) <= found < 2**64:
+        raise ValueError(f"{written[:40]} is beyond 64 bits")
+    return found
+
+
+def _float(written: str) -> float:
+    if len(written) > _DIGITS:
+        raise ValueError(f"a number of {len(written):,} digits")
+    found = float(written)
+    if found in (float("inf"), float("-inf")):
+        raise ValueError(f"{written[:40]} is beyond the range of a number")
+    return found
+
+
+def _no_number(written: str) -> float:
+    raise ValueError(f"{written} is no JSON number")
+
+
+def _unusable(value: Any) -> str | None:
+    """What is wrong with a parsed document as a whole; None if nothing is."""
+    level = [value]
+    for _ in range(DEPTH + 1):
+        for one in level:
+            texts = one if isinstance(one, dict) else [one]
+            # JSON can spell half of a character (\ud800); UTF-8 cannot, and nor can a message.
+            if any(isinstance(text, str) and not _encodable(text) for text in texts):
+                return "a text holds half of a character (a lone surrogate)"
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return None
+    return f"nested more than {DEPTH} deep"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,246 @@
+"""What can be wrong inside a release, one check each: its card, its shards, its ranks, its pixels.
+
+A check looks at one thing and returns every problem that it finds there. Many rows that are wrong
+in the same way are one problem, which names the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synpic.workspace.tables import IMAGE
+
+__all__ = ["Problem", "check_card", "check_features", "check_pixels", "hash_images", "led_to"]
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be.
+
+    Args:
+        path: the file, or the config where it is in several.
+        text: what was found, and what was expected.
+    """
+
+    path: str
+    text: str
+
+
+def check_card(
+    text: str, records: Mapping[str, Mapping[str, int]], paths: Iterable[str]
+) -> list[Problem]:
+    """Whether the card leads ``load_dataset`` to every shard, and counts their rows rightly.
+
+    Args:
+        text: of the card.
+        records: config → split → rows.
+        paths: of the release's files that are there.
+    """
+    from huggingface_hub import DatasetCard
+
+    try:
+        data = DatasetCard(text).data
+        patterns = _patterns(data.get("configs") or [])
+        counted = {
+            info["config_name"]: {one["name"]: one["num_examples"] for one in info["splits"]}
+            for info in data.get("dataset_info") or []
+        }
+    except _unreadable() as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return [Problem(CARD, f"its head cannot be read: {reason}")]
+    found: list[Problem] = []
+    present = sorted(paths)
+    for config, splits in records.items():
+        if config not in patterns:
+            found.append(Problem(CARD, f"its `configs` do not name `{config}`"))
+            continue
+        for split, rows in splits.items():
+            expected = {path for path in present if path.startswith(f"{config}/{split}-")}
+            named = patterns[config].get(split, [])
+            led = {path for path in present if any(one.fullmatch(path) for one in named)}
+            if led != expected or not led:
+                said = f"leads to {len(led)} files of `{config}`, split `{split}`"
+                found.append(Problem(CARD, f"{said}; there are {len(expected)}"))
+            counts = counted.get(config, {}).get(split, rows)
+            if counts != rows:
+                said = f"says {counts} rows for `{config}`, split `{split}`"
+                found.append(Problem(CARD, f"{said}; the manifest says {rows}"))
+    for config in patterns:
+        if config not in records:
+            found.append(Problem(CARD, f"its `configs` name `{config}`, which the release has not"))
+    return found
+
+
+def led_to(text: str, paths: Iterable[str]) -> dict[str, str]:
+    """Which of ``paths`` the card leads ``load_dataset`` to: path → the config they are read with.
+
+    Args:
+        text: of the card; one whose head cannot be read leads nowhere.
+        paths: of files, hidden ones aside.
+    """
+    from huggingface_hub import DatasetCard
+
+    try:
+        patterns = _patterns(DatasetCard(text).data.get("configs") or [])
+    except _unreadable():
+        return {}
+    return {
+        path: config
+        for path in paths
+        for config, splits in patterns.items()
+        if any(one.fullmatch(path) for named in splits.values() for one in named)
+    }
+
+
+def _patterns(configs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[re.Pattern[str]]]]:
+    """Config → split → patterns of paths, as ``datasets`` takes them: ``*`` stops at a slash."""
+    from fsspec.utils import glob_translate
+
+    found: dict[str, dict[str, list[re.Pattern[str]]]] = {}
+    for config in configs:
+        splits = found.setdefault(config["config_name"], {})
+        for entry in config["data_files"]:
+            path = entry["path"]
+            named = [path] if isinstance(path, str) else path
+            splits.setdefault(entry["split"], []).extend(
+                re.compile(glob_translate(one)) for one in named
+            )
+    return found
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What is raised on a head that is no YAML, or another's."""
+    from yaml import YAMLError  # type: ignore[import-untyped]
+
+    return (YAMLError, AttributeError, KeyError, TypeError, ValueError)
+
+
+def check_features(
+    path: str, schema: pa.Schema, features: Sequence[Mapping[str, Any]]
+) -> list[Problem]:
+    """Whether a shard has the columns that the manifest says, of those types and in that order."""
+    there = {field.name: _feature(field.type) for field in schema}
+    said = {one["name"]: {k: v for k, v in one.items() if k != "name"} for one in features}
+    found = [Problem(path, f"column `{name}` is missing") for name in said if name not in there]
+    found += [
+        Problem(path, f"column `{name}` is none of the manifest's")
+        for name in there
+        if name not in said
+    ]
+    found += [
+        Problem(path, f"column `{name}` is {_words(kind)}; the manifest says {_words(said[name])}")
+        for name, kind in there.items()
+        if name in said and kind != said[name]
+    ]
+    if not found and list(there) != list(said):
+        found.append(Problem(path, "its columns stand in another order than the manifest says"))
+    return found
+
+
+def _feature(kind: pa.DataType) -> dict[str, str]:
+    """A type as a card's ``dataset_info`` has it."""
+    if kind == IMAGE:
+        return {"dtype": "image"}
+    if pa.types.is_list(kind):
+        return {"sequence": _feature(kind.value_type)["dtype"]}
+    names = {pa.float32(): "float32", pa.float64(): "float64"}
+    return {"dtype": names.get(kind, str(kind))}
+
+
+def _words(feature: Mapping[str, Any]) -> str:
+    return f"list of {feature['sequence']}" if "sequence" in feature else str(feature["dtype"])
+
+
+def hash_images(config: str, stream: BinaryIO) -> pl.DataFrame:
+    """The images of a shard: ``candidate_id`` and ``sha256`` of its bytes, null where it is none.
+
+    A row group is in memory at a time. A place that has an image and no id, or an id and no image,
+    is a row with a null.
+
+    Raises:
+        pa.ArrowException, OSError: it cannot be read.
+    """
+    file = pq.ParquetFile(stream)
+    frames: list[pl.DataFrame] = []
+    for number in range(file.num_row_groups):
+        for image, ids in _places(config, file, number):
+            pixels = image.field("bytes") if pa.types.is_struct(image.type) else image
+            hashes = [
+                hashlib.sha256(one.as_buffer()).hexdigest() if one.is_valid else None
+                for one in pixels
+            ]
+            rows = pl.DataFrame(
+                {"candidate_id": ids, "sha256": hashes},
+                schema={"candidate_id": pl.String, "sha256": pl.String},
+            )
+            empty = pl.col("candidate_id").is_null() & pl.col("sha256").is_null()
+            frames.append(rows.filter(~empty))
+    schema = {"candidate_id": pl.String, "sha256": pl.String}
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+
+
+def _places(
+    config: str, file: pq.ParquetFile, number: int
+) -> Iterable[tuple[pa.Array, list[str | None]]]:
+    """Each image column of a row group, with the ids of its images; a column is read at a time."""
+    images = {
+        "images": {"image": "candidate_id"},
+        "pairwise": {"chosen": "chosen_id", "rejected": "rejected_id"},
+        "pickapic": {"jpg_0": "image_0_uid", "jpg_1": "image_1_uid"},
+    }.get(config, {})
+    for image, key in images.items():
+        table = file.read_row_group(number, columns=[image, key])
+        yield table[image].combine_chunks(), table[key].to_pylist()
+    if config == "ranked":
+        lists = file.read_row_group(number, columns=["candidate_ids"])["candidate_ids"].to_pylist()
+        width = sum(name.startswith("image_") for name in file.schema_arrow.names)
+        for place in range(width):
+            table = file.read_row_group(number, columns=[f"image_{place}"])
+            ids = [(ids or [])[place] if place < len(ids or []) else None for ids in lists]
+            yield table[f"image_{place}"].combine_chunks(), ids
+
+
+def check_pixels(path: str, images: pl.DataFrame, known: pl.DataFrame | None) -> list[Problem]:
+    """Whether images are where ids are, and are those that were scored.
+
+    Args:
+        path: of the shard.
+        images: from :func:`hash_images`.
+        known: ``candidate_id`` and ``sha256`` of every image that was scored; None if the release
+            does not say.
+    """
+    found: list[Problem] = []
+    missing = images.filter(pl.col("sha256").is_null())["candidate_id"]
+    if missing.len():
+        found.append(Problem(path, f"{_count(missing, 'image')} missing"))
+    nameless = images["candidate_id"].null_count()
+    if nameless:
+        found.append(Problem(path, f"{nameless:,} images have no candidate_id"))
+    if known is None:
+        return found
+    both = images.drop_nulls().join(known, on="candidate_id", how="left", suffix="_known")
+    unknown = both.filter(pl.col("sha256_known").is_null())["candidate_id"]
+    if unknown.len():
+        found.append(Problem(path, f"{_count(unknown, 'image')} not among the scored ones"))
+    other = both.filter(pl.col("sha256") != pl.col("sha256_known"))["candidate_id"]
+    if other.len():
+        said = f"{_count(other, 'image')} not the scored one: SHA-256 differs"
+        found.append(Problem(path, said))
+    return found
+
+
+def _count(ids: pl.Series, what: str) -> str:
+    """``3 images (a…, first) are``."""
+    if ids.len() == 1:
+        return f"1 {what} ({ids[0]}) is"
+    return f"{ids.len():,} {what}s ({ids[0]} the first) are"

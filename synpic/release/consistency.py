@@ -1,0 +1,189 @@
+"""Whether a release's tables agree: ranks follow from scores, and every config says the same.
+
+Everything is computed again from the scores by :mod:`synpic.rank`, with the rule that the manifest
+states, and compared row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import polars as pl
+
+from synpic.errors import RankingError, RewardError
+from synpic.rank import Ranking, pairs, rank
+from synpic.release.checks import Problem
+from synpic.release.source import Published
+
+__all__ = ["check_consistency", "scored_images"]
+
+_SCORE = "score_"
+_NEAR = 1e-5
+"""How far a published float32 may be from the one computed here, relative to values above 1."""
+
+_LISTS = {"candidate_ids": "candidate_id", "models": "model", "seeds": "seed"}
+_SIDES = ["prompt_id", "chosen_id", "rejected_id"]
+
+
+def scored_images(release: Published) -> pl.DataFrame | None:
+    """``candidate_id`` and ``sha256`` of every image; None if neither config that says it is there.
+
+    Raises:
+        ReleaseError, HubUnreachable: the table cannot be read.
+    """
+    for config in ("scores", "images"):
+        if config in release.records:
+            return release.table(config, ["candidate_id", "sha256"]).drop("split")
+    return None
+
+
+def check_consistency(release: Published) -> list[Problem]:
+    """Compare ``scores``, ``images``, ``ranked``, ``pairwise`` and ``pickapic`` with one another.
+
+    Raises:
+        ReleaseError, HubUnreachable: a table cannot be read.
+    """
+    tables = {name: release.table(name) for name in ("scores", "images") if name in release.records}
+    try:
+        if "ranked" in release.records:
+            tables["ranked"] = _unfolded(release.table("ranked"))
+        if not tables:
+            return []
+        base = next(iter(tables))
+        ranking = _rank(release, tables[base])
+    except pl.exceptions.PolarsError as error:
+        return [Problem("ranked", f"the lists of a row do not fit together: {_first_line(error)}")]
+    except (RankingError, RewardError) as error:
+        return [Problem(base, f"cannot be ranked as the manifest says: {error.message}")]
+    found: list[Problem] = []
+    try:
+        for name, table in tables.items():
+            found += _compare_ranks(name, table, ranking)
+            if name != base:
+                found += _compare_images(name, table, base, tables[base])
+        if "ranked" in tables:
+            found += _compare_best(tables["ranked"])
+        for name in ("pairwise", "pickapic"):
+            if name in release.records:
+                found += _compare_pairs(release, name, ranking)
+    except pl.exceptions.PolarsError as error:
+        found.append(Problem(base, f"the tables cannot be compared: {_first_line(error)}"))
+    return found
+
+
+def _unfolded(ranked: pl.DataFrame) -> pl.DataFrame:
+    """``ranked`` with a row per image."""
+    lists = [name for name, dtype in ranked.schema.items() if dtype == pl.List]
+    return (
+        ranked.select("split", "prompt_id", "best", *lists)
+        .with_columns(place=pl.int_ranges(pl.col("candidate_ids").list.len()))
+        .explode([*lists, "place"])
+        .rename(_LISTS)
+    )
+
+
+def _rank(release: Published, table: pl.DataFrame) -> Ranking:
+    rule = release.manifest["ranking"]
+    columns = [name for name in table.columns if name.startswith(_SCORE)]
+    # In the order of columns, as they were added up; JSON has lost the recipe's.
+    order = [name.removeprefix(_SCORE) for name in columns]
+    weights = {name: rule["weights"][name] for name in order if name in rule["weights"]}
+    weights |= {name: weight for name, weight in rule["weights"].items() if name not in weights}
+    return rank(
+        table.select("prompt_id", "candidate_id", "model", *columns),
+        weights,
+        aggregation=rule["aggregation"],
+        ties=rule["ties"],
+    )
+
+
+def _compare_ranks(name: str, table: pl.DataFrame, ranking: Ranking) -> Iterator[Problem]:
+    """Wins, preference and rank as computed, and null where there is no ranking."""
+    columns = [column for column in ("wins", "preference", "rank") if column in table.columns]
+    expected = ranking.table.select("candidate_id", *columns)
+    how: Literal["full", "left"] = "full" if name == "ranked" else "left"
+    both = table.select("candidate_id", *columns).join(
+        expected, on="candidate_id", how=how, suffix="_new", coalesce=True
+    )
+    for column in columns:
+        yield from _told(
+            name, both, _differs(column), f"`{column}` does not follow from the scores"
+        )
+
+
+def _compare_images(
+    name: str, table: pl.DataFrame, base: str, known: pl.DataFrame
+) -> Iterator[Problem]:
+    """What two configs both say of an image."""
+    columns = [
+        column
+        for column in table.columns
+        if column in known.columns and column not in ("candidate_id", "rank", "preference")
+    ]
+    both = table.select("candidate_id", *columns).join(
+        known.select("candidate_id", *columns), on="candidate_id", how="left", suffix="_new"
+    )
+    for column in columns:
+        yield from _told(name, both, _differs(column), f"`{column}` is not what `{base}` says")
+
+
+def _compare_best(table: pl.DataFrame) -> Iterator[Problem]:
+    first = table.filter(pl.col("rank") == 1).group_by("prompt_id").agg(pl.col("place").min())
+    both = table.unique("prompt_id").join(first, on="prompt_id", how="left", suffix="_new")
+    wrong = both.filter(pl.col("best").ne_missing(pl.col("place_new")))["prompt_id"].sort()
+    if wrong.len():
+        text = "`best` is not the first image of rank 1"
+        yield Problem("ranked", f"{text}, in {wrong.len():,} prompts ({wrong[0]} the first)")
+
+
+def _compare_pairs(release: Published, name: str, ranking: Ranking) -> Iterator[Problem]:
+    """Whether the pairs are those that the strategy picks."""
+    described: Mapping[str, str] = release.manifest.get("pairs", {}).get(name, {})
+    if "strategy" not in described:
+        return
+    expected = pairs(ranking.table, described["strategy"]).select(_SIDES[1:])
+    if name == "pairwise":
+        published = release.table(name, _SIDES).select(_SIDES[1:])
+    else:
+        rows = release.table(name, ["best_image_uid", "image_0_uid", "image_1_uid", "label_0"])
+        first = pl.col("label_0") == 1.0
+        one, other = pl.col("image_0_uid"), pl.col("image_1_uid")
+        published = rows.select(
+            chosen_id=pl.when(first).then(one).otherwise(other),
+            rejected_id=pl.when(first).then(other).otherwise(one),
+        )
+        if not rows["best_image_uid"].equals(published["chosen_id"]):
+            yield Problem(name, "`best_image_uid` is not the image that the labels prefer")
+    missing = expected.join(published, on=_SIDES[1:], how="anti")
+    foreign = published.join(expected, on=_SIDES[1:], how="anti")
+    strategy = described["strategy"]
+    for rows, text in (
+        (missing, f"pairs that `{strategy}` picks are missing"),
+        (foreign, f"pairs are not picked by `{strategy}`"),
+    ):
+        if rows.height:
+            chosen, rejected = rows.sort(_SIDES[1:]).row(0)
+            yield Problem(name, f"{rows.height:,} {text} ({chosen} over {rejected} the first)")
+
+
+def _differs(column: str) -> pl.Expr:
+    """Where ``column`` is not ``column_new``; floats may be off by their last digits."""
+    was, now = pl.col(column), pl.col(f"{column}_new")
+    other = was.ne_missing(now)
+    if column in ("wins", "preference") or column.startswith(_SCORE):
+        distance = (was.cast(pl.Float64) - now.cast(pl.Float64)).abs()
+        room = _NEAR * pl.max_horizontal(now.cast(pl.Float64).abs(), pl.lit(1.0))
+        other = (was.is_null() != now.is_null()) | (distance > room).fill_null(False)
+    return other
+
+
+def _told(name: str, rows: pl.DataFrame, wrong: pl.Expr, text: str) -> Iterator[Problem]:
+    ids = rows.filter(wrong)["candidate_id"].sort()
+    if ids.len():
+        yield Problem(name, f"{text}, for {ids.len():,} images ({ids[0]} the first)")
+
+
+def _first_line(error: Exception) -> str:
+    lines: Sequence[str] = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

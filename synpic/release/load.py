@@ -1,0 +1,50 @@
+"""A release as ``datasets`` loads it: the very tables of ``load_dataset``, at one commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synpic.errors import ReleaseError, did_you_mean
+from synpic.release.source import Published
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+__all__ = ["load_release"]
+
+
+def load_release(
+    release: Published, *, split: str | None = None, config: str = "ranked"
+) -> Dataset | DatasetDict:
+    """``datasets.load_dataset`` of one config of ``release``.
+
+    It takes the commit that ``release`` was opened at, also when its branch has moved since.
+
+    Args:
+        release: from ``open_release``.
+        split: one of them, which gives a ``Dataset``; all of them, as a ``DatasetDict``, if None.
+
+    Raises:
+        ReleaseError: there is no such config or split, or ``datasets`` cannot read it.
+    """
+    from datasets import load_dataset
+
+    splits = release.shards(config)
+    if split is not None and split not in splits:
+        raise ReleaseError(
+            f"{release.name}: config {config!r} has no split {split!r}."
+            f"{did_you_mean(split, splits)}",
+            hint=f"it has: {', '.join(splits)}",
+        )
+    try:
+        return load_dataset(
+            release.location, config, split=split, revision=release.revision, token=release.token
+        )
+    except Exception as error:
+        # Its errors, its readers' and its network clients' share no class but this one.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ReleaseError(
+            f"{release.name}: datasets cannot load it: {reason:.400}",
+            hint=f"`synpic verify {release.name}` says what is damaged; after a broken connection "
+            "run it again",
+        ) from error

@@ -1,0 +1,116 @@
+"""Pixels of candidates, by candidate id, straight from the parts they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synpic import ids
+from synpic.errors import WorkspaceError
+from synpic.workspace.parts import damaged, frame, naming_damage, open_part
+from synpic.workspace.storage import Store
+
+__all__ = ["ImageReader"]
+
+
+class ImageReader:
+    """Encoded images by candidate id, read in the order asked for and never all at once.
+
+    The index holds one row per candidate; opened files are kept while they are asked for.
+    """
+
+    _OPEN_FILES = 256
+
+    def __init__(self, store: Store, parts: Sequence[str]) -> None:
+        self._store = store
+        self._parts = list(parts)
+        self._open: dict[int, pq.ParquetFile] = {}
+        self._where: dict[tuple[str, str], tuple[int, int, int]] = {
+            (row[0], row[1]): (row[2], row[3], row[4])
+            for number in range(len(self._parts))
+            for row in self._index(number).iter_rows()
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # To other processes goes what is known; files they open themselves.
+        return {**vars(self), "_open": {}}
+
+    def read(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
+        """Images for (candidate_id, sha256) pairs, in that order, as encoded bytes.
+
+        Raises:
+            WorkspaceError: naming a candidate whose pixels are not there.
+            CorruptPart: naming a part whose pixels are no longer what was written.
+        """
+        found: list[bytes] = self._gather(wanted, lambda column: column)
+        for key, data in zip(wanted, found, strict=True):
+            if ids.sha256(data) != key[1]:
+                raise damaged(self._store, self._parts[self._where[key][0]], f"image of {key[0]}")
+        return found
+
+    def sizes(self, wanted: Sequence[tuple[str, str]]) -> list[int]:
+        """Sizes in bytes of what :meth:`read` would give, with one row group in memory at a time.
+
+        Raises:
+            WorkspaceError: naming a candidate whose pixels are not there.
+        """
+        return self._gather(wanted, pc.binary_length)
+
+    def paths(self, wanted: Sequence[tuple[str, str]]) -> list[str]:
+        """Names of the files that :meth:`read` would give: ``<candidate_id>.png``.
+
+        Raises:
+            WorkspaceError: naming a candidate whose pixels are not there.
+        """
+        return self._gather(wanted, lambda column: column, "path")
+
+    def _gather(
+        self,
+        wanted: Sequence[tuple[str, str]],
+        of: Callable[[pa.Array], pa.Array],
+        field: str = "bytes",
+    ) -> list[Any]:
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for position, key in enumerate(wanted):
+            if key not in self._where:
+                raise WorkspaceError(
+                    f"candidate {key[0]}: its image is gone",
+                    hint="run `synpic generate` again: it makes what is missing",
+                )
+            part, group, row = self._where[key]
+            groups.setdefault((part, group), []).append((position, row))
+        found: dict[int, Any] = {}
+        for (part, group), rows in sorted(groups.items()):
+            column = of(self._group(part, group, field))
+            for position, row in rows:
+                found[position] = column[row].as_py()
+        return [found[position] for position in range(len(wanted))]
+
+    def _index(self, number: int) -> pl.DataFrame:
+        file = self._file(number)
+        with naming_damage(self._store, self._parts[number]):
+            rows = file.read(columns=["candidate_id", "sha256"])
+        sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+        return frame(rows.replace_schema_metadata()).with_columns(
+            part=pl.lit(number),
+            group=pl.Series([g for g, n in enumerate(sizes) for _ in range(n)], dtype=pl.Int64),
+            row=pl.Series([r for n in sizes for r in range(n)], dtype=pl.Int64),
+        )
+
+    def _group(self, part: int, group: int, field: str) -> pa.ChunkedArray:
+        file = self._file(part)
+        with naming_damage(self._store, self._parts[part]):
+            table = file.read_row_group(group, columns=[f"image.{field}"])
+        return table.column("image").combine_chunks().field(field)
+
+    def _file(self, number: int) -> pq.ParquetFile:
+        if number not in self._open:
+            if len(self._open) >= self._OPEN_FILES:
+                self._open.pop(next(iter(self._open))).close()
+            self._open[number] = open_part(self._store, self._parts[number])
+        return self._open[number]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import pytest
+
+from synpic.errors import ReleaseError
+from synpic.release import open_release
+from synpic.release.load import load_release
+from tests.hub_server import HubServer
+
+
+def test_a_folder_as_datasets_loads_it(out: Path, cache: Path) -> None:
+    loaded = load_release(open_release(out))
+    expected = datasets.load_dataset(str(out), "ranked")
+    assert isinstance(loaded, datasets.DatasetDict)
+    assert list(loaded) == list(expected)
+    for split, rows in loaded.items():
+        assert rows.features == expected[split].features
+        assert rows.data.equals(expected[split].data)
+    one = load_release(open_release(out), split="train", config="scores")
+    assert one.num_rows == 17
+
+
+def test_a_folder_named_as_a_format(
+    out: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out.rename(tmp_path / "parquet")
+    monkeypatch.chdir(tmp_path)
+    assert load_release(open_release("parquet"), split="train").num_rows == 6
+
+
+def test_a_tag_from_the_hub(pushed: HubServer, out: Path) -> None:
+    loaded = load_release(open_release("user/set@v1.0.0"), split="validation")
+    local = datasets.load_dataset(str(out), "ranked", split="validation")
+    assert loaded.data.equals(local.data)
+    assert loaded[0]["image_0"].size == (24, 24)
+
+
+def test_a_private_one_with_a_token(pushed: HubServer) -> None:
+    pushed.repositories["user/set"].private = True
+    release = open_release("user/set@v1.0.0", token="hf_read")
+    assert load_release(release, split="train", config="scores").num_rows == 17
+
+
+def test_what_is_not_in_it(out: Path, cache: Path) -> None:
+    release = open_release(out)
+    with pytest.raises(ReleaseError, match=r"no split 'valid'. Did you mean 'validation'\?"):
+        load_release(release, split="valid")
+    with pytest.raises(ReleaseError, match="no config 'images'"):
+        load_release(release, config="images")
+    for shard in (out / "ranked").glob("train-*"):
+        shard.write_bytes(b"no parquet")
+    with pytest.raises(ReleaseError, match="datasets cannot load it"):
+        load_release(release)
