@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import ReleaseError
-from synpic.json_models import DEPTH, Record, parse_json, read_json
+from synpic.readers.json_models import DEPTH, Record, parse_json, read_json
 
 
 class Inner(Record):

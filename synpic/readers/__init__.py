@@ -1,0 +1,7 @@
+"""What others wrote, read: one reader for each kind of foreign data.
+
+    json_models  JSON as pydantic models
+
+Each checks what it reads where it enters, and an error names the file and the line, row or key.
+What comes out is trusted by every other module.
+"""
