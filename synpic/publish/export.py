@@ -18,11 +18,11 @@ from typing import Any
 import polars as pl
 
 from synpic.errors import PublishError, did_you_mean
+from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
 from synpic.publish.manifest import encode
 from synpic.publish.origin import Where
 from synpic.publish.paired import Paired, open_paired
-from synpic.publish.place import new_folder, require_free
 from synpic.publish.records import Records, records
 from synpic.publish.shards import Limits, Shard, plan_shards
 from synpic.publish.telling import describe_bytes

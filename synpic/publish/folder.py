@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
-from synpic.publish.place import new_folder, require_free
 from synpic.publish.shards import Limits
 from synpic.publish.telling import PICTURE, tell
 from synpic.rankings import RankedSet

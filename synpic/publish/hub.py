@@ -21,9 +21,9 @@ from synpic.hub.client import endpoint
 from synpic.hub.commit import land
 from synpic.hub.repository import Remote, blob_id, hashes_of
 from synpic.hub.retry import Patience
+from synpic.publish.atomic_folder import scratch
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.manifest import describe_file, encode
-from synpic.publish.place import scratch
 from synpic.publish.proof import prove
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.publish.standing import Standing, decide, target

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
+from filelock import FileLock, Timeout
 
 from synpic.errors import StorageError, TrainingError
 from synpic.train.settings import TrainRecipe
@@ -106,29 +107,28 @@ def held(out: Path, accelerator: Accelerator) -> Iterator[None]:
         TrainingError: another run has it.
         StorageError: the disk refuses.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        fcntl = None  # type: ignore[assignment]
-    if fcntl is None or not accelerator.is_main_process:
+    if not accelerator.is_main_process:
         yield
         return
     path = out / ".lock"
+    lock = FileLock(path)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        path.touch()  # where this is refused, the disk refuses; what a lock meets is another matter
     except OSError as error:
         raise StorageError(
             f"{out} cannot be written: {error}", hint="name another --out"
         ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TrainingError(
-                f"another run is at work in {out}: it holds {path}",
-                hint="wait for it or stop it, or name another --out",
-            ) from error
-        except OSError:
-            pass  # a file system without locks
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrainingError(
+            f"another run is at work in {out}: it holds {path}",
+            hint="wait for it or stop it, or name another --out",
+        ) from error
+    except (OSError, NotImplementedError):
+        pass  # a file system without locks
+    try:
         yield
+    finally:
+        lock.release()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synpic.publish.place import scratch
+from synpic.publish.atomic_folder import scratch
 
 
 def test_scratch_is_gone_in_the_end_and_so_is_what_a_kill_left(

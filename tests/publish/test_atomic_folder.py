@@ -5,13 +5,14 @@ import multiprocessing
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from synpic.errors import NewerSchema, PublishError
 from synpic.publish import publish_to
+from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.export import export
-from synpic.publish.place import new_folder, require_free
 from tests.publish.fixtures import build
 from tests.release.conftest import files_of
 
@@ -178,7 +179,8 @@ def test_what_a_kill_left_is_removed_by_the_next(tmp_path: Path) -> None:
     process = multiprocessing.get_context("fork").Process(target=_fill_and_die, args=(target,))
     process.start()
     process.join()
-    assert [name for name in names(tmp_path) if name.startswith(".release.partial-")]
+    left = [name for name in names(tmp_path) if name.startswith(".release.partial-")]
+    assert len(left) == 2, "the folder, and the lock file beside it"
     with new_folder(target) as folder:
         write_release(folder, "new")
     assert names(tmp_path) == ["release"]
@@ -206,3 +208,34 @@ def test_two_at_once_do_not_take_each_other_for_left_over(tmp_path: Path) -> Non
         assert (target / "a").read_text() == "other"
     assert (target / "a").read_text() == "one"
     assert names(tmp_path) == ["release"]
+
+
+def test_a_lock_file_that_a_kill_left_alone_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    (tmp_path / ".release.partial-0123abcd.lock").touch()
+    with new_folder(target) as folder:
+        write_release(folder, "new")
+    assert names(tmp_path) == ["release"]
+
+
+def test_what_another_process_fills_is_not_taken_for_left_over(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    context = multiprocessing.get_context("fork")
+    filled, go_on = context.Event(), context.Event()
+    process = context.Process(target=_fill_slowly, args=(target, filled, go_on))
+    process.start()
+    assert filled.wait(30)
+    with new_folder(target) as folder:
+        write_release(folder, "mine")
+    go_on.set()
+    process.join()
+    assert process.exitcode == 0
+    assert (target / "a").read_text() == "theirs"
+    assert names(tmp_path) == ["release"]
+
+
+def _fill_slowly(target: Path, filled: Any, go_on: Any) -> None:
+    with new_folder(target) as folder:
+        write_release(folder, "theirs")
+        filled.set()
+        go_on.wait(30)

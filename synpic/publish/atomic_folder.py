@@ -4,13 +4,12 @@ It is filled beside its place, under a hidden name, and moved there in the end. 
 before must be an older one of its kind and nothing else; it stays until then. Taking the old one
 away and putting the new one there are two moves: a kill between them leaves the old one beside its
 place, and the next publish puts it back before it begins. What a kill leaves half filled, the next
-publish removes; a lock on the folder itself tells what is left over from what is being filled.
+publish removes. A lock file beside each such folder (its name and ``.lock``) shows whether a
+process still works on it: the operating system ends the lock with the process.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 import uuid
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock, Timeout
 
 from synpic.errors import PublishError
 from synpic.release.manifest import MANIFEST, read_manifest
@@ -29,6 +30,7 @@ Kind = Literal["release", "export"]
 
 _PARTIAL = "partial"
 _REPLACED = "replaced"
+_LOCK = ".lock"
 
 
 @contextmanager
@@ -45,8 +47,8 @@ def new_folder(target: Path, kind: Kind = "release") -> Iterator[Path]:
     _tidy(target)
     require_free(target, kind)
     folder = _beside(target, _PARTIAL)
-    folder.mkdir()
     with _locked(folder):
+        folder.mkdir()
         try:
             yield folder
             require_free(target, kind)
@@ -63,12 +65,11 @@ def scratch(name: str) -> Iterator[Path]:
     What a kill left of earlier ones of that name is removed first.
     """
     root = Path(tempfile.gettempdir())
-    for left in root.glob(f"{name}-*"):
-        with suppress(OSError), _locked(left) as mine:  # another user's is not ours to open
-            if mine:
-                shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
+    for left in _abandoned(root, f"{name}-"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = root / f"{name}-{uuid.uuid4().hex[:8]}"
     with _locked(folder):
+        folder.mkdir(mode=0o700)
         try:
             yield folder
         finally:
@@ -120,8 +121,9 @@ def _swap(folder: Path, target: Path) -> None:
     if not target.exists():
         folder.rename(target)
         return
-    with _locked(target):
-        older = target.rename(_beside(target, _REPLACED))
+    older = _beside(target, _REPLACED)
+    with _locked(older):
+        target.rename(older)
         try:
             folder.rename(target)
         except BaseException:
@@ -132,41 +134,56 @@ def _swap(folder: Path, target: Path) -> None:
 
 def _tidy(target: Path) -> None:
     """Undo what a kill left behind beside ``target``."""
-    for older in _abandoned(target, _REPLACED):
+    for older in _abandoned(target.parent, _prefix(target, _REPLACED)):
         if target.exists():
             shutil.rmtree(older, ignore_errors=True)
         else:
             older.rename(target)
-    for partial in _abandoned(target, _PARTIAL):
+    for partial in _abandoned(target.parent, _prefix(target, _PARTIAL)):
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _beside(target: Path, what: str) -> Path:
-    return target.with_name(f".{target.name}.{what}-{uuid.uuid4().hex[:8]}")
+    return target.with_name(_prefix(target, what) + uuid.uuid4().hex[:8])
 
 
-def _abandoned(target: Path, what: str) -> list[Path]:
-    """Folders of that kind beside ``target`` that no one holds."""
-    prefix = f".{target.name}.{what}-"
-    beside = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
-    free: list[Path] = []
-    for path in sorted(beside):
-        with _locked(path) as mine:
-            if mine:
-                free.append(path)
-    return free
+def _prefix(target: Path, what: str) -> str:
+    return f".{target.name}.{what}-"
+
+
+def _abandoned(parent: Path, prefix: str) -> Iterator[Path]:
+    """The folders of ``parent`` whose names begin so and that no process holds, each while locked.
+
+    A lock file that a kill left without its folder is removed.
+    """
+    names = {
+        path.name.removesuffix(_LOCK) for path in parent.iterdir() if path.name.startswith(prefix)
+    }
+    for name in sorted(names):
+        folder = parent / name
+        with _locked(folder) as mine:
+            if mine and folder.is_dir():
+                yield folder
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Hold ``folder`` against being taken for abandoned; False if another process holds it."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Hold ``folder`` against being taken for abandoned; False if another process holds it.
+
+    The lock file is made where it is missing, and removed in the end unless another one has it.
+    """
+    file = folder.with_name(folder.name + _LOCK)
+    lock = FileLock(file)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # held, or on a file system without locks: then nothing is ever removed
-            yield False
-        else:
-            yield True
+        lock.acquire(timeout=0)
+    except (Timeout, OSError, NotImplementedError):
+        # Held; another user's; or a file system without locks: then nothing is ever removed.
+        yield False
+        return
+    try:
+        yield True
     finally:
-        os.close(handle)
+        lock.release()
+        # Names are used once: a process that takes the lock from here on finds no folder.
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
