@@ -5,10 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from synpic import Workspace, tables
+from synpic import Workspace
 from synpic.engine.failures import FailureLog
 from synpic.engine.writing import PartWatcher
 from synpic.errors import CorruptPart
+from synpic.workspace import tables
 
 
 def log(workspace: Workspace, name: str = "a") -> FailureLog:

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from synpic import Workspace, generate_candidates, tables
+from synpic import Workspace, generate_candidates
+from synpic.workspace import tables
 from synpic.workspace.parts import frame, read_part
 
 __all__ = ["PROMPTS", "by_hand", "make", "pictures", "rows", "spelt", "workspace_of"]

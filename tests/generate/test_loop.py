@@ -15,11 +15,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synpic import Workspace, generate_candidates, status, tables
+from synpic import Workspace, generate_candidates, status
 from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
 from synpic.errors import RecipeError, Stopped, StorageError, SynpicError, Unfinished
 from synpic.inventory import take_inventory
+from synpic.workspace import tables
 from synpic.workspace.parts import read_part
 from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe, edit

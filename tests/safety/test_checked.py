@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from synpic import Workspace, generate_candidates, score_candidates, tables
+from synpic import Workspace, generate_candidates, score_candidates
 from synpic.engine.failures import HOPELESS
 from synpic.engine.task import Made, Row
 from synpic.errors import CheckpointError, SafetyError, Unfinished
@@ -21,6 +21,7 @@ from synpic.recipe import SafetySettings
 from synpic.safety import Checker, open_safety
 from synpic.safety.checked import Checked
 from synpic.safety.classifiers import ImageClassifier
+from synpic.workspace import tables
 from synpic.workspace.parts import read_part
 from tests.conftest import MakeRecipe, edit
 from tests.fakes import Painter
