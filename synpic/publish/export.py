@@ -19,13 +19,13 @@ import polars as pl
 
 from synpic.errors import PublishError, did_you_mean
 from synpic.publish.atomic_folder import new_folder, require_free
+from synpic.publish.extra_files import describe_bytes
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
 from synpic.publish.manifest import encode
 from synpic.publish.origin import Where
 from synpic.publish.paired import Paired, open_paired
 from synpic.publish.records import Records, records
 from synpic.publish.shards import Limits, Shard, plan_shards
-from synpic.publish.telling import describe_bytes
 from synpic.release.manifest import MANIFEST, own_version
 from synpic.workspace.tables import SCHEMA_VERSION
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.draft import Draft, prepare
+from synpic.publish.extra_files import PICTURE, extra_files
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
 from synpic.publish.shards import Limits
-from synpic.publish.telling import PICTURE, tell
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
 from synpic.workspace import Workspace
@@ -101,6 +101,6 @@ def publish_to(
 def _tell(draft: Draft, shards: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write pictures, card and manifest beside ``shards``: path → size and hash, of all files."""
     files = dict(shards)
-    for name, data in tell(draft, shards).items():
+    for name, data in extra_files(draft, shards).items():
         files[name] = write_file(folder / name, data)
     return files

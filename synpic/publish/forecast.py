@@ -17,10 +17,10 @@ from synpic.hub.repository import Remote, blob_id
 from synpic.hub.retry import Patience
 from synpic.publish.card import CARD
 from synpic.publish.draft import Draft, prepare
+from synpic.publish.extra_files import describe_bytes, extra_files
 from synpic.publish.hub import look
+from synpic.publish.remote_state import RemoteState, decide, target
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
-from synpic.publish.standing import Standing, decide, target
-from synpic.publish.telling import describe_bytes, tell
 from synpic.recipe import Flagged
 from synpic.release.versions import Version
 from synpic.workspace import Workspace
@@ -85,14 +85,14 @@ def forecast(
     remote = Remote(repository, branch, token, patience)
     exists = remote.require_write()
     draft = prepare(workspace, configs, limits, flagged)
-    standing = look(remote, exists)
-    decision = decide(remote, standing, draft.manifest, asked)
+    state = look(remote, exists)
+    decision = decide(remote, state, draft.manifest, asked)
     number, reasons = decision.version, decision.reasons
-    previous = standing.previous(repository)
+    previous = state.previous(repository)
     if decision.tagged or decision.landed:
-        return Forecast(repository, exists, number, reasons, _as_they_are(standing, draft), 0, "")
+        return Forecast(repository, exists, number, reasons, _as_they_are(state, draft), 0, "")
     files = _hash_shards(draft, on_progress)
-    told = tell(
+    told = extra_files(
         draft,
         {path: {key: file[key] for key in ("sha256", "bytes")} for path, file in files.items()},
         repository=repository,
@@ -102,9 +102,9 @@ def forecast(
     )
     for path, data in told.items():
         files[path] = {**describe_bytes(data), "blob": blob_id(data), "rows": None}
-    standing.require_free(repository, files)
-    planned = _compare(files, standing)
-    known = {stored.oid for stored in standing.head.files.values()} if standing.head else set()
+    state.require_free(repository, files)
+    planned = _compare(files, state)
+    known = {stored.oid for stored in state.head.files.values()} if state.head else set()
     return Forecast(
         repository=repository,
         exists=exists,
@@ -116,7 +116,7 @@ def forecast(
             for file in files.values()
             if file["sha256"] not in known and file["blob"] not in known
         ),
-        card_diff=_diff(standing.card.decode(), told[CARD].decode()),
+        card_diff=_diff(state.card.decode(), told[CARD].decode()),
     )
 
 
@@ -156,8 +156,8 @@ class _Hashing(io.BytesIO):
         return self.count
 
 
-def _compare(files: Mapping[str, Mapping[str, Any]], standing: Standing) -> list[PlannedFile]:
-    stored = standing.head.files if standing.head else {}
+def _compare(files: Mapping[str, Mapping[str, Any]], state: RemoteState) -> list[PlannedFile]:
+    stored = state.head.files if state.head else {}
     planned: list[PlannedFile] = []
     for path, file in files.items():
         there = stored.get(path)
@@ -167,14 +167,14 @@ def _compare(files: Mapping[str, Mapping[str, Any]], standing: Standing) -> list
             change = "same" if there.oid in (file["sha256"], file["blob"]) else "changed"
         planned.append(PlannedFile(path, file["rows"], file["bytes"], change))
     return planned + [
-        PlannedFile(path, None, stored[path].bytes, "gone") for path in standing.gone(files)
+        PlannedFile(path, None, stored[path].bytes, "gone") for path in state.gone(files)
     ]
 
 
-def _as_they_are(standing: Standing, draft: Draft) -> list[PlannedFile]:
+def _as_they_are(state: RemoteState, draft: Draft) -> list[PlannedFile]:
     """The files of a release that is there already."""
     rows = {shard.path: shard.records.rows.height for shard in draft.shards}
-    described = standing.manifest["files"] if standing.manifest else {}
+    described = state.manifest["files"] if state.manifest else {}
     return [
         PlannedFile(path, rows.get(path), file["bytes"], "same") for path, file in described.items()
     ]

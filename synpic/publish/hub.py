@@ -23,11 +23,11 @@ from synpic.hub.repository import Remote, blob_id, hashes_of
 from synpic.hub.retry import Patience
 from synpic.publish.atomic_folder import scratch
 from synpic.publish.draft import Draft, prepare
+from synpic.publish.extra_files import extra_files
+from synpic.publish.load_check import check_commit
 from synpic.publish.manifest import describe_file, encode
-from synpic.publish.proof import prove
+from synpic.publish.remote_state import RemoteState, decide, target
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
-from synpic.publish.standing import Standing, decide, target
-from synpic.publish.telling import tell
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
 from synpic.release.manifest import MANIFEST, decode_manifest
@@ -122,9 +122,9 @@ def publish_to_hub(
     if there and private:
         remote.patience.tell(f"{repository} is there already, and stays as open as it is")
     draft = prepare(workspace, configs, limits, flagged)
-    standing = look(remote, there)
-    decision = decide(remote, standing, draft.manifest, asked)
-    previous = standing.previous(repository)
+    state = look(remote, there)
+    decision = decide(remote, state, draft.manifest, asked)
+    previous = state.previous(repository)
     if decision.tagged or decision.landed:
         commit = decision.tagged or decision.landed or ""
         found = decode_manifest(remote.read(MANIFEST, commit), f"{repository}/{MANIFEST}")
@@ -134,10 +134,10 @@ def publish_to_hub(
     else:
         if not there or not remote.has_branch():
             remote.create(private=private)
-            standing = replace(standing, head=remote.head())
+            state = replace(state, head=remote.head())
         with scratch("synpic-publish") as folder:
-            parcel = _send_shards(remote, standing, draft, folder, on_progress)
-            told = tell(
+            parcel = _send_shards(remote, state, draft, folder, on_progress)
+            told = extra_files(
                 draft,
                 parcel.files,
                 repository=repository,
@@ -145,12 +145,12 @@ def publish_to_hub(
                 changes=decision.reasons,
                 previous=previous,
             )
-            _send_told(remote, standing, parcel, told)
-            gone = standing.gone(parcel.hashes)
-            assert standing.head is not None
+            _send_told(remote, state, parcel, told)
+            gone = state.gone(parcel.hashes)
+            assert state.head is not None
             commit = land(
                 remote,
-                standing.head,
+                state.head,
                 [*parcel.operations, *_deletions(gone)],
                 parcel.hashes,
                 gone,
@@ -160,7 +160,7 @@ def publish_to_hub(
         manifest, sent = json.loads(told[MANIFEST]), parcel.sent
     if not decision.tagged:
         remote.patience.tell(f"verifying commit {commit[:8]}")
-        prove(remote, commit, manifest, token)
+        check_commit(remote, commit, manifest, token)
         remote.tag(decision.version.tag, commit)
     return HubRelease(
         repository=repository,
@@ -176,13 +176,13 @@ def publish_to_hub(
     )
 
 
-def look(remote: Remote, there: bool) -> Standing:
+def look(remote: Remote, there: bool) -> RemoteState:
     """What is at the branch, or where a branch that is to be made will begin."""
     if not there:
-        return Standing()
+        return RemoteState()
     if remote.has_branch():
-        return Standing.of(remote)
-    return Standing.of(remote.at("main"))
+        return RemoteState.of(remote)
+    return RemoteState.of(remote.at("main"))
 
 
 @dataclass(eq=False)
@@ -204,16 +204,16 @@ class _Parcel:
 
 def _send_shards(
     remote: Remote,
-    standing: Standing,
+    state: RemoteState,
     draft: Draft,
     folder: Path,
     on_progress: Callable[[int, int], None] | None,
 ) -> _Parcel:
     """Pack, send and delete one shard after the other: one at a time is on the disk."""
     on_rows = count_rows(draft.shards, on_progress)
-    assert standing.head is not None
-    head = standing.head
-    standing.require_free(remote.repository, [shard.path for shard in draft.shards])
+    assert state.head is not None
+    head = state.head
+    state.require_free(remote.repository, [shard.path for shard in draft.shards])
     parcel = _Parcel()
     known = {stored.oid for stored in head.files.values()}
     for shard in draft.shards:
@@ -255,14 +255,14 @@ def _pack(shard: Shard, draft: Draft, file: Path, on_rows: Callable[[int], None]
 
 
 def _send_told(
-    remote: Remote, standing: Standing, parcel: _Parcel, told: Mapping[str, bytes]
+    remote: Remote, state: RemoteState, parcel: _Parcel, told: Mapping[str, bytes]
 ) -> None:
     """Add what is no shard."""
-    assert standing.head is not None
-    standing.require_free(remote.repository, told)
+    assert state.head is not None
+    state.require_free(remote.repository, told)
     for path, data in told.items():
         parcel.hashes[path] = (hashlib.sha256(data).hexdigest(), blob_id(data))
-        stored = standing.head.files.get(path)
+        stored = state.head.files.get(path)
         if stored is None or stored.oid not in parcel.hashes[path]:
             operation, _ = remote.send(path, data)
             parcel.operations.append(operation)

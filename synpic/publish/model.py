@@ -18,9 +18,9 @@ from synpic.hub.client import endpoint
 from synpic.hub.commit import land
 from synpic.hub.repository import Head, Remote, blob_id, hashes_of
 from synpic.hub.retry import Patience
+from synpic.publish.extra_files import describe_bytes
 from synpic.publish.manifest import describe_file
 from synpic.publish.previous import parse_previous, yours_block
-from synpic.publish.telling import describe_bytes
 from synpic.release.versions import Version
 
 __all__ = ["ModelForecast", "ModelRelease", "forecast_model", "publish_model"]

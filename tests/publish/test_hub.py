@@ -14,7 +14,14 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from synpic.errors import HubUnreachable, PublishError
-from synpic.publish import HubRelease, Patience, forecast, proof, publish_to_hub, stranger
+from synpic.publish import (
+    HubRelease,
+    Patience,
+    forecast,
+    load_check,
+    load_check_program,
+    publish_to_hub,
+)
 from synpic.publish.shards import Limits
 from synpic.workspace import Workspace
 from tests.hub_server import Call, Drop, HubServer, LostAnswer, RateLimited, Status
@@ -40,7 +47,7 @@ def here(hub: HubServer, online: Any, waits: list[float], tmp_path: Path) -> Hub
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other process loads what was published; the tests that say so do that themselves."""
-    monkeypatch.setattr(proof, "_load", lambda *_: None)
+    monkeypatch.setattr(load_check, "_load", lambda *_: None)
 
 
 @pytest.fixture
@@ -417,15 +424,15 @@ def test_a_commit_that_does_not_load_is_not_tagged(
 ) -> None:
     from synpic.publish import hub as hub_module
 
-    real = hub_module.tell
+    real = hub_module.extra_files
 
-    def tell(*args: Any, **options: Any) -> dict[str, bytes]:
+    def extra_files(*args: Any, **options: Any) -> dict[str, bytes]:
         told = real(*args, **options)
         manifest = json.loads(told["manifest.json"])
         manifest["records"]["ranked"]["train"] += 1
         return {**told, "manifest.json": json.dumps(manifest).encode()}
 
-    monkeypatch.setattr(hub_module, "tell", tell)
+    monkeypatch.setattr(hub_module, "extra_files", extra_files)
     with pytest.raises(PublishError, match="ranked/train has 3 rows, 4 expected"):
         publish(workspace)
     assert not here.repositories[SET].tags
@@ -570,18 +577,20 @@ def test_an_upload_that_is_refused_or_broken_is_told_as_that(
     assert sum("waiting" in line for line in said) == 2
 
 
-def test_the_stranger_waits_for_the_hub_too(
+def test_the_load_check_waits_for_the_hub_too(
     here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, runs = proof._run, []
+    real, runs = load_check._run, []
 
     def run(*args: Any) -> Any:
         runs.append(args)
         if len(runs) == 1:
-            return subprocess.CompletedProcess([], stranger.NO_ANSWER, "", "ReadError: gone")
+            return subprocess.CompletedProcess(
+                [], load_check_program.NO_ANSWER, "", "ReadError: gone"
+            )
         return real(*args)
 
-    monkeypatch.setattr(proof, "_run", run)
+    monkeypatch.setattr(load_check, "_run", run)
     said: list[str] = []
     release = publish(workspace, patience=patience(said))
     assert len(runs) == 2

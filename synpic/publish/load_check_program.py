@@ -1,8 +1,8 @@
-"""Load what was published as a stranger does: with nothing of synpic, and nothing cached.
+"""Load what was published in a process with nothing of synpic and empty caches.
 
-A program of its own, run by its path: ``proof`` starts it in an environment with empty caches and
-hands it JSON. It counts the rows of every shard, opens every split by the commit's id, streaming,
-and reads a row of it.
+A program of its own, run by its path: ``load_check`` starts it in an environment with empty caches
+and hands it JSON. It counts the rows of every shard, opens every split by the commit's id,
+streaming, and reads a row of it.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ from synpic.publish.picture import Example, contact_sheet
 from synpic.publish.previous import NOTHING, Previous
 from synpic.release.manifest import MANIFEST
 
-__all__ = ["PICTURE", "describe_bytes", "tell"]
+__all__ = ["PICTURE", "describe_bytes", "extra_files"]
 
 PICTURE = "pictures/examples.png"
 
 
-def tell(
+def extra_files(
     draft: Draft,
     shards: Mapping[str, Any],
     *,

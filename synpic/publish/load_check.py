@@ -1,4 +1,4 @@
-"""Before a commit is tagged: is it what was meant, and does it load for a stranger?
+"""Before a commit is tagged: is it what was meant, and does it load in a clean process?
 
 Every file's hash and size are compared with the manifest as the Hub states them, without a
 download. Then another process, with empty caches, loads each config by the commit's id, streaming,
@@ -19,15 +19,15 @@ from typing import Any
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
 from synpic.hub.repository import Remote
-from synpic.publish import stranger
+from synpic.publish import load_check_program
 
-__all__ = ["prove"]
+__all__ = ["check_commit"]
 
 _MINUTES = 20
-"""How long the stranger may take. It reads footers and one row group of each split."""
+"""How long the process may take. It reads footers and one row group of each split."""
 
 
-def prove(
+def check_commit(
     remote: Remote, commit: str, manifest: Mapping[str, Any], token: str | None = None
 ) -> None:
     """Make sure that ``commit`` is the release that ``manifest`` describes, and that it loads.
@@ -71,7 +71,7 @@ def _load(remote: Remote, commit: str, manifest: Mapping[str, Any], token: str |
         with tempfile.TemporaryDirectory(prefix="synpic-verify-") as home:
             ended = _run(remote, commit, json.dumps(asked), _environment(home, token))
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
-        if ended.returncode != stranger.NO_ANSWER:
+        if ended.returncode != load_check_program.NO_ANSWER:
             break
         remote.patience.wait(
             f"{remote.repository}: loading it", ConnectionError(lines[-1]), attempt
@@ -86,7 +86,7 @@ def _run(
     try:
         return subprocess.run(
             # -P: what lies in the folder one stands in is no module of theirs.
-            [sys.executable, "-P", stranger.__file__],
+            [sys.executable, "-P", load_check_program.__file__],
             input=asked,
             text=True,
             capture_output=True,

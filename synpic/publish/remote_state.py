@@ -16,7 +16,7 @@ from synpic.release.compare import Level
 from synpic.release.manifest import MANIFEST, decode_manifest
 from synpic.release.versions import Version, suggest
 
-__all__ = ["Decision", "Standing", "decide", "target"]
+__all__ = ["Decision", "RemoteState", "decide", "target"]
 
 SIBLING = "pickapic"
 """The config that may have a repository of its own, ``<name>-pickapic``, as its default."""
@@ -25,7 +25,7 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class RemoteState:
     """What is on the Hub before a publish.
 
     Args:
@@ -45,7 +45,7 @@ class Standing:
     released: Manifest | None = None
 
     @classmethod
-    def of(cls, remote: Remote) -> Standing:
+    def of(cls, remote: Remote) -> RemoteState:
         """What ``remote`` holds now."""
         head, tags = remote.head(), remote.tags()
         latest = max(filter(None, map(Version.of_tag, tags)), default=None)
@@ -152,7 +152,7 @@ def target(
 
 
 def decide(
-    remote: Remote, standing: Standing, manifest: Manifest, asked: Version | None
+    remote: Remote, state: RemoteState, manifest: Manifest, asked: Version | None
 ) -> Decision:
     """The version to publish under, what changed, and how much of it is done.
 
@@ -165,36 +165,36 @@ def decide(
     Raises:
         PublishError: ``asked`` is taken; tags are never moved.
     """
-    change = suggest(standing.released, manifest, standing.latest)
+    change = suggest(state.released, manifest, state.latest)
     if change is not None:
         suggested, reasons = change
     else:
-        assert standing.latest is not None
-        suggested, reasons = standing.latest, []
-        if asked in (None, suggested) and not _whole(remote, standing, standing.released, (CARD,)):
+        assert state.latest is not None
+        suggested, reasons = state.latest, []
+        if asked in (None, suggested) and not _whole(remote, state, state.released, (CARD,)):
             # Somebody changed or deleted tables since: the tag is fine, the branch is not.
             suggested = suggested.after(Level.PATCH)
             reasons = ["Files that had been changed since are as they were."]
     number = asked or suggested
-    if number.tag in standing.tags:
+    if number.tag in state.tags:
         commit = remote.head(number.tag)
         if not _is_of(_manifest(remote, commit), manifest):
             raise PublishError(
                 f"{remote.repository}: {number.tag} is there already, and a tag is never moved",
                 hint=f"publish as {suggested}"
-                if suggested.tag not in standing.tags
+                if suggested.tag not in state.tags
                 else "name a later version with --version",
             )
         return Decision(number, reasons, tagged=commit.commit)
-    at_head = standing.manifest
+    at_head = state.manifest
     if (
         at_head is not None
         and _is_of(at_head, manifest)
         and at_head.get("version") == str(number)
-        and _whole(remote, standing, at_head)
+        and _whole(remote, state, at_head)
     ):
-        assert standing.head is not None
-        return Decision(number, reasons, landed=standing.head.commit)
+        assert state.head is not None
+        return Decision(number, reasons, landed=state.head.commit)
     return Decision(number, reasons)
 
 
@@ -210,13 +210,13 @@ def _is_of(found: Manifest | None, manifest: Manifest) -> bool:
 
 
 def _whole(
-    remote: Remote, standing: Standing, manifest: Manifest | None, but: Sequence[str] = ()
+    remote: Remote, state: RemoteState, manifest: Manifest | None, but: Sequence[str] = ()
 ) -> bool:
     """Whether every file of ``manifest`` is at the head as it says."""
-    if manifest is None or standing.head is None:
+    if manifest is None or state.head is None:
         return False
     return all(
-        remote.is_there(standing.head, path, described)
+        remote.is_there(state.head, path, described)
         for path, described in manifest["files"].items()
         if path not in but
     )
