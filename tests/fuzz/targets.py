@@ -1,0 +1,242 @@
+"""Which files are damaged, and which commands read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.fuzz import scenes
+
+__all__ = ["FUNCTIONS", "TARGETS", "Target", "kind_of"]
+
+Exact = Literal["always", "raw", "never"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of file and the commands that read it.
+
+    Args:
+        scene: the folder that is made for it, of ``scenes.SCENES``.
+        files: patterns of the files that are damaged.
+        commands: words each; the seed chooses one.
+        inside: the folder of the scene to stand in.
+        exact: whether a command that succeeds has to give what it gives of the undamaged file:
+            whatever was done to it, only where bytes were damaged, or not.
+        inexact: commands (their first word) that are not held to it.
+        writes: patterns of what commands may make, replace or delete, apart from what ``allowed``
+            says for all.
+        names: what a message may name instead of the file.
+        result: pattern of files that are part of a command's result.
+        kind: of the files, where their ending does not say it.
+        damaged: the files; or the answers of the Hub, or the words of the command, instead.
+        hub: there is a Hub.
+        fast: cases in the fast lane.
+        own: the file is what the command is about, so that a key of it is place enough.
+    """
+
+    scene: str
+    files: Sequence[str]
+    commands: Sequence[Sequence[str]]
+    inside: str = "."
+    exact: Exact = "never"
+    inexact: Sequence[str] = ()
+    writes: Sequence[str] = ()
+    names: Sequence[str] = ()
+    result: str = ""
+    kind: str | None = None
+    damaged: Literal["files", "answers", "words"] = "files"
+    hub: bool = False
+    fast: int = 12
+    own: bool = field(default=False)
+
+
+CACHES = ("recipe.lock", "prompts.parquet", "given.parquet")
+"""What commands make again by themselves."""
+
+_MADE = ("candidates/*", "scores/*", "failures/*")
+_READ = [("rank", "--json"), ("status", "--json"), ("publish", "--to", "made"), ("repair",)]
+_RELEASE = [
+    ("verify", "rel"),
+    ("verify", "rel", "--quick", "--json"),
+    ("diff", "rel", "later", "--json"),
+    ("diff", "later", "rel", "--prompts", "2"),
+    ("re-rank", "rel", "--json"),
+    ("re-rank", "rel", "--without-model", "beta"),
+    ("export", "--to", "pickapic", "made", "rel"),
+    ("@load",),
+]
+
+TARGETS: Mapping[str, Target] = {
+    "recipe": Target(
+        "workspace",
+        ["recipe.toml"],
+        [("validate",), ("status", "--json"), ("rank", "--json"), ("publish", "--to", "made"),
+         ("plan", "--json"), ("generate", "--dry-run", "--json"), ("score", "--dry-run", "--json")],
+        writes=("made/*", *CACHES),
+        own=True,
+        fast=30,
+    ),
+    "lock": Target(
+        "workspace",
+        ["recipe.lock"],
+        [("status", "--json"), ("rank", "--json"), ("publish", "--to", "made"), ("validate",)],
+        exact="raw",
+        writes=("made/*", *CACHES),
+        result="made/ranked/*.parquet",
+        kind="json",
+        fast=20,
+    ),
+    **{
+        f"prompts_{kind}": Target(
+            "sources",
+            [f"prompts.{kind}" if kind != "parquet" else "source.parquet"],
+            [("validate", "--json"), ("validate",), ("generate", "--dry-run", "--json"),
+             ("status", "--json")],
+            inside=kind,
+            writes=CACHES,
+            fast=12,
+        )
+        for kind in ("txt", "csv", "jsonl", "parquet")
+    },
+    "prompts_cache": Target(
+        "workspace",
+        ["prompts.parquet"],
+        [("status", "--json"), ("rank", "--json"), ("publish", "--to", "made"), ("validate",),
+         ("generate", "--dry-run")],
+        exact="always",
+        writes=("made/*", *CACHES),
+        result="made/*/*.parquet",
+    ),
+    "given_cache": Target(
+        "ingested",
+        ["given.parquet"],
+        [("status", "--json"), ("validate", "--json"), ("score", "--dry-run", "--json")],
+        inside="txt",
+        exact="always",
+        writes=CACHES,
+    ),
+    **{
+        kind: Target(
+            "workspace",
+            [f"{kind}/**/*.parquet"],
+            _READ,
+            exact="always",
+            writes=("made/*", "set-aside/*", f"{kind}/*", *CACHES),
+            result="made/*/*.parquet",
+            fast=24,
+        )
+        for kind in ("scores", "candidates", "failures")
+    },
+    "manifest": Target(
+        "release", ["rel/manifest.json"], _RELEASE, exact="raw", writes=("made/*",),
+        inexact=("diff", "re-rank"), result="made/**/*.parquet", fast=40,
+    ),
+    "shards": Target(
+        "release", ["rel/*/*.parquet"], _RELEASE, exact="always", writes=("made/*",),
+        result="made/**/*.parquet", fast=24,
+    ),
+    "card": Target(
+        "release", ["rel/README.md"], _RELEASE, writes=("made/*",), kind="card", fast=16,
+    ),
+    "previous": Target(
+        "workspace", ["out/manifest.json", "out/README.md"], [("publish", "--to", "out")],
+        exact="always", writes=("out/*", *CACHES), result="out/*/*.parquet", fast=6,
+    ),
+    "training_recipe": Target(
+        "run", ["tune.toml"], [("train", "tune.toml", "--dry-run", "--json")], own=True, fast=0,
+    ),
+    "training_json": Target(
+        "run", ["run/model/training.json"],
+        [("publish", "--model", "run/model", "user/model", "--dry-run", "--json"),
+         ("publish", "--model", "run/model", "user/model", "--dry-run")],
+        hub=True, fast=0,
+    ),
+    "model_card": Target(
+        "run", ["run/model/README.md"],
+        [("publish", "--model", "run/model", "user/model", "--dry-run", "--json")],
+        hub=True, kind="card", fast=0,
+    ),
+    "weights": Target(
+        "run", ["run/model/*.safetensors"],
+        [("publish", "--model", "run/model", "user/model", "--dry-run", "--json")],
+        hub=True, fast=0,
+    ),
+    "state": Target(
+        "run", ["checkpoints/step-*/*"], [("@state",)], names=["step-00000007"], fast=0,
+    ),
+    "trained_release": Target(
+        "run", ["rel/manifest.json", "rel/*/*.parquet"],
+        [("train", "tune.toml", "--dry-run", "--json")], names=["rel"], fast=0,
+    ),
+    "model_files": Target(
+        "adapters", ["sd/**/*.json"], [("validate",)], writes=CACHES,
+        names=["./sd", "models.m", "m:"], fast=0,
+    ),
+    "lora": Target(
+        "adapters", ["lora/*.safetensors"], [("validate",), ("generate", "--device", "cpu")],
+        writes=(*_MADE, *CACHES), names=["lora"], fast=0,
+    ),
+    "images": Target(
+        "pictures", ["pictures/*.png", "pictures/*.jpg", "pictures/*.webp"],
+        [("score", "--device", "cpu", "--table", "table.csv"), ("validate", "--json")],
+        inside="txt", writes=("table.csv", *_MADE, *CACHES), result="table.csv", fast=4,
+    ),
+    **{
+        f"captions_{way}": Target(
+            "pictures",
+            ["pictures/*.txt" if way == "txt" else f"pictures/metadata.{way}"],
+            [("validate", "--json"), ("validate",), ("score", "--dry-run", "--json")],
+            inside=way,
+            writes=CACHES,
+            fast=10,
+        )
+        for way in ("txt", "csv", "jsonl")
+    },
+    "answers": Target(
+        "online", [],
+        [("verify", "user/set@v1.0.0"), ("verify", "user/set", "--quick"),
+         ("versions", "user/set", "--json"),
+         ("diff", "user/set@v1.0.0", "user/set@v1.1.0", "--json"),
+         ("re-rank", "user/set@v1.0.0", "--json"), ("validate",),
+         ("export", "--to", "pickapic", "made", "user/set@v1.0.0")],
+        exact="raw", writes=("made/*", *CACHES), names=["user/set", "maker/model"],
+        result="made/**/*.parquet", damaged="answers", hub=True, fast=0,
+    ),
+    "options": Target(
+        "workspace", [], [("status",)], writes=("made/*", "fresh/*", "*", *CACHES), names=[""],
+        damaged="words", fast=24,
+    ),
+}  # fmt: skip
+
+
+def kind_of(target: Target, name: str) -> str:
+    """The kind of a file, as ``operators.KINDS`` names it."""
+    if target.kind is not None:
+        return target.kind
+    kinds = {".md": "card", ".txt": "text", ".jpg": "jpeg", ".toml": "toml", ".pt": "bytes"}
+    ending = Path(name).suffix
+    known = ("json", "csv", "jsonl", "parquet", "png", "safetensors")
+    return kinds.get(ending, ending[1:] if ending[1:] in known else "bytes")
+
+
+def _load() -> Any:
+    import synpic
+
+    loaded = synpic.load_rankings("rel")
+    return {split: table.with_format("arrow")[:].to_pylist() for split, table in loaded.items()}
+
+
+def _state() -> Any:
+    from synpic.train.state import load_state
+
+    weights, optimizer = scenes.trained_state()
+    return load_state(Path("checkpoints/step-00000007"), weights, optimizer, None, scenes.DECIDES)
+
+
+FUNCTIONS: Mapping[str, Callable[[], Any]] = {
+    "@load": _load,
+    "@state": _state,
+}
