@@ -20,7 +20,6 @@ from synpic import (
     rank_candidates,
     score_candidates,
     status,
-    tables,
 )
 from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
@@ -28,6 +27,7 @@ from synpic.errors import RewardError, SynpicError, Unfinished, WorkspaceError
 from synpic.generate.pixels import encode
 from synpic.inventory import take_inventory
 from synpic.settings import ImageSettings
+from synpic.workspace import tables
 from synpic.workspace.parts import read_part
 from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe, edit
