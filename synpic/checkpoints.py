@@ -13,13 +13,12 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from synpic import ids
 from synpic.errors import CheckpointError, HubUnreachable, SynpicError, causes
-from synpic.workspace import LockEntry, Workspace
+from synpic.hub.lock import COMMIT, Lock, LockEntry
 
 __all__ = [
     "describe",
@@ -37,16 +36,17 @@ _LOCAL = ("folder", "file")
 
 
 def resolve(
-    workspace: Workspace,
+    lock: Lock,
     source: str,
     revision: str | None,
-    kind: str = "model",
+    kind: Literal["model", "dataset"] = "model",
     *,
     file: bool = False,
 ) -> LockEntry:
     """What ``source`` stands for, from the lock, else looked up and put there.
 
     Args:
+        lock: what is resolved already, and where relative paths start.
         source: repository, folder or ``package:`` address, as the recipe has it.
         revision: a branch, tag or commit; a repository's default branch if None.
         kind: "model" or "dataset", for what is on the Hub.
@@ -55,16 +55,16 @@ def resolve(
     Raises:
         CheckpointError: it is nowhere, cannot be reached, or is no longer what was locked.
     """
-    known = workspace.lock()
+    local: Literal["file", "folder"]
     local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
-    locked = known.get((local, source, None)) or known.get((kind, source, revision))
-    path = _folder(workspace, source)
+    locked = lock.get(local, source, None) or lock.get(kind, source, revision)
+    path = _locate(source, lock.folder)
     there = path is not None and (path.is_file() if local == "file" else _is_folder(path))
     if locked is not None and (locked.kind != local or not there):
         # Weights that are gone are missed when they are to be loaded, and not before.
         return locked
     if path is None:
-        return workspace.remember(_ask_the_hub(source, revision, kind))
+        return lock.remember(_ask_the_hub(source, revision, kind))
     if not there:
         raise CheckpointError(
             f"{source}: {_not_there(path, local)}",
@@ -75,26 +75,29 @@ def resolve(
         return locked
     found = ids.file_hash(path) if local == "file" else ids.folder_hash(path)
     if locked is None:
-        return workspace.remember(LockEntry(local, source, None, found, stamp))
+        return lock.remember(LockEntry(kind=local, source=source, identity=found, stamp=stamp))
     if found != locked.identity:
         raise CheckpointError(
             f"{source} has changed since recipe.lock recorded it",
             hint="put the old weights back, or give the new ones a folder of their own; to let the "
             "new ones take this name, delete its entry from recipe.lock",
         )
-    return workspace.remember(replace(locked, stamp=stamp))
+    return lock.remember(locked.model_copy(update={"stamp": stamp}))
 
 
-def load_from(workspace: Workspace, entry: LockEntry) -> tuple[str, str | None]:
+def load_from(folder: Path, entry: LockEntry) -> tuple[str, str | None]:
     """What to hand to ``from_pretrained``: a folder or repository, and the commit of the latter.
 
     Of a single file, its path.
+
+    Args:
+        folder: where relative paths start.
 
     Raises:
         CheckpointError: the folder or file is gone.
     """
     if entry.kind in _LOCAL:
-        path = _folder(workspace, entry.source)
+        path = _locate(entry.source, folder)
         there = path is not None and (path.is_file() if entry.kind == "file" else _is_folder(path))
         if not there:
             raise CheckpointError(
@@ -137,7 +140,7 @@ def resolve_unlocked(source: str, revision: str | None) -> tuple[dict[str, Any],
     location, commit = load_unlocked(source, revision)
     if location != source or Path(location).is_dir():
         return {"sha256": ids.folder_hash(Path(location))}, location, None
-    if commit is None or not re.fullmatch("[0-9a-f]{40}", commit):
+    if commit is None or not re.fullmatch(COMMIT, commit):
         commit = _ask_the_hub(source, revision, "model").identity
     return {"repository": source, "commit": commit}, source, commit
 
@@ -149,17 +152,11 @@ def identity(entry: LockEntry) -> dict[str, Any]:
     return {"repository": entry.source, "commit": entry.identity}
 
 
-def _folder(workspace: Workspace, source: str) -> Path | None:
-    store = workspace.store
-    # Where a workspace is no folder of this machine, nothing is beside it: only full paths lead on.
-    return _locate(source, Path(store.root if store.is_local else str(store)))
-
-
-def _locate(source: str, beside: Path | None) -> Path | None:
+def _locate(source: str, beside: Path) -> Path | None:
     """The folder ``source`` names, whether it exists or not; None for a Hub repository.
 
     Args:
-        beside: where relative paths start; None where there is no such folder.
+        beside: where relative paths start.
     """
     if source.startswith(_PACKAGE):
         module, _, inner = source.removeprefix(_PACKAGE).partition("/")
@@ -177,11 +174,11 @@ def _locate(source: str, beside: Path | None) -> Path | None:
         written = Path(source).expanduser()
     except RuntimeError as error:
         raise CheckpointError(f"{source}: {error}", hint="write the path out") from error
-    path = written if beside is None else beside / written
+    path = beside / written
     looks_local = (
         source.startswith((".", "/", "~")) or source.count("/") > 1 or source.endswith(_SAFETENSORS)
     )
-    return path if looks_local or (beside is not None and _is_folder(path)) else None
+    return path if looks_local or _is_folder(path) else None
 
 
 def _not_there(path: Path, wanted: str = "folder") -> str:
@@ -197,16 +194,16 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _ask_the_hub(source: str, revision: str | None, kind: str) -> LockEntry:
+def _ask_the_hub(source: str, revision: str | None, kind: Literal["model", "dataset"]) -> LockEntry:
     from huggingface_hub import HfApi
 
     with naming_hub_errors(source, revision, kind):
         info = HfApi().repo_info(source, revision=revision, repo_type=kind)
-    if not info.sha:
+    if not re.fullmatch(COMMIT, info.sha or ""):
         raise CheckpointError(
             f"{source}: the Hub named no commit", hint=f"see {_page(source, kind)}"
         )
-    return LockEntry(kind, source, revision, info.sha)
+    return LockEntry(kind=kind, source=source, revision=revision, identity=str(info.sha))
 
 
 @contextmanager

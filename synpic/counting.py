@@ -10,7 +10,7 @@ import polars as pl
 from synpic import ids
 from synpic.inventory import WantedModel, take_inventory
 from synpic.score.reward import WantedReward
-from synpic.workspace import SET_ASIDE, Workspace, tables
+from synpic.workspace import SET_ASIDE, Snapshot, Workspace, tables
 
 __all__ = ["Count", "Status", "status"]
 
@@ -86,7 +86,7 @@ class Status:
         return {**vars(self), "counts": counts, "complete": self.complete}
 
 
-def status(workspace: Workspace) -> Status:
+def status(workspace: Workspace | Snapshot) -> Status:
     """Count what is wanted, done, failed, doubled and unused.
 
     Raises:
@@ -94,7 +94,7 @@ def status(workspace: Workspace) -> Status:
         CorruptPart: naming a part that cannot be read.
     """
     inventory = take_inventory(workspace)
-    note = workspace.prompts_note()
+    workspace, prompts = inventory.workspace, inventory.prompt_table
     want = inventory.wanted_candidates()
     candidates = inventory.candidates()
     counts: list[Count] = []
@@ -117,9 +117,9 @@ def status(workspace: Workspace) -> Status:
     return Status(
         workspace=str(workspace.store),
         prompts=inventory.prompts.height,
-        prompts_read=note["read"],
-        prompts_empty=note["empty"],
-        prompts_duplicate=note["duplicates"],
+        prompts_read=prompts.read,
+        prompts_empty=prompts.empty,
+        prompts_duplicate=prompts.duplicates,
         counts=counts,
         unused=[_folder(workspace, f) for f in _folders(workspace) if f not in used],
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],

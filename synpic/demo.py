@@ -72,9 +72,10 @@ def run_demo(
     """
     folder = Path(folder)
     workspace = _workspace(folder / "workspace", _recipe(quick))
+    snapshot = workspace.snapshot()
     for step in (generate_candidates, score_candidates):
-        _done(step(workspace, listener=listener, stop=stop))
-    release = publish_to(workspace, folder / "dataset")
+        _done(step(snapshot, listener=listener, stop=stop))
+    release = publish_to(snapshot, folder / "dataset")
     made = Demo(workspace, release, verdict(judged(release.ranked)))
     if not train:
         return made
@@ -82,8 +83,9 @@ def run_demo(
     count = QUICK_PICTURES if quick else PICTURES
     asked = examination_recipe(MODEL, "../training/model", count)
     examination = _workspace(folder / "examination", asked)
-    _done(generate_candidates(examination, listener=listener, stop=stop))
-    trained = compare(examination, folder / "before-after.png")
+    drawn = examination.snapshot()
+    _done(generate_candidates(drawn, listener=listener, stop=stop))
+    trained = compare(drawn, folder / "before-after.png")
     return Demo(workspace, release, made.verdict, model, trained)
 
 
@@ -114,7 +116,7 @@ def _workspace(root: Path, text: str) -> Workspace:
     workspace = Workspace(root)
     if not workspace.store.exists(RECIPE):
         return init_workspace(root, text)
-    if workspace.recipe_text != text:
+    if workspace.snapshot().recipe_text != text:
         raise WorkspaceError(
             f"{root} was made from another recipe", hint="name another folder for this demo"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import polars as pl
@@ -12,12 +13,13 @@ import polars as pl
 from synpic.engine.progress import Listener
 from synpic.errors import CheckpointError, SynpicError
 from synpic.generate.model import Model, check_models, complete, resolve_model
-from synpic.given import GivenImages, current_index
-from synpic.prompts import current_prompts
+from synpic.given import GivenImages, current_index, given_prompts
+from synpic.prompts import PromptTable, current_prompts
 from synpic.recipe import Recipe
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.settings import ModelSettings
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.parts import frame
 
 __all__ = ["Inventory", "WantedModel", "take_inventory"]
 
@@ -56,20 +58,34 @@ class Inventory:
     """A recipe's want, resolved, over a workspace.
 
     Args:
-        recipe: as it was when the inventory was taken.
-        prompts: ``prompts.parquet``.
+        snapshot: the recipe and its lock, as they were when the command began.
+        prompt_table: the prompts, with what the source held beside them.
         models: one for each model and size that is to be had; of a recipe with [given], its
             source alone.
         rewards: those that are to be had.
         unresolved: the others, as "models.NAME" or "rewards.NAME", each with what is wrong.
     """
 
-    workspace: Workspace
-    recipe: Recipe
-    prompts: pl.DataFrame
+    snapshot: Snapshot
+    prompt_table: PromptTable
     models: Sequence[WantedModel]
     rewards: list[WantedReward]
     unresolved: dict[str, SynpicError]
+
+    @property
+    def workspace(self) -> Workspace:
+        """The snapshot's."""
+        return self.snapshot.workspace
+
+    @property
+    def recipe(self) -> Recipe:
+        """The snapshot's."""
+        return self.snapshot.recipe
+
+    @cached_property
+    def prompts(self) -> pl.DataFrame:
+        """The rows of ``prompt_table``."""
+        return frame(self.prompt_table.table)
 
     def require(self, kind: str, names: Iterable[str]) -> None:
         """Insist on some "models" or "rewards".
@@ -168,11 +184,12 @@ class Inventory:
 
 
 def take_inventory(
-    workspace: Workspace, listener: Listener | None = None, *, patient: bool = False
+    workspace: Workspace | Snapshot, listener: Listener | None = None, *, patient: bool = False
 ) -> Inventory:
     """Read the prompts and resolve the names of a workspace's recipe, as far as they can be.
 
     Args:
+        workspace: or a snapshot of one, where a command has taken it already.
         listener: is told of progress, where given images have to be found anew.
         patient: go on where of no model the weights are to be had: what is wanted can be told,
             though nothing of it can be found.
@@ -182,28 +199,31 @@ def take_inventory(
         RecipeError: no ranking can come of the recipe.
         PromptError, GivenError: there are no prompts, or no given images, to be had.
     """
-    recipe = workspace.recipe
+    snapshot = workspace.snapshot()
     unresolved: dict[str, SynpicError] = {}
     models: Sequence[WantedModel]
-    if recipe.given is not None:
-        models = [GivenImages.take(workspace, current_index(workspace, listener))]
+    if snapshot.recipe.given is not None:
+        index = current_index(snapshot, listener)
+        prompts = given_prompts(snapshot, index)
+        models = [GivenImages.take(snapshot.workspace, index)]
     else:
-        current_prompts(workspace)
-        models = _resolve_models(workspace, recipe, unresolved, patient)
+        prompts = current_prompts(snapshot)
+        models = _resolve_models(snapshot, unresolved, patient)
     rewards: list[WantedReward] = []
-    for name, settings in recipe.rewards.items():
+    for name, settings in snapshot.recipe.rewards.items():
         with _noting(unresolved, f"rewards.{name}"):
-            rewards.append(resolve_reward(name, settings, workspace))
-    return Inventory(workspace, recipe, workspace.prompts(), models, rewards, unresolved)
+            rewards.append(resolve_reward(name, settings, snapshot.lock))
+    return Inventory(snapshot, prompts, models, rewards, unresolved)
 
 
 def _resolve_models(
-    workspace: Workspace, recipe: Recipe, unresolved: dict[str, SynpicError], patient: bool
+    snapshot: Snapshot, unresolved: dict[str, SynpicError], patient: bool
 ) -> list[Model]:
+    recipe = snapshot.recipe
     models: list[Model] = []
-    for name, written in recipe.models.items():
+    for name in recipe.models:
         with _noting(unresolved, f"models.{name}"):
-            models += resolve_model(name, written, recipe, workspace)
+            models += resolve_model(name, snapshot)
     missing = list(unresolved.values())
     if not models and not (patient and all(isinstance(e, CheckpointError) for e in missing)):
         raise missing[0]

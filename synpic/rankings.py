@@ -10,7 +10,7 @@ from synpic.errors import RankingError, RecipeError
 from synpic.inventory import Inventory, take_inventory
 from synpic.rank import Ranking, rank
 from synpic.recipe import Flagged
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["RankedSet", "rank_candidates"]
 
@@ -32,10 +32,13 @@ class RankedSet:
     left_out: pl.DataFrame | None = None
 
 
-def rank_candidates(workspace: Workspace, *, flagged: Flagged | None = None) -> RankedSet:
+def rank_candidates(
+    workspace: Workspace | Snapshot, *, flagged: Flagged | None = None
+) -> RankedSet:
     """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
 
     Args:
+        workspace: or a snapshot of one, where a command has taken it already.
         flagged: "leave-out" ranks the others alone, so that k and φ are over what is published; as
             the recipe says, if None. What no check has seen is not flagged.
 
@@ -57,7 +60,8 @@ def rank_candidates(workspace: Workspace, *, flagged: Flagged | None = None) -> 
     scored = inventory.scored()
     if scored.is_empty():
         raise RankingError(
-            f"there is nothing to rank: {workspace.store} holds no image that the recipe wants",
+            f"there is nothing to rank: {inventory.workspace.store} holds no image that the "
+            "recipe wants",
             hint="run `synpic generate`, then `synpic score`",
         )
     left_out: pl.DataFrame | None = None

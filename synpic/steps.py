@@ -25,11 +25,12 @@ from synpic.recipe import parse_recipe
 from synpic.recipes import preset
 from synpic.score.reward import resolve_reward
 from synpic.tasks import chosen_rewards, drawing_tasks, scoring_tasks
-from synpic.workspace import RECIPE, Workspace
+from synpic.workspace import RECIPE, Snapshot, Workspace
 
 __all__ = [
     "gather_candidates",
     "generate_candidates",
+    "given_snapshot",
     "given_workspace",
     "image_scores",
     "init_workspace",
@@ -57,7 +58,7 @@ def init_workspace(
 
 
 def generate_candidates(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     *,
     only: Sequence[str] | None = None,
     shard: Shard = WHOLE,
@@ -72,6 +73,7 @@ def generate_candidates(
     Killed at any moment and called again, it goes on; called twice at once, it shares the work.
 
     Args:
+        workspace: or a snapshot of one: several steps of one command follow one recipe.
         only: names of models; all of the recipe's if None.
         shard: the share of the work that is ours.
         device: as torch names it; every accelerator that is to be seen, else the CPU, if None. Not
@@ -90,7 +92,8 @@ def generate_candidates(
         StorageError: the disk is full; what was drawn before is kept.
         DeviceLost: this process can use its device no more; likewise.
     """
-    recipe = workspace.recipe
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe
     if recipe.given is not None and not (recipe.safety and recipe.safety.classifies):
         # Files are read by the CPU alone, and no accelerator has to be looked for.
         if engine.kind == "ray":
@@ -98,7 +101,7 @@ def generate_candidates(
             engine = replace(engine, gpus_per_worker=0, workers=most)
         else:
             device = "cpu"
-    tasks, broken = drawing_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
+    tasks, broken = drawing_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "generate", tasks, device, listener, stop)
     report.outcomes += broken
     return report
@@ -122,18 +125,30 @@ def given_workspace(
         GivenError, CheckpointError, UnknownName, RewardError: they name what is not there; then no
             recipe is left behind.
     """
+    return given_snapshot(root, rewards, listener, **given).workspace
+
+
+def given_snapshot(
+    root: str | os.PathLike[str],
+    rewards: Sequence[str] = (),
+    listener: Listener | None = None,
+    **given: Any,
+) -> Snapshot:
+    """What :func:`given_workspace` gives, with its recipe and lock as they were read for that."""
     workspace = Workspace(root)
     if not workspace.store.exists(RECIPE):
         workspace = Workspace.create(root, given_recipe(rewards, given))
         try:
-            _check_rewards(workspace)
-            ensure_index(workspace, listener)
+            snapshot = workspace.snapshot()
+            _check_rewards(snapshot)
+            ensure_index(snapshot, listener)
         except SynpicError:
             # Whoever corrects an option must not find the mistake of before in the way.
             workspace.store.fs.rm_file(workspace.store.path(RECIPE))
             raise
-        return workspace
-    there = workspace.recipe
+        return snapshot
+    snapshot = workspace.snapshot()
+    there = snapshot.recipe
     if there.given is None:
         raise RecipeError(
             f"{workspace.store} has a {RECIPE} whose images are drawn, not given",
@@ -153,11 +168,11 @@ def given_workspace(
                 hint="edit it, and run `synpic score` without these options; or choose another "
                 "folder: -C DIR",
             )
-    return workspace
+    return snapshot
 
 
 def gather_candidates(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     *,
     shard: Shard = WHOLE,
     device: str | None = None,
@@ -169,17 +184,18 @@ def gather_candidates(
     """Take every image that the recipe's ``[given]`` names and the workspace lacks, as it is.
 
     Args:
-        shard, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        workspace, shard, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
         device: for the classifiers of [safety]; nothing else of this needs one.
 
     Raises:
         GivenError, CheckpointError: the recipe has no [given], or its source cannot be read.
         StorageError: the disk is full; what was gathered before is kept.
     """
+    snapshot = workspace.snapshot()
     # Here, and not where the tasks are made, because it may take long, and can be shown.
-    ensure_index(workspace, listener)
+    ensure_index(snapshot, listener)
     return generate_candidates(
-        workspace,
+        snapshot,
         shard=shard,
         device=device,
         engine=engine,
@@ -190,7 +206,7 @@ def gather_candidates(
 
 
 def score_candidates(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     *,
     only: Sequence[str] | None = None,
     shard: Shard = WHOLE,
@@ -207,7 +223,8 @@ def score_candidates(
 
     Args:
         only: names of rewards; all of the recipe's if None.
-        shard, device, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        workspace, shard, device, engine, retry_failed, listener, stop: as for
+            :func:`generate_candidates`.
         together: open all rewards at once, so that each image is decoded once for all of them. If
             None, where there is an accelerator: one that has no room for it there waits its turn,
             while a host that runs out of memory kills whoever asked.
@@ -223,12 +240,13 @@ def score_candidates(
         StorageError: the disk is full; what was scored before is kept.
         DeviceLost: this process can use its device no more; likewise.
     """
+    snapshot = workspace.snapshot()
     gathered = Report("score")
-    if workspace.recipe.given is not None:
+    if snapshot.recipe.given is not None:
         # First whether there are rewards to score with: gathering may take hours.
-        chosen_rewards(take_inventory(workspace, listener), only)
+        chosen_rewards(take_inventory(snapshot, listener), only)
         report = gather_candidates(
-            workspace,
+            snapshot,
             shard=shard,
             device=device,
             engine=engine,
@@ -237,16 +255,16 @@ def score_candidates(
             stop=stop,
         )
         gathered = replace(report, stage="score")
-        if gathered.stopped or not _holds_images(workspace):
+        if gathered.stopped or not _holds_images(snapshot.workspace):
             return gathered
-    tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
+    tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "score", tasks, device, listener, stop, together)
     report.outcomes = [*gathered.outcomes, *report.outcomes, *broken]
     report.remarks = [*gathered.remarks, *report.remarks]
     return report
 
 
-def image_scores(workspace: Workspace) -> pl.DataFrame:
+def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
     """A row for each image the recipe wants, whether it could be had and scored or not.
 
     Returns:
@@ -261,11 +279,11 @@ def image_scores(workspace: Workspace) -> pl.DataFrame:
     return take_inventory(workspace).image_scores()
 
 
-def _check_rewards(workspace: Workspace) -> None:
+def _check_rewards(snapshot: Snapshot) -> None:
     """Refuse rewards that nobody knows; weights that are not to be had now may be later."""
-    for name, settings in workspace.recipe.rewards.items():
+    for name, settings in snapshot.recipe.rewards.items():
         with suppress(CheckpointError):
-            resolve_reward(name, settings, workspace)
+            resolve_reward(name, settings, snapshot.lock)
 
 
 def _holds_images(workspace: Workspace) -> bool:

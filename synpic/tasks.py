@@ -15,30 +15,31 @@ from synpic.inventory import Inventory, take_inventory
 from synpic.prompts import ensure_prompts
 from synpic.score.loop import scoring_task
 from synpic.score.ready import ReadyImages
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["chosen_rewards", "drawing_tasks", "scoring_tasks"]
 
 
 def drawing_tasks(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     *,
     only: Sequence[str] | None = None,
     shard: Shard = WHOLE,
     retry_failed: bool = False,
 ) -> tuple[list[Task], list[Outcome]]:
     """What :func:`synpic.steps.generate_candidates` would do, and the models that it could not."""
-    recipe = workspace.recipe
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe
     if recipe.given is not None:
-        ensure_index(workspace)
+        ensure_index(snapshot)
     else:
-        ensure_prompts(workspace)
-    inventory = take_inventory(workspace, patient=True)
+        ensure_prompts(snapshot)
+    inventory = take_inventory(snapshot, patient=True)
     known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
     names = _chosen(inventory, "models", known, only)
     make: Callable[..., Task] = drawing_task if recipe.given is None else gathering_task
     return [
-        make(workspace, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
+        make(snapshot, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
         for model in inventory.models
         if model.name in names
     ], [
@@ -48,7 +49,7 @@ def drawing_tasks(
 
 
 def scoring_tasks(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     *,
     only: Sequence[str] | None = None,
     shard: Shard = WHOLE,
@@ -56,15 +57,16 @@ def scoring_tasks(
 ) -> tuple[list[Task], list[Outcome]]:
     """What :func:`synpic.steps.score_candidates` would do, and the rewards that it could not."""
     inventory = take_inventory(workspace)
+    there = inventory.workspace
     names = chosen_rewards(inventory, only)
     candidates = inventory.candidates()
     if candidates.is_empty():
         raise WorkspaceError(
-            f"{workspace.store} holds no image the recipe wants", hint="run `synpic generate` first"
+            f"{there.store} holds no image the recipe wants", hint="run `synpic generate` first"
         )
-    images = ReadyImages(workspace.images(inventory.image_folders()))
+    images = ReadyImages(there.images(inventory.image_folders()))
     return [
-        scoring_task(workspace, reward, candidates, images, shard, retry_failed)
+        scoring_task(there, reward, candidates, images, shard, retry_failed)
         for reward in inventory.rewards
         if reward.name in names
     ], [

@@ -14,11 +14,11 @@ from synpic.generate.model import Model, check_models, complete, resolve_model, 
 from synpic.given import read_index
 from synpic.prompts import read_prompts
 from synpic.rank.weights import exact_weights
-from synpic.recipe import PromptSettings, Recipe, SafetySettings
-from synpic.safety import check_safety
+from synpic.recipe import PromptSettings
+from synpic.safety import check_safety, resolve_safety
 from synpic.score.reward import resolve_reward
 from synpic.settings import ImageSettings, ModelSettings, rough_bytes
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["ValidatedModel", "Validation", "validate"]
 
@@ -79,24 +79,24 @@ class Validation:
         return {**vars(self), "models": models, "problems": problems, **totals}
 
 
-def validate(workspace: Workspace) -> Validation:
+def validate(workspace: Workspace | Snapshot) -> Validation:
     """Check the recipe of ``workspace`` and count what it wants. Nothing is written but the lock.
 
     Raises:
         RecipeError: it is not even a recipe.
     """
-    recipe = workspace.recipe
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe
     made = Validation()
     if recipe.prompts is not None:
-        texts = _check_drawing(made, workspace, recipe, recipe.prompts)
+        texts = _check_drawing(made, snapshot, recipe.prompts)
     else:
-        texts = _check_gathering(made, workspace)
-    if recipe.safety is not None:
-        _check_safety(made, workspace, recipe.safety, texts)
+        texts = _check_gathering(made, snapshot)
+    _check_safety(made, snapshot, texts)
     for name, reward in recipe.rewards.items():
         made.rewards.append(name)
         try:
-            resolve_reward(name, reward, workspace)
+            resolve_reward(name, reward, snapshot.lock)
         except SynpicError as error:
             _note(made, error)
     if not recipe.rewards:
@@ -109,13 +109,12 @@ def validate(workspace: Workspace) -> Validation:
     return made
 
 
-def _check_drawing(
-    made: Validation, workspace: Workspace, recipe: Recipe, source: PromptSettings
-) -> list[str]:
+def _check_drawing(made: Validation, snapshot: Snapshot, source: PromptSettings) -> list[str]:
     """Prompts and models; the prompts themselves, as far as they can be read."""
+    recipe = snapshot.recipe
     texts: list[str] = []
     try:
-        prompts = read_prompts(source, workspace)
+        prompts = read_prompts(source, snapshot)
         texts = prompts.table.column("prompt").to_pylist()
         made.prompts = prompts.table.num_rows
         made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
@@ -126,9 +125,9 @@ def _check_drawing(
         try:
             settings = complete(name, written)
             made.models.append(_model(name, settings, made.prompts, recipe.images))
-            sizes = resolve_model(name, written, recipe, workspace)
+            sizes = resolve_model(name, snapshot)
             models += sizes
-            for problem in check_model(workspace, sizes[0]):
+            for problem in check_model(snapshot.workspace, sizes[0]):
                 _note(made, problem)
         except SynpicError as error:
             _note(made, error)
@@ -140,10 +139,10 @@ def _check_drawing(
     return texts
 
 
-def _check_gathering(made: Validation, workspace: Workspace) -> list[str]:
+def _check_gathering(made: Validation, snapshot: Snapshot) -> list[str]:
     """What is given; the prompts themselves, as far as they can be read."""
     try:
-        index = read_index(workspace)
+        index = read_index(snapshot)
     except SynpicError as error:
         _note(made, error)
         return []
@@ -161,17 +160,19 @@ def _check_gathering(made: Validation, workspace: Workspace) -> list[str]:
     return index.prompts["prompt"].to_list()
 
 
-def _check_safety(
-    made: Validation, workspace: Workspace, settings: SafetySettings, prompts: Sequence[str]
-) -> None:
+def _check_safety(made: Validation, snapshot: Snapshot, prompts: Sequence[str]) -> None:
     try:
-        words = check_safety(settings, workspace)
+        wanted = resolve_safety(snapshot)
+        if wanted is None:
+            return
+        check_safety(wanted, snapshot.workspace)
     except SynpicError as error:
         _note(made, error)
         return
-    if words is not None:
-        listed = sum(map(words.flags, prompts))
-        made.notes.append(f"{listed:,} of {len(prompts):,} prompts hold a word of {settings.words}")
+    if wanted.words is not None:
+        listed = sum(map(wanted.words.flags, prompts))
+        where = wanted.settings.words
+        made.notes.append(f"{listed:,} of {len(prompts):,} prompts hold a word of {where}")
 
 
 def _note(made: Validation, error: SynpicError) -> None:

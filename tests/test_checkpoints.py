@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
 
 from synpic import Workspace, checkpoints
 from synpic.errors import CheckpointError, HubUnreachable
+from synpic.hub.lock import LockEntry
 from synpic.ids import folder_hash
 
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -43,6 +44,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], list[tuple[str, s
     return answer_with
 
 
+def resolve(workspace: Workspace, source: str, revision: str | None) -> LockEntry:
+    """What a command that begins now resolves ``source`` to."""
+    return checkpoints.resolve(workspace.snapshot().lock, source, revision)
+
+
 def http(error: type[Exception]) -> Exception:
     request = httpx2.Request("GET", "https://hub.test/x")
     return error("no", response=httpx2.Response(403, request=request))  # type: ignore[call-arg]
@@ -52,12 +58,14 @@ def test_a_branch_is_resolved_once_for_all_workers(
     workspace: Workspace, hub: Callable[[object], list[tuple[str, str | None]]]
 ) -> None:
     asked = hub(COMMIT)
-    first = checkpoints.resolve(workspace, "owner/name", "main")
+    first = resolve(workspace, "owner/name", "main")
     hub("facade")
-    again = checkpoints.resolve(Workspace.open(workspace.store.root), "owner/name", "main")
+    again = checkpoints.resolve(
+        Workspace.open(workspace.store.root).snapshot().lock, "owner/name", "main"
+    )
     assert again == first
     assert asked == [("owner/name", "main")]
-    assert checkpoints.load_from(workspace, first) == ("owner/name", COMMIT)
+    assert checkpoints.load_from(workspace.folder, first) == ("owner/name", COMMIT)
     assert checkpoints.identity(first) == {"repository": "owner/name", "commit": COMMIT}
     assert checkpoints.describe(first) == "owner/name@c0ffeec0"
 
@@ -70,24 +78,26 @@ def test_a_folder_is_known_by_its_content_wherever_it_lies(
         folder.mkdir()
         (folder / "model.bin").write_bytes(b"1")
     entries = [
-        checkpoints.resolve(workspace, source, None)
+        resolve(workspace, source, None)
         for source in ("mine", "./mine", str(tmp_path / "elsewhere"))
     ]
     assert {entry.identity for entry in entries} == {folder_hash(root / "mine")}
-    assert checkpoints.load_from(workspace, entries[0]) == (str(root / "mine"), None)
+    assert checkpoints.load_from(workspace.folder, entries[0]) == (str(root / "mine"), None)
 
 
 def test_a_folder_that_changed_after_it_was_locked_is_refused(
     workspace: Workspace, weights: Path
 ) -> None:
-    checkpoints.resolve(workspace, str(weights), None)
+    resolve(workspace, str(weights), None)
     (weights / ".cache").mkdir()
     (weights / ".cache" / "note").write_bytes(b"hidden files do not count")
     os.utime(weights / "model.bin")
-    checkpoints.resolve(workspace, str(weights), None)  # the same content is the same weights
+    checkpoints.resolve(
+        workspace.snapshot().lock, str(weights), None
+    )  # the same content is the same weights
     (weights / "model.bin").write_bytes(b"WEIGHTS")  # as many bytes as before
     with pytest.raises(CheckpointError, match=r"has changed since recipe\.lock recorded it"):
-        checkpoints.resolve(workspace, str(weights), None)
+        resolve(workspace, str(weights), None)
 
 
 def test_weights_that_are_gone_are_missed_when_they_are_to_be_loaded(
@@ -96,18 +106,18 @@ def test_weights_that_are_gone_are_missed_when_they_are_to_be_loaded(
     folder = Path(workspace.store.root) / "w" / "m"
     folder.mkdir(parents=True)
     (folder / "model.bin").write_bytes(b"1")
-    entry = checkpoints.resolve(workspace, "w/m", None)
+    entry = resolve(workspace, "w/m", None)
     shutil.rmtree(folder)
     asked = hub(COMMIT)
-    assert checkpoints.resolve(workspace, "w/m", None) == entry
+    assert resolve(workspace, "w/m", None) == entry
     assert asked == []  # no stranger's repository of that name takes their place
     with pytest.raises(CheckpointError, match="the folder is gone"):
-        checkpoints.load_from(workspace, entry)
+        checkpoints.load_from(workspace.folder, entry)
 
 
 def test_weights_of_an_installed_package(workspace: Workspace) -> None:
-    entry = checkpoints.resolve(workspace, "package:synpic/recipes", None)
-    location, commit = checkpoints.load_from(workspace, entry)
+    entry = resolve(workspace, "package:synpic/recipes", None)
+    location, commit = checkpoints.load_from(workspace.folder, entry)
     assert (Path(location) / "shapes.toml").exists()
     assert commit is None
     for missing in (
@@ -118,7 +128,7 @@ def test_weights_of_an_installed_package(workspace: Workspace) -> None:
         "~nobody/x",
     ):
         with pytest.raises(CheckpointError):
-            checkpoints.resolve(workspace, missing, None)
+            resolve(workspace, missing, None)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +154,7 @@ def test_what_the_hub_refuses_is_one_error_with_the_page_to_visit(
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     hub(answer)
     with pytest.raises(kind) as caught:
-        checkpoints.resolve(workspace, "owner/name", "main")
+        resolve(workspace, "owner/name", "main")
     assert says in caught.value.message
     assert "owner/name" in str(caught.value.hint)
     assert "secret" not in f"{caught.value.message} {caught.value.hint}"

@@ -375,9 +375,10 @@ def test_the_reward_in_two_steps_is_one(tmp_path: Path) -> None:
 def test_the_example_of_a_reward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     workspace = Workspace.create(tmp_path, (ROOT / "examples" / "my_reward.toml").read_text())
-    rewards = workspace.recipe.rewards
+    snapshot = workspace.snapshot()
+    rewards = snapshot.recipe.rewards
     assert list(rewards) == ["shapes_alignment", "sharpness", "restraint"]
-    wanted = [resolve_reward(name, settings, workspace) for name, settings in rewards.items()]
+    wanted = [resolve_reward(name, settings, snapshot.lock) for name, settings in rewards.items()]
     noisy = Image.effect_noise((32, 32), 60).convert("RGB")
     plain = Image.new("RGB", (32, 32), "navy")
     prompts = ["a blue square", "a blue square"]

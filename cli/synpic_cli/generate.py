@@ -45,17 +45,17 @@ def generate(
     from synpic_cli.reporting import show_report, show_tasks
     from synpic_cli.watching import watched_work
 
-    workspace = Workspace.open()
+    snapshot = Workspace.open().snapshot()
     share = Shard.parse(shard) if shard else WHOLE
     where = Engine(engine, workers, gpus_per_worker)
     if dry_run:
-        tasks = drawing_tasks(workspace, only=only, shard=share, retry_failed=retry_failed)
-        given = workspace.recipe.given is not None
+        tasks = drawing_tasks(snapshot, only=only, shard=share, retry_failed=retry_failed)
+        given = snapshot.recipe.given is not None
         show_tasks(*tasks, "images to gather" if given else "images to draw", as_json)
         return
     with watched_work(as_json=as_json) as (listener, stop):
         report = generate_candidates(
-            workspace,
+            snapshot,
             only=only,
             shard=share,
             device=device,

@@ -32,7 +32,7 @@ from synpic_cli.options import (
 if TYPE_CHECKING:
     from synpic.engine.progress import Listener
     from synpic.engine.shard import Shard
-    from synpic.workspace import Workspace
+    from synpic.workspace import Snapshot
 
 
 def score(
@@ -110,12 +110,15 @@ def score(
     share = Shard.parse(shard) if shard else WHOLE
     where = Engine(engine, workers, gpus_per_worker)
     with watched_work(as_json=as_json) as (listener, stop):
-        workspace = _begin(reward or [], given, listener, as_json) if told else Workspace.open()
+        if told:
+            snapshot = _begin(reward or [], given, listener, as_json)
+        else:
+            snapshot = Workspace.open().snapshot()
         if dry_run:
-            _show_work(workspace, only, share, retry_failed, as_json)
+            _show_work(snapshot, only, share, retry_failed, as_json)
             return
         report = score_candidates(
-            workspace,
+            snapshot,
             only=only,
             shard=share,
             device=device,
@@ -126,7 +129,7 @@ def score(
             stop=stop,
         )
     if table is not None:
-        write_table(image_scores(workspace), table, "--table")
+        write_table(image_scores(snapshot), table, "--table")
         if not as_json:
             say(f"Wrote {table}.")
     show_report(report, as_json)
@@ -134,21 +137,21 @@ def score(
 
 def _begin(
     rewards: list[str], given: dict[str, object], listener: Listener, quiet: bool
-) -> Workspace:
+) -> Snapshot:
     """The workspace we stand in, which is begun if there is none."""
-    from synpic.steps import given_workspace
+    from synpic.steps import given_snapshot
     from synpic.workspace import RECIPE, Workspace
     from synpic_cli.output import say
 
     new = not Workspace().store.exists(RECIPE)
-    workspace = given_workspace(".", rewards, listener, **given)
+    snapshot = given_snapshot(".", rewards, listener, **given)
     if new and not quiet:
         say(f"Wrote {RECIPE}: edit it to grow this set, and run `synpic score` again.")
-    return workspace
+    return snapshot
 
 
 def _show_work(
-    workspace: Workspace,
+    snapshot: Snapshot,
     only: list[str] | None,
     shard: Shard,
     retry_failed: bool,
@@ -160,18 +163,18 @@ def _show_work(
     from synpic_cli.output import human_bytes, say
     from synpic_cli.reporting import show_fetches, show_tasks
 
-    if workspace.recipe.given is not None:
-        tasks, broken = drawing_tasks(workspace, shard=shard, retry_failed=retry_failed)
+    if snapshot.recipe.given is not None:
+        tasks, broken = drawing_tasks(snapshot, shard=shard, retry_failed=retry_failed)
         show_tasks(tasks, broken, "images to gather", as_json)
         if not as_json:
-            whole = validate(workspace)
+            whole = validate(snapshot)
             say(
                 f"{whole.prompts:,} prompts, {whole.images:,} images of about "
                 f"{human_bytes(whole.bytes)}, {whole.scores:,} scores in all."
             )
         if not any(task.proven for task in tasks):
-            show_fetches(weights_to_fetch(workspace, workspace.recipe.rewards), as_json)
+            show_fetches(weights_to_fetch(snapshot, snapshot.recipe.rewards), as_json)
             return
-    tasks, broken = scoring_tasks(workspace, only=only, shard=shard, retry_failed=retry_failed)
+    tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     show_tasks(tasks, broken, "scores to give", as_json)
-    show_fetches(weights_to_fetch(workspace, [task.name for task in tasks]), as_json)
+    show_fetches(weights_to_fetch(snapshot, [task.name for task in tasks]), as_json)

@@ -26,7 +26,7 @@ from synpic.score.loop import scoring_task
 from synpic.score.ready import ReadyImages
 from synpic.score.reward import WantedReward
 from synpic.settings import rough_bytes, written_size
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["plan_costs"]
 
@@ -35,7 +35,7 @@ DOUBTFUL = 0.2
 
 
 def plan_costs(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     *,
     calibrate: bool = True,
     batches: int = 2,
@@ -68,8 +68,8 @@ def plan_costs(
     """
     if batches < 1:
         raise ValueError(f"{batches} batches to time: at least one is needed")
-    recipe = workspace.recipe
     inventory = take_inventory(workspace, listener, patient=True)
+    recipe = inventory.recipe
     devices = Engine().devices(device) if calibrate else []
     run = _Calibration(devices[0] if devices else None, batches, listener, stop)
     run.keep = _images_to_score(recipe, run) if rewards else 0
@@ -160,11 +160,11 @@ def _images_to_score(recipe: Recipe, run: _Calibration) -> int:
 
 
 def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -> Item:
-    workspace, recipe = inventory.workspace, inventory.recipe
-    want = model.wanted(recipe, inventory.prompts)
+    snapshot = inventory.snapshot
+    want = model.wanted(snapshot.recipe, inventory.prompts)
     size, batch_size = None, None
     if isinstance(model, Model):
-        task = drawing_task(workspace, model, want, WHOLE, retry_failed=False)
+        task = drawing_task(snapshot, model, want, WHOLE, retry_failed=False)
         first = want.filter(pl.col("batch") <= run.batches * model.settings.samples)
         # Of each prompt once: with the texts of the last batch at hand, the next would be quicker.
         batches = [batch.to_dicts() for batch in first.filter(sample=0).partition_by("batch")]
@@ -172,7 +172,7 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
         size = model.size
     else:
         assert isinstance(model, GivenImages), "images are drawn or given"
-        task = gathering_task(workspace, model, want, WHOLE, retry_failed=False)
+        task = gathering_task(snapshot, model, want, WHOLE, retry_failed=False)
         batches = task.batches
         rough = model.rows.select(pl.col("bytes").mean().fill_null(0)).item()
     timing, problem = run.run(task, batches, run.keep)

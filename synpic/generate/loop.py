@@ -14,10 +14,9 @@ from synpic.errors import ModelError, SynpicError
 from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
 from synpic.generate.model import Model
-from synpic.recipe import SafetySettings
 from synpic.registry import FAMILIES
-from synpic.safety import checked, describe_safety
-from synpic.workspace import Workspace, tables
+from synpic.safety import WantedSafety, checked, describe_safety, resolve_safety
+from synpic.workspace import Snapshot, Workspace, tables
 
 __all__ = ["drawing_task", "open_model"]
 
@@ -25,7 +24,7 @@ PART_IMAGES = 64
 
 
 def drawing_task(
-    workspace: Workspace, model: Model, want: pl.DataFrame, shard: Shard, retry_failed: bool
+    snapshot: Snapshot, model: Model, want: pl.DataFrame, shard: Shard, retry_failed: bool
 ) -> Task:
     """What is missing of ``want``.
 
@@ -37,7 +36,8 @@ def drawing_task(
         shard: the share of its batches that is ours.
         retry_failed: take up again what has a failure row.
     """
-    safety = workspace.recipe.safety
+    workspace = snapshot.workspace
+    safety = resolve_safety(snapshot)
     failures = FailureLog(workspace, "generate", model.name, model.fingerprint)
     watcher = PartWatcher(workspace, model.folder, tables.CANDIDATES)
     drawn = {row[0] for row in watcher.new_rows(["candidate_id"])}
@@ -57,7 +57,7 @@ def drawing_task(
             "model": model.name,
             "decides": model.decides,
             **_may_move_bits(model),
-            **describe_safety(safety, workspace),
+            **describe_safety(safety),
         },
         dtype=model.settings.dtype or "float32",
         key=("candidate_id",),
@@ -84,7 +84,7 @@ def _may_move_bits(model: Model) -> dict[str, bool]:
 def _open(
     workspace: Workspace,
     model: Model,
-    safety: SafetySettings | None,
+    safety: WantedSafety | None,
     device: str,
     environment: str,
 ) -> Work:

@@ -13,10 +13,11 @@ from synpic import checkpoints, ids
 from synpic.errors import RecipeError
 from synpic.generate.checkpoint import Checkpoint
 from synpic.generate.sources import Sources, resolve_sources
+from synpic.hub.lock import LockEntry
 from synpic.recipe import Recipe
 from synpic.registry import FAMILIES, MODELS
 from synpic.settings import ImageSettings, ModelSettings, written_size
-from synpic.workspace import LockEntry, Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["KnownModel", "Model", "check_models", "complete", "resolve_model", "sizes_of", "wanted"]
 
@@ -123,7 +124,7 @@ class Model:
         Raises:
             CheckpointError: a folder or file is gone.
         """
-        location, commit = checkpoints.load_from(workspace, self.checkpoint)
+        location, commit = checkpoints.load_from(workspace.folder, self.checkpoint)
         settings = self.sources.located(workspace, self.settings)
         if self.variant_inherited and commit is None:
             there = Checkpoint(location, commit)
@@ -184,16 +185,15 @@ _PLACES = {
 """Key that says where weights are → keys that mean nothing beside another of it."""
 
 
-def resolve_model(
-    name: str, written: ModelSettings, recipe: Recipe, workspace: Workspace
-) -> list[Model]:
-    """The model that ``recipe`` calls ``name``, once for each size, with its checkpoint resolved.
+def resolve_model(name: str, snapshot: Snapshot) -> list[Model]:
+    """The model that a recipe calls ``name``, once for each size, with its checkpoint resolved.
 
     Raises:
         UnknownName: no registry knows it, or its family.
         CheckpointError: its checkpoint, or another that it takes weights from, cannot be resolved.
         RecipeError: it has none.
     """
+    written = snapshot.recipe.models[name]
     settings = complete(name, written)
     family = FAMILIES.load(settings.family or "auto")
     if not callable(getattr(family, "draw", None)):
@@ -202,12 +202,13 @@ def resolve_model(
             hint="name a class as synpic.generate.family describes it",
         )
     source = ids.source_hash(family) if ":" in (settings.family or "") else None
-    checkpoint = checkpoints.resolve(workspace, str(settings.checkpoint), settings.revision)
-    sources = resolve_sources(workspace, settings, f"models.{name}")
+    checkpoint = checkpoints.resolve(snapshot.lock, str(settings.checkpoint), settings.revision)
+    sources = resolve_sources(snapshot.lock, settings, f"models.{name}")
     own = written.checkpoint is not None and "variant" not in written.model_fields_set
     inherited = own and settings.variant is not None
+    images = snapshot.recipe.images
     return [
-        Model(name, settings, width, height, recipe.images, checkpoint, source, sources, inherited)
+        Model(name, settings, width, height, images, checkpoint, source, sources, inherited)
         for width, height in sizes_of(settings)
     ]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from synpic import checkpoints
 from synpic.errors import CheckpointError
+from synpic.hub.lock import Lock, LockEntry
 from synpic.settings import ModelSettings
-from synpic.workspace import LockEntry, Workspace
+from synpic.workspace import Workspace
 
 __all__ = ["Sources", "resolve_sources"]
 
@@ -63,18 +64,18 @@ class Sources:
         prior, prior_commit = None, None
         if self.prior is not None:
             with _naming("prior"):
-                prior, prior_commit = checkpoints.load_from(workspace, self.prior)
+                prior, prior_commit = checkpoints.load_from(workspace.folder, self.prior)
         adapters = []
         for number, (adapter, entry) in enumerate(
             zip(settings.adapters, self.adapters, strict=True)
         ):
             with _naming(f"adapters[{number}]"):
-                place, commit = checkpoints.load_from(workspace, entry)
+                place, commit = checkpoints.load_from(workspace.folder, entry)
             adapters.append(adapter.model_copy(update={"checkpoint": place, "revision": commit}))
         components = {}
         for name, entry in self.components.items():
             with _naming(f"components.{name}"):
-                place, commit = checkpoints.load_from(workspace, entry)
+                place, commit = checkpoints.load_from(workspace.folder, entry)
             found = {"checkpoint": place, "revision": commit}
             components[name] = settings.components[name].model_copy(update=found)
         return settings.model_copy(
@@ -87,8 +88,8 @@ class Sources:
         )
 
 
-def resolve_sources(workspace: Workspace, settings: ModelSettings, where: str) -> Sources:
-    """Resolve what ``settings`` takes from elsewhere, into recipe.lock.
+def resolve_sources(lock: Lock, settings: ModelSettings, where: str) -> Sources:
+    """Resolve what ``settings`` takes from elsewhere, into ``lock``.
 
     Args:
         where: "models.NAME", for messages.
@@ -99,19 +100,17 @@ def resolve_sources(workspace: Workspace, settings: ModelSettings, where: str) -
     prior = None
     if settings.prior is not None:
         with _naming(f"{where}.prior"):
-            prior = checkpoints.resolve(workspace, settings.prior, settings.prior_revision)
+            prior = checkpoints.resolve(lock, settings.prior, settings.prior_revision)
     adapters = []
     for number, adapter in enumerate(settings.adapters):
         with _naming(f"{where}.adapters[{number}]"):
             adapters.append(
-                checkpoints.resolve(workspace, adapter.checkpoint, adapter.revision, file=True)
+                checkpoints.resolve(lock, adapter.checkpoint, adapter.revision, file=True)
             )
     components = {}
     for name, component in settings.components.items():
         with _naming(f"{where}.components.{name}"):
-            components[name] = checkpoints.resolve(
-                workspace, component.checkpoint, component.revision
-            )
+            components[name] = checkpoints.resolve(lock, component.checkpoint, component.revision)
     return Sources(prior, tuple(adapters), components)
 
 

@@ -27,8 +27,8 @@ from synpic.given.captions import NO_CAPTION
 from synpic.given.columns import Columns, choose_columns
 from synpic.given.rows import RowReader
 from synpic.given.source import FOUND
+from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import GivenSettings
-from synpic.workspace import LockEntry, Workspace
 from synpic.workspace.parts import frame
 
 __all__ = ["Dataset"]
@@ -51,18 +51,17 @@ class Dataset:
     entry: LockEntry
 
     @classmethod
-    def open(cls, settings: GivenSettings, workspace: Workspace) -> Dataset:
+    def open(cls, settings: GivenSettings, lock: Lock) -> Dataset:
         """Resolve the dataset that ``settings`` name.
 
         Raises:
             GivenGone: its folder is gone.
             CheckpointError: there is none, or the Hub cannot be reached.
         """
-        entry = checkpoints.resolve(
-            workspace, str(settings.dataset), settings.revision, kind="dataset"
-        )
+        source = str(settings.dataset)
+        entry = checkpoints.resolve(lock, source, settings.revision, kind="dataset")
         try:
-            location, commit = checkpoints.load_from(workspace, entry)
+            location, commit = checkpoints.load_from(lock.folder, entry)
         except CheckpointError as error:
             raise GivenGone(error.message, hint=error.hint) from error
         return cls(settings, location, commit, entry)

@@ -12,17 +12,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from synpic import ids
 from synpic.engine.progress import Listener
-from synpic.errors import CorruptPart, GivenGone, HubUnreachable
+from synpic.errors import GivenGone, HubUnreachable
 from synpic.given.names import name_models
 from synpic.given.opening import open_source, settings_of
 from synpic.given.source import FOUND, Source
-from synpic.workspace import Workspace, tables
-from synpic.workspace.parts import frame, open_part, read_part
+from synpic.prompts import PromptTable, stored_prompts
+from synpic.readers.json_models import Record
+from synpic.workspace import Snapshot, Workspace, tables
+from synpic.workspace.cache import read_cache, write_cache
+from synpic.workspace.parts import frame
 
-__all__ = ["INDEX", "NAME", "Index", "current_index", "ensure_index", "read_index"]
+__all__ = [
+    "INDEX",
+    "NAME",
+    "Index",
+    "current_index",
+    "ensure_index",
+    "given_prompts",
+    "read_index",
+]
 
 INDEX = "given.parquet"
 
@@ -95,50 +107,70 @@ class Index:
         }
 
 
-def ensure_index(workspace: Workspace, listener: Listener | None = None) -> Index:
-    """The index of the workspace's source; reads it anew only if the source has changed.
+def ensure_index(snapshot: Snapshot, listener: Listener | None = None) -> Index:
+    """The index of the recipe's source; reads it anew only if the source has changed.
 
-    ``prompts.parquet`` is written with it.
+    ``prompts.parquet`` is written with it. Either file is made again where it cannot be read.
 
     Raises:
         GivenError, CheckpointError: the source cannot be read.
+        NewerSchema: a later synpic wrote one of the files.
     """
-    source = open_source(workspace)
-    stored = _stored(workspace)
+    return _up_to_date(snapshot, _stored(snapshot.workspace), listener)
+
+
+def _up_to_date(snapshot: Snapshot, stored: Index | None, listener: Listener | None) -> Index:
+    source = open_source(snapshot)
     if stored is not None and stored.identity == source.identity:
-        if workspace.prompts_note().get("identity") != stored.prompts_note["identity"]:
-            _write_prompts(workspace, stored)
         return stored
     index = _read(source, stored, listener)
     # Prompts first: an index that is there says that they are.
-    _write_prompts(workspace, index)
-    workspace.store.write(INDEX, tables.encode_part(index.rows.to_arrow(), index.note))
+    given_prompts(snapshot, index)
+    write_cache(snapshot.workspace.store, INDEX, index.rows.to_arrow(), index.note)
     return index
 
 
-def current_index(workspace: Workspace, listener: Listener | None = None) -> Index:
+def given_prompts(snapshot: Snapshot, index: Index) -> PromptTable:
+    """``prompts.parquet`` as ``index`` has its prompts; written unless it is up to date.
+
+    Raises:
+        NewerSchema: a later synpic wrote it.
+    """
+    stored = stored_prompts(snapshot.workspace)
+    if stored is not None and stored.identity == index.prompts_note["identity"]:
+        return stored
+    rows = index.prompts.with_columns(
+        split=pl.lit(settings_of(snapshot.recipe).split), source=pl.lit(index.source)
+    )
+    made = PromptTable(rows.to_arrow().cast(tables.PROMPTS), **index.prompts_note)
+    snapshot.workspace.write_prompts(made.table, made.note)
+    return made
+
+
+def current_index(snapshot: Snapshot, listener: Listener | None = None) -> Index:
     """:func:`ensure_index`, or what ``given.parquet`` holds where the source is out of reach.
 
     Raises:
-        As :func:`ensure_index`; GivenGone, HubUnreachable: and nothing was ever read.
+        As :func:`ensure_index`; GivenGone, HubUnreachable: and nothing was ever read, or it can be
+        read no more.
     """
+    stored = _stored(snapshot.workspace)
     try:
-        return ensure_index(workspace, listener)
+        return _up_to_date(snapshot, stored, listener)
     except (GivenGone, HubUnreachable):
-        stored = _stored(workspace)
         if stored is None:
             raise
         return stored
 
 
-def read_index(workspace: Workspace) -> Index:
+def read_index(snapshot: Snapshot) -> Index:
     """Read the source; nothing is written but recipe.lock.
 
     Raises:
         GivenError, CheckpointError: the source cannot be read.
     """
-    source = open_source(workspace)
-    stored = _stored(workspace)
+    source = open_source(snapshot)
+    stored = _stored(snapshot.workspace)
     if stored is not None and stored.identity == source.identity:
         return stored
     return _read(source, stored, None)
@@ -214,23 +246,23 @@ def _cut(rows: pl.DataFrame) -> pl.DataFrame:
     return cut.with_columns(batch=batch).drop("piece")
 
 
+_COLUMNS = {**_NUMBERS, **FOUND, "batch": pl.Int64, "share": pl.Int64}
+
+
+class _Note(Record):
+    """The metadata of ``given.parquet``; see :class:`Index`."""
+
+    source: str
+    decides: dict[str, Any]
+    found: int = Field(ge=0)
+    identity: dict[str, Any]
+
+
 def _stored(workspace: Workspace) -> Index | None:
-    """The index as it was written; None before that, or if it is damaged: it can be made again."""
-    if not workspace.store.exists(INDEX):
+    """The index as it was written; None before that, or where it cannot be read."""
+    cached = read_cache(workspace.store, INDEX, _COLUMNS, _Note)
+    if cached is None:
         return None
-    try:
-        note = tables.decode_metadata(open_part(workspace.store, INDEX).schema_arrow)
-        rows = frame(read_part(workspace.store, INDEX))
-    except CorruptPart:
-        return None
-    fingerprint = ids.fingerprint(note["decides"])
-    return Index(
-        rows, note["source"], fingerprint, note["decides"], note["found"], note["identity"]
-    )
-
-
-def _write_prompts(workspace: Workspace, index: Index) -> None:
-    prompts = index.prompts.with_columns(
-        split=pl.lit(settings_of(workspace).split), source=pl.lit(index.source)
-    )
-    workspace.write_prompts(prompts.to_arrow().cast(tables.PROMPTS), index.prompts_note)
+    table, note = cached
+    fingerprint = ids.fingerprint(note.decides)
+    return Index(frame(table), note.source, fingerprint, note.decides, note.found, note.identity)

@@ -23,9 +23,8 @@ from synpic.given.look import look
 from synpic.given.model import GivenImages
 from synpic.given.opening import open_source
 from synpic.given.source import Reader
-from synpic.recipe import SafetySettings
-from synpic.safety import checked, describe_safety
-from synpic.workspace import Workspace, tables
+from synpic.safety import WantedSafety, checked, describe_safety, resolve_safety
+from synpic.workspace import Snapshot, tables
 
 __all__ = ["gathering_task"]
 
@@ -38,7 +37,7 @@ _GONE = "its place holds no image, or another one than was found"
 
 
 def gathering_task(
-    workspace: Workspace, given: GivenImages, want: pl.DataFrame, shard: Shard, retry_failed: bool
+    snapshot: Snapshot, given: GivenImages, want: pl.DataFrame, shard: Shard, retry_failed: bool
 ) -> Task:
     """What is missing of ``want``.
 
@@ -47,7 +46,8 @@ def gathering_task(
         shard: the share of the work that is ours: whole row groups of a dataset.
         retry_failed: take up again what has a failure row.
     """
-    safety = workspace.recipe.safety
+    workspace = snapshot.workspace
+    safety = resolve_safety(snapshot)
     failures = FailureLog(workspace, "generate", given.name, given.fingerprint)
     watcher = PartWatcher(workspace, given.folder, tables.CANDIDATES)
     there = {row[0] for row in watcher.new_rows(["candidate_id"])}
@@ -67,7 +67,7 @@ def gathering_task(
         note={
             "model": given.name,
             "decides": dict(given.decides),
-            **describe_safety(safety, workspace),
+            **describe_safety(safety),
         },
         dtype=None,
         key=("candidate_id",),
@@ -80,7 +80,7 @@ def gathering_task(
         todo={(name,) for name in ours["candidate_id"]},
         watcher=watcher,
         failures=failures,
-        open=partial(_open, workspace, given, safety),
+        open=partial(_open, snapshot, given, safety),
         proven=bool(there),
         error=GivenError,
         failed_before=places.filter(pl.col("candidate_id").is_in(list(done - there))).height,
@@ -88,16 +88,16 @@ def gathering_task(
 
 
 def _open(
-    workspace: Workspace,
+    snapshot: Snapshot,
     given: GivenImages,
-    safety: SafetySettings | None,
+    safety: WantedSafety | None,
     device: str,
     environment: str,
 ) -> Work:
     def gathering() -> Work:
-        return _Gathering(given, open_source(workspace).reader(), environment)
+        return _Gathering(given, open_source(snapshot).reader(), environment)
 
-    return checked(safety, workspace, device, gathering)
+    return checked(safety, snapshot.workspace, device, gathering)
 
 
 def _part_rows(rows: pl.DataFrame) -> int:

@@ -6,33 +6,33 @@ from synpic.errors import GivenError
 from synpic.given.dataset import Dataset
 from synpic.given.folder import Folder
 from synpic.given.source import Source
-from synpic.recipe import GivenSettings
-from synpic.workspace import Workspace
+from synpic.recipe import GivenSettings, Recipe
+from synpic.workspace import Snapshot
 
 __all__ = ["open_source"]
 
 
-def open_source(workspace: Workspace) -> Source:
-    """The source that the recipe of ``workspace`` names, known to be there.
+def open_source(snapshot: Snapshot) -> Source:
+    """The source that a recipe names, known to be there.
 
     Raises:
         GivenError: the recipe names none, or what is no source.
         GivenGone: it is not there.
         CheckpointError: there is no such dataset, or the Hub cannot be reached.
     """
-    settings = settings_of(workspace)
+    settings = settings_of(snapshot.recipe)
     if settings.images is not None:
-        return Folder.open(settings, workspace)
-    return Dataset.open(settings, workspace)
+        return Folder.open(settings, snapshot.workspace)
+    return Dataset.open(settings, snapshot.lock)
 
 
-def settings_of(workspace: Workspace) -> GivenSettings:
-    """The recipe's ``[given]``.
+def settings_of(recipe: Recipe) -> GivenSettings:
+    """The ``[given]`` of ``recipe``.
 
     Raises:
         GivenError: it has none.
     """
-    settings = workspace.recipe.given
+    settings = recipe.given
     if settings is None:
         raise GivenError(
             "the recipe names no images that exist already: it has no [given]",

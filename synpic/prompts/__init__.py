@@ -11,8 +11,9 @@ those that are empty or blank are left out. Both are counted. The order is the s
 
 from __future__ import annotations
 
+from synpic.prompts.cache import current_prompts, ensure_prompts, stored_prompts
 from synpic.prompts.fold import PromptTable
-from synpic.prompts.read import current_prompts, ensure_prompts, open_source, read_prompts
+from synpic.prompts.read import open_source, read_prompts
 from synpic.prompts.source import Source
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "ensure_prompts",
     "open_source",
     "read_prompts",
+    "stored_prompts",
 ]

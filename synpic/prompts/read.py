@@ -1,4 +1,4 @@
-"""From the recipe's ``[prompts]`` to ``prompts.parquet``."""
+"""From the recipe's ``[prompts]`` to a source of prompts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import checkpoints, ids
-from synpic.errors import (
-    CheckpointError,
-    HubUnreachable,
-    PromptError,
-    PromptsGone,
-    did_you_mean,
-)
+from synpic.errors import CheckpointError, PromptError, PromptsGone, did_you_mean
+from synpic.hub.lock import Lock
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
 from synpic.prompts.source import Source
@@ -26,9 +21,9 @@ from synpic.prompts.text import read_text
 from synpic.prompts.world import read_world
 from synpic.recipe import PromptSettings
 from synpic.registry import WORLDS
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["current_prompts", "ensure_prompts", "open_source", "read_prompts"]
+__all__ = ["open_source", "read_prompts"]
 
 _TEXT = (".txt", ".text")
 _TABULAR = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -40,54 +35,16 @@ _TAKEN = {
 }
 
 
-def ensure_prompts(workspace: Workspace) -> PromptTable:
-    """The prompts of a workspace; reads them into ``prompts.parquet`` unless it is up to date.
-
-    Up to date means: made of the same content (a file's hash, a dataset's commit, a world's
-    settings) with the same settings.
-
-    Raises:
-        PromptError, CheckpointError, UnknownName: the source cannot be read.
-        CorruptPart, NewerSchema: ``prompts.parquet`` is there and cannot be read.
-    """
-    settings = workspace.recipe.prompts
-    assert settings is not None, "a recipe without [prompts] has [given], whose images bring them"
-    source = open_source(settings, workspace)
-    stored = _stored(workspace)
-    if stored is not None and stored.identity == source.identity:
-        return stored
-    prompts = fold(source, settings.split, settings.count)
-    workspace.write_prompts(prompts.table, prompts.note)
-    return prompts
-
-
-def current_prompts(workspace: Workspace) -> PromptTable:
-    """:func:`ensure_prompts`, or what ``prompts.parquet`` holds where the source is out of reach.
-
-    A workspace that was moved without its prompt file can still be scored, ranked and published.
-
-    Raises:
-        As :func:`ensure_prompts`; PromptsGone, HubUnreachable: and nothing was ever read.
-    """
-    try:
-        return ensure_prompts(workspace)
-    except (PromptsGone, HubUnreachable):
-        stored = _stored(workspace)
-        if stored is None:
-            raise
-        return stored
-
-
-def read_prompts(settings: PromptSettings, workspace: Workspace) -> PromptTable:
+def read_prompts(settings: PromptSettings, snapshot: Snapshot) -> PromptTable:
     """Read prompts from where ``settings`` say; nothing is written but recipe.lock.
 
     Raises:
         PromptError, CheckpointError, UnknownName: the source cannot be read.
     """
-    return fold(open_source(settings, workspace), settings.split, settings.count)
+    return fold(open_source(settings, snapshot), settings.split, settings.count)
 
 
-def open_source(settings: PromptSettings, workspace: Workspace) -> Source:
+def open_source(settings: PromptSettings, snapshot: Snapshot) -> Source:
     """Find the source and what identifies it, without reading its rows.
 
     Raises:
@@ -98,9 +55,9 @@ def open_source(settings: PromptSettings, workspace: Workspace) -> Source:
     if settings.world is not None:
         return _world(settings, settings.world)
     if settings.dataset is not None:
-        return _dataset(settings, settings.dataset, workspace)
+        return _dataset(settings, settings.dataset, snapshot.lock)
     assert settings.file is not None, "PromptSettings holds exactly one of the three"
-    return _file(settings, settings.file, workspace)
+    return _file(settings, settings.file, snapshot.workspace)
 
 
 def _world(settings: PromptSettings, name: str) -> Source:
@@ -121,11 +78,11 @@ def _world(settings: PromptSettings, name: str) -> Source:
     )
 
 
-def _dataset(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
+def _dataset(settings: PromptSettings, name: str, lock: Lock) -> Source:
     _check_taken(settings, "dataset")
-    entry = checkpoints.resolve(workspace, name, settings.revision, kind="dataset")
+    entry = checkpoints.resolve(lock, name, settings.revision, kind="dataset")
     try:
-        location, commit = checkpoints.load_from(workspace, entry)
+        location, commit = checkpoints.load_from(lock.folder, entry)
     except CheckpointError as error:
         raise PromptsGone(error.message, hint=error.hint) from error
     # A folder's path is no business of those who get the dataset.
@@ -200,19 +157,3 @@ def _check_taken(settings: PromptSettings, kind: str) -> None:
             f"prompts.{min(given)}: a {kind} takes no such setting",
             hint=f"it takes: {', '.join(sorted(_TAKEN[kind]))}",
         )
-
-
-def _stored(workspace: Workspace) -> PromptTable | None:
-    """``prompts.parquet`` as it was written; None before anything was read."""
-    note = workspace.prompts_note()
-    if "identity" not in note:
-        return None
-    table = workspace.prompts().to_arrow()
-    plain = [
-        field.with_type(pa.string())
-        if pa.types.is_large_string(field.type) or pa.types.is_string_view(field.type)
-        else field
-        for field in table.schema
-    ]
-    counts = {name: note[name] for name in ("read", "empty", "duplicates")}
-    return PromptTable(table.cast(pa.schema(plain)), **counts, identity=note["identity"])

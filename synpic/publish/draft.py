@@ -19,7 +19,7 @@ from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records
 from synpic.publish.shards import Limits, Read, Shard, plan_shards
 from synpic.rankings import RankedSet, rank_candidates
 from synpic.recipe import Flagged, PublishSettings, split_problem
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Draft", "prepare"]
 
@@ -48,7 +48,7 @@ class Draft:
 
 
 def prepare(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     configs: Sequence[str] | None = None,
     limits: Limits | None = None,
     flagged: Flagged | None = None,
@@ -56,6 +56,7 @@ def prepare(
     """Rank what ``workspace`` holds and plan the shards of ``configs``.
 
     Args:
+        workspace: its recipe and lock are read once, here, unless it is a snapshot already.
         configs: the recipe's where not given; one without a row is left out.
         flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
 
@@ -65,12 +66,13 @@ def prepare(
         RewardError: the scores of a reward cannot be trusted.
         SynpicError: as resolving the recipe, reading the workspace and ranking do.
     """
-    recipe = workspace.recipe
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe
     names = _known_configs(configs or recipe.records.configs)
-    ranked = rank_candidates(workspace, flagged=flagged)
+    ranked = rank_candidates(snapshot, flagged=flagged)
     inventory, scored, ranking = ranked.inventory, ranked.scored, ranked.ranking
     splits = _splits(inventory)
-    images = workspace.images(dict.fromkeys(inventory.image_folders()))
+    images = snapshot.workspace.images(dict.fromkeys(inventory.image_folders()))
     keys = list(scored.select("candidate_id", "sha256").iter_rows())
     # Without pixels to pack nothing needs their sizes, and finding them reads every image.
     packed = keys if WITH_PIXELS & set(names) else []

@@ -15,7 +15,7 @@ from synpic.publish.filling import pack, refusals_told, require_room, spell_out,
 from synpic.publish.shards import Limits
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Release", "publish_to"]
 
@@ -55,7 +55,7 @@ class Release:
 
 
 def publish_to(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     directory: str | os.PathLike[str],
     *,
     configs: Sequence[str] | None = None,

@@ -23,7 +23,7 @@ from synpic.publish.remote_state import RemoteState, decide, target
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.recipe import Flagged
 from synpic.release.versions import Version
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Forecast", "PlannedFile", "forecast"]
 
@@ -66,7 +66,7 @@ class Forecast:
 
 
 def forecast(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     repository: str,
     *,
     version: str | None = None,

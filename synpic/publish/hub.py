@@ -32,7 +32,7 @@ from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
 from synpic.release.manifest import MANIFEST, decode_manifest
 from synpic.release.versions import Version
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["HubRelease", "look", "publish_to_hub"]
 
@@ -79,7 +79,7 @@ class HubRelease:
 
 
 def publish_to_hub(
-    workspace: Workspace,
+    workspace: Workspace | Snapshot,
     repository: str,
     *,
     version: str | None = None,

@@ -77,7 +77,7 @@ def describe(
         "schema_version": SCHEMA_VERSION,
         "version": None,
         "digest": _digest(scored),
-        "recipe": inventory.workspace.recipe_text,
+        "recipe": inventory.snapshot.recipe_text,
         "lock": _lock(inventory),
         "prompts": dict(
             inventory.prompts.group_by("source", maintain_order=True).len().iter_rows()
@@ -135,10 +135,8 @@ def _digest(scored: pl.DataFrame) -> str:
 
 
 def _lock(inventory: Inventory) -> list[dict[str, Any]]:
-    """The entries of recipe.lock, without the times of a folder's files."""
-    entries = inventory.workspace.lock()
-    stamped = [asdict(entries[key]) for key in sorted(entries, key=str)]
-    return [{name: value for name, value in row.items() if name != "stamp"} for row in stamped]
+    """The entries of recipe.lock as this command used it, without the times of a folder's files."""
+    return [entry.model_dump(exclude={"stamp"}) for entry in inventory.snapshot.lock.entries]
 
 
 def _models(inventory: Inventory, scored: pl.DataFrame) -> list[dict[str, Any]]:

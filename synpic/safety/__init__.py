@@ -5,15 +5,24 @@ While a recipe has ``[safety]``, no image is kept that was not checked.
 """
 
 from synpic.safety.checked import checked
-from synpic.safety.checker import Checker, check_safety, describe_safety, open_safety
+from synpic.safety.checker import (
+    Checker,
+    WantedSafety,
+    check_safety,
+    describe_safety,
+    open_safety,
+    resolve_safety,
+)
 from synpic.safety.words import WordList, read_words
 
 __all__ = [
     "Checker",
+    "WantedSafety",
     "WordList",
     "check_safety",
     "checked",
     "describe_safety",
     "open_safety",
     "read_words",
+    "resolve_safety",
 ]

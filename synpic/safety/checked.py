@@ -21,29 +21,28 @@ from PIL import Image
 from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.task import Made, Row, Work
 from synpic.errors import SynpicError
-from synpic.recipe import SafetySettings
-from synpic.safety.checker import Checker, open_safety
+from synpic.safety.checker import Checker, WantedSafety, open_safety
 from synpic.workspace import Workspace
 
 __all__ = ["Checked", "checked"]
 
 
 def checked(
-    settings: SafetySettings | None,
+    wanted: WantedSafety | None,
     workspace: Workspace,
     device: str,
     open_work: Callable[[], Work],
 ) -> Work:
-    """What ``open_work`` opens; checked as ``settings`` say, if there are any.
+    """What ``open_work`` opens; checked as ``wanted`` says, if it is given.
 
     Raises:
         SafetyError, CheckpointError: a check cannot be opened; then nothing else is.
         SynpicError: as ``open_work`` does.
     """
-    if settings is None:
+    if wanted is None:
         return open_work()
     prompts = workspace.prompts()
-    checker = open_safety(settings, workspace, device)  # the smaller of the two, and first to fail
+    checker = open_safety(wanted, workspace, device)  # the smaller of the two, and first to fail
     return Checked(open_work(), checker, prompts)
 
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
 from synpic import checkpoints
+from synpic.hub.lock import LockEntry
 from synpic.recipe import SafetySettings
 from synpic.safety.classes import Classes, choose, read_classes
 from synpic.safety.words import WordList, read_words
-from synpic.workspace import LockEntry, Workspace
+from synpic.workspace import Snapshot, Workspace
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from synpic.safety.classifiers import ImageClassifier, PromptClassifier
 
-__all__ = ["Checker", "check_safety", "describe_safety", "open_safety"]
+__all__ = [
+    "Checker",
+    "WantedSafety",
+    "check_safety",
+    "describe_safety",
+    "open_safety",
+    "resolve_safety",
+]
 
 _HEADS = {"images": "ForImageClassification", "prompts": "ForSequenceClassification"}
 _REMEMBERED = 1 << 16
@@ -94,88 +103,99 @@ class Checker:
         ]
 
 
-def open_safety(settings: SafetySettings, workspace: Workspace, device: str) -> Checker:
-    """Open what ``settings`` name.
+@dataclass(frozen=True)
+class WantedSafety:
+    """A recipe's ``[safety]``, with its list read and its classifiers resolved.
 
     Args:
-        workspace: whose recipe that is: paths are relative to it, and its lock says which commit.
-        device: for the classifiers, as torch names it.
-
-    Raises:
-        SafetyError: a list or classifier cannot be opened, or has not the classes asked for.
-        CheckpointError: a classifier is not there, or cannot be reached.
+        words: to look for in prompts; None where the recipe names no list.
+        classifiers: "images", "prompts" → what they stand for.
     """
-    words = None if settings.words is None else read_words(workspace, settings.words)
-    found = _classes(settings, workspace)
-    if not found:
-        return Checker(words, None, None, settings.threshold)
-    from synpic.safety.classifiers import ImageClassifier, PromptClassifier
 
-    places = choose([classes for classes, _ in found.values()], settings.labels)
-    opened: dict[str, Any] = {}
-    for (of, (classes, entry)), chosen in zip(found.items(), places, strict=True):
-        kind = ImageClassifier if of == "images" else PromptClassifier
-        opened[of] = kind(classes, chosen, *checkpoints.load_from(workspace, entry), device)
-    return Checker(words, opened.get("prompts"), opened.get("images"), settings.threshold)
+    settings: SafetySettings
+    words: WordList | None
+    classifiers: Mapping[str, LockEntry]
 
 
-def check_safety(settings: SafetySettings, workspace: Workspace) -> WordList | None:
-    """Check ``settings`` as far as that needs no weights.
-
-    Returns:
-        The list of words, if there is one.
-
-    Raises:
-        As :func:`open_safety`, but for what weights alone can tell.
-    """
-    words = None if settings.words is None else read_words(workspace, settings.words)
-    found = _classes(settings, workspace)
-    choose([classes for classes, _ in found.values()], settings.labels)
-    return words
-
-
-def describe_safety(settings: SafetySettings | None, workspace: Workspace) -> dict[str, Any]:
-    """What checks by ``settings``, for the metadata of a part: contents, and no paths.
-
-    Returns:
-        One entry, ``safety``; none where nothing is checked.
+def resolve_safety(snapshot: Snapshot) -> WantedSafety | None:
+    """What the ``[safety]`` of a recipe asks for; None where it has none.
 
     Raises:
         SafetyError: the list of words cannot be read.
         CheckpointError: a classifier is not there, or cannot be reached.
     """
+    settings = snapshot.recipe.safety
     if settings is None:
-        return {}
-    words = None if settings.words is None else read_words(workspace, settings.words)
-    entries = _resolve(settings, workspace)
-    found: dict[str, Any] = {of: checkpoints.identity(one) for of, one in entries.items()}
-    if entries:
-        found |= {"labels": settings.labels, "threshold": settings.threshold}
-    if words is not None:
-        found["words"] = words.sha256
-    return {"safety": found}
-
-
-def _resolve(settings: SafetySettings, workspace: Workspace) -> dict[str, LockEntry]:
-    """The classifiers: "images", "prompts" → what they stand for."""
+        return None
+    words = None
+    if settings.words is not None:
+        words = read_words(snapshot.workspace, settings.words)
     named = {
         "images": (settings.images, settings.images_revision),
         "prompts": (settings.prompts, settings.prompts_revision),
     }
-    return {
-        of: checkpoints.resolve(workspace, source, revision)
+    classifiers = {
+        of: checkpoints.resolve(snapshot.lock, source, revision)
         for of, (source, revision) in named.items()
         if source is not None
     }
+    return WantedSafety(settings, words, classifiers)
 
 
-def _classes(
-    settings: SafetySettings, workspace: Workspace
-) -> dict[str, tuple[Classes, LockEntry]]:
+def open_safety(wanted: WantedSafety, workspace: Workspace, device: str) -> Checker:
+    """Open what checks by ``wanted``.
+
+    Args:
+        workspace: whose recipe that is: paths are relative to it.
+        device: for the classifiers, as torch names it.
+
+    Raises:
+        SafetyError: a classifier cannot be opened, or has not the classes asked for.
+        CheckpointError: a classifier is not there, or cannot be reached.
+    """
+    settings = wanted.settings
+    found = _classes(wanted, workspace)
+    if not found:
+        return Checker(wanted.words, None, None, settings.threshold)
+    from synpic.safety.classifiers import ImageClassifier, PromptClassifier
+
+    places = choose(list(found.values()), settings.labels)
+    opened: dict[str, Any] = {}
+    for (of, classes), chosen in zip(found.items(), places, strict=True):
+        kind = ImageClassifier if of == "images" else PromptClassifier
+        place = checkpoints.load_from(workspace.folder, wanted.classifiers[of])
+        opened[of] = kind(classes, chosen, *place, device)
+    return Checker(wanted.words, opened.get("prompts"), opened.get("images"), settings.threshold)
+
+
+def check_safety(wanted: WantedSafety, workspace: Workspace) -> None:
+    """Check ``wanted`` as far as that needs no weights.
+
+    Raises:
+        As :func:`open_safety`, but for what weights alone can tell.
+    """
+    choose(list(_classes(wanted, workspace).values()), wanted.settings.labels)
+
+
+def describe_safety(wanted: WantedSafety | None) -> dict[str, Any]:
+    """What checks, for the metadata of a part: contents, and no paths.
+
+    Returns:
+        One entry, ``safety``; none where nothing is checked.
+    """
+    if wanted is None:
+        return {}
+    entries = wanted.classifiers
+    found: dict[str, Any] = {of: checkpoints.identity(one) for of, one in entries.items()}
+    if entries:
+        found |= {"labels": wanted.settings.labels, "threshold": wanted.settings.threshold}
+    if wanted.words is not None:
+        found["words"] = wanted.words.sha256
+    return {"safety": found}
+
+
+def _classes(wanted: WantedSafety, workspace: Workspace) -> dict[str, Classes]:
     return {
-        of: (
-            read_classes(entry.source, *checkpoints.load_from(workspace, entry), _HEADS[of]),
-            entry,
-        )
-        for of, entry in _resolve(settings, workspace).items()
+        of: read_classes(entry.source, *checkpoints.load_from(workspace.folder, entry), _HEADS[of])
+        for of, entry in wanted.classifiers.items()
     }

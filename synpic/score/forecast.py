@@ -9,7 +9,7 @@ from synpic.checkpoints import naming_hub_errors
 from synpic.errors import CheckpointError, HubUnreachable
 from synpic.score.cached import in_cache, matching, repositories, repository_folder
 from synpic.score.reward import WantedReward, resolve_reward
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Fetch", "weights_to_fetch"]
 
@@ -34,7 +34,7 @@ class Fetch:
     why_unknown: str | None = None
 
 
-def weights_to_fetch(workspace: Workspace, names: Iterable[str]) -> list[Fetch]:
+def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> list[Fetch]:
     """The repositories that the rewards ``names`` of the recipe read; folders are not among them.
 
     The Hub is asked for names and sizes of files. If it does not answer, the cache alone is looked
@@ -43,10 +43,12 @@ def weights_to_fetch(workspace: Workspace, names: Iterable[str]) -> list[Fetch]:
     Raises:
         UnknownName, RewardError, CheckpointError: a reward that cannot be resolved.
     """
-    rewards = workspace.recipe.rewards
+    snapshot = workspace.snapshot()
+    rewards = snapshot.recipe.rewards
     readers: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = {}
     for name in names:
-        for repository, commit, files in _reads(resolve_reward(name, rewards[name], workspace)):
+        wanted = resolve_reward(name, rewards[name], snapshot.lock)
+        for repository, commit, files in _reads(wanted):
             readers.setdefault((repository, commit), []).append((name, files))
     return [
         _fetch(*where, tuple(dict.fromkeys(n for n, _ in read)), [files for _, files in read])

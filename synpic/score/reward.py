@@ -20,9 +20,10 @@ from PIL.Image import Image
 
 from synpic import checkpoints, ids
 from synpic.errors import RewardError, SynpicError
+from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS
-from synpic.workspace import LockEntry, Workspace
+from synpic.workspace import Workspace
 
 __all__ = [
     "Companion",
@@ -150,7 +151,7 @@ class WantedReward:
         return f"scores/{self.name}-{ids.short(self.fingerprint)}"
 
 
-def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) -> WantedReward:
+def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedReward:
     """The reward that a recipe calls ``name``, with its checkpoint resolved.
 
     Raises:
@@ -161,7 +162,7 @@ def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) ->
     thing = registered_reward(name, settings)
     info: RewardInfo | None = getattr(thing, "info", None)
     weights = settings.checkpoint or (info.checkpoint if info else None)
-    checkpoint = checkpoints.resolve(workspace, weights, settings.revision) if weights else None
+    checkpoint = checkpoints.resolve(lock, weights, settings.revision) if weights else None
     # A function has no version to raise: its own text stands in, so that editing it scores anew.
     source = None if info else ids.source_hash(thing)
     registered = settings.reward or name
@@ -171,7 +172,7 @@ def resolve_reward(name: str, settings: RewardSettings, workspace: Workspace) ->
             hint="wrap it in a function of your own, or give it an `info` (a RewardInfo)",
         )
     companions = {
-        companion: checkpoints.resolve(workspace, *where)
+        companion: checkpoints.resolve(lock, *where)
         for companion, where in companion_sources(info, settings.options).items()
     }
     return WantedReward(name, registered, settings, info, checkpoint, source, companions)
@@ -220,10 +221,10 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     """
     arguments = wanted.options
     if wanted.checkpoint is not None:
-        location, commit = checkpoints.load_from(workspace, wanted.checkpoint)
+        location, commit = checkpoints.load_from(workspace.folder, wanted.checkpoint)
         arguments |= {"checkpoint": location, "revision": commit, "device": device}
     for name, entry in wanted.companions.items():
-        location, commit = checkpoints.load_from(workspace, entry)
+        location, commit = checkpoints.load_from(workspace.folder, entry)
         arguments |= {name: location, f"{name}_revision": commit}
     return construct_reward(wanted.name, REWARDS.load(wanted.registered), arguments)
 

@@ -19,7 +19,7 @@ from synpic.score.pixels import decode
 from synpic.shapes.judge import read, strict
 from synpic.shapes.measure import summarise
 from synpic.shapes.scene import sheet
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Comparison", "compare", "examination_recipe"]
 
@@ -106,7 +106,7 @@ def examination_recipe(model: str, trained: str, count: int) -> str:
     return _RECIPE.format(model=model, trained=trained, count=count)
 
 
-def compare(workspace: Workspace, picture: Path) -> Comparison:
+def compare(workspace: Workspace | Snapshot, picture: Path) -> Comparison:
     """Judge the pictures of a workspace of :func:`examination_recipe`, and write ``picture``.
 
     A prompt that one of the two could not draw is left out of both.
@@ -119,7 +119,7 @@ def compare(workspace: Workspace, picture: Path) -> Comparison:
         table = table.join(
             its.rename({"candidate_id": name}), on="prompt_id", maintain_order="left"
         )
-    pixels = workspace.images(inventory.image_folders())
+    pixels = inventory.workspace.images(inventory.image_folders())
     images = {
         name: [decode(data) for data in pixels.read(list(table[name].struct.unnest().iter_rows()))]
         for name in ("before", "after")

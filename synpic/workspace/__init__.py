@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from synpic.workspace.workspace import RECIPE, SET_ASIDE, LockEntry, Workspace
+from synpic.workspace.cache import SET_ASIDE
+from synpic.workspace.lock import LOCK, RecipeLock
+from synpic.workspace.snapshot import Snapshot
+from synpic.workspace.workspace import PROMPTS, RECIPE, Workspace
 
-__all__ = ["RECIPE", "SET_ASIDE", "LockEntry", "Workspace"]
+__all__ = ["LOCK", "PROMPTS", "RECIPE", "SET_ASIDE", "RecipeLock", "Snapshot", "Workspace"]

@@ -15,6 +15,7 @@ import posixpath
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import fsspec
@@ -45,6 +46,14 @@ class Store:
 
     def __str__(self) -> str:
         return self.root if self.is_local else str(self.fs.unstrip_protocol(self.root))
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start.
+
+        Nothing is beside a workspace that is no folder of this machine: only full paths lead on.
+        """
+        return Path(self.root if self.is_local else str(self))
 
     def path(self, name: str) -> str:
         """The full path of ``name``, as messages show it."""

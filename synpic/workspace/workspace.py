@@ -15,12 +15,11 @@ it is read, the same way by everyone (docs/architecture.md, "Workspaces").
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -28,42 +27,19 @@ import pyarrow as pa
 
 from synpic import ids
 from synpic.errors import CorruptPart, WorkspaceError
-from synpic.recipe import Recipe, parse_recipe
+from synpic.recipe import parse_recipe
 from synpic.workspace import tables
+from synpic.workspace.cache import SET_ASIDE, write_cache
 from synpic.workspace.images import ImageReader
+from synpic.workspace.lock import RecipeLock
 from synpic.workspace.parts import frame, open_part, read_part
+from synpic.workspace.snapshot import Snapshot
 from synpic.workspace.storage import Store
 
-__all__ = ["LockEntry", "Workspace"]
+__all__ = ["Workspace"]
 
 RECIPE = "recipe.toml"
-LOCK = "recipe.lock"
 PROMPTS = "prompts.parquet"
-SET_ASIDE = "set-aside"
-
-
-@dataclass(frozen=True)
-class LockEntry:
-    """What one name in the recipe resolved to.
-
-    Args:
-        kind: "model" or "dataset" (a repository on the Hub), "folder" or "file".
-        source: the name as the recipe has it.
-        revision: the branch, tag or commit that was asked for, if any.
-        identity: the commit of a repository; the hash of a folder's contents, or of a file's.
-        stamp: names, sizes and times of a folder's files: while it holds, nothing is hashed again.
-    """
-
-    kind: str
-    source: str
-    revision: str | None
-    identity: str
-    stamp: str | None = None
-
-    @property
-    def key(self) -> tuple[str, str, str | None]:
-        """What the lock finds it by: everything but the answer."""
-        return (self.kind, self.source, self.revision)
 
 
 class Workspace:
@@ -75,6 +51,11 @@ class Workspace:
 
     def __init__(self, root: str | os.PathLike[str] = ".") -> None:
         self.store = Store(root)
+
+    @property
+    def folder(self) -> Path:
+        """Where the recipe's relative paths start."""
+        return self.store.folder
 
     @classmethod
     def open(cls, root: str | os.PathLike[str] = ".") -> Workspace:
@@ -111,53 +92,21 @@ class Workspace:
 
     # -- the want --------------------------------------------------------------------------------
 
-    @property
-    def recipe_text(self) -> str:
-        """The recipe as it is written now."""
-        return self.store.read(RECIPE).decode("utf-8", errors="surrogateescape")
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe as it is now: edit it, and the next step follows it.
+    def snapshot(self) -> Snapshot:
+        """The recipe and its lock as they are now, for one command: edited, the next follows.
 
         Raises:
-            RecipeError: it cannot be followed.
+            RecipeError: the recipe cannot be followed.
+            NewerSchema, WorkspaceError: recipe.lock is damaged, or a later synpic wrote it.
+            StorageError: there is no recipe, or it cannot be read.
         """
-        return parse_recipe(self.store.read(RECIPE), self.store.path(RECIPE))
-
-    def lock(self) -> dict[tuple[str, str, str | None], LockEntry]:
-        """What names resolved to, so far.
-
-        Raises:
-            NewerSchema, WorkspaceError: the lock is not ours to read.
-        """
-        if not self.store.exists(LOCK):
-            return {}
-        where = self.store.path(LOCK)
-        try:
-            data = json.loads(self.store.read(LOCK))
-            tables.check_version(data, where)
-            entries = [LockEntry(**entry) for entry in data["resolved"]]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise WorkspaceError(
-                f"{where}: damaged: {error}",
-                hint="restore it; or delete it, and branches are resolved to their newest commits",
-            ) from error
-        return {entry.key: entry for entry in entries}
-
-    def remember(self, entry: LockEntry) -> LockEntry:
-        """Put ``entry`` into the lock, unless it holds one for that name, which then stands.
-
-        A new stamp of the same content is taken over: else it would be hashed every time.
-        """
-        known = self.lock()
-        if entry.key in known and known[entry.key].identity != entry.identity:
-            return known[entry.key]
-        known[entry.key] = entry
-        rows = [vars(known[key]) for key in sorted(known, key=str)]
-        text = json.dumps({"schema_version": tables.SCHEMA_VERSION, "resolved": rows}, indent=2)
-        self.store.write(LOCK, (text + "\n").encode())
-        return entry
+        data = self.store.read(RECIPE)
+        return Snapshot(
+            workspace=self,
+            recipe=parse_recipe(data, self.store.path(RECIPE)),
+            recipe_text=data.decode("utf-8", errors="surrogateescape"),
+            lock=RecipeLock.read(self.store),
+        )
 
     def prompts(self) -> pl.DataFrame:
         """``prompts.parquet`` in the order of its source; empty before anything was read."""
@@ -165,15 +114,9 @@ class Workspace:
             return frame(tables.PROMPTS.empty_table())
         return frame(read_part(self.store, PROMPTS))
 
-    def prompts_note(self) -> dict[str, Any]:
-        """What ``write_prompts`` was given as metadata."""
-        if not self.store.exists(PROMPTS):
-            return {}
-        return tables.decode_metadata(open_part(self.store, PROMPTS).schema_arrow)
-
     def write_prompts(self, table: pa.Table, note: Mapping[str, Any]) -> None:
         """Replace ``prompts.parquet``; nothing made for a prompt that is gone is lost."""
-        self.store.write(PROMPTS, tables.encode_part(table, note))
+        write_cache(self.store, PROMPTS, table, note)
 
     # -- what is there ---------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ def test_a_dataset_is_scored(synpic: Synpic, pickapic: Path) -> None:
         ("redness", 3),
         ("blueness", 3),
     ]
-    recipe = Workspace.open().recipe
+    recipe = Workspace.open().snapshot().recipe
     assert recipe.given is not None
     assert (recipe.given.dataset, recipe.given.count) == ("../pickapic", 2)
     assert synpic("export", "--to", "pickapic", "../pairs").exit_code == 0

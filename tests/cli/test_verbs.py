@@ -82,7 +82,7 @@ def test_a_token_is_never_shown(synpic: Synpic, monkeypatch: pytest.MonkeyPatch)
 def test_init_writes_a_recipe_once(tmp_path: Path, synpic: Synpic) -> None:
     for preset in ("shapes", "syn-pic"):
         assert synpic("init", tmp_path / preset, "--preset", preset).exit_code == 0
-        assert Workspace.open(tmp_path / preset).recipe
+        assert Workspace.open(tmp_path / preset).snapshot().recipe
     assert synpic("init", tmp_path / "shapes").exit_code == 1
     assert synpic("init", "--show").output.startswith("# A recipe on the embedded world")
     assert synpic("init").exit_code == 1

@@ -67,7 +67,7 @@ def task(workspace: Workspace) -> Task:
     inventory = take_inventory(workspace)
     (model, _) = inventory.models
     want = model.wanted(inventory.recipe, inventory.prompts)
-    return drawing_task(workspace, model, want, WHOLE, retry_failed=False)  # type: ignore[arg-type]
+    return drawing_task(inventory.snapshot, model, want, WHOLE, retry_failed=False)  # type: ignore[arg-type]
 
 
 def calibrated(

@@ -90,7 +90,7 @@ def test_stable_cascade_of_two_checkpoints(saved: Folder, tmp_path: Path) -> Non
     pipeline = diffusers.StableCascadeCombinedPipeline(**{**both, **first})
     wanted = by_hand(pipeline, rows(workspace, "whole"), **called("stable_cascade"))
     assert equal(pictures(workspace, "whole"), wanted)
-    locked = {entry.source for entry in workspace.lock().values()}
+    locked = {entry.source for entry in workspace.snapshot().lock.entries}
     assert {str(saved("cascade_decoder")), str(saved("cascade_prior")), str(other)} <= locked
     assert not equal(pictures(workspace, "one"), pictures(workspace, "other"))
 
@@ -313,9 +313,9 @@ def test_how_images_are_encoded(
 def fingerprint(workspace: Workspace) -> str:
     from synpic.generate.model import resolve_model
 
-    recipe = workspace.recipe
-    (name,) = recipe.models
-    return resolve_model(name, recipe.models[name], recipe, workspace)[0].fingerprint
+    snapshot = workspace.snapshot()
+    (name,) = snapshot.recipe.models
+    return resolve_model(name, snapshot)[0].fingerprint
 
 
 def test_what_a_fingerprint_covers(saved: Folder, tmp_path: Path) -> None:

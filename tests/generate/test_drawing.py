@@ -20,8 +20,8 @@ from synpic.generate import drawing
 from synpic.generate.drawing import Drawing
 from synpic.generate.model import Model
 from synpic.generate.pixels import eight_bits
+from synpic.hub.lock import LockEntry
 from synpic.settings import ImageSettings, ModelSettings
-from synpic.workspace import LockEntry
 from tests.conftest import MakeRecipe
 from tests.fakes import Frugal, Painter
 
@@ -43,7 +43,7 @@ def batch(*prompts: str) -> list[Row]:
 
 def opened(kind: type[Painter] = Painter, images: dict[str, Any] | None = None, **call: Any) -> Any:
     settings = ModelSettings(checkpoint="nowhere", call=call)
-    checkpoint = LockEntry("folder", "nowhere", None, "0" * 64)
+    checkpoint = LockEntry(kind="folder", source="nowhere", identity="0" * 64)
     model = Model("a", settings, 8, 8, ImageSettings(**(images or {})), checkpoint)
     return Drawing(model, kind(settings, "nowhere", None, "cpu"), "env")
 

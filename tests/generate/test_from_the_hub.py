@@ -80,7 +80,7 @@ def test_validate_fetches_no_weight_and_generate_what_was_pinned(
     fetched = [exchange.target for exchange in hub.seen("HEAD", "/resolve/")]
     assert fetched
     assert all(target.endswith(".json") for target in fetched)
-    locked = {entry.source: entry.identity for entry in workspace.lock().values()}
+    locked = {entry.source: entry.identity for entry in workspace.snapshot().lock.entries}
     assert locked.keys() == {"maker/base", "maker/style", "maker/tuned"}
     # What comes to the branches later is not what this recipe draws with.
     for repository in locked:

@@ -12,10 +12,11 @@ from torch import zeros
 from synpic import Workspace, ids
 from synpic.errors import CheckpointError, ModelError, RecipeError
 from synpic.generate.model import KnownModel, complete, resolve_model
-from synpic.recipe import parse_recipe
+from synpic.recipe import Recipe, parse_recipe
 from synpic.registry import MODELS
 from synpic.settings import ModelSettings
 from synpic.train.model import find_checkpoint
+from synpic.workspace import RecipeLock, Snapshot
 
 KNOWN = KnownModel(
     ModelSettings(
@@ -68,6 +69,12 @@ def test_no_variant_is_written_as_an_empty_one() -> None:
     assert complete("m", ModelSettings(checkpoint="a/b", variant="")).variant is None
 
 
+def at(root: Path, recipe: Recipe) -> Snapshot:
+    """What a command would work from, if ``recipe`` were at ``root``."""
+    workspace = Workspace(root)
+    return Snapshot(workspace, recipe, "", RecipeLock.read(workspace.store))
+
+
 def test_a_registered_variant_is_asked_of_a_folder_that_has_it(tmp_path: Path) -> None:
     """What `synpic train` writes has none; its fingerprint is what it always was."""
     folder = tmp_path / "train"
@@ -76,14 +83,15 @@ def test_a_registered_variant_is_asked_of_a_folder_that_has_it(tmp_path: Path) -
     plain.write_bytes(b"")
     place = {"checkpoint": str(folder)}
     keys: dict[str, Any] = {**place, "adapters": [], "components": {"vae": place}}
-    recipe = parse_recipe('[prompts]\nfile = "p.txt"\n[models.m]\ncheckpoint = "x/y"\n')
     numbers = iter(range(9))
 
     def variant(**more: str) -> tuple[str | None, str | None]:
         settings = ModelSettings(model="known", **keys, **more)
-        workspace = Workspace(tmp_path / str(next(numbers)))
-        (model,) = resolve_model("m", settings, recipe, workspace)
-        return model.decides["variant"], model.located(workspace)[0].variant
+        recipe = parse_recipe('[prompts]\nfile = "p.txt"\n[models.m]\ncheckpoint = "x/y"\n')
+        recipe = recipe.model_copy(update={"models": {"m": settings}})
+        root = tmp_path / str(next(numbers))
+        (model,) = resolve_model("m", at(root, recipe))
+        return model.decides["variant"], model.located(Workspace(root))[0].variant
 
     assert variant() == ("fp16", None)
     assert variant(variant="fp16") == ("fp16", "fp16")  # asked for: validate says what is wrong
@@ -137,12 +145,11 @@ def test_the_prior_is_in_the_fingerprint_and_the_lock(tmp_path: Path) -> None:
             f'[prompts]\nworld = "shapes"\ncount = 1\n[models.m]\nfamily = "stable_cascade"\n'
             f'checkpoint = "./decoder"\nprior = "./{prior}"\n'
         )
-        workspace = Workspace(tmp_path)
-        recipe = parse_recipe(text)
-        (model,) = resolve_model("m", recipe.models["m"], recipe, workspace)
+        snapshot = at(tmp_path, parse_recipe(text))
+        (model,) = resolve_model("m", snapshot)
         found[prior] = model.fingerprint
     assert found["one"] != found["two"]
-    assert {entry.source for entry in workspace.lock().values()} == {"./decoder", "./one", "./two"}
+    assert {entry.source for entry in snapshot.lock.entries} == {"./decoder", "./one", "./two"}
 
 
 def test_settings_that_came_later_change_no_older_fingerprint(tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_settings_that_came_later_change_no_older_fingerprint(tmp_path: Path) ->
         '[prompts]\nworld = "shapes"\ncount = 1\n[models.m]\ncheckpoint = "./base"\n'
         'sizes = ["16x8"]\nsteps = 3\nguidance = 4\n'
     )
-    (model,) = resolve_model("m", recipe.models["m"], recipe, Workspace(tmp_path))
+    (model,) = resolve_model("m", at(tmp_path, recipe))
     assert model.fingerprint == ids.fingerprint(
         {
             "family": "auto",
@@ -175,7 +182,7 @@ def resolved(root: Path, source: str) -> str:
         f'adapters = [{{ checkpoint = "{source}" }}]\n'
     )
     recipe = parse_recipe(text)
-    (model,) = resolve_model("m", recipe.models["m"], recipe, Workspace(root))
+    (model,) = resolve_model("m", at(root, recipe))
     return model.fingerprint
 
 
@@ -195,7 +202,7 @@ def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
         '[prompts]\nworld = "shapes"\ncount = 1\n[models.m]\ncheckpoint = "./base"\n'
         'adapters = [{ checkpoint = "style.safetensors" }]\n'
     )
-    (model,) = resolve_model("m", recipe.models["m"], recipe, Workspace(tmp_path))
+    (model,) = resolve_model("m", at(tmp_path, recipe))
     with pytest.raises(CheckpointError, match=r"adapters\[0\]: style.safetensors: the file is g"):
         model.sources.located(Workspace(tmp_path), model.settings)
 

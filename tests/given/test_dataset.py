@@ -175,7 +175,7 @@ def test_what_is_found_is_found_without_pixels(make: MakeWorkspace, pickapic: Pa
                 data[start : start + size] = b"\xff" * size
         file.write_bytes(data)
     workspace = make(PAIRS)
-    assert read_index(workspace).rows.height == 6
+    assert read_index(workspace.snapshot()).rows.height == 6
     (outcome,) = synpic.gather_candidates(workspace).outcomes
     assert outcome.broken is not None
     assert "train-00000-of-00002.parquet: not Parquet, or damaged" in outcome.broken.message

@@ -41,7 +41,7 @@ def test_a_repository_is_read_at_its_commit(
     served.commit(REPO, {"data/train-00000-of-00002.parquet": b"other"})
     report = synpic.score_candidates(workspace, device="cpu")
     assert [outcome.made for outcome in report.outcomes][1:] == [5, 5]
-    (entry,) = workspace.lock().values()
+    (entry,) = workspace.snapshot().lock.entries
     assert (entry.kind, entry.source, entry.identity) == ("dataset", REPO, commit)
 
     asked = len(served.requests)

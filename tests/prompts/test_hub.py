@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synpic.errors import CheckpointError, PromptError, PromptsGone
+from synpic.hub.lock import LockEntry
 from synpic.prompts import current_prompts, ensure_prompts, read
-from synpic.workspace import LockEntry
 from tests.prompts.conftest import Make
 
 
@@ -42,7 +42,7 @@ def pairs(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("pairs")
 def test_a_column_of_a_dataset(make: Make) -> None:
-    found = ensure_prompts(make('dataset = "./pairs"\ncolumn = "caption"\ncount = 3'))
+    found = ensure_prompts(make('dataset = "./pairs"\ncolumn = "caption"\ncount = 3').snapshot())
     assert found.table.column("prompt").to_pylist() == ["0 cats", "1 cats", "2 cats"]
     assert found.table.column_names == ["prompt_id", "prompt", "split", "source"]
     assert (found.read, found.duplicates) == (5, 2)
@@ -54,7 +54,7 @@ def test_a_column_of_a_dataset(make: Make) -> None:
 @pytest.mark.usefixtures("pairs")
 def test_another_split_and_another_column(make: Make) -> None:
     lines = 'dataset = "./pairs"\ncolumn = "caption"\nsplit = "test"\nkeep = ["n"]'
-    found = ensure_prompts(make(lines)).table
+    found = ensure_prompts(make(lines).snapshot()).table
     assert found.select(["prompt", "split", "meta_n"]).to_pylist() == [
         {"prompt": "0 cats", "split": "test", "meta_n": 0}
     ]
@@ -71,7 +71,7 @@ def test_images_are_not_even_read(make: Make, pairs: Path) -> None:
     file.write_bytes(data)
     with pytest.raises(OSError):  # noqa: PT011
         pq.read_table(file)
-    found = ensure_prompts(make('dataset = "./pairs"\ncolumn = "caption"'))
+    found = ensure_prompts(make('dataset = "./pairs"\ncolumn = "caption"').snapshot())
     assert found.table.num_rows == 5
 
 
@@ -79,7 +79,7 @@ def test_a_dataset_of_json_lines(make: Make, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     rows = [{"prompt": "a", "tags": ["x"]}, {"prompt": "b", "tags": []}]
     (tmp_path / "set" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    found = ensure_prompts(make('dataset = "./set"')).table
+    found = ensure_prompts(make('dataset = "./set"').snapshot()).table
     assert found.column("prompt").to_pylist() == ["a", "b"]
 
 
@@ -97,21 +97,21 @@ def test_a_dataset_of_json_lines(make: Make, tmp_path: Path) -> None:
 )
 def test_mistakes_are_told(make: Make, lines: str, message: str) -> None:
     with pytest.raises(PromptError, match=message):
-        ensure_prompts(make(f'dataset = "./pairs"\n{lines}'))
+        ensure_prompts(make(f'dataset = "./pairs"\n{lines}').snapshot())
 
 
 def test_a_folder_that_is_not_there(make: Make) -> None:
     with pytest.raises(CheckpointError, match="no such folder"):
-        ensure_prompts(make('dataset = "./nowhere"'))
+        ensure_prompts(make('dataset = "./nowhere"').snapshot())
 
 
 def test_prompts_outlive_their_folder(make: Make, pairs: Path) -> None:
     workspace = make('dataset = "./pairs"\ncolumn = "caption"')
-    first = ensure_prompts(workspace)
+    first = ensure_prompts(workspace.snapshot())
     pairs.rename(pairs.with_name("elsewhere"))
     with pytest.raises(PromptsGone, match=r"\./pairs: the folder is gone"):
-        ensure_prompts(workspace)
-    assert current_prompts(workspace) == first
+        ensure_prompts(workspace.snapshot())
+    assert current_prompts(workspace.snapshot()) == first
 
 
 def test_a_repository_at_its_commit_is_read_once(
@@ -126,8 +126,9 @@ def test_a_repository_at_its_commit_is_read_once(
 
     monkeypatch.setattr(read, "read_dataset", read_dataset)
     workspace = make('dataset = "someone/prompts"')
-    workspace.remember(LockEntry("dataset", "someone/prompts", None, commit))
-    first, second = ensure_prompts(workspace), ensure_prompts(workspace)
+    entry = LockEntry(kind="dataset", source="someone/prompts", identity=commit)
+    workspace.snapshot().lock.remember(entry)
+    first, second = ensure_prompts(workspace.snapshot()), ensure_prompts(workspace.snapshot())
     assert asked == [("someone/prompts", commit)]
     assert first.table == second.table
     assert first.table.column("source").to_pylist() == [f"someone/prompts@{commit}"] * 2

@@ -155,7 +155,7 @@ def test_the_manifest_names_every_file(tmp_path: Path) -> None:
     }
     assert release.files == len(files) + 1
     assert release.bytes == sum(map(len, files_of(tmp_path / "out").values()))
-    assert manifest["recipe"] == workspace.recipe_text
+    assert manifest["recipe"] == workspace.snapshot().recipe_text
     assert {entry["source"] for entry in manifest["lock"]} == {
         f"./weights/{name}" for name in ("alpha", "beta", "gamma")
     }

@@ -18,7 +18,7 @@ from synpic.engine.task import Made, Row
 from synpic.errors import CheckpointError, SafetyError, Unfinished
 from synpic.inventory import take_inventory
 from synpic.recipe import SafetySettings
-from synpic.safety import Checker, open_safety
+from synpic.safety import Checker, WantedSafety, open_safety, read_words, resolve_safety
 from synpic.safety.checked import Checked
 from synpic.safety.classifiers import ImageClassifier
 from synpic.workspace import tables
@@ -59,9 +59,9 @@ def test_every_image_is_flagged_as_the_checker_says(looking: Workspace) -> None:
     report.raise_if_unfinished()
     found = rows(looking)
     assert found.height == 30
-    settings = looking.recipe.safety
-    assert settings is not None
-    checker = open_safety(settings, looking, "cpu")
+    wanted = resolve_safety(looking.snapshot())
+    assert wanted is not None
+    checker = open_safety(wanted, looking, "cpu")
     images = pixels(looking, found)
     alone = [
         checker.flags([prompt], [image])[0]
@@ -83,7 +83,7 @@ def test_a_check_changes_no_id_no_fingerprint_and_no_byte(
 
 def test_prompts_flag_their_images(workspace: Workspace) -> None:
     workspace.store.write("words.txt", b"0-3\nPROMPT 0-7 # this one too\n")
-    checked = edit(workspace, workspace.recipe_text + WORDS)
+    checked = edit(workspace, workspace.snapshot().recipe_text + WORDS)
     generate_candidates(checked)
     flagged = rows(checked).filter("flagged")
     assert sorted(flagged["prompt"]) == ["prompt 0-3"] * 2 + ["prompt 0-7"] * 2
@@ -93,7 +93,7 @@ def test_prompts_flag_their_images(workspace: Workspace) -> None:
 def test_images_from_before_stay_unchecked(workspace: Workspace) -> None:
     generate_candidates(workspace, only=["a"])
     workspace.store.write("words.txt", b"0-3\n")
-    checked = edit(workspace, workspace.recipe_text + WORDS)
+    checked = edit(workspace, workspace.snapshot().recipe_text + WORDS)
     generate_candidates(checked)
     counts = rows(checked).group_by("model").agg(pl.col("flagged").null_count()).rows()
     assert dict(counts) == {"a": 10, "b": 0}
@@ -116,7 +116,7 @@ def test_of_equal_pixels_the_flagged_row_counts(workspace: Workspace) -> None:
 
 def test_a_part_says_what_checked_it(workspace: Workspace) -> None:
     workspace.store.write("words.txt", b"0-3\n")
-    checked = edit(workspace, workspace.recipe_text + WORDS)
+    checked = edit(workspace, workspace.snapshot().recipe_text + WORDS)
     generate_candidates(checked, only=["a"])
     (folder,) = checked.folders("candidates")
     notes = [checked.part_note(part) for part in checked.parts(folder)]
@@ -166,7 +166,9 @@ def test_an_image_whose_check_fails_is_a_failure(
 
 def pixels_of_one(looking: Workspace) -> np.ndarray:
     """Of an image that is to be drawn: seen in another workspace."""
-    other = Workspace.create(Path(looking.store.root).parent / "other", looking.recipe_text)
+    other = Workspace.create(
+        Path(looking.store.root).parent / "other", looking.snapshot().recipe_text
+    )
     generate_candidates(other, only=["a"])
     return np.asarray(pixels(other, rows(other).head(5))[4])
 
@@ -252,9 +254,9 @@ def test_given_images_are_checked_too(tmp_path: Path, save_images: Save) -> None
     workspace.store.write("words.txt", b"caption 4\n")
     score_candidates(workspace).raise_if_unfinished()
     found = rows(workspace)
-    settings = workspace.recipe.safety
-    assert settings is not None
-    checker = open_safety(settings, workspace, "cpu")
+    wanted = resolve_safety(workspace.snapshot())
+    assert wanted is not None
+    checker = open_safety(wanted, workspace, "cpu")
     expected = checker.flags(found["prompt"].to_list(), pixels(workspace, found))
     assert found["flagged"].to_list() == expected
     assert found.filter(pl.col("prompt") == "caption 4")["flagged"].to_list() == [True, True]
@@ -283,7 +285,9 @@ class Holding:
 
 def test_what_work_holds_back_is_checked_in_the_end(workspace: Workspace) -> None:
     workspace.store.write("words.txt", b"two\n")
-    checker: Checker = open_safety(SafetySettings(words="words.txt"), workspace, "cpu")
+    words = read_words(workspace, "words.txt")
+    wanted = WantedSafety(SafetySettings(words="words.txt"), words, {})
+    checker: Checker = open_safety(wanted, workspace, "cpu")
     prompts = pl.DataFrame({"prompt_id": ["b", "a"], "prompt": ["two", "one"]})
     work = Holding()
     checked = Checked(work, checker, prompts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from PIL import Image
 
 from synpic.errors import CheckpointError, RecipeError, SafetyError
 from synpic.recipe import SafetySettings, parse_recipe
-from synpic.safety import Checker, check_safety, describe_safety, open_safety
+from synpic.safety import (
+    Checker,
+    WantedSafety,
+    check_safety,
+    describe_safety,
+    open_safety,
+    resolve_safety,
+)
 from synpic.workspace import Workspace
 
 Save = Callable[..., Path]
@@ -56,11 +64,20 @@ def between(values: torch.Tensor) -> float:
     return float(ordered[gap] + ordered[gap + 1]) / 2
 
 
+def wanted(workspace: Workspace, **settings: Any) -> WantedSafety:
+    """What a recipe with these keys in [safety] would ask for."""
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe.model_copy(update={"safety": SafetySettings(**settings)})
+    found = resolve_safety(replace(snapshot, recipe=recipe))
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def opened(workspace: Workspace) -> Callable[..., Checker]:
     def opened(**settings: Any) -> Checker:
         paths = {key: str(value) for key, value in settings.items() if isinstance(value, Path)}
-        return open_safety(SafetySettings(**{**settings, **paths}), workspace, "cpu")
+        return open_safety(wanted(workspace, **{**settings, **paths}), workspace, "cpu")
 
     return opened
 
@@ -162,10 +179,10 @@ def test_labels_are_checked_before_weights(workspace: Workspace, save_images: Sa
     folder = save_images(labels=("safe", "unsafe"))
     (folder / "model.safetensors").unlink()
     with pytest.raises(SafetyError) as caught:
-        check_safety(SafetySettings(images=str(folder)), workspace)
+        check_safety(wanted(workspace, images=str(folder)), workspace)
     assert "'nsfw'" in caught.value.message
     assert "safe, unsafe" in caught.value.message
-    assert check_safety(SafetySettings(images=str(folder), labels=["UNSAFE"]), workspace) is None
+    check_safety(wanted(workspace, images=str(folder), labels=["UNSAFE"]), workspace)
 
 
 def test_every_classifier_needs_one_of_the_labels(
@@ -173,8 +190,8 @@ def test_every_classifier_needs_one_of_the_labels(
 ) -> None:
     both = {"images": str(save_images()), "prompts": str(save_prompts(labels=("fine", "toxic")))}
     with pytest.raises(SafetyError, match=r"ears has none of nsfw.*fine, toxic"):
-        check_safety(SafetySettings(**both), workspace)
-    check_safety(SafetySettings(**both, labels=["nsfw", "toxic"]), workspace)
+        check_safety(wanted(workspace, **both), workspace)
+    check_safety(wanted(workspace, **both, labels=["nsfw", "toxic"]), workspace)
 
 
 def test_what_is_no_classifier_is_refused(
@@ -182,14 +199,14 @@ def test_what_is_no_classifier_is_refused(
 ) -> None:
     ears = str(save_prompts())
     with pytest.raises(SafetyError, match="BertForSequenceClassification"):
-        check_safety(SafetySettings(images=ears), workspace)
+        check_safety(wanted(workspace, images=ears), workspace)
     with pytest.raises(SafetyError, match="predicts a number"):
         folder = save_prompts("number", labels=("nsfw",), problem_type="regression")
-        check_safety(SafetySettings(prompts=str(folder)), workspace)
+        check_safety(wanted(workspace, prompts=str(folder)), workspace)
     with pytest.raises(SafetyError, match=r"config\.json cannot be read"):
-        check_safety(SafetySettings(images=str(weights)), workspace)
+        check_safety(wanted(workspace, images=str(weights)), workspace)
     with pytest.raises(CheckpointError, match="no such folder"):
-        check_safety(SafetySettings(images="./nowhere"), workspace)
+        check_safety(wanted(workspace, images="./nowhere"), workspace)
 
 
 def test_a_head_that_was_never_trained_is_refused(
@@ -237,15 +254,15 @@ def test_a_classifier_that_gives_no_number_does_not_pass_anything(
 
 def test_what_checked_is_described_by_content(workspace: Workspace, save_images: Save) -> None:
     workspace.store.write("words.txt", b"gore\n")
-    settings = SafetySettings(images=str(save_images()), words="words.txt")
-    (found,) = describe_safety(settings, workspace).values()
+    settings = {"images": str(save_images()), "words": "words.txt"}
+    (found,) = describe_safety(wanted(workspace, **settings)).values()
     assert found["images"].keys() == {"sha256"}
     assert "eyes" not in json.dumps(found)
     workspace.store.write("words.txt", b"more\n")
-    (other,) = describe_safety(settings, workspace).values()
+    (other,) = describe_safety(wanted(workspace, **settings)).values()
     assert other["words"] != found["words"]
     assert other["images"] == found["images"]
-    assert describe_safety(None, workspace) == {}
+    assert describe_safety(None) == {}
 
 
 @pytest.mark.parametrize(

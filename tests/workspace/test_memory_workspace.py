@@ -254,7 +254,7 @@ def test_colons_in_a_folder_s_name_are_no_address(
     monkeypatch.chdir(tmp_path)
     synpic.init_workspace("my::set", recipe())
     assert (tmp_path / "my::set" / "recipe.toml").exists()
-    assert Workspace.open("my::set").recipe.prompts is not None
+    assert Workspace.open("my::set").snapshot().recipe.prompts is not None
 
 
 def test_safety_and_given_images_from_memory(recipe: MakeRecipe, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from synpic import ids
 from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
+from synpic.hub.lock import LockEntry
 from synpic.recipes import preset
-from synpic.workspace import LockEntry, Workspace, tables
+from synpic.workspace import Workspace, tables
 from synpic.workspace.storage import Store
 
 SHAPES = preset("shapes")
@@ -58,7 +59,7 @@ def test_a_workspace_is_made_once_and_found_again(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="is not a workspace"):
         Workspace.open(tmp_path)
     Workspace.create(tmp_path / "set", SHAPES)
-    assert Workspace.open(tmp_path / "set").recipe.seed == 0
+    assert Workspace.open(tmp_path / "set").snapshot().recipe.seed == 0
     with pytest.raises(WorkspaceError, match="already"):
         Workspace.create(tmp_path / "set", SHAPES)
 
@@ -132,11 +133,16 @@ def test_a_part_with_other_columns_is_damaged(tmp_path: Path) -> None:
     assert workspace.corrupt_parts() == [name]
 
 
+def entry(revision: str | None, number: int) -> LockEntry:
+    commit = f"{number:040x}"
+    return LockEntry(kind="model", source="owner/name", revision=revision, identity=commit)
+
+
 def test_the_recipe_is_what_it_is_now(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "set", SHAPES)
-    assert workspace.recipe.seed == 0
+    assert workspace.snapshot().recipe.seed == 0
     workspace.store.write("recipe.toml", SHAPES.replace("seed = 0  ", "seed = 5  ").encode())
-    assert workspace.recipe.seed == 5
+    assert workspace.snapshot().recipe.seed == 5
 
 
 def test_a_part_of_a_newer_schema_is_refused(
@@ -146,11 +152,11 @@ def test_a_part_of_a_newer_schema_is_refused(
     with monkeypatch.context() as patched:
         patched.setattr(tables, "SCHEMA_VERSION", 2)
         name = workspace.write_part("candidates/m-1", candidates("x"), {})
-        workspace.remember(LockEntry("model", "owner/name", None, "c0ffee"))
+        workspace.snapshot().lock.remember(entry(None, 1))
     with pytest.raises(NewerSchema, match=f"{name} has schema version 2"):
         workspace.candidates(["candidates/m-1"])
     with pytest.raises(NewerSchema, match=r"recipe\.lock"):
-        workspace.lock()
+        workspace.snapshot()
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
@@ -180,22 +186,6 @@ def test_a_folder_one_may_not_write_to(tmp_path: Path) -> None:
             Store(tmp_path).write("file", b"")
     finally:
         tmp_path.chmod(stat.S_IRWXU)
-
-
-def test_the_lock_keeps_what_was_resolved_first(anywhere: Workspace) -> None:
-    first = LockEntry("model", "owner/name", "main", "c0ffee")
-    assert anywhere.remember(first) == first
-    assert anywhere.remember(LockEntry("model", "owner/name", "main", "decade")) == first
-    anywhere.remember(LockEntry("model", "owner/name", None, "facade"))
-    assert len(anywhere.lock()) == 2
-
-
-def test_a_damaged_lock_is_named(tmp_path: Path) -> None:
-    workspace = Workspace.create(tmp_path / "set", SHAPES)
-    for text in ("{", "[]", '{"resolved": [{"kind": 1}]}', '{"resolved": [[]]}'):
-        workspace.store.write("recipe.lock", text.encode())
-        with pytest.raises(WorkspaceError, match=r"recipe\.lock: damaged"):
-            workspace.lock()
 
 
 def test_a_missing_image_is_named_with_what_to_do(anywhere: Workspace) -> None:

@@ -1,0 +1,69 @@
+"""What a name of weights or of a dataset resolved to, and what remembers it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import model_validator
+
+from synpic.readers.json_models import Record
+
+__all__ = ["COMMIT", "Kind", "Lock", "LockEntry"]
+
+Kind = Literal["model", "dataset", "folder", "file"]
+
+COMMIT = "[0-9a-f]{40}"
+"""A commit of a repository on the Hub."""
+
+_SHA256 = "[0-9a-f]{64}"
+
+
+class LockEntry(Record, extra="forbid"):
+    """What one name in the recipe resolved to.
+
+    Args:
+        kind: "model" or "dataset" (a repository on the Hub), "folder" or "file".
+        source: the name as the recipe has it.
+        revision: the branch, tag or commit that was asked for, if any.
+        identity: the commit of a repository, 40 hex digits; the SHA-256 of a folder's contents, or
+            of a file's, 64 hex digits.
+        stamp: names, sizes and times of a folder's files: while it holds, nothing is hashed again.
+    """
+
+    kind: Kind
+    source: str
+    revision: str | None = None
+    identity: str
+    stamp: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What the lock finds it by: everything but the answer."""
+        return (self.kind, self.source, self.revision)
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> LockEntry:
+        local = self.kind in ("folder", "file")
+        if not re.fullmatch(_SHA256 if local else COMMIT, self.identity):
+            wanted = "a SHA-256 (64 hex digits)" if local else "a commit (40 hex digits)"
+            raise ValueError(f"identity: expected {wanted}, found {self.identity[:70]!a}")
+        return self
+
+
+class Lock(Protocol):
+    """Names that are resolved already, and where new ones are written."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start."""
+        ...
+
+    def get(self, kind: str, source: str, revision: str | None) -> LockEntry | None:
+        """The entry of a name; None if it has not been resolved."""
+        ...
+
+    def remember(self, entry: LockEntry) -> LockEntry:
+        """Add ``entry``, and give the one that stands: another process may have been first."""
+        ...

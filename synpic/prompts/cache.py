@@ -1,0 +1,82 @@
+"""``prompts.parquet``: the prompts of a workspace, read from their source when that has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from synpic.errors import HubUnreachable, PromptsGone
+from synpic.prompts.fold import PromptTable, fold
+from synpic.prompts.read import open_source
+from synpic.readers.json_models import Record
+from synpic.workspace import PROMPTS, Snapshot, Workspace, tables
+from synpic.workspace.cache import read_cache
+
+__all__ = ["current_prompts", "ensure_prompts", "stored_prompts"]
+
+
+class _Note(Record):
+    """The metadata of ``prompts.parquet``; see :class:`PromptTable`."""
+
+    read: int = Field(ge=0)
+    empty: int = Field(ge=0)
+    duplicates: int = Field(ge=0)
+    identity: dict[str, Any]
+
+
+def ensure_prompts(snapshot: Snapshot) -> PromptTable:
+    """The prompts of a recipe; reads them into ``prompts.parquet`` unless it is up to date.
+
+    Up to date means: made of the same content (a file's hash, a dataset's commit, a world's
+    settings) with the same settings. One that cannot be read is made again.
+
+    Raises:
+        PromptError, CheckpointError, UnknownName: the source cannot be read.
+        NewerSchema: a later synpic wrote ``prompts.parquet``.
+    """
+    return _up_to_date(snapshot, stored_prompts(snapshot.workspace))
+
+
+def current_prompts(snapshot: Snapshot) -> PromptTable:
+    """:func:`ensure_prompts`, or what ``prompts.parquet`` holds where the source is out of reach.
+
+    A workspace that was moved without its prompt file can still be scored, ranked and published.
+
+    Raises:
+        As :func:`ensure_prompts`; PromptsGone, HubUnreachable: and nothing was ever read, or it
+        can be read no more.
+    """
+    stored = stored_prompts(snapshot.workspace)
+    try:
+        return _up_to_date(snapshot, stored)
+    except (PromptsGone, HubUnreachable):
+        if stored is None:
+            raise
+        return stored
+
+
+def stored_prompts(workspace: Workspace) -> PromptTable | None:
+    """``prompts.parquet`` as it was written; None before that, or where it cannot be read.
+
+    Raises:
+        NewerSchema: a later synpic wrote it.
+    """
+    columns = dict.fromkeys(tables.PROMPTS.names, pl.String)
+    found = read_cache(workspace.store, PROMPTS, columns, _Note)
+    if found is None:
+        return None
+    table, note = found
+    return PromptTable(table, note.read, note.empty, note.duplicates, note.identity)
+
+
+def _up_to_date(snapshot: Snapshot, stored: PromptTable | None) -> PromptTable:
+    settings = snapshot.recipe.prompts
+    assert settings is not None, "a recipe without [prompts] has [given], whose images bring them"
+    source = open_source(settings, snapshot)
+    if stored is not None and stored.identity == source.identity:
+        return stored
+    prompts = fold(source, settings.split, settings.count)
+    snapshot.workspace.write_prompts(prompts.table, prompts.note)
+    return prompts
