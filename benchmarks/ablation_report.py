@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks.ablation_cells import Cell, Cells
 from benchmarks.ablation_files import write
+from synpic.readers.images import decode
 from synpic.shapes.ablation import figures
 from synpic.shapes.ablation_tables import filled, tables
 
@@ -105,7 +106,7 @@ def picture(cells: Cells, arms: Mapping[str, Sequence[Cell]]) -> Image.Image | N
     paths = [cells.folder(arms[arm][0]) / "pictures.png" for arm in PICTURED if arm in arms]
     if len(paths) < len(PICTURED) or not all(path.exists() for path in paths):
         return None
-    rows = [Image.open(path) for path in paths]
+    rows = [decode(path.read_bytes()) for path in paths]
     width, height = rows[0].size
     stacked = Image.new("RGB", (width, len(rows) * (height + 2) - 2), "white")
     for number, row in enumerate(rows):

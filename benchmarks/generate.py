@@ -25,7 +25,6 @@ works.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import statistics
@@ -39,7 +38,6 @@ import diffusers
 import numpy as np
 import torch
 import transformers
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -50,6 +48,7 @@ from synpic.checkpoints import load_unlocked
 from synpic.engine.device import pick_device
 from synpic.errors import SynpicError
 from synpic.generate.model import complete
+from synpic.readers.images import decode
 from synpic.settings import ModelSettings
 
 MODELS = ("shapes_mmdit", "shapes_unet", "shapes_mmdit_small", "shapes_pixart")
@@ -118,7 +117,7 @@ def unlike(stock: Stock, drawn: Drawn, rows: list[dict[str, Any]]) -> int:
     """How many of a batch came out otherwise than the bare pipeline draws them."""
     pixels = stock.pixels(rows)
     files = [drawn.files[row["candidate_id"]] for row in rows]
-    kept = [np.asarray(Image.open(io.BytesIO(data))) for data in files]
+    kept = [np.asarray(decode(data)) for data in files]
     return sum(not np.array_equal(*pair) for pair in zip(pixels, kept, strict=True))
 
 

@@ -25,8 +25,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.rewards import PER_PROMPT, REWARDS, picture
+from synpic.readers.images import decode
 from synpic.registry import REWARDS as REGISTERED
-from synpic.score.pixels import decode
 from tests.score import random_rewards
 
 

@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from synpic.engine.progress import Event
 from synpic.inventory import take_inventory
+from synpic.readers.images import decode
 from synpic.score import loop
-from synpic.score.pixels import decode
 from synpic.score.reward import open_reward
 from synpic.score.staged import StagedReward
 from synpic.steps import score_candidates

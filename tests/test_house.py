@@ -73,3 +73,22 @@ def test_one_version() -> None:
     cited = re.search(r"^version: (\S+)$", citation, re.MULTILINE)
     assert cited is not None
     assert project["version"] == synpic.__version__ == cited[1]
+
+
+def test_images_are_decoded_in_one_module() -> None:
+    """Rewards, safety checks, cards, training and exports see the same pixels of a file."""
+    found = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and ast.unparse(node) in _OPENS_IMAGES)
+        or (isinstance(node, ast.ImportFrom) and node.module == "PIL.Image" and _imports_open(node))
+    }
+    assert found == {"synpic/readers/images.py"}
+
+
+_OPENS_IMAGES = ("Image.open", "PIL.Image.open")
+
+
+def _imports_open(node: ast.ImportFrom) -> bool:
+    return any(one.name == "open" for one in node.names)

@@ -46,3 +46,5 @@ def export(
         made = write(where, to, into, strategy=strategy, split=split, on_progress=on_progress)
     print_table(["split", "pairs"], made.rows.items())
     say(f"Wrote {made.files:,} files, {human_bytes(made.bytes)}, in {made.directory}")
+    for note in made.notes:
+        say(note)

@@ -1,6 +1,7 @@
 """Gathering: what a source has and a workspace lacks, and how a batch of files becomes candidates.
 
-Bytes are kept as they are. An image is decoded once, to see that it is whole, and never encoded.
+Bytes are kept as they are. An image is decoded once, to see that it is whole, and never
+encoded. Width and height are those of the picture as it is seen.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from synpic.engine.task import Made, Row, Task, Work
 from synpic.engine.writing import PartWatcher
 from synpic.errors import GivenError
 from synpic.given.index import BATCH
-from synpic.given.look import look
 from synpic.given.model import GivenImages
 from synpic.given.opening import open_source
 from synpic.given.source import Reader
+from synpic.readers.images import ImageError, decode, describe
 from synpic.safety import WantedSafety, checked, describe_safety, resolve_safety
 from synpic.workspace import Snapshot, tables
 
@@ -161,8 +162,8 @@ class _Gathering:
         if data is None:
             return _GONE
         try:
-            seen = look(data)
-        except ValueError as error:
+            image, extension = decode(data), describe(data).extension
+        except ImageError as error:
             return str(error)
         name = found["candidate_id"]
         return {
@@ -172,10 +173,10 @@ class _Gathering:
             "fingerprint": self._given.fingerprint,
             "sample": found["sample"],
             "seed": 0,
-            "image": {"bytes": data, "path": f"{name}.{seen.ending}"},
+            "image": {"bytes": data, "path": f"{name}.{extension}"},
             "sha256": ids.sha256(data),
-            "width": seen.width,
-            "height": seen.height,
+            "width": image.width,
+            "height": image.height,
             "batch_size": None,
             "seconds": None,
             "flagged": None,

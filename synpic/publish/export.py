@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,7 @@ from synpic.publish.origin import Where
 from synpic.publish.paired import Paired, open_paired
 from synpic.publish.records import Records, records
 from synpic.publish.shards import Limits, Shard, plan_shards
+from synpic.readers.images import ImageError, describe
 from synpic.release.manifest import MANIFEST, own_version
 from synpic.workspace.tables import SCHEMA_VERSION
 
@@ -35,6 +37,9 @@ KINDS = ("pickapic", "pairwise", "folders")
 
 _AT_ONCE = 64
 """Pairs whose pixels are in memory together, where files are written one by one."""
+
+_READ_BY_TRAINERS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+"""Endings of the image files that kohya's scripts look for in a folder."""
 
 _DATA = "data"
 """The folder of shards: ``load_dataset`` finds splits there by name, with a card or without."""
@@ -73,6 +78,7 @@ class Exported:
         rows: split → pairs.
         files: how many there are.
         bytes: of all of them.
+        notes: what a trainer that reads the folder should know; a sentence each.
     """
 
     directory: Path
@@ -80,6 +86,7 @@ class Exported:
     rows: Mapping[str, int]
     files: int
     bytes: int
+    notes: Sequence[str] = ()
 
 
 def export(
@@ -130,7 +137,9 @@ def export(
         require_room(folder, planned.bytes)
         write = _write_folders if kind == "folders" else _write_shards
         files = write(planned, folder, on_progress)
-        files["README.md"] = write_file(folder / "README.md", _readme(planned).encode())
+        notes = _notes(files)
+        about = "\n".join([_readme(planned), *(f"{note}\n" for note in notes)])
+        files["README.md"] = write_file(folder / "README.md", about.encode())
         told = write_file(folder / MANIFEST, encode(_manifest(planned, files)))
     return Exported(
         directory=seen,
@@ -138,6 +147,7 @@ def export(
         rows=planned.rows,
         files=len(files) + 1,
         bytes=sum(file["bytes"] for file in (*files.values(), told)),
+        notes=notes,
     )
 
 
@@ -218,7 +228,8 @@ def _write_folders(
         pixels = dict(zip(wanted, planned._source.read(list(wanted)), strict=True))
         for row in batch:
             # One name for both sides, whatever each was encoded as: readers look at the bytes.
-            ending = PurePosixPath(row["chosen"]["path"]).suffix
+            chosen = row["chosen"]
+            ending = _ending(pixels[chosen["candidate_id"], chosen["sha256"]], chosen["path"])
             name = f"{row['chosen_id']}-{row['rejected_id']}"
             caption = " ".join(row["prompt"].splitlines()).encode()
             for side in sides:
@@ -233,6 +244,25 @@ def _write_folders(
         if on_progress:
             on_progress(start + len(batch), rows.height)
     return files
+
+
+def _ending(data: bytes, path: str) -> str:
+    """Of a file's name, by its format; by ``path`` where the header cannot be read."""
+    try:
+        return f".{describe(data).extension}"
+    except ImageError:
+        return PurePosixPath(path).suffix
+
+
+def _notes(files: Mapping[str, Any]) -> list[str]:
+    """What to know of image files that stand alone: which of them a trainer passes over."""
+    endings = Counter(PurePosixPath(path).suffix for path in files if path.startswith("chosen/"))
+    return [
+        f"{count:,} pairs are `{ending}` files, which kohya's scripts pass over: they read "
+        f"{', '.join(f'`{one}`' for one in _READ_BY_TRAINERS)}. Convert them first."
+        for ending, count in sorted(endings.items())
+        if ending not in (*_READ_BY_TRAINERS, ".txt")
+    ]
 
 
 def _manifest(planned: Export, files: Mapping[str, Any]) -> dict[str, Any]:

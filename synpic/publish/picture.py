@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 from PIL import Image, ImageDraw
 
+from synpic.errors import PublishError
 from synpic.publish.lettering import (
     ACCENT,
     FAINT,
@@ -22,6 +22,7 @@ from synpic.publish.lettering import (
     plain,
     wrap,
 )
+from synpic.readers.images import ImageError, decode
 
 __all__ = ["Example", "choose_examples", "contact_sheet"]
 
@@ -85,6 +86,7 @@ def contact_sheet(examples: Sequence[Example], *, cell: int = _CELL) -> Image.Im
 
     Raises:
         ValueError: there is nothing to draw.
+        PublishError: an image is not whole; its model and prompt are named.
     """
     if not examples:
         raise ValueError("a contact sheet needs at least one example")
@@ -141,8 +143,7 @@ def _draw_candidate(
     cell: int,
 ) -> None:
     left, top = corner
-    with Image.open(io.BytesIO(example.images[place])) as opened:
-        image = _fit(opened.convert("RGB"), cell)
+    image = _fit(_decoded(example, place), cell)
     at = (left + (cell - image.width) // 2, top + (cell - image.height) // 2)
     sheet.paste(image, at)
     rank = example.rank[place]
@@ -164,6 +165,17 @@ def _draw_candidate(
         draw.text((left, y), clip(reward, font(13), room), fill=FAINT, font=font(13))
         _right(draw, value, left + cell, y, FAINT, 13)
         y += line_height(13)
+
+
+def _decoded(example: Example, place: int) -> Image.Image:
+    try:
+        return decode(example.images[place])
+    except ImageError as error:
+        raise PublishError(
+            f"the image by {example.models[place]!r} for {example.prompt!r:.80} cannot be drawn in "
+            f"the card: {error}",
+            hint="replace it where it comes from, then gather, score and publish again",
+        ) from error
 
 
 def _fit(image: Image.Image, cell: int) -> Image.Image:

@@ -8,7 +8,6 @@ failure, and not an unchecked image.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from PIL import Image
 
 from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.task import Made, Row, Work
 from synpic.errors import SynpicError
+from synpic.readers.images import decode
 from synpic.safety.checker import Checker, WantedSafety, open_safety
 from synpic.workspace import Workspace
 
@@ -128,8 +127,7 @@ class Checked:
     def _prepare(self, row: Row) -> Any:
         if not self._checker.looks:
             return None
-        with Image.open(io.BytesIO(row["image"]["bytes"])) as image:
-            return self._checker.prepare(image.convert("RGB"))
+        return self._checker.prepare(decode(row["image"]["bytes"]))
 
     def _judge(self, rows: Sequence[Row]) -> list[bool]:
         ready = [row["ready"].result() for row in rows]

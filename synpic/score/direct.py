@@ -21,8 +21,8 @@ from synpic.engine.attempt import Attempts, Failed
 from synpic.engine.device import pick_device
 from synpic.engine.task import Row
 from synpic.errors import RewardError
+from synpic.readers.images import as_rgb, decode
 from synpic.recipe import RewardSettings
-from synpic.score.pixels import as_rgb, decode
 from synpic.score.precision import full_float32
 from synpic.score.reward import (
     Reward,

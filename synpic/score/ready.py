@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from PIL.Image import Image
 
 from synpic.engine.task import Row
-from synpic.score.pixels import decode
+from synpic.readers.images import ImageError, decode
 
 __all__ = ["Broken", "Encoded", "Order", "ReadyImages", "key_of"]
 
@@ -169,8 +169,8 @@ def _make(data: bytes, promise: Promise, makes: Mapping[Hashable, Make]) -> None
 def _made(data: bytes, makes: Mapping[Hashable, Make]) -> dict[Hashable, Any]:
     try:
         image = decode(data)
-    except ValueError as error:
-        return dict.fromkeys(makes, Broken(str(error)[:500]))
+    except ImageError as error:
+        return dict.fromkeys(makes, Broken(str(error)))
     except MemoryError:
         return dict.fromkeys(makes, Broken("no memory to decode it"))
     # Each has an image of its own: a reward may be anyone's code, and draw on it.

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from synpic.inventory import take_inventory
-from synpic.score.pixels import decode
+from synpic.readers.images import decode
 from synpic.shapes.judge import read, strict
 from synpic.shapes.measure import summarise
 from synpic.shapes.scene import sheet

@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
+from synpic.readers.images import as_rgb
 from synpic.shapes.meaning import RELATIONS, Asked, Meaning, parse
 from synpic.shapes.scene import BACKGROUNDS, CANVAS, COLOURS, SHAPES, Floats, Mask, coverage
 
@@ -70,7 +71,7 @@ class Reading:
 
 def read(image: Image.Image) -> Reading:
     """Read a picture of any size; it is brought to 32 x 32 first."""
-    image = image.convert("RGB")
+    image = as_rgb(image)
     if image.size != (CANVAS, CANVAS):
         image = image.resize((CANVAS, CANVAS), Image.Resampling.BOX)
     pixels = np.asarray(image, np.float32)

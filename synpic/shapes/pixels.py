@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from synpic.readers.images import as_rgb
 from synpic.shapes.scene import CANVAS, Floats
 
 __all__ = ["commonest", "to_canvas"]
@@ -12,7 +13,7 @@ __all__ = ["commonest", "to_canvas"]
 
 def to_canvas(image: Image.Image) -> Floats:
     """``float32[32, 32, 3]``, RGB in 0 … 255; larger images are averaged down."""
-    small = image.convert("RGB").resize((CANVAS, CANVAS), Image.Resampling.BOX)
+    small = as_rgb(image).resize((CANVAS, CANVAS), Image.Resampling.BOX)
     return np.asarray(small, np.float32)
 
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from synpic.rank import agreement, rank
 from synpic.rankings import RankedSet, rank_candidates
-from synpic.score.pixels import decode
+from synpic.readers.images import decode
 from synpic.shapes.judge import strict
 from synpic.shapes.measure import wilson
 from synpic.workspace import Workspace

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from synpic.readers.images import decode
 from synpic.registry import REWARDS
 from synpic.score.reward import Reward
 from synpic.shapes.contrast import near_misses
@@ -48,7 +49,7 @@ def _jpeg(quality: int) -> Callable[[Image.Image], Image.Image]:
     def spoil(image: Image.Image) -> Image.Image:
         file = io.BytesIO()
         image.save(file, "JPEG", quality=quality)
-        return Image.open(file).convert("RGB")
+        return decode(file.getvalue())
 
     return spoil
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from synpic import ids
 from synpic.errors import TrainingError
-from synpic.score.pixels import decode
+from synpic.readers.images import ImageError, decode
 from synpic.train.facts import Fact
 from synpic.train.framing import Size, fit
 from synpic.train.records import Records
@@ -83,7 +83,7 @@ def _unpack(
     for place, encoded in zip(places, data, strict=True):
         try:
             images.append(decode(encoded))
-        except ValueError as error:
+        except ImageError as error:
             raise TrainingError(
                 f"{records.where(number, place)}: {error}",
                 hint="take the row out of the dataset, or replace the image",

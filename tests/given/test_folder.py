@@ -43,7 +43,7 @@ def test_files_become_candidates_as_they_are(make: MakeWorkspace, pictures: Path
     kept = {hashlib.sha256(data).hexdigest() for data in reader.read(keys)}
     whole = [p for p in pictures.rglob("[0-9]*") if p.suffix.lower() in (".png", ".jpg", ".webp")]
     assert kept == {hashlib.sha256(path.read_bytes()).hexdigest() for path in whole}
-    assert {path.rpartition(".")[2] for path in reader.paths(keys)} == {"png", "jpeg", "webp"}
+    assert {path.rpartition(".")[2] for path in reader.paths(keys)} == {"png", "jpg", "webp"}
     assert found["prompt"].unique(maintain_order=True).to_list() == PROMPTS
     assert found.select(pl.col("model", "seed", "width").unique()).row(0) == ("given", 0, 12)
     assert found.sort("prompt", "sample")["sample"].to_list() == [0, 1, 0, 1, 0]
@@ -94,7 +94,7 @@ def test_scores_come_with_gathering_and_go_all_the_way(
     )
     encoded = images.cast_column("image", images.features["image"].__class__(decode=False))
     names = {one["image"]["path"].rpartition(".")[2] for one in encoded}
-    assert names == {"png", "jpeg", "webp"}
+    assert names == {"png", "jpg", "webp"}
     exported = export(workspace, "pickapic", tmp_path / "pairs")
     assert exported.rows == {"train": 2}
 

@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from synpic.readers.images import decode
 from synpic.score.hpsv2 import HPSv2
 from synpic.score.imagereward import ImageReward
-from synpic.score.pixels import decode
 from synpic.score.staged import StagedReward
 from tests.parity.inputs import PROMPTS, encoded, picture
 

@@ -114,7 +114,7 @@ def test_paths_bytes_and_images_are_one(images: list[Image.Image], tmp_path: Pat
 
 
 def test_any_mode_is_seen_as_a_workspace_sees_it() -> None:
-    from synpic.score.pixels import decode
+    from synpic.readers.images import decode
 
     clear = Image.new("RGBA", (4, 4), (200, 10, 20, 0))
     deep = Image.fromarray(np.full((4, 4), 0x80FF, np.uint16))

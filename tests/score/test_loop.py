@@ -60,7 +60,7 @@ def test_every_candidate_gets_every_score_once(drawn: Workspace) -> None:
 
 
 def test_a_score_is_what_the_reward_says_of_those_pixels(drawn: Workspace) -> None:
-    from synpic.score.pixels import decode
+    from synpic.readers.images import decode
 
     score_candidates(drawn)
     inventory = take_inventory(drawn)
