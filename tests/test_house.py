@@ -67,6 +67,107 @@ def test_a_lock_is_filelock_s(path: Path) -> None:
     assert not {"fcntl", "msvcrt"} & imported
 
 
+FOREIGN = "runs code of a plug-in, which may raise anything"
+READERS = "several libraries read files here; their errors have no common ancestor"
+CLIENTS = "the Hub's clients: their errors have no common ancestor"
+WAITED_FOR = "the error goes to who waits for the result, in another thread or process"
+
+BLANKET: dict[str, tuple[int, str]] = {
+    "synpic/checkpoints.py": (1, CLIENTS),
+    "synpic/engine/attempt.py": (1, FOREIGN),
+    "synpic/engine/local.py": (2, WAITED_FOR),
+    "synpic/engine/ray_engine.py": (3, WAITED_FOR),
+    "synpic/errors.py": (1, FOREIGN),
+    "synpic/generate/adapters.py": (1, READERS),
+    "synpic/generate/drawing.py": (1, "of one image: it becomes a failure row"),
+    "synpic/generate/loading.py": (1, READERS),
+    "synpic/generate/loop.py": (1, FOREIGN),
+    "synpic/generate/opening.py": (1, READERS),
+    "synpic/generate/placement.py": (1, READERS),
+    "synpic/given/look.py": (1, READERS),
+    "synpic/hub/client.py": (3, CLIENTS),
+    "synpic/hub/commit.py": (1, CLIENTS),
+    "synpic/hub/repository.py": (1, CLIENTS),
+    "synpic/hub/retry.py": (1, CLIENTS),
+    "synpic/prompts/hub.py": (1, READERS),
+    "synpic/prompts/world.py": (1, FOREIGN),
+    "synpic/publish/load_check_program.py": (1, "a program of its own; its parent reads the words"),
+    "synpic/registry.py": (1, FOREIGN),
+    "synpic/release/load.py": (1, READERS),
+    "synpic/release/source.py": (2, CLIENTS),
+    "synpic/release/versions.py": (1, CLIENTS),
+    "synpic/safety/classifiers.py": (1, READERS),
+    "synpic/score/direct.py": (1, FOREIGN),
+    "synpic/score/pixels.py": (2, READERS),
+    "synpic/score/ready.py": (3, WAITED_FOR),
+    "synpic/score/reward.py": (1, FOREIGN),
+    "synpic/score/weights.py": (2, READERS),
+    "synpic/train/model.py": (1, READERS),
+    "synpic/train/records.py": (1, READERS),
+    "synpic/train/state.py": (1, READERS),
+}
+"""Where ``except Exception`` is right, how often, and why. A number here may only go down: code
+that raises errors of its own catches those, and a command never catches everything."""
+
+
+def test_no_blanket_except_hides_a_bug() -> None:
+    found: dict[str, int] = {}
+    silent: list[str] = []
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        name = path.relative_to(ROOT).as_posix()
+        for first, last in _blankets(ast.parse(text)):
+            found[name] = found.get(name, 0) + 1
+            if "#" not in "".join(text.splitlines()[first - 2 : last]):
+                silent.append(f"{name}:{first}")
+    more = {name: number for name, number in found.items() if number > BLANKET.get(name, (0,))[0]}
+    assert not more, (
+        "catch the errors that are meant; where only `except Exception` will do, enter it in "
+        "BLANKET with its reason"
+    )
+    assert not silent, "say in a comment why everything is caught"
+
+
+def _blankets(tree: ast.Module) -> list[tuple[int, int]]:
+    """First and last line of each place that catches everything and goes on."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and _is_blanket(node.type):
+            end = node.body[-1]
+            # Cleaning up and raising again hides nothing.
+            if not (isinstance(end, ast.Raise) and end.exc is None):
+                found.append((node.lineno, node.body[0].lineno))
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", None))
+            if name == "suppress" and any(_is_blanket(one) for one in node.args):
+                found.append((node.lineno, node.lineno))
+    return found
+
+
+def _is_blanket(kind: ast.expr | None) -> bool:
+    if kind is None:
+        return True
+    names = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(isinstance(n, ast.Name) and n.id in ("Exception", "BaseException") for n in names)
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [
+        ("try:\n    f()\nexcept:\n    pass", 1),
+        ("try:\n    f()\nexcept Exception:\n    pass", 1),
+        ("try:\n    f()\nexcept (ValueError, BaseException) as e:\n    raise X from e", 1),
+        ("with suppress(Exception):\n    f()", 1),
+        ("with contextlib.suppress(BaseException):\n    f()", 1),
+        ("try:\n    f()\nexcept BaseException:\n    clean()\n    raise", 0),
+        ("try:\n    f()\nexcept (OSError, ValueError):\n    pass", 0),
+        ("with suppress(OSError):\n    f()", 0),
+    ],
+)
+def test_what_counts_as_blanket(code: str, number: int) -> None:
+    assert len(_blankets(ast.parse(code))) == number
+
+
 def test_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")

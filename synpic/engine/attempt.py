@@ -100,6 +100,7 @@ class Attempts(Generic[T]):
         except SynpicError:
             raise
         except Exception as error:
+            # A reward or a family may be any code: what it raises is about these rows.
             problem = _Problem(in_words(error), out_of_memory(error))
             if not problem.out_of_memory and lost(error):
                 raise lost_by(error) from None

@@ -9,6 +9,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from synpic.engine.writing import PartWatcher
+from synpic.errors import SynpicError
 from synpic.workspace import Workspace, tables
 
 __all__ = ["FailureLog"]
@@ -131,7 +132,8 @@ class FailureLog:
             self.forget_streak()
         try:
             self.write()
-        except Exception:
+        except SynpicError:
+            # What ended the work comes first; the disk's refusal would hide it.
             if error is None:
                 raise
 

@@ -210,6 +210,7 @@ def main(device: str, hears: int, talks: int) -> None:
         with suppress(OSError):
             _say(says, Gone(error.message))
     except BaseException:
+        # The process ends with its own words, which the command shows; nothing is left to raise to.
         traceback.print_exc()
     finally:
         _leave(says, code)

@@ -177,6 +177,7 @@ class Actors:
     def close(self) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
         for actor in [*self._actors.values(), self._relay]:
+            # The cluster may be gone already, which Ray reports in several ways.
             with suppress(Exception):
                 self._ray.kill(actor)
         with suppress(SynpicError, OSError):
@@ -200,6 +201,7 @@ class Actors:
         try:
             self._ray.get(end)
         except Exception as error:
+            # Ray raises what the actor raised, which may be of any class.
             return _first_words(error)
         return "exit code 0"
 

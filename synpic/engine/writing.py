@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import ids
+from synpic.errors import SynpicError
 from synpic.workspace import Workspace
 
 __all__ = ["PartWatcher", "PartWriter", "environment_key"]
@@ -66,7 +67,8 @@ class PartWriter:
         # What was made before an error is kept: it is whole batches, each as good as any.
         try:
             self.flush()
-        except Exception:
+        except SynpicError:
+            # What ended the work comes first; the disk's refusal would hide it.
             if error is None:
                 raise
         finally:

@@ -156,6 +156,7 @@ class Placement:
             else:
                 self.pipeline.enable_sequential_cpu_offload(device=self.device)
         except Exception as error:
+            # accelerate, diffusers and the driver raise what they like; only memory is retried.
             if out_of_memory(error):
                 return error.with_traceback(None)
             if lost(error):

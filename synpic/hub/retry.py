@@ -52,6 +52,7 @@ class Patience:
             try:
                 return act()
             except Exception as error:
+                # Several libraries' errors, which have no common ancestor.
                 if not transient(error):
                     raise
                 self.wait(what, error, attempt)

@@ -62,6 +62,7 @@ def main() -> int:
     try:
         wrong = load(json.load(sys.stdin))
     except Exception as error:
+        # This program ends here; the process that started it reads the words.
         one: BaseException | None = error
         while one is not None:
             if isinstance(one, http | ConnectionError | TimeoutError):

@@ -171,6 +171,7 @@ def _naming_errors(source: str, location: str, commit: str | None) -> Iterator[N
     except SynpicError:
         raise
     except Exception as error:
+        # Several libraries read files here, and their errors have no ancestor but this one.
         if out_of_memory(error):
             what, hint = "there is no memory for it", "free some, or choose a smaller classifier"
         else:

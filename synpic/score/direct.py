@@ -179,6 +179,7 @@ class OpenedReward:
         try:
             return self._reward.pixels(image)
         except Exception as error:
+            # A reward may be anyone's code.
             raise RewardError(
                 f"image {number}: {self.name} cannot make it ready: "
                 f"{type(error).__name__}: {error}",

@@ -148,6 +148,7 @@ class ReadyImages:
         try:
             encoded = self._images.read(keys)
         except BaseException as error:
+            # Whatever it is, the promises' readers wait for it.
             for promise in promises:
                 promise.set_exception(error)
             return

@@ -152,6 +152,7 @@ def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
     except MemoryError:
         raise
     except Exception as error:
+        # A damaged file of weights fails in as many ways as it has readers.
         raise RewardError(
             f"{path} cannot be read: {type(error).__name__}: {error}",
             hint="delete it, so that it is downloaded again, or put a whole copy in its place",
@@ -288,6 +289,7 @@ def reading(checkpoint: str, revision: str | None) -> Iterator[None]:
         except (SynpicError, ImportError):
             raise
         except Exception as error:
+            # Several libraries read files here, and their errors have no ancestor but this one.
             if out_of_memory(error):
                 raise
             first = (str(error).splitlines() or [""])[0]

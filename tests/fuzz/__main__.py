@@ -35,7 +35,7 @@ def main() -> int:
             count = counts[name] = collections.Counter()
             began = time.process_time()
             for seed in range(options.seed, options.seed + options.cases):
-                faulthandler.dump_traceback_later(120, exit=True)
+                faulthandler.dump_traceback_later(400, exit=True)
                 case = fuzz.run(name, seed)
                 faulthandler.cancel_dump_traceback_later()
                 count["cases"] += 1
