@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from synpic.errors import did_you_mean
-from synpic.settings import ImageSettings, ModelSettings, Options
+from synpic.settings import ImageSettings, ModelSettings, Options, Place
 from synpic.toml import Table, read_toml
 
 __all__ = [
@@ -55,9 +55,9 @@ class PromptSettings(Table):
 
     world: str | None = None
     """A registered source of prompts: "shapes"."""
-    file: str | None = None
+    file: Place | None = None
     """A .txt (a prompt a line), .csv, .jsonl or .parquet file, relative to the recipe."""
-    dataset: str | None = None
+    dataset: Place | None = None
     """A dataset on the Hub, or a folder that ``load_dataset`` opens."""
     config: str | None = None
     revision: str | None = None
@@ -65,9 +65,9 @@ class PromptSettings(Table):
     """The column that holds the prompt; "prompt" where it is not given."""
     split: str = "train"
     """Which split of the world or dataset; for a file, what its rows are put into."""
-    count: Annotated[int, Field(ge=1)] | None = None
+    count: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """Take this many; all of them where it is not given (a world needs it)."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     """Decides what a world makes."""
     keep: list[str] | None = None
     """Other columns to keep, as ``meta_<name>``; a file's scalar columns where it is not given."""
@@ -88,9 +88,9 @@ class PromptSettings(Table):
 class GivenSettings(Table):
     """Images that exist already, instead of prompts and models: ``images`` or ``dataset``."""
 
-    images: str | None = None
+    images: Place | None = None
     """A folder of image files with their captions, relative to the recipe."""
-    dataset: str | None = None
+    dataset: Place | None = None
     """A dataset of Parquet files: on the Hub, or a folder."""
     config: str | None = None
     revision: str | None = None
@@ -102,7 +102,7 @@ class GivenSettings(Table):
     """What holds the prompt: the first of prompt, caption and text where it is not given."""
     model: Columns | None = None
     """What says which model drew an image: one for all, or one for each of ``image``."""
-    count: Annotated[int, Field(ge=1)] | None = None
+    count: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """Take this many images of a folder, or rows of a dataset; all where it is not given."""
 
     @model_validator(mode="after")
@@ -127,13 +127,13 @@ class SafetySettings(Table):
     It decides no pixel. What is drawn while it is there is checked; nothing is left undrawn.
     """
 
-    images: str | None = None
+    images: Place | None = None
     """A transformers image classifier: a Hub repository, or a folder."""
     images_revision: str | None = None
-    prompts: str | None = None
+    prompts: Place | None = None
     """A transformers text classifier: a Hub repository, or a folder."""
     prompts_revision: str | None = None
-    words: str | None = None
+    words: Place | None = None
     """A file with a word or phrase a line, relative to the recipe; # begins a comment."""
     labels: Annotated[list[str], Field(min_length=1)] = ["nsfw"]
     """The classes that flag, as the classifiers name them, in any case of letters."""
@@ -161,7 +161,7 @@ class RewardSettings(Table):
     reward: str | None = None
     """A registered reward, or package.module:callable; the table's own name if not given."""
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    checkpoint: str | None = None
+    checkpoint: Place | None = None
     revision: str | None = None
     options: Options = {}
     """Keyword arguments of the reward, each named in its documentation."""

@@ -16,6 +16,7 @@ __all__ = [
     "ImageSettings",
     "ModelSettings",
     "Options",
+    "Place",
     "Size",
     "rough_bytes",
     "written_size",
@@ -51,7 +52,15 @@ def written_size(width: int | None, height: int | None) -> str | None:
     return None if width is None or height is None else f"{width}x{height}"
 
 
+def _place(text: str) -> str:
+    if len(text) > 4096 or any(len(name.encode()) > 255 for name in text.split("/")):
+        raise ValueError("no file or repository has a name as long as that")
+    return text
+
+
 Size = Annotated[str, AfterValidator(_size)]
+Place = Annotated[str, AfterValidator(_place)]
+"""A file, a folder or a repository."""
 Options = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
@@ -92,10 +101,10 @@ def rough_bytes(width: int | None, height: int | None, images: ImageSettings) ->
 class AdapterSettings(Table):
     """A LoRA, laid over a model's weights."""
 
-    checkpoint: str
+    checkpoint: Place
     """A Hub repository, a folder, or a safetensors file; paths are relative to the recipe."""
     revision: str | None = None
-    file: str | None = None
+    file: Place | None = None
     """The file in it, where it holds several."""
     scale: Annotated[float, Field(ge=-100, le=100)] = 1.0
 
@@ -103,10 +112,10 @@ class AdapterSettings(Table):
 class ComponentSettings(Table):
     """A component (UNet, transformer, VAE, text encoder …) from another checkpoint."""
 
-    checkpoint: str
+    checkpoint: Place
     """A Hub repository, or a folder: a pipeline's, or the component's own."""
     revision: str | None = None
-    subfolder: str | None = None
+    subfolder: Place | None = None
     """Where in it; the component's own name where there is such a folder, else its root."""
     variant: str | None = None
 
@@ -120,13 +129,13 @@ class ModelSettings(Table):
 
     model: str | None = None
     """A registered model to start from; the table's own name where it is registered."""
-    checkpoint: str | None = None
+    checkpoint: Place | None = None
     """A Hub repository, or a folder relative to the recipe."""
     revision: str | None = None
     """Branch, tag or commit; resolved once, into recipe.lock."""
     variant: str | None = None
     """The files' variant: "fp16"."""
-    prior: str | None = None
+    prior: Place | None = None
     """Stable Cascade: the repository or folder of the first stage, where it is another."""
     prior_revision: str | None = None
     adapters: list[AdapterSettings] = []
@@ -143,12 +152,12 @@ class ModelSettings(Table):
     """A scheduler class of diffusers; the checkpoint's own where it is not given."""
     scheduler_options: Options = {}
     """Overrides of the scheduler's configuration."""
-    steps: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
     guidance: Annotated[float, Field(ge=0)] | None = None
     negative_prompt: str | None = None
     sizes: Annotated[list[Size], Field(min_length=1)] | None = None
     """Sizes in pixels, "WIDTHxHEIGHT"; each is drawn for every prompt."""
-    samples: Annotated[int, Field(ge=1)] = 1
+    samples: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Images per prompt and size."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     call: Options = {}

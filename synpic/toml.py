@@ -24,6 +24,11 @@ class Table(BaseModel):
 
 T = TypeVar("T", bound=Table)
 
+DEPTH = 32
+"""How deeply tables and lists may be nested: a recipe has four levels, and options add some."""
+
+_LONG = re.compile(r"\d{4000}")
+
 
 def read_toml(
     kind: type[T], text: str | bytes, where: str, *, hint: str, changes: Sequence[str] = ()
@@ -45,6 +50,7 @@ def read_toml(
         data = tomllib.loads(source)
         for change in changes:
             _put(data, change)
+        _require_usable(data, source, where)
         return kind.model_validate(data)
     except UnicodeError as error:
         raise RecipeError(f"{where}: not UTF-8: {error}", hint="save it as UTF-8") from error
@@ -60,6 +66,49 @@ def read_toml(
             _explain(kind, dict(problem), source, where, changes) for problem in error.errors()
         ]
         raise RecipeError("\n".join(lines), hint=hint) from error
+    except ValueError as error:  # Python reads no number of more than 4,300 digits
+        line = next((n for n, text in enumerate(source.splitlines(), 1) if _LONG.search(text)), 1)
+        raise RecipeError(
+            f"{where}:{line}: a number of too many digits", hint="whole numbers have 64 bits"
+        ) from error
+
+
+def _require_usable(data: dict[str, Any], source: str, where: str) -> None:
+    """Refuse values that no setting takes and that no file made from them could hold.
+
+    Raises:
+        RecipeError: naming line and key.
+    """
+    level: list[tuple[list[str], Any]] = [([], data)]
+    for _ in range(DEPTH + 1):
+        for location, value in level:
+            if problem := _unusable(value):
+                line = _line_of(location, source)
+                raise RecipeError(
+                    f"{where}{f':{line}' if line else ''}: {'.'.join(location)}: {problem}"
+                )
+        level = [
+            ([*location, str(key)], inner)
+            for location, value in level
+            for key, inner in (
+                value.items()
+                if isinstance(value, dict)
+                else enumerate(value)
+                if isinstance(value, list)
+                else ()
+            )
+        ]
+        if not level:
+            return
+    raise RecipeError(f"{where}: {level[0][0][0]}: nested more than {DEPTH} deep")
+
+
+def _unusable(value: Any) -> str | None:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return f"{str(value)[:40]} is beyond 64 bits"
+    if isinstance(value, str) and "\0" in value:
+        return "a text holds a NUL character"
+    return None
 
 
 def _put(data: dict[str, Any], change: str) -> None:
@@ -83,7 +132,7 @@ def _put(data: dict[str, Any], change: str) -> None:
 def _value(written: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {written}")
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # no TOML, or a number of thousands of digits
         return written
     if len(parsed) > 1 or re.match(r"[+-]?0[xob]", written):
         return written  # "0x0" is no size that anybody wants, and still less the number 0

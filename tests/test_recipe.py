@@ -121,3 +121,29 @@ def test_the_recipe_s_words_are_those_of_the_rooms() -> None:
     assert get_args(ranking["ties"].annotation) == tuple(TIES)
     assert get_args(records["pairs"].annotation) == tuple(STRATEGIES)
     assert get_args(Config) == tuple(CONFIGS)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        '[prompts]\nfile = "PLACE"',
+        '[prompts]\ndataset = "PLACE"',
+        '[given]\nimages = "PLACE"',
+        '[given]\ndataset = "PLACE"',
+        '[models.a]\ncheckpoint = "PLACE"',
+        '[models.a]\nadapters = [{ checkpoint = "PLACE" }]',
+        '[models.a]\ncomponents = { vae = { checkpoint = "PLACE" } }',
+        '[rewards.a]\ncheckpoint = "PLACE"',
+        '[safety]\nwords = "PLACE"',
+    ],
+)
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 200, "a/" * 3000])
+def test_a_name_that_no_disk_takes_is_refused_with_its_key(place: str, name: str) -> None:
+    with pytest.raises(RecipeError, match="no file or repository has a name as long as that"):
+        parse_recipe(place.replace("PLACE", name))
+
+
+@pytest.mark.parametrize("key", ["samples", "steps"])
+def test_numbers_have_an_upper_bound(key: str) -> None:
+    with pytest.raises(RecipeError, match=f"models.a.{key}: Input should be less than"):
+        parse_recipe(f'[prompts]\nfile = "x.txt"\n[models.a]\ncheckpoint = "x"\n{key} = 1000000')

@@ -87,6 +87,28 @@ def test_other_mistakes_keep_their_line() -> None:
     assert raised.value.message.startswith("a.toml:2: inner.rate: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = " + "1" * 5000, "a.toml:1: a number of too many digits"),
+        ("x = 0\nseed = 18446744073709551616", "a.toml:2: seed: 18446744073709551616 is beyond 64"),
+        ('[inner]\nname = "a\\u0000b"', "a.toml:2: inner.name: a text holds a NUL character"),
+        ("seed = " + "[" * 40 + "]" * 40, "a.toml: seed: nested more than 32 deep"),
+        ("seed = " + "[" * 9000 + "]" * 9000, "a.toml: nested too deeply"),
+    ],
+    ids=["digits", "64 bits", "NUL", "deep", "deeper"],
+)
+def test_values_that_no_file_could_hold_are_named(text: str, message: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        read(text)
+    assert message in raised.value.message
+
+
+def test_a_change_of_too_many_digits_is_a_word() -> None:
+    with pytest.raises(RecipeError, match="seed=1111"):
+        read("seed = 1", "seed=" + "1" * 5000)
+
+
 values = st.one_of(
     st.booleans(),
     st.integers(-(2**53), 2**53),

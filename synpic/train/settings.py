@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from synpic.recipe import Name
-from synpic.settings import ModelSettings, Size
+from synpic.settings import ModelSettings, Place, Size
 from synpic.toml import Table, read_toml
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "parse_train_recipe",
 ]
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -47,7 +47,7 @@ def _written(value: Any) -> Any:
 class DataSettings(Table):
     """Which rankings are learnt from."""
 
-    dataset: str
+    dataset: Place
     """A ranked dataset or one with Pick-a-Pic's columns: on the Hub, or a folder."""
     revision: str | None = None
     """Branch, tag or commit of one on the Hub; written into the model's card as a commit."""
@@ -109,7 +109,7 @@ class OptimizerSettings(Table):
     name: Literal["adamw", "adamw-8bit", "adafactor"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "cosine", "linear"] = "constant"
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = (0.9, 0.999)
     """Of Adam, how much of its two means a step keeps."""
@@ -134,7 +134,7 @@ class RunSettings(Table):
     """Steps between checkpoints to resume from."""
     keep: Positive = 2
     """How many of them stay."""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that read batches ahead."""
     track: list[Literal["tensorboard", "wandb"]] = []
     save: Literal["lora", "pipeline"] | None = None
