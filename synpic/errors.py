@@ -21,6 +21,7 @@
     ├── RankingError            scores that cannot be ranked as asked
     ├── PublishError            a release that cannot be written
     ├── ReleaseError            a release that cannot be found or read
+    │   └── NoRelease           what is there is no release
     ├── TrainingError           training that cannot begin, or cannot go on
     │   └── TrainingDiverged    a model that came to be far worse than it was, or no number
     ├── Unfinished              work ended with something missing, and says what
@@ -45,6 +46,7 @@ __all__ = [
     "MissingExtra",
     "ModelError",
     "NewerSchema",
+    "NoRelease",
     "PromptError",
     "PromptsGone",
     "PublishError",
@@ -163,6 +165,10 @@ class PublishError(SynpicError):
 
 class ReleaseError(SynpicError):
     """A release that cannot be found, or does not hold what it should."""
+
+
+class NoRelease(ReleaseError):
+    """A folder or a dataset without a manifest of synpic's: it may be another kind of dataset."""
 
 
 class TrainingError(SynpicError):

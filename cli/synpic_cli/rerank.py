@@ -70,7 +70,7 @@ def _show(found: Reranked) -> None:
     from synpic.rank import win_rate_by_model
     from synpic_cli.output import print_table, say
 
-    ranking, published = found.ranking, found.release.manifest["ranking"]
+    ranking, published = found.ranking, found.release.manifest.ranking
     # A manifest has lost the order of its rewards; the columns of scores have it.
     order = found.scores.columns
     now, before = (
@@ -78,22 +78,22 @@ def _show(found: Reranked) -> None:
             f"{name} = {weights[name]:g}"
             for name in sorted(weights, key=lambda name: order.index(f"score_{name}"))
         )
-        for weights in (ranking.weights, published["weights"])
+        for weights in (ranking.weights, published.weights)
     )
     say(
         f"{ranking.counts.kept_prompts:,} prompts and {ranking.counts.kept_candidates:,} images "
         f"ranked by {ranking.aggregation}, {now}"
     )
-    say(f"published: {published['aggregation']}, {before}")
+    say(f"published: {published.aggregation}, {before}")
     say()
-    rates = {row["model"]: row for row in found.release.manifest["win_rates"]}
+    beats = {row.model: row.beats for row in found.release.manifest.win_rates}
     print_table(
         ["model", "images", "mean φ", "first places", "beats others", "published: beats others"],
         [
             [
                 *(row[name] for name in ("model", "candidates", "mean_preference", "first")),
                 row["beats"],
-                rates.get(row["model"], {}).get("beats"),
+                beats.get(row["model"]),
             ]
             for row in win_rate_by_model(ranking).iter_rows(named=True)
         ],

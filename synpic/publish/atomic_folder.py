@@ -21,7 +21,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from synpic.errors import PublishError
-from synpic.release.manifest import MANIFEST, read_manifest
+from synpic.release.manifest import MANIFEST, ExportManifest, read_manifest
 
 __all__ = ["Kind", "new_folder", "require_free", "scratch"]
 
@@ -83,6 +83,7 @@ def require_free(target: Path, kind: Kind = "release") -> None:
 
     Raises:
         PublishError: naming what is there; nothing was touched.
+        ReleaseError: its manifest is damaged.
         NewerSchema: a later synpic wrote it.
     """
     if not target.exists():
@@ -102,12 +103,12 @@ def require_free(target: Path, kind: Kind = "release") -> None:
             f"{target} is there already, and is not {one[kind]}: it has no {MANIFEST} of synpic's",
             hint=hint,
         )
-    found: Kind = "export" if "export" in manifest else "release"
+    found: Kind = "export" if isinstance(manifest, ExportManifest) else "release"
     if found != kind:
         raise PublishError(
             f"{target} is {one[found]}, which {one[kind]} does not replace", hint=hint
         )
-    foreign = sorted(present - {*manifest["files"], MANIFEST})
+    foreign = sorted(present - {*manifest.files, MANIFEST})
     if foreign:
         raise PublishError(
             f"{target} holds what is no part of its {kind}: {foreign[0]}"

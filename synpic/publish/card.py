@@ -21,6 +21,7 @@ from synpic.publish.previous import NOTHING, Previous, changes_block, yours_bloc
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
+from synpic.release.manifest import LockRow, Manifest
 
 __all__ = ["CARD", "render_card"]
 
@@ -52,7 +53,7 @@ _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 
 def render_card(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     shards: Sequence[Shard],
     settings: PublishSettings,
     examples: Sequence[str] = (),
@@ -81,9 +82,9 @@ def render_card(
     """
     head = _head(manifest, shards, settings, previous.head)
     kept = [text for key, text in previous.written.items() if key not in head.to_dict()]
-    paths = manifest["files"]
+    paths = manifest.files
     body = _template().render(
-        **manifest,
+        **dict(manifest),
         title=head["pretty_name"],
         description=paragraphs(settings.description),
         licence=_words(head["license"]),
@@ -93,24 +94,24 @@ def render_card(
         yours=yours_block(_INVITATION if previous.prose is None else previous.prose),
         changes=_changes(tag, changes, previous),
         sizes=_sizes(manifest, shards),
-        pages=_pages(manifest["lock"]),
+        pages=_pages(manifest.lock),
         pictures={
             "scores": SCORES if SCORES in paths else None,
             "agreement": AGREEMENT if AGREEMENT in paths else None,
         },
         meanings=_MEANINGS,
         judges=_judges(manifest),
-        given="given" in manifest["models"][0]["decides"],
-        aggregation=paragraphs(inspect.getdoc(AGGREGATIONS[manifest["ranking"]["aggregation"]])),
-        ties=_TIES[manifest["ranking"]["ties"]],
-        failed=list(manifest["counts"]["failed"].items())[:_REASONS],
+        given="given" in manifest.models[0].decides,
+        aggregation=paragraphs(inspect.getdoc(AGGREGATIONS[manifest.ranking.aggregation])),
+        ties=_TIES[manifest.ranking.ties],
+        failed=list(manifest.counts.failed.items())[:_REASONS],
     )
     lines = "\n".join([head.to_yaml(), *kept])
     return f"---\n{lines}\n---\n\n{body}"
 
 
 def _head(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     shards: Sequence[Shard],
     settings: PublishSettings,
     before: Mapping[str, Any],
@@ -118,7 +119,7 @@ def _head(
     """The YAML head, as ``DatasetCardData``."""
     from huggingface_hub import DatasetCardData
 
-    records: Mapping[str, Mapping[str, int]] = manifest["records"]
+    records = manifest.records
     default = "ranked" if "ranked" in records else next(iter(records))
     tags = before.get("tags") or []
     older = map(str, tags if isinstance(tags, list) else [tags])
@@ -188,7 +189,7 @@ def _config(name: str, shards: Sequence[Shard], default: bool) -> dict[str, Any]
     return {"config_name": name, "data_files": paths, **({"default": True} if default else {})}
 
 
-def _info(name: str, manifest: Mapping[str, Any], shards: Sequence[Shard]) -> dict[str, Any]:
+def _info(name: str, manifest: Manifest, shards: Sequence[Shard]) -> dict[str, Any]:
     mine = [shard for shard in shards if shard.records.config == name]
     splits = [
         {
@@ -196,62 +197,58 @@ def _info(name: str, manifest: Mapping[str, Any], shards: Sequence[Shard]) -> di
             "num_bytes": sum(shard.bytes for shard in mine if shard.split == split),
             "num_examples": rows,
         }
-        for split, rows in manifest["records"][name].items()
+        for split, rows in manifest.records[name].items()
     ]
     return {
         "config_name": name,
         "features": yaml_features(mine[0].schema),
         "splits": splits,
-        "download_size": sum(manifest["files"][shard.path]["bytes"] for shard in mine),
+        "download_size": sum(manifest.files[shard.path].bytes for shard in mine),
         "dataset_size": sum(shard.bytes for shard in mine),
     }
 
 
-def _sizes(
-    manifest: Mapping[str, Any], shards: Sequence[Shard]
-) -> dict[tuple[str, str], dict[str, int]]:
+def _sizes(manifest: Manifest, shards: Sequence[Shard]) -> dict[tuple[str, str], dict[str, int]]:
     """(config, split) → ``shards`` and ``bytes`` of its files."""
     sizes: dict[tuple[str, str], dict[str, int]] = {}
     for shard in shards:
         mine = sizes.setdefault((shard.records.config, shard.split), {"shards": 0, "bytes": 0})
         mine["shards"] += 1
-        mine["bytes"] += manifest["files"][shard.path]["bytes"]
+        mine["bytes"] += manifest.files[shard.path].bytes
     return sizes
 
 
-def _pages(lock: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _pages(lock: Sequence[LockRow]) -> dict[str, str]:
     """A checkpoint or dataset on the Hub, as the manifest names it → the address of its page."""
     kinds = {"model": "", "dataset": "datasets/"}
     return {
-        f"{entry['source']}@{ids.short(entry['identity'])}": "https://huggingface.co/"
-        f"{kinds[entry['kind']]}{entry['source']}/tree/{entry['identity']}"
-        for entry in lock
-        if entry["kind"] in kinds
-        and re.fullmatch(r"[\w.-]+/[\w.-]+", entry["source"], re.ASCII)
-        and re.fullmatch(r"[0-9a-f]+", entry["identity"])
+        f"{row.source}@{ids.short(row.identity)}": "https://huggingface.co/"
+        f"{kinds[row.kind]}{row.source}/tree/{row.identity}"
+        for row in lock
+        if row.kind in kinds
+        and re.fullmatch(r"[\w.-]+/[\w.-]+", row.source, re.ASCII)
+        and re.fullmatch(r"[0-9a-f]+", row.identity)
     }
 
 
-def _sources(manifest: Mapping[str, Any]) -> list[str]:
+def _sources(manifest: Manifest) -> list[str]:
     """The repositories that gave images which were not drawn."""
-    pages = _pages(manifest["lock"])
-    given = [model for model in manifest["models"] if "given" in model["decides"]]
-    return list(
-        dict.fromkeys(one["decides"]["given"] for one in given if one["checkpoint"] in pages)
-    )
+    pages = _pages(manifest.lock)
+    given = [model for model in manifest.models if "given" in model.decides]
+    return list(dict.fromkeys(one.decides["given"] for one in given if one.checkpoint in pages))
 
 
-def _judges(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _judges(manifest: Manifest) -> list[dict[str, Any]]:
     """The rewards that ranked, each with its row of the matrix of agreement."""
-    agreement = manifest["agreement"]
+    agreement = manifest.agreement
     # A manifest that was read from its file has lost the order of keys.
-    names = dict.fromkeys(row["reward_a"] for row in agreement["rewards"])
-    others = {row["reward"]: row["tau"] for row in agreement["leave_one_out"]}
+    names = dict.fromkeys(row.reward_a for row in agreement.rewards)
+    others = {row.reward: row.tau for row in agreement.leave_one_out}
     return [
         {
             "name": name,
             "label": f"`{name}`",
-            "taus": [row["tau"] for row in agreement["rewards"] if row["reward_a"] == name],
+            "taus": [row.tau for row in agreement.rewards if row.reward_a == name],
             "others": others.get(name),
         }
         for name in names

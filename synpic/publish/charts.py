@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -22,6 +21,7 @@ from synpic.publish.lettering import (
     font,
     line_height,
 )
+from synpic.release.manifest import Agreement, Histogram, LeftOut, Manifest
 
 __all__ = ["AGREEMENT", "SCORES", "draw_charts", "matrix", "spreads"]
 
@@ -45,28 +45,27 @@ _OPPOSITE: Colour = (176, 84, 44)
 _NEITHER: Colour = (243, 241, 234)
 
 
-def draw_charts(manifest: Mapping[str, Any]) -> dict[str, bytes]:
+def draw_charts(manifest: Manifest) -> dict[str, bytes]:
     """Path → PNG of every picture that ``manifest`` has the numbers for.
 
     They are ``SCORES``, and, where two rewards or more rank, ``AGREEMENT``.
     """
     found: dict[str, bytes] = {}
-    if manifest["histograms"]:
-        found[SCORES] = _png(spreads(manifest["histograms"]))
-    if len(manifest["ranking"]["weights"]) > 1:
-        agreement = manifest["agreement"]
+    if manifest.histograms:
+        found[SCORES] = _png(spreads(manifest.histograms))
+    ranking = len(manifest.ranking.weights)
+    if ranking > 1:
         # Of two, the others together are the other one, and its number stands there already.
-        others = agreement["leave_one_out"] if len(manifest["ranking"]["weights"]) > 2 else []
-        found[AGREEMENT] = _png(matrix(agreement["rewards"], others))
+        others = manifest.agreement.leave_one_out if ranking > 2 else []
+        found[AGREEMENT] = _png(matrix(manifest.agreement.rewards, others))
     return found
 
 
-def spreads(histograms: Mapping[str, Mapping[str, Any]]) -> Image.Image:
+def spreads(histograms: Mapping[str, Histogram]) -> Image.Image:
     """A histogram of each reward's scores, side by side, each with a scale of its own.
 
     Args:
-        histograms: reward → ``low``, ``high`` (the least and the largest score) and ``counts`` (of
-            bins of equal width between them), as in a manifest.
+        histograms: reward → its histogram, as in a manifest.
 
     Raises:
         ValueError: there is none.
@@ -91,10 +90,10 @@ def spreads(histograms: Mapping[str, Mapping[str, Any]]) -> Image.Image:
 
 
 def _histogram(
-    draw: ImageDraw.ImageDraw, corner: tuple[int, int], reward: str, histogram: Mapping[str, Any]
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], reward: str, histogram: Histogram
 ) -> None:
     (left, top), (across, down) = corner, _PANEL
-    counts: Sequence[int] = histogram["counts"]
+    counts = histogram.counts
     base = top + line_height(_TITLE)
     draw.text((left, base), clip(reward, font(_TITLE), across), INK, font(_TITLE), "ls")
     floor = base + 40 + down
@@ -115,7 +114,7 @@ def _histogram(
             draw.text((middle, floor - rise - 8), label, FAINT, font(_SMALL), "ms")
     draw.rectangle((left, floor, left + across - 1, floor + 1), fill=FAINT)
     under = floor + line_height(_SMALL) + 4
-    low, high = (f"{histogram[end]:.4g}" for end in ("low", "high"))
+    low, high = (f"{end:.4g}" for end in (histogram.low, histogram.high))
     middle = left + across / 2
     if len(counts) == 1:
         draw.text((middle, under), low, FAINT, font(_SMALL), "ms")
@@ -125,25 +124,22 @@ def _histogram(
     draw.text((left + across, under), high, FAINT, font(_SMALL), "rs")
 
 
-def matrix(
-    rewards: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
-) -> Image.Image:
+def matrix(rewards: Sequence[Agreement], others: Sequence[LeftOut]) -> Image.Image:
     """The agreement of every two rewards as a field of colours with numbers in it.
 
     Args:
-        rewards: rows of ``synpic.rank.agreement``: ``reward_a``, ``reward_b`` and ``tau`` (−1 … 1,
-            or None), one for every ordered pair.
-        others: rows of ``synpic.rank.leave_one_out``: ``reward`` and ``tau``; drawn as a column
-            apart, and not at all if there are none.
+        rewards: one for every ordered pair.
+        others: of each reward with all others; drawn as a column apart, and not at all if there
+            are none.
 
     Raises:
         ValueError: there is no reward.
     """
     if not rewards:
         raise ValueError("there is no agreement to draw")
-    names = list(dict.fromkeys(row["reward_a"] for row in rewards))
-    taus = {(row["reward_a"], row["reward_b"]): row["tau"] for row in rewards}
-    apart = {row["reward"]: row["tau"] for row in others}
+    names = list(dict.fromkeys(row.reward_a for row in rewards))
+    taus = {(row.reward_a, row.reward_b): row.tau for row in rewards}
+    apart = {row.reward: row.tau for row in others}
     heads = [clip(name, font(_TEXT), _LABEL) for name in names]
     longest = max(font(_TEXT).getlength(head) for head in heads)
     above = max(longest, font(_TEXT).getlength("the others") if apart else 0)

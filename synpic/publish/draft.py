@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -19,6 +18,7 @@ from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records
 from synpic.publish.shards import Limits, Read, Shard, plan_shards
 from synpic.rankings import RankedSet, rank_candidates
 from synpic.recipe import Flagged, PublishSettings, split_problem
+from synpic.release.manifest import Manifest
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Draft", "prepare"]
@@ -33,7 +33,7 @@ class Draft:
     Args:
         shards: in the order in which they are to be packed.
         read: where their pixels come from.
-        manifest: but for ``files``.
+        manifest: without a version and files.
         ranked: all candidates, and what ranked them.
         examples: the rows of ``ranked`` that the picture shows, with references for images.
         settings: the recipe's ``[publish]``.
@@ -41,7 +41,7 @@ class Draft:
 
     shards: list[Shard]
     read: Read
-    manifest: dict[str, Any]
+    manifest: Manifest
     ranked: RankedSet
     examples: pl.DataFrame
     settings: PublishSettings

@@ -14,21 +14,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import polars as pl
 
 from synpic.errors import PublishError, did_you_mean
 from synpic.publish.atomic_folder import new_folder, require_free
-from synpic.publish.extra_files import describe_bytes
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
-from synpic.publish.manifest import encode
+from synpic.publish.manifest import describe_bytes
 from synpic.publish.origin import Where
 from synpic.publish.paired import Paired, open_paired
 from synpic.publish.records import Records, records
 from synpic.publish.shards import Limits, Shard, plan_shards
 from synpic.readers.images import ImageError, describe
-from synpic.release.manifest import MANIFEST, own_version
+from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
 from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["KINDS", "Export", "Exported", "export", "plan_export"]
@@ -146,7 +144,7 @@ def export(
         kind=kind,
         rows=planned.rows,
         files=len(files) + 1,
-        bytes=sum(file["bytes"] for file in (*files.values(), told)),
+        bytes=sum(file.bytes for file in (*files.values(), told)),
         notes=notes,
     )
 
@@ -203,13 +201,13 @@ def _splits(kind: str, made: Records, asked: str | None) -> list[str]:
 
 def _write_shards(
     planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
-) -> dict[str, Any]:
+) -> dict[str, File]:
     return pack(planned._shards, planned._source.read, folder, on_progress)
 
 
 def _write_folders(
     planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
-) -> dict[str, Any]:
+) -> dict[str, File]:
     """``chosen/`` and ``rejected/``: path → size and hash.
 
     A pair's files are named after its two images, so that a trainer's cache of latents, which goes
@@ -218,7 +216,7 @@ def _write_folders(
     sides = ("chosen", "rejected")
     for side in sides:
         (folder / side).mkdir()
-    files: dict[str, Any] = {}
+    files: dict[str, File] = {}
     rows = planned._records.rows
     for start in range(0, rows.height, _AT_ONCE):
         batch = rows.slice(start, _AT_ONCE).to_dicts()
@@ -254,7 +252,7 @@ def _ending(data: bytes, path: str) -> str:
         return PurePosixPath(path).suffix
 
 
-def _notes(files: Mapping[str, Any]) -> list[str]:
+def _notes(files: Mapping[str, File]) -> list[str]:
     """What to know of image files that stand alone: which of them a trainer passes over."""
     endings = Counter(PurePosixPath(path).suffix for path in files if path.startswith("chosen/"))
     return [
@@ -265,9 +263,9 @@ def _notes(files: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _manifest(planned: Export, files: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(planned: Export, files: Mapping[str, File]) -> ExportManifest:
     """What makes the folder one of ours, to be replaced by the next export."""
-    return {
+    found = {
         "synpic": own_version(),
         "schema_version": SCHEMA_VERSION,
         "export": planned.kind,
@@ -281,6 +279,7 @@ def _manifest(planned: Export, files: Mapping[str, Any]) -> dict[str, Any]:
         "rows": dict(planned.rows),
         "files": dict(files),
     }
+    return ExportManifest.model_validate(found)
 
 
 def _readme(planned: Export) -> str:

@@ -6,27 +6,25 @@ names every file but itself.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from synpic.publish.card import CARD, render_card
 from synpic.publish.charts import draw_charts
 from synpic.publish.draft import Draft
-from synpic.publish.manifest import encode
+from synpic.publish.manifest import describe_bytes
 from synpic.publish.picture import Example, contact_sheet
 from synpic.publish.previous import NOTHING, Previous
-from synpic.release.manifest import MANIFEST
+from synpic.release.manifest import MANIFEST, File, encode
 
-__all__ = ["PICTURE", "describe_bytes", "extra_files"]
+__all__ = ["PICTURE", "extra_files"]
 
 PICTURE = "pictures/examples.png"
 
 
 def extra_files(
     draft: Draft,
-    shards: Mapping[str, Any],
+    shards: Mapping[str, File],
     *,
     repository: str | None = None,
     version: str | None = None,
@@ -42,14 +40,13 @@ def extra_files(
         changes: since the release before, a line each.
         previous: what stays of its card.
     """
-    manifest = {**draft.manifest, "version": version, "files": dict(shards)}
     examples = _examples(draft)
     picture = io.BytesIO()
     contact_sheet(examples).save(picture, "PNG")
-    told = {PICTURE: picture.getvalue(), **draw_charts(manifest)}
-    manifest["files"] |= {path: describe_bytes(data) for path, data in told.items()}
+    told = {PICTURE: picture.getvalue(), **draw_charts(draft.manifest)}
+    files = {**shards, **{path: describe_bytes(data) for path, data in told.items()}}
     card = render_card(
-        manifest,
+        draft.manifest.with_files(version, files),
         draft.shards,
         draft.settings,
         [example.prompt for example in examples],
@@ -59,13 +56,8 @@ def extra_files(
         previous=previous,
     )
     told[CARD] = card.encode()
-    manifest["files"][CARD] = describe_bytes(told[CARD])
+    manifest = draft.manifest.with_files(version, {**files, CARD: describe_bytes(told[CARD])})
     return {**told, MANIFEST: encode(manifest)}
-
-
-def describe_bytes(data: bytes) -> dict[str, Any]:
-    """``sha256`` and ``bytes`` of a file's content."""
-    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def _examples(draft: Draft) -> list[Example]:

@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from synpic.errors import PublishError
 from synpic.publish.manifest import describe_file
 from synpic.publish.shards import Read, Shard, count_rows, write_shard
+from synpic.release.manifest import File
 
 __all__ = ["pack", "refusals_told", "require_room", "spell_out", "write_file"]
 
@@ -38,14 +38,14 @@ def pack(
     read: Read,
     folder: Path,
     on_progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, File]:
     """Write every shard below ``folder``: path → size and hash.
 
     Args:
         on_progress: told rows written and rows in all, after each row group.
     """
     on_rows = count_rows(shards, on_progress)
-    files: dict[str, Any] = {}
+    files: dict[str, File] = {}
     for shard in shards:
         path = folder / shard.path
         path.parent.mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ def pack(
     return files
 
 
-def write_file(path: Path, data: bytes) -> dict[str, Any]:
+def write_file(path: Path, data: bytes) -> File:
     """Write one file, making its folder: its size and hash."""
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as stream:

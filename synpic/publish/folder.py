@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.draft import Draft, prepare
@@ -15,6 +14,7 @@ from synpic.publish.filling import pack, refusals_told, require_room, spell_out,
 from synpic.publish.shards import Limits
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
+from synpic.release.manifest import File
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Release", "publish_to"]
@@ -92,13 +92,13 @@ def publish_to(
     return Release(
         directory=seen,
         ranked=draft.ranked,
-        rows=draft.manifest["records"],
+        rows=draft.manifest.records,
         files=len(files),
-        bytes=sum(file["bytes"] for file in files.values()),
+        bytes=sum(file.bytes for file in files.values()),
     )
 
 
-def _tell(draft: Draft, shards: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _tell(draft: Draft, shards: Mapping[str, File], folder: Path) -> dict[str, File]:
     """Write pictures, card and manifest beside ``shards``: path → size and hash, of all files."""
     files = dict(shards)
     for name, data in extra_files(draft, shards).items():

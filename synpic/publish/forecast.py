@@ -17,11 +17,13 @@ from synpic.hub.repository import Remote, blob_id
 from synpic.hub.retry import Patience
 from synpic.publish.card import CARD
 from synpic.publish.draft import Draft, prepare
-from synpic.publish.extra_files import describe_bytes, extra_files
+from synpic.publish.extra_files import extra_files
 from synpic.publish.hub import look
+from synpic.publish.manifest import describe_bytes
 from synpic.publish.remote_state import RemoteState, decide, target
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.recipe import Flagged
+from synpic.release.manifest import File
 from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
 
@@ -94,14 +96,14 @@ def forecast(
     files = _hash_shards(draft, on_progress)
     told = extra_files(
         draft,
-        {path: {key: file[key] for key in ("sha256", "bytes")} for path, file in files.items()},
+        {path: file.described for path, file in files.items()},
         repository=repository,
         version=str(number),
         changes=reasons,
         previous=previous,
     )
     for path, data in told.items():
-        files[path] = {**describe_bytes(data), "blob": blob_id(data), "rows": None}
+        files[path] = _Packed(describe_bytes(data), blob_id(data), None)
     state.require_free(repository, files)
     planned = _compare(files, state)
     known = {stored.oid for stored in state.head.files.values()} if state.head else set()
@@ -112,31 +114,36 @@ def forecast(
         reasons=reasons,
         files=planned,
         sent=sum(
-            file["bytes"]
+            file.described.bytes
             for file in files.values()
-            if file["sha256"] not in known and file["blob"] not in known
+            if file.described.sha256 not in known and file.blob not in known
         ),
         card_diff=_diff(state.card.decode(), told[CARD].decode()),
     )
 
 
+@dataclass(frozen=True)
+class _Packed:
+    """A file to be: its hash and size, git's hash, and its rows if it is a table."""
+
+    described: File
+    blob: str
+    rows: int | None
+
+
 def _hash_shards(
     draft: Draft, on_progress: Callable[[int, int], None] | None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, _Packed]:
     on_rows = count_rows(draft.shards, on_progress)
     return {shard.path: _hashed(shard, draft, on_rows) for shard in draft.shards}
 
 
-def _hashed(shard: Shard, draft: Draft, on_rows: Callable[[int], None]) -> dict[str, Any]:
+def _hashed(shard: Shard, draft: Draft, on_rows: Callable[[int], None]) -> _Packed:
     sink = _Hashing()
     write_shard(shard, draft.read, sink, on_rows)
-    return {
-        "sha256": sink.sha256.hexdigest(),
-        "bytes": sink.count,
-        # Tables are large files to the Hub, and known by SHA-256; git's hash needs the size first.
-        "blob": "",
-        "rows": shard.records.rows.height,
-    }
+    # Tables are large files to the Hub, and known by SHA-256; git's hash needs the size first.
+    described = File(sha256=sink.sha256.hexdigest(), bytes=sink.count)
+    return _Packed(described, "", shard.records.rows.height)
 
 
 class _Hashing(io.BytesIO):
@@ -156,7 +163,7 @@ class _Hashing(io.BytesIO):
         return self.count
 
 
-def _compare(files: Mapping[str, Mapping[str, Any]], state: RemoteState) -> list[PlannedFile]:
+def _compare(files: Mapping[str, _Packed], state: RemoteState) -> list[PlannedFile]:
     stored = state.head.files if state.head else {}
     planned: list[PlannedFile] = []
     for path, file in files.items():
@@ -164,8 +171,8 @@ def _compare(files: Mapping[str, Mapping[str, Any]], state: RemoteState) -> list
         if there is None:
             change = "new"
         else:
-            change = "same" if there.oid in (file["sha256"], file["blob"]) else "changed"
-        planned.append(PlannedFile(path, file["rows"], file["bytes"], change))
+            change = "same" if there.oid in (file.described.sha256, file.blob) else "changed"
+        planned.append(PlannedFile(path, file.rows, file.described.bytes, change))
     return planned + [
         PlannedFile(path, None, stored[path].bytes, "gone") for path in state.gone(files)
     ]
@@ -174,9 +181,9 @@ def _compare(files: Mapping[str, Mapping[str, Any]], state: RemoteState) -> list
 def _as_they_are(state: RemoteState, draft: Draft) -> list[PlannedFile]:
     """The files of a release that is there already."""
     rows = {shard.path: shard.records.rows.height for shard in draft.shards}
-    described = state.manifest["files"] if state.manifest else {}
+    described = state.manifest.files if state.manifest else {}
     return [
-        PlannedFile(path, rows.get(path), file["bytes"], "same") for path, file in described.items()
+        PlannedFile(path, rows.get(path), file.bytes, "same") for path, file in described.items()
     ]
 
 

@@ -9,7 +9,6 @@ set.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,12 +24,12 @@ from synpic.publish.atomic_folder import scratch
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.extra_files import extra_files
 from synpic.publish.load_check import check_commit
-from synpic.publish.manifest import describe_file, encode
+from synpic.publish.manifest import describe_file
 from synpic.publish.remote_state import RemoteState, decide, target
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
-from synpic.release.manifest import MANIFEST, decode_manifest
+from synpic.release.manifest import MANIFEST, File, Manifest, decode_manifest, encode
 from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
 
@@ -128,7 +127,7 @@ def publish_to_hub(
     if decision.tagged or decision.landed:
         commit = decision.tagged or decision.landed or ""
         found = decode_manifest(remote.read(MANIFEST, commit), f"{repository}/{MANIFEST}")
-        assert found is not None
+        assert isinstance(found, Manifest)
         manifest, sent = found, 0
         remote.patience.tell(f"{repository} holds this release already")
     else:
@@ -157,7 +156,9 @@ def publish_to_hub(
                 f"Release {decision.version.tag}",
                 "\n".join(decision.reasons),
             )
-        manifest, sent = json.loads(told[MANIFEST]), parcel.sent
+        sent_manifest = decode_manifest(told[MANIFEST], MANIFEST)
+        assert isinstance(sent_manifest, Manifest)
+        manifest, sent = sent_manifest, parcel.sent
     if not decision.tagged:
         remote.patience.tell(f"verifying commit {commit[:8]}")
         check_commit(remote, commit, manifest, token)
@@ -168,9 +169,9 @@ def publish_to_hub(
         commit=commit,
         reasons=decision.reasons,
         ranked=draft.ranked,
-        rows=draft.manifest["records"],
-        files=len(manifest["files"]) + 1,
-        bytes=sum(file["bytes"] for file in manifest["files"].values()) + len(encode(manifest)),
+        rows=draft.manifest.records,
+        files=len(manifest.files) + 1,
+        bytes=sum(file.bytes for file in manifest.files.values()) + len(encode(manifest)),
         sent=sent,
         new=not decision.tagged,
     )
@@ -196,7 +197,7 @@ class _Parcel:
         sent: bytes of files that the Hub did not have at the head.
     """
 
-    files: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
     hashes: dict[str, Sequence[str]] = field(default_factory=dict)
     operations: list[Any] = field(default_factory=list)
     sent: int = 0
@@ -222,15 +223,15 @@ def _send_shards(
         described = describe_file(file)
         parcel.files[shard.path] = described
         stored = head.files.get(shard.path)
-        parcel.hashes[shard.path] = hashes_of(file, described)
+        parcel.hashes[shard.path] = hashes_of(file, described.model_dump())
         if stored and stored.oid in parcel.hashes[shard.path]:
             file.unlink()
             continue
-        remote.patience.tell(f"sending {shard.path}, {described['bytes'] / 1e6:,.1f} MB")
+        remote.patience.tell(f"sending {shard.path}, {described.bytes / 1e6:,.1f} MB")
         operation, expendable = remote.send(shard.path, file)
         parcel.operations.append(operation)
-        if described["sha256"] not in known:
-            parcel.sent += described["bytes"]
+        if described.sha256 not in known:
+            parcel.sent += described.bytes
         if expendable:
             file.unlink()
     return parcel

@@ -14,12 +14,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from typing import Any
 
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
 from synpic.hub.repository import Remote
 from synpic.publish import load_check_program
+from synpic.release.manifest import Manifest
 
 __all__ = ["check_commit"]
 
@@ -27,9 +27,7 @@ _MINUTES = 20
 """How long the process may take. It reads footers and one row group of each split."""
 
 
-def check_commit(
-    remote: Remote, commit: str, manifest: Mapping[str, Any], token: str | None = None
-) -> None:
+def check_commit(remote: Remote, commit: str, manifest: Manifest, token: str | None = None) -> None:
     """Make sure that ``commit`` is the release that ``manifest`` describes, and that it loads.
 
     Raises:
@@ -40,31 +38,31 @@ def check_commit(
     _load(remote, commit, manifest, token)
 
 
-def _compare(remote: Remote, commit: str, manifest: Mapping[str, Any]) -> None:
+def _compare(remote: Remote, commit: str, manifest: Manifest) -> None:
     head = remote.head(commit)
-    for path, described in manifest["files"].items():
+    for path, described in manifest.files.items():
         stored = head.files.get(path)
         if stored is None:
             raise _wrong(remote, commit, f"{path} is not there")
-        if stored.bytes != described["bytes"]:
-            said = f"{path} has {stored.bytes:,} bytes, {described['bytes']:,} were sent"
+        if stored.bytes != described.bytes:
+            said = f"{path} has {stored.bytes:,} bytes, {described.bytes:,} were sent"
             raise _wrong(remote, commit, said)
-        if not remote.is_there(head, path, described):
+        if not remote.is_there(head, path, described.model_dump()):
             raise _wrong(remote, commit, f"{path} has another content than was sent")
 
 
-def _load(remote: Remote, commit: str, manifest: Mapping[str, Any], token: str | None) -> None:
+def _load(remote: Remote, commit: str, manifest: Manifest, token: str | None) -> None:
     shards: dict[str, dict[str, list[str]]] = {}
-    for config, splits in manifest["records"].items():
+    for config, splits in manifest.records.items():
         for split in splits:
             prefix = f"{config}/{split}-"
-            paths = sorted(path for path in manifest["files"] if path.startswith(prefix))
+            paths = sorted(path for path in manifest.files if path.startswith(prefix))
             shards.setdefault(config, {})[split] = paths
     asked = {
         "repository": remote.repository,
         "commit": commit,
         "endpoint": endpoint(),
-        "records": manifest["records"],
+        "records": manifest.records,
         "shards": shards,
     }
     for attempt in itertools.count(1):

@@ -1,13 +1,14 @@
 """What a release says of itself, for machines: ``manifest.json``. The card says the same to people.
 
-No clock and no path of the machine goes into it: the same workspace gives the same bytes.
+No clock and no path of the machine goes into it: the same workspace gives the same bytes. Its keys
+are typed by :class:`synpic.release.manifest.Manifest`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,14 @@ from synpic.publish.features import yaml_features
 from synpic.publish.shards import Shard
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
-from synpic.release.manifest import own_version
+from synpic.release.manifest import PAIRED, File, Manifest, own_version
 from synpic.score.reward import WantedReward
 from synpic.workspace.tables import SCHEMA_VERSION
 
-__all__ = ["describe", "describe_file", "encode"]
+__all__ = ["describe", "describe_bytes", "describe_file"]
 
 BINS = 20
 """Of a histogram."""
-
-_PAIRED = ("pairwise", "pickapic")
 
 
 def describe(
@@ -41,8 +40,8 @@ def describe(
     ranking: Ranking,
     shards: list[Shard],
     left_out: pl.DataFrame | None = None,
-) -> dict[str, Any]:
-    """Everything that a release says of itself but its files, as JSON-like data.
+) -> Manifest:
+    """Everything that a release says of itself but its files.
 
     Args:
         left_out: candidates that are there and not in ``scored``, because they are flagged; None
@@ -70,9 +69,10 @@ def describe(
           them that are tied, and no row)
         - ``features``: config → its columns, as a card's ``dataset_info`` has them
         - ``records``: config → split → rows
+        - ``files``: none, for a publisher to fill in: path → ``sha256`` and ``bytes``
     """
     rewards = list(ranking.weights)
-    return {
+    found = {
         "synpic": own_version(),
         "schema_version": SCHEMA_VERSION,
         "version": None,
@@ -100,19 +100,22 @@ def describe(
         "pairs": _pairs(ranking, shards, inventory.recipe.records.pairs),
         "features": {shard.records.config: yaml_features(shard.schema) for shard in shards},
         "records": _rows(shards),
+        "files": {},
     }
+    # As it will be read: JSON knows neither tuples nor keys that are numbers.
+    return Manifest.model_validate(json.loads(json.dumps(found, allow_nan=False)))
 
 
-def describe_file(path: Path) -> dict[str, Any]:
-    """``sha256`` and ``bytes`` of a file."""
+def describe_file(path: Path) -> File:
+    """The hash and size of a file on the disk."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"sha256": digest, "bytes": path.stat().st_size}
+    return File(sha256=digest, bytes=path.stat().st_size)
 
 
-def encode(manifest: Mapping[str, Any]) -> bytes:
-    """A manifest as the bytes of its file."""
-    return (json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+def describe_bytes(data: bytes) -> File:
+    """The hash and size of a file that holds ``data``."""
+    return File(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
 def _digest(scored: pl.DataFrame) -> str:
@@ -259,7 +262,7 @@ def _pairs(ranking: Ranking, shards: list[Shard], strategy: str) -> dict[str, An
             "picked": picked,
             "tied": picked - sum(rows[config].values()),
         }
-        for config in _PAIRED
+        for config in PAIRED
         if config in rows
     }
 

@@ -18,9 +18,9 @@ from synpic.hub.client import endpoint
 from synpic.hub.commit import land
 from synpic.hub.repository import Head, Remote, blob_id, hashes_of
 from synpic.hub.retry import Patience
-from synpic.publish.extra_files import describe_bytes
-from synpic.publish.manifest import describe_file
+from synpic.publish.manifest import describe_bytes, describe_file
 from synpic.publish.previous import parse_previous, yours_block
+from synpic.release.manifest import File
 from synpic.release.versions import Version
 
 __all__ = ["ModelForecast", "ModelRelease", "forecast_model", "publish_model"]
@@ -129,7 +129,7 @@ def publish_model(
     if missing:
         operations, hashes = [], {}
         for path in missing:
-            content, size = parcel.files[path], parcel.described[path]["bytes"]
+            content, size = parcel.files[path], parcel.described[path].bytes
             remote.patience.tell(f"sending {path}, {size / 1e6:,.1f} MB")
             operations.append(remote.send(path, content)[0])
             hashes[path] = parcel.hashes(path)
@@ -222,18 +222,18 @@ class _Parcel:
     """Path → what is to be there, its size and SHA-256, and how that differs from the Hub's."""
 
     files: Mapping[str, Path | bytes]
-    described: Mapping[str, Mapping[str, Any]]
+    described: Mapping[str, File]
     changes: Mapping[str, str]
 
     @property
     def sizes(self) -> dict[str, int]:
-        return {path: described["bytes"] for path, described in self.described.items()}
+        return {path: described.bytes for path, described in self.described.items()}
 
     def hashes(self, path: str) -> Sequence[str]:
         content, described = self.files[path], self.described[path]
         if isinstance(content, bytes):
-            return described["sha256"], blob_id(content)
-        return hashes_of(content, described)
+            return described.sha256, blob_id(content)
+        return hashes_of(content, described.model_dump())
 
 
 def _pack(model: _Model, remote: Remote, head: Head) -> _Parcel:
@@ -256,7 +256,7 @@ def _pack(model: _Model, remote: Remote, head: Head) -> _Parcel:
     }
 
     def change(path: str) -> str:
-        if remote.is_there(head, path, described[path]):
+        if remote.is_there(head, path, described[path].model_dump()):
             return "there"
         return "changed" if path in head.files else "new"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -13,10 +13,11 @@ from synpic.errors import ReleaseError
 from synpic.publish.origin import Where, find
 from synpic.publish.records import join
 from synpic.publish.shards import Read
-from synpic.rank import Counts, Ranking
+from synpic.rank import Ranking
 from synpic.rankings import rank_candidates
 from synpic.release import Published
 from synpic.release.images import PublishedImages
+from synpic.release.manifest import MANIFEST
 from synpic.workspace import Workspace
 
 __all__ = ["Paired", "open_paired"]
@@ -96,13 +97,13 @@ def _of_release(release: Published, strategy: str | None) -> Paired:
     # Pairs are picked from the images of a release of pairs as they were from all images: one that
     # is in no pair is tied with whoever stands beside it, and leaving it out moves no other.
     candidates = images.candidates.with_columns(reference)
-    told = release.manifest["ranking"]
+    told = release.manifest.ranking
     ranking = Ranking(
         table=candidates.select("prompt_id", "candidate_id", "model", "preference"),
-        weights=told["weights"],
-        aggregation=told["aggregation"],
-        ties=told["ties"],
-        counts=Counts(**{one.name: release.manifest["counts"][one.name] for one in fields(Counts)}),
+        weights=told.weights,
+        aggregation=told.aggregation,
+        ties=told.ties,
+        counts=release.manifest.counts.of_ranking(),
     )
     return Paired(
         candidates=candidates,
@@ -127,6 +128,12 @@ def _strategy(release: Published, config: str, asked: str | None) -> str:
         return published
     if asked is not None:
         return asked
-    # As plain TOML: a recipe of an earlier synpic may have keys that this one refuses.
-    records = tomllib.loads(release.manifest["recipe"]).get("records", {})
-    return str(records.get("pairs", _DEFAULT))
+    try:
+        # As plain TOML: a recipe of an earlier synpic may have keys that this one refuses.
+        records = tomllib.loads(release.manifest.recipe).get("records", {})
+        return str(records.get("pairs", _DEFAULT))
+    except (tomllib.TOMLDecodeError, AttributeError, RecursionError) as error:
+        raise ReleaseError(
+            f"{release.name}: {MANIFEST}: recipe: is no recipe: {error}",
+            hint="name the strategy with --strategy",
+        ) from error

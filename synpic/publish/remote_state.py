@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from synpic.errors import PublishError
+from synpic.errors import NoRelease, PublishError
 from synpic.hub.repository import Head, Remote
 from synpic.publish.card import CARD
 from synpic.publish.previous import NOTHING, Previous, parse_previous
 from synpic.release.compare import Level
-from synpic.release.manifest import MANIFEST, decode_manifest
+from synpic.release.manifest import MANIFEST, Manifest, decode_manifest
 from synpic.release.versions import Version, suggest
 
 __all__ = ["Decision", "RemoteState", "decide", "target"]
 
 SIBLING = "pickapic"
 """The config that may have a repository of its own, ``<name>-pickapic``, as its default."""
-
-Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +90,7 @@ class RemoteState:
         Raises:
             PublishError: naming one.
         """
-        ours = {CARD, *(self.manifest["files"] if self.manifest else ())}
+        ours = {CARD, *(self.manifest.files if self.manifest else ())}
         if self.manifest:
             ours.add(MANIFEST)
         present = self.head.files if self.head else {}
@@ -107,14 +103,13 @@ class RemoteState:
 
     def gone(self, paths: Iterable[str]) -> list[str]:
         """Files of the release at the head that are not among ``paths``, the new one's."""
-        before = self.manifest["files"] if self.manifest else {}
+        before = self.manifest.files if self.manifest else {}
         present = self.head.files if self.head else {}
         return sorted((before.keys() & present.keys()) - set(paths))
 
     def _described(self, path: str) -> str | None:
-        described = self.manifest["files"].get(path, {}) if self.manifest else {}
-        found: str | None = described.get("sha256")
-        return found
+        described = self.manifest.files.get(path) if self.manifest else None
+        return described.sha256 if described else None
 
 
 @dataclass(frozen=True)
@@ -190,7 +185,7 @@ def decide(
     if (
         at_head is not None
         and _is_of(at_head, manifest)
-        and at_head.get("version") == str(number)
+        and at_head.version == str(number)
         and _whole(remote, state, at_head)
     ):
         assert state.head is not None
@@ -202,11 +197,7 @@ def _is_of(found: Manifest | None, manifest: Manifest) -> bool:
     """Whether the release ``found`` was made from just what ``manifest`` describes."""
     if found is None:
         return False
-    # What was read from a file knows neither tuples nor keys that are numbers.
-    wanted = json.loads(json.dumps(manifest))
-    return all(
-        found.get(key) == wanted.get(key) for key in {*found, *wanted} - {"files", "version"}
-    )
+    return found.with_files(None, {}).as_dict() == manifest.with_files(None, {}).as_dict()
 
 
 def _whole(
@@ -216,8 +207,8 @@ def _whole(
     if manifest is None or state.head is None:
         return False
     return all(
-        remote.is_there(state.head, path, described)
-        for path, described in manifest["files"].items()
+        remote.is_there(state.head, path, described.model_dump())
+        for path, described in manifest.files.items()
         if path not in but
     )
 
@@ -225,7 +216,12 @@ def _whole(
 def _manifest(remote: Remote, head: Head) -> Manifest | None:
     if MANIFEST not in head.files:
         return None
-    return decode_manifest(remote.read(MANIFEST, head.commit), f"{remote.repository}/{MANIFEST}")
+    data = remote.read(MANIFEST, head.commit)
+    try:
+        found = decode_manifest(data, f"{remote.repository}/{MANIFEST}")
+    except NoRelease:  # another program's
+        return None
+    return found if isinstance(found, Manifest) else None
 
 
 def _sha256(data: bytes) -> str:

@@ -103,17 +103,23 @@ def validate(kind: type[T], found: Any, where: str, error: type[SynpicError], hi
 
 def _explain(problem: Mapping[str, Any]) -> str:
     """One problem as ``key.inner: what is wrong``."""
-    key = ".".join(str(piece) for piece in problem["loc"])
+    key = ".".join(_plain(str(piece)) for piece in problem["loc"] if piece != "[key]")
     fault = problem["type"]
     if fault == "missing":
         what = "is missing"
     elif fault in ("model_type", "dict_type"):
         what = f"expected an object, found {_shown(problem['input'])}"
     else:
-        what = f"{str(problem['msg']).removeprefix('Value error, ')}, found " + _shown(
-            problem["input"]
-        )
+        what = str(problem["msg"]).removeprefix("Value error, ")
+        if fault != "value_error" or not isinstance(problem["input"], dict):
+            what += f", found {_shown(problem['input'])}"
     return f"{key}: {what}" if key else what
+
+
+def _plain(key: str) -> str:
+    """A key as it is, if it prints; cut."""
+    written = key if key.isprintable() else ascii(key)
+    return written if len(written) <= 60 else f"{written[:57]}..."
 
 
 def _shown(value: Any) -> str:

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synpic.release.manifest import Feature
 from synpic.workspace.tables import IMAGE
 
 __all__ = ["Problem", "check_card", "check_features", "check_pixels", "hash_images", "led_to"]
@@ -125,12 +126,10 @@ def _unreadable() -> tuple[type[Exception], ...]:
     return (YAMLError, AttributeError, KeyError, TypeError, ValueError)
 
 
-def check_features(
-    path: str, schema: pa.Schema, features: Sequence[Mapping[str, Any]]
-) -> list[Problem]:
+def check_features(path: str, schema: pa.Schema, features: Sequence[Feature]) -> list[Problem]:
     """Whether a shard has the columns that the manifest says, of those types and in that order."""
     there = {field.name: _feature(field.type) for field in schema}
-    said = {one["name"]: {k: v for k, v in one.items() if k != "name"} for one in features}
+    said = {one.name: _described(one) for one in features}
     found = [Problem(path, f"column `{name}` is missing") for name in said if name not in there]
     found += [
         Problem(path, f"column `{name}` is none of the manifest's")
@@ -145,6 +144,13 @@ def check_features(
     if not found and list(there) != list(said):
         found.append(Problem(path, "its columns stand in another order than the manifest says"))
     return found
+
+
+def _described(feature: Feature) -> dict[str, str]:
+    """The type of a column, as the manifest has it."""
+    if feature.sequence is not None:
+        return {"sequence": feature.sequence}
+    return {"dtype": str(feature.dtype)}
 
 
 def _feature(kind: pa.DataType) -> dict[str, str]:

@@ -8,20 +8,20 @@ Patch is everything else: the card, and how it was published. Columns that follo
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
+
+from synpic.release.manifest import Feature, Manifest, ModelRow, RewardRow
 
 __all__ = ["Change", "Level", "compare"]
 
-Manifest = Mapping[str, Any]
-
 _FROM_DATA = re.compile(r"image_\d+|score_\w+")
 _OF_A_COPY = {"version", "files"}
-_MADE_OF = ("prompts", "models", "rewards", "environments", "counts", "records")
+
+Row = TypeVar("Row", ModelRow, RewardRow)
 
 
 class Level(IntEnum):
@@ -48,12 +48,9 @@ class Change:
 def compare(old: Manifest, new: Manifest) -> list[Change]:
     """What ``new`` has otherwise than ``old``, what matters most first; empty if nothing.
 
-    The card is not compared: it names the version and holds the publisher's own words. Hashes of
-    shards count only where a manifest is so old that it has no ``digest``: equal rows may be packed
-    into other bytes.
+    The card is not compared: it names the version and holds the publisher's own words. Nor are the
+    hashes of shards: equal rows may be packed into other bytes, and ``digest`` is of the rows.
     """
-    # What was read from a file knows neither tuples nor keys that are numbers.
-    old, new = json.loads(json.dumps(old)), json.loads(json.dumps(new))
     found = [*_tables(old, new), *_rule(old, new)]
     found += [*_prompts(old, new), *_models(old, new), *_rewards(old, new)]
     found += _flagged(old, new)
@@ -65,45 +62,43 @@ def compare(old: Manifest, new: Manifest) -> list[Change]:
 
 
 def _tables(old: Manifest, new: Manifest) -> Iterator[Change]:
-    if old["schema_version"] != new["schema_version"]:
-        text = f"schema version {new['schema_version']}, was {old['schema_version']}"
+    if old.schema_version != new.schema_version:
+        text = f"schema version {new.schema_version}, was {old.schema_version}"
         yield Change(Level.MAJOR, text)
-    for config in _gone(old["records"], new["records"]):
+    for config in _gone(old.records, new.records):
         yield Change(Level.MAJOR, f"config `{config}` removed")
-    for config in _gone(new["records"], old["records"]):
+    for config in _gone(new.records, old.records):
         yield Change(Level.MINOR, f"config `{config}` added")
-    for config in _both(old["records"], new["records"]):
-        before, after = old["records"][config], new["records"][config]
+    for config in _both(old.records, new.records):
+        before, after = old.records[config], new.records[config]
         for split in _gone(before, after):
             yield Change(Level.MAJOR, f"split `{split}` of `{config}` removed")
         for split in _gone(after, before):
             yield Change(Level.MINOR, f"split `{split}` of `{config}` added")
-    features = old.get("features", {}), new.get("features", {})
-    for config in _both(*features):
-        before, after = (_columns(one[config]) for one in features)
-        for column in _gone(before, after):
+    for config in _both(old.features, new.features):
+        columns = _columns(old.features[config]), _columns(new.features[config])
+        for column in _gone(*columns):
             yield Change(Level.MAJOR, f"column `{column}` of `{config}` removed")
-        for column in _gone(after, before):
+        for column in _gone(*columns[::-1]):
             yield Change(Level.MINOR, f"column `{column}` of `{config}` added")
-        for column in _both(before, after):
-            if before[column] != after[column]:
+        for column in _both(*columns):
+            if columns[0][column] != columns[1][column]:
                 yield Change(Level.MAJOR, f"column `{column}` of `{config}` has another type")
 
 
-def _columns(features: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in features if not _FROM_DATA.fullmatch(one["name"])}
+def _columns(features: list[Feature]) -> dict[str, Feature]:
+    return {one.name: one for one in features if not _FROM_DATA.fullmatch(one.name)}
 
 
 def _rule(old: Manifest, new: Manifest) -> Iterator[Change]:
-    before, after = old["ranking"], new["ranking"]
-    for key, words in (("aggregation", "ranked by {}, was {}"), ("ties", "ties: {}, was {}")):
-        if before[key] != after[key]:
-            yield Change(Level.MAJOR, words.format(f"`{after[key]}`", f"`{before[key]}`"))
-    kept = {reward["name"] for reward in old["rewards"]} & {
-        reward["name"] for reward in new["rewards"]
-    }
-    for reward in sorted(kept):
-        was, now = before["weights"].get(reward), after["weights"].get(reward)
+    before, after = old.ranking, new.ranking
+    if before.aggregation != after.aggregation:
+        text = f"ranked by `{after.aggregation}`, was `{before.aggregation}`"
+        yield Change(Level.MAJOR, text)
+    if before.ties != after.ties:
+        yield Change(Level.MAJOR, f"ties: `{after.ties}`, was `{before.ties}`")
+    for reward in sorted(_by_name(old.rewards).keys() & _by_name(new.rewards).keys()):
+        was, now = before.weights.get(reward), after.weights.get(reward)
         if was == now:
             continue
         if was is None or now is None:
@@ -111,15 +106,15 @@ def _rule(old: Manifest, new: Manifest) -> Iterator[Change]:
         else:
             text = f"reward `{reward}` weighs {now:g}, weighed {was:g}"
         yield Change(Level.MAJOR, text)
-    pairs = old.get("pairs", {}), new.get("pairs", {})
-    for config in _both(*pairs):
-        was, now = (one[config]["strategy"] for one in pairs)
-        if was != now:
-            yield Change(Level.MAJOR, f"pairs of `{config}` are chosen by `{now}`, was `{was}`")
+    for config in _both(old.pairs, new.pairs):
+        picked, picks = old.pairs[config].strategy, new.pairs[config].strategy
+        if picked != picks:
+            text = f"pairs of `{config}` are chosen by `{picks}`, was `{picked}`"
+            yield Change(Level.MAJOR, text)
 
 
 def _prompts(old: Manifest, new: Manifest) -> Iterator[Change]:
-    before, after = old["prompts"], new["prompts"]
+    before, after = old.prompts, new.prompts
     for source in dict.fromkeys([*before, *after]):
         was, now = before.get(source, 0), after.get(source, 0)
         if was != now:
@@ -127,96 +122,80 @@ def _prompts(old: Manifest, new: Manifest) -> Iterator[Change]:
 
 
 def _models(old: Manifest, new: Manifest) -> Iterator[Change]:
-    before, after = _by_name(old["models"]), _by_name(new["models"])
+    before, after = _by_name(old.models), _by_name(new.models)
     for name in _gone(before, after):
         yield Change(Level.MINOR, f"model `{name}` removed")
     for name in _gone(after, before):
         yield Change(Level.MINOR, f"model `{name}` added")
     for name in _both(before, after):
         was, now = before[name], after[name]
-        if [one["fingerprint"] for one in was] != [one["fingerprint"] for one in now]:
+        if [one.fingerprint for one in was] != [one.fingerprint for one in now]:
             yield Change(Level.MINOR, f"model `{name}` draws with other settings")
-        elif was[0]["samples"] != now[0]["samples"]:
-            text = f"model `{name}`: {now[0]['samples']} images a prompt, were {was[0]['samples']}"
+        elif was[0].samples != now[0].samples:
+            text = f"model `{name}`: {now[0].samples} images a prompt, were {was[0].samples}"
             yield Change(Level.MINOR, text)
-        elif old["prompts"] == new["prompts"]:
-            drawn = [sum(one["candidates"] for one in entries) for entries in (now, was)]
+        elif old.prompts == new.prompts:
+            drawn = [sum(one.candidates for one in entries) for entries in (now, was)]
             if drawn[0] != drawn[1]:
                 text = f"model `{name}`: {drawn[0]:,} images, were {drawn[1]:,}"
                 yield Change(Level.MINOR, text)
 
 
 def _rewards(old: Manifest, new: Manifest) -> Iterator[Change]:
-    before, after = _by_name(old["rewards"]), _by_name(new["rewards"])
+    before, after = _by_name(old.rewards), _by_name(new.rewards)
     for name in _gone(before, after):
         yield Change(Level.MINOR, f"reward `{name}` removed")
     for name in _gone(after, before):
         yield Change(Level.MINOR, f"reward `{name}` added")
     for name in _both(before, after):
-        if before[name][0]["fingerprint"] != after[name][0]["fingerprint"]:
+        if before[name][0].fingerprint != after[name][0].fingerprint:
             yield Change(Level.MINOR, f"reward `{name}` scores with other settings")
 
 
 def _flagged(old: Manifest, new: Manifest) -> Iterator[Change]:
     """Where one leaves out what the other keeps; and there is any, for else no row changed."""
-    counts = [one.get("counts") or {} for one in (old, new)]
-    was, is_now = ("flagged_left_out" in one for one in counts)
-    keeping, leaving = counts if is_now else counts[::-1]
-    if was != is_now and (leaving["flagged_left_out"] or keeping.get("flagged")):
+    was, is_now = (one.counts.flagged_left_out is not None for one in (old, new))
+    keeping, leaving = (old.counts, new.counts) if is_now else (new.counts, old.counts)
+    if was != is_now and (leaving.flagged_left_out or keeping.flagged):
         text = "left out, were kept" if is_now else "kept, were left out"
         yield Change(Level.MINOR, f"images flagged by a safety check are {text}")
 
 
 def _data(old: Manifest, new: Manifest) -> Iterator[Change]:
     """Other rows, where nothing that was asked for explains them."""
-    if "digest" in old and "digest" in new:
-        other = old["digest"] != new["digest"]
-    else:
-        shards = [_files(manifest, shards=True) for manifest in (old, new)]
-        other = all(shards) and shards[0] != shards[1]
-        other |= any(_without_words(old, key) != _without_words(new, key) for key in _MADE_OF)
-    if other:
+    if old.digest != new.digest:
         yield Change(Level.MINOR, "other prompts, images or scores")
 
 
-def _without_words(manifest: Manifest, key: str) -> Any:
-    """A part of ``manifest`` without what is only told: licences and papers."""
-    if key not in ("models", "rewards"):
-        return manifest.get(key)
-    told = {"licence", "paper"}
-    return [{k: v for k, v in entry.items() if k not in told} for entry in manifest[key]]
-
-
 def _rest(old: Manifest, new: Manifest) -> Iterator[Change]:
-    if old["synpic"] != new["synpic"]:
-        text = f"published with synpic {new['synpic']}, was {old['synpic']}"
-        yield Change(Level.PATCH, text)
-    if old["recipe"] != new["recipe"]:
+    if old.synpic != new.synpic:
+        yield Change(Level.PATCH, f"published with synpic {new.synpic}, was {old.synpic}")
+    if old.recipe != new.recipe:
         yield Change(Level.PATCH, "the recipe was edited; no row changed")
-    keys = sorted({*old, *new} - _OF_A_COPY - {"synpic", "recipe"})
-    others = [f"`{key}`" for key in keys if old.get(key) != new.get(key)]
+    was, now = old.as_dict(), new.as_dict()
+    keys = sorted({*was, *now} - _OF_A_COPY - {"synpic", "recipe"})
+    others = [f"`{key}`" for key in keys if was.get(key) != now.get(key)]
     if others:
         yield Change(Level.PATCH, f"the manifest says otherwise under {', '.join(others)}")
-    pictures = [_files(manifest, shards=False) for manifest in (old, new)]
+    pictures = [_pictures(manifest) for manifest in (old, new)]
     if all(pictures) and pictures[0] != pictures[1]:
         yield Change(Level.PATCH, "other pictures")
 
 
-def _files(manifest: Manifest, *, shards: bool) -> dict[str, str]:
-    """Path → hash of the shards, or of what else is no card."""
-    files = manifest.get("files") or {}
+def _pictures(manifest: Manifest) -> dict[str, str]:
+    """Path → hash of what is neither a shard nor the card."""
     return {
-        path: file["sha256"]
-        for path, file in files.items()
-        if (path.split("/")[0] in manifest["records"]) == shards and path != "README.md"
+        path: file.sha256
+        for path, file in manifest.files.items()
+        if path.split("/")[0] not in manifest.records and path != "README.md"
     }
 
 
-def _by_name(entries: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Name → its entries: a model has one for every size."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for entry in entries:
-        found.setdefault(entry["name"], []).append(entry)
+def _by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Name → its rows: a model has one for every size."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.name, []).append(row)
     return found
 
 

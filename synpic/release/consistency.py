@@ -6,7 +6,7 @@ states, and compared row by row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import polars as pl
@@ -84,17 +84,17 @@ def _unfolded(ranked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rank(release: Published, table: pl.DataFrame) -> Ranking:
-    rule = release.manifest["ranking"]
+    rule = release.manifest.ranking
     columns = [name for name in table.columns if name.startswith(_SCORE)]
     # In the order of columns, as they were added up; JSON has lost the recipe's.
     order = [name.removeprefix(_SCORE) for name in columns]
-    weights = {name: rule["weights"][name] for name in order if name in rule["weights"]}
-    weights |= {name: weight for name, weight in rule["weights"].items() if name not in weights}
+    weights = {name: rule.weights[name] for name in order if name in rule.weights}
+    weights |= {name: weight for name, weight in rule.weights.items() if name not in weights}
     return rank(
         table.select("prompt_id", "candidate_id", "model", *columns),
         weights,
-        aggregation=rule["aggregation"],
-        ties=rule["ties"],
+        aggregation=rule.aggregation,
+        ties=rule.ties,
     )
 
 
@@ -139,10 +139,8 @@ def _compare_best(table: pl.DataFrame) -> Iterator[Problem]:
 
 def _compare_pairs(release: Published, name: str, ranking: Ranking) -> Iterator[Problem]:
     """Whether the pairs are those that the strategy picks."""
-    described: Mapping[str, str] = release.manifest.get("pairs", {}).get(name, {})
-    if "strategy" not in described:
-        return
-    expected = pairs(ranking.table, described["strategy"]).select(_SIDES[1:])
+    strategy = release.manifest.pairs[name].strategy
+    expected = pairs(ranking.table, strategy).select(_SIDES[1:])
     if name == "pairwise":
         published = release.table(name, _SIDES).select(_SIDES[1:])
     else:
@@ -157,7 +155,6 @@ def _compare_pairs(release: Published, name: str, ranking: Ranking) -> Iterator[
             yield Problem(name, "`best_image_uid` is not the image that the labels prefer")
     missing = expected.join(published, on=_SIDES[1:], how="anti")
     foreign = published.join(expected, on=_SIDES[1:], how="anti")
-    strategy = described["strategy"]
     for rows, text in (
         (missing, f"pairs that `{strategy}` picks are missing"),
         (foreign, f"pairs are not picked by `{strategy}`"),

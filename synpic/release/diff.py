@@ -190,7 +190,7 @@ def diff(old: pl.DataFrame, new: pl.DataFrame) -> Difference:
 
 
 def _scores(release: Published) -> pl.DataFrame:
-    rewards = [_PREFIX + reward["name"] for reward in release.manifest["rewards"]]
+    rewards = [_PREFIX + reward.name for reward in release.manifest.rewards]
     return release.table("scores", [*_COLUMNS, *rewards])
 
 

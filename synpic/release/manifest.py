@@ -1,51 +1,381 @@
-"""``manifest.json``, by which a release is known for one of synpic's."""
+"""``manifest.json``: what a release says of itself, typed; and how it is read and written.
+
+A manifest is validated where it is read, and trusted from then on: every key that this schema has
+is there and of its type, counts are not negative, and no path of a file leads out of the release.
+Keys that a later synpic adds within the same schema version are kept.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from synpic.workspace.tables import check_version
+from pydantic import AfterValidator, Field, model_validator
 
-__all__ = ["MANIFEST", "decode_manifest", "own_version", "read_manifest"]
+from synpic.errors import NoRelease, ReleaseError
+from synpic.rank import Counts as RankingCounts
+from synpic.readers.json_models import Record, parse_json, validate
+from synpic.workspace.tables import SCHEMA_VERSION, check_version
+
+__all__ = [
+    "MANIFEST",
+    "PAIRED",
+    "ExportManifest",
+    "File",
+    "Manifest",
+    "decode_manifest",
+    "encode",
+    "open_manifest",
+    "own_version",
+    "read_manifest",
+]
 
 MANIFEST = "manifest.json"
+
+PAIRED = ("pairwise", "pickapic")
+"""The configs whose rows are pairs."""
 
 _KEY = "synpic"
 """The key by which a manifest is known for one of ours; its value is synpic's version."""
 
+_HINT = "the file is damaged or was edited; download the release again, or publish it again"
 
-def read_manifest(directory: Path) -> dict[str, Any] | None:
-    """The manifest of the release in ``directory``; None if there is none of ours.
+
+def _relative(path: str) -> str:
+    """``path``, if it names a file below the release and nothing else."""
+    parts = path.split("/")
+    if re.match(r"[A-Za-z]:", path) or any(part in ("", ".", "..") for part in parts):
+        raise ValueError("leads out of the release, or is no path of a file")
+    if "\\" in path or any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in path):
+        raise ValueError("has a backslash, a control character or a line break in it")
+    if path == MANIFEST:
+        raise ValueError("names the manifest itself")
+    return path
+
+
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Tau = Annotated[float, Field(ge=-1 - 1e-9, le=1 + 1e-9)]
+"""Kendall's τ-b: a mean of floats may pass 1 by its last digit."""
+Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+FilePath = Annotated[str, AfterValidator(_relative)]
+Config = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_]+\z")]
+Split = Annotated[str, Field(pattern=r"\A\w+(\.\w+)*\z")]
+
+
+class File(Record):
+    """One file of a release: its SHA-256 and how many bytes it has."""
+
+    sha256: Sha256
+    bytes: Count
+
+
+class LockRow(Record):
+    """What one name of the recipe resolved to."""
+
+    kind: str
+    source: str
+    identity: str
+    revision: str | None = None
+
+
+class ModelRow(Record):
+    """A model, of one size: what draws its images, and how many are in the release."""
+
+    name: str
+    fingerprint: str
+    checkpoint: str
+    decides: dict[str, Any]
+    licence: str | None
+    samples: Count | None
+    candidates: Count
+
+
+class RewardRow(Record):
+    """A reward: what scores, and how many scores are in the release."""
+
+    name: str
+    fingerprint: str
+    reward: str
+    checkpoint: str | None
+    decides: dict[str, Any]
+    licence: str | None
+    paper: str | None
+    reads_prompt: bool | None
+    weight: float | None
+    scores: Count
+
+
+class Rule(Record):
+    """How images were ranked: the arguments of ``synpic.rank.rank``."""
+
+    aggregation: str
+    ties: str
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+
+
+class Counts(Record):
+    """What was ranked, as ``synpic.rank.Counts``, and what was wanted, failed or left out."""
+
+    candidates: Count
+    incomplete: Count
+    prompts: Count
+    prompts_below_two: Count
+    kept_prompts: Count
+    kept_candidates: Count
+    tied_prompts: Count
+    prompts_wanted: Count
+    candidates_missing: Count
+    failed: dict[str, Count]
+    flagged: Count
+    unchecked: Count
+    flagged_left_out: Count | None = None
+    """None where flagged images are kept."""
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        pairs = [
+            ("incomplete", "candidates"),
+            ("kept_candidates", "candidates"),
+            ("flagged", "candidates"),
+            ("unchecked", "candidates"),
+            ("prompts_below_two", "prompts"),
+            ("kept_prompts", "prompts"),
+            ("tied_prompts", "kept_prompts"),
+        ]
+        for part, whole in pairs:
+            if getattr(self, part) > getattr(self, whole):
+                raise ValueError(f"{part} = {getattr(self, part)} is more than {whole}")
+        return self
+
+    def of_ranking(self) -> RankingCounts:
+        """Those of them that ranking counts."""
+        return RankingCounts(
+            candidates=self.candidates,
+            incomplete=self.incomplete,
+            prompts=self.prompts,
+            prompts_below_two=self.prompts_below_two,
+            kept_prompts=self.kept_prompts,
+            kept_candidates=self.kept_candidates,
+            tied_prompts=self.tied_prompts,
+        )
+
+
+class WinRate(Record):
+    """What one model's images came to: a row of ``synpic.rank.win_rate_by_model``."""
+
+    model: str
+    candidates: Count
+    mean_preference: float
+    first: Share
+    beats: Share | None
+
+
+class Agreement(Record):
+    """Kendall's τ-b of two rewards, a mean over ``prompts``."""
+
+    reward_a: str
+    reward_b: str
+    tau: Tau | None
+    prompts: Count
+
+
+class LeftOut(Record):
+    """Kendall's τ-b of a reward with all the others together, a mean over ``prompts``."""
+
+    reward: str
+    tau: Tau | None
+    prompts: Count
+
+
+class Agreements(Record):
+    """How far the rewards agree: every ordered pair, and each with the others."""
+
+    rewards: list[Agreement]
+    leave_one_out: list[LeftOut]
+
+    @model_validator(mode="after")
+    def _every_pair(self) -> Self:
+        names = dict.fromkeys(row.reward_a for row in self.rewards)
+        found = {(row.reward_a, row.reward_b) for row in self.rewards}
+        if found != {(a, b) for a in names for b in names} or len(found) != len(self.rewards):
+            raise ValueError("rewards does not hold every pair of rewards once")
+        if any(row.reward not in names for row in self.leave_one_out):
+            raise ValueError("leave_one_out names a reward that rewards does not")
+        return self
+
+
+class Histogram(Record):
+    """Scores of one reward in bins of equal width from ``low`` to ``high``."""
+
+    low: float
+    high: float
+    counts: list[Count] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low = {self.low} is more than high = {self.high}")
+        return self
+
+
+class PairCounts(Record):
+    """How pairs were chosen, how many pairs that picks, and how many of them are tied."""
+
+    strategy: str
+    picked: Count
+    tied: Count
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.tied > self.picked:
+            raise ValueError(f"tied = {self.tied} is more than picked = {self.picked}")
+        return self
+
+
+class Feature(Record):
+    """A column, as ``dataset_info`` of a card has it: of a type, or of lists of a type."""
+
+    name: str
+    dtype: str | None = None
+    sequence: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.dtype is None) == (self.sequence is None):
+            raise ValueError("expected one of dtype and sequence")
+        return self
+
+
+class _Ours(Record):
+    """What every manifest of synpic's has."""
+
+    synpic: str
+    schema_version: Annotated[int, Field(ge=1)]
+    files: dict[FilePath, File]
+
+
+class ExportManifest(_Ours):
+    """The manifest of an export, which is no release: it has pairs and no rankings."""
+
+    export: str
+    strategy: str
+    origin: dict[str, Any] = Field(alias="from")
+    ranking: Rule
+    rows: dict[Split, Count]
+
+
+class Manifest(_Ours):
+    """What a release says of itself.
+
+    ``synpic.publish.manifest.describe`` says what each key holds. ``version`` is None for a folder.
+    """
+
+    version: Annotated[str, Field(pattern=r"\A\d+\.\d+\.\d+\z")] | None
+    digest: Sha256
+    recipe: str
+    lock: list[LockRow]
+    prompts: dict[str, Count]
+    models: list[ModelRow] = Field(min_length=1)
+    rewards: list[RewardRow] = Field(min_length=1)
+    environments: dict[str, dict[str, Any]]
+    ranking: Rule
+    counts: Counts
+    win_rates: list[WinRate]
+    agreement: Agreements
+    histograms: dict[str, Histogram]
+    pairs: dict[str, PairCounts]
+    features: dict[Config, Annotated[list[Feature], Field(min_length=1)]]
+    records: dict[Config, Annotated[dict[Split, Count], Field(min_length=1)]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _sections_fit(self) -> Self:
+        """Each table is described in every section that describes tables."""
+        paired = {config for config in PAIRED if config in self.records}
+        for key, found, expected in (
+            ("features", self.features.keys(), self.records.keys()),
+            ("pairs", self.pairs.keys(), paired),
+        ):
+            if found != expected:
+                named = ", ".join(sorted(found ^ expected))
+                raise ValueError(f"{key} and records do not name the same configs: {named}")
+        weights = {one.name: one.weight for one in self.rewards if one.weight is not None}
+        if weights != self.ranking.weights:
+            raise ValueError("ranking.weights are not those of rewards")
+        return self
+
+    def with_files(self, version: str | None, files: dict[str, File]) -> Manifest:
+        """The same release under ``version``, with ``files``."""
+        return self.model_copy(update={"version": version, "files": files})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The manifest as JSON-like data, with what a later synpic added."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def encode(manifest: Record) -> bytes:
+    """A manifest as the bytes of its file: equal manifests give equal bytes."""
+    data = manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return (json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read_manifest(directory: Path) -> Manifest | ExportManifest | None:
+    """The manifest of the release or export in ``directory``; None if there is none of ours.
 
     Raises:
+        ReleaseError: it is ours, and a key is missing or wrong.
         NewerSchema: a later synpic wrote it.
     """
     try:
-        data = (directory / MANIFEST).read_bytes()
-    except OSError:
+        return decode_manifest(_read(directory), str(directory / MANIFEST))
+    except NoRelease:
         return None
-    return decode_manifest(data, str(directory / MANIFEST))
 
 
-def decode_manifest(data: bytes, where: str) -> dict[str, Any] | None:
-    """The manifest that ``data`` holds, read from ``where``; None if it is none of ours.
+def open_manifest(directory: Path) -> Manifest | ExportManifest:
+    """The same, with an error that says why where there is none."""
+    return decode_manifest(_read(directory), str(directory / MANIFEST))
+
+
+def _read(directory: Path) -> bytes:
+    path = directory / MANIFEST
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NoRelease(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def decode_manifest(data: bytes, where: str) -> Manifest | ExportManifest:
+    """The manifest that ``data`` holds.
+
+    Args:
+        where: the file's name, for messages.
 
     Raises:
+        NoRelease: it is none of ours: no JSON, or without our key.
+        ReleaseError: it is ours, and a key is missing or wrong, or an earlier schema's.
         NewerSchema: a later synpic wrote it.
     """
-    try:
-        manifest = json.loads(data)
-    except ValueError:
-        return None
-    if not isinstance(manifest, dict) or _KEY not in manifest:
-        return None
-    if not isinstance(manifest.get("files"), dict):
-        return None
-    check_version(manifest, where)
-    return manifest
+    found = parse_json(data, where, error=NoRelease, hint=_HINT)
+    if not isinstance(found, dict) or _KEY not in found:
+        raise NoRelease(
+            f"{where}: synpic did not write it: it has no key `{_KEY}`",
+            hint="name the folder or the dataset that `synpic publish` wrote",
+        )
+    check_version(found, where)
+    schema = found.get("schema_version")
+    if isinstance(schema, int) and not isinstance(schema, bool) and 0 < schema < SCHEMA_VERSION:
+        raise ReleaseError(
+            f"{where} has schema version {schema}; this synpic reads {SCHEMA_VERSION}",
+            hint="publish it again, from its workspace",
+        )
+    if "export" in found:
+        return validate(ExportManifest, found, where, ReleaseError, _HINT)
+    return validate(Manifest, found, where, ReleaseError, _HINT)
 
 
 def own_version() -> str:

@@ -86,17 +86,15 @@ def rerank(
         RewardError: the scores of a reward cannot be trusted.
         HubUnreachable: the Hub did not answer.
     """
-    published = release.manifest["ranking"]
+    published = release.manifest.ranking
     scores = release.table("scores")
-    chosen = _weights(
-        release, scores, published["weights"], weights or {}, rewards, without_rewards
-    )
+    chosen = _weights(release, scores, published.weights, weights or {}, rewards, without_rewards)
     kept = _of_models(release, scores, models, without_models)
     ranking = rank(
         kept,
         chosen,
-        aggregation=aggregation or published["aggregation"],
-        ties=ties or published["ties"],
+        aggregation=aggregation or published.aggregation,
+        ties=ties or published.ties,
     )
     if ranking.table.is_empty():
         raise ReleaseError(
@@ -125,9 +123,9 @@ def _weights(
 ) -> dict[str, float]:
     """Reward → weight, in the order of the columns of scores."""
     known = [name.removeprefix(_SCORE) for name in scores.columns if name.startswith(_SCORE)]
-    for name in [*weights, *(rewards or ()), *without]:
-        _require(release, "scores of reward", name, known)
     chosen = {*(published if rewards is None else rewards)}
+    for name in [*weights, *sorted(chosen), *without]:
+        _require(release, "scores of reward", name, known)
     if rewards is None:
         chosen |= weights.keys()
     chosen -= {*without}

@@ -19,10 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from synpic.errors import ReleaseError, SynpicError, did_you_mean
+from synpic.errors import NoRelease, ReleaseError, SynpicError, did_you_mean
 from synpic.hub import client as hub
 from synpic.hub.client import parse_name
-from synpic.release.manifest import MANIFEST, decode_manifest, read_manifest
+from synpic.release.manifest import (
+    MANIFEST,
+    ExportManifest,
+    Manifest,
+    decode_manifest,
+    open_manifest,
+)
 from synpic.workspace.parts import frame
 from synpic.workspace.tables import IMAGE
 
@@ -46,7 +52,7 @@ class Published:
 
     name: str
     revision: str | None
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     _files: Any = field(repr=False)
     _root: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
@@ -67,7 +73,7 @@ class Published:
     @property
     def records(self) -> Mapping[str, Mapping[str, int]]:
         """Config → split → rows."""
-        return cast("Mapping[str, Mapping[str, int]]", self.manifest["records"])
+        return self.manifest.records
 
     def open(self, path: str) -> BinaryIO:
         """A file of the release, opened for reading; on the Hub what is read is fetched, in ranges.
@@ -109,7 +115,7 @@ class Published:
                 hint=f"it has: {', '.join(self.records)}; `synpic publish --config` chooses them",
             )
         found: dict[str, list[str]] = {split: [] for split in self.records[config]}
-        for path in sorted(self.manifest["files"]):
+        for path in sorted(self.manifest.files):
             shard = _SHARD.fullmatch(path)
             if shard and shard["config"] == config and shard["split"] in found:
                 found[shard["split"]].append(path)
@@ -247,24 +253,21 @@ def _open_folder(given: str, folder: Path, revision: str | None) -> Published:
             f"{given} is a folder, and revision={revision!r} is asked for",
             hint="a folder is one release; leave revision out, or name a repository",
         )
-    manifest = read_manifest(folder)
-    if manifest is not None and "export" in manifest:
-        raise ReleaseError(
-            f"{given} is an export, which is no release: it has pairs and no rankings",
-            hint="name the release or the workspace that it was made from",
-        )
-    if manifest is None:
+    try:
+        manifest = open_manifest(folder)
+    except NoRelease as error:
         is_workspace = (folder / "recipe.toml").exists()
-        raise ReleaseError(
-            f"{given} is no release: it has no {MANIFEST} of synpic's"
-            + (", and is a workspace" if is_workspace else ""),
+        raise NoRelease(
+            f"{given} is no release, and is a workspace"
+            if is_workspace
+            else f"{given} is no release: {error.message}",
             hint="`synpic publish --to DIR` makes a release of a workspace"
             if is_workspace
             else "name the folder that `synpic publish --to` wrote",
-        )
-    _require_records(given, manifest)
+        ) from error
     # Copies from the Hub's cache are links.
-    return Published(given, None, manifest, LocalFileSystem(), os.path.realpath(folder))
+    root = os.path.realpath(folder)
+    return Published(given, None, _require_release(given, manifest), LocalFileSystem(), root)
 
 
 def _open_repository(
@@ -282,26 +285,30 @@ def _open_repository(
 
     try:
         data = hub.ask(read)
-    except FileNotFoundError:
-        data = b""
+    except FileNotFoundError as error:
+        raise NoRelease(
+            f"{name} is no release: it has no {MANIFEST}",
+            hint="datasets.load_dataset may open it all the same",
+        ) from error
     except Exception as error:  # as in `hub.resolve`
         raise hub.explain(error, repository, revision, token) from error
-    manifest = decode_manifest(data, f"{name}: {MANIFEST}")
-    if manifest is None:
-        raise ReleaseError(
-            f"{name} is no release of synpic's: it has no {MANIFEST} of synpic's",
+    try:
+        manifest = decode_manifest(data, f"{name}: {MANIFEST}")
+    except NoRelease as error:
+        raise NoRelease(
+            f"{name} is no release: {error.message}",
             hint="datasets.load_dataset may open it all the same",
-        )
-    _require_records(name, manifest)
-    return Published(name, commit, manifest, files, root, token)
+        ) from error
+    return Published(name, commit, _require_release(name, manifest), files, root, token)
 
 
-def _require_records(name: str, manifest: Mapping[str, Any]) -> None:
-    if not isinstance(manifest.get("records"), dict) or not manifest["records"]:
-        raise ReleaseError(
-            f"{name}: its {MANIFEST} does not say which tables there are (`records`)",
-            hint="it is damaged; publish again",
+def _require_release(name: str, manifest: Manifest | ExportManifest) -> Manifest:
+    if isinstance(manifest, ExportManifest):
+        raise NoRelease(
+            f"{name} is an export, which is no release: it has pairs and no rankings",
+            hint="name the release or the workspace that it was made from",
         )
+    return manifest
 
 
 def _is_image(kind: pa.DataType) -> bool:

@@ -15,7 +15,6 @@ from typing import IO, Any, BinaryIO, cast
 
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synpic.errors import ReleaseError, StorageError
 from synpic.release.checks import (
@@ -28,7 +27,7 @@ from synpic.release.checks import (
     led_to,
 )
 from synpic.release.consistency import check_consistency, scored_images
-from synpic.release.manifest import MANIFEST
+from synpic.release.manifest import MANIFEST, Manifest
 from synpic.release.source import Published
 
 __all__ = ["Problem", "Verification", "verify"]
@@ -72,28 +71,6 @@ class Verification:
         return {"ok": self.ok, **asdict(self)}
 
 
-class _File(BaseModel):
-    sha256: str
-    bytes: int
-
-
-class _Rule(BaseModel):
-    aggregation: str
-    ties: str
-    weights: dict[str, float]
-
-
-class _Manifest(BaseModel):
-    """What has to be in a manifest for anything to be checked."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    files: dict[str, _File]
-    records: dict[str, dict[str, int]]
-    ranking: _Rule
-    features: dict[str, list[dict[str, str]]] = Field(default_factory=dict)
-
-
 def verify(
     release: Published,
     *,
@@ -116,25 +93,7 @@ def verify(
         HubUnreachable: the Hub did not answer.
         StorageError: there is no room for a copy of a file of the Hub.
     """
-    try:
-        manifest = _Manifest.model_validate(dict(release.manifest))
-    except ValidationError as error:
-        problems = [
-            Problem(MANIFEST, f"{'.'.join(map(str, one['loc']))}: {one['msg']}")
-            for one in error.errors()
-        ]
-        return Verification(
-            release.name,
-            release.revision,
-            deep,
-            0,
-            0,
-            0,
-            0,
-            edited=[],
-            others=[],
-            problems=problems,
-        )
+    manifest = release.manifest
     work = _Work(release, manifest, deep, on_progress)
     work.look()
     return Verification(
@@ -156,7 +115,7 @@ class _Work:
     """A verification under way."""
 
     release: Published
-    manifest: _Manifest
+    manifest: Manifest
     deep: bool
     on_progress: Callable[[int, int], None] | None
     problems: list[Problem] = field(default_factory=list)
@@ -235,12 +194,10 @@ class _Work:
             file = pq.ParquetFile(stream)
             rows[shard] = rows.get(shard, 0) + file.metadata.num_rows
             config = shard[0]
-            if config in self.manifest.features:
-                features = self.manifest.features[config]
-                found = check_features(path, file.schema_arrow, features)
-                self.problems += found
-                if found:
-                    return
+            found = check_features(path, file.schema_arrow, self.manifest.features[config])
+            self.problems += found
+            if found:
+                return
             if self.deep and config != "scores":
                 images = hash_images(config, stream)
                 self.images += images["sha256"].count()

@@ -11,6 +11,7 @@ from typing import Any
 from synpic.errors import NewerSchema, PublishError, ReleaseError, SynpicError
 from synpic.hub import client as hub
 from synpic.release.compare import Level, compare
+from synpic.release.manifest import Manifest
 from synpic.release.source import open_release, parse_name
 
 __all__ = ["Row", "Version", "suggest", "versions"]
@@ -65,7 +66,7 @@ class Version:
 
 
 def suggest(
-    old: Mapping[str, Any] | None, new: Mapping[str, Any], latest: Version | None
+    old: Manifest | None, new: Manifest, latest: Version | None
 ) -> tuple[Version, list[str]] | None:
     """The version of a release that is to be, and what changed, a line each.
 
@@ -88,7 +89,7 @@ def suggest(
     changes = compare(old, new)
     if latest is None:
         # Never tagged: it was sent by other means, or killed before its tag was set.
-        changed = changes or not old.get("version")
+        changed = changes or not old.version
         return (Version(1, 0, 0), ["First release."]) if changed else None
     if not changes:
         return None
@@ -171,7 +172,7 @@ def _commits(api: Any, repository: str, revision: str | None) -> dict[str, Any]:
 
 
 def _row(repository: str, version: Version, commit: str, noted: Any, token: str | None) -> Row:
-    manifest: Mapping[str, Any] = {}
+    manifest = None
     with suppress(ReleaseError, NewerSchema):  # tagged by hand, before synpic, or by a later one
         # With the commit in the name, no folder here is taken for it.
         manifest = open_release(f"{repository}@{commit}", token=token).manifest
@@ -179,20 +180,10 @@ def _row(repository: str, version: Version, commit: str, noted: Any, token: str 
         version=version,
         commit=commit,
         date=noted.created_at.isoformat() if noted else None,
-        prompts=_count(manifest.get("counts"), "kept_prompts"),
-        images=_count(manifest.get("counts"), "kept_candidates"),
-        rows=_rows(manifest.get("records")),
+        prompts=manifest.counts.kept_prompts if manifest else None,
+        images=manifest.counts.kept_candidates if manifest else None,
+        rows={name: sum(splits.values()) for name, splits in manifest.records.items()}
+        if manifest
+        else None,
         message=noted.title if noted else None,
     )
-
-
-def _count(counts: Any, name: str) -> int | None:
-    found = counts.get(name) if isinstance(counts, dict) else None
-    return found if isinstance(found, int) else None
-
-
-def _rows(records: Any) -> dict[str, int] | None:
-    try:
-        return {name: sum(splits.values()) for name, splits in records.items()}
-    except (AttributeError, TypeError):  # there are none, or somebody else wrote them
-        return None

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from synpic import ids
-from synpic.errors import ReleaseError, TrainingError, did_you_mean
+from synpic.errors import NoRelease, TrainingError, did_you_mean
 from synpic.hub import client as hub
 from synpic.release.load import load_release
 from synpic.release.source import Published, open_release
@@ -171,7 +171,7 @@ def _find(data: DataSettings, token: str | None) -> tuple[Source, Published | No
     source = Source(name, commit, None, data.config, data.split, None)
     try:
         release = open_release(name, revision=commit, token=token)
-    except ReleaseError:  # the commit is there, so what is missing is a manifest
+    except NoRelease:  # the commit is there: it is another kind of dataset
         return source, None, name
     return _of_release(source, release), release, name
 
@@ -181,17 +181,16 @@ def _find_folder(data: DataSettings, folder: Path) -> tuple[Source, Published | 
     source = Source(folder.resolve().name, None, None, data.config, data.split, None)
     try:
         release = open_release(folder, revision=data.revision)
-    except ReleaseError:
+    except NoRelease:
         if data.revision or not folder.is_dir() or (folder / "recipe.toml").exists():
             raise
         return replace(source, content=ids.folder_stamp(folder)), None, location
-    found = replace(source, content=ids.fingerprint(release.manifest))
+    found = replace(source, content=ids.fingerprint(release.manifest.as_dict()))
     return _of_release(found, release), release, location
 
 
 def _of_release(source: Source, release: Published) -> Source:
-    version = release.manifest.get("version")
-    return replace(source, config=source.config or "ranked", version=version)
+    return replace(source, config=source.config or "ranked", version=release.manifest.version)
 
 
 def _columns(data: DataSettings, release: Published, config: str) -> list[str]:

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from synpic.errors import NewerSchema, PublishError
+from synpic.errors import NewerSchema, PublishError, ReleaseError
 from synpic.publish import publish_to
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.export import export
 from tests.publish.fixtures import build
 from tests.release.conftest import files_of
+from tests.release.manifests import least
 
 
 def write_release(folder: Path, mark: str) -> None:
     (folder / "a").write_text(mark)
-    manifest = {"synpic": "1", "schema_version": 1, "files": {"a": {}}}
+    manifest = least(files={"a": {"sha256": "0" * 64, "bytes": 3}})
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -64,7 +65,6 @@ def test_an_empty_folder_is_free(tmp_path: Path) -> None:
         ({"manifest.json": "{}"}, "is not a release"),
         ({"manifest.json": "not json"}, "is not a release"),
         ({"manifest.json": "[1]"}, "is not a release"),
-        ({"manifest.json": '{"synpic": "1", "files": 3}'}, "is not a release"),
         ({"inner/.hidden": ""}, "is not a release"),
     ],
 )
@@ -79,6 +79,15 @@ def test_what_is_no_release_is_left_alone(
         pytest.fail("the place was given away")
     assert {name: (target / name).read_text() for name in content} == content
     assert names(tmp_path) == ["mine"]
+
+
+def test_a_release_with_a_damaged_manifest_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "mine"
+    target.mkdir()
+    (target / "manifest.json").write_text('{"synpic": "1", "files": 3}')
+    with pytest.raises(ReleaseError, match=r"mine/manifest\.json: files: .*found 3"):
+        require_free(target)
+    assert names(target) == ["manifest.json"]
 
 
 def test_a_file_is_left_alone(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from synpic.cards.markdown import fence, markdown_text
 from synpic.errors import PublishError
 from synpic.publish import publish_to
 from synpic.publish.card import _settings, render_card
-from synpic.publish.charts import draw_charts
 from synpic.publish.draft import prepare
 from synpic.publish.features import IMAGE
 from synpic.publish.previous import NOTHING, parse_previous
@@ -29,7 +28,9 @@ from synpic.publish.records import Records
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
+from synpic.release.manifest import Manifest, read_manifest
 from tests.publish.fixtures import build, recipe
+from tests.release.manifests import as_manifest
 
 Render = Callable[..., str]
 
@@ -205,11 +206,11 @@ def test_the_table_of_agreement(manifest: dict[str, Any], rewards: int) -> None:
     names = ["redness", "greenness", "blueness"][:rewards]
     agreement = {
         "rewards": [
-            {"reward_a": a, "reward_b": b, "tau": 1.0 if a == b else -0.001}
+            {"reward_a": a, "reward_b": b, "tau": 1.0 if a == b else -0.001, "prompts": 1}
             for a in names
             for b in names
         ],
-        "leave_one_out": [{"reward": name, "tau": -0.25} for name in names],
+        "leave_one_out": [{"reward": name, "tau": -0.25, "prompts": 1} for name in names],
     }
     card = _card({**manifest, "agreement": agreement}, PublishSettings(), [])
     section = card.partition("### Agreement of the rewards")[2].partition("\n## ")[0]
@@ -259,8 +260,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Render:
     workspace = build(root / "set", text=recipe(more=more))
     publish_to(workspace, root / "out")
     draft = prepare(workspace)
-    manifest = json.loads((root / "out" / "manifest.json").read_text())
-    manifest["files"] |= {path: {} for path in draw_charts(manifest)}
+    manifest = read_manifest(root / "out")
+    assert isinstance(manifest, Manifest)
 
     def render(settings: PublishSettings = draft.settings, **more: Any) -> str:
         return render_card(manifest, draft.shards, settings, **more)
@@ -413,9 +414,10 @@ def _card(
     told = {
         **manifest,
         "records": {"ranked": {"train": 1}},
-        "files": {shard.path: {"bytes": 1}},
+        "features": {"ranked": manifest["features"]["ranked"]},
+        "files": {shard.path: {"sha256": "0" * 64, "bytes": 1}},
     }
-    return render_card(told, [shard], publish, prompts, **more)
+    return render_card(as_manifest(told), [shard], publish, prompts, **more)
 
 
 def test_a_model_of_several_checkpoints_is_told_as_one() -> None:

@@ -1,26 +1,47 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from synpic.publish.charts import AGREEMENT, SCORES, draw_charts, matrix, spreads
+from synpic.release.manifest import Agreement, Histogram, LeftOut
+from tests.release.manifests import as_manifest, least
 
 BARS = (96, 138, 176)
 
 
-def histogram(counts: list[int], low: float = -1.0, high: float = 2.5) -> dict[str, Any]:
-    return {"low": low, "high": high, "counts": counts}
+def histogram(counts: list[int], low: float = -1.0, high: float = 2.5) -> Histogram:
+    return Histogram(low=low, high=high, counts=counts)
 
 
-def agreement(names: list[str], tau: float | None) -> tuple[list[Any], list[Any]]:
+def agreement(names: list[str], tau: float | None) -> tuple[list[Agreement], list[LeftOut]]:
     rows = [
-        {"reward_a": a, "reward_b": b, "tau": 1.0 if a == b else tau} for a in names for b in names
+        Agreement(reward_a=a, reward_b=b, tau=1.0 if a == b else tau, prompts=1)
+        for a in names
+        for b in names
     ]
-    return rows, [{"reward": name, "tau": tau} for name in names]
+    return rows, [LeftOut(reward=name, tau=tau, prompts=1) for name in names]
+
+
+def drawn_from(names: str) -> tuple[dict[str, bytes], list[Agreement], list[LeftOut]]:
+    """The pictures of a manifest with such rewards, and its numbers of agreement."""
+    rows, others = agreement(list(names), 0.5)
+    told = least()
+    manifest = as_manifest(
+        {
+            **told,
+            "histograms": {name: histogram([1, 2]) for name in names},
+            "rewards": [{**told["rewards"][0], "name": name} for name in names],
+            "ranking": {**told["ranking"], "weights": dict.fromkeys(names, 1.0)},
+            "agreement": {"rewards": rows, "leave_one_out": others},
+        }
+    )
+    drawn = draw_charts(manifest)
+    assert drawn == draw_charts(manifest)
+    return drawn, rows, others
 
 
 def margin_is_clear(image: Image.Image) -> bool:
@@ -70,27 +91,14 @@ def test_colours_say_which_way() -> None:
 
 
 def test_the_pictures_that_a_manifest_has_numbers_for() -> None:
-    rows, others = agreement(["a", "b"], 0.5)
-    manifest = {
-        "histograms": {"a": histogram([1, 2]), "b": histogram([2, 1])},
-        "ranking": {"weights": {"a": 1.0, "b": 1.0}},
-        "agreement": {"rewards": rows, "leave_one_out": others},
-    }
-    drawn = draw_charts(manifest)
+    drawn, rows, _ = drawn_from("ab")
     assert list(drawn) == [SCORES, AGREEMENT]
     assert all(Image.open(io.BytesIO(data)).format == "PNG" for data in drawn.values())
-    assert drawn == draw_charts(manifest)
     # Of two, "the others" are the other one: its number would stand there twice.
     assert _opened(drawn[AGREEMENT]) == matrix(rows, [])
-    rows, others = agreement(["a", "b", "c"], 0.5)
-    three = {
-        **manifest,
-        "ranking": {"weights": {"a": 1.0, "b": 1.0, "c": 1.0}},
-        "agreement": {"rewards": rows, "leave_one_out": others},
-    }
-    assert _opened(draw_charts(three)[AGREEMENT]) == matrix(rows, others) != matrix(rows, [])
-    alone = {**manifest, "ranking": {"weights": {"a": 1.0}}}
-    assert list(draw_charts(alone)) == [SCORES]
+    drawn, rows, others = drawn_from("abc")
+    assert _opened(drawn[AGREEMENT]) == matrix(rows, others) != matrix(rows, [])
+    assert list(drawn_from("a")[0]) == [SCORES]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from synpic.errors import HubUnreachable, NewerSchema, ReleaseError
+from synpic.errors import HubUnreachable, NewerSchema, NoRelease, ReleaseError
 from synpic.publish import publish_to
 from synpic.release import Published, open_release, parse_name
 from synpic.workspace import Workspace
@@ -36,7 +36,7 @@ def by_hand(out: Path, config: str, columns: list[str] | None = None) -> pl.Data
 def test_a_folder(out: Path) -> None:
     release = open_release(out)
     assert (release.name, release.revision, release.repository) == (str(out), None, None)
-    assert release.manifest == json.loads((out / "manifest.json").read_bytes())
+    assert release.manifest.as_dict() == json.loads((out / "manifest.json").read_bytes())
     files = files_of(out)
     assert release.present() == {path: len(files[path]) for path in sorted(files)}
     for path, data in files.items():
@@ -99,11 +99,14 @@ def test_what_is_no_name(text: str) -> None:
 
 
 def test_a_folder_that_is_no_release(made: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"no manifest.json of synpic's, and is a workspace"):
+    with pytest.raises(NoRelease, match=r"is no release, and is a workspace$"):
         open_release(made.store.root)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "manifest.json").write_text("{}")
-    with pytest.raises(ReleaseError, match=r"no manifest.json of synpic's$"):
+    with pytest.raises(NoRelease, match=r"manifest.json: synpic did not write it: .* no key"):
+        open_release(tmp_path / "other")
+    (tmp_path / "other" / "manifest.json").write_text("{")
+    with pytest.raises(NoRelease, match=r"is no release: .*json: not JSON: .*line 1"):
         open_release(tmp_path / "other")
 
 
@@ -112,12 +115,16 @@ def test_a_folder_has_no_revisions(out: Path) -> None:
         open_release(out, revision="v1")
 
 
+EXPORT = {"export": "pickapic", "strategy": "all", "from": {}, "rows": {"train": 1}}
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
         ({"schema_version": SCHEMA_VERSION + 1}, NewerSchema, "schema version"),
-        ({"records": None}, ReleaseError, "which tables there are"),
-        ({"export": "pickapic"}, ReleaseError, "is an export"),
+        ({"records": None}, ReleaseError, "manifest.json: records: expected an object, found None"),
+        ({"records": {}}, ReleaseError, "manifest.json: records: .*at least 1 item"),
+        (EXPORT, NoRelease, "is an export"),
     ],
 )
 def test_a_manifest_that_cannot_be_followed(
@@ -212,11 +219,11 @@ def test_no_such_revision(pushed: HubServer) -> None:
 
 
 def test_a_dataset_of_someone_elses(pushed: HubServer) -> None:
-    with pytest.raises(ReleaseError, match=r"no release of synpic's"):
+    with pytest.raises(NoRelease, match=r"user/set is no release: .* no key `synpic`"):
         open_release("user/set")  # whose main has another manifest
     pushed.create("user/bare")
     pushed.commit("user/bare", {"x.txt": b"x"})
-    with pytest.raises(ReleaseError, match=r"no release of synpic's"):
+    with pytest.raises(NoRelease, match=r"user/bare is no release: it has no manifest.json"):
         open_release("user/bare")
 
 
