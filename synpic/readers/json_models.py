@@ -68,13 +68,20 @@ def parse_json(data: bytes, where: str, *, error: type[SynpicError], hint: str) 
     """``data`` as JSON-like values: at most ``DEPTH`` deep, numbers finite and of sane length.
 
     Raises:
-        SynpicError: an ``error`` that says what is wrong, and on which line.
+        SynpicError: an ``error`` that says what is wrong, and on which line. A key that is twice in
+            one object is wrong too.
     """
     if len(data) > BYTES:
         raise error(f"{where}: {len(data):,} bytes, where at most {BYTES:,} are read", hint=hint)
     try:
         text = data.decode("utf-8-sig")
-        found = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_number)
+        found = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_no_number,
+        )
     except RecursionError as raised:
         raise error(f"{where}: nested more than {DEPTH} deep", hint=hint) from raised
     except ValueError as raised:  # not UTF-8, not JSON, no number
@@ -144,6 +151,15 @@ def _float(written: str) -> float:
     found = float(written)
     if found in (float("inf"), float("-inf")):
         raise ValueError(f"{written[:40]} is beyond the range of a number")
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        key = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {ascii(key)[:60]} is there twice in one object")
     return found
 
 

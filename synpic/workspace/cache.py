@@ -83,6 +83,8 @@ def _check_columns(
     name: str,
 ) -> None:
     """Refuse a table that lacks a column, or that polars cannot hold."""
+    if any("\0" in column for column in table.column_names):
+        raise damaged(store, name, "a column has a NUL in its name")
     try:
         schema = frame(table).schema
     # A panic in Rust is no Exception: columns of some types, and with some names, end in one.
