@@ -8,6 +8,8 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from synpic.display import size
+
 __all__ = ["describe"]
 
 _PACKAGES = (
@@ -34,7 +36,7 @@ def describe() -> dict[str, Any]:
 
     devices = [
         f"cuda:{i} {torch.cuda.get_device_name(i)} "
-        f"({torch.cuda.get_device_properties(i).total_memory / 1e9:.0f} GB)"
+        f"({size(torch.cuda.get_device_properties(i).total_memory)})"
         for i in range(torch.cuda.device_count())
     ]
     if torch.backends.mps.is_available():
@@ -45,7 +47,7 @@ def describe() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _PACKAGES},
         "devices": [*devices, f"cpu ({os.cpu_count()} cores, {torch.get_num_threads()} threads)"],
-        "disk": f"{disk.free / 1e9:.0f} GB free of {disk.total / 1e9:.0f} GB here",
+        "disk": f"{size(disk.free)} free of {size(disk.total)} here",
         "hub": constants.ENDPOINT,
         "hub_cache": constants.HF_HUB_CACHE,
         "hub_offline": bool(constants.HF_HUB_OFFLINE),

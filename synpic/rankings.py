@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from synpic.display import count
 from synpic.errors import RankingError, RecipeError
 from synpic.inventory import Inventory, take_inventory
 from synpic.rank import Ranking, rank
@@ -70,14 +71,14 @@ def rank_candidates(
         left_out, scored = scored.filter(is_flagged), scored.filter(~is_flagged)
         if scored.is_empty():
             raise RankingError(
-                f"there is nothing to rank: all {left_out.height:,} images are flagged",
+                f"there is nothing to rank: all {count(left_out.height, 'image')} are flagged",
                 hint="look at [safety] in the recipe, or keep what is flagged",
             )
     for name in recipe.weights:
         if scored[f"score_{name}"].count() == 0:
             raise RankingError(
                 f"there is nothing to rank by: reward {name!r} has scored none of "
-                f"{scored.height:,} images",
+                f"{count(scored.height, 'image')}",
                 hint="run `synpic score`, or leave the reward out of ranking.rewards",
             )
     settings = recipe.ranking
@@ -85,8 +86,9 @@ def rank_candidates(
     counts = ranking.counts
     if counts.kept_prompts == 0:
         raise RankingError(
-            f"there is nothing to rank: of {counts.prompts:,} prompts none has two images with all "
-            f"scores ({counts.incomplete:,} of {counts.candidates:,} images lack one)",
+            f"there is nothing to rank: of {count(counts.prompts, 'prompt')} none has two images "
+            "with all scores "
+            f"({counts.incomplete:,} of {count(counts.candidates, 'image')} lack one)",
             hint="`synpic status` says what is missing; run `synpic generate` and `synpic score`",
         )
     return RankedSet(inventory, scored, ranking, left_out)

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from synpic.display import count
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.generate.checks import check_model
 from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
@@ -154,7 +155,7 @@ def _check_gathering(made: Validation, snapshot: Snapshot) -> list[str]:
     for name, images, size in counted.iter_rows():
         made.models.append(ValidatedModel(name, index.source, images, size))
     for problem, number in index.rows["problem"].drop_nulls().value_counts().iter_rows():
-        made.notes.append(f"{number:,} images cannot be gathered: {problem}")
+        made.notes.append(f"{count(number, 'image')} cannot be gathered: {problem}")
     if sound["prompt_id"].n_unique() == sound.height:
         made.notes.append("no prompt has two images: they can be scored, but not ranked")
     return index.prompts["prompt"].to_list()
@@ -171,8 +172,8 @@ def _check_safety(made: Validation, snapshot: Snapshot, prompts: Sequence[str]) 
         return
     if wanted.words is not None:
         listed = sum(map(wanted.words.flags, prompts))
-        where = wanted.settings.words
-        made.notes.append(f"{listed:,} of {len(prompts):,} prompts hold a word of {where}")
+        where, of = wanted.settings.words, count(len(prompts), "prompt")
+        made.notes.append(f"{listed:,} of {of} hold a word of {where}")
 
 
 def _note(made: Validation, error: SynpicError) -> None:

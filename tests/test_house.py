@@ -84,7 +84,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/generate/loop.py": (1, FOREIGN),
     "synpic/generate/opening.py": (1, READERS),
     "synpic/generate/placement.py": (1, READERS),
-    "synpic/given/look.py": (1, READERS),
+    "synpic/readers/images.py": (1, READERS),
     "synpic/hub/client.py": (3, CLIENTS),
     "synpic/hub/commit.py": (1, CLIENTS),
     "synpic/hub/repository.py": (1, CLIENTS),
@@ -166,6 +166,28 @@ def _is_blanket(kind: ast.expr | None) -> bool:
 )
 def test_what_counts_as_blanket(code: str, number: int) -> None:
     assert len(_blankets(ast.parse(code))) == number
+
+
+SECOND_COPIES = {
+    "size": re.compile(r"""/ 1e[369]:[^}]*\} ?[kMG]B|["'][kM]B["']"""),
+    "count": re.compile(r""":,\} \w+s\b|["']s["'] if """),
+    "duration": re.compile(r"// 3600"),
+    "number": re.compile(r"lambda \w+: f\"\{\w+:,\}\""),
+    "visible": re.compile(r"unicode_escape|rich\.markup"),
+}
+"""How the functions of synpic/display.py look where they are written a second time."""
+
+
+def test_numbers_sizes_plurals_and_texts_are_shown_by_one_function_each() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: use synpic.display.{name}: {line.strip()}"
+        for path in MODULES
+        if path != ROOT / "synpic" / "display.py"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for name, pattern in SECOND_COPIES.items()
+        if pattern.search(line)
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_one_version() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synpic.display import count
+
 if TYPE_CHECKING:
     from synpic.demo import Demo
 
@@ -75,8 +77,8 @@ def _show_trained(made: Demo) -> None:
     low, high = found.interval
     say(
         f"Strict, prompt by prompt: {100 * found.difference:+.1f} points, 95 % {100 * low:+.1f} to "
-        f"{100 * high:+.1f} ({found.gained} of {found.count} prompts gained, {found.lost} lost): "
-        f"{found.verdict}."
+        f"{100 * high:+.1f} ({found.gained:,} of {count(found.count, 'prompt')} gained, "
+        f"{found.lost} lost): {found.verdict}."
     )
     say("The interval is of the prompts; training from another seed would come out otherwise.")
     say(f"Before and after, the same prompts from the same noise: {found.picture}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synpic.display import count
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def _show(found: Difference, prompts: int) -> None:
     from synpic_cli.output import print_table, say
 
     if not found.any:
-        say(f"No difference: {found.prompts_kept:,} prompts, {found.images_kept:,} images.")
+        kept = f"{count(found.prompts_kept, 'prompt')}, {count(found.images_kept, 'image')}"
+        say(f"No difference: {kept}.")
         return
     say(
         f"prompts: {len(found.prompts_added):,} added, {len(found.prompts_removed):,} removed, "
@@ -78,8 +80,8 @@ def _show(found: Difference, prompts: int) -> None:
             if names:
                 say(f"{what}s {how}: {', '.join(names)}")
     say(
-        f"ranks:   of {found.ranked:,} prompts, {found.best_changed.height:,} have another best "
-        f"image, {len(found.order_changed):,} another order"
+        f"ranks:   of {count(found.ranked, 'prompt')}, {found.best_changed.height:,} have another "
+        f"best image, {len(found.order_changed):,} another order"
     )
     if found.scores:
         say()

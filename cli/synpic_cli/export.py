@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synpic.display import count, size
 from synpic_cli.options import Directory
 
 
@@ -34,17 +35,17 @@ def export(
     """Write pairs as trainers open them: Pick-a-Pic's columns, chosen and rejected, or folders."""
     from synpic.publish.export import export as write
     from synpic.publish.export import plan_export
-    from synpic_cli.output import human_bytes, print_table, say
+    from synpic_cli.output import print_table, say
     from synpic_cli.watching import counted_work
 
     if dry_run:
         planned = plan_export(where, to, strategy=strategy, split=split)
         print_table(["split", "pairs"], planned.rows.items())
-        say(f"About {human_bytes(planned.bytes)}, pairs picked by {planned.strategy}.")
+        say(f"About {size(planned.bytes)}, pairs picked by {planned.strategy}.")
         return
     with counted_work("export") as on_progress:
         made = write(where, to, into, strategy=strategy, split=split, on_progress=on_progress)
     print_table(["split", "pairs"], made.rows.items())
-    say(f"Wrote {made.files:,} files, {human_bytes(made.bytes)}, in {made.directory}")
+    say(f"Wrote {count(made.files, 'file')}, {size(made.bytes)}, in {made.directory}")
     for note in made.notes:
         say(note)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from synpic.display import size
 from synpic_cli.options import AsJson
 
 app = typer.Typer(
@@ -68,10 +69,8 @@ def rewards(
 
 def _cells(row: dict[str, Any]) -> dict[str, object]:
     """What the table has of a reward, which is little: people read it on a terminal."""
-    from synpic_cli.output import human_bytes
-
     there = sum(repository["bytes"] for repository in row["cache"])
-    cached = f"{row['cached']}, {human_bytes(there)}" if there else row["cached"]
+    cached = f"{row['cached']}, {size(there)}" if there else row["cached"]
     return {
         "name": row["name"],
         "cached": cached,
@@ -128,11 +127,9 @@ def _option(name: str, default: Any) -> str:
 
 
 def _state(cached: dict[str, Any]) -> str:
-    from synpic_cli.output import human_bytes
-
     words = [cached["state"]]
     if cached["commit"]:
-        words.append(f"{human_bytes(cached['bytes'])} at {cached['commit'][:8]}")
+        words.append(f"{size(cached['bytes'])} at {cached['commit'][:8]}")
         if cached["missing"]:
             words.append(f"without {_files(cached['missing'])}")
     return ", ".join(words)

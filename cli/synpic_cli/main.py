@@ -6,6 +6,7 @@ Nothing heavy is imported here or at the top of a verb's module: ``synpic --help
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -89,6 +90,10 @@ def run() -> None:
     """The entry point: a user's mistake is one message and an exit code, never a traceback."""
     # A reward or family of one's own may lie beside the recipe; installed packages come first.
     sys.path.append("")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows an escape where it has no character.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SynpicError as error:

@@ -1,32 +1,39 @@
-"""What people see: messages on stderr, results on stdout."""
+"""What people see: messages on stderr, results on stdout.
+
+Every text is shown by :func:`synpic.display.visible`, and none is read as rich's markup: prompts,
+names of files and answers of servers are written by others.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from synpic.display import number, visible, visible_lines
 from synpic.errors import SynpicError
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
-    "human_bytes",
-    "human_seconds",
     "print_json",
     "print_line",
     "print_table",
     "require_table_file",
     "say",
+    "say_aside",
     "show_error",
+    "show_problem",
+    "shown",
     "write_table",
 ]
 
@@ -34,31 +41,47 @@ console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def shown(text: str, style: str = "") -> Text:
+    """``text`` for rich: as it stands, control characters escaped."""
+    return Text(visible_lines(text), style)
+
+
 def show_error(error: SynpicError) -> None:
     """``error:`` and what to do next."""
-    errors.print(f"[bold red]error:[/] {escape(error.message)}")
+    errors.print(Text("error:", "bold red"), shown(error.message))
     if error.hint:
-        errors.print(f"[bold]hint:[/] {escape(error.hint)}")
+        errors.print(Text("hint:", "bold"), shown(error.hint))
+
+
+def show_problem(message: str, hint: str | None) -> None:
+    """``problem:``, one of several, and below it what to do."""
+    errors.print(Text("problem:", "bold red"), shown(message))
+    if hint:
+        errors.print(shown(f"  {hint}"))
 
 
 def say(text: str = "") -> None:
     """A line for people, on stdout."""
-    console.print(escape(text))
+    console.print(shown(text))
+
+
+def say_aside(text: str) -> None:
+    """A line about how work goes, on stderr."""
+    errors.print(shown(text))
 
 
 def print_json(value: Any) -> None:
     """``value`` for machines, on stdout."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(_json(value, indent=2) + "\n")
 
 
 def print_line(value: Any) -> None:
     """``value`` for machines, on a line of stdout, at once.
 
-    Whoever read may have gone away: work that runs for days does not end for that.
+    The reader may be gone: work that runs for days does not end for that.
     """
     try:
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.write(_json(value) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -72,9 +95,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numbers = listed and all(_is_number(row[index]) for row in listed)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(
+            Text(visible(column)), justify="right" if numbers else "left", overflow="fold"
+        )
     for row in listed:
-        table.add_row(*(escape(_cell(value)) for value in row))
+        table.add_row(*(Text(visible(_cell(value))) for value in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
 
 
@@ -102,21 +127,14 @@ def write_table(table: pl.DataFrame, to: Path, option: str = "--to") -> None:
         ) from error
 
 
-def human_bytes(number: float) -> str:
-    """``12.3 MB``, in powers of ten."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    raise AssertionError
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON may hold as it is, and a terminal obeys or UTF-8 cannot spell."""
 
 
-def human_seconds(seconds: float) -> str:
-    """``1 h 05 min``, ``3 min 20 s``, ``12 s``."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+def _json(value: Any, indent: int | None = None) -> str:
+    written = json.dumps(value, indent=indent, ensure_ascii=False)
+    # The same value to who parses it.
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def _is_number(value: object) -> bool:
@@ -129,5 +147,5 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
+        return number(value)
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synpic.display import count, duration, size
 from synpic_cli.options import AsJson, Device, Directory
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def plan(
 
 
 def _show(made: CostPlan, devices: int, rate: float | None) -> None:
-    from synpic_cli.output import human_bytes, print_table, say
+    from synpic_cli.output import print_table, say
 
     print_table(["stage", "name", "size", "wanted", "left", "bytes each"], map(_work, made.items))
     say()
@@ -81,26 +82,22 @@ def _show(made: CostPlan, devices: int, rate: float | None) -> None:
         _show_costs(made, devices, rate)
         say()
     say(
-        f"{made.images():,} images, about {human_bytes(made.image_bytes())} on the disk, of which "
-        f"{human_bytes(made.image_bytes('left'))} are still to come;"
+        f"{count(made.images(), 'image')}, about {size(made.image_bytes())} on the disk, of which "
+        f"{size(made.image_bytes('left'))} are still to come;"
     )
-    say(f"published ({', '.join(made.configs)}), about {human_bytes(made.published_bytes())}.")
+    say(f"published ({', '.join(made.configs)}), about {size(made.published_bytes())}.")
     for note in made.notes:
         say(f"note: {note}")
 
 
 def _work(item: Item) -> list[object]:
-    from synpic_cli.output import human_bytes
-
-    told = human_bytes(item.bytes_per_image) if item.bytes_per_image else ""
+    told = size(item.bytes_per_image) if item.bytes_per_image else ""
     if told and not item.timing:
         told = f"~{told}"
     return [item.stage, item.name, item.size or "", item.wanted, item.left, told]
 
 
 def _pace(item: Item) -> list[object]:
-    from synpic_cli.output import human_bytes, human_seconds
-
     timing = item.timing
     if timing is None:
         return [item.label, "", "broken", "", ""]
@@ -108,8 +105,8 @@ def _pace(item: Item) -> list[object]:
         item.label,
         timing.batch_size,
         f"{timing.images_per_second:.3g} ({1 / timing.slowest:.3g} … {1 / timing.fastest:.3g})",
-        human_seconds(timing.opening),
-        human_bytes(timing.memory) if timing.memory else "",
+        duration(timing.opening),
+        size(timing.memory) if timing.memory else "",
     ]
 
 
@@ -119,7 +116,7 @@ def _show_costs(made: CostPlan, devices: int, rate: float | None) -> None:
     stages = dict.fromkeys(item.stage for item in made.items)
     begun = any(item.left != item.wanted for item in made.items)
     price = "" if rate is None else f" at ${rate:.2f} an hour"
-    on = f"on {devices} device{'s' if devices > 1 else ''}{price}:"
+    on = f"on {count(devices, 'device')}{price}:"
     heads = {"left": "What is left", "whole": "The whole"}
     whiches: tuple[Which, ...] = ("left", "whole") if begun else ("whole",)
     for which in whiches:
@@ -140,11 +137,9 @@ def _show_costs(made: CostPlan, devices: int, rate: float | None) -> None:
 
 
 def _cells(cost: Cost, low: Cost, high: Cost, rate: float | None) -> list[str]:
-    from synpic_cli.output import human_seconds
-
-    busy = human_seconds(cost.device_seconds)
+    busy = duration(cost.device_seconds)
     if cost.device_seconds:
-        fastest, slowest = (human_seconds(each.device_seconds) for each in (low, high))
+        fastest, slowest = (duration(each.device_seconds) for each in (low, high))
         busy += f" ({fastest} … {slowest})"
-    cells = [busy, human_seconds(cost.wall_seconds)]
+    cells = [busy, duration(cost.wall_seconds)]
     return cells if rate is None else [*cells, f"${cost.dollars:,.2f}"]

@@ -22,7 +22,7 @@ def rank(
     """Turn scores into preferences and ranks, and say who won. Takes seconds, and no GPU."""
     from synpic.rankings import rank_candidates
     from synpic.workspace import Workspace
-    from synpic_cli.output import print_json, write_table
+    from synpic_cli.output import print_json, say, write_table
     from synpic_cli.summary import show_ranking, summarise
 
     ranked = rank_candidates(Workspace.open(), flagged="leave-out" if leave_out_flagged else None)
@@ -33,4 +33,4 @@ def rank(
     else:
         show_ranking(ranked)
         if to is not None:
-            typer.echo(f"Wrote {to}.")
+            say(f"Wrote {to}.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from synpic.display import count, size
 from synpic.publish import Forecast, HubRelease, Release
 from synpic.publish.model import ModelForecast, ModelRelease
-from synpic_cli.output import human_bytes, print_table, say
+from synpic_cli.output import print_table, say
 from synpic_cli.summary import flags, say_flags
 
 __all__ = [
@@ -32,14 +33,14 @@ def show_release(release: Release | HubRelease) -> None:
     )
     say_flags(release.ranked)
     if isinstance(release, Release):
-        say(f"Published {human_bytes(release.bytes)} in {release.directory}")
+        say(f"Published {size(release.bytes)} in {release.directory}")
         return
     for reason in release.reasons:
         say(f"  {reason}")
     if release.new:
         say(
-            f"Released {release.version.tag}: {release.files} files, {human_bytes(release.bytes)}, "
-            f"of which {human_bytes(release.sent)} were new to the Hub"
+            f"Released {release.version.tag}: {count(release.files, 'file')}, "
+            f"{size(release.bytes)}, of which {size(release.sent)} were new to the Hub"
         )
     else:
         say(f"{release.version.tag} is there, and nothing has changed since")
@@ -54,7 +55,7 @@ def show_forecast(planned: Forecast) -> None:
             [
                 file.path,
                 "" if file.rows is None else file.rows,
-                human_bytes(file.bytes),
+                size(file.bytes),
                 file.change,
             ]
             for file in planned.files
@@ -72,7 +73,7 @@ def show_forecast(planned: Forecast) -> None:
     there = "" if planned.exists else ", which would be made"
     say(
         f"{planned.version.tag} of {planned.repository}{there}: "
-        f"{human_bytes(planned.sent)} in files new to the Hub. Nothing was sent."
+        f"{size(planned.sent)} in files new to the Hub. Nothing was sent."
     )
 
 
@@ -117,8 +118,8 @@ def show_model(release: ModelRelease) -> None:
     """What a published model is, where it is, and how to load it."""
     named = release.tag or f"commit {release.commit[:8]}"
     say(
-        f"Published {named} of {release.repository}: {len(release.files)} files, "
-        f"{human_bytes(sum(release.files.values()))}, of which {human_bytes(release.sent)} were "
+        f"Published {named} of {release.repository}: {count(len(release.files), 'file')}, "
+        f"{size(sum(release.files.values()))}, of which {size(release.sent)} were "
         "new to the Hub"
     )
     _say_left_out(release)
@@ -133,11 +134,11 @@ def show_model_forecast(planned: ModelForecast) -> None:
     """What publishing a model would do."""
     print_table(
         ["file", "size", ""],
-        [[path, human_bytes(size), planned.changes[path]] for path, size in planned.files.items()],
+        [[path, size(bytes_), planned.changes[path]] for path, bytes_ in planned.files.items()],
     )
     _say_left_out(planned)
     there = "" if planned.exists else ", which would be made"
-    say(f"{planned.repository}{there}: {human_bytes(planned.sent)} to send. Nothing was sent.")
+    say(f"{planned.repository}{there}: {size(planned.sent)} to send. Nothing was sent.")
 
 
 def model_as_dict(release: ModelRelease) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from synpic.display import size
 from synpic.engine.report import Outcome, Report
 from synpic.engine.task import Task
 from synpic.score.forecast import Fetch
-from synpic_cli.output import human_bytes, print_line, print_table, say
+from synpic_cli.output import print_line, print_table, say
 
 __all__ = ["show_fetches", "show_report", "show_tasks"]
 
@@ -80,7 +81,7 @@ def show_fetches(fetches: Sequence[Fetch], as_json: bool = False) -> None:
     )
     known = sum(fetch.bytes or 0 for fetch in fetches)
     unknown = any(fetch.bytes is None for fetch in fetches)
-    say(f"{human_bytes(known)} to fetch{', and what is unknown' if unknown else ''}.")
+    say(f"{size(known)} to fetch{', and what is unknown' if unknown else ''}.")
 
 
 def _to_fetch(fetch: Fetch) -> str:
@@ -88,4 +89,4 @@ def _to_fetch(fetch: Fetch) -> str:
         return f"unknown: {fetch.why_unknown}"
     if not fetch.files:
         return "nothing: it is in the cache"
-    return f"{human_bytes(fetch.bytes)}: {', '.join(fetch.files)}"
+    return f"{size(fetch.bytes)}: {', '.join(fetch.files)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synpic.display import count
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def _show(found: Reranked) -> None:
         for weights in (ranking.weights, published.weights)
     )
     say(
-        f"{ranking.counts.kept_prompts:,} prompts and {ranking.counts.kept_candidates:,} images "
-        f"ranked by {ranking.aggregation}, {now}"
+        f"{count(ranking.counts.kept_prompts, 'prompt')} and "
+        f"{count(ranking.counts.kept_candidates, 'image')} ranked by {ranking.aggregation}, {now}"
     )
     say(f"published: {published.aggregation}, {before}")
     say()
@@ -102,7 +103,7 @@ def _show(found: Reranked) -> None:
     tau = "not defined" if found.tau is None else f"{found.tau:.3f}"
     say(f"Kendall's τ-b with the published ranking, a mean over prompts: {tau}")
     say(
-        f"another best image: {found.best_changed:,} of {found.prompts:,} prompts "
+        f"another best image: {found.best_changed:,} of {count(found.prompts, 'prompt')} "
         f"({found.best_changed / max(1, found.prompts):.1%})"
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synpic.display import count, size
 from synpic_cli.options import (
     ConfigOption,
     Count,
@@ -160,7 +161,7 @@ def _show_work(
     from synpic.score.forecast import weights_to_fetch
     from synpic.tasks import drawing_tasks, scoring_tasks
     from synpic.validation import validate
-    from synpic_cli.output import human_bytes, say
+    from synpic_cli.output import say
     from synpic_cli.reporting import show_fetches, show_tasks
 
     if snapshot.recipe.given is not None:
@@ -169,8 +170,8 @@ def _show_work(
         if not as_json:
             whole = validate(snapshot)
             say(
-                f"{whole.prompts:,} prompts, {whole.images:,} images of about "
-                f"{human_bytes(whole.bytes)}, {whole.scores:,} scores in all."
+                f"{count(whole.prompts, 'prompt')}, {count(whole.images, 'image')} of about "
+                f"{size(whole.bytes)}, {count(whole.scores, 'score')} in all."
             )
         if not any(task.proven for task in tasks):
             show_fetches(weights_to_fetch(snapshot, snapshot.recipe.rewards), as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from synpic.display import count, size
 from synpic_cli.options import AsJson, Directory
 
 if TYPE_CHECKING:
@@ -12,32 +13,37 @@ if TYPE_CHECKING:
 
 def status(directory: Directory = None, as_json: AsJson = False) -> None:
     """Count what is wanted, done, failed, doubled and unused."""
-    from synpic.counting import status as count
+    from synpic import counting
     from synpic.workspace import Workspace
-    from synpic_cli.output import human_bytes, print_json, print_table, say
+    from synpic_cli.output import print_json, print_table, say
 
-    found = count(Workspace.open())
+    found = counting.status(Workspace.open())
     if as_json:
         print_json(found.as_dict())
         return
-    dropped = f"{found.prompts_duplicate:,} duplicates, {found.prompts_empty:,} empty left out"
-    say(f"{found.prompts:,} prompts of {found.prompts_read:,} ({dropped})")
+    dropped = (
+        f"{count(found.prompts_duplicate, 'duplicate')}, {found.prompts_empty:,} empty left out"
+    )
+    say(f"{count(found.prompts, 'prompt')} of {found.prompts_read:,} ({dropped})")
     columns = "stage name fingerprint wanted done failed missing doubled unused bytes"
     rows = [
-        [*(getattr(c, column) for column in columns.split()[:-1]), human_bytes(c.bytes)]
+        [*(getattr(c, column) for column in columns.split()[:-1]), size(c.bytes)]
         for c in found.counts
     ]
     print_table(columns.split(), rows)
     for c in found.counts:
         if c.flagged or (found.checks and c.unchecked):
-            seen = f"{c.name}: {c.flagged:,} of {c.done:,} images"
+            seen = f"{c.name}: {c.flagged:,} of {count(c.done, 'image')}"
             say(f"flagged: {seen}; {c.unchecked:,} were not checked")
     for stage, name, reason, number in found.failures:
         say(f"failed: {stage} {name}: {number:,} × {reason}")
     for name, why in found.unresolved:
         say(f"not to be had: {name}: {why}")
-    for folder, number, size in found.unused:
-        say(f"unused: {folder}: {number:,} rows, {human_bytes(size)}; the recipe names it no more")
+    for folder, rows_there, bytes_there in found.unused:
+        say(
+            f"unused: {folder}: {count(rows_there, 'row')}, {size(bytes_there)}; "
+            "no longer in the recipe"
+        )
     if found.set_aside:
         say(f"set aside: {found.set_aside} damaged parts")
     say(_next_step(found))

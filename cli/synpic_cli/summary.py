@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from synpic.display import count
 from synpic.rank import agreement, head_to_head, leave_one_out, win_rate_by_model
 from synpic.rankings import RankedSet
 from synpic_cli.output import print_table, say
@@ -43,24 +44,25 @@ def say_flags(ranked: RankedSet) -> None:
     found = flags(ranked)
     if found["flagged_left_out"] is not None:
         say(
-            f"left out: {found['flagged_left_out']:,} flagged images; "
+            f"left out: {count(found['flagged_left_out'], 'flagged image')}; "
             f"{found['unchecked']:,} that no safety check has seen are kept"
         )
     elif found["flagged"]:
-        say(f"{found['flagged']:,} images are flagged, and kept; --leave-out-flagged drops them")
+        are, remedy = "is" if found["flagged"] == 1 else "are", "--leave-out-flagged drops them"
+        say(f"{count(found['flagged'], 'image')} {are} flagged, and kept; {remedy}")
 
 
 def show_ranking(ranked: RankedSet) -> None:
     """The same, for people."""
     ranking, counts = ranked.ranking, ranked.ranking.counts
     say(
-        f"{counts.kept_prompts:,} prompts and {counts.kept_candidates:,} images ranked by "
-        f"{ranking.aggregation}; {counts.tied_prompts:,} prompts have a tie"
+        f"{count(counts.kept_prompts, 'prompt')} and {count(counts.kept_candidates, 'image')} "
+        f"ranked by {ranking.aggregation}; prompts with a tie: {counts.tied_prompts:,}"
     )
     if counts.incomplete or counts.prompts_below_two:
         say(
-            f"left out: {counts.incomplete:,} images without every score, "
-            f"{counts.prompts_below_two:,} prompts with fewer than two images"
+            f"left out: {count(counts.incomplete, 'image')} without every score, "
+            f"{count(counts.prompts_below_two, 'prompt')} with fewer than two images"
         )
     say_flags(ranked)
     say()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synpic.display import count, size
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _show(trained: Trained, as_json: bool) -> None:
         words.append(f"pairs right {metrics['accuracy']:.0%}")
     steps = trained.about["steps"]
     say(
-        f"Trained {steps:,} step{'s' if steps != 1 else ''}"
+        f"Trained {count(steps, 'step')}"
         + (f"; over the last of them {', '.join(words)}" if words else "")
     )
     say(f"The model is in {trained.folder}. Load it with:")
@@ -170,33 +171,33 @@ def _show_plan(settings: TrainRecipe, out: Path, as_json: bool) -> None:
 
 
 def _lines(found: Plan, settings: TrainRecipe) -> list[tuple[str, str]]:
-    from synpic_cli.output import human_bytes
-
     at = f" at {found.commit[:8]}" if found.commit else ""
     model_at = f" at {found.model_commit[:8]}" if found.model_commit else ""
     version = f", version {found.version}" if found.version else ""
     table = f"{found.config}, " if found.config else ""
-    size = f"{found.size[0]}x{found.size[1]}" if found.size else "each prompt's own"
-    learnt = f"{found.trained:,} of {found.parameters:,} parameters"
+    pixels = f"{found.size[0]}x{found.size[1]}" if found.size else "each prompt's own"
+    learnt = f"{found.trained:,} of {count(found.parameters, 'parameter')}"
     if settings.tuning.method == "lora":
-        learnt = f"adapters of {found.trained:,} parameters, to the model's {found.parameters:,}"
+        learnt = (
+            f"adapters of {count(found.trained, 'parameter')}, to the model's {found.parameters:,}"
+        )
     lacking = ", ".join(f"{number:,} {what}" for what, number in found.to_encode.items() if number)
     costs = sorted(found.memory_bytes.items(), key=lambda item: -item[1])
-    memory = ", ".join(f"{what} {human_bytes(number)}" for what, number in costs)
+    memory = ", ".join(f"{what} {size(number)}" for what, number in costs)
     repeated = f"; {found.repeated:,} of them more often, being few of their size"
     goes_on = f", goes on from step {found.goes_on_from:,} of {found.steps:,}"
     return [
         ("dataset", f"{found.dataset}{at}{version} ({table}{found.split})"),
-        ("prompts", f"{found.prompts:,}, of {found.images:,} images"),
+        ("prompts", f"{found.prompts:,}, of {count(found.images, 'image')}"),
         ("left out", f"{found.without_preference:,}, which prefer no image"),
-        ("image size", size),
+        ("image size", pixels),
         ("model", f"{found.checkpoint}{model_at} ({found.pipeline})"),
         ("trained", learnt),
         ("objective", settings.objective.name),
-        ("steps", f"{found.steps:,}, of {found.prompts_per_step:,} prompts each"),
+        ("steps", f"{found.steps:,}, of {count(found.prompts_per_step, 'prompt')} each"),
         ("epochs", f"{found.epochs:.2f}{repeated if found.repeated else ''}"),
         ("to encode", lacking or "nothing: all of it is in the cache"),
-        ("cache", f"{found.cache}, about {human_bytes(found.cache_bytes)} more"),
+        ("cache", f"{found.cache}, about {size(found.cache_bytes)} more"),
         ("memory", f"{memory}; activations come on top"),
         ("out", f"{found.out}{goes_on if found.goes_on_from else ''}"),
     ]

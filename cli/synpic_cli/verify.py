@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synpic.display import count, size
 from synpic_cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def verify(
 
 
 def _show(found: Verification) -> None:
-    from synpic_cli.output import human_bytes, say
+    from synpic_cli.output import say
 
     for problem in found.problems:
         say(f"{problem.path}: {problem.text}")
@@ -56,12 +57,11 @@ def _show(found: Verification) -> None:
         shown = ", ".join(found.others[:_SHOWN])
         more = f", and {len(found.others) - _SHOWN:,} more" if len(found.others) > _SHOWN else ""
         say(f"Beside the release, and not looked at: {shown}{more}.")
-    looked = f"{found.files:,} files, {human_bytes(found.bytes)}, {found.rows:,} rows"
+    looked = f"{count(found.files, 'file')}, {size(found.bytes)}, {count(found.rows, 'row')}"
     if found.deep:
-        looked += f", {found.images:,} images hashed"
+        looked += f", {count(found.images, 'image')} hashed"
     if found.ok:
         say(f"{found.release} is whole: {looked}.")
     else:
-        number = len(found.problems)
-        said = "1 thing is" if number == 1 else f"{number:,} things are"
-        say(f"{found.release}: {said} wrong ({looked}).")
+        are = "is" if len(found.problems) == 1 else "are"
+        say(f"{found.release}: {count(len(found.problems), 'thing')} {are} wrong ({looked}).")

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,9 +18,10 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from synpic.display import duration, size, visible
 from synpic.engine.progress import Event, Listener
 from synpic.engine.stop import stop_on_signals
-from synpic_cli.output import errors, human_bytes, human_seconds, print_line
+from synpic_cli.output import errors, print_line, say_aside, shown
 
 __all__ = ["counted_work", "note", "watched_work"]
 
@@ -56,10 +56,11 @@ def watched_work(
             return
         progress = Progress(
             # The bar has what room is left, which may be none: words and numbers come first.
-            TextColumn("{task.fields[stage]} [bold]{task.description}", table_column=_whole()),
+            TextColumn("{task.fields[stage]}", markup=False, table_column=_whole()),
+            TextColumn("{task.description}", "bold", markup=False, table_column=_whole()),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
             MofNCompleteColumn(table_column=_whole(11)),
-            TextColumn("{task.fields[text]}", table_column=_whole()),
+            TextColumn("{task.fields[text]}", markup=False, table_column=_whole()),
             console=errors,
             expand=True,
         )
@@ -79,16 +80,16 @@ class _Bars:
     def __call__(self, event: Event) -> None:
         if event.key not in self._tasks:
             self._tasks[event.key] = self._progress.add_task(
-                escape(event.label), stage=event.stage, text="", total=event.total
+                visible(event.label), stage=event.stage, text="", total=event.total
             )
         self._progress.update(
             self._tasks[event.key],
             completed=event.done,
             total=event.total,
-            text=escape(_describe(event)),
+            text=visible(_describe(event)),
         )
         if event.news:
-            self._progress.print(_news(event))
+            self._progress.print(shown(_news(event)))
 
 
 class _Pace:
@@ -116,7 +117,7 @@ class _Lines:
 
     def __call__(self, event: Event) -> None:
         if event.news:
-            errors.print(_news(event))
+            say_aside(_news(event))
             return
         before = self._pace.admits(event)
         if before is None:
@@ -124,7 +125,7 @@ class _Lines:
         if event.state == "working" and before not in ("", "working"):
             return  # it was told when it was opened
         line = f"{event.stage} {event.label}: {event.done:,}/{event.total:,} {_describe(event)}"
-        errors.print(escape(line.rstrip()))
+        say_aside(line.rstrip())
 
 
 class _Objects:
@@ -140,11 +141,11 @@ class _Objects:
 
 def note(line: str) -> None:
     """A line about how work goes, on stderr."""
-    errors.print(escape(line))
+    say_aside(line)
 
 
 def _news(event: Event) -> str:
-    return escape(f"{event.stage} {event.label}: {event.news}")
+    return f"{event.stage} {event.label}: {event.news}"
 
 
 def _acknowledge() -> None:
@@ -169,9 +170,9 @@ def _describe(event: Event) -> str:
     if event.failed:
         pieces.append(f"{event.failed} failed")
     if event.state == "working" and event.seconds_left:
-        pieces.append(f"{human_seconds(event.seconds_left)} left")
+        pieces.append(f"{duration(event.seconds_left)} left")
     if event.memory:
-        pieces.append(f"memory {human_bytes(event.memory)}")
+        pieces.append(f"memory {size(event.memory)}")
     if event.note:
         pieces.append(event.note)
     return ", ".join(pieces)
@@ -183,7 +184,7 @@ def _rate(event: Event) -> str:
     unit = _UNITS.get(event.stage) or ("prompts" if event.name == "prompts" else "images")
     if event.rate < 0.1:
         one = unit.removesuffix("s")
-        return f"{human_seconds(1 / event.rate)} {'an' if one == 'image' else 'a'} {one}"
+        return f"{duration(1 / event.rate)} {'an' if one == 'image' else 'a'} {one}"
     return f"{event.rate:.1f} {unit}/s"
 
 
@@ -191,7 +192,7 @@ def _rate(event: Event) -> str:
 def counted_work(what: str) -> Iterator[Callable[[int, int], None]]:
     """A callback for work that counts rows, shown as a bar on a terminal and not elsewhere."""
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

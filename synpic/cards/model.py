@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from synpic.cards.markdown import fence, markdown_text
+from synpic.display import number
 from synpic.toml import write_toml
 
 __all__ = ["load_lines", "render_card"]
@@ -123,7 +124,7 @@ def _template() -> Any:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["md"] = markdown_text
-    environment.globals |= {"fence": fence, "number": lambda value: f"{value:,}"}
+    environment.globals |= {"fence": fence, "number": number}
     source = files("synpic_cards").joinpath("model.md.jinja").read_text(encoding="utf-8")
     return environment.from_string(source)
 

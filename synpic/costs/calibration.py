@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from synpic.display import count
 from synpic.engine import memory
 from synpic.engine.device import free_memory
 from synpic.engine.progress import Listener, Meter
@@ -187,5 +188,5 @@ def _nothing_came(task: Task, gathered: _Gathered) -> SynpicError:
     if gathered.starved or "out of memory" in reason.lower():
         hint = "this device has no room for one image alone"
     return task.error(
-        f"{task.label}: nothing came of {len(gathered.failed)} images: {reason}", hint=hint
+        f"{task.label}: nothing came of {count(len(gathered.failed), 'image')}: {reason}", hint=hint
     )

@@ -11,6 +11,7 @@ import polars as pl
 from synpic.costs.calibration import Timing, time_task
 from synpic.costs.plan import CostPlan, Item
 from synpic.costs.samples import InMemory, as_candidates, stored
+from synpic.display import count
 from synpic.engine.device import describe_device
 from synpic.engine.engines import Engine
 from synpic.engine.progress import Listener
@@ -238,7 +239,8 @@ def _notes(item: Item) -> Iterator[str]:
     if timing.note:
         yield f"{item.label}: {timing.note}"
     if timing.failed:
-        yield f"{item.label}: {timing.failed} images failed when it was timed: {timing.reason}"
+        failed = count(timing.failed, "image")
+        yield f"{item.label}: {failed} failed when it was timed: {timing.reason}"
     asked, _ = timing.batches[-1]
     if timing.batch_size < asked:
         yield (

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import ids
+from synpic.display import count as count_of
 from synpic.errors import PromptError
 from synpic.prompts.source import Source
 from synpic.workspace import tables
@@ -78,7 +79,7 @@ def fold(source: Source, split: str, count: int | None) -> PromptTable:
         pieces.append(_piece(batch.take(pa.array(rows, pa.int64())), found, split, source.name))
     if not seen:
         raise PromptError(
-            f"{source.name}: no prompts ({read} rows, {empty} of them empty)",
+            f"{source.name}: no prompts ({count_of(read, 'row')}, {empty:,} of them empty)",
             hint="a recipe needs at least one prompt; check the file and its column",
         )
     # Batches of one source may differ where one of them holds nothing but nulls.

@@ -15,6 +15,7 @@ from typing import Any
 
 from synpic import ids
 from synpic.cards.markdown import fence, markdown_text, one_line, paragraphs
+from synpic.display import count, number, size
 from synpic.publish.charts import AGREEMENT, SCORES
 from synpic.publish.features import yaml_features
 from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
@@ -163,11 +164,11 @@ def _template() -> Any:
     )
     environment.filters |= {"md": markdown_text, "clip": _clip}
     environment.globals |= {
-        "bytes": _bytes,
-        "counted": _counted,
+        "bytes": size,
+        "counted": count,
         "decimal": _decimal,
         "fence": fence,
-        "number": lambda value: f"{value:,}",
+        "number": number,
         "percent": lambda share: "–" if share is None else f"{share:.1%}",
         "settings": _settings,
     }
@@ -178,13 +179,13 @@ def _template() -> Any:
 def _config(name: str, shards: Sequence[Shard], default: bool) -> dict[str, Any]:
     """Where a config's files are. How many there are is in their names, so that a file of another
     number, left over or somebody's own, is not read with them."""
-    count: dict[str, int] = {}
+    shards_of: dict[str, int] = {}
     for shard in shards:
         if shard.records.config == name:
-            count[shard.split] = count.get(shard.split, 0) + 1
+            shards_of[shard.split] = shards_of.get(shard.split, 0) + 1
     paths = [
         {"split": split, "path": f"{name}/{split}-*-of-{number:05d}.parquet"}
-        for split, number in count.items()
+        for split, number in shards_of.items()
     ]
     return {"config_name": name, "data_files": paths, **({"default": True} if default else {})}
 
@@ -290,23 +291,9 @@ def _size(rows: int) -> str:
     return next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")
 
 
-def _bytes(number: float) -> str:
-    """``12.3 MB``, in powers of ten."""
-    units = ["B", "kB", "MB", "GB", "TB"]
-    while number >= 999.95 and len(units) > 1:
-        number /= 1000
-        units.pop(0)
-    return f"{number:.0f} B" if units[0] == "B" else f"{number:.1f} {units[0]}"
-
-
 def _words(value: Any) -> str:
     """A value of the head as people read it."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _counted(number: int, noun: str) -> str:
-    """``1 prompt``, ``2,000 prompts``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _decimal(value: float | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw
 
+from synpic.display import count
 from synpic.publish.lettering import (
     FAINT,
     INK,
@@ -98,17 +99,17 @@ def _histogram(
     draw.text((left, base), clip(reward, font(_TITLE), across), INK, font(_TITLE), "ls")
     floor = base + 40 + down
     tallest = max(counts)
-    for number, count in enumerate(counts):
+    for number, height in enumerate(counts):
         x0 = left + across * number // len(counts)
         x1 = left + across * (number + 1) // len(counts) - 1
         if len(counts) == 1:  # all scores are one value
             x0, x1 = left + across * 9 // 20, left + across * 11 // 20 - 1
         # A bin that holds anything shows.
-        rise = max(2, round(down * count / tallest)) if count else 0
+        rise = max(2, round(down * height / tallest)) if height else 0
         if rise:
             draw.rectangle((x0 + 1, floor - rise, x1 - 1, floor - 1), fill=_BARS)
-        if count == tallest and count not in counts[:number]:
-            label = f"{count:,}"
+        if height == tallest and height not in counts[:number]:
+            label = f"{height:,}"
             half = font(_SMALL).getlength(label) / 2
             middle = min(max((x0 + x1) / 2, left + half), left + across - half)
             draw.text((middle, floor - rise - 8), label, FAINT, font(_SMALL), "ms")
@@ -120,7 +121,7 @@ def _histogram(
         draw.text((middle, under), low, FAINT, font(_SMALL), "ms")
         return
     draw.text((left, under), low, FAINT, font(_SMALL), "ls")
-    draw.text((middle, under), f"{sum(counts):,} scores", FAINT, font(_SMALL), "ms")
+    draw.text((middle, under), count(sum(counts), "score"), FAINT, font(_SMALL), "ms")
     draw.text((left + across, under), high, FAINT, font(_SMALL), "rs")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from synpic.display import count
 from synpic.errors import PublishError, did_you_mean
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
@@ -256,9 +257,9 @@ def _notes(files: Mapping[str, File]) -> list[str]:
     """What to know of image files that stand alone: which of them a trainer passes over."""
     endings = Counter(PurePosixPath(path).suffix for path in files if path.startswith("chosen/"))
     return [
-        f"{count:,} pairs are `{ending}` files, which kohya's scripts pass over: they read "
+        f"{count(pairs, 'pair')} in `{ending}` files, which kohya's scripts pass over: they read "
         f"{', '.join(f'`{one}`' for one in _READ_BY_TRAINERS)}. Convert them first."
-        for ending, count in sorted(endings.items())
+        for ending, pairs in sorted(endings.items())
         if ending not in (*_READ_BY_TRAINERS, ".txt")
     ]
 
@@ -287,8 +288,8 @@ def _readme(planned: Export) -> str:
     came = f" of {origin['repository']} at commit {origin['revision']}" if origin else ""
     total = sum(planned.rows.values())
     about = (
-        f"{total:,} pairs{came}, picked from rankings by `{planned.strategy}`; none is tied. "
-        "Exported by synpic; image files are as they were generated.\n"
+        f"{count(total, 'pair')}{came}, picked from rankings by `{planned.strategy}`; none is "
+        "tied. Exported by synpic; image files are as they were generated.\n"
     )
     if planned.kind == "folders":
         return (

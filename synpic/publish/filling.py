@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from synpic.display import size
 from synpic.errors import PublishError
 from synpic.publish.manifest import describe_file
 from synpic.publish.shards import Read, Shard, count_rows, write_shard
@@ -76,8 +77,7 @@ def require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise PublishError(
-            f"{folder.parent}: this takes {needed / 1e6:,.1f} MB and the disk has "
-            f"{free / 1e6:,.1f} MB free",
+            f"{folder.parent}: this takes {size(needed)} and the disk has {size(free)} free",
             hint="free some room, or name a folder on another disk",
         )
 

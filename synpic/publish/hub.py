@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
 from synpic.hub.commit import land
@@ -227,7 +228,7 @@ def _send_shards(
         if stored and stored.oid in parcel.hashes[shard.path]:
             file.unlink()
             continue
-        remote.patience.tell(f"sending {shard.path}, {described.bytes / 1e6:,.1f} MB")
+        remote.patience.tell(f"sending {shard.path}, {size(described.bytes)}")
         operation, expendable = remote.send(shard.path, file)
         parcel.operations.append(operation)
         if described.sha256 not in known:
@@ -241,8 +242,8 @@ def _pack(shard: Shard, draft: Draft, file: Path, on_rows: Callable[[int], None]
     free = shutil.disk_usage(file.parent).free
     if shard.bytes > free:
         raise PublishError(
-            f"{file.parent}: packing {shard.path} takes {shard.bytes / 1e6:,.1f} MB and the disk "
-            f"has {free / 1e6:,.1f} MB free",
+            f"{file.parent}: packing {shard.path} takes {size(shard.bytes)} and the disk "
+            f"has {size(free)} free",
             hint="free some room, or set TMPDIR to a folder on another disk",
         )
     try:

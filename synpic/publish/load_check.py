@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 
+from synpic.display import count
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
 from synpic.hub.repository import Remote
@@ -45,7 +46,7 @@ def _compare(remote: Remote, commit: str, manifest: Manifest) -> None:
         if stored is None:
             raise _wrong(remote, commit, f"{path} is not there")
         if stored.bytes != described.bytes:
-            said = f"{path} has {stored.bytes:,} bytes, {described.bytes:,} were sent"
+            said = f"{path} has {count(stored.bytes, 'byte')}, {described.bytes:,} were sent"
             raise _wrong(remote, commit, said)
         if not remote.is_there(head, path, described.model_dump()):
             raise _wrong(remote, commit, f"{path} has another content than was sent")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synpic.cards.model import load_lines, render_card
+from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
 from synpic.hub.commit import land
@@ -129,8 +130,8 @@ def publish_model(
     if missing:
         operations, hashes = [], {}
         for path in missing:
-            content, size = parcel.files[path], parcel.described[path].bytes
-            remote.patience.tell(f"sending {path}, {size / 1e6:,.1f} MB")
+            content = parcel.files[path]
+            remote.patience.tell(f"sending {path}, {size(parcel.described[path].bytes)}")
             operations.append(remote.send(path, content)[0])
             hashes[path] = parcel.hashes(path)
         message = f"Release {tag}" if tag else f"Model of {model.about['steps']} steps, by synpic"

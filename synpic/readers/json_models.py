@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from synpic.display import count, size
 from synpic.errors import SynpicError
 
 __all__ = ["Record", "parse_json", "read_json", "validate"]
@@ -72,7 +73,7 @@ def parse_json(data: bytes, where: str, *, error: type[SynpicError], hint: str) 
             one object is wrong too.
     """
     if len(data) > BYTES:
-        raise error(f"{where}: {len(data):,} bytes, where at most {BYTES:,} are read", hint=hint)
+        raise error(f"{where}: {size(len(data))}, where at most {size(BYTES)} are read", hint=hint)
     try:
         text = data.decode("utf-8-sig")
         found = json.loads(
@@ -137,7 +138,7 @@ def _shown(value: Any) -> str:
 
 def _integer(written: str) -> int:
     if len(written) > _DIGITS:
-        raise ValueError(f"a number of {len(written):,} digits")
+        raise ValueError(f"a number of {count(len(written), 'digit')}")
     found = int(written)
     # Beyond this neither Parquet nor polars holds it.
     if not -(2**63) <= found < 2**64:
@@ -147,7 +148,7 @@ def _integer(written: str) -> int:
 
 def _float(written: str) -> float:
     if len(written) > _DIGITS:
-        raise ValueError(f"a number of {len(written):,} digits")
+        raise ValueError(f"a number of {count(len(written), 'digit')}")
     found = float(written)
     if found in (float("inf"), float("-inf")):
         raise ValueError(f"{written[:40]} is beyond the range of a number")

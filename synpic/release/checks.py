@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synpic.display import count
 from synpic.release.manifest import Feature
 from synpic.workspace.tables import IMAGE
 
@@ -231,7 +232,7 @@ def check_pixels(path: str, images: pl.DataFrame, known: pl.DataFrame | None) ->
         found.append(Problem(path, f"{_count(missing, 'image')} missing"))
     nameless = images["candidate_id"].null_count()
     if nameless:
-        found.append(Problem(path, f"{nameless:,} images have no candidate_id"))
+        found.append(Problem(path, f"{count(nameless, 'image')} without a candidate_id"))
     if known is None:
         return found
     both = images.drop_nulls().join(known, on="candidate_id", how="left", suffix="_known")
@@ -247,6 +248,5 @@ def check_pixels(path: str, images: pl.DataFrame, known: pl.DataFrame | None) ->
 
 def _count(ids: pl.Series, what: str) -> str:
     """``3 images (a…, first) are``."""
-    if ids.len() == 1:
-        return f"1 {what} ({ids[0]}) is"
-    return f"{ids.len():,} {what}s ({ids[0]} the first) are"
+    counted = count(ids.len(), what)
+    return f"{counted} ({ids[0]}) is" if ids.len() == 1 else f"{counted} ({ids[0]} the first) are"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
 
+from synpic.display import count
 from synpic.release.manifest import Feature, Manifest, ModelRow, RewardRow
 
 __all__ = ["Change", "Level", "compare"]
@@ -118,7 +119,7 @@ def _prompts(old: Manifest, new: Manifest) -> Iterator[Change]:
     for source in dict.fromkeys([*before, *after]):
         was, now = before.get(source, 0), after.get(source, 0)
         if was != now:
-            yield Change(Level.MINOR, f"{now:,} prompts from {source}, were {was:,}")
+            yield Change(Level.MINOR, f"{count(now, 'prompt')} from {source}, were {was:,}")
 
 
 def _models(old: Manifest, new: Manifest) -> Iterator[Change]:
@@ -137,7 +138,7 @@ def _models(old: Manifest, new: Manifest) -> Iterator[Change]:
         elif old.prompts == new.prompts:
             drawn = [sum(one.candidates for one in entries) for entries in (now, was)]
             if drawn[0] != drawn[1]:
-                text = f"model `{name}`: {drawn[0]:,} images, were {drawn[1]:,}"
+                text = f"model `{name}`: {count(drawn[0], 'image')}, were {drawn[1]:,}"
                 yield Change(Level.MINOR, text)
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import polars as pl
 
+from synpic.display import count
 from synpic.errors import RankingError, RewardError
 from synpic.rank import Ranking, pairs, rank
 from synpic.release.checks import Problem
@@ -134,7 +135,7 @@ def _compare_best(table: pl.DataFrame) -> Iterator[Problem]:
     wrong = both.filter(pl.col("best").ne_missing(pl.col("place_new")))["prompt_id"].sort()
     if wrong.len():
         text = "`best` is not the first image of rank 1"
-        yield Problem("ranked", f"{text}, in {wrong.len():,} prompts ({wrong[0]} the first)")
+        yield Problem("ranked", f"{text}, in {count(wrong.len(), 'prompt')} ({wrong[0]} the first)")
 
 
 def _compare_pairs(release: Published, name: str, ranking: Ranking) -> Iterator[Problem]:
@@ -178,7 +179,7 @@ def _differs(column: str) -> pl.Expr:
 def _told(name: str, rows: pl.DataFrame, wrong: pl.Expr, text: str) -> Iterator[Problem]:
     ids = rows.filter(wrong)["candidate_id"].sort()
     if ids.len():
-        yield Problem(name, f"{text}, for {ids.len():,} images ({ids[0]} the first)")
+        yield Problem(name, f"{text}, for {count(ids.len(), 'image')} ({ids[0]} the first)")
 
 
 def _first_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import polars as pl
 
+from synpic.display import count
 from synpic.errors import ReleaseError
 from synpic.rank import pairs as pick
 
@@ -135,4 +136,4 @@ class Pairs(Sequence[dict[str, Any]]):
         return self._table.select(name for name in self.column_names if name not in _SIDES)
 
     def __repr__(self) -> str:
-        return f"Pairs({len(self):,} pairs of {self._rankings.num_rows:,} rankings)"
+        return f"Pairs({count(len(self), 'pair')} of {count(self._rankings.num_rows, 'ranking')})"

@@ -16,6 +16,7 @@ from typing import IO, Any, BinaryIO, cast
 import polars as pl
 import pyarrow.parquet as pq
 
+from synpic.display import count
 from synpic.errors import ReleaseError, StorageError
 from synpic.release.checks import (
     CARD,
@@ -150,7 +151,7 @@ class _Work:
             if path not in present:
                 self.problems.append(Problem(path, "is missing"))
             elif present[path] != file.bytes and path != CARD:
-                text = f"has {present[path]:,} bytes; the manifest says {file.bytes:,}"
+                text = f"has {count(present[path], 'byte')}; the manifest says {file.bytes:,}"
                 self.problems.append(Problem(path, text))
             elif present[path] != file.bytes:
                 self.edited.append(path)
@@ -254,7 +255,9 @@ class _Work:
             for split, expected in splits.items():
                 found = rows.get((config, split), 0)
                 if found != expected and (config, split) not in unread:
-                    text = f"split `{split}` has {found:,} rows; the manifest says {expected:,}"
+                    text = (
+                        f"split `{split}` has {count(found, 'row')}; the manifest says {expected:,}"
+                    )
                     self.problems.append(Problem(config, text))
 
     @contextmanager

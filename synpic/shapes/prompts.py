@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from synpic import display
 from synpic.errors import PromptError, did_you_mean
 from synpic.shapes.meaning import OPPOSITE, RELATIONS, TASKS, Asked, Meaning, wordings, write
 from synpic.shapes.scene import BACKGROUNDS, COLOURS, SHAPES
@@ -147,7 +148,8 @@ def prompts(count: int, seed: int, split: str) -> list[tuple[str, dict[str, Any]
     available = sum(map(len, queues.values()))
     if count > available:
         raise PromptError(
-            f"the {split} split of the shapes world has {available:,} prompts, {count:,} asked for",
+            f"the {split} split of the shapes world has {display.count(available, 'prompt')}, "
+            f"{count:,} asked for",
             hint=f"ask for at most {available:,}, or for another split",
         )
     chosen: list[tuple[str, dict[str, Any]]] = []

@@ -10,7 +10,7 @@ import pytest
 
 from synpic import Workspace
 from synpic.errors import SynpicError
-from synpic_cli.output import human_bytes, human_seconds, show_error
+from synpic_cli.output import show_error
 from synpic_cli.reference import commands
 from tests.cli.conftest import Synpic, in_process
 from tests.conftest import MakeRecipe, edit
@@ -188,20 +188,3 @@ def test_every_command_has_help(synpic: Synpic) -> None:
         result = synpic(*path, "--help")
         assert result.exit_code == 0
         assert re.search(r"\w+ .*\.", result.output)
-
-
-def test_numbers_for_people() -> None:
-    assert [human_bytes(n) for n in (0, 999, 1000, 1.5e6, 3.7e11, 2e15)] == [
-        "0 B",
-        "999 B",
-        "1.0 kB",
-        "1.5 MB",
-        "370.0 GB",
-        "2000.0 TB",
-    ]
-    assert [human_seconds(n) for n in (0, 59.4, 61, 3700)] == [
-        "0 s",
-        "59 s",
-        "1 min 01 s",
-        "1 h 01 min",
-    ]

@@ -222,7 +222,7 @@ def test_failures_of_some_are_told(workspace: Workspace, recipe: MakeRecipe) -> 
     timing = by_name(plan)["a"].timing
     assert timing is not None
     assert timing.failed == 1
-    assert any(note.startswith("a: 1 images failed when it was timed: ") for note in plan.notes)
+    assert any(note.startswith("a: 1 image failed when it was timed: ") for note in plan.notes)
 
 
 def test_failures_of_all_are_a_problem(workspace: Workspace, recipe: MakeRecipe) -> None:

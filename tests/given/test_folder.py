@@ -231,7 +231,7 @@ def test_a_plan_says_what_there_is(make: MakeWorkspace, pictures: Path) -> None:
         for path in pictures.rglob("*")
         if path.with_suffix(".txt").exists() and path.suffix != ".txt"
     )
-    assert found.notes == ["1 images cannot be gathered: there is no caption"]
+    assert found.notes == ["1 image cannot be gathered: there is no caption"]
     assert not (Path(make(FOLDER).store.root) / "given.parquet").exists()
 
 

@@ -267,7 +267,7 @@ def test_ranks_that_do_not_follow(broken: Path, column: str) -> None:
 
     rewrite(broken, SCORES, lambda table: with_column(table, column, swap))
     first = pq.read_table(broken / SCORES, partitioning=None)["candidate_id"][0]
-    text = f"`{column}` does not follow from the scores, for 1 images ({first} the first)"
+    text = f"`{column}` does not follow from the scores, for 1 image ({first} the first)"
     assert problems(broken) == {"scores": text}
     assert problems(broken, deep=False) == {}
 
@@ -278,14 +278,14 @@ def test_a_score_that_was_changed(broken: Path) -> None:
 
     rewrite(broken, SCORES, lambda table: with_column(table, "score_redness", raise_first))
     found = [problem.text for problem in looked_at(broken).problems]
-    assert any("`score_redness` is not what `scores` says, for 1 images" in text for text in found)
+    assert any("`score_redness` is not what `scores` says, for 1 image" in text for text in found)
 
 
 @pytest.mark.parametrize(
     ("column", "said"),
     [
         ("wins", "`wins` does not follow from the scores"),
-        ("best", "`best` is not the first image of rank 1, in 1 prompts"),
+        ("best", "`best` is not the first image of rank 1, in 1 prompt"),
         ("models", "`model` is not what `scores` says"),
         ("seeds", "`seed` is not what `scores` says"),
     ],
