@@ -273,7 +273,7 @@ def _card(model: _Model, remote: Remote, head: Head) -> str:
         return card
     where = f"{remote.repository}/{CARD}"
     try:
-        there = remote.read(CARD, head.commit).decode()
+        there = remote.read(CARD, head.commit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise PublishError(
             f"{where} is not UTF-8: {error}", hint="mend it on the Hub, then publish again"

@@ -11,16 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from synpic.errors import PublishError
+from synpic.readers.card_head import read_head
 
 __all__ = ["NOTHING", "Previous", "changes_block", "parse_previous", "yours_block"]
 
 _YOURS = "synpic:yours"
 _CHANGES = "synpic:changes"
-_HEAD = re.compile(r"\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+_HINT = "mend it between the two lines of `---`, then publish again"
 _MARK = re.compile(r"<!-- (synpic:yours|synpic:changes (\S+)) -->")
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 
@@ -61,6 +61,7 @@ def parse_previous(text: str, where: str = "README.md") -> Previous:
     """
     prose: str | None = None
     changes: dict[str, str] = {}
+    text = text.removeprefix("\ufeff")
     for mark, tag, content in _blocks(text, where):
         if (prose is not None) if tag is None else (tag in changes):
             raise PublishError(
@@ -71,7 +72,13 @@ def parse_previous(text: str, where: str = "README.md") -> Previous:
             prose = content
         else:
             changes[tag] = content
-    return Previous(prose, changes, *_head(text, where))
+    head = read_head(text, where, error=PublishError, hint=_HINT)
+    if head.in_braces:
+        raise PublishError(
+            f"{where}: its head is not what the Hub would read (expected `key: value` lines)",
+            hint=_HINT,
+        )
+    return Previous(prose, changes, head.values, head.written)
 
 
 def yours_block(prose: str) -> str:
@@ -123,29 +130,3 @@ def _blocks(text: str, where: str) -> Iterator[tuple[str, str | None, str]]:
             f"{where}: `<!-- {mark} -->` is never closed",
             hint=f"put `<!-- /{mark} -->` on a line of its own where it ends, then publish again",
         )
-
-
-def _head(text: str, where: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """The values of the YAML head, and its keys as they are written."""
-    import yaml  # type: ignore[import-untyped]
-
-    found = _HEAD.match(text)
-    if not found:
-        return {}, {}
-    try:
-        values, root = yaml.safe_load(found[1]), yaml.compose(found[1])
-        if values is None:
-            return {}, {}
-        if not isinstance(values, dict) or root.flow_style:
-            raise ValueError("expected `key: value` lines")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(found[1])):
-            raise ValueError("write out what `*` stands for")
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise PublishError(
-            f"{where}: its head is not what the Hub would read ({reason})",
-            hint="mend it between the two lines of `---`, then publish again",
-        ) from error
-    starts = [key.start_mark.index for key, _ in root.value]
-    written = [found[1][i:j].rstrip() for i, j in pairwise([*starts, len(found[1])])]
-    return values, {key.value: text for (key, _), text in zip(root.value, written, strict=True)}

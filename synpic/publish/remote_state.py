@@ -64,7 +64,7 @@ class RemoteState:
             return NOTHING
         where = f"{repository}/{CARD}"
         try:
-            text = self.card.decode()
+            text = self.card.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise PublishError(
                 f"{where} is not UTF-8: {error}", hint="mend it on the Hub, then publish again"

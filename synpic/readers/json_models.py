@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from synpic.display import count, size
 from synpic.errors import SynpicError
 
-__all__ = ["Record", "parse_json", "read_json", "validate"]
+__all__ = ["DEPTH", "Record", "parse_json", "read_json", "unusable", "validate"]
 
 DEPTH = 32
 """How deeply objects and lists may be nested: three times what synpic itself writes."""
@@ -87,7 +87,7 @@ def parse_json(data: bytes, where: str, *, error: type[SynpicError], hint: str) 
         raise error(f"{where}: nested more than {DEPTH} deep", hint=hint) from raised
     except ValueError as raised:  # not UTF-8, not JSON, no number
         raise error(f"{where}: not JSON: {raised}", hint=hint) from raised
-    wrong = _unusable(found)
+    wrong = unusable(found)
     if wrong:
         raise error(f"{where}: {wrong}", hint=hint)
     return found
@@ -168,7 +168,7 @@ def _no_number(written: str) -> float:
     raise ValueError(f"{written} is no JSON number")
 
 
-def _unusable(value: Any) -> str | None:
+def unusable(value: Any) -> str | None:
     """What is wrong with a parsed document as a whole; None if nothing is."""
     level = [value]
     for _ in range(DEPTH + 1):

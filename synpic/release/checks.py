@@ -10,19 +10,25 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
 
 from synpic.display import count
+from synpic.errors import ReleaseError
+from synpic.readers.card_head import read_head
+from synpic.readers.json_models import validate
 from synpic.release.manifest import Feature
 from synpic.workspace.tables import IMAGE
 
 __all__ = ["Problem", "check_card", "check_features", "check_pixels", "hash_images", "led_to"]
 
 CARD = "README.md"
+
+_HINT = "restore the card's head, or publish the release again"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,37 @@ class Problem:
     text: str
 
 
+class _Read(BaseModel):
+    """A part of a card's head; keys that are not read are nothing to a release."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class _DataFiles(_Read):
+    split: str
+    path: str | list[str]
+
+
+class _Config(_Read):
+    config_name: str
+    data_files: list[_DataFiles]
+
+
+class _Split(_Read):
+    name: str
+    num_examples: int
+
+
+class _Info(_Read):
+    config_name: str
+    splits: list[_Split]
+
+
+class _Head(_Read):
+    configs: list[_Config] | None = None
+    dataset_info: list[_Info] | None = None
+
+
 def check_card(
     text: str, records: Mapping[str, Mapping[str, int]], paths: Iterable[str]
 ) -> list[Problem]:
@@ -48,18 +85,16 @@ def check_card(
         records: config → split → rows.
         paths: of the release's files that are there.
     """
-    from huggingface_hub import DatasetCard
-
     try:
-        data = DatasetCard(text).data
-        patterns = _patterns(data.get("configs") or [])
-        counted = {
-            info["config_name"]: {one["name"]: one["num_examples"] for one in info["splits"]}
-            for info in data.get("dataset_info") or []
-        }
-    except _unreadable() as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return [Problem(CARD, f"its head cannot be read: {reason}")]
+        head = _read_head(text)
+        patterns = _patterns(head.configs or [])
+    except ReleaseError as error:
+        lines = error.message.removeprefix(f"{CARD}: ").split(f"\n{CARD}: ")
+        return [Problem(CARD, f"its head cannot be read: {'; '.join(lines)}")]
+    counted = {
+        info.config_name: {split.name: split.num_examples for split in info.splits}
+        for info in head.dataset_info or []
+    }
     found: list[Problem] = []
     present = sorted(paths)
     for config, splits in records.items():
@@ -90,11 +125,9 @@ def led_to(text: str, paths: Iterable[str]) -> dict[str, str]:
         text: of the card; one whose head cannot be read leads nowhere.
         paths: of files, hidden ones aside.
     """
-    from huggingface_hub import DatasetCard
-
     try:
-        patterns = _patterns(DatasetCard(text).data.get("configs") or [])
-    except _unreadable():
+        patterns = _patterns(_read_head(text).configs or [])
+    except ReleaseError:
         return {}
     return {
         path: config
@@ -104,27 +137,37 @@ def led_to(text: str, paths: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _patterns(configs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[re.Pattern[str]]]]:
-    """Config → split → patterns of paths, as ``datasets`` takes them: ``*`` stops at a slash."""
+def _read_head(text: str) -> _Head:
+    """What the head of a card says of files.
+
+    Raises:
+        ReleaseError: naming the line or the key that is wrong.
+    """
+    values = read_head(text, CARD, error=ReleaseError, hint=_HINT).values
+    return validate(_Head, dict(values), CARD, ReleaseError, _HINT)
+
+
+def _patterns(configs: Sequence[_Config]) -> dict[str, dict[str, list[re.Pattern[str]]]]:
+    """Config → split → patterns of paths, as ``datasets`` takes them: ``*`` stops at a slash.
+
+    Raises:
+        ReleaseError: one is no pattern.
+    """
     from fsspec.utils import glob_translate
 
     found: dict[str, dict[str, list[re.Pattern[str]]]] = {}
     for config in configs:
-        splits = found.setdefault(config["config_name"], {})
-        for entry in config["data_files"]:
-            path = entry["path"]
-            named = [path] if isinstance(path, str) else path
-            splits.setdefault(entry["split"], []).extend(
-                re.compile(glob_translate(one)) for one in named
-            )
+        splits = found.setdefault(config.config_name, {})
+        for entry in config.data_files:
+            for path in [entry.path] if isinstance(entry.path, str) else entry.path:
+                try:
+                    pattern = re.compile(glob_translate(path))
+                except (ValueError, re.error) as error:
+                    raise ReleaseError(
+                        f"{CARD}: configs: data_files: {path!r} is no pattern: {error}", hint=_HINT
+                    ) from error
+                splits.setdefault(entry.split, []).append(pattern)
     return found
-
-
-def _unreadable() -> tuple[type[Exception], ...]:
-    """What is raised on a head that is no YAML, or another's."""
-    from yaml import YAMLError  # type: ignore[import-untyped]
-
-    return (YAMLError, AttributeError, KeyError, TypeError, ValueError)
 
 
 def check_features(path: str, schema: pa.Schema, features: Sequence[Feature]) -> list[Problem]:
@@ -164,8 +207,8 @@ def _feature(kind: pa.DataType) -> dict[str, str]:
     return {"dtype": names.get(kind, str(kind))}
 
 
-def _words(feature: Mapping[str, Any]) -> str:
-    return f"list of {feature['sequence']}" if "sequence" in feature else str(feature["dtype"])
+def _words(feature: Mapping[str, str]) -> str:
+    return f"list of {feature['sequence']}" if "sequence" in feature else feature["dtype"]
 
 
 def hash_images(config: str, stream: BinaryIO) -> pl.DataFrame:

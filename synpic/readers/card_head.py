@@ -1,0 +1,114 @@
+"""The YAML head of a card, as the Hub reads it, with limits that hold before anything is composed.
+
+A card may be anybody's. Nesting, size and aliases are limited on the stream of YAML's events, so
+that no document, however nested or however often it names itself, takes stack or memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from synpic.errors import SynpicError
+from synpic.readers.json_models import DEPTH, unusable
+
+__all__ = ["Head", "read_head"]
+
+BYTES = 1 << 20
+"""How long a head may be: ten times that of a release with a thousand files."""
+
+_HEAD = re.compile(r"\ufeff?\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a card.
+
+    Args:
+        values: key → value.
+        written: key → the lines that set it, as they are written. A value may not survive being
+            read and written again: an arXiv number that ends in 0 is a float to YAML.
+        in_braces: whether it is written as ``{key: value}``, so that no lines set a key.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, str] = field(default_factory=dict)
+    in_braces: bool = False
+
+
+def read_head(text: str, where: str, *, error: type[SynpicError], hint: str) -> Head:
+    """The head of the card ``text``; an empty one where it has none.
+
+    Args:
+        text: the whole file; a byte order mark before the head is skipped.
+        where: the file's name, for messages.
+        error: what is raised.
+        hint: what to do about a head that is not valid.
+
+    Raises:
+        SynpicError: an ``error`` that says what the Hub would not read, and on which line.
+    """
+    found = _HEAD.match(text)
+    if not found:
+        return Head()
+    try:
+        return _parsed(found[1])
+    except ValueError as raised:
+        reason = " ".join(str(raised).split())
+        raise error(
+            f"{where}: its head is not what the Hub would read ({reason})", hint=hint
+        ) from (raised)
+
+
+def _parsed(written: str) -> Head:
+    """The values of a head.
+
+    Raises:
+        ValueError: it is not valid.
+    """
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        _limit(written)
+        values = yaml.safe_load(written)
+        if values is None:
+            return Head()
+        if not isinstance(values, dict):
+            raise ValueError("expected `key: value` lines")
+        wrong = unusable(values)
+        if wrong:
+            raise ValueError(wrong)
+        root = yaml.compose(written)
+    except (yaml.YAMLError, OverflowError) as raised:
+        raise ValueError(str(raised)) from raised
+    if root.flow_style:
+        return Head(values, in_braces=True)
+    starts = [key.start_mark.index for key, _ in root.value]
+    lines = [written[i:j].rstrip() for i, j in pairwise([*starts, len(written)])]
+    return Head(values, {key.value: one for (key, _), one in zip(root.value, lines, strict=True)})
+
+
+def _limit(written: str) -> None:
+    """Refuse what would take stack or memory to compose, and tags, which name types.
+
+    Raises:
+        ValueError: naming the line.
+    """
+    import yaml
+
+    if len(written) > BYTES:
+        raise ValueError(f"{len(written):,} characters, where at most {BYTES:,} are read")
+    depth = 0
+    for event in yaml.parse(written):
+        line = event.start_mark.line + 2  # counted from the card's first line, `---`
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"line {line}: write out what `*{event.anchor}` stands for")
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise ValueError(f"line {line}: write it without the tag {event.tag}")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            raise ValueError(f"line {line}: nested more than {DEPTH} deep")
