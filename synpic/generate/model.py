@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from synpic import checkpoints, ids
-from synpic.errors import RecipeError
+from synpic.errors import RecipeError, UnknownName
 from synpic.generate.checkpoint import Checkpoint
 from synpic.generate.sources import Sources, resolve_sources
 from synpic.hub.lock import LockEntry
@@ -195,7 +195,10 @@ def resolve_model(name: str, snapshot: Snapshot) -> list[Model]:
     """
     written = snapshot.recipe.models[name]
     settings = complete(name, written)
-    family = FAMILIES.load(settings.family or "auto")
+    try:
+        family = FAMILIES.load(settings.family or "auto")
+    except UnknownName as error:
+        raise UnknownName(f"models.{name}.family: {error.message}", hint=error.hint) from error
     if not callable(getattr(family, "draw", None)):
         raise RecipeError(
             f"models.{name}.family: {settings.family} is no family: it has no `draw`",

@@ -168,15 +168,16 @@ def _no_number(written: str) -> float:
     raise ValueError(f"{written} is no JSON number")
 
 
-def unusable(value: Any) -> str | None:
+def unusable(found: Any) -> str | None:
     """What is wrong with a parsed document as a whole; None if nothing is."""
-    level = [value]
+    level = [found]
     for _ in range(DEPTH + 1):
         for one in level:
             texts = one if isinstance(one, dict) else [one]
             # JSON can spell half of a character (\ud800); UTF-8 cannot, and nor can a message.
             if any(isinstance(text, str) and not _encodable(text) for text in texts):
-                return "a text holds half of a character (a lone surrogate)"
+                key = ".".join(_way_to(found))
+                return f"{key}: a text holds half of a character (a lone surrogate)".lstrip(": ")
         level = [
             inner
             for one in level
@@ -186,6 +187,21 @@ def unusable(value: Any) -> str | None:
         if not level:
             return None
     return f"nested more than {DEPTH} deep"
+
+
+def _way_to(value: Any, depth: int = DEPTH) -> list[str]:
+    """The keys that lead to the first text that is no Unicode; none if it is the whole."""
+    if depth < 0 or not isinstance(value, dict | list):
+        return []
+    inside: Any = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in inside:
+        if not _encodable(str(key)):
+            return [ascii(key)]
+        if isinstance(one, str) and not _encodable(one):
+            return [str(key)]
+        if way := _way_to(one, depth - 1):
+            return [str(key), *way]
+    return []
 
 
 def _encodable(text: str) -> bool:

@@ -185,7 +185,8 @@ def judge(
     Args:
         expected: the result that alone is right where the command succeeds; None for any.
         names: of which a message has to contain one.
-        key: which a message should contain, unless it names a place in another way.
+        key: which a message should contain, unless it names a place in another way; ``a|b`` for
+            either.
         changed: files that are other than before, or new, or gone.
         allowed: patterns of those that may be.
     """
@@ -205,6 +206,7 @@ def judge(
         return "wordless", outcome.text
     if not any(name in outcome.text for name in names):
         return "unnamed", outcome.text
-    if key is not None and key not in outcome.text and not _PLACE.search(outcome.text):
+    keys = key.split("|") if key else [""]
+    if not any(one in outcome.text for one in keys) and not _PLACE.search(outcome.text):
         return "unplaced", outcome.text
     return None

@@ -273,7 +273,7 @@ def _names(target: Target, file: str, mutation: Mutation, before: bytes) -> list
     named = [Path(file).name, *target.names]
     if target.own:
         # A recipe is what the command is about: a key of it is place enough.
-        keys = [mutation.key] if mutation.key else []
+        keys = mutation.key.split("|") if mutation.key else []
         tables = [line.strip("[]\n ") for line in before.decode().splitlines() if line[:1] == "["]
         named += [*keys, *tables, *(table.rpartition(".")[2] for table in tables)]
     return named

@@ -103,7 +103,7 @@ def mutate_value(value: Any, rng: random.Random) -> tuple[Any, str, str | None]:
         other = rng.choice([str(key) + "x", str(key).upper(), str(key)[:-1], "", "é", "a.b"])
         del inside[key]
         inside[other] = old
-        return value, f"{key} renamed to {other!r}", named
+        return value, f"{key} renamed to {other!r}", f"{named}|{other}"
     if how == "add":
         odd = odd_value(rng)
         inside[rng.choice(["new_key", "", "a b", "__proto__", "x" * 500])] = odd

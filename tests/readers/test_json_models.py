@@ -103,3 +103,18 @@ values = st.recursive(
 def test_parses_as_json_does(value: object) -> None:
     data = json.dumps(value).encode()
     assert parse(data) == json.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (r'{"a": [1, {"b": "x\ud800"}]}', "f.json: a.1.b: a text holds half of a character"),
+        (r'{"a": {"\ud800": 1}}', "f.json: a.'\\ud800': a text holds half of a character"),
+        (r'["\ud800"]', "f.json: 0: a text holds half of a character"),
+        (r'"\ud800"', "f.json: a text holds half of a character"),
+    ],
+)
+def test_half_of_a_character_is_named_by_its_keys(written: str, message: str) -> None:
+    with pytest.raises(ReleaseError) as caught:
+        parse(written.encode())
+    assert caught.value.message.startswith(message)
