@@ -8,24 +8,21 @@ into recipe.lock and is the truth from then on, for every worker.
 from __future__ import annotations
 
 import importlib.util
-import os
-import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from synpic import ids
-from synpic.errors import CheckpointError, HubUnreachable, SynpicError, causes
-from synpic.hub.lock import COMMIT, Lock, LockEntry
+from synpic.errors import CheckpointError
+from synpic.hub.client import commit_of
+from synpic.hub.errors import Subject
+from synpic.hub.lock import Lock, LockEntry
+from synpic.hub.names import is_commit
 
 __all__ = [
     "describe",
     "identity",
     "load_from",
     "load_unlocked",
-    "naming_hub_errors",
     "resolve",
     "resolve_unlocked",
 ]
@@ -140,7 +137,7 @@ def resolve_unlocked(source: str, revision: str | None) -> tuple[dict[str, Any],
     location, commit = load_unlocked(source, revision)
     if location != source or Path(location).is_dir():
         return {"sha256": ids.folder_hash(Path(location))}, location, None
-    if commit is None or not re.fullmatch(COMMIT, commit):
+    if commit is None or not is_commit(commit):
         commit = _ask_the_hub(source, revision, "model").identity
     return {"repository": source, "commit": commit}, source, commit
 
@@ -195,94 +192,8 @@ def _is_folder(path: Path) -> bool:
 
 
 def _ask_the_hub(source: str, revision: str | None, kind: Literal["model", "dataset"]) -> LockEntry:
-    from huggingface_hub import HfApi
-
-    with naming_hub_errors(source, revision, kind):
-        info = HfApi().repo_info(source, revision=revision, repo_type=kind)
-    if not re.fullmatch(COMMIT, info.sha or ""):
-        raise CheckpointError(
-            f"{source}: the Hub named no commit", hint=f"see {_page(source, kind)}"
-        )
-    return LockEntry(kind=kind, source=source, revision=revision, identity=str(info.sha))
-
-
-@contextmanager
-def naming_hub_errors(source: str, revision: str | None, kind: str = "model") -> Iterator[None]:
-    """What goes wrong while the Hub is asked for ``source``, in words that name it and its page.
-
-    The words are ours throughout: a client's message may quote a request with its token.
-
-    Raises:
-        CheckpointError: it is gated, is not there, or lacks the revision or a file.
-        HubUnreachable: the Hub did not answer.
-    """
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    page = _page(source, kind)
-    try:
-        yield
-    except SynpicError:
-        raise
-    except Exception as raised:
-        # transformers wraps what the Hub's client raises in an OSError of its own.
-        error = next(
-            (
-                e
-                for package in _CLIENTS
-                for e in causes(raised)
-                if _package(e) == package or isinstance(e, _UNANSWERED)
-            ),
-            raised,
-        )
-        if isinstance(error, GatedRepoError):
-            raise CheckpointError(
-                f"{source} is gated", hint=f"accept its terms at {page}, then `hf auth login`"
-            ) from error
-        if isinstance(error, RevisionNotFoundError):
-            raise CheckpointError(
-                f"{source} has no revision {revision!r}", hint=f"see {page}/tree/main"
-            ) from error
-        if isinstance(error, RepositoryNotFoundError | HFValidationError):
-            raise CheckpointError(
-                f"there is no {kind} {source!r} on the Hub, and no folder of that name",
-                hint=f"see {page}; a private one needs `hf auth login`",
-            ) from error
-        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
-            raise CheckpointError(
-                f"{source} lacks a file that is needed",
-                hint=f"see {page}/tree/{revision or 'main'}",
-            ) from error
-        if type(error) is OSError:  # transformers' own: a file that is not there, or is damaged
-            first = (str(error).splitlines() or [""])[0]
-            raise CheckpointError(f"{source}: {first}", hint=f"see {page}") from error
-        if not isinstance(error, _UNANSWERED) and _package(error) not in _CLIENTS:
-            # Nothing of the Hub's: a damaged file, no memory, a bug.
-            raise
-        # No network, offline mode, 5xx: the client's errors are not one family across its versions.
-        raise HubUnreachable(
-            f"{source}: the Hub cannot be reached ({type(error).__name__})",
-            hint=f"connect once, so that {page} is in the cache; or name a local folder",
-        ) from error
-
-
-_UNANSWERED = (ConnectionError, TimeoutError, socket.gaierror)
-_CLIENTS = ("huggingface_hub", "hf_xet", "httpx", "httpx2", "httpcore", "httpcore2", "requests")
-
-
-def _package(error: BaseException) -> str:
-    return type(error).__module__.partition(".")[0]
-
-
-def _page(source: str, kind: str) -> str:
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    return f"{endpoint}/{'datasets/' if kind == 'dataset' else ''}{source}"
+    commit = commit_of(Subject(source, revision, kind))
+    return LockEntry(kind=kind, source=source, revision=revision, identity=commit)
 
 
 def describe(entry: LockEntry) -> str:

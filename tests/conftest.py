@@ -12,6 +12,7 @@ from hypothesis import settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from synpic.hub import retry
 from synpic.workspace import Workspace
 
 # On a busy machine a first call takes as long as it takes.
@@ -47,6 +48,14 @@ weight = 0.5
 batch_size = 8
 {more}
 """
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the Hub does not answer is asked again without a wait."""
+    readers = [retry.Patience(retry.READING, sleep=lambda _: None)]
+    monkeypatch.setattr(retry, "_readers", readers)
+
 
 MakeRecipe = Callable[..., str]
 

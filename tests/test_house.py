@@ -73,7 +73,6 @@ CLIENTS = "the Hub's clients: their errors have no common ancestor"
 WAITED_FOR = "the error goes to who waits for the result, in another thread or process"
 
 BLANKET: dict[str, tuple[int, str]] = {
-    "synpic/checkpoints.py": (1, CLIENTS),
     "synpic/engine/attempt.py": (1, FOREIGN),
     "synpic/engine/local.py": (2, WAITED_FOR),
     "synpic/engine/ray_engine.py": (3, WAITED_FOR),
@@ -85,17 +84,15 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/generate/opening.py": (1, READERS),
     "synpic/generate/placement.py": (1, READERS),
     "synpic/readers/images.py": (1, READERS),
-    "synpic/hub/client.py": (3, CLIENTS),
     "synpic/hub/commit.py": (1, CLIENTS),
-    "synpic/hub/repository.py": (1, CLIENTS),
+    "synpic/hub/errors.py": (1, CLIENTS),
     "synpic/hub/retry.py": (1, CLIENTS),
     "synpic/prompts/hub.py": (1, READERS),
     "synpic/prompts/world.py": (1, FOREIGN),
     "synpic/publish/load_check_program.py": (1, "a program of its own; its parent reads the words"),
     "synpic/registry.py": (1, FOREIGN),
     "synpic/release/load.py": (1, READERS),
-    "synpic/release/source.py": (2, CLIENTS),
-    "synpic/release/versions.py": (1, CLIENTS),
+    "synpic/release/source.py": (1, CLIENTS),
     "synpic/safety/classifiers.py": (1, READERS),
     "synpic/score/direct.py": (1, FOREIGN),
     "synpic/score/pixels.py": (2, READERS),

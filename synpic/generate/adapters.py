@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from synpic.checkpoints import naming_hub_errors
 from synpic.errors import HubUnreachable, ModelError, SynpicError
 from synpic.generate.checkpoint import Checkpoint
+from synpic.hub.errors import naming_hub_errors
 from synpic.settings import AdapterSettings, ModelSettings
 
 __all__ = ["adapter_file", "add_adapters", "denoiser_of", "peft_config"]

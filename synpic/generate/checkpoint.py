@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from synpic.checkpoints import naming_hub_errors
 from synpic.errors import HubUnreachable, ModelError
+from synpic.hub.errors import naming_hub_errors
 
 __all__ = [
     "INDEX",

@@ -27,6 +27,7 @@ from synpic.given.captions import NO_CAPTION
 from synpic.given.columns import Columns, choose_columns
 from synpic.given.rows import RowReader
 from synpic.given.source import FOUND
+from synpic.hub.errors import naming_hub_errors
 from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import GivenSettings
 from synpic.workspace.parts import frame
@@ -234,7 +235,7 @@ class Dataset:
         source = str(self.settings.dataset)
         # On a disk an OSError is the file's; on the way from the Hub it is the connection's.
         damage = (pa.ArrowException,) if self.commit else (pa.ArrowException, OSError)
-        hub = checkpoints.naming_hub_errors(source, self.commit, "dataset")
+        hub = naming_hub_errors(source, self.commit, "dataset")
         with hub if self.commit else nullcontext():
             try:
                 yield

@@ -1,54 +1,46 @@
-"""A dataset's name on the Hub → the commit it stands for; and what can be wrong with it."""
+"""What is asked about a repository: the commit of a name, its tags, history and files."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
-from time import sleep
-from typing import TypeVar
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
-from synpic.errors import HubUnreachable, ReleaseError, SynpicError, did_you_mean
-from synpic.hub.retry import no_answer, status_of, transient
+from synpic.errors import ReleaseError, SynpicError
+from synpic.hub.answers import NotTheHub
+from synpic.hub.errors import Subject
+from synpic.hub.names import endpoint, is_commit, is_inner_path, parse_name
+from synpic.hub.retry import Patience, ask
 
 __all__ = [
-    "WAITS",
-    "ask",
+    "CommitNote",
+    "RemoteFileInfo",
+    "commit_of",
+    "commits_of",
+    "dataset",
     "endpoint",
-    "explain",
-    "is_missing",
-    "is_of_the_hub",
+    "files_of",
+    "names_of",
     "parse_name",
     "resolve",
+    "settings",
+    "tags_of",
+    "token_of",
 ]
 
-T = TypeVar("T")
 
-WAITS = (1.0, 2.0, 4.0)
-"""Seconds before a question is asked again."""
-
-_HUB = "https://huggingface.co"
-
-
-def endpoint() -> str:
-    """The address of the Hub: ``HF_ENDPOINT`` as it is now, else the public one."""
-    return os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
-
-
-def parse_name(text: str) -> tuple[str, str | None]:
-    """ "user/name@v1.2.0" → ("user/name", "v1.2.0"); without "@", the second is None.
-
-    Raises:
-        ReleaseError: it cannot be the name of a repository.
-    """
-    name, at, revision = text.partition("@")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII) or (at and not revision):
-        raise ReleaseError(
-            f"{text!r}: there is no such folder, and it is no name of a dataset on the Hub",
-            hint="a folder has a manifest.json; a name on the Hub is written user/name or "
-            "user/name@v1.2.0",
-        )
-    return name, revision or None
+def dataset(repository: str, revision: str | None = None, token: str | None = None) -> Subject:
+    """A dataset that is read as a release: what goes wrong is a ``ReleaseError``."""
+    return Subject(
+        repository,
+        revision,
+        "dataset",
+        ReleaseError,
+        token=token,
+        tags=lambda: _tags(repository, token),
+    )
 
 
 def resolve(repository: str, revision: str | None, token: str | None) -> str:
@@ -58,106 +50,169 @@ def resolve(repository: str, revision: str | None, token: str | None) -> str:
         ReleaseError: there is no such dataset or revision, or it may not be read.
         HubUnreachable: the Hub did not answer.
     """
-    from huggingface_hub import HfApi
-
-    api = HfApi(endpoint=endpoint(), token=token)
-    try:
-        info = ask(lambda: api.dataset_info(repository, revision=revision))
-    except Exception as error:
-        # No network, offline mode, 5xx: the client's errors are not one family across its versions.
-        raise explain(error, repository, revision, token) from error
-    if not info.sha:
-        raise ReleaseError(
-            f"{repository}: the Hub named no commit", hint=f"see {_page(repository)}"
-        )
-    return info.sha
+    return commit_of(dataset(repository, revision, token))
 
 
-def ask(act: Callable[[], T]) -> T:
-    """``act()``; after each of :data:`WAITS` again, if it failed for a reason that may pass.
-
-    The client itself tries again where it reads the bytes of a file, and hardly elsewhere.
+def commit_of(subject: Subject) -> str:
+    """The commit that the revision of ``subject`` is now.
 
     Raises:
-        Exception: what ``act`` raises in the end; :func:`explain` has words for it.
+        SynpicError: as :func:`synpic.hub.retry.ask` does.
     """
-    for seconds in WAITS:
-        try:
-            return act()
-        except Exception as error:  # several libraries; their errors have no other ancestor
-            if not transient(error):
-                raise
-        sleep(seconds)
-    return act()
+    api = api_of(subject)
+
+    def look() -> str:
+        info = api.repo_info(subject.name, revision=subject.revision, repo_type=subject.kind)
+        if info.sha is None:
+            raise NotTheHub("it names no commit")
+        return _checked(info.sha)
+
+    return ask(subject, look)
 
 
-def is_of_the_hub(error: Exception) -> bool:
-    """Whether ``error`` came of speaking with the Hub: it refused, or there was no answer."""
-    from huggingface_hub import errors
+def tags_of(subject: Subject, patience: Patience | None = None) -> dict[str, str]:
+    """Tag → the commit it stands for, or the object of a tag that has a message of its own.
 
-    return isinstance(error, (*no_answer(), errors.LocalTokenNotFoundError))
+    Raises:
+        SynpicError: as :func:`synpic.hub.retry.ask` does.
+    """
+    api = api_of(subject)
+
+    def look() -> dict[str, str]:
+        refs = api.list_repo_refs(subject.name, repo_type=subject.kind)
+        return {ref.name: _checked(ref.target_commit) for ref in refs.tags}
+
+    return ask(subject, look, patience)
 
 
-def is_missing(error: Exception) -> bool:
-    """Whether the Hub says that it has no such file."""
-    from huggingface_hub import errors
+@dataclass(frozen=True)
+class CommitNote:
+    """A commit, as the history of a repository has it.
 
-    return isinstance(error, FileNotFoundError | errors.EntryNotFoundError)
+    Args:
+        date: as ISO 8601 has it, in UTC.
+        title: the first line of its message.
+    """
+
+    commit: str
+    date: str
+    title: str
 
 
-def explain(
-    error: Exception, repository: str, revision: str | None, token: str | None
-) -> SynpicError:
-    """What the Hub's client raised on a dataset, in words; to be raised by the caller."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+def commits_of(subject: Subject) -> dict[str, CommitNote]:
+    """The history of the revision of ``subject``, the newest first, by id.
 
-    page = _page(repository)
-    if isinstance(error, GatedRepoError):
-        return ReleaseError(
-            f"{repository} is gated", hint=f"accept its terms at {page}, then `hf auth login`"
+    Raises:
+        SynpicError: as :func:`synpic.hub.retry.ask` does.
+    """
+    api = api_of(subject)
+
+    def look() -> dict[str, CommitNote]:
+        found = api.list_repo_commits(
+            subject.name, repo_type=subject.kind, revision=subject.revision
         )
-    if isinstance(error, RevisionNotFoundError):
-        tags = _tags(repository, token)
-        return ReleaseError(
-            f"{repository} has no revision {revision!r}.{did_you_mean(revision or '', tags)}",
-            hint=f"its tags: {', '.join(tags)}" if tags else f"it has no tags; see {page}",
-        )
-    if isinstance(error, RepositoryNotFoundError | HFValidationError):
-        return ReleaseError(
-            f"there is no dataset {repository!r} on the Hub, and no folder of that name",
-            hint=f"see {page}; a private one needs `hf auth login`, or HF_TOKEN",
-        )
-    status = status_of(error)
-    if status in (401, 403):
-        return ReleaseError(
-            f"{repository}: the Hub refuses the token",
-            hint="`hf auth login` again, or set HF_TOKEN to one that may read it",
-        )
-    reason = f"it says {status}" if status else type(error).__name__
-    return HubUnreachable(
-        f"{repository}: the Hub cannot be reached ({reason})",
-        hint="run it again when connected; to work without a connection, fetch it once with "
-        f"`hf download --repo-type dataset {repository} --local-dir DIR`, and name DIR",
-    )
+        return {
+            _checked(one.commit_id): CommitNote(
+                one.commit_id, one.created_at.isoformat(), str(one.title)
+            )
+            for one in found
+        }
+
+    return ask(subject, look)
 
 
-def _tags(repository: str, token: str | None) -> list[str]:
-    """The tags of a dataset, the highest first; none if they are not to be had."""
+@dataclass(frozen=True)
+class RemoteFileInfo:
+    """A file of a commit.
+
+    Args:
+        size: in bytes; None if the Hub does not say.
+        content: the hash by which the cache knows it; None if the Hub does not say.
+    """
+
+    size: int | None
+    content: str | None
+
+
+def files_of(subject: Subject) -> dict[str, RemoteFileInfo]:
+    """The files of a repository at the revision of ``subject``: path → size and hash.
+
+    Raises:
+        SynpicError: as :func:`synpic.hub.retry.ask` does.
+    """
+    api = api_of(subject)
+
+    def look() -> dict[str, RemoteFileInfo]:
+        info = api.repo_info(
+            subject.name, revision=subject.revision, repo_type=subject.kind, files_metadata=True
+        )
+        found: dict[str, RemoteFileInfo] = {}
+        for file in info.siblings or []:
+            if not is_inner_path(file.rfilename):
+                raise NotTheHub(f"it names a file {file.rfilename!r:.200}")
+            content = file.lfs.sha256 if file.lfs else file.blob_id
+            # The cache has a file of that name.
+            if content is not None and not re.fullmatch(r"[0-9a-f]{40,64}", content, re.ASCII):
+                raise NotTheHub(f"it names a file's content {content!r:.200}")
+            found[file.rfilename] = RemoteFileInfo(file.size, content)
+        return found
+
+    return ask(subject, look)
+
+
+def names_of(subject: Subject) -> frozenset[str]:
+    """The paths of all files of a repository at the revision of ``subject``.
+
+    Raises:
+        SynpicError: as :func:`synpic.hub.retry.ask` does.
+    """
+    api = api_of(subject)
+
+    def look() -> frozenset[str]:
+        found = api.list_repo_files(subject.name, revision=subject.revision, repo_type=subject.kind)
+        for name in found:
+            if not is_inner_path(name):
+                raise NotTheHub(f"it names a file {name!r:.200}")
+        return frozenset(found)
+
+    return ask(subject, look)
+
+
+def token_of(given: str | None = None) -> str | None:
+    """The token in use: ``given``, else ``HF_TOKEN`` or that of ``hf auth login``; None if none."""
+    from huggingface_hub import get_token
+
+    return given or get_token()
+
+
+def settings() -> dict[str, Any]:
+    """Where the Hub and its cache are, as this process has them: for ``synpic env``. No token."""
+    from huggingface_hub import constants
+
+    return {
+        "hub": constants.ENDPOINT,
+        "hub_cache": constants.HF_HUB_CACHE,
+        "hub_offline": bool(constants.HF_HUB_OFFLINE),
+        "hub_token": "present" if token_of() else "none",
+    }
+
+
+def _checked(commit: object) -> str:
+    if not is_commit(commit):
+        raise NotTheHub(f"it names a commit {commit!r:.200}")
+    return str(commit)
+
+
+def api_of(subject: Subject) -> Any:
+    """The client itself, for the Hub of ``HF_ENDPOINT`` as it is now."""
     from huggingface_hub import HfApi
 
-    try:
-        refs = HfApi(endpoint=endpoint(), token=token).list_repo_refs(
-            repository, repo_type="dataset"
-        )
-    except Exception:  # it would have helped with another error, and must not hide that one
-        return []
-    return sorted((ref.name for ref in refs.tags), reverse=True)
+    return HfApi(endpoint=endpoint(), token=subject.token)
 
 
-def _page(repository: str) -> str:
-    return f"{endpoint()}/datasets/{repository}"
+def _tags(repository: str, token: str | None) -> Sequence[str]:
+    """The tags of a dataset, the highest first; none where the Hub does not say."""
+    with suppress(SynpicError):  # it would have helped with another error, and must not hide it
+        subject = Subject(repository, None, "dataset", token=token)
+        return sorted(tags_of(subject, Patience(0)), reverse=True)
+    return []

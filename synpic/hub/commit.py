@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synpic.errors import PublishError
+from synpic.hub.answers import status_of, transient
 from synpic.hub.repository import Head, Remote, Stored
-from synpic.hub.retry import status_of, transient
 
 __all__ = ["holds", "land"]
 
 _CONFLICTS = frozenset({409, 412})
 """409: another commit is in progress. 412: the head has moved."""
+
+_MOVES = 8
+"""How often the head may move before a commit is given up."""
 
 
 def land(
@@ -66,8 +69,8 @@ def land(
                     hint=f"look at {remote.page}/commits/{remote.branch}, then publish again",
                 ) from error
             if now.commit == head.commit or status_of(error) not in _CONFLICTS:
-                remote.patience.wait(f"{remote.repository}: committing", error, attempt)
-            elif attempt >= remote.patience.tries:
+                remote.patience.wait(remote.subject("committing"), error, attempt)
+            elif attempt >= _MOVES:
                 raise PublishError(
                     f"{remote.repository}: the head moved {attempt} times before this commit",
                     hint="publish again when others are done",

@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synpic.errors import HubUnreachable, PublishError, SynpicError
-from synpic.hub.client import endpoint
-from synpic.hub.retry import Patience, status_of, transient
+from synpic.errors import PublishError
+from synpic.hub.answers import NotTheHub, plain, redact, status_of, transient
+from synpic.hub.errors import Subject, explain, is_of_the_hub
+from synpic.hub.names import endpoint, is_commit, page_of
+from synpic.hub.retry import Patience, ask
 
 __all__ = ["Head", "Remote", "Stored", "blob_id", "hashes_of"]
 
@@ -80,7 +83,7 @@ class Remote:
     @property
     def page(self) -> str:
         """Where people look at it."""
-        return f"{endpoint()}/{self._prefix}{self.repository}"
+        return page_of(self.repository, self.kind)
 
     def at(self, branch: str) -> Remote:
         """The same repository at another branch."""
@@ -167,7 +170,8 @@ class Remote:
             info = self._api.repo_info(
                 self.repository, revision=revision or self.branch, repo_type=self.kind
             )
-            assert info.sha
+            if info.sha is None or not is_commit(info.sha):
+                raise NotTheHub("it names no commit")
             tree = self._api.list_repo_tree(
                 self.repository, recursive=True, revision=info.sha, repo_type=self.kind
             )
@@ -298,53 +302,21 @@ class Remote:
                 hint="tags are never moved; publish under another version",
             )
 
-    def explain(self, what: str, error: Exception) -> Exception:
-        """What the client raised, in synpic's words; to be raised by the caller."""
-        from huggingface_hub.errors import (
-            HFValidationError,
-            OfflineModeIsEnabled,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
+    def subject(self, what: str) -> Subject:
+        """What is being done here, for messages: "tagging v1.0.0"."""
+        return Subject(
+            self.repository,
+            self.branch,
+            self.kind,
+            PublishError,
+            doing=what,
+            unanswered="everything sent so far is kept; run the same command again later",
+            token=self._token,
         )
 
-        status = status_of(error)
-        if isinstance(error, HFValidationError):
-            return PublishError(
-                f"{self.repository!r} is no name of a {self.kind}: {error}", hint="write owner/name"
-            )
-        if isinstance(error, RevisionNotFoundError):
-            return PublishError(
-                f"{self.repository} has no branch or revision {self.branch!r}",
-                hint=f"see {self.page}",
-            )
-        if isinstance(error, RepositoryNotFoundError) or status == 401:
-            return PublishError(
-                f"{self.repository}: there is no such {self.kind}, or the token does not reach it",
-                hint="check the name; `hf auth login` again, or set HF_TOKEN",
-            )
-        if status == 403:
-            return PublishError(
-                f"{self.repository}: the token may not write here",
-                hint=f"make one that may at {endpoint()}/settings/tokens, and `hf auth login`",
-            )
-        if status is not None and not transient(error):
-            said = getattr(error, "server_message", None) or str(error).splitlines()[0]
-            return PublishError(
-                f"{self.repository}: {what}: the Hub refused ({status}): {said}",
-                hint=f"nothing was changed; see {self.page}",
-            )
-        if isinstance(error, ValueError | RuntimeError):
-            # The client's own words for what it or the Hub does not take.
-            return PublishError(
-                f"{self.repository}: {what}: {' '.join(str(error).split())[:400]}",
-                hint=f"nothing was changed; see {self.page}",
-            )
-        if not transient(error) and not isinstance(error, OfflineModeIsEnabled):
-            return error
-        return HubUnreachable(
-            f"{self.repository}: {what}: the Hub cannot be reached ({type(error).__name__})",
-            hint="everything sent so far is kept; run the same command again when connected",
-        )
+    def explain(self, what: str, error: Exception) -> Exception:
+        """What the client raised, in synpic's words; to be raised by the caller."""
+        return explain(error, self.subject(what)) or error
 
     def _refs(self) -> Any:
         return self._ask(
@@ -353,10 +325,20 @@ class Remote:
         )
 
     def _ask(self, what: str, act: Callable[[], T]) -> T:
-        try:
-            return self.patience.call(f"{self.repository}: {what}", act)
-        except SynpicError:
-            raise
-        except Exception as error:
-            # Several libraries speak HTTP and files here; their errors have no other ancestor.
-            raise self.explain(what, error) from error
+        def in_its_words() -> T:
+            try:
+                return act()
+            except JSONDecodeError:
+                raise
+            except (ValueError, RuntimeError) as error:
+                if status_of(error) is not None or is_of_the_hub(error) or transient(error):
+                    raise
+                if explain(error, self.subject(what)) is not None:
+                    raise
+                # The client's own words for what it or the Hub does not take.
+                raise PublishError(
+                    f"{self.repository}: {what}: {plain(redact(str(error), self._token))}",
+                    hint=f"see {self.page}",
+                ) from error
+
+        return ask(self.subject(what), in_its_words, self.patience)

@@ -1,134 +1,237 @@
-"""What to do when the Hub says "not now": wait as told, try again, and give up in the end.
+"""What to do when the Hub says "not now": wait as it says, try again, and give up in the end.
 
-``create_commit`` and most other calls of huggingface_hub try once. A publisher that ran for hours
-should not die of one 503.
+The one policy, for all that synpic asks of the Hub. Most calls of ``huggingface_hub`` try once; a
+publisher that ran for hours does not die of one 503, and a reader not of a dropped connection.
 """
 
 from __future__ import annotations
 
-import re
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
-from synpic.errors import HubUnreachable, causes
+from synpic.errors import SynpicError
+from synpic.hub.answers import NotTheHub, seconds_told, status_of, transient
+from synpic.hub.errors import Subject, explain
+from synpic.hub.session import deciding_ourselves, guard
 
-__all__ = ["Patience", "no_answer", "seconds_told", "status_of", "transient"]
+__all__ = [
+    "PUBLISHING",
+    "READING",
+    "Patience",
+    "ask",
+    "patience_of_readers",
+    "seconds_told",
+    "status_of",
+    "transient",
+    "waiting",
+]
 
 T = TypeVar("T")
 
-_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+PUBLISHING = 3600.0
+"""Seconds that a publisher waits by default, for one thing; longer than any window of rates."""
 
-_LONGEST = 300.0
-"""Seconds that are waited at most, whatever the Hub says: its windows of rates are as long."""
+READING = 60.0
+"""Seconds that a reader waits by default, for one thing."""
+
+_LONGEST = 60.0
+"""Seconds of a wait, at most, where the Hub does not say how long."""
+
+_TOLD_EVERY = 30.0
+"""Seconds after which a silence is broken."""
+
+_INSIDE = 25.0
+"""Seconds at most that a call without an answer counts as waiting: the client's own tries."""
 
 
-@dataclass(frozen=True)
 class Patience:
-    """How often to try, and who hears of it.
+    """How long to wait for the Hub, and who is told.
 
     Args:
-        tries: at most, for one thing.
-        tell: told, in a line, why and how long there is a wait.
+        limit: seconds of waiting, at most, before one thing is given up; work is no waiting. A
+            wait that the Hub asks for and that is longer than what is left is not begun.
+        tell: called with a line on why and how long there is a wait, and every 30 s while one
+            lasts or while a call is silent.
         sleep: ``time.sleep``, or what a test puts there.
+        tries: at most, for one thing; None for as many as there is time for.
     """
 
-    tries: int = 8
-    tell: Callable[[str], None] = lambda line: None
-    sleep: Callable[[float], None] = time.sleep
+    def __init__(
+        self,
+        limit: float = PUBLISHING,
+        tell: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] | None = None,
+        tries: int | None = None,
+    ) -> None:
+        self.limit, self.tries = limit, tries
+        self._tell = tell
+        self._sleep = sleep
+        self._waited: dict[str, float] = {}
+        self._down = False
 
-    def call(self, what: str, act: Callable[[], T]) -> T:
+    def tell(self, line: str) -> None:
+        """Pass a line on to whoever listens."""
+        if self._tell is not None:
+            self._tell(line)
+
+    def call(self, subject: Subject, act: Callable[[], T]) -> T:
         """``act()``, again for as long as it fails for reasons that pass.
 
-        Args:
-            what: is being done, for messages: "sending ranked/train-00000-of-00001.parquet".
+        After a thing was given up because there was no connection, the next ones are tried once,
+        until one has an answer: a command that needs ten things waits for the network once.
 
         Raises:
-            HubUnreachable: it did so ``tries`` times.
+            SynpicError: the Hub refused, or did not answer in time (``HubUnreachable``); as
+                :func:`synpic.hub.errors.explain` says.
             Exception: what else ``act`` raises.
         """
-        for attempt in range(1, self.tries + 1):
+        guard()
+        attempt = 0
+        while True:
+            attempt += 1
+            started = time.monotonic()
             try:
-                return act()
+                with self._breaking_silence(subject.what), deciding_ourselves():
+                    found = act()
+                self._down = False
+                return found
+            except SynpicError:
+                raise
             except Exception as error:
-                # Several libraries' errors, which have no common ancestor.
+                # Several libraries speak HTTP and files here; their errors have no other ancestor.
                 if not transient(error):
-                    raise
-                self.wait(what, error, attempt)
-        raise AssertionError("unreachable: the last wait raises")
+                    self._down = self._down and status_of(error) is None
+                    raise _explained(error, subject) from error
+                self.wait(subject, error, attempt, spent=time.monotonic() - started)
 
-    def wait(self, what: str, error: Exception, attempt: int) -> None:
-        """Sleep after the ``attempt``-th failure.
+    def wait(self, subject: Subject, error: Exception, attempt: int, *, spent: float = 0.0) -> None:
+        """Sleep after the ``attempt``-th failure of one thing.
+
+        Args:
+            spent: seconds that the failed call took.
 
         Raises:
-            HubUnreachable: that was the last.
+            HubUnreachable: that was the last, or the time is up.
         """
         status = status_of(error)
-        said = f"the Hub says {status}" if status else f"the connection failed ({_kind(error)})"
-        if attempt >= self.tries:
-            raise HubUnreachable(
-                f"{what}: {said}, {attempt} times in a row",
-                hint="everything sent so far is kept; run the same command again later",
-            ) from error
+        what = subject.what
+        if attempt == 1:
+            self._waited[what] = 0.0
+        if status is None:
+            self._waited[what] = self._waited.get(what, 0.0) + min(spent, _INSIDE)
+        else:
+            self._down = False
+        left = self.limit - self._waited.get(what, 0.0)
         told = seconds_told(error)
-        seconds = min(_LONGEST, 2.0 ** (attempt - 1) if told is None else told)
-        self.tell(f"{what}: {said}; waiting {seconds:.0f} s (try {attempt} of {self.tries})")
-        self.sleep(seconds)
+        seconds = min(_LONGEST, 2.0 ** min(attempt - 1, 30)) if told is None else told
+        ended = self.tries is not None and attempt >= self.tries
+        if ended or self._down or left <= 0 or (told is not None and seconds > left):
+            self._down = status is None
+            raise self._given_up(error, subject, attempt, told) from error
+        seconds = min(seconds, left)
+        said = f"the Hub says {status}" if status else f"no answer ({type(error).__name__})"
+        tried = f"try {attempt} of {self.tries}" if self.tries else f"try {attempt}"
+        self.tell(f"{what}: {said}; waiting {seconds:.0f} s ({tried})")
+        self._waited[what] = self._waited.get(what, 0.0) + seconds
+        self._rest(what, seconds)
+
+    def _given_up(
+        self, error: Exception, subject: Subject, attempt: int, told: float | None
+    ) -> Exception:
+        found = _explained(error, subject, tries=attempt)
+        if isinstance(found, SynpicError) and told is not None and told > self.limit:
+            asked = f"it asks to wait {told:,.0f} s, and the limit is {self.limit:,.0f} s"
+            found.message = f"{found.message} ({asked})"
+        return found
+
+    def _rest(self, what: str, seconds: float) -> None:
+        sleep = self._sleep or time.sleep
+        while seconds > _TOLD_EVERY:
+            sleep(_TOLD_EVERY)
+            seconds -= _TOLD_EVERY
+            self.tell(f"{what}: still waiting, {seconds:.0f} s left")
+        sleep(seconds)
+
+    @contextmanager
+    def _breaking_silence(self, what: str) -> Iterator[None]:
+        """Inside, a line every 30 s: the client may wait, or send gigabytes, without a word."""
+        if self._tell is None:
+            yield
+            return
+        ended = threading.Event()
+        started = time.monotonic()
+
+        def watch() -> None:
+            while not ended.wait(_TOLD_EVERY):
+                self.tell(f"{what}: still waiting, for {time.monotonic() - started:.0f} s")
+
+        thread = threading.Thread(target=watch, name="synpic-hub-watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
-def transient(error: Exception) -> bool:
-    """Whether the same request may succeed later: no answer, too many requests, a broken server."""
+def ask(subject: Subject, act: Callable[[], T], patience: Patience | None = None) -> T:
+    """``act()``, which does nothing but ask the client; by the one policy, explained.
+
+    Args:
+        patience: that of readers (:func:`waiting`) if None.
+
+    Raises:
+        SynpicError: as :meth:`Patience.call`; ``HubUnreachable`` too where the answer is none of
+            the Hub's.
+        Exception: what is not of the Hub: a full disk, no memory.
+    """
+
+    def act_on_answers() -> T:
+        try:
+            return act()
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            # The client takes it for granted that the Hub answers in the Hub's form.
+            if status_of(error) is not None or _is_a_refusal(error):
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            raise NotTheHub(f"it cannot be read ({reason[:300]})") from error
+
+    return (patience or patience_of_readers()).call(subject, act_on_answers)
+
+
+def patience_of_readers() -> Patience:
+    """That of whoever reads in this process: 60 s and silent, if not :func:`waiting`."""
+    return _readers[-1]
+
+
+@contextmanager
+def waiting(limit: float = READING, tell: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Inside, whatever is read from the Hub in this process is waited for at most that long.
+
+    Args:
+        limit: seconds, for one thing.
+        tell: called with a line on each wait.
+    """
+    ours = Patience(limit, tell)
+    _readers.append(ours)
+    try:
+        yield
+    finally:
+        _readers.remove(ours)
+
+
+_readers = [Patience(READING)]
+
+
+def _explained(error: Exception, subject: Subject, *, tries: int = 1) -> Exception:
+    """As an error of synpic's; itself where it is not of the Hub."""
+    return explain(error, subject, tries=tries) or error
+
+
+def _is_a_refusal(error: Exception) -> bool:
     from huggingface_hub import errors
 
-    if any(isinstance(one, errors.OfflineModeIsEnabled) for one in causes(error)):
-        return False
-    status = status_of(error)
-    if status is not None:
-        return status in _TRANSIENT
-    kinds = no_answer()
-    return any(isinstance(one, kinds) for one in causes(error))
-
-
-def no_answer() -> tuple[type[Exception], ...]:
-    """What the client raises when it has no answer, or not the one that it wants."""
-    from huggingface_hub import errors
-
-    # Its name for the errors of its HTTP library, which are no ``OSError``; another one in 0.x.
-    broken: type[Exception] = getattr(errors, "HTTPError", ConnectionError)
-    return broken, ConnectionError, TimeoutError
-
-
-def status_of(error: Exception) -> int | None:
-    """The HTTP status that ``error`` stands for; None if there was no answer.
-
-    Uploads wrap what went wrong in errors of their own, and hf-xet says it in words only.
-    """
-    for one in causes(error):
-        status = getattr(getattr(one, "response", None), "status_code", None)
-        if isinstance(status, int):
-            return status
-        told = re.search(r"HTTP status (?:client|server) error \((\d{3})\b", str(one))
-        if told:
-            return int(told[1])
-    return None
-
-
-def seconds_told(error: Exception) -> float | None:
-    """How long the Hub says to wait: ``Retry-After``, or ``t`` of its ``RateLimit`` header.
-
-    The latter comes with every answer; it is a time to wait only where nothing is left (429).
-    """
-    responses = (getattr(one, "response", None) for one in causes(error))
-    headers: Any = next((one.headers for one in responses if one is not None), {})
-    after = headers.get("retry-after") or ""
-    if re.fullmatch(r"\d+(\.\d+)?", after):
-        return float(after)
-    if status_of(error) != 429:
-        return None
-    found = re.search(r"\bt=(\d+)", headers.get("ratelimit") or "")
-    return float(found[1]) if found else None
-
-
-def _kind(error: Exception) -> str:
-    return type(error).__name__
+    return isinstance(error, errors.HFValidationError)

@@ -72,9 +72,7 @@ def _load(remote: Remote, commit: str, manifest: Manifest, token: str | None) ->
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
         if ended.returncode != load_check_program.NO_ANSWER:
             break
-        remote.patience.wait(
-            f"{remote.repository}: loading it", ConnectionError(lines[-1]), attempt
-        )
+        remote.patience.wait(remote.subject("loading it"), ConnectionError(lines[-1]), attempt)
     if ended.returncode:
         raise _wrong(remote, commit, f"it does not load: {lines[-1]}")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
 import polars as pl
 import pyarrow as pa
@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from synpic.errors import NoRelease, ReleaseError, SynpicError, did_you_mean
-from synpic.hub import client as hub
-from synpic.hub.client import parse_name
+from synpic.hub.client import dataset, resolve
+from synpic.hub.files import RepositoryFiles
+from synpic.hub.names import parse_name
 from synpic.release.manifest import (
     MANIFEST,
     ExportManifest,
@@ -33,8 +34,6 @@ from synpic.workspace.parts import frame
 from synpic.workspace.tables import IMAGE
 
 __all__ = ["Published", "open_release", "parse_name"]
-
-T = TypeVar("T")
 
 _SHARD = re.compile(r"(?P<config>\w+)/(?P<split>[\w.]+)-\d{5}-of-\d{5}\.parquet")
 
@@ -88,8 +87,7 @@ class Published:
                 hint="its manifest was not written by synpic; do not trust it",
             )
         with self.reading(path):
-            stream = self._ask(lambda: self._files.open(f"{self._root}/{path}", "rb"))
-            return cast(BinaryIO, stream)
+            return cast(BinaryIO, self._files.open(f"{self._root}/{path}", "rb"))
 
     def present(self) -> Mapping[str, int]:
         """The files that are there, in the manifest or not: path → bytes, in order of path.
@@ -98,7 +96,7 @@ class Published:
             HubUnreachable: the Hub did not answer.
         """
         with self.reading(""):
-            found = self._ask(lambda: self._files.find(self._root, detail=True))
+            found = self._files.find(self._root, detail=True)
         prefix = f"{self._root}/"
         sizes = {path.removeprefix(prefix): int(info["size"]) for path, info in found.items()}
         return dict(sorted(sizes.items()))
@@ -179,15 +177,11 @@ class Published:
 
     def _explain(self, error: Exception, path: str) -> SynpicError | None:
         """What a reader raised, in words; None if it is no reader's."""
-        on_hub = self.revision is not None
-        if hub.is_missing(error) if on_hub else isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError):
             return ReleaseError(
                 f"{self.name}: {path or 'the folder'} is missing",
                 hint=f"`synpic verify {self.name}` lists everything that is; then publish again",
             )
-        # Before the others: some of the client's errors are a ValueError too.
-        if on_hub and hub.is_of_the_hub(error):
-            return hub.explain(error, *parse_name(self.name), self.token)
         if isinstance(error, OSError) and error.errno is not None:
             return ReleaseError(
                 f"{self.name}: {path or 'the folder'} cannot be read: {error.strerror}",
@@ -201,9 +195,6 @@ class Published:
                 hint="download it again, or publish again",
             )
         return None
-
-    def _ask(self, act: Callable[[], T]) -> T:
-        return act() if self.revision is None else hub.ask(act)
 
 
 def open_release(
@@ -273,25 +264,16 @@ def _open_folder(given: str, folder: Path, revision: str | None) -> Published:
 def _open_repository(
     name: str, repository: str, revision: str | None, token: str | None
 ) -> Published:
-    from huggingface_hub import HfFileSystem
-
-    commit = hub.resolve(repository, revision, token)
-    files = HfFileSystem(endpoint=hub.endpoint(), token=token, skip_instance_cache=True)
-    root = f"datasets/{repository}@{commit}"
-
-    def read() -> bytes:
-        with files.open(f"{root}/{MANIFEST}", "rb") as stream:
-            return cast(bytes, stream.read())
-
+    commit = resolve(repository, revision, token)
+    files = RepositoryFiles(dataset(repository, commit, token))
     try:
-        data = hub.ask(read)
+        with files.open(f"{files.root}/{MANIFEST}") as stream:
+            data = stream.read()
     except FileNotFoundError as error:
         raise NoRelease(
             f"{name} is no release: it has no {MANIFEST}",
             hint="datasets.load_dataset may open it all the same",
         ) from error
-    except Exception as error:  # as in `hub.resolve`
-        raise hub.explain(error, repository, revision, token) from error
     try:
         manifest = decode_manifest(data, f"{name}: {MANIFEST}")
     except NoRelease as error:
@@ -299,7 +281,7 @@ def _open_repository(
             f"{name} is no release: {error.message}",
             hint="datasets.load_dataset may open it all the same",
         ) from error
-    return Published(name, commit, _require_release(name, manifest), files, root, token)
+    return Published(name, commit, _require_release(name, manifest), files, files.root, token)
 
 
 def _require_release(name: str, manifest: Manifest | ExportManifest) -> Manifest:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from synpic.errors import NewerSchema, PublishError, ReleaseError, SynpicError
-from synpic.hub import client as hub
+from synpic.errors import NewerSchema, PublishError, ReleaseError
+from synpic.hub.client import CommitNote, commits_of, dataset, resolve, tags_of
 from synpic.release.compare import Level, compare
 from synpic.release.manifest import Manifest
 from synpic.release.source import open_release, parse_name
@@ -132,46 +132,35 @@ def versions(repository: str, token: str | None = None) -> list[Row]:
         ReleaseError: there is no such dataset, or it may not be read.
         HubUnreachable: the Hub did not answer.
     """
-    from huggingface_hub import HfApi
-
     repository, revision = parse_name(repository)
     if revision is not None:
         raise ReleaseError(
             f"{repository}@{revision} is one version; all of a dataset are listed",
             hint=f"leave @{revision} out",
         )
-    api = HfApi(endpoint=hub.endpoint(), token=token)
-    try:
-        refs = hub.ask(lambda: api.list_repo_refs(repository, repo_type="dataset"))
-        tagged = {
-            version: ref.target_commit for ref in refs.tags if (version := Version.of_tag(ref.name))
-        }
-        for version in tagged:
-            # A tag with a message of its own is an object, which may be what the list names.
-            with suppress(ReleaseError):  # deleted since
-                tagged[version] = hub.resolve(repository, version.tag, token)
-        known = _commits(api, repository, None) if tagged else {}
-        for version, commit in tagged.items():
-            if commit not in known:  # on another branch
-                known |= _commits(api, repository, version.tag)
-    except SynpicError:
-        raise
-    except Exception as error:  # the client's errors are not one family across its versions
-        raise hub.explain(error, repository, None, token) from error
+    subject = dataset(repository, None, token)
+    tagged = {
+        version: commit
+        for tag, commit in tags_of(subject).items()
+        if (version := Version.of_tag(tag))
+    }
+    for version in tagged:
+        # A tag with a message of its own is an object, which may be what the list names.
+        with suppress(ReleaseError):  # deleted since
+            tagged[version] = resolve(repository, version.tag, token)
+    known = commits_of(subject) if tagged else {}
+    for version, commit in tagged.items():
+        if commit not in known:  # on another branch
+            known |= commits_of(dataset(repository, version.tag, token))
     return [
         _row(repository, version, tagged[version], known.get(tagged[version]), token)
         for version in sorted(tagged, reverse=True)
     ]
 
 
-def _commits(api: Any, repository: str, revision: str | None) -> dict[str, Any]:
-    found = hub.ask(
-        lambda: api.list_repo_commits(repository, repo_type="dataset", revision=revision)
-    )
-    return {commit.commit_id: commit for commit in found}
-
-
-def _row(repository: str, version: Version, commit: str, noted: Any, token: str | None) -> Row:
+def _row(
+    repository: str, version: Version, commit: str, noted: CommitNote | None, token: str | None
+) -> Row:
     manifest = None
     with suppress(ReleaseError, NewerSchema):  # tagged by hand, before synpic, or by a later one
         # With the commit in the name, no folder here is taken for it.
@@ -179,7 +168,7 @@ def _row(repository: str, version: Version, commit: str, noted: Any, token: str 
     return Row(
         version=version,
         commit=commit,
-        date=noted.created_at.isoformat() if noted else None,
+        date=noted.date if noted else None,
         prompts=manifest.counts.kept_prompts if manifest else None,
         images=manifest.counts.kept_candidates if manifest else None,
         rows={name: sum(splits.values()) for name, splits in manifest.records.items()}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synpic.checkpoints import naming_hub_errors
 from synpic.errors import SafetyError
+from synpic.hub.errors import naming_hub_errors
 
 __all__ = ["Classes", "choose", "read_classes"]
 

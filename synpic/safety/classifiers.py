@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
-from synpic.checkpoints import naming_hub_errors
 from synpic.engine.attempt import out_of_memory
 from synpic.errors import SafetyError, SynpicError
+from synpic.hub.errors import naming_hub_errors
 from synpic.safety.classes import Classes
 
 if TYPE_CHECKING:

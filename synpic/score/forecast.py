@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from synpic.checkpoints import naming_hub_errors
 from synpic.errors import CheckpointError, HubUnreachable
+from synpic.hub.errors import naming_hub_errors
 from synpic.score.cached import in_cache, matching, repositories, repository_folder
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import Snapshot, Workspace

@@ -17,9 +17,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from synpic.checkpoints import naming_hub_errors
 from synpic.engine.attempt import out_of_memory
 from synpic.errors import CheckpointError, RewardError, SynpicError
+from synpic.hub.errors import naming_hub_errors
 
 if TYPE_CHECKING:
     import torch

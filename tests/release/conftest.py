@@ -8,7 +8,6 @@ from typing import Any
 import datasets
 import pytest
 
-from synpic.hub import client
 from synpic.publish import publish_to
 from synpic.publish.shards import Limits
 from synpic.workspace import Workspace
@@ -28,12 +27,6 @@ SEVERAL = Limits(shard_bytes=9_000, group_rows=2)
 
 def ragged(row: dict[str, Any]) -> bool:
     return not (row["prompt"] == "prompt 4" and row["model"] == "beta")
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails is asked again without a wait."""
-    monkeypatch.setattr(client, "WAITS", (0.0,) * len(client.WAITS))
 
 
 @pytest.fixture

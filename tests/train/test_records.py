@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from synpic.errors import ReleaseError, SynpicError, TrainingError
-from synpic.hub import client
 from synpic.publish.export import export
 from synpic.release.source import open_release
 from synpic.train.records import Records, read_records
@@ -29,7 +28,6 @@ __all__ = ["hub", "online", "waits"]
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr(client, "WAITS", (0.0,))
 
 
 @pytest.fixture
