@@ -1,5 +1,6 @@
 """What others wrote, read: one reader for each kind of foreign data.
 
+    images       files of images as RGB pixels
     json_models  JSON as pydantic models
 
 Each checks what it reads where it enters, and an error names the file and the line, row or key.

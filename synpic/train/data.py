@@ -86,6 +86,7 @@ def open_data(
             size=settings.size,
             flip=settings.flip,
             texts=[*drawn, against],
+            verify=accelerator.is_local_main_process,
             listener=listener,
             stop=stop,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -45,12 +45,14 @@ def encode_all(
     size: str | None = None,
     flip: bool = False,
     texts: Iterable[str] = (),
+    verify: bool = True,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Examples:
     """Make what the caches lack of ``records`` and of the empty prompt; an index of it all.
 
-    Killed and called again, it goes on. Called where nothing is missing, it reads no pixel.
+    Killed and called again, it goes on. Called where nothing is missing, it reads no pixel. Damaged
+    parts of the caches are set aside, which ``listener`` hears, and what they held is made again.
 
     Args:
         records: those that are learnt from, with their labels.
@@ -59,6 +61,8 @@ def encode_all(
         size: "WIDTHxHEIGHT" of all images; of each row, that of its smallest image if None.
         flip: mirrored images too.
         texts: prompts beside those of the records.
+        verify: read what the caches hold of the records, to see that it is whole. Without it, what
+            is damaged is seen when it is read in training.
         listener: told of stage "encode", in images.
         stop: when set, the work ends, and what was made is kept.
 
@@ -69,11 +73,18 @@ def encode_all(
     """
     opened = cache(open_pipeline)
     size_of = sizing(size, family.multiple)
-    for part in [*caches.prompts.damaged, *caches.latents.damaged]:
-        _tell(listener, f"{part} is damaged; what it held is made again, and it may be deleted")
     every = ["", *records.table["prompt"], *texts]
-    encode_prompts(every, family, caches, opened, listener, stop)
     facts = Facts(caches.folder, records.source.decides)
+    if verify:
+        damaged = caches.prompts.set_damage_aside(map(prompt_key, every))
+        damaged += caches.latents.set_damage_aside(_known(records, facts, size_of, flip))
+        for part in damaged:
+            _tell(
+                listener,
+                f"{part} is damaged: what it held is made again; it was set aside as "
+                f"{part.name}.damaged, and may be deleted",
+            )
+    encode_prompts(every, family, caches, opened, listener, stop)
     rows = lacking(records, facts, size_of, caches, flip).rows
     if rows:
         meter = Meter("encode", "images", sum(len(places) for _, places in rows), listener)
@@ -106,6 +117,16 @@ def sizing(size: str | None, multiple: int) -> SizeOf:
     """
     fixed = None if size is None else parse_size(size, multiple)
     return lambda facts: fixed or common_size([fact.size for fact in facts], multiple)
+
+
+def _known(records: Records, facts: Facts, size_of: SizeOf, flip: bool) -> Iterator[str]:
+    """Keys of the latents of images that have been read before."""
+    for row, places in records.table.select("row", "images").iter_rows():
+        known = facts.get(row, places)
+        size = size_of(known) if known else (0, 0)
+        for fact in known or ():
+            key = latents_key(fact.sha256, size)
+            yield from (key, mirrored(key)) if flip else (key,)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from synpic import ids
 from synpic.inventory import Inventory, take_inventory
+from synpic.readers.images import describe
 from synpic.score.reward import RewardInfo
 from synpic.workspace import Workspace, tables
 
@@ -130,15 +131,14 @@ def _write_candidates(
         if not keep(wanted):
             continue
         data = draw(wanted)
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
+        seen = describe(data)
         rows.append(
             {
                 **wanted,
                 "image": {"bytes": data, "path": f"{wanted['candidate_id']}.png"},
                 "sha256": ids.sha256(data),
-                "width": width,
-                "height": height,
+                "width": seen.width,
+                "height": seen.height,
                 "batch_size": 2,
                 "seconds": 0.5,
                 "flagged": flag(wanted),

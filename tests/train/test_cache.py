@@ -6,11 +6,13 @@ import errno
 import multiprocessing
 import os
 import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from safetensors.torch import save
 
 from synpic.errors import StorageError, TrainingError
 from synpic.settings import ModelSettings
@@ -101,6 +103,77 @@ def test_a_damaged_part_counts_as_missing(tmp_path: Path, left: float) -> None:
     opened.flush()
     again = TensorCache(tmp_path)
     assert all(same(again.get(f"k{n}"), entry(n)) for n in range(6))
+
+
+def small(folder: Path) -> tuple[Path, dict[str, dict[str, torch.Tensor]]]:
+    """The file of a part of three entries, and what they are."""
+    filled(folder, range(3))
+    return parts(folder)[0], {f"k{n}": entry(n) for n in range(3)}
+
+
+def read_again(folder: Path, expected: dict[str, dict[str, torch.Tensor]]) -> bool:
+    """Whether damage was found; what is read is always what was written."""
+    opened = TensorCache(folder)
+    before = [key for key in expected if not opened.missing([key])]
+    for key in before:
+        with suppress(TrainingError):
+            assert same(opened.get(key), expected[key])
+    damaged = opened.set_damage_aside(expected)
+    for key in opened.missing(expected):
+        opened.add(key, expected[key])
+    opened.flush()
+    again = TensorCache(folder)
+    assert (again.damaged, again.missing(expected)) == ([], [])
+    assert all(same(again.get(key), expected[key]) for key in expected)
+    assert again.set_damage_aside(expected) == []
+    return bool(damaged)
+
+
+def test_no_flipped_bit_is_read_as_other_latents(tmp_path: Path) -> None:
+    path, expected = small(tmp_path / "c")
+    whole = path.read_bytes()
+    found = 0
+    for place in range(len(whole)):
+        for other in (tmp_path / "c").iterdir():
+            other.unlink()
+        changed = whole[place] ^ 1 << place % 8
+        path.write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
+        opened = TensorCache(tmp_path / "c")
+        for key in expected:
+            with suppress(TrainingError):
+                assert same(opened.get(key), expected[key])
+        found += opened.set_damage_aside(expected) == [path]
+        assert set(opened.missing(expected)) == set(expected)
+    assert found == len(whole)
+
+
+@pytest.mark.parametrize("left", [0, 5, 100, -20, -1])
+def test_a_part_that_was_cut_is_made_again(tmp_path: Path, left: int) -> None:
+    path, expected = small(tmp_path / "c")
+    path.write_bytes(path.read_bytes()[:left])
+    assert read_again(tmp_path / "c", expected)
+    assert (tmp_path / "c" / f"{path.name}.damaged").exists()
+
+
+def test_a_part_of_another_cache_is_not_taken(tmp_path: Path) -> None:
+    path, expected = small(tmp_path / "c")
+    filled(tmp_path / "other", range(10, 13))
+    foreign = parts(tmp_path / "other")[0].read_bytes().replace(b"k12/", b"k01/")
+    for data in (foreign, parts(tmp_path / "other")[0].read_bytes(), b"", b"text", save({})):
+        path.write_bytes(data)
+        assert read_again(tmp_path / "c", expected)
+
+
+def test_what_is_damaged_while_it_is_read_is_told(tmp_path: Path) -> None:
+    path, _ = small(tmp_path / "c")
+    opened = TensorCache(tmp_path / "c")
+    whole = bytearray(path.read_bytes())
+    whole[-30] ^= 1
+    path.write_bytes(bytes(whole))
+    with pytest.raises(TrainingError, match="an entry of the cache is damaged") as caught:
+        for key in ("k0", "k1", "k2"):
+            opened.get(key)
+    assert "makes again what is missing or damaged" in str(caught.value.hint)
 
 
 def test_a_part_that_vanishes_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -206,16 +207,37 @@ def test_asked_to_stop_it_keeps_what_it_has(tmp_path: Path) -> None:
     assert (rows.read, sum(family.batches)) == ([1, 2, 3, 4, 5], 10)
 
 
-def test_a_damaged_part_is_told_and_made_again(tmp_path: Path) -> None:
+def cut(data: bytes) -> bytes:
+    return data[:-7]
+
+
+def flipped(data: bytes) -> bytes:
+    return data[:-7] + bytes([data[-7] ^ 4]) + data[-6:]
+
+
+@pytest.mark.parametrize("damage", [cut, flipped])
+@pytest.mark.parametrize("which", ["latents", "prompts"])
+def test_a_damaged_part_is_told_and_made_again(
+    tmp_path: Path, which: str, damage: Callable[[bytes], bytes]
+) -> None:
     records, _ = records_of(some())
     first = encode_all(records, Averages(), caches(tmp_path), Opener())
-    (part,) = caches(tmp_path).latents.folder.glob("part-*")
-    before = caches(tmp_path).latents.get(first[0].latents[0])["latents"].clone()
-    part.write_bytes(part.read_bytes()[:-7])
+    key = first[0].latents[0] if which == "latents" else first[0].prompt
+    kept = getattr(caches(tmp_path), which)
+    (part,) = kept.folder.glob("part-*")
+    before = {name: tensor.clone() for name, tensor in kept.get(key).items()}
+    part.write_bytes(damage(part.read_bytes()))
     events: list[Event] = []
     encode_all(records, Averages(), caches(tmp_path), Opener(), listener=events.append)
-    assert any(part.name in (event.note or "") for event in events)
-    assert torch.equal(caches(tmp_path).latents.get(first[0].latents[0])["latents"], before)
+    assert [event.note for event in events if part.name in (event.note or "")] == [
+        f"{part} is damaged: what it held is made again; it was set aside as {part.name}.damaged, "
+        "and may be deleted"
+    ]
+    again = getattr(caches(tmp_path), which).get(key)
+    assert all(torch.equal(again[name], tensor) for name, tensor in before.items())
+    events.clear()
+    encode_all(records, Averages(), caches(tmp_path), Opener(), listener=events.append)
+    assert events == [], "it is told once"
 
 
 def test_damaged_facts_are_found_out_again(tmp_path: Path) -> None:
