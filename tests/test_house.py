@@ -95,7 +95,6 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/release/source.py": (1, CLIENTS),
     "synpic/safety/classifiers.py": (1, READERS),
     "synpic/score/direct.py": (1, FOREIGN),
-    "synpic/score/pixels.py": (2, READERS),
     "synpic/score/ready.py": (3, WAITED_FOR),
     "synpic/score/reward.py": (1, FOREIGN),
     "synpic/score/weights.py": (2, READERS),

@@ -207,12 +207,12 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 @contextmanager
 def _naming_damage() -> Iterator[None]:
-    """Around what Pillow does, and nothing else: of broken files, each plug-in raises another."""
+    """Around what Pillow does, and nothing else."""
     try:
         yield
     except MemoryError:
         raise
     except UnidentifiedImageError as error:  # whose own words hold an address in memory
         raise damaged("of no format that is read, or its header is damaged") from error
-    except Exception as error:
+    except Exception as error:  # of a broken file, every plug-in of Pillow's says something else
         raise damaged(" ".join(str(error).split()) or type(error).__name__) from error

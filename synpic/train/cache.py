@@ -4,8 +4,8 @@ A cache is a folder of safetensors parts. A part is there whole or not at all an
 so that several processes may write at once; what is twice there is the same.
 
 Beside its tensors a part has a checksum of each, over name, type, shape and bytes, and the name of
-the cache it belongs to. What is read for the first time is checked against them: damage, or a part of
-another cache, is not read as other values.
+the cache it belongs to. What is read for the first time is checked against them, and is not read as
+other values.
 """
 
 from __future__ import annotations
