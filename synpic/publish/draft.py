@@ -14,7 +14,7 @@ from synpic.errors import PublishError, did_you_mean
 from synpic.inventory import Inventory
 from synpic.publish.manifest import describe
 from synpic.publish.picture import choose_examples
-from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records
+from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records, with_meta
 from synpic.publish.shards import Limits, Read, Shard, plan_shards
 from synpic.rankings import RankedSet, rank_candidates
 from synpic.recipe import Flagged, PublishSettings, split_problem
@@ -78,7 +78,7 @@ def prepare(
     packed = keys if WITH_PIXELS & set(names) else []
     sizes = pl.Series(images.sizes(packed) or [0] * len(keys), dtype=pl.Int64)
     paths = pl.Series(images.paths(packed) or [""] * len(keys), dtype=pl.String)
-    candidates = join(scored, ranking, sizes, paths)
+    candidates = join(with_meta(scored, inventory.prompts), ranking, sizes, paths)
     tables = {
         name: records(name, candidates, ranking, recipe.records.pairs)
         for name in {"ranked": None, **dict.fromkeys(names)}

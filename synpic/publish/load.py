@@ -18,7 +18,7 @@ from synpic.errors import PublishError, ReleaseError, did_you_mean
 from synpic.publish.features import IMAGE, arrow_schema
 from synpic.publish.in_place import addresses
 from synpic.publish.origin import Where, find
-from synpic.publish.records import CONFIGS, Records, join, records
+from synpic.publish.records import CONFIGS, Records, join, records, with_meta
 from synpic.rankings import RankedSet, rank_candidates
 from synpic.release.load import load_release
 from synpic.workspace import Workspace
@@ -81,7 +81,8 @@ def _rank_in_place(workspace: Workspace, split: str | None, config: str) -> Data
     recipe = ranked.inventory.recipe
     # An image is named by its address here, and not by a path.
     unsized = pl.zeros(ranked.scored.height, pl.Int64, eager=True)
-    candidates = join(ranked.scored, ranked.ranking, unsized, ranked.scored["candidate_id"])
+    scored = with_meta(ranked.scored, ranked.inventory.prompts)
+    candidates = join(scored, ranked.ranking, unsized, scored["candidate_id"])
     made = records(config, candidates, ranked.ranking, recipe.records.pairs)
     there = set(made.rows["split"])
     order = ranked.inventory.prompts["split"].unique(maintain_order=True)

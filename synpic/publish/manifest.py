@@ -21,6 +21,7 @@ from synpic.generate.model import KnownModel, Model
 from synpic.given import GivenImages
 from synpic.inventory import Inventory
 from synpic.publish.features import yaml_features
+from synpic.publish.records import with_meta
 from synpic.publish.shards import Shard
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
@@ -76,7 +77,8 @@ def describe(
         "synpic": own_version(),
         "schema_version": SCHEMA_VERSION,
         "version": None,
-        "digest": _digest(scored),
+        # Not of measured times: two runs of one recipe on equal hardware are one release.
+        "digest": _digest(with_meta(scored, inventory.prompts).drop("seconds")),
         "recipe": inventory.snapshot.recipe_text,
         "lock": _lock(inventory),
         "prompts": dict(

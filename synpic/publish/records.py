@@ -9,6 +9,7 @@ reward changes small columns and leaves the pixels where they were.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from synpic import ids
 from synpic.publish.features import BINARY, IMAGE
 from synpic.rank import Ranking, pairs
 
-__all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "Records", "join", "records"]
+__all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "Records", "join", "records", "with_meta"]
 
 CONFIGS = ("ranked", "scores", "images", "pairwise", "pickapic")
 WITH_PIXELS = frozenset(CONFIGS) - {"scores"}
@@ -34,6 +35,7 @@ _ORDER = ["prompt_id", "model", "sample", "width", "height", "candidate_id"]
 _CANDIDATE = [
     "candidate_id",
     "prompt_id",
+    "prompt",
     "model",
     "fingerprint",
     "sample",
@@ -42,7 +44,6 @@ _CANDIDATE = [
     "width",
     "height",
     "batch_size",
-    "seconds",
     "flagged",
     "environment",
 ]
@@ -63,13 +64,58 @@ class Records:
     images: Mapping[str, pa.DataType] = field(default_factory=dict)
 
 
+def with_meta(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` with what the source says of each prompt, as its ``meta_<name>`` columns.
+
+    Texts, numbers and booleans stay what they are; other values are written as JSON.
+
+    Args:
+        rows: with a column ``prompt_id``.
+        prompts: as ``prompts.parquet`` has them.
+    """
+    meta = [_publishable(prompts[name]) for name in _meta_columns(prompts)]
+    if not meta:
+        return rows
+    told = prompts.select("prompt_id", *meta)
+    return rows.join(told, on="prompt_id", how="left", maintain_order="left")
+
+
+def _publishable(values: pl.Series) -> pl.Series:
+    """A column of prompts in a type that readers of every version know."""
+    kind = values.dtype
+    if kind in (pl.String(), pl.Boolean(), pl.Float32(), pl.Float64()):
+        return values
+    if kind == pl.Null() or isinstance(kind, pl.Categorical | pl.Enum):
+        return values.cast(pl.String)
+    if kind.is_integer():
+        held = values.cast(pl.Int64, strict=False)
+        return held if held.null_count() == values.null_count() else values.cast(pl.String)
+    texts = [
+        None
+        if value is None
+        else json.dumps(
+            value.to_list() if isinstance(value, pl.Series) else value,
+            ensure_ascii=False,
+            sort_keys=True,
+            default=str,
+        )
+        for value in values
+    ]
+    return pl.Series(values.name, texts, dtype=pl.String)
+
+
+def _meta_columns(rows: pl.DataFrame) -> list[str]:
+    return [name for name in rows.columns if name.startswith("meta_")]
+
+
 def join(
     scored: pl.DataFrame, ranking: Ranking, sizes: pl.Series, paths: pl.Series
 ) -> pl.DataFrame:
     """Candidates with what they scored, how they rank and a reference to their pixels, in order.
 
     Args:
-        scored: one row per candidate, as ``Inventory.scored`` gives it.
+        scored: one row per candidate, as ``Inventory.scored`` gives it; with ``with_meta``, its
+            columns are published too.
         ranking: of those candidates; ``wins``, ``preference`` and ``rank`` are null for the ones
             it dropped.
         sizes: of the encoded images of ``scored``, in bytes and in its order.
@@ -117,7 +163,7 @@ def _ranked(candidates: pl.DataFrame) -> Records:
     assert isinstance(width, int)
     images = [f"image_{number}" for number in range(width)]
     rows = kept.group_by("prompt_id", maintain_order=True).agg(
-        pl.col("split", "prompt").first(),
+        pl.col("split", "prompt", *_meta_columns(kept)).first(),
         *[
             pl.col("image").get(number, null_on_oob=True).alias(name)
             for number, name in enumerate(images)
@@ -129,20 +175,22 @@ def _ranked(candidates: pl.DataFrame) -> Records:
         (pl.col("rank") == 1).arg_max().cast(pl.Int32).alias("best"),
         pl.col("flagged"),
     )
-    columns = ["split", *[name for name in rows.columns if name != "split"]]
-    return Records("ranked", rows.select(columns), dict.fromkeys(images, IMAGE))
+    meta = _meta_columns(rows)
+    columns = [name for name in rows.columns if name not in ("split", *meta)]
+    return Records("ranked", rows.select("split", *columns, *meta), dict.fromkeys(images, IMAGE))
 
 
 def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
     """One row per candidate; ``preference`` and ``rank`` are null where it is in no ranking."""
     derived = ["preference", "rank", *_score_columns(candidates)]
-    return candidates.select("split", *_CANDIDATE, *derived, *images)
+    return candidates.select("split", *_CANDIDATE, *derived, *_meta_columns(candidates), *images)
 
 
 def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.DataFrame:
     """The pairs of a ranking with what a row needs of both sides, ordered by prompt_id."""
     sides = candidates.select("candidate_id", "model", "image")
-    prompts = candidates.select("prompt_id", "prompt", "split").unique("prompt_id")
+    meta = _meta_columns(candidates)
+    prompts = candidates.select("prompt_id", "prompt", "split", *meta).unique("prompt_id")
     rows = pairs(ranking.table, strategy)
     for side in ("chosen", "rejected"):
         renamed = sides.rename(
@@ -175,6 +223,7 @@ def _pairwise(chosen: pl.DataFrame) -> Records:
             "rejected_preference",
             "margin",
             "strategy",
+            *_meta_columns(chosen),
         )
     )
     return Records("pairwise", rows, {"chosen": IMAGE, "rejected": IMAGE})

@@ -85,8 +85,18 @@ def test_images_carry_their_provenance(
     assert len(rows) == 9
     for row in rows:
         candidate = have[row["candidate_id"]]
-        same = ["prompt_id", "model", "fingerprint", "sample", "seed", "sha256", "environment"]
-        same += ["width", "height", "batch_size", "seconds", "flagged"]
+        same = [
+            "prompt_id",
+            "prompt",
+            "model",
+            "fingerprint",
+            "sample",
+            "seed",
+            "sha256",
+            "environment",
+        ]
+        same += ["width", "height", "batch_size", "flagged"]
+        assert "seconds" not in row
         same += ["score_redness", "score_greenness"]
         assert {key: row[key] for key in same} == {key: candidate[key] for key in same}
         assert (row["rank"] is None) == (row["score_greenness"] is None)

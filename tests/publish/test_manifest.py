@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from synpic.publish import publish_to
 from synpic.publish.manifest import BINS
-from synpic.workspace import Workspace
+from synpic.workspace import Workspace, tables
 from tests.publish.fixtures import build, hashed_score, recipe, scored
+from tests.release.conftest import files_of
 
 
 def manifest_of(workspace: Workspace, folder: Path) -> dict[str, Any]:
@@ -71,3 +74,20 @@ def test_features_are_the_columns(tmp_path: Path) -> None:
     names = [feature["name"] for feature in found["features"]["scores"]]
     assert names[:2] == ["candidate_id", "prompt_id"]
     assert {"name": "image_2", "dtype": "image"} in found["features"]["ranked"]
+
+
+def test_measured_times_are_no_part_of_a_release(tmp_path: Path) -> None:
+    one, other = build(tmp_path / "one"), build(tmp_path / "other")
+    for part in sorted((tmp_path / "other" / "candidates").rglob("*.parquet")):
+        table = pq.read_table(part, partitioning=None)
+        place = table.schema.get_field_index("seconds")
+        times = pa.array([0.25] * table.num_rows, pa.float32())
+        folder = part.parent.relative_to(tmp_path / "other").as_posix()
+        note = tables.decode_metadata(table.schema)
+        note.pop("schema_version")
+        part.unlink()
+        other.write_part(folder, table.set_column(place, table.schema.field(place), times), note)
+    assert set(scored(other)["seconds"]) != set(scored(one)["seconds"])
+    publish_to(one, tmp_path / "a")
+    publish_to(Workspace.open(tmp_path / "other"), tmp_path / "b")
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")

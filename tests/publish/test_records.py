@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from synpic.publish.records import join, records
+from synpic.publish.features import arrow_schema
+from synpic.publish.records import join, records, with_meta
 from synpic.rank import Ranking, rank
 
 
@@ -134,3 +135,40 @@ def test_pickapic_counts_the_pairs_of_a_prompt() -> None:
     assert [row["num_example_per_prompt"] for row in rows] == [1, 5, 5, 5, 5, 5]
     assert [row["__index_level_0__"] for row in rows] == list(range(6))
     assert [row["ranking_id"] for row in rows] == [0xA0] + [0xA1] * 5
+
+
+def test_what_the_source_says_of_a_prompt_is_in_every_config() -> None:
+    frame, ranking = table(ROWS)
+    prompts = pl.DataFrame(
+        {
+            "prompt_id": ["a0", "a1"],
+            "meta_task": ["count", None],
+            "meta_hard": [True, False],
+            "meta_level": pl.Series([3, None], dtype=pl.Int8),
+            "meta_large": pl.Series([1, 2**64 - 1], dtype=pl.UInt64),
+            "meta_tags": [["b", "é"], None],
+            "meta_about": [{"b": 1, "a": None}, {"b": 2, "a": "x"}],
+            "meta_none": pl.Series([None, None], dtype=pl.Null),
+        }
+    )
+    expected = {
+        "meta_task": "count",
+        "meta_hard": True,
+        "meta_level": 3,
+        "meta_large": "1",
+        "meta_tags": '["b", "é"]',
+        "meta_about": '{"a": null, "b": 1}',
+        "meta_none": None,
+    }
+    told = with_meta(frame, prompts)
+    assert with_meta(frame, prompts.select("prompt_id")).equals(frame)
+    for config in ("ranked", "scores", "images", "pairwise"):
+        made = records(config, told, ranking, "best-worst")
+        rows = made.rows.filter(pl.col("prompt_id") == "a0").to_dicts()
+        assert rows or config == "pairwise"
+        for row in rows:
+            assert {name: row[name] for name in expected} == expected
+            assert row["prompt"] == "text of a0"
+        arrow_schema(made.rows.drop("split").schema, made.images)
+    pickapic = records("pickapic", told, ranking, "best-worst").rows
+    assert not [name for name in pickapic.columns if name.startswith("meta_")]
