@@ -84,6 +84,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/generate/opening.py": (1, READERS),
     "synpic/generate/placement.py": (1, READERS),
     "synpic/readers/images.py": (1, READERS),
+    "synpic/hub/branches.py": (2, CLIENTS),
     "synpic/hub/commit.py": (1, CLIENTS),
     "synpic/hub/errors.py": (1, CLIENTS),
     "synpic/hub/retry.py": (1, CLIENTS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from synpic_cli.options import AsJson, Directory, LeaveOutFlagged
 
 if TYPE_CHECKING:
+    from synpic.hub.retry import Patience
     from synpic.publish import Forecast, HubRelease
     from synpic.publish.model import ModelForecast, ModelRelease
     from synpic.recipe import Flagged
@@ -34,6 +36,9 @@ def publish(
         str | None,
         typer.Option(help="As 1.2.0; if not given, the one that follows from what changed."),
     ] = None,
+    allow_older: Annotated[
+        bool, typer.Option("--allow-older", help="Let --version be lower than the last one.")
+    ] = False,
     config: Annotated[
         list[str] | None,
         typer.Option("--config", help="A table to publish; may be given several times."),
@@ -49,28 +54,42 @@ def publish(
             "--as", metavar="pickapic", help="Publish the pairs as NAME-pickapic, for DPO scripts."
         ),
     ] = None,
+    wait: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Wait at most this long for the Hub: 90s, 10m, 1h or seconds."
+        ),
+    ] = "1h",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check, and say what would be sent; change and send nothing."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank, and release: tables, card, manifest, in one commit on the Hub or in a folder."""
+    """Rank, and release: tables, card and manifest, in a folder or on the Hub.
+
+    On the Hub the release is committed to a branch of its own, loaded from there in a clean
+    process, and only then committed to --branch and tagged.
+    """
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from synpic.errors import PublishError
-    from synpic.hub.retry import Patience
     from synpic.publish import forecast, publish_to, publish_to_hub
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say
     from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
-    from synpic_cli.watching import counted_work, note
+    from synpic_cli.watching import counted_work
 
     if model is not None:
         _publish_model(
             model,
             repository,
             version=version,
+            allow_older=allow_older,
             private=private or None,
+            wait=wait,
             dry_run=dry_run,
             as_json=as_json,
             others={
@@ -92,6 +111,7 @@ def publish(
     if to is not None:
         for option, given in [
             ("--version", version),
+            ("--allow-older", allow_older),
             ("--private", private),
             ("--as", as_),
             ("--dry-run", dry_run),
@@ -115,11 +135,12 @@ def publish(
     disable_progress_bars()  # lines say which file is being sent
     asked: dict[str, Any] = {
         "version": version,
+        "allow_older": allow_older,
         "configs": config,
         "flagged": flagged,
         "branch": branch,
         "as_pickapic": as_ is not None,
-        "patience": Patience(tell=note),
+        "patience": _patience(wait),
     }
     if dry_run:
         with counted_work("pack") as on_progress:
@@ -151,7 +172,9 @@ def _publish_model(
     repository: str | None,
     *,
     version: str | None,
+    allow_older: bool,
     private: bool | None,
+    wait: str,
     dry_run: bool,
     as_json: bool,
     others: dict[str, Any],
@@ -159,11 +182,9 @@ def _publish_model(
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from synpic.errors import PublishError
-    from synpic.hub.retry import Patience
     from synpic.publish.model import forecast_model, publish_model
     from synpic_cli.output import print_json
     from synpic_cli.release import model_as_dict, show_model, show_model_forecast
-    from synpic_cli.watching import note
 
     if repository is None:
         raise PublishError(
@@ -175,12 +196,40 @@ def _publish_model(
                 f"{option} is for datasets, and --model is a model", hint="leave one of them out"
             )
     disable_progress_bars()
-    patience = Patience(tell=note)
+    patience = _patience(wait)
     if dry_run:
         planned: ModelForecast = forecast_model(folder, repository, patience=patience)
         print_json(vars(planned)) if as_json else show_model_forecast(planned)
         return
     release: ModelRelease = publish_model(
-        folder, repository, version=version, private=private, patience=patience
+        folder,
+        repository,
+        version=version,
+        allow_older=allow_older,
+        private=private,
+        patience=patience,
     )
     print_json(model_as_dict(release)) if as_json else show_model(release)
+
+
+def _patience(wait: str) -> Patience:
+    from synpic.hub.retry import Patience
+    from synpic_cli.watching import note
+
+    return Patience(limit=seconds_of(wait), tell=note)
+
+
+def seconds_of(text: str) -> float:
+    """ "1h", "10m", "90s" or "90" in seconds.
+
+    Raises:
+        PublishError: it is no time.
+    """
+    from synpic.errors import PublishError
+
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", text, re.ASCII)
+    if not found:
+        raise PublishError(
+            f"--wait {text}: no time", hint="write 90s, 10m, 1h, or a number of seconds"
+        )
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]

@@ -68,6 +68,10 @@ def show_forecast(planned: Forecast) -> None:
         say()
         say(planned.card_diff)
         say()
+    if planned.lost_edits:
+        say("Edited outside the block that stays, and replaced by a release:")
+        for line in planned.lost_edits:
+            say(f"  {line}")
     for reason in planned.reasons:
         say(f"  {reason}")
     there = "" if planned.exists else ", which would be made"
@@ -111,6 +115,7 @@ def forecast_as_dict(planned: Forecast) -> dict[str, Any]:
         "files": [vars(file) for file in planned.files],
         "sent": planned.sent,
         "card_diff": planned.card_diff,
+        "lost_edits": list(planned.lost_edits),
     }
 
 

@@ -7,23 +7,23 @@ commit of somebody else's in between concerns us.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from synpic.errors import PublishError
 from synpic.hub.answers import status_of, transient
 from synpic.hub.repository import Head, Remote, Stored
 
-__all__ = ["holds", "land"]
+__all__ = ["CONFLICTS", "commit_onto", "holds"]
 
-_CONFLICTS = frozenset({409, 412})
+CONFLICTS = frozenset({409, 412})
 """409: another commit is in progress. 412: the head has moved."""
 
 _MOVES = 8
 """How often the head may move before a commit is given up."""
 
 
-def land(
+def commit_onto(
     remote: Remote,
     head: Head,
     operations: Sequence[Any],
@@ -31,6 +31,7 @@ def land(
     gone: Sequence[str],
     message: str,
     description: str,
+    fit: Callable[[Head], None] = lambda head: None,
 ) -> str:
     """Commit ``operations`` on top of ``head``, or of a later one that left our files alone.
 
@@ -38,6 +39,8 @@ def land(
         wanted: path → the hashes by which the Hub may know the file as it is to be (as a large
             file, as a small one), for every file of the release.
         gone: paths that are to be deleted.
+        fit: called with a later head that left our files alone; it raises where the release would
+            not go with the other files there.
 
     Returns:
         The commit that holds the release.
@@ -56,7 +59,7 @@ def land(
             )
         except Exception as error:
             # The client's errors have no common ancestor; each is told apart here.
-            if not transient(error) and status_of(error) not in _CONFLICTS:
+            if not transient(error) and status_of(error) not in CONFLICTS:
                 raise remote.explain("committing", error) from error
             # Whatever was answered, or not: what counts is what is there.
             now = remote.head()
@@ -64,12 +67,14 @@ def land(
                 return now.commit
             if _touched(head, now, ours):
                 raise PublishError(
-                    f"{remote.repository}: somebody else changed this release's files meanwhile "
+                    f"{remote.repository}: another commit changed this release's files meanwhile "
                     f"(commit {now.commit[:8]}, after {head.commit[:8]})",
                     hint=f"look at {remote.page}/commits/{remote.branch}, then publish again",
                 ) from error
-            if now.commit == head.commit or status_of(error) not in _CONFLICTS:
-                remote.patience.wait(remote.subject("committing"), error, attempt)
+            if now.commit != head.commit:
+                fit(now)
+            if now.commit == head.commit or status_of(error) not in CONFLICTS:
+                remote.wait("committing", error, attempt)
             elif attempt >= _MOVES:
                 raise PublishError(
                     f"{remote.repository}: the head moved {attempt} times before this commit",

@@ -20,7 +20,7 @@ from synpic.hub.errors import Subject, explain, is_of_the_hub
 from synpic.hub.names import endpoint, is_commit, page_of
 from synpic.hub.retry import Patience, ask
 
-__all__ = ["Head", "Remote", "Stored", "blob_id", "hashes_of"]
+__all__ = ["Head", "Refs", "Remote", "Stored", "blob_id", "hashes_of"]
 
 T = TypeVar("T")
 
@@ -42,6 +42,14 @@ class Head:
 
     commit: str
     files: Mapping[str, Stored]
+
+
+@dataclass(frozen=True)
+class Refs:
+    """The names of a repository's commits: branches and tags, each name → commit."""
+
+    branches: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 def blob_id(data: bytes) -> str:
@@ -88,11 +96,6 @@ class Remote:
     def at(self, branch: str) -> Remote:
         """The same repository at another branch."""
         return Remote(self.repository, branch, self._token, self.patience, self.kind)
-
-    @property
-    def _prefix(self) -> str:
-        """Of its name in addresses: those of models have none."""
-        return "" if self.kind == "model" else f"{self.kind}s/"
 
     def require_write(self) -> bool:
         """Make sure that this token may write here, before any work; whether it is there.
@@ -164,34 +167,54 @@ class Remote:
 
     def head(self, revision: str | None = None) -> Head:
         """The commit of the branch (or of ``revision``), with its files."""
-        from huggingface_hub.hf_api import RepoFile
 
-        def look() -> Head:
+        def resolve() -> str:
             info = self._api.repo_info(
                 self.repository, revision=revision or self.branch, repo_type=self.kind
             )
             if info.sha is None or not is_commit(info.sha):
                 raise NotTheHub("it names no commit")
+            return str(info.sha)
+
+        return self.at_commit(self._ask("reading what is there", resolve))
+
+    def at_commit(self, commit: str) -> Head:
+        """``commit``, which is the id of one, with its files."""
+        from huggingface_hub.hf_api import RepoFile
+
+        def look() -> Head:
             tree = self._api.list_repo_tree(
-                self.repository, recursive=True, revision=info.sha, repo_type=self.kind
+                self.repository, recursive=True, revision=commit, repo_type=self.kind
             )
             files = {
                 entry.path: Stored(entry.lfs.sha256 if entry.lfs else entry.blob_id, entry.size)
                 for entry in tree
                 if isinstance(entry, RepoFile)
             }
-            return Head(info.sha, files)
+            return Head(commit, files)
 
         return self._ask("reading what is there", look)
 
-    def has_branch(self) -> bool:
-        """Whether the branch is there."""
-        refs = self._refs()
-        return any(ref.name == self.branch for ref in refs.branches)
+    def parent(self, commit: str) -> str | None:
+        """The commit before ``commit``; None if it is the first."""
+        log = self._ask(
+            "reading its history",
+            lambda: self._api.list_repo_commits(
+                self.repository, revision=commit, repo_type=self.kind
+            ),
+        )
+        return str(log[1].commit_id) if len(log) > 1 else None
 
-    def tags(self) -> dict[str, str]:
-        """Tag → the commit it stands for."""
-        return {ref.name: ref.target_commit for ref in self._refs().tags}
+    def refs(self) -> Refs:
+        """Branches and tags as they are now."""
+        found = self._ask(
+            "reading branches and tags",
+            lambda: self._api.list_repo_refs(self.repository, repo_type=self.kind),
+        )
+        return Refs(
+            {ref.name: ref.target_commit for ref in found.branches},
+            {ref.name: ref.target_commit for ref in found.tags},
+        )
 
     def read(self, path: str, commit: str) -> bytes:
         """A small file of a commit."""
@@ -204,7 +227,7 @@ class Remote:
             skip_instance_cache=True,
             use_listings_cache=False,
         )
-        name = f"{self._prefix}{self.repository}@{commit}/{path}"
+        name = f"{self.prefix}{self.repository}@{commit}/{path}"
         data: bytes = self._ask(f"reading {path}", lambda: files.cat_file(name))
         return data
 
@@ -219,39 +242,6 @@ class Remote:
         found = hashlib.sha256(self.read(path, head.commit)).hexdigest()
         return bool(found == described["sha256"])
 
-    def send(self, path: str, content: Path | bytes) -> tuple[Any, bool]:
-        """Upload one file ahead of the commit.
-
-        Returns:
-            The operation for :meth:`commit_once`, and whether ``content`` may be deleted now; the
-            Hub takes small files with the commit only.
-
-        Raises:
-            PublishError: the repository ignores such files.
-        """
-        from huggingface_hub import CommitOperationAdd
-
-        given = content if isinstance(content, bytes) else str(content)
-        operation = CommitOperationAdd(path_in_repo=path, path_or_fileobj=given)
-        self._ask(
-            f"sending {path}",
-            lambda: self._api.preupload_lfs_files(
-                self.repository,
-                [operation],
-                repo_type=self.kind,
-                revision=self.branch,
-                free_memory=False,
-            ),
-        )
-        if getattr(operation, "_should_ignore", False):
-            # The client would leave it out of the commit without a word.
-            raise PublishError(
-                f"{self.repository} ignores {path}: its .gitignore says so",
-                hint=f"delete or change that file at {self.page}/tree/{self.branch}",
-            )
-        # The client has no public word for it; without it every shard would have to stay.
-        return operation, bool(getattr(operation, "_is_uploaded", False))
-
     def commit_once(
         self, operations: Sequence[Any], *, parent: str, message: str, description: str = ""
     ) -> str:
@@ -260,15 +250,16 @@ class Remote:
         Raises:
             Exception: as ``huggingface_hub`` does; the commit may have landed nevertheless.
         """
-        made = self._api.create_commit(
-            self.repository,
-            operations=list(operations),
-            commit_message=message,
-            commit_description=description,
-            repo_type=self.kind,
-            revision=self.branch,
-            parent_commit=parent,
-        )
+        with self.patience.watching(self.subject(f"committing to {self.branch}")):
+            made = self._api.create_commit(
+                self.repository,
+                operations=list(operations),
+                commit_message=message,
+                commit_description=description,
+                repo_type=self.kind,
+                revision=self.branch,
+                parent_commit=parent,
+            )
         return str(made.oid)
 
     def tag(self, name: str, commit: str) -> None:
@@ -277,7 +268,7 @@ class Remote:
         Raises:
             PublishError: it stands for another commit.
         """
-        there = self.tags().get(name)
+        there = self.refs().tags.get(name)
         if there is None:
             try:
                 self._ask(
@@ -290,11 +281,11 @@ class Remote:
                     ),
                 )
                 return
-            except PublishError:
-                # A lost answer, or somebody else's: which of them, the Hub knows.
-                there = self.tags().get(name)
+            except PublishError as error:
+                # A lost answer, or a tag of another publisher: the Hub knows which of them.
+                there = self.refs().tags.get(name)
                 if there is None:
-                    raise
+                    raise self._untagged(name, commit, error) from error
         if there != commit:
             raise PublishError(
                 f"{self.repository}: the tag {name} stands for commit {there[:8]}, not for "
@@ -314,15 +305,53 @@ class Remote:
             token=self._token,
         )
 
+    def _untagged(self, name: str, commit: str, error: PublishError) -> PublishError:
+        kind = "" if self.kind == "model" else f" --repo-type {self.kind}"
+        return PublishError(
+            f"{error.message}. The release is there, as commit {commit} of {self.branch!r}; only "
+            f"the tag {name} is missing",
+            hint="publish again when the tag may be set, or set it: `hf repos tag create "
+            f"{self.repository} {name} --revision {commit}{kind}`",
+        )
+
+    def wait(self, what: str, error: Exception, attempt: int) -> None:
+        """Sleep after the ``attempt``-th failure of ``what``.
+
+        Raises:
+            HubUnreachable: that was the last.
+        """
+        self.patience.wait(self.subject(what), error, attempt)
+
+    def ask(self, what: str, act: Callable[[], T]) -> T:
+        """``act()``, which asks the client; by the policy of ``patience``, errors explained.
+
+        Args:
+            what: is being done, for messages: "tagging v1.0.0".
+
+        Raises:
+            PublishError: the Hub refused.
+            HubUnreachable: it did not answer.
+        """
+        return self._ask(what, act)
+
+    @property
+    def api(self) -> Any:
+        """The client."""
+        return self._api
+
+    @property
+    def token(self) -> str | None:
+        """The token that was given; None for the one that is logged in."""
+        return self._token
+
+    @property
+    def prefix(self) -> str:
+        """Of its name in addresses: those of models have none."""
+        return "" if self.kind == "model" else f"{self.kind}s/"
+
     def explain(self, what: str, error: Exception) -> Exception:
         """What the client raised, in synpic's words; to be raised by the caller."""
         return explain(error, self.subject(what)) or error
-
-    def _refs(self) -> Any:
-        return self._ask(
-            "reading branches and tags",
-            lambda: self._api.list_repo_refs(self.repository, repo_type=self.kind),
-        )
 
     def _ask(self, what: str, act: Callable[[], T]) -> T:
         def in_its_words() -> T:

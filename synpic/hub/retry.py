@@ -94,7 +94,7 @@ class Patience:
             attempt += 1
             started = time.monotonic()
             try:
-                with self._breaking_silence(subject.what), deciding_ourselves():
+                with self.watching(subject):
                     found = act()
                 self._down = False
                 return found
@@ -154,6 +154,14 @@ class Patience:
             seconds -= _TOLD_EVERY
             self.tell(f"{what}: still waiting, {seconds:.0f} s left")
         sleep(seconds)
+
+    @contextmanager
+    def watching(self, subject: Subject) -> Iterator[None]:
+        """Around work that is not to be tried again here: silence is broken, and an answer that may
+        pass is raised at once."""
+        guard()
+        with self._breaking_silence(subject.what), deciding_ourselves():
+            yield
 
     @contextmanager
     def _breaking_silence(self, what: str) -> Iterator[None]:

@@ -24,7 +24,7 @@ from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
 from synpic.release.manifest import LockRow, Manifest
 
-__all__ = ["CARD", "render_card"]
+__all__ = ["CARD", "config_entry", "render_card"]
 
 CARD = "README.md"
 
@@ -138,7 +138,7 @@ def _head(
         annotations_creators=["machine-generated"],
         source_datasets=_sources(manifest) or ["original"],
         size_categories=_size(sum(records[default].values())),
-        configs=[_config(name, shards, name == default) for name in records],
+        configs=[config_entry(name, shards, name == default) for name in records],
         dataset_info=[_info(name, manifest, shards) for name in records],
     )
 
@@ -176,9 +176,11 @@ def _template() -> Any:
     return environment.from_string(source)
 
 
-def _config(name: str, shards: Sequence[Shard], default: bool) -> dict[str, Any]:
-    """Where a config's files are. How many there are is in their names, so that a file of another
-    number, left over or somebody's own, is not read with them."""
+def config_entry(name: str, shards: Sequence[Shard], default: bool) -> dict[str, Any]:
+    """Where a config's files are, as an entry of the head's ``configs``.
+
+    How many there are is in their names, so that a file of another number is not read with them.
+    """
     shards_of: dict[str, int] = {}
     for shard in shards:
         if shard.records.config == name:

@@ -17,7 +17,7 @@ from synpic.publish.picture import Example, contact_sheet
 from synpic.publish.previous import NOTHING, Previous
 from synpic.release.manifest import MANIFEST, File, encode
 
-__all__ = ["PICTURE", "extra_files"]
+__all__ = ["PICTURE", "extra_files", "names_of"]
 
 PICTURE = "pictures/examples.png"
 
@@ -58,6 +58,11 @@ def extra_files(
     told[CARD] = card.encode()
     manifest = draft.manifest.with_files(version, {**files, CARD: describe_bytes(told[CARD])})
     return {**told, MANIFEST: encode(manifest)}
+
+
+def names_of(draft: Draft) -> list[str]:
+    """The paths of the files that :func:`extra_files` makes, known before any shard is packed."""
+    return [PICTURE, *draw_charts(draft.manifest), CARD, MANIFEST]
 
 
 def _examples(draft: Draft) -> list[Example]:

@@ -15,11 +15,13 @@ from typing import Any
 
 from synpic.hub.repository import Remote, blob_id
 from synpic.hub.retry import Patience
+from synpic.hub.uploads import SAMPLE, known, ways
 from synpic.publish.card import CARD
 from synpic.publish.draft import Draft, prepare
-from synpic.publish.extra_files import extra_files
+from synpic.publish.extra_files import extra_files, names_of
 from synpic.publish.hub import look
 from synpic.publish.manifest import describe_bytes
+from synpic.publish.preflight import Preflight
 from synpic.publish.remote_state import RemoteState, decide, target
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
 from synpic.recipe import Flagged
@@ -28,6 +30,10 @@ from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Forecast", "PlannedFile", "forecast"]
+
+
+_TABLE = b"PAR1\0"
+"""How a table begins, as far as the Hub wants to know: it is no text."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,9 @@ class Forecast:
         repository, version, reasons: as :class:`~synpic.publish.hub.HubRelease`.
         exists: whether the repository is there.
         files: of the release, and those that go.
-        sent: bytes of the files that the Hub does not have. Its storage cuts files into chunks and
-            takes only new ones, so that less may go over the wire.
+        lost_edits: lines of the card that its writer put where a release does not keep them.
+        sent: bytes of the files that the Hub does not have, as it says. Its storage
+            cuts files into chunks and takes only new ones, so that less may go over the wire.
         card_diff: the card's changes, as a unified diff.
     """
 
@@ -65,6 +72,7 @@ class Forecast:
     files: Sequence[PlannedFile]
     sent: int
     card_diff: str
+    lost_edits: Sequence[str] = ()
 
 
 def forecast(
@@ -72,6 +80,7 @@ def forecast(
     repository: str,
     *,
     version: str | None = None,
+    allow_older: bool = False,
     configs: Sequence[str] | None = None,
     flagged: Flagged | None = None,
     branch: str = "main",
@@ -88,9 +97,12 @@ def forecast(
     exists = remote.require_write()
     draft = prepare(workspace, configs, limits, flagged)
     state = look(remote, exists)
-    decision = decide(remote, state, draft.manifest, asked)
+    decision = decide(remote, state, draft.manifest, asked, allow_older)
     number, reasons = decision.version, decision.reasons
     previous = state.previous(repository)
+    remote = state.readable(remote)
+    if not decision.tagged:
+        Preflight(remote, draft.shards, names_of(draft)).require(state.head, state.manifest)
     if decision.tagged or decision.landed:
         return Forecast(repository, exists, number, reasons, _as_they_are(state, draft), 0, "")
     files = _hash_shards(draft, on_progress)
@@ -104,21 +116,16 @@ def forecast(
     )
     for path, data in told.items():
         files[path] = _Packed(describe_bytes(data), blob_id(data), None)
-    state.require_free(repository, files)
     planned = _compare(files, state)
-    known = {stored.oid for stored in state.head.files.values()} if state.head else set()
     return Forecast(
         repository=repository,
         exists=exists,
         version=number,
         reasons=reasons,
         files=planned,
-        sent=sum(
-            file.described.bytes
-            for file in files.values()
-            if file.described.sha256 not in known and file.blob not in known
-        ),
-        card_diff=_diff(state.card.decode(), told[CARD].decode()),
+        sent=_new_bytes(remote, planned, files, told) if exists else _all_bytes(files),
+        lost_edits=state.lost_edits(told[CARD]),
+        card_diff=_diff(state.card_text(), told[CARD].decode()),
     )
 
 
@@ -129,6 +136,33 @@ class _Packed:
     described: File
     blob: str
     rows: int | None
+
+
+def _new_bytes(
+    remote: Remote,
+    planned: Sequence[PlannedFile],
+    files: Mapping[str, _Packed],
+    others: Mapping[str, bytes],
+) -> int:
+    """Bytes of the changed files that the Hub has not, as it says."""
+    changed = [file.path for file in planned if file.change in ("new", "changed")]
+    starts = {path: data[:SAMPLE] for path, data in others.items()}
+    taken = ways(
+        remote, {path: (files[path].described.bytes, starts.get(path, _TABLE)) for path in changed}
+    )
+    large = [path for path in changed if taken[path].large]
+    there = known(
+        remote, [(files[path].described.sha256, files[path].described.bytes) for path in large]
+    )
+    return sum(
+        files[path].described.bytes
+        for path in changed
+        if not (taken[path].large and files[path].described.sha256 in there)
+    )
+
+
+def _all_bytes(files: Mapping[str, _Packed]) -> int:
+    return sum(file.described.bytes for file in files.values())
 
 
 def _hash_shards(

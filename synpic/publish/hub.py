@@ -1,40 +1,40 @@
-"""A release on the Hub: packed and sent shard by shard, landed in one commit, proved, then tagged.
+"""A release on the Hub: sent, committed to a branch of its own, loaded there, then to ``main``.
 
-A reader of the branch or of a tag sees the old release or the new one, and nothing between. Killed
-anywhere and run again, a publish does what is missing: shards are packed to the same bytes again,
-and what the Hub has is not sent twice; a commit that landed is recognised; a tag that is missing is
-set.
+A reader of ``main`` or of a tag sees the old release or the new one, whole, and nothing between: a
+release that does not load stays on its branch, ``synpic/<version>``. Killed anywhere and run again,
+a publish does what is missing: shards are packed to the same bytes again, and what the Hub has is
+not sent twice; a commit that is on its branch, or at ``main`` already, is recognised; a tag that is
+missing is set; the branch is deleted.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from synpic.display import size
-from synpic.errors import PublishError
+from synpic.errors import PublishError, SynpicError
+from synpic.hub.branches import delete_branch, promote, stage
 from synpic.hub.client import endpoint
-from synpic.hub.commit import land
-from synpic.hub.repository import Remote, blob_id, hashes_of
+from synpic.hub.commit import holds
+from synpic.hub.repository import Head, Remote
 from synpic.hub.retry import Patience
 from synpic.publish.atomic_folder import scratch
 from synpic.publish.draft import Draft, prepare
-from synpic.publish.extra_files import extra_files
-from synpic.publish.load_check import check_commit
-from synpic.publish.manifest import describe_file
-from synpic.publish.remote_state import RemoteState, decide, target
-from synpic.publish.shards import Limits, Shard, count_rows, write_shard
+from synpic.publish.extra_files import extra_files, names_of
+from synpic.publish.load_check import check_loads
+from synpic.publish.preflight import Preflight
+from synpic.publish.remote_state import BRANCHES, Decision, RemoteState, decide, target
+from synpic.publish.send_files import send_extra_files, send_shards
+from synpic.publish.shards import Limits
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
-from synpic.release.manifest import MANIFEST, File, Manifest, decode_manifest, encode
+from synpic.release.manifest import MANIFEST, Manifest, decode_manifest, encode
 from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["HubRelease", "look", "publish_to_hub"]
+__all__ = ["HubRelease", "look", "publish_to_hub", "tell_lost_edits"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,7 @@ def publish_to_hub(
     repository: str,
     *,
     version: str | None = None,
+    allow_older: bool = False,
     configs: Sequence[str] | None = None,
     flagged: Flagged | None = None,
     branch: str = "main",
@@ -98,6 +99,7 @@ def publish_to_hub(
     Args:
         repository: owner/name; made if it is not there.
         version: "1.2.0"; what changed since the release before suggests one if not given.
+        allow_older: whether ``version`` may be lower than the last one.
         configs: which tables; the recipe's where not given.
         flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
         branch: made from ``main`` if it is not there.
@@ -110,60 +112,33 @@ def publish_to_hub(
         on_progress: told rows packed and rows in all, after each row group.
 
     Raises:
-        PublishError: the token may not write, the version is taken, somebody else published
-            meanwhile, or what landed is not what was sent.
+        PublishError: the token may not write, the version is taken, the repository holds a file
+            that would keep the release from loading, another publish came first, or the release
+            does not load from its branch; ``branch`` is as it was then.
         HubUnreachable: the Hub did not answer for too long; run it again.
         SynpicError: as preparing the release does.
     """
     repository, configs = target(repository, configs, as_pickapic)
     asked = None if version is None else Version.parse(version)
     remote = Remote(repository, branch, token, patience)
-    there = remote.require_write()
-    if there and private:
-        remote.patience.tell(f"{repository} is there already, and stays as open as it is")
-    draft = prepare(workspace, configs, limits, flagged)
-    state = look(remote, there)
-    decision = decide(remote, state, draft.manifest, asked)
-    previous = state.previous(repository)
-    if decision.tagged or decision.landed:
-        commit = decision.tagged or decision.landed or ""
-        found = decode_manifest(remote.read(MANIFEST, commit), f"{repository}/{MANIFEST}")
-        assert isinstance(found, Manifest)
-        manifest, sent = found, 0
+    with _adding("nothing was changed on the Hub"):
+        there = remote.require_write()
+        if there and private:
+            remote.patience.tell(f"{repository} is there already, and stays as open as it is")
+        draft = prepare(workspace, configs, limits, flagged)
+        state = look(remote, there)
+        decision = decide(remote, state, draft.manifest, asked, allow_older)
+        publishing = _Publishing(remote, state, draft, decision)
+        if not decision.tagged:
+            publishing.preflight.require(state.head, state.manifest)
+            state.previous(repository)  # a card of which nothing can be kept is refused here
+    if decision.tagged:
         remote.patience.tell(f"{repository} holds this release already")
+        commit, sent = decision.tagged, 0
+        manifest: Manifest = publishing.manifest_at(commit)
     else:
-        if not there or not remote.has_branch():
-            remote.create(private=private)
-            state = replace(state, head=remote.head())
-        with scratch("synpic-publish") as folder:
-            parcel = _send_shards(remote, state, draft, folder, on_progress)
-            told = extra_files(
-                draft,
-                parcel.files,
-                repository=repository,
-                version=str(decision.version),
-                changes=decision.reasons,
-                previous=previous,
-            )
-            _send_told(remote, state, parcel, told)
-            gone = state.gone(parcel.hashes)
-            assert state.head is not None
-            commit = land(
-                remote,
-                state.head,
-                [*parcel.operations, *_deletions(gone)],
-                parcel.hashes,
-                gone,
-                f"Release {decision.version.tag}",
-                "\n".join(decision.reasons),
-            )
-        sent_manifest = decode_manifest(told[MANIFEST], MANIFEST)
-        assert isinstance(sent_manifest, Manifest)
-        manifest, sent = sent_manifest, parcel.sent
-    if not decision.tagged:
-        remote.patience.tell(f"verifying commit {commit[:8]}")
-        check_commit(remote, commit, manifest, token)
-        remote.tag(decision.version.tag, commit)
+        commit, manifest, sent = publishing.run(private, on_progress)
+    publishing.delete_branches()
     return HubRelease(
         repository=repository,
         version=decision.version,
@@ -180,95 +155,170 @@ def publish_to_hub(
 
 def look(remote: Remote, there: bool) -> RemoteState:
     """What is at the branch, or where a branch that is to be made will begin."""
-    if not there:
-        return RemoteState()
-    if remote.has_branch():
-        return RemoteState.of(remote)
-    return RemoteState.of(remote.at("main"))
+    return RemoteState.of(remote) if there else RemoteState()
 
 
-@dataclass(eq=False)
-class _Parcel:
-    """What goes into the commit.
-
-    Args:
-        files: path → size and SHA-256, as a manifest has them.
-        hashes: path → the hashes by which the Hub may know the file.
-        operations: the client's additions.
-        sent: bytes of files that the Hub did not have at the head.
-    """
-
-    files: dict[str, File] = field(default_factory=dict)
-    hashes: dict[str, Sequence[str]] = field(default_factory=dict)
-    operations: list[Any] = field(default_factory=list)
-    sent: int = 0
-
-
-def _send_shards(
-    remote: Remote,
-    state: RemoteState,
-    draft: Draft,
-    folder: Path,
-    on_progress: Callable[[int, int], None] | None,
-) -> _Parcel:
-    """Pack, send and delete one shard after the other: one at a time is on the disk."""
-    on_rows = count_rows(draft.shards, on_progress)
-    assert state.head is not None
-    head = state.head
-    state.require_free(remote.repository, [shard.path for shard in draft.shards])
-    parcel = _Parcel()
-    known = {stored.oid for stored in head.files.values()}
-    for shard in draft.shards:
-        file = folder / shard.path.replace("/", "-")
-        _pack(shard, draft, file, on_rows)
-        described = describe_file(file)
-        parcel.files[shard.path] = described
-        stored = head.files.get(shard.path)
-        parcel.hashes[shard.path] = hashes_of(file, described.model_dump())
-        if stored and stored.oid in parcel.hashes[shard.path]:
-            file.unlink()
-            continue
-        remote.patience.tell(f"sending {shard.path}, {size(described.bytes)}")
-        operation, expendable = remote.send(shard.path, file)
-        parcel.operations.append(operation)
-        if described.sha256 not in known:
-            parcel.sent += described.bytes
-        if expendable:
-            file.unlink()
-    return parcel
-
-
-def _pack(shard: Shard, draft: Draft, file: Path, on_rows: Callable[[int], None]) -> None:
-    free = shutil.disk_usage(file.parent).free
-    if shard.bytes > free:
-        raise PublishError(
-            f"{file.parent}: packing {shard.path} takes {size(shard.bytes)} and the disk "
-            f"has {size(free)} free",
-            hint="free some room, or set TMPDIR to a folder on another disk",
+def tell_lost_edits(state: RemoteState, new_card: bytes, tell: Callable[[str], None]) -> None:
+    """Name the lines of a card that its writer put where a release does not keep them."""
+    lines = state.lost_edits(new_card)
+    if lines and state.head:
+        tell(
+            f"README.md was edited since {state.latest} outside the block that stays; these lines "
+            f"are replaced, and remain in commit {state.head.commit[:8]}:"
         )
+        for line in lines:
+            tell(f"  {line}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Publishing:
+    """One release on its way: what is there, what it will hold, and what is to be done."""
+
+    remote: Remote
+    state: RemoteState
+    draft: Draft
+    decision: Decision
+
+    @property
+    def preflight(self) -> Preflight:
+        remote = self.state.readable(self.remote)
+        return Preflight(remote, self.draft.shards, names_of(self.draft))
+
+    def run(
+        self, private: bool | None, on_progress: Callable[[int, int], None] | None
+    ) -> tuple[str, Manifest, int]:
+        """Do what is missing: the commit, the manifest there, and bytes that the Hub had not."""
+        remote, decision = self.remote, self.decision
+        tag, sent = decision.version.tag, 0
+        if decision.landed:
+            commit, manifest = decision.landed, self.manifest_at(decision.landed)
+            with _adding(f"it is the head of {remote.branch} already, and is not tagged"):
+                self._check(commit, manifest)
+        else:
+            # Until the last commit only the branch of the release changes.
+            with _adding(f"{remote.branch} is as it was; what was sent is kept for the next time"):
+                staged, head = decision.staged, self.state.head
+                if staged is None:
+                    head = self._made(private)
+                    staged, sent = self._stage(head, on_progress)
+                assert head is not None
+                manifest = self.manifest_at(staged.commit)
+            with _adding(
+                f"{remote.branch} is as it was; the release is at {remote.page}/tree/"
+                f"{decision.branch}, and the next publish replaces that branch"
+            ):
+                self._check(staged.commit, manifest)
+            landed = promote(
+                remote,
+                head,
+                staged,
+                [*manifest.files, MANIFEST],
+                self.state.gone([*manifest.files, MANIFEST]),
+                f"Release {tag}",
+                "\n".join(decision.reasons),
+                lambda now: self.preflight.require(now, self.state.manifest),
+            )
+            commit = landed.commit
+        remote.tag(tag, commit)
+        return commit, manifest, sent
+
+    def manifest_at(self, commit: str) -> Manifest:
+        """The manifest of a commit that holds the release."""
+        where = f"{self.remote.repository}/{MANIFEST}"
+        found = decode_manifest(self.remote.read(MANIFEST, commit), where)
+        if not isinstance(found, Manifest):
+            raise PublishError(
+                f"{where} of commit {commit[:8]} is not what was sent",
+                hint=f"look at {self.remote.page}/tree/{commit}, then publish again",
+            )
+        return found
+
+    def delete_branches(self) -> None:
+        """Delete the branch of the release, and what a kill left of earlier ones."""
+        branch, version = self.decision.branch, self.decision.version
+        left = {
+            name
+            for name in self.state.branches
+            if name.startswith(BRANCHES)
+            and (number := Version.of_tag(f"v{name.removeprefix(BRANCHES)}"))
+            and number <= version
+        }
+        if not (self.decision.tagged or self.decision.landed):
+            left.add(branch)
+        for name in sorted(left):
+            try:
+                delete_branch(self.remote, name)
+            except SynpicError as error:  # the release is there; this is tidying
+                self.remote.patience.tell(f"the branch {name} is left over: {error.message}")
+
+    def _made(self, private: bool | None) -> Head:
+        """The head of the branch, made with its repository where it is not there."""
+        if self.state.head and self.remote.branch in self.state.branches:
+            return self.state.head
+        self.remote.create(private=private)
+        return self.remote.head()
+
+    def _stage(
+        self, head: Head, on_progress: Callable[[int, int], None] | None
+    ) -> tuple[Head, int]:
+        """Send everything and commit it to the release's branch: that commit, bytes sent."""
+        remote, decision, tell = self.remote, self.decision, self.remote.patience.tell
+        previous = self.state.previous(remote.repository)
+        with scratch("synpic-publish") as folder:
+            parcel = send_shards(remote, head, self.draft, folder, on_progress)
+            others = extra_files(
+                self.draft,
+                parcel.files,
+                repository=remote.repository,
+                version=str(decision.version),
+                changes=decision.reasons,
+                previous=previous,
+            )
+            tell_lost_edits(self.state, others["README.md"], tell)
+            send_extra_files(remote, head, parcel, others)
+            gone = self.state.gone(parcel.hashes)
+            commit = stage(
+                remote,
+                decision.branch,
+                head,
+                [*parcel.operations, *_deletions(gone)],
+                parcel.hashes,
+                f"Release {decision.version.tag}",
+                "\n".join(decision.reasons),
+            )
+        staged = remote.at_commit(commit)
+        if not holds(staged, parcel.hashes, gone):
+            now = remote.head()
+            if now.commit != head.commit:
+                # The client leaves out of a commit what the branch of readers has got meanwhile.
+                raise PublishError(
+                    f"{remote.repository}: another commit came to {remote.branch} meanwhile "
+                    f"({now.commit[:8]}, after {head.commit[:8]})",
+                    hint=f"look at {remote.page}/commits/{remote.branch}, then publish again",
+                )
+            wrong = [
+                path for path in parcel.hashes if not holds(staged, {path: parcel.hashes[path]})
+            ]
+            raise PublishError(
+                f"{remote.repository}: commit {commit[:8]} is not what was sent: "
+                f"{', '.join(wrong or gone)}",
+                hint="publish again",
+            )
+        return staged, parcel.sent
+
+    def _check(self, commit: str, manifest: Manifest) -> None:
+        self.remote.patience.tell(f"loading commit {commit[:8]} in a process with empty caches")
+        check_loads(self.remote, commit, manifest, self.remote.token)
+
+
+@contextmanager
+def _adding(left: str) -> Iterator[None]:
+    """Add to the hint of an error how things were left."""
     try:
-        with file.open("wb") as stream:
-            write_shard(shard, draft.read, stream, on_rows)
-    except OSError as error:
-        raise PublishError(
-            f"{file} cannot be written: {error.strerror or error}",
-            hint="free some room, or set TMPDIR to a folder on another disk",
-        ) from error
-
-
-def _send_told(
-    remote: Remote, state: RemoteState, parcel: _Parcel, told: Mapping[str, bytes]
-) -> None:
-    """Add what is no shard."""
-    assert state.head is not None
-    state.require_free(remote.repository, told)
-    for path, data in told.items():
-        parcel.hashes[path] = (hashlib.sha256(data).hexdigest(), blob_id(data))
-        stored = state.head.files.get(path)
-        if stored is None or stored.oid not in parcel.hashes[path]:
-            operation, _ = remote.send(path, data)
-            parcel.operations.append(operation)
-            parcel.sent += len(data)
+        yield
+    except SynpicError as error:
+        error.hint = f"{error.hint}; {left}" if error.hint else left
+        raise
 
 
 def _deletions(paths: Sequence[str]) -> list[Any]:

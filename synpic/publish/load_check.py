@@ -1,8 +1,7 @@
-"""Before a commit is tagged: is it what was meant, and does it load in a clean process?
+"""Before a commit becomes the head of ``main``: does it load in a clean process?
 
-Every file's hash and size are compared with the manifest as the Hub states them, without a
-download. Then another process, with empty caches, loads each config by the commit's id, streaming,
-and reads a row of every split. Reading everything is ``synpic verify``'s.
+Another process, with empty caches, loads each config by the commit's id, streaming, and reads a row
+of every split. Reading everything is ``synpic verify``'s.
 """
 
 from __future__ import annotations
@@ -15,44 +14,25 @@ import sys
 import tempfile
 from collections.abc import Mapping
 
-from synpic.display import count
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
 from synpic.hub.repository import Remote
 from synpic.publish import load_check_program
 from synpic.release.manifest import Manifest
 
-__all__ = ["check_commit"]
+__all__ = ["check_loads"]
 
 _MINUTES = 20
 """How long the process may take. It reads footers and one row group of each split."""
 
 
-def check_commit(remote: Remote, commit: str, manifest: Manifest, token: str | None = None) -> None:
-    """Make sure that ``commit`` is the release that ``manifest`` describes, and that it loads.
+def check_loads(remote: Remote, commit: str, manifest: Manifest, token: str | None = None) -> None:
+    """Make sure that ``commit``, which holds what ``manifest`` describes, loads.
 
     Raises:
-        PublishError: it is not, or does not; nothing was tagged.
+        PublishError: it does not, with the last line of what the process said.
         HubUnreachable: the Hub did not answer.
     """
-    _compare(remote, commit, manifest)
-    _load(remote, commit, manifest, token)
-
-
-def _compare(remote: Remote, commit: str, manifest: Manifest) -> None:
-    head = remote.head(commit)
-    for path, described in manifest.files.items():
-        stored = head.files.get(path)
-        if stored is None:
-            raise _wrong(remote, commit, f"{path} is not there")
-        if stored.bytes != described.bytes:
-            said = f"{path} has {count(stored.bytes, 'byte')}, {described.bytes:,} were sent"
-            raise _wrong(remote, commit, said)
-        if not remote.is_there(head, path, described.model_dump()):
-            raise _wrong(remote, commit, f"{path} has another content than was sent")
-
-
-def _load(remote: Remote, commit: str, manifest: Manifest, token: str | None) -> None:
     shards: dict[str, dict[str, list[str]]] = {}
     for config, splits in manifest.records.items():
         for split in splits:
@@ -67,12 +47,13 @@ def _load(remote: Remote, commit: str, manifest: Manifest, token: str | None) ->
         "shards": shards,
     }
     for attempt in itertools.count(1):
-        with tempfile.TemporaryDirectory(prefix="synpic-verify-") as home:
+        watched = remote.patience.watching(remote.subject("loading it"))
+        with tempfile.TemporaryDirectory(prefix="synpic-verify-") as home, watched:
             ended = _run(remote, commit, json.dumps(asked), _environment(home, token))
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
         if ended.returncode != load_check_program.NO_ANSWER:
             break
-        remote.patience.wait(remote.subject("loading it"), ConnectionError(lines[-1]), attempt)
+        remote.wait("loading it", ConnectionError(lines[-1]), attempt)
     if ended.returncode:
         raise _wrong(remote, commit, f"it does not load: {lines[-1]}")
 
@@ -119,6 +100,6 @@ def _token(given: str | None) -> str | None:
 
 def _wrong(remote: Remote, commit: str, what: str) -> PublishError:
     return PublishError(
-        f"{remote.repository}: commit {commit[:8]} cannot be verified: {what}",
-        hint=f"it is not tagged; look at {remote.page}/tree/{commit}, then publish again",
+        f"{remote.repository}: commit {commit[:8]}: {what}",
+        hint=f"it is not tagged; look at {remote.page}/tree/{commit}",
     )

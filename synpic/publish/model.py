@@ -16,11 +16,13 @@ from synpic.cards.model import load_lines, render_card
 from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
-from synpic.hub.commit import land
+from synpic.hub.commit import commit_onto
 from synpic.hub.repository import Head, Remote, blob_id, hashes_of
 from synpic.hub.retry import Patience
+from synpic.hub.uploads import SAMPLE, known, require_not_ignored, send, ways
 from synpic.publish.manifest import describe_bytes, describe_file
 from synpic.publish.previous import parse_previous, yours_block
+from synpic.publish.remote_state import require_later
 from synpic.release.manifest import File
 from synpic.release.versions import Version
 
@@ -87,6 +89,7 @@ def publish_model(
     repository: str,
     *,
     version: str | None = None,
+    allow_older: bool = False,
     private: bool | None = None,
     token: str | None = None,
     patience: Patience | None = None,
@@ -99,7 +102,9 @@ def publish_model(
     Args:
         folder: that ``synpic.train.loop.train`` wrote.
         repository: owner/name of a model; made if it is not there.
-        version: "1.2.0" tags the commit ``v1.2.0``.
+        version: "1.2.0" tags the commit ``v1.2.0``. Under a tag that holds this model already
+            there is nothing to do, whatever came to the repository since.
+        allow_older: whether ``version`` may be lower than the last one.
         private: for a repository that is made now; one that is there stays as it is.
         token: where not given, ``HF_TOKEN`` or that of ``hf auth login``.
         patience: with a Hub that says "not now".
@@ -110,32 +115,28 @@ def publish_model(
         HubUnreachable: the Hub did not answer for too long; run it again.
     """
     model = _read(Path(folder))
-    tag = None if version is None else Version.parse(version).tag
+    number = None if version is None else Version.parse(version)
+    tag = None if number is None else number.tag
     remote = Remote(repository, token=token, patience=patience, kind="model")
     there = remote.require_write()
     if there and private:
         remote.patience.tell(f"{repository} is there already, and stays as open as it is")
     if not there:
         remote.create(private=private)
+    refs = remote.refs()
+    if tag is not None and tag in refs.tags:
+        return _tagged(model, remote, tag, refs.tags[tag])
+    if number and not allow_older:
+        latest = max(filter(None, map(Version.of_tag, refs.tags)), default=None)
+        require_later(repository, number, latest)
     head = remote.head()
-    tagged = remote.tags().get(tag) if tag else None
     parcel = _pack(model, remote, head)
     missing = [path for path in parcel.files if parcel.changes[path] != "there"]
-    if tagged and (missing or tagged != head.commit):
-        raise PublishError(
-            f"{repository}: {tag} is taken, by commit {tagged[:8]}",
-            hint="publish under another version; tags are never moved",
-        )
-    commit = head.commit
+    commit, sent = head.commit, 0
     if missing:
-        operations, hashes = [], {}
-        for path in missing:
-            content = parcel.files[path]
-            remote.patience.tell(f"sending {path}, {size(parcel.described[path].bytes)}")
-            operations.append(remote.send(path, content)[0])
-            hashes[path] = parcel.hashes(path)
+        operations, hashes, sent = _send(remote, parcel, missing)
         message = f"Release {tag}" if tag else f"Model of {model.about['steps']} steps, by synpic"
-        commit = land(remote, head, operations, hashes, [], message, "")
+        commit = commit_onto(remote, head, operations, hashes, [], message, "")
     if tag:
         remote.tag(tag, commit)
     return ModelRelease(
@@ -143,7 +144,7 @@ def publish_model(
         commit=commit,
         tag=tag,
         files=parcel.sizes,
-        sent=sum(parcel.sizes[path] for path in missing),
+        sent=sent,
         left_out=model.left_out,
         load=load_lines(model.about, repository),
     )
@@ -170,8 +171,61 @@ def forecast_model(
         exists=there,
         files=parcel.sizes,
         changes=parcel.changes,
-        sent=sum(parcel.sizes[path] for path, what in parcel.changes.items() if what != "there"),
+        sent=_new_bytes(remote, parcel) if there else sum(parcel.sizes.values()),
         left_out=model.left_out,
+    )
+
+
+def _tagged(model: _Model, remote: Remote, tag: str, commit: str) -> ModelRelease:
+    """The model under a tag that is there, if it is this one.
+
+    Raises:
+        PublishError: it is another one.
+    """
+    parcel = _pack(model, remote, remote.at_commit(commit))
+    other = [path for path, change in parcel.changes.items() if change != "there"]
+    if other:
+        raise PublishError(
+            f"{remote.repository}: {tag} is taken, by commit {commit[:8]}, which has another "
+            f"{other[0]}",
+            hint="publish under another version; tags are never moved",
+        )
+    return ModelRelease(
+        repository=remote.repository,
+        commit=commit,
+        tag=tag,
+        files=parcel.sizes,
+        sent=0,
+        left_out=model.left_out,
+        load=load_lines(model.about, remote.repository),
+    )
+
+
+def _send(
+    remote: Remote, parcel: _Parcel, missing: Sequence[str]
+) -> tuple[list[Any], dict[str, Sequence[str]], int]:
+    """Upload ``missing``: the operations of the commit, hashes by path, bytes new to the Hub."""
+    there = known(remote, [parcel.object(path) for path in missing])
+    operations, hashes, new = [], {}, 0
+    for path in missing:
+        remote.patience.tell(f"sending {path}, {size(parcel.sizes[path])}")
+        sent = send(remote, {path: parcel.files[path]})[path]
+        operations.append(sent.operation)
+        hashes[path] = parcel.hashes(path)
+        if not (sent.large and parcel.object(path)[0] in there):
+            new += parcel.sizes[path]
+    return operations, hashes, new
+
+
+def _new_bytes(remote: Remote, parcel: _Parcel) -> int:
+    """Bytes of the changed files that the Hub has not, as it says."""
+    changed = [path for path, what in parcel.changes.items() if what != "there"]
+    taken = ways(remote, {path: (parcel.sizes[path], parcel.start(path)) for path in changed})
+    there = known(remote, [parcel.object(path) for path in changed if taken[path].large])
+    return sum(
+        parcel.sizes[path]
+        for path in changed
+        if not (taken[path].large and parcel.object(path)[0] in there)
     )
 
 
@@ -230,6 +284,18 @@ class _Parcel:
     def sizes(self) -> dict[str, int]:
         return {path: described.bytes for path, described in self.described.items()}
 
+    def object(self, path: str) -> tuple[str, int]:
+        """SHA-256 and bytes, by which the Hub knows a large file."""
+        return self.described[path].sha256, self.described[path].bytes
+
+    def start(self, path: str) -> bytes:
+        """The first bytes, by which the Hub tells binary files from text."""
+        content = self.files[path]
+        if isinstance(content, bytes):
+            return content[:SAMPLE]
+        with content.open("rb") as stream:
+            return stream.read(SAMPLE)
+
     def hashes(self, path: str) -> Sequence[str]:
         content, described = self.files[path], self.described[path]
         if isinstance(content, bytes):
@@ -249,6 +315,9 @@ def _pack(model: _Model, remote: Remote, head: Head) -> _Parcel:
             hint=f"delete it at {remote.page}/tree/main, or publish to another repository: two "
             "models in one would be read as one",
         )
+    if any(path.rpartition("/")[2] == ".gitignore" for path in head.files):
+        sizes = {name: path.stat().st_size for name, path in model.files.items()}
+        require_not_ignored(remote, sizes)
     files: dict[str, Path | bytes] = dict(model.files)
     files[CARD] = _card(model, remote, head).encode()
     described = {

@@ -59,6 +59,8 @@ def parse_previous(text: str, where: str = "README.md") -> Previous:
         PublishError: a mark is not closed or is there twice, or the head is no YAML: writing the
             card anew would lose what someone wrote.
     """
+    # A byte order mark, as some editors write it, is no part of the head.
+    text = text.removeprefix("\ufeff")
     prose: str | None = None
     changes: dict[str, str] = {}
     text = text.removeprefix("\ufeff")

@@ -14,10 +14,15 @@ from synpic.release.compare import Level
 from synpic.release.manifest import MANIFEST, Manifest, decode_manifest
 from synpic.release.versions import Version, suggest
 
-__all__ = ["Decision", "RemoteState", "decide", "target"]
+__all__ = ["BRANCHES", "MAIN", "Decision", "RemoteState", "decide", "require_later", "target"]
 
 SIBLING = "pickapic"
 """The config that may have a repository of its own, ``<name>-pickapic``, as its default."""
+
+BRANCHES = "synpic/"
+"""How the names of branches begin that hold a release until it was checked: "synpic/1.2.0"."""
+
+MAIN = "main"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,30 +33,45 @@ class RemoteState:
         head: None if there is no repository yet.
         manifest: of the release at the head, None if it holds none.
         card: the bytes of the card there; empty without one.
-        tags: tag → commit.
+        branches, tags: name → commit.
         latest: the greatest version among the tags.
         released: the manifest of that version; None if it holds none.
+        released_card: the bytes of its card; empty without one.
     """
 
     head: Head | None = None
     manifest: Manifest | None = None
     card: bytes = b""
+    branches: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     latest: Version | None = None
     released: Manifest | None = None
+    released_card: bytes = b""
 
     @classmethod
     def of(cls, remote: Remote) -> RemoteState:
-        """What ``remote`` holds now."""
-        head, tags = remote.head(), remote.tags()
-        latest = max(filter(None, map(Version.of_tag, tags)), default=None)
+        """What the repository of ``remote`` holds now, at its branch; at ``main`` if that is to be
+        made."""
+        refs = remote.refs()
+        at = refs.branches.get(remote.branch) or refs.branches.get(MAIN)
+        head = remote.at_commit(at) if at else remote.at(MAIN).head()
+        latest = max(filter(None, map(Version.of_tag, refs.tags)), default=None)
+        manifest, card = _manifest(remote, head), _card(remote, head)
+        released, released_card = None, b""
+        if latest and refs.tags[latest.tag] == head.commit:
+            released, released_card = manifest, card
+        elif latest:
+            tagged = remote.at_commit(refs.tags[latest.tag])
+            released, released_card = _manifest(remote, tagged), _card(remote, tagged)
         return cls(
             head=head,
-            manifest=_manifest(remote, head),
-            card=remote.read(CARD, head.commit) if CARD in head.files else b"",
-            tags=tags,
+            manifest=manifest,
+            card=card,
+            branches=refs.branches,
+            tags=refs.tags,
             latest=latest,
-            released=_manifest(remote, remote.head(latest.tag)) if latest else None,
+            released=released,
+            released_card=released_card,
         )
 
     def previous(self, repository: str) -> Previous:
@@ -63,12 +83,7 @@ class RemoteState:
         if not self.card:
             return NOTHING
         where = f"{repository}/{CARD}"
-        try:
-            text = self.card.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise PublishError(
-                f"{where} is not UTF-8: {error}", hint="mend it on the Hub, then publish again"
-            ) from error
+        text = self.card_text(where)
         kept = parse_previous(text, where)
         if kept.prose is None and self.manifest is None:
             # A card that somebody wrote before synpic came is all theirs.
@@ -84,22 +99,34 @@ class RemoteState:
         # What was killed before its tag was set never was a release.
         return replace(kept, changes={t: c for t, c in kept.changes.items() if t in self.tags})
 
-    def require_free(self, repository: str, paths: Iterable[str]) -> None:
-        """Refuse to write over files that no release of synpic's put there.
+    def card_text(self, where: str = CARD) -> str:
+        """The card there, without a byte order mark; empty without a card.
 
         Raises:
-            PublishError: naming one.
+            PublishError: it is no text.
         """
-        ours = {CARD, *(self.manifest.files if self.manifest else ())}
-        if self.manifest:
-            ours.add(MANIFEST)
-        present = self.head.files if self.head else {}
-        for path in paths:
-            if path in present and path not in ours:
-                raise PublishError(
-                    f"{repository} holds a {path} that is no part of a release",
-                    hint="move it to another name on the Hub, or publish to another dataset",
-                )
+        try:
+            return self.card.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise PublishError(
+                f"{where} is not UTF-8: {error}", hint="mend it on the Hub, then publish again"
+            ) from error
+
+    def lost_edits(self, new_card: bytes) -> list[str]:
+        """Lines of the card that were written since the last release and are not in ``new_card``.
+
+        What stands between the marks of the writer's own words stays, and so is none of them.
+        """
+        if not self.released_card or self.card == self.released_card:
+            return []
+        before = self.released_card.decode("utf-8-sig", "replace").splitlines()
+        stays = {line.strip() for line in [*before, *new_card.decode().splitlines()]}
+        now = self.card_text().splitlines()
+        return [line for line in now if line.strip() and line.strip() not in stays]
+
+    def readable(self, remote: Remote) -> Remote:
+        """``remote`` at a branch that is there: its own, or the one that it is to be made from."""
+        return remote if remote.branch in self.branches else remote.at(MAIN)
 
     def gone(self, paths: Iterable[str]) -> list[str]:
         """Files of the release at the head that are not among ``paths``, the new one's."""
@@ -120,13 +147,20 @@ class Decision:
         version: of the release.
         reasons: what changed since the release before, a line each.
         tagged: the commit that holds this very release under its tag: there is nothing to do.
-        landed: the commit that holds it, and lacks the tag.
+        landed: the commit that holds it at the branch, and lacks the tag.
+        staged: the commit that holds it on its way there, on a branch of its own.
     """
 
     version: Version
     reasons: Sequence[str]
     tagged: str | None = None
     landed: str | None = None
+    staged: Head | None = None
+
+    @property
+    def branch(self) -> str:
+        """The branch that holds the release until it was checked."""
+        return f"{BRANCHES}{self.version}"
 
 
 def target(
@@ -147,7 +181,11 @@ def target(
 
 
 def decide(
-    remote: Remote, state: RemoteState, manifest: Manifest, asked: Version | None
+    remote: Remote,
+    state: RemoteState,
+    manifest: Manifest,
+    asked: Version | None,
+    allow_older: bool = False,
 ) -> Decision:
     """The version to publish under, what changed, and how much of it is done.
 
@@ -156,9 +194,10 @@ def decide(
     Args:
         manifest: of the release to be, without ``files``.
         asked: the user's choice; None for the one that follows.
+        allow_older: whether it may be lower than the last one.
 
     Raises:
-        PublishError: ``asked`` is taken; tags are never moved.
+        PublishError: ``asked`` is taken (tags are never moved), or lower than the last version.
     """
     change = suggest(state.released, manifest, state.latest)
     if change is not None:
@@ -166,13 +205,14 @@ def decide(
     else:
         assert state.latest is not None
         suggested, reasons = state.latest, []
-        if asked in (None, suggested) and not _whole(remote, state, state.released, (CARD,)):
+        whole = state.head and _whole(remote, state.head, state.released, (CARD,))
+        if asked in (None, suggested) and not whole:
             # Somebody changed or deleted tables since: the tag is fine, the branch is not.
             suggested = suggested.after(Level.PATCH)
             reasons = ["Files that had been changed since are as they were."]
     number = asked or suggested
     if number.tag in state.tags:
-        commit = remote.head(number.tag)
+        commit = remote.at_commit(state.tags[number.tag])
         if not _is_of(_manifest(remote, commit), manifest):
             raise PublishError(
                 f"{remote.repository}: {number.tag} is there already, and a tag is never moved",
@@ -181,16 +221,34 @@ def decide(
                 else "name a later version with --version",
             )
         return Decision(number, reasons, tagged=commit.commit)
-    at_head = state.manifest
-    if (
-        at_head is not None
-        and _is_of(at_head, manifest)
-        and at_head.version == str(number)
-        and _whole(remote, state, at_head)
-    ):
-        assert state.head is not None
+    if not allow_older:
+        require_later(remote.repository, number, state.latest)
+    if state.head is None:
+        return Decision(number, reasons)
+    if _holds_release(remote, state.head, state.manifest, manifest, number):
         return Decision(number, reasons, landed=state.head.commit)
-    return Decision(number, reasons)
+    decision = Decision(number, reasons)
+    there = state.branches.get(decision.branch)
+    # What was made on another head may lack what has come to the branch since.
+    if there and there != state.head.commit and remote.parent(there) == state.head.commit:
+        staged = remote.at_commit(there)
+        if _holds_release(remote, staged, _manifest(remote, staged), manifest, number):
+            return replace(decision, staged=staged)
+    return decision
+
+
+def require_later(repository: str, version: Version, latest: Version | None) -> None:
+    """Refuse a version below the last one.
+
+    Raises:
+        PublishError: saying how to publish it all the same.
+    """
+    if latest is not None and version < latest:
+        raise PublishError(
+            f"{repository}: {version} is lower than the last version, {latest}",
+            hint=f"publish as {latest.after(Level.PATCH)} or later; --allow-older publishes it all "
+            "the same, and the branch then holds the older one",
+        )
 
 
 def _is_of(found: Manifest | None, manifest: Manifest) -> bool:
@@ -200,17 +258,29 @@ def _is_of(found: Manifest | None, manifest: Manifest) -> bool:
     return found.with_files(None, {}).as_dict() == manifest.with_files(None, {}).as_dict()
 
 
-def _whole(
-    remote: Remote, state: RemoteState, manifest: Manifest | None, but: Sequence[str] = ()
+def _holds_release(
+    remote: Remote, head: Head, found: Manifest | None, manifest: Manifest, version: Version
 ) -> bool:
-    """Whether every file of ``manifest`` is at the head as it says."""
-    if manifest is None or state.head is None:
-        return False
-    return all(
-        remote.is_there(state.head, path, described.model_dump())
+    """Whether ``head``, which has the manifest ``found``, is just what is to be published."""
+    return (
+        found is not None
+        and _is_of(found, manifest)
+        and found.version == str(version)
+        and _whole(remote, head, found)
+    )
+
+
+def _whole(remote: Remote, head: Head, manifest: Manifest | None, but: Sequence[str] = ()) -> bool:
+    """Whether every file of ``manifest`` is at ``head`` as it says."""
+    return manifest is not None and all(
+        remote.is_there(head, path, described.model_dump())
         for path, described in manifest.files.items()
         if path not in but
     )
+
+
+def _card(remote: Remote, head: Head) -> bytes:
+    return remote.read(CARD, head.commit) if CARD in head.files else b""
 
 
 def _manifest(remote: Remote, head: Head) -> Manifest | None:

@@ -17,7 +17,7 @@ from tests.hub_server.blobs import Blobs
 from tests.hub_server.messages import Answer, Host, Refusal, Request
 from tests.hub_server.repository import File, Repository
 
-__all__ = ["REPOSITORY", "Routes", "State", "is_large"]
+__all__ = ["REPOSITORY", "Routes", "State", "is_ignored", "is_large"]
 
 # The head of every path that is about one repository.
 REPOSITORY = r"/api/(?:datasets|models)/(?P<namespace>[^/]+)/(?P<name>[^/]+)"
@@ -90,6 +90,19 @@ def is_large(path: str, size: int, sample: bytes, files: Mapping[str, File]) -> 
     lines = [line.split() for line in attributes.decode().splitlines()]
     by_name = any(_matches(path, words[0]) for words in lines if "filter=lfs" in words)
     return by_name or size > MOST_REGULAR or b"\0" in sample
+
+
+def is_ignored(path: str, rules: str) -> bool:
+    """Whether a .gitignore's text names ``path`` or a folder above it; the last line counts."""
+    ends = [place for place, sign in enumerate(path) if sign == "/"]
+    names = [*(path[:end] for end in ends), path]
+    ignored = False
+    for line in filter(None, map(str.strip, rules.splitlines())):
+        if not line.startswith("#"):
+            pattern = line.removeprefix("!").strip("/")
+            if any(_matches(name, pattern) for name in names):
+                ignored = not line.startswith("!")
+    return ignored
 
 
 def _matches(path: str, pattern: str) -> bool:

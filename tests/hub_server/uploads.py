@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tests.hub_server.cards import check_card
 from tests.hub_server.messages import Answer, Refusal, Request, json_answer
 from tests.hub_server.repository import Commit, File, Repository
-from tests.hub_server.state import MOST_REGULAR, REPOSITORY, Routes, State, is_large
+from tests.hub_server.state import MOST_REGULAR, REPOSITORY, Routes, State, is_ignored, is_large
 
 __all__ = ["add_routes"]
 
@@ -33,14 +33,17 @@ def preupload(state: State, request: Request, namespace: str, name: str, rev: st
     """Which files go through LFS, and what is there under their paths already."""
     repository = state.writable(request, namespace, name)
     head = repository.find(rev)
-    asked = request.json().get("files", [])
+    body = request.json()
+    asked = body.get("files", [])
+    there = head.files.get(".gitignore", File.regular(b"")).content or b""
+    rules = body.get("gitIgnore") or there.decode()
     said = []
     for file in asked:
         path, sample = file["path"], base64.b64decode(file["sample"])
         mode = "lfs" if is_large(path, file["size"], sample, head.files) else "regular"
-        row = {"path": path, "uploadMode": mode, "shouldIgnore": False}
-        if there := head.files.get(path):
-            row["oid"] = there.lfs or there.oid
+        row = {"path": path, "uploadMode": mode, "shouldIgnore": is_ignored(path, rules)}
+        if stored := head.files.get(path):
+            row["oid"] = stored.lfs or stored.oid
         said.append(row)
     return json_answer({"files": said, "commitOid": head.oid})
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +14,23 @@ from huggingface_hub import DatasetCard
 
 from synpic.errors import HubUnreachable, PublishError
 from synpic.publish import (
-    HubRelease,
     Patience,
     forecast,
     load_check,
     load_check_program,
-    publish_to_hub,
 )
 from synpic.publish.shards import Limits
 from synpic.workspace import Workspace
-from tests.hub_server import Call, Drop, HubServer, LostAnswer, RateLimited, Status
+from tests.hub_server import Call, HubServer, RateLimited, Status
 from tests.hub_server.fixtures import hub, online, waits
-from tests.publish.fixtures import TWO_SPLITS, build, encoded, recipe
+from tests.publish.fixtures import build, encoded, recipe
+from tests.publish.on_hub import MORE, SET, here, patience, publish, trusting, workspace
 
-__all__ = ["hub", "online", "waits"]
+__all__ = ["here", "hub", "online", "trusting", "waits", "workspace"]
 
-SET = "user/set"
 CONFIGS = ("ranked", "scores", "images", "pairwise", "pickapic")
-MORE = [*TWO_SPLITS, ("a purple cross", "train")]
 SMALL = Limits(shard_bytes=6_000, shards=80)
 """Several shards of few rows."""
-
-
-@pytest.fixture
-def here(hub: HubServer, online: Any, waits: list[float], tmp_path: Path) -> HubServer:
-    """The Hub of this test, with everyone's clients turned to it."""
-    online(hub, "hf_write", tmp_path / "home")
-    return hub
-
-
-@pytest.fixture
-def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other process loads what was published; the tests that say so do that themselves."""
-    monkeypatch.setattr(load_check, "_load", lambda *_: None)
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return build(tmp_path / "set")
-
-
-def patience(said: list[str] | None = None) -> Patience:
-    slept: list[float] = []
-    return Patience(tell=(said if said is not None else []).append, sleep=slept.append)
-
-
-def publish(workspace: Workspace, repository: str = SET, **options: Any) -> HubRelease:
-    return publish_to_hub(workspace, repository, **{"patience": patience(), **options})
 
 
 def load(home: Path, online: Any, hub: HubServer, *args: Any, **options: Any) -> Any:
@@ -294,62 +263,6 @@ def test_what_a_dry_run_says_is_what_happens(
     assert "+" in said.card_diff
 
 
-def run_through(
-    folder: Path, online: Any, workspace: Workspace, plan: Callable[[HubServer], Any]
-) -> HubServer:
-    """Publish to a Hub that fails as planned, again after each failure, as a user would."""
-    with HubServer(folder / "hub") as server:
-        online(server, "hf_write", folder / "home")
-        plan(server)
-        for _ in range(3):
-            try:
-                publish(workspace, patience=Patience(tries=2, sleep=lambda _: None))
-                break
-            except (HubUnreachable, PublishError):
-                # Whatever happened, nothing half done is to be seen.
-                check_whole(server)
-        check_whole(server, done=True)
-        assert not server.errors
-        return server
-
-
-def check_whole(server: HubServer, done: bool = False) -> None:
-    repository = server.repositories.get(SET)
-    if repository is None:
-        assert not done
-        return
-    for tag, commit in repository.tags.items():
-        assert "manifest.json" in repository.files(commit), tag
-    files = repository.files("main")
-    if "manifest.json" in files:
-        manifest = json.loads(server.read(SET, "manifest.json", "main"))
-        assert {*manifest["files"], "manifest.json"} == set(files) - {".gitattributes"}
-    if done:
-        assert list(repository.tags) == ["v1.0.0"]
-        assert len([one for one in repository.log("main") if one.title.startswith("Rel")]) == 1
-
-
-@pytest.mark.parametrize("fault", [Drop(), LostAnswer(), Status(503), RateLimited(7)])
-def test_a_fault_at_every_request_in_turn(
-    tmp_path: Path, online: Any, waits: list[float], trusting: None, fault: Any
-) -> None:
-    workspace = build(tmp_path / "set", TWO_SPLITS[:2])
-    clean = run_through(tmp_path / "clean", online, workspace, lambda server: None)
-    assert len(clean.requests) > 15
-    for nth in range(len(clean.requests)):
-        server = run_through(
-            tmp_path / str(nth), online, workspace, partial(plan_fault, fault=fault, nth=nth)
-        )
-        # What had arrived once was not sent again, but for what nobody heard of.
-        assert server.sent.keys() == clean.sent.keys()
-        twice = sum(server.sent.values()) - sum(clean.sent.values())
-        assert twice <= clean.requests[nth].received
-
-
-def plan_fault(server: HubServer, fault: Any, nth: int) -> None:
-    server.faults.plan(fault, nth)
-
-
 def test_a_busy_repository_is_waited_for(
     here: HubServer, trusting: None, workspace: Workspace
 ) -> None:
@@ -393,34 +306,36 @@ def test_two_publishers_at_once(
 ) -> None:
     faster = build(tmp_path / "faster", MORE)
     here.faults.plan(Call(lambda _: publish(faster)), path="/commit/")
-    with pytest.raises(PublishError, match="somebody else changed") as caught:
+    with pytest.raises(PublishError, match="another commit changed") as caught:
         publish(workspace)
     assert "publish again" in (caught.value.hint or "")
+    assert list(here.repositories[SET].branches) == ["main", "synpic/1.0.0"]
     manifest = json.loads(here.read(SET, "manifest.json", "main"))
     assert manifest["counts"]["kept_prompts"] == 6
     assert len(here.repositories[SET].tags) == 1
 
 
-def test_a_commit_that_is_not_what_was_sent_is_not_tagged(
+def test_a_commit_that_is_not_what_was_sent_goes_no_further(
     here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from synpic.publish import hub as hub_module
 
-    real = hub_module.land
+    real = hub_module.stage
 
-    def land(*args: Any) -> str:
+    def stage(*args: Any) -> str:
         real(*args)
-        here.commit(SET, {"ranked/train-00000-of-00001.parquet": b"not a table"})
-        return here.repositories[SET].branches["main"]
+        table = {"ranked/train-00000-of-00001.parquet": b"not a table"}
+        return here.commit(SET, table, branch="synpic/1.0.0").oid
 
-    monkeypatch.setattr(hub_module, "land", land)
-    with pytest.raises(PublishError, match="cannot be verified") as caught:
+    monkeypatch.setattr(hub_module, "stage", stage)
+    with pytest.raises(PublishError, match=r"is not what was sent: ranked/train") as caught:
         publish(workspace)
-    assert "not tagged" in (caught.value.hint or "")
+    assert "main is as it was" in (caught.value.hint or "")
     assert not here.repositories[SET].tags
+    assert len(here.repositories[SET].log("main")) == 1
 
 
-def test_a_commit_that_does_not_load_is_not_tagged(
+def test_a_release_that_does_not_load_stays_on_its_branch(
     here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from synpic.publish import hub as hub_module
@@ -433,10 +348,21 @@ def test_a_commit_that_does_not_load_is_not_tagged(
         manifest["records"]["ranked"]["train"] += 1
         return {**told, "manifest.json": json.dumps(manifest).encode()}
 
-    monkeypatch.setattr(hub_module, "extra_files", extra_files)
-    with pytest.raises(PublishError, match="ranked/train has 3 rows, 4 expected"):
-        publish(workspace)
-    assert not here.repositories[SET].tags
+    with monkeypatch.context() as wrong:
+        wrong.setattr(hub_module, "extra_files", extra_files)
+        with pytest.raises(PublishError, match="ranked/train has 3 rows, 4 expected") as caught:
+            publish(workspace)
+    hint = caught.value.hint or ""
+    assert "main is as it was" in hint
+    assert f"{SET}/tree/synpic/1.0.0" in hint
+    assert "not tagged" in hint
+    repository = here.repositories[SET]
+    assert not repository.tags
+    assert len(repository.log("main")) == 1
+    assert "manifest.json" in repository.files("synpic/1.0.0")
+    monkeypatch.setattr(hub_module, "check_loads", lambda *_: None)
+    publish(workspace)
+    assert list(repository.branches) == ["main"]
 
 
 def test_killed_before_its_tag_and_edited_since(
@@ -513,7 +439,7 @@ def test_files_that_are_no_release_are_not_written_over(
 ) -> None:
     here.create(SET)
     here.commit(SET, {"pictures/examples.png": b"mine"})
-    with pytest.raises(PublishError, match=r"pictures/examples\.png that is no part of a release"):
+    with pytest.raises(PublishError, match=r"no part of a release.* pictures/examples\.png"):
         publish(workspace)
     assert here.read(SET, "pictures/examples.png", "main") == b"mine"
     assert "manifest.json" not in here.repositories[SET].files("main")
@@ -546,31 +472,13 @@ def test_a_dry_run_of_what_is_there_says_so(
     assert (said.sent, said.card_diff, str(said.version)) == (0, "", "1.0.0")
 
 
-def test_what_the_repository_ignores_is_not_left_out_in_silence(
-    here: HubServer, trusting: None, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import _commit_api
-
-    real = _commit_api._fetch_upload_modes
-
-    def ignoring(additions: Any, **options: Any) -> None:
-        # As the Hub answers where a .gitignore says *.parquet; the server here knows none.
-        real(additions, **options)
-        for addition in additions:
-            addition._should_ignore = addition.path_in_repo.endswith(".parquet")
-
-    monkeypatch.setattr(_commit_api, "_fetch_upload_modes", ignoring)
-    with pytest.raises(PublishError, match="ignores ranked/train"):
-        publish(workspace)
-    assert len(here.repositories[SET].log("main")) == 1
-
-
 def test_an_upload_that_is_refused_or_broken_is_told_as_that(
     here: HubServer, trusting: None, workspace: Workspace
 ) -> None:
-    here.faults.plan(Status(403), method="PUT")
-    with pytest.raises(PublishError, match=r"refuses \(403\): Internal Error"):
+    here.faults.plan(Status(403, "Storage limit reached"), method="PUT")
+    with pytest.raises(PublishError, match=r"refuses \(403\): Storage limit reached") as caught:
         publish(workspace)
+    assert "main is as it was" in (caught.value.hint or "")
     here.faults.plan(Status(503), 0, times=1000, method="PUT")
     said: list[str] = []
     with pytest.raises(HubUnreachable, match="503"):
@@ -605,7 +513,8 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     yield
-    assert not list(scratch.iterdir())
+    # A lock of a workspace stays where it is, and is empty.
+    assert not [path for path in scratch.iterdir() if not path.name.startswith("synpic-lock-")]
 
 
 def test_one_shard_at_a_time_is_on_the_disk(
@@ -627,9 +536,9 @@ def test_a_disk_with_too_little_room(
 ) -> None:
     from types import SimpleNamespace
 
-    from synpic.publish import hub as hub_module
+    from synpic.publish import send_files
 
-    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    monkeypatch.setattr(send_files.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(PublishError, match="the disk") as caught:
         publish(workspace)
     assert "TMPDIR" in (caught.value.hint or "")
@@ -646,3 +555,71 @@ def test_other_configs_and_recipes_are_other_releases(
     text = recipe(more='[ranking]\naggregation = "borda"\n')
     other = publish(build(tmp_path / "borda", text=text), configs=["scores"])
     assert str(other.version) == "3.0.0"
+
+
+def test_a_lower_version_is_asked_for_by_name(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace, version="2.0.0")
+    grown = build(tmp_path / "grown", MORE)
+    for act in (publish, forecast):
+        with pytest.raises(PublishError, match=r"1\.9\.0 is lower than the last version") as caught:
+            act(grown, SET, version="1.9.0")
+        assert "--allow-older" in (caught.value.hint or "")
+    assert forecast(grown, SET, version="1.9.0", allow_older=True).version.tag == "v1.9.0"
+    assert publish(grown, version="1.9.0", allow_older=True).version.tag == "v1.9.0"
+    # The next one follows the greatest all the same.
+    again = publish(build(tmp_path / "more", [*MORE, ("a red star", "train")]))
+    assert str(again.version) == "2.1.0"
+
+
+def test_a_byte_order_mark_before_a_head_keeps_the_head(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    card = (
+        "\ufeff---\nlicense: cc-by-4.0\n---\n\n# T\n\n<!-- synpic:yours -->\nMy own words.\n"
+        "<!-- /synpic:yours -->\n"
+    )
+    here.create(SET)
+    here.commit(SET, {"README.md": card.encode()})
+    publish(workspace)
+    now = here.read(SET, "README.md").decode()
+    assert now.startswith("---\n")
+    assert "license: cc-by-4.0" in now
+    assert "<!-- synpic:yours -->\nMy own words.\n<!-- /synpic:yours -->" in now
+
+
+def test_words_outside_the_block_that_stays_are_named_before_they_are_replaced(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    publish(workspace)
+    card = here.read(SET, "README.md").decode()
+    mark = "<!-- synpic:yours -->\n"
+    edited = card.replace(mark, f"{mark}These stay.\n") + "\nThese words are lost.\n"
+    before = here.commit(SET, {"README.md": edited.encode()})
+    grown = build(tmp_path / "grown", MORE)
+    assert forecast(grown, SET).lost_edits == ["These words are lost."]
+    said: list[str] = []
+    publish(grown, patience=patience(said))
+    place = said.index("  These words are lost.")
+    assert "README.md was edited since 1.0.0" in said[place - 1]
+    assert before.oid[:8] in said[place - 1]
+    assert not any("These stay" in line for line in said)
+    now = here.read(SET, "README.md").decode()
+    assert "These stay." in now
+    assert "These words are lost." not in now
+
+
+def test_a_tag_that_is_refused_says_that_the_commit_is_there(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    here.faults.plan(Status(403, "Tags are protected"), path="/tag/")
+    with pytest.raises(PublishError, match=r"only the tag v1\.0\.0 is missing") as caught:
+        publish(workspace)
+    commit = here.repositories[SET].branches["main"]
+    assert commit in caught.value.message
+    assert f"hf repos tag create {SET} v1.0.0 --revision {commit}" in (caught.value.hint or "")
+    assert "nothing was changed" not in str(caught.value) + (caught.value.hint or "")
+    again = publish(workspace)
+    assert here.repositories[SET].tags == {"v1.0.0": again.commit} == {"v1.0.0": commit}
+    assert list(here.repositories[SET].branches) == ["main"]

@@ -99,6 +99,55 @@ def test_a_tag_is_never_moved(here: HubServer, tmp_path: Path) -> None:
     assert here.repositories[MODEL].tags == {"v1.0.0": first.commit, "v1.1.0": second.commit}
 
 
+def test_a_tagged_model_is_there_whatever_came_to_the_repository_since(
+    here: HubServer, tmp_path: Path
+) -> None:
+    folder = trained(tmp_path)
+    first = publish(folder, version="1.0.0")
+    here.commit(MODEL, {"cat.png": b"\0picture", "LICENSE": b"mit"})
+    arrived = dict(here.sent)
+    again = publish(folder, version="1.0.0")
+    assert (again.commit, again.tag, again.sent) == (first.commit, "v1.0.0", 0)
+    assert here.sent == arrived
+    assert here.repositories[MODEL].tags == {"v1.0.0": first.commit}
+    here.commit(MODEL, {"README.md": card(here).replace(YOURS, f"{YOURS}Mine. ").encode()})
+    assert publish(folder, version="1.0.0").commit == first.commit
+
+
+def test_a_lower_version_is_asked_for_by_name(here: HubServer, tmp_path: Path) -> None:
+    publish(trained(tmp_path), version="2.0.0")
+    other = trained(tmp_path, value=2.0)
+    with pytest.raises(PublishError, match=r"1\.9\.0 is lower than the last version, 2\.0\.0"):
+        publish(other, version="1.9.0")
+    assert publish(other, version="1.9.0", allow_older=True).tag == "v1.9.0"
+
+
+def test_bytes_that_the_hub_has_are_not_new(here: HubServer, tmp_path: Path) -> None:
+    first = publish(trained(tmp_path))
+    publish(trained(tmp_path, value=2.0))
+    planned = forecast_model(trained(tmp_path), MODEL)
+    back = publish(trained(tmp_path))
+    assert planned.sent == back.sent == 0 < first.sent, "the weights are there, in an older commit"
+
+
+def test_a_gitignore_that_names_weights(here: HubServer, tmp_path: Path) -> None:
+    here.create(MODEL, kind="model")
+    here.commit(MODEL, {".gitignore": b"*.safetensors\n"})
+    for act in (publish, forecast_model):
+        with pytest.raises(PublishError, match=r"ignores pytorch_lora_weights"):
+            act(trained(tmp_path), MODEL)
+    assert not here.sent
+
+
+def test_a_byte_order_mark_before_the_head(here: HubServer, tmp_path: Path) -> None:
+    publish(trained(tmp_path))
+    edited = card(here).replace("license: unknown", "license: mit")
+    here.commit(MODEL, {"README.md": b"\xef\xbb\xbf" + edited.encode()})
+    publish(trained(tmp_path, value=2.0))
+    assert card(here).startswith("---\n")
+    assert "license: mit\n" in card(here)
+
+
 def test_what_its_owner_wrote_on_the_hub_stays(here: HubServer, tmp_path: Path) -> None:
     publish(trained(tmp_path))
     invitation = card(here).partition(YOURS)[2].partition("\n")[0]

@@ -1,0 +1,161 @@
+"""A branch of its own for a commit that is to be checked before it becomes the head of another.
+
+``stage`` commits to a branch that is made anew from the head; ``promote`` makes the same files the
+next commit of the branch that readers use. Large files are on the Hub by then, so that the second
+commit only names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from synpic.errors import PublishError
+from synpic.hub.answers import status_of, transient
+from synpic.hub.commit import CONFLICTS, commit_onto, holds
+from synpic.hub.repository import Head, Remote
+
+__all__ = ["delete_branch", "promote", "stage"]
+
+_MISSING = 404
+
+Wanted = Mapping[str, Sequence[str]]
+
+
+def stage(
+    remote: Remote,
+    branch: str,
+    head: Head,
+    operations: Sequence[Any],
+    wanted: Wanted,
+    message: str,
+    description: str,
+) -> str:
+    """Commit ``operations`` to ``branch``, made anew on top of ``head``: the commit.
+
+    What the branch held before is replaced: it is what another publish left, or is about to use. A
+    commit stays readable by its id when its branch is gone, so that two publishers at once disturb
+    each other no further.
+
+    Args:
+        wanted: as :func:`synpic.hub.commit.commit_onto`.
+
+    Raises:
+        PublishError: the Hub refused.
+        HubUnreachable: it did not answer, again and again.
+    """
+    staged = remote.at(branch)
+    attempt = 0
+    while True:
+        attempt += 1
+        _renew(remote, branch, head.commit)
+        try:
+            return staged.commit_once(
+                operations, parent=head.commit, message=message, description=description
+            )
+        except Exception as error:
+            # The client's errors have no common ancestor; each is told apart here.
+            status = status_of(error)
+            if not transient(error) and status not in {*CONFLICTS, _MISSING}:
+                raise staged.explain(f"committing to {branch}", error) from error
+            # Whatever was answered, or not: what counts is what is there.
+            there = remote.refs().branches.get(branch)
+            if there is not None and there != head.commit:
+                now = remote.at_commit(there)
+                if holds(now, wanted):
+                    return now.commit
+            staged.wait(f"committing to {branch}", error, attempt)
+
+
+def promote(
+    remote: Remote,
+    head: Head,
+    staged: Head,
+    paths: Sequence[str],
+    gone: Sequence[str],
+    message: str,
+    description: str,
+    fit: Callable[[Head], None],
+) -> Head:
+    """Commit the files of ``staged`` to the branch of ``remote``: the commit, with its files.
+
+    Args:
+        head: the branch's head, on which ``staged`` was made.
+        paths: files of ``staged`` that are to be at the branch as they are there.
+        gone: paths that are to be deleted.
+        fit: called with a later head, if another commit came first; it raises where that does not
+            go with ``staged``.
+
+    Raises:
+        PublishError: as :func:`synpic.hub.commit.commit_onto`, or what is there is not what was
+            committed.
+        HubUnreachable: the Hub did not answer, again and again.
+    """
+    from huggingface_hub import CommitOperationCopy, CommitOperationDelete
+
+    wanted = {path: (staged.files[path].oid,) for path in paths}
+    copies = [
+        CommitOperationCopy(path, path, src_revision=staged.commit)
+        for path in paths
+        if head.files.get(path) != staged.files[path]
+    ]
+    deletions = [CommitOperationDelete(path_in_repo=path) for path in gone]
+    commit = commit_onto(
+        remote, head, [*copies, *deletions], wanted, gone, message, description, fit
+    )
+    landed = remote.at_commit(commit)
+    if not holds(landed, wanted, gone):
+        raise PublishError(
+            f"{remote.repository}: commit {commit[:8]} of {remote.branch} is not what was sent",
+            hint=f"it is not tagged; look at {remote.page}/commits/{remote.branch}",
+        )
+    return landed
+
+
+def delete_branch(remote: Remote, branch: str) -> None:
+    """Delete ``branch``; one that is gone already is as good.
+
+    Raises:
+        PublishError: the Hub refused.
+        HubUnreachable: it did not answer.
+    """
+
+    def delete() -> None:
+        try:
+            remote.api.delete_branch(remote.repository, branch=branch, repo_type=remote.kind)
+        except Exception as error:  # the client's errors have no common ancestor
+            if status_of(error) != _MISSING:
+                raise
+
+    remote.ask(f"deleting the branch {branch}", delete)
+
+
+def _renew(remote: Remote, branch: str, commit: str) -> None:
+    """Let ``branch`` be at ``commit``, whatever it was at."""
+    attempt = 0
+    while (there := remote.refs().branches.get(branch)) != commit:
+        attempt += 1
+        if there is not None:
+            delete_branch(remote, branch)
+        taken = _create(remote, branch, commit)
+        if taken is None:
+            return
+        if attempt > 1:  # the first may be our own, made though the answer was lost
+            remote.wait(f"making the branch {branch}", taken, attempt)
+
+
+def _create(remote: Remote, branch: str, commit: str) -> Exception | None:
+    """Make ``branch`` at ``commit``; the error if there is one of that name."""
+
+    def create() -> Exception | None:
+        try:
+            remote.api.create_branch(
+                remote.repository, branch=branch, revision=commit, repo_type=remote.kind
+            )
+        except Exception as error:  # the client's errors have no common ancestor
+            if status_of(error) == 409:
+                return error
+            raise
+        return None
+
+    return remote.ask(f"making the branch {branch}", create)
