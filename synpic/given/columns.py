@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from synpic.errors import GivenError
 from synpic.given.captions import choose_prompt, require
+from synpic.readers.arrow import column_of, is_text
 from synpic.recipe import GivenSettings
 
 __all__ = ["LAYOUTS", "Columns", "Layout", "choose_columns"]
@@ -74,7 +75,7 @@ def choose_columns(schema: pa.Schema, settings: GivenSettings, where: str) -> Co
     layout = _layout(schema, settings, where)
     leaves = {name: _leaf(schema, name, where) for name in layout.images}
     prompt = choose_prompt(names, settings.prompt, where)
-    if not _is_text(schema.field(prompt).type):
+    if not is_text(schema.field(prompt).type):
         raise GivenError(
             f"{where}: column {prompt!r} is {schema.field(prompt).type}, not text",
             hint='name the column that holds prompts: prompt = "…" in [given], or --prompt-column',
@@ -82,6 +83,12 @@ def choose_columns(schema: pa.Schema, settings: GivenSettings, where: str) -> Co
     models = tuple(settings.model or layout.models)
     for name in settings.model or ():
         require(name, names, where)
+    for name in {*models, *layout.keys} & set(names):
+        if not column_of(schema.field(name)).plain:
+            raise GivenError(
+                f"{where}: column {name!r} is {schema.field(name).type}, not one name or id a row",
+                hint='name the column of models: model = ["…"] in [given], or --model-column',
+            )
     models = models * len(layout.images) if len(models) == 1 else models
     return Columns(
         prompt,
@@ -116,7 +123,8 @@ def _leaf(schema: pa.Schema, name: str, where: str) -> str:
     kind = schema.field(name).type
     if _holds_images(kind):
         return f"{name}.bytes"
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    types = pa.types
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
         return name
     raise GivenError(
         f"{where}: column {name!r} is {kind}, and holds no encoded images",
@@ -127,9 +135,3 @@ def _leaf(schema: pa.Schema, name: str, where: str) -> str:
 def _holds_images(kind: pa.DataType) -> bool:
     """Whether this is the storage of the ``Image`` feature."""
     return pa.types.is_struct(kind) and "bytes" in {field.name for field in kind}
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -23,12 +23,14 @@ import pyarrow.parquet as pq
 from synpic import checkpoints, ids
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import CheckpointError, GivenError, GivenGone
-from synpic.given.captions import NO_CAPTION
+from synpic.given.captions import caption_problem
 from synpic.given.columns import Columns, choose_columns
 from synpic.given.rows import RowReader
 from synpic.given.source import FOUND
 from synpic.hub.errors import naming_hub_errors
 from synpic.hub.lock import Lock, LockEntry
+from synpic.readers.arrow import plain_texts
+from synpic.readers.tables import rows_from
 from synpic.recipe import GivenSettings
 from synpic.workspace.parts import frame
 
@@ -159,11 +161,11 @@ class Dataset:
             return choose_columns(file.schema_arrow, self.settings, self._shown)
 
     def _find_in(self, name: str, columns: Columns) -> pl.DataFrame:
-        """The rows of one file: its small columns, ``_group``, ``_row`` and ``_bytes``."""
+        """The rows of one file: its small columns, and where each row lies."""
         with self.open_file(name) as file:
-            texts = pa.schema([pa.field(column, pa.string()) for column in columns.small])
+            strings = pa.schema([pa.field(column, pa.string()) for column in columns.small])
             try:
-                table = file.read(columns=columns.small).select(columns.small).cast(texts)
+                table = file.read(columns=columns.small).select(columns.small).cast(strings)
             except KeyError as error:
                 raise GivenError(
                     f"{self._shown}: {name} has other columns than the files before it: {error}",
@@ -177,15 +179,19 @@ class Dataset:
             for row in range(group.num_rows)
         ]
         schema = {"_group": pl.Int32, "_row": pl.Int64, "_bytes": pl.Int64}
-        return frame(table.replace_schema_metadata()).hstack(
-            pl.DataFrame(places, schema=schema, orient="row")
+        at = rows_from(f"{self._shown}: {name}", 0)
+        texts = plain_texts(table.replace_schema_metadata(), at, error=GivenError)
+        problems = map(caption_problem, texts.column(columns.prompt).to_pylist())
+        return frame(texts).hstack(
+            pl.DataFrame(places, schema=schema, orient="row").with_columns(
+                _problem=pl.Series(problems, dtype=pl.String)
+            )
         )
 
     def _unfold(self, rows: pl.DataFrame, columns: Columns, name: str) -> pl.DataFrame:
         """A row per image, those of one row beside each other."""
         held = ids.short(self.entry.identity)
         null = pl.lit(None, pl.String)
-        blank = pl.col("prompt").str.strip_chars().fill_null("") == ""
         sides = []
         for number, (column, leaf) in enumerate(columns.images.items()):
             place = pl.format("{}#{}.{}:{}", pl.lit(name), "_group", "_row", pl.lit(column))
@@ -196,7 +202,7 @@ class Dataset:
                     pl.format("id:{}", key) if key else null,
                     pl.format("{}:{}", pl.lit(held), place),
                 ).alias("key"),
-                pl.col(columns.prompt).alias("prompt"),
+                pl.when(pl.col("_problem").is_null()).then(columns.prompt).alias("prompt"),
                 (pl.col(model) if model else null).alias("label"),
                 pl.coalesce(key or null, place).alias("place"),
                 pl.lit(name).alias("file"),
@@ -206,13 +212,9 @@ class Dataset:
                 pl.col("_bytes").alias("bytes"),
                 null.alias("stamp"),
                 pl.lit(number).alias("side"),
+                pl.col("_problem").alias("problem"),
             )
-            sides.append(
-                side.with_columns(
-                    label=pl.when(pl.col("label") != "").then("label"),
-                    problem=pl.when(blank).then(pl.lit(NO_CAPTION)),
-                )
-            )
+            sides.append(side.with_columns(label=pl.when(pl.col("label") != "").then("label")))
         both = pl.concat(sides).sort("group", "row", "side", maintain_order=True)
         return both.select(*FOUND).cast(FOUND)  # type: ignore[arg-type]
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,7 @@ from synpic.engine.progress import Listener, Meter
 from synpic.errors import GivenError, GivenGone
 from synpic.given.captions import METADATA, Said, parse_metadata, said
 from synpic.given.source import FOUND
+from synpic.readers.text import decode
 from synpic.recipe import GivenSettings
 from synpic.workspace import Workspace
 
@@ -120,12 +122,20 @@ class Folder:
         told: set[str] = set()
         for path in self.files:
             if PurePosixPath(path).name in METADATA:
-                for one in parse_metadata(path, (self.root / path).read_bytes(), self.settings):
+                for one in parse_metadata(path, self._metadata(path), self.settings):
                     told.add(one.file)
                     yield one
         for path in self.files:
             if path not in told and path.lower().endswith(ENDINGS):
                 yield self._beside(path)
+
+    def _metadata(self, path: str) -> bytes:
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise GivenError(
+                f"{path}: {error.strerror}", hint="check who may read it, and the disk"
+            ) from error
 
     def _beside(self, path: str) -> Said:
         """An image with the caption of its ``.txt``."""
@@ -133,9 +143,12 @@ class Folder:
         if beside not in self.files:
             return said(path, None, {}, self.settings)
         try:
-            text = (self.root / beside).read_bytes().decode("utf-8-sig").strip("\r\n")
-        except UnicodeDecodeError:
-            return Said(path, None, None, "its caption is not UTF-8")
+            data = (self.root / beside).read_bytes()
+            text = decode(data, beside, error=GivenError).strip("\r\n")
+        except OSError as error:
+            return Said(path, None, None, f"its caption cannot be read: {error.strerror}")
+        except GivenError as error:
+            return Said(path, None, None, f"its caption is refused: {error.message}")
         return said(path, text, {}, self.settings)
 
     def _key(self, file: str, known: Mapping[str, tuple[str, str]]) -> tuple[str, str | None]:
@@ -196,5 +209,7 @@ def _list(root: Path) -> Iterator[tuple[str, str]]:
         try:
             stat = path.stat()
         except OSError:  # a link to nothing
+            continue
+        if not S_ISREG(stat.st_mode):  # a pipe, say, from which reading might never end
             continue
         yield name, f"{stat.st_size}:{stat.st_mtime_ns}"

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from synpic.display import visible
 from synpic.errors import causes
 
 __all__ = [
@@ -133,7 +134,7 @@ def plain(text: str) -> str:
     """A stranger's text on one line of a message: control characters escaped, cut at 2,000."""
     line = " ".join(text[: 4 * _LENGTH].split())
     cut = line if len(line) <= _LENGTH else f"{line[: _LENGTH - 1]}…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return visible(cut)
 
 
 def redact(text: str, *secrets: str | None) -> str:

@@ -12,6 +12,7 @@ from synpic import ids
 from synpic.display import count as count_of
 from synpic.errors import PromptError
 from synpic.prompts.source import Source
+from synpic.readers.text import is_blank
 from synpic.workspace import tables
 
 __all__ = ["PromptTable", "fold"]
@@ -24,7 +25,7 @@ class PromptTable:
     Args:
         table: the columns of ``tables.PROMPTS``, then ``meta_*``; one row per distinct prompt.
         read: rows that were looked at.
-        empty: of these, how many had no prompt, or a blank one.
+        empty: of these, how many had no prompt, or one without a visible character.
         duplicates: of these, how many had the prompt of an earlier row.
         identity: what decided all of it; ``prompts.parquet`` is read anew when it changes.
     """
@@ -65,7 +66,7 @@ def fold(source: Source, split: str, count: int | None) -> PromptTable:
             if count is not None and len(seen) == count:
                 break
             read += 1
-            if value is None or not value.strip():
+            if value is None or is_blank(value):
                 empty += 1
                 continue
             text = ids.normalise_prompt(value)

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from synpic.errors import PromptError
-from synpic.prompts.columns import Columns, arrange, choose, is_scalar
-from synpic.prompts.source import rows_from
+from synpic.prompts.columns import Columns, arrange, choose
+from synpic.readers.arrow import Column, column_of
+from synpic.readers.tables import rows_from
 
 __all__ = ["read_dataset"]
 
@@ -43,7 +44,7 @@ def read_dataset(
         PromptError: it cannot be read, or lacks the config, split or column.
     """
     stream = _told(where, lambda: _open(location, commit, config, split, None))
-    columns = choose(_told(where, lambda: _scalars(stream)), column, keep or [], where, split=None)
+    columns = choose(_told(where, lambda: _columns(stream)), column, keep or [], where, split=None)
     chosen = _told(where, lambda: _open(location, commit, config, split, columns))
     batches = iter(chosen.with_format("arrow").iter(_ROWS))
     first = 0
@@ -67,8 +68,8 @@ def _open(
     return stream.select_columns(columns.names) if columns is not None else stream
 
 
-def _scalars(stream: Any) -> dict[str, bool]:
-    """Every column of a streamed dataset → whether it is scalar."""
+def _columns(stream: Any) -> dict[str, Column]:
+    """Every column of a streamed dataset."""
     features = stream.features
     if features is None:
         # Some formats tell their columns only when they are read.
@@ -76,7 +77,7 @@ def _scalars(stream: Any) -> dict[str, bool]:
         schema = pa.schema([]) if first is None else first.schema
     else:
         schema = features.arrow_schema
-    return {field.name: is_scalar(field.type) for field in schema}
+    return {field.name: column_of(field) for field in schema}
 
 
 def _told(where: str, action: Callable[[], T]) -> T:

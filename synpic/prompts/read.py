@@ -16,9 +16,10 @@ from synpic.hub.lock import Lock
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
 from synpic.prompts.source import Source
-from synpic.prompts.tabular import read_csv, read_jsonl, read_parquet
+from synpic.prompts.tabular import read_table
 from synpic.prompts.text import read_text
 from synpic.prompts.world import read_world
+from synpic.readers.tables import ENDINGS
 from synpic.recipe import PromptSettings
 from synpic.registry import WORLDS
 from synpic.workspace import Snapshot, Workspace
@@ -26,7 +27,6 @@ from synpic.workspace import Snapshot, Workspace
 __all__ = ["open_source", "read_prompts"]
 
 _TEXT = (".txt", ".text")
-_TABULAR = (".csv", ".jsonl", ".ndjson", ".parquet")
 _TAKEN = {
     "world": {"split", "count", "seed", "keep"},
     "dataset": {"config", "revision", "column", "split", "count", "keep"},
@@ -104,11 +104,11 @@ def _dataset(settings: PromptSettings, name: str, lock: Lock) -> Source:
 
 def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
     suffix = posixpath.splitext(name)[1].lower()
-    if suffix not in _TEXT + _TABULAR:
+    if suffix not in _TEXT + ENDINGS:
         raise PromptError(
             f"{name}: cannot tell what kind of file {suffix or 'this'} is."
-            f"{did_you_mean(suffix, _TEXT + _TABULAR)}",
-            hint="prompts are read from .txt (a prompt a line), .csv, .jsonl and .parquet",
+            f"{did_you_mean(suffix, _TEXT + ENDINGS)}",
+            hint="prompts are read from .txt (one a line), .csv, .tsv, .jsonl, .json and .parquet",
         )
     _check_taken(settings, "text file" if suffix in _TEXT else "tabular file")
     try:
@@ -121,20 +121,19 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
         )
     if store.fs.isdir(store.path(path)):
         raise PromptError(f"{name} is a folder", hint='a dataset is named so: dataset = "…"')
+    if not store.fs.isfile(store.path(path)):
+        raise PromptError(f"{name} is no regular file", hint="write its content to a file")
     stream: Any
     with store.open(path) as stream:
         content = hashlib.file_digest(stream, "sha256").hexdigest()
     column, keep = settings.column, settings.keep
 
     def batches() -> Iterator[pa.Table]:
-        if suffix == ".parquet":
-            with store.open(path) as stream:
-                yield from read_parquet(stream, name, column, keep)
-        elif suffix in _TEXT:
+        if suffix in _TEXT:
             yield from read_text(store.read(path), name)
-        else:
-            read = read_csv if suffix == ".csv" else read_jsonl
-            yield from read(store.read(path), name, column, keep)
+            return
+        with store.open(path) as stream:
+            yield from read_table(stream, name, column, keep)
 
     return Source(
         f"{posixpath.basename(path)}@{ids.short(content)}",

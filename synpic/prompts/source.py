@@ -8,10 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["At", "Source", "rows_from"]
-
-At = Callable[[int], str]
-"""Row number, counted from 0 → the place as messages name it: ``prompts.csv:17``."""
+__all__ = ["Source"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,3 @@ class Source:
     name: str
     identity: dict[str, Any]
     batches: Callable[[], Iterator[pa.Table]]
-
-
-def rows_from(where: str, first: int) -> At:
-    """Places in a source without lines: ``owner/name: row 18`` for row 0 of a batch after 17."""
-    return lambda row: f"{where}: row {first + row + 1}"

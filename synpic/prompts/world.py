@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from synpic.errors import PromptError, SynpicError
-from synpic.prompts.columns import choose, scalars_of, table_of
-from synpic.prompts.source import rows_from
+from synpic.prompts.columns import choose, table_of
+from synpic.readers.tables import columns_of, rows_from
 
 __all__ = ["World", "read_world"]
 
@@ -49,5 +49,5 @@ def read_world(
             )
     if rows:
         at = rows_from(where, 0)
-        columns = choose(scalars_of(rows, at), None, keep, where)
+        columns = choose(columns_of(rows, at, error=PromptError), None, keep, where)
         yield table_of(rows, columns, where, at)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from synpic.display import count
 from synpic.errors import SynpicError
 from synpic.readers.json_models import DEPTH, unusable
 
@@ -100,7 +101,7 @@ def _limit(written: str) -> None:
     import yaml
 
     if len(written) > BYTES:
-        raise ValueError(f"{len(written):,} characters, where at most {BYTES:,} are read")
+        raise ValueError(f"{count(len(written), 'character')}, where at most {BYTES:,} are read")
     depth = 0
     for event in yaml.parse(written):
         line = event.start_mark.line + 2  # counted from the card's first line, `---`

@@ -15,7 +15,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from synpic.display import count, size
 from synpic.errors import SynpicError
 
-__all__ = ["DEPTH", "Record", "parse_json", "read_json", "unusable", "validate"]
+__all__ = [
+    "DEPTH",
+    "Record",
+    "TooDeep",
+    "parse_json",
+    "parse_text",
+    "read_json",
+    "unusable",
+    "validate",
+]
 
 DEPTH = 32
 """How deeply objects and lists may be nested: three times what synpic itself writes."""
@@ -75,22 +84,40 @@ def parse_json(data: bytes, where: str, *, error: type[SynpicError], hint: str) 
     if len(data) > BYTES:
         raise error(f"{where}: {size(len(data))}, where at most {size(BYTES)} are read", hint=hint)
     try:
-        text = data.decode("utf-8-sig")
-        found = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_no_number,
-        )
-    except RecursionError as raised:
-        raise error(f"{where}: nested more than {DEPTH} deep", hint=hint) from raised
+        found = parse_text(data.decode("utf-8-sig"))
+    except TooDeep as raised:
+        raise error(f"{where}: {raised}", hint=hint) from raised
     except ValueError as raised:  # not UTF-8, not JSON, no number
         raise error(f"{where}: not JSON: {raised}", hint=hint) from raised
     wrong = unusable(found)
     if wrong:
         raise error(f"{where}: {wrong}", hint=hint)
     return found
+
+
+class TooDeep(ValueError):
+    """JSON that is nested more than ``DEPTH`` deep."""
+
+
+def parse_text(text: str) -> Any:
+    """JSON as :func:`parse_json` takes it, but for texts that UTF-8 cannot spell.
+
+    Raises:
+        TooDeep: it is nested more than ``DEPTH`` deep.
+        ValueError: it is not JSON, an object has a key twice, or a number is not finite, beyond 64
+            bits or absurdly long.
+    """
+    try:
+        found = _DECODER.decode(text)
+    except RecursionError as raised:
+        raise TooDeep(f"nested more than {DEPTH} deep") from raised
+    level = [found] if isinstance(found, dict | list) else []
+    for _ in range(DEPTH):
+        inside = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [inner for one in inside for inner in one if isinstance(inner, dict | list)]
+        if not level:
+            return found
+    raise TooDeep(f"nested more than {DEPTH} deep")
 
 
 def validate(kind: type[T], found: Any, where: str, error: type[SynpicError], hint: str) -> T:
@@ -210,3 +237,11 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_float,
+    parse_constant=_no_number,
+)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from synpic import ids
 from synpic.errors import SafetyError
+from synpic.readers.text import lines, require_texts
 from synpic.workspace import Workspace
 
 __all__ = ["WordList", "fold", "read_words", "words_of"]
@@ -59,27 +60,23 @@ def read_words(workspace: Workspace, name: str) -> WordList:
     ``#`` begins a comment, and empty lines are passed over.
 
     Raises:
-        SafetyError: there is no such file, it is not UTF-8, a line holds no word, or none does.
+        SafetyError: there is no such file, it is not UTF-8, a line is refused or holds no word, or
+            the whole list does.
     """
     store = workspace.store
     try:
         path = str(Path(name).expanduser())
-        if not store.exists(path) or store.fs.isdir(store.path(path)):
+        if not store.exists(path) or not store.fs.isfile(store.path(path)):
             raise FileNotFoundError(f"no such file ({store.path(path)})")
         data = store.read(path)
-        lines = data.decode("utf-8-sig").splitlines()
     except (FileNotFoundError, RuntimeError) as error:
         raise SafetyError(
             f"safety.words: {name}: {error}", hint="paths are relative to the recipe"
         ) from error
-    except UnicodeDecodeError as error:
-        place = error.object.count(b"\n", 0, error.start) + 1
-        raise SafetyError(
-            f"safety.words: {name}:{place}: not UTF-8 (byte 0x{error.object[error.start]:02x})",
-            hint="save it as UTF-8",
-        ) from error
+    found = lines(data, where := f"safety.words: {name}", error=SafetyError)
+    require_texts(found, "the line", lambda row: f"{where}:{row + 1}", error=SafetyError)
     entries: list[str] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(found, 1):
         entry = line.partition("#")[0].strip()
         if entry and not words_of(entry):
             raise SafetyError(

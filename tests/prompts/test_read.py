@@ -142,7 +142,7 @@ def test_only_a_source_that_is_gone_is_done_without(make: Make, tmp_path: Path) 
     ("lines", "message"),
     [
         ('file = "none.txt"', r"none\.txt: no such file \(.*none\.txt\)"),
-        ('file = "p.json"', r"p\.json: cannot tell .* \.json is\. Did you mean '\.jsonl'\?"),
+        ('file = "p.jsnl"', r"p\.jsnl: cannot tell .* \.jsnl is\. Did you mean '\.jsonl'\?"),
         ('file = "prompts"', r"cannot tell what kind of file this is"),
         ('file = "p.csv"', r"p\.csv is a folder"),
         ('file = "~nosuchuser/p.txt"', r"~nosuchuser/p\.txt: Could not determine home"),

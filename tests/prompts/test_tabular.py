@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import PromptError
-from synpic.prompts.tabular import read_csv, read_jsonl, read_parquet
+from synpic.prompts.tabular import read_table
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufeff"))
 
 
 def csv_table(text: str, column: str | None = None, keep: list[str] | None = None) -> pa.Table:
-    return pa.concat_tables(read_csv(text.encode(), "p.csv", column, keep))
+    return pa.concat_tables(read_table(io.BytesIO(text.encode()), "p.csv", column, keep))
 
 
 def jsonl_table(*rows: Any, column: str | None = None, keep: list[str] | None = None) -> pa.Table:
     data = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
-    return pa.concat_tables(read_jsonl(data.encode(), "p.jsonl", column, keep))
+    return pa.concat_tables(read_table(io.BytesIO(data.encode()), "p.jsonl", column, keep))
 
 
 def parquet_table(
@@ -32,7 +32,7 @@ def parquet_table(
 ) -> pa.Table:
     pq.write_table(table, path / "p.parquet")
     with (path / "p.parquet").open("rb") as stream:
-        return pa.concat_tables(read_parquet(stream, "p.parquet", column, keep))
+        return pa.concat_tables(read_table(stream, "p.parquet", column, keep))
 
 
 def test_csv_cells_stay_text_and_other_columns_are_kept() -> None:
@@ -51,10 +51,12 @@ def test_what_csv_writes_comes_back(rows: list[tuple[str, str]]) -> None:
     assert list(zip(*table.to_pydict().values(), strict=True)) == rows
 
 
-def test_csv_takes_a_long_cell_and_leaves_the_limit_as_it_was() -> None:
+def test_csv_takes_long_cells_where_they_are_not_kept_and_leaves_the_limit_as_it_was() -> None:
     before = csv.field_size_limit()
-    text = "word " * 200_000
-    assert csv_table(f'prompt\n"{text}"\n').column("prompt").to_pylist() == [text]
+    text = f"prompt,n\na,{'x' * 200_000}\n"
+    assert csv_table(text, keep=[]).to_pydict() == {"prompt": ["a"]}
+    with pytest.raises(PromptError, match=r"p\.csv:2: 'n' has 200,000 characters, where at most"):
+        csv_table(text)
     assert csv.field_size_limit() == before
 
 
@@ -106,7 +108,10 @@ def test_values_without_a_type_in_common_are_kept_as_json() -> None:
             r'{"prompt": "b", "tag": "\ud800"}',
             r"p\.jsonl:3: 'tag' .* surrogate pair at character 1",
         ),
-        (r'{"prompt": "b", "a\udc00": 1}', r"p\.jsonl:3: the key 'a\\udc00' .* at character 2"),
+        (
+            r'{"prompt": "b", "a\udc00": 1}',
+            r"p\.jsonl:3: the column name 'a\\udc00' has .* at character 2",
+        ),
         ('{"prompt": "b", "split": 1}', r"p\.jsonl:3: split 1 is not text"),
         ('{"prompt": "b", "split": "all"}', r"p\.jsonl:3: split 'all'"),
     ],
@@ -117,7 +122,7 @@ def test_jsonl_mistakes_are_named_with_their_line(row: str, message: str) -> Non
 
 
 def test_an_empty_jsonl_file_has_no_tables() -> None:
-    assert list(read_jsonl(b"\n\n", "p.jsonl", None, None)) == []
+    assert list(read_table(io.BytesIO(b"\n\n"), "p.jsonl", None, None)) == []
 
 
 def test_keep_chooses_and_checks() -> None:
@@ -177,4 +182,4 @@ def test_parquet_that_is_not_utf8_is_named_with_its_row(tmp_path: Path, column: 
 
 def test_what_is_no_parquet_is_said_to_be_none() -> None:
     with pytest.raises(PromptError, match=r"p\.parquet: not Parquet"):
-        list(read_parquet(io.BytesIO(b"PAR1 no more"), "p.parquet", None, None))
+        list(read_table(io.BytesIO(b"PAR1 no more"), "p.parquet", None, None))
