@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import synpic
+from tests.properties import properties_with_io
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*(ROOT / "synpic").rglob("*.py"), *(ROOT / "cli" / "synpic_cli").rglob("*.py")])
@@ -212,3 +213,39 @@ _OPENS_IMAGES = ("Image.open", "PIL.Image.open")
 
 def _imports_open(node: ast.ImportFrom) -> bool:
     return any(one.name == "open" for one in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_property_does_io(path: Path) -> None:
+    """What looks like an attribute costs nothing, fails never and says the same twice."""
+    assert properties_with_io(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return self.store.read('recipe.toml')",
+        "return open('x').name",
+        "return Path('x').is_dir()",
+        "return self._deeper()",
+        "return self._also",
+        "return helper()",
+    ],
+)
+@pytest.mark.parametrize("decorator", ["property", "cached_property", "functools.cached_property"])
+def test_a_property_that_does_io_is_found(decorator: str, body: str) -> None:
+    source = f"""
+def helper(): return Path("x").read_text()
+class A:
+    @{decorator}
+    def a(self):
+        {body}
+    def _deeper(self): return helper()
+    @property
+    def _also(self): return self._deeper()
+    @property
+    def harmless(self): return self.name.upper()
+"""
+    found = properties_with_io(source)
+    assert [line for line in found if line.startswith("A.a: ")]
+    assert not [line for line in found if "harmless" in line]

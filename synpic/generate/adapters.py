@@ -47,7 +47,7 @@ def adapter_file(adapter: AdapterSettings, there: Checkpoint, pickles: bool) -> 
                 hint='name another; or write allow = ["pickled weights"], if you trust its makers',
             )
         try:
-            if adapter.file in there.names:
+            if adapter.file in there.file_names():
                 return adapter.file
         except HubUnreachable:
             return adapter.file  # loading will tell
@@ -171,8 +171,9 @@ def _fetched(there: Checkpoint, file: str) -> Path:
     """The file of weights, on this machine."""
     if Path(there.location).is_file():
         return Path(there.location)
-    if there.folder is not None:
-        return there.folder / file
+    folder = there.local_folder()
+    if folder is not None:
+        return folder / file
     from huggingface_hub import hf_hub_download
 
     with naming_hub_errors(there.location, there.commit):

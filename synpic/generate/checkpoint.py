@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,28 +43,32 @@ class Checkpoint:
 
     location: str
     commit: str | None
+    _listing: list[frozenset[str] | HubUnreachable] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
-    @property
-    def folder(self) -> Path | None:
+    def local_folder(self) -> Path | None:
         """Where it is on this machine; None for a repository."""
         path = Path(self.location)
         return path if path.is_dir() else None
 
-    @property
-    def names(self) -> frozenset[str]:
+    def file_names(self) -> frozenset[str]:
         """Paths of all files, with "/".
 
         Raises:
             HubUnreachable: the Hub did not answer.
         """
-        if isinstance(self._listed, HubUnreachable):
-            raise self._listed
-        return self._listed
+        if not self._listing:
+            self._listing.append(self._list())
+        (found,) = self._listing
+        if isinstance(found, HubUnreachable):
+            raise found
+        return found
 
     def inside(self, folder: str) -> list[str]:
         """Names of the files that lie directly in ``folder``, sorted; "" for the root."""
         start = f"{folder}/" if folder else ""
-        inner = (name.removeprefix(start) for name in self.names if name.startswith(start))
+        inner = (name.removeprefix(start) for name in self.file_names() if name.startswith(start))
         return sorted(name for name in inner if "/" not in name)
 
     def json(self, name: str) -> dict[str, Any] | None:
@@ -75,7 +78,8 @@ class Checkpoint:
             HubUnreachable: the Hub did not answer, and the file is not in its cache.
             ModelError: it is no JSON object.
         """
-        path = self.folder / name if self.folder is not None else self._fetched(name)
+        folder = self.local_folder()
+        path = self._fetched(name) if folder is None else folder / name
         if path is None or not path.is_file():
             return None
         try:
@@ -98,7 +102,7 @@ class Checkpoint:
     def has(self, name: str) -> bool:
         """Whether there is a file called ``name``, as far as can be told from here."""
         try:
-            return name in self.names
+            return name in self.file_names()
         except HubUnreachable:
             return self.cached(name)
 
@@ -108,7 +112,9 @@ class Checkpoint:
         Raises:
             HubUnreachable: the Hub did not answer.
         """
-        return any(is_variant(name, variant) for name in self.names if name.endswith(WEIGHTS))
+        return any(
+            is_variant(name, variant) for name in self.file_names() if name.endswith(WEIGHTS)
+        )
 
     def cached(self, name: str) -> bool:
         """Whether the file called ``name``, of a repository, lies in the cache."""
@@ -116,11 +122,11 @@ class Checkpoint:
 
         return isinstance(try_to_load_from_cache(self.location, name, revision=self.commit), str)
 
-    @cached_property
-    def _listed(self) -> frozenset[str] | HubUnreachable:
-        if self.folder is not None:
-            files = (path for path in self.folder.rglob("*") if path.is_file())
-            return frozenset(path.relative_to(self.folder).as_posix() for path in files)
+    def _list(self) -> frozenset[str] | HubUnreachable:
+        folder = self.local_folder()
+        if folder is not None:
+            files = (path for path in folder.rglob("*") if path.is_file())
+            return frozenset(path.relative_to(folder).as_posix() for path in files)
         from huggingface_hub import HfApi
 
         try:

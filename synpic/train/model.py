@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,21 @@ class Checkpoint:
     location: str
     commit: str | None
 
-    @cached_property
+    _index: list[dict[str, Any]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
     def index(self) -> dict[str, Any]:
-        """``model_index.json``."""
+        """``model_index.json``, read once.
+
+        Raises:
+            CheckpointError: there is none, or it cannot be read.
+        """
+        if not self._index:
+            self._index.append(self._read_index())
+        return self._index[0]
+
+    def _read_index(self) -> dict[str, Any]:
         from diffusers import DiffusionPipeline
 
         folder = Path(self.location)
@@ -73,15 +84,15 @@ class Checkpoint:
         """
         import diffusers
 
-        kind = family_of(str(self.index.get("_class_name")), self.settings.checkpoint or "")
-        scheduler = getattr(diffusers, self.index["scheduler"][1])
+        kind = family_of(str(self.index().get("_class_name")), self.settings.checkpoint or "")
+        scheduler = getattr(diffusers, self.index()["scheduler"][1])
         with self._explaining("scheduler"):
             config = scheduler.load_config(
                 self.location, subfolder="scheduler", revision=self.commit
             )
         name = kind.denoiser
         with self._explaining(name):
-            shape = getattr(diffusers, self.index[name][1]).load_config(
+            shape = getattr(diffusers, self.index()[name][1]).load_config(
                 self.location, subfolder=name, revision=self.commit
             )
         return kind(self.settings, config, noise, shape)
@@ -92,7 +103,7 @@ class Checkpoint:
 
         name = family.denoiser
         with self._explaining(name):
-            return getattr(diffusers, self.index[name][1]).from_pretrained(
+            return getattr(diffusers, self.index()[name][1]).from_pretrained(
                 self.location,
                 subfolder=name,
                 revision=self.commit,
@@ -107,7 +118,7 @@ class Checkpoint:
 
         name = family.denoiser
         with self._explaining(name), torch.device("meta"):
-            return getattr(diffusers, self.index[name][1]).from_config(dict(family.shape))
+            return getattr(diffusers, self.index()[name][1]).from_config(dict(family.shape))
 
     def encoders(self, family: Family, device: Any) -> Any:
         """The pipeline without its denoiser; the autoencoder in float32, which makes no NaN.
@@ -120,7 +131,7 @@ class Checkpoint:
 
     def drawing(self, family: Family, denoiser: Any, device: Any) -> Any:
         """The pipeline around ``denoiser`` that draws from encoded prompts: it has no encoders."""
-        silent = {name: None for name in self.index if name.startswith(("text_enc", "tokenizer"))}
+        silent = {name: None for name in self.index() if name.startswith(("text_enc", "tokenizer"))}
         pipeline = self._pipeline({**silent, family.denoiser: denoiser}, torch.float32)
         pipeline.vae.to(device)
         name, options = self.settings.scheduler, self.settings.scheduler_options
@@ -162,7 +173,7 @@ class Checkpoint:
         diffusers.utils.logging.set_verbosity_error()
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        kind = getattr(diffusers, str(self.index["_class_name"]))
+        kind = getattr(diffusers, str(self.index()["_class_name"]))
         with self._explaining("pipeline"):
             pipeline = kind.from_pretrained(
                 self.location,
@@ -170,7 +181,7 @@ class Checkpoint:
                 variant=self.settings.variant,
                 use_safetensors=True,
                 **({} if dtype is None else {"dtype": dtype}),
-                **{**left_out(self.index), **parts},
+                **{**left_out(self.index()), **parts},
             )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline

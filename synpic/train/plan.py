@@ -126,7 +126,7 @@ def plan(
         "images": found.images,
         "prompts": len(caches.prompts.missing(map(prompt_key, texts))),
     }
-    prompt_bytes = family.prompt_numbers(checkpoint.index) * caches.embeddings_dtype.itemsize
+    prompt_bytes = family.prompt_numbers(checkpoint.index()) * caches.embeddings_dtype.itemsize
     image_bytes = _latent_numbers(checkpoint, family, fixed) * caches.latents_dtype.itemsize
     together = run.batch_size * (processes or int(os.environ.get("WORLD_SIZE", "1")))
     source, prompts = records.source, records.table.height
@@ -144,7 +144,7 @@ def plan(
         repeated=sum(number for number in found.sizes.values() if number < together),
         checkpoint=str(checkpoint.settings.checkpoint),
         model_commit=checkpoint.commit,
-        pipeline=str(checkpoint.index["_class_name"]),
+        pipeline=str(checkpoint.index()["_class_name"]),
         parameters=parameters,
         trained=learnt,
         steps=run.steps,
@@ -197,7 +197,7 @@ def _latent_numbers(checkpoint: Checkpoint, family: Family, size: Size | None) -
     """Numbers in the latents of an image; where no size is known, of one that the model draws."""
     import diffusers
 
-    config = getattr(diffusers, checkpoint.index["vae"][1]).load_config(
+    config = getattr(diffusers, checkpoint.index()["vae"][1]).load_config(
         checkpoint.location, subfolder="vae", revision=checkpoint.commit
     )
     factor = 1 << (len(config["block_out_channels"]) - 1)

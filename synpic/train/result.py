@@ -54,10 +54,10 @@ def facts_of(
     return {
         "synpic": version("synpic"),
         "recipe": settings,
-        "family": checkpoint.index["_class_name"],
+        "family": checkpoint.index()["_class_name"],
         "saved": recipe.saves,
         "lora_mixin": family.lora_mixin,
-        "absent": [name for name, part in checkpoint.index.items() if part == [None, None]],
+        "absent": [name for name, part in checkpoint.index().items() if part == [None, None]],
         "model": {"checkpoint": name, **checkpoint.identity},
         "dataset": dict(dataset),
         "steps": run.steps,
@@ -90,7 +90,7 @@ def save_result(
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
         if about["saved"] == "lora":
-            kind = getattr(diffusers, str(checkpoint.index["_class_name"]))
+            kind = getattr(diffusers, str(checkpoint.index()["_class_name"]))
             save_adapters(making, kind, family, denoiser)
         else:
             checkpoint.whole(family, denoiser, tuning).save_pretrained(making)

@@ -124,7 +124,7 @@ def _misfit(own: Component, other: Component) -> ModelError | None:
         )
     config = other.json("config.json")
     if config is None:
-        names = other.checkpoint.names
+        names = other.checkpoint.file_names()
         folders = {name.split("/")[0] for name in names if name.endswith("/config.json")}
         return ModelError(
             f"{other.key}: {other.place} has no config.json",

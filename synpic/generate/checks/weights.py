@@ -27,7 +27,7 @@ def check_weights(subject: Subject) -> Iterator[ModelError]:
     if variant is not None:
         stages = [subject.checkpoint] + ([subject.prior[0]] if subject.prior else [])
         for checkpoint in stages:
-            weights = [name for name in checkpoint.names if name.endswith(WEIGHTS)]
+            weights = [name for name in checkpoint.file_names() if name.endswith(WEIGHTS)]
             if weights and not checkpoint.has_variant(variant):
                 known = sorted({found[1] for name in weights if (found := _VARIANT.search(name))})
                 yield ModelError(
