@@ -44,10 +44,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import generate_large
 from benchmarks.drawing import Drawn, Job, Stock
 from benchmarks.machine import describe
-from synpic.checkpoints import load_unlocked
 from synpic.engine.device import pick_device
 from synpic.errors import SynpicError
 from synpic.generate.model import complete
+from synpic.hub.checkpoints import load_unlocked
 from synpic.readers.images import decode
 from synpic.settings import ModelSettings
 

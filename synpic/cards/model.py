@@ -49,7 +49,7 @@ def load_lines(about: Mapping[str, Any], where: str, base: str | None = None) ->
     checkpoint, known = str(model["checkpoint"]), {}
     source = repr(base or checkpoint)
     if checkpoint.startswith("package:"):
-        lines.insert(1, "from synpic.checkpoints import load_unlocked")
+        lines.insert(1, "from synpic.hub.checkpoints import load_unlocked")
         source = f"load_unlocked({checkpoint!r}, None)[0]"
     elif model.get("repository"):
         known = {"revision": model.get("commit"), "variant": model.get("variant")}

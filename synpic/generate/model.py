@@ -9,10 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from synpic import checkpoints, ids
+from synpic import ids
 from synpic.errors import RecipeError, UnknownName
 from synpic.generate.checkpoint import Checkpoint
 from synpic.generate.sources import Sources, resolve_sources
+from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.recipe import Recipe
 from synpic.registry import FAMILIES, MODELS

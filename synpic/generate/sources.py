@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from synpic import checkpoints
 from synpic.errors import CheckpointError
+from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
 from synpic.settings import ModelSettings
 from synpic.workspace import Workspace

@@ -20,13 +20,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synpic import checkpoints, ids
+from synpic import ids
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import CheckpointError, GivenError, GivenGone
 from synpic.given.captions import caption_problem
 from synpic.given.columns import Columns, choose_columns
 from synpic.given.rows import RowReader
 from synpic.given.source import FOUND
+from synpic.hub import checkpoints
 from synpic.hub.errors import naming_hub_errors
 from synpic.hub.lock import Lock, LockEntry
 from synpic.readers.arrow import plain_texts

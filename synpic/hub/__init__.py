@@ -1,1 +1,1 @@
-"""The one place that speaks to the Hub: errors, retry, repositories, commits, files."""
+"""The one place that speaks to the Hub: errors, retry, repository, commit, files, checkpoints."""

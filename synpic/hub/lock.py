@@ -8,14 +8,12 @@ from typing import Literal, Protocol
 
 from pydantic import model_validator
 
+from synpic.hub.names import is_commit
 from synpic.readers.json_models import Record
 
-__all__ = ["COMMIT", "Kind", "Lock", "LockEntry"]
+__all__ = ["Kind", "Lock", "LockEntry"]
 
 Kind = Literal["model", "dataset", "folder", "file"]
-
-COMMIT = "[0-9a-f]{40}"
-"""A commit of a repository on the Hub."""
 
 _SHA256 = "[0-9a-f]{64}"
 
@@ -46,7 +44,8 @@ class LockEntry(Record, extra="forbid"):
     @model_validator(mode="after")
     def _check_identity(self) -> LockEntry:
         local = self.kind in ("folder", "file")
-        if not re.fullmatch(_SHA256 if local else COMMIT, self.identity):
+        is_one = re.fullmatch(_SHA256, self.identity) if local else is_commit(self.identity)
+        if not is_one:
             wanted = "a SHA-256 (64 hex digits)" if local else "a commit (40 hex digits)"
             raise ValueError(f"identity: expected {wanted}, found {self.identity[:70]!a}")
         return self

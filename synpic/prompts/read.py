@@ -10,8 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from synpic import checkpoints, ids
+from synpic import ids
 from synpic.errors import CheckpointError, PromptError, PromptsGone, did_you_mean
+from synpic.hub import checkpoints
 from synpic.hub.lock import Lock
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from synpic import checkpoints
 from synpic.generate.model import KnownModel, Model
 from synpic.given import GivenImages
+from synpic.hub import checkpoints
 from synpic.inventory import Inventory
 from synpic.publish.features import yaml_features
 from synpic.publish.records import with_meta

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
-from synpic import checkpoints
+from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.recipe import SafetySettings
 from synpic.safety.classes import Classes, choose, read_classes

@@ -16,11 +16,11 @@ from typing import Any, TypeAlias
 
 from PIL.Image import Image
 
-from synpic import checkpoints
 from synpic.engine.attempt import Attempts, Failed
 from synpic.engine.device import pick_device
 from synpic.engine.task import Row
 from synpic.errors import RewardError
+from synpic.hub import checkpoints
 from synpic.readers.images import as_rgb, decode
 from synpic.recipe import RewardSettings
 from synpic.score.precision import full_float32

@@ -18,8 +18,9 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from PIL.Image import Image
 
-from synpic import checkpoints, ids
+from synpic import ids
 from synpic.errors import RewardError, SynpicError
+from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synpic import checkpoints
 from synpic.errors import CheckpointError, ModelError, SynpicError
 from synpic.generate.model import complete
 from synpic.generate.opening import left_out
+from synpic.hub import checkpoints
 from synpic.settings import ModelSettings
 from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import Family

@@ -100,7 +100,7 @@ def test_the_recipe_in_the_card_is_the_recipe() -> None:
         ),
         (
             about(model={"checkpoint": "package:a.b/c", "sha256": "b"}),
-            ["from synpic.checkpoints import load_unlocked",
+            ["from synpic.hub.checkpoints import load_unlocked",
              "from_pretrained(load_unlocked('package:a.b/c', None)[0])"],
         ),
     ],

@@ -16,8 +16,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from synpic import Workspace, checkpoints
+from synpic import Workspace
 from synpic.errors import CheckpointError, HubUnreachable
+from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.ids import folder_hash
 
