@@ -12,6 +12,7 @@
     │   └── HubUnreachable      the Hub did not answer; perhaps it will later
     ├── WorkspaceError          a folder that is not, or not only, a workspace
     │   ├── NewerSchema         written by a later synpic
+    │   ├── OlderSchema         written before the first release, and not read any more
     │   ├── CorruptPart         a part that is truncated or damaged
     │   └── StorageError        the disk is full, or refuses
     ├── DeviceLost              an accelerator on which this process can do nothing any more
@@ -47,6 +48,7 @@ __all__ = [
     "ModelError",
     "NewerSchema",
     "NoRelease",
+    "OlderSchema",
     "PromptError",
     "PromptsGone",
     "PublishError",
@@ -125,6 +127,18 @@ class WorkspaceError(SynpicError):
 
 class NewerSchema(WorkspaceError):
     """Tables written by a later synpic, which this one must not guess at."""
+
+
+class OlderSchema(WorkspaceError):
+    """Tables of a version that was never released: they are made again, not migrated."""
+
+    @classmethod
+    def of(cls, where: str, version: int) -> OlderSchema:
+        """The error that names a file of ``version``."""
+        return cls(
+            f"{where} has schema version {version}, which was never released: make the workspace "
+            "again, with its recipe in a new folder",
+        )
 
 
 class CorruptPart(WorkspaceError):

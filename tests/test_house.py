@@ -249,3 +249,36 @@ class A:
     found = properties_with_io(source)
     assert [line for line in found if line.startswith("A.a: ")]
     assert not [line for line in found if "harmless" in line]
+
+
+READS_PARQUET = {
+    "ParquetFile",
+    "ParquetDataset",
+    "read_metadata",
+    "read_parquet",
+    "read_parquet_schema",
+    "read_schema",
+    "scan_parquet",
+}
+
+PARTS = "workspace/parts.py"
+"""The one module that opens parts of a workspace."""
+
+OTHERS = ("given", "hub", "prompts", "publish/load_check", "readers", "release", "train")
+"""Where files of others and releases are read."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_one_module_opens_parts(path: Path) -> None:
+    named = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    place = path.relative_to(ROOT).as_posix().removeprefix("synpic/")
+    if not named & READS_PARQUET:
+        assert place != PARTS
+    elif place.startswith(OTHERS):
+        assert not named & {"list_parts", "open_part", "read_part"}
+    else:
+        assert place == PARTS, "use synpic.workspace.parts"

@@ -18,12 +18,15 @@ def repair(
     """Read every part, and set aside those that are damaged; the next run makes them again."""
     from synpic.workspace import Workspace
     from synpic_cli.output import say
+    from synpic_cli.watching import counted_work
 
     workspace = Workspace.open()
-    damaged = workspace.corrupt_parts()
-    for part in damaged:
-        where = "damaged" if dry_run else f"set aside as {workspace.set_aside(part)}"
-        say(f"{part}: {where}")
+    with counted_work("repair, files") as show:
+        damaged = workspace.verify(show).damaged
+    for one in damaged:
+        where = "damaged" if dry_run else f"set aside as {workspace.set_aside(one.file)}"
+        say(f"{one.file}: {where}")
+        say(f"  {one.reason}")
     if not damaged:
         say("Every part is whole.")
     elif not dry_run:

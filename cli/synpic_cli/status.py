@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from synpic.display import count, size
 from synpic_cli.options import AsJson, Directory
 
 if TYPE_CHECKING:
     from synpic.counting import Status
+    from synpic.workspace import Workspace
+    from synpic.workspace.verification import Verification
+
+DAMAGED = 4
+"""The exit code when a file is damaged."""
 
 
-def status(directory: Directory = None, as_json: AsJson = False) -> None:
+def status(
+    directory: Directory = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Read everything first, and list what is damaged. Exits with 4 if anything is.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Count what is wanted, done, failed, doubled and unused."""
     from synpic import counting
     from synpic.workspace import Workspace
-    from synpic_cli.output import print_json, print_table, say
+    from synpic_cli.output import print_json, say
 
-    found = counting.status(Workspace.open())
+    workspace = Workspace.open()
+    read = _verify(workspace) if verify else None
+    if read is not None and read.damaged:
+        # Counting would end at the first of them.
+        _show_damage(read, as_json)
+        raise typer.Exit(DAMAGED)
+    found = counting.status(workspace)
     if as_json:
-        print_json(found.as_dict())
+        print_json(found.as_dict() | ({} if read is None else {"verification": read.as_dict()}))
         return
+    _show(found)
+    if read is not None:
+        say(f"Every file is whole: {count(read.files, 'file')}, {size(read.bytes)} read.")
+    say(_next_step(found))
+
+
+def _verify(workspace: Workspace) -> Verification:
+    from synpic_cli.watching import counted_work
+
+    with counted_work("verify, files") as show:
+        return workspace.verify(show)
+
+
+def _show_damage(read: Verification, as_json: bool) -> None:
+    from synpic_cli.output import print_json, say
+
+    if as_json:
+        print_json({"verification": read.as_dict()})
+        return
+    for one in read.damaged:
+        say(f"damaged: {one.reason}")
+    say(f"damaged: {len(read.damaged):,} of {count(read.files, 'file')}. Next: synpic repair")
+
+
+def _show(found: Status) -> None:
+    from synpic_cli.output import print_table, say
+
     dropped = (
         f"{count(found.prompts_duplicate, 'duplicate')}, {found.prompts_empty:,} empty left out"
     )
@@ -46,7 +96,6 @@ def status(directory: Directory = None, as_json: AsJson = False) -> None:
         )
     if found.set_aside:
         say(f"set aside: {found.set_aside} damaged parts")
-    say(_next_step(found))
 
 
 def _next_step(found: Status) -> str:

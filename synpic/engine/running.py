@@ -175,9 +175,9 @@ class Running:
 
     def _draw(self) -> list[Row] | None:
         """The next batch, after a look around whenever a part of ours has been written."""
-        if len(self._writer.begun) > self._parts_seen:
-            self._parts_seen = len(self._writer.begun)
-            if self._task.note_others(self._writer.begun):
+        if self._writer.begun > self._parts_seen:
+            self._parts_seen = self._writer.begun
+            if self._task.note_others(self._writer.names):
                 self._batches.jump()
         more = None if self._stop.is_set() else self._task.more
         self._strayed = self._task.failures.suspicious()
@@ -197,9 +197,9 @@ class Running:
         return batch
 
     def _keep(self, made: Made) -> None:
-        parts = len(self._writer.begun)
+        parts = self._writer.begun
         self._writer.add(made.rows)
-        if len(self._writer.begun) > parts:
+        if self._writer.begun > parts:
             # About with the successes they came with, so that a kill loses few of either.
             self._task.failures.write()
         self.outcome.made += len(made.rows)
@@ -248,7 +248,7 @@ class Running:
             kept.__exit__(type(error) if error else None, error, None)
         finally:
             self._coming = None
-            self.parts |= self._writer.begun | self._task.failures.written
+            self.parts |= self._writer.names | self._task.failures.written
             self.outcome.failed = self._task.failures.count
 
     def _forget(self, error: SynpicError | None) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from synpic import ids
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
+from synpic.workspace.parts import encode
 
 __all__ = ["PartWatcher", "PartWriter", "environment_key"]
 
@@ -52,8 +53,10 @@ class PartWriter:
         self._since = time.monotonic()
         self._thread = ThreadPoolExecutor(1)
         self._pending: list[Future[None]] = []
-        self.begun: set[str] = set()
-        """The names of our parts, from before they can be seen in the folder."""
+        self.begun = 0
+        """How many parts were handed to the thread that writes them."""
+        self.names: set[str] = set()
+        """The names of our parts, each from before it can be seen in the folder."""
 
     def __enter__(self) -> PartWriter:
         return self
@@ -92,13 +95,14 @@ class PartWriter:
 
     def _begin_writing(self) -> None:
         rows, self._rows, self._since = self._rows, [], time.monotonic()
-        name = self._workspace.new_part(self._folder)
-        self.begun.add(name)
-        self._pending.append(self._thread.submit(self._write, name, rows))
+        self.begun += 1
+        self._pending.append(self._thread.submit(self._write, rows))
 
-    def _write(self, name: str, rows: list[Mapping[str, Any]]) -> None:
+    def _write(self, rows: list[Mapping[str, Any]]) -> None:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=self._schema)
-        self._workspace.write(name, table, self._note)
+        part = encode(self._folder, table, self._note)
+        self.names.add(part.name)
+        self._workspace.store.write(part.name, part.data)
 
     def _collect(self, leave: int) -> None:
         while len(self._pending) > leave:

@@ -25,6 +25,7 @@ from synpic.readers.json_models import Record
 from synpic.workspace import Snapshot, Workspace, tables
 from synpic.workspace.cache import read_cache, write_cache
 from synpic.workspace.parts import frame
+from synpic.workspace.workspace import GIVEN
 
 __all__ = [
     "INDEX",
@@ -36,7 +37,7 @@ __all__ = [
     "read_index",
 ]
 
-INDEX = "given.parquet"
+INDEX = GIVEN
 
 NAME = "given"
 """Of all given images, as `--only` and progress have it; which model drew one is in its row."""

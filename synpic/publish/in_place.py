@@ -20,7 +20,8 @@ import polars as pl
 from fsspec import AbstractFileSystem
 
 from synpic import ids
-from synpic.workspace.parts import damaged, frame, naming_damage, open_part
+from synpic.workspace.naming import damaged
+from synpic.workspace.parts import frame, open_part
 from synpic.workspace.storage import Store
 
 __all__ = ["PROTOCOL", "ImagesInParts", "addresses"]
@@ -42,8 +43,8 @@ class ImagesInParts(AbstractFileSystem):  # type: ignore[misc]  # fsspec is unty
         part, group, row, sha256, name = path.split("/")
         folder, _slash, file = unquote(part).rpartition("/")
         store = Store(folder)
-        with open_part(store, file) as parquet, naming_damage(store, file):
-            table = parquet.read_row_group(int(group), columns=["image.bytes"])
+        with open_part(store, file) as opened:
+            table = opened.read_group(int(group), ["image.bytes"])
             data = table.column("image").combine_chunks().field("bytes")[int(row)].as_py()
         if ids.sha256(data) != sha256:
             raise damaged(store, file, f"image of {name.partition('.')[0]}")
@@ -57,16 +58,14 @@ def addresses(store: Store, parts: Sequence[str]) -> Mapping[tuple[str, str], st
     """(candidate_id, sha256) → the address of that image, for all images of ``parts``.
 
     Raises:
-        CorruptPart: naming a part that cannot be read.
+        CorruptPart: naming a part that is damaged, or of another model.
     """
     found: dict[tuple[str, str], str] = {}
     for part in parts:
-        file = open_part(store, part)
-        with file, naming_damage(store, part):
-            rows = frame(
-                file.read(["candidate_id", "sha256", "image.path"]).replace_schema_metadata()
-            )
-            sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+        with open_part(store, part) as opened:
+            opened.check_folder()
+            rows = frame(opened.read_columns(["candidate_id", "sha256", "image.path"]))
+            sizes = opened.rows_of_groups
         places = [(group, row) for group, rows_of in enumerate(sizes) for row in range(rows_of)]
         path = store.path(part)
         where = quote(path if store.is_local else store.fs.unstrip_protocol(path), safe="")

@@ -216,7 +216,7 @@ def _environments(inventory: Inventory, scored: pl.DataFrame) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for folder in dict.fromkeys(inventory.image_folders()):
         for part in workspace.parts(folder):
-            noted = workspace.part_note(part).get("environments", {})
+            noted = workspace.part_metadata(part).environments
             found |= {key: noted[key] for key in wanted & noted.keys()}
     return found
 

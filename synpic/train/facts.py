@@ -5,27 +5,29 @@ Hashes are what latents are found by. To make them costs all the pixels of a dat
 
 from __future__ import annotations
 
-import io
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import polars as pl
+import pyarrow as pa
 
 from synpic import ids
+from synpic.errors import CorruptPart, NewerSchema, OlderSchema
 from synpic.train.framing import Size
+from synpic.workspace.parts import frame, read_part, write_part
 from synpic.workspace.storage import Store
 
 __all__ = ["Fact", "Facts"]
 
-_SCHEMA = {
-    "row": pl.Int64,
-    "place": pl.Int32,
-    "sha256": pl.String,
-    "height": pl.Int32,
-    "width": pl.Int32,
-}
+_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("place", pa.int32()),
+        ("sha256", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+    ]
+)
 _PART_ROWS = 4096
 
 
@@ -50,11 +52,11 @@ class Facts:
         self._new: list[tuple[int, int, str, int, int]] = []
         for part in self._store.list(""):
             try:
-                rows = pl.read_parquet(io.BytesIO(self._store.read(part)))
-                for row, place, digest, height, width in rows.select(*_SCHEMA).iter_rows():
-                    self._known[row, place] = Fact(digest, (height, width))
-            except (pl.exceptions.PolarsError, OSError, ValueError):
+                rows = frame(read_part(self._store, part, _SCHEMA))
+            except (CorruptPart, NewerSchema, OlderSchema):
                 continue  # what it knew is found out again
+            for row, place, digest, height, width in rows.iter_rows():
+                self._known[row, place] = Fact(digest, (height, width))
 
     def get(self, row: int, places: list[int]) -> list[Fact] | None:
         """Of images of a row of the dataset; None if one of them is not known."""
@@ -77,7 +79,6 @@ class Facts:
             StorageError: the disk is full, or refuses.
         """
         if self._new:
-            buffer = io.BytesIO()
-            pl.DataFrame(self._new, _SCHEMA, orient="row").write_parquet(buffer)
-            self._store.write(f"part-{uuid.uuid4().hex[:16]}.parquet", buffer.getvalue())
+            rows = [dict(zip(_SCHEMA.names, row, strict=True)) for row in self._new]
+            write_part(self._store, "", pa.Table.from_pylist(rows, _SCHEMA), {})
             self._new = []

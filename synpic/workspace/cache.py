@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from synpic.errors import CorruptPart, NewerSchema, WorkspaceError
 from synpic.readers.json_models import Record, validate
-from synpic.workspace import tables
-from synpic.workspace.parts import damaged, frame, open_part, read_part
+from synpic.workspace.naming import damaged
+from synpic.workspace.parts import frame
+from synpic.workspace.sealing import read_sealed, write_sealed
 from synpic.workspace.storage import Store
 
 __all__ = ["SET_ASIDE", "read_cache", "write_cache"]
@@ -47,11 +48,12 @@ def read_cache(
     if not store.exists(name):
         return None
     try:
-        found = note.model_fields.keys() & (kept := _note(store, name)).keys()
+        table, metadata = read_sealed(store, name)
+        kept = metadata.model_dump()
+        found = note.model_fields.keys() & kept.keys()
         told = validate(
             note, {key: kept[key] for key in found}, store.path(name), CorruptPart, "make it again"
         )
-        table = read_part(store, name)
         _check_columns(table, columns, store, name)
     except NewerSchema:
         raise
@@ -69,11 +71,7 @@ def write_cache(store: Store, name: str, table: pa.Table, note: Mapping[str, Any
     """
     if store.is_local and store.fs.isdir(store.path(name)):
         store.move(name, f"{SET_ASIDE}/{name}-{uuid.uuid4().hex[:8]}")
-    store.write(name, tables.encode_part(table, note))
-
-
-def _note(store: Store, name: str) -> dict[str, Any]:
-    return tables.decode_metadata(open_part(store, name).schema_arrow)
+    write_sealed(store, name, table, note)
 
 
 def _check_columns(

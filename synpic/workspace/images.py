@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from synpic import ids
 from synpic.errors import WorkspaceError
-from synpic.workspace.parts import damaged, frame, naming_damage, open_part
+from synpic.workspace.naming import damaged
+from synpic.workspace.parts import Part, frame, open_part
 from synpic.workspace.storage import Store
 
 __all__ = ["ImageReader"]
@@ -29,7 +29,7 @@ class ImageReader:
     def __init__(self, store: Store, parts: Sequence[str]) -> None:
         self._store = store
         self._parts = list(parts)
-        self._open: dict[int, pq.ParquetFile] = {}
+        self._open: dict[int, Part] = {}
         self._where: dict[tuple[str, str], tuple[int, int, int]] = {
             (row[0], row[1]): (row[2], row[3], row[4])
             for number in range(len(self._parts))
@@ -92,23 +92,21 @@ class ImageReader:
         return [found[position] for position in range(len(wanted))]
 
     def _index(self, number: int) -> pl.DataFrame:
-        file = self._file(number)
-        with naming_damage(self._store, self._parts[number]):
-            rows = file.read(columns=["candidate_id", "sha256"])
-        sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-        return frame(rows.replace_schema_metadata()).with_columns(
+        part = self._file(number)
+        part.check_folder()
+        rows = part.read_columns(["candidate_id", "sha256"])
+        sizes = part.rows_of_groups
+        return frame(rows).with_columns(
             part=pl.lit(number),
             group=pl.Series([g for g, n in enumerate(sizes) for _ in range(n)], dtype=pl.Int64),
             row=pl.Series([r for n in sizes for r in range(n)], dtype=pl.Int64),
         )
 
     def _group(self, part: int, group: int, field: str) -> pa.ChunkedArray:
-        file = self._file(part)
-        with naming_damage(self._store, self._parts[part]):
-            table = file.read_row_group(group, columns=[f"image.{field}"])
+        table = self._file(part).read_group(group, [f"image.{field}"])
         return table.column("image").combine_chunks().field(field)
 
-    def _file(self, number: int) -> pq.ParquetFile:
+    def _file(self, number: int) -> Part:
         if number not in self._open:
             if len(self._open) >= self._OPEN_FILES:
                 self._open.pop(next(iter(self._open))).close()

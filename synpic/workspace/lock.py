@@ -105,7 +105,7 @@ def _read(store: Store) -> list[LockEntry]:
     where = store.path(LOCK)
     data = parse_json(store.read(LOCK), where, error=WorkspaceError, hint=_HINT)
     if isinstance(data, dict):
-        tables.check_version(data, where)
+        tables.require_version(data, where)
     entries = validate(_File, data, where, WorkspaceError, _HINT).resolved
     twice = [key for key, number in Counter(entry.key for entry in entries).items() if number > 1]
     if twice:

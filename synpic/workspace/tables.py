@@ -1,6 +1,7 @@
 """The tables of a workspace: their columns, types and version. What a part looks like inside.
 
-A change here is a change of ``SCHEMA_VERSION``; readers refuse a newer one.
+A change here is a change of ``SCHEMA_VERSION``; readers refuse a newer one, and version 1, in which
+nothing was released.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
-from synpic.errors import NewerSchema
+from synpic.errors import CorruptPart, NewerSchema, OlderSchema
+from synpic.readers.json_models import Record, parse_json, validate
 
 __all__ = [
     "CANDIDATES",
@@ -21,13 +24,15 @@ __all__ = [
     "PROMPTS",
     "SCHEMA_VERSION",
     "SCORES",
+    "PartMetadata",
     "check_version",
     "decode_metadata",
     "encode_part",
     "leaves",
+    "require_version",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # The storage type of the `Image` feature of `datasets`: publishing copies these bytes as they are.
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -86,6 +91,19 @@ FAILURES = pa.schema(
 )
 """What was tried and did not work; ``name`` is the model's (stage ``generate``) or reward's."""
 
+
+class PartMetadata(Record):
+    """What a part carries beside its rows: at least this; the rest says how they were made.
+
+    Args:
+        schema_version: that of the tables when it was written.
+        environments: a candidate's ``environment`` → versions of libraries, device, dtype.
+    """
+
+    schema_version: int = Field(ge=1)
+    environments: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
 _METADATA_KEY = b"synpic"
 _ROW_GROUP_BYTES = 1 << 20
 
@@ -95,6 +113,7 @@ def encode_part(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
 
     Images are left uncompressed (they are compressed already). Row groups hold about 1 MiB, so that
     publishing, which reads images in the order of prompt ids, reads little more than it needs.
+    Every page has a checksum.
     """
     note = {"schema_version": SCHEMA_VERSION, **metadata}
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(note, sort_keys=True)})
@@ -113,23 +132,28 @@ def encode_part(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
         # Of pixels, statistics are whole images in the footer, and dictionaries a second copy.
         use_dictionary=plain,
         write_statistics=plain,
+        write_page_checksum=True,
     )
     return buffer.getvalue()
 
 
-def decode_metadata(schema: pa.Schema) -> dict[str, Any]:
-    """What ``encode_part`` was given as metadata; empty for a file synpic did not write.
+def decode_metadata(schema: pa.Schema, where: str, hint: str) -> PartMetadata:
+    """What ``encode_part`` was given as metadata.
+
+    Args:
+        where: the file's name, for messages.
+        hint: what to do about a file that synpic did not write.
 
     Raises:
-        ValueError: it is not what was written.
+        CorruptPart: there is none, or it is not what synpic writes.
+        NewerSchema, OlderSchema: another version wrote it.
     """
-    raw = (schema.metadata or {}).get(_METADATA_KEY)
-    if not raw:
-        return {}
-    note = json.loads(raw)
-    if not isinstance(note, dict):
-        raise ValueError(f"metadata is a {type(note).__name__}, not an object")
-    return note
+    raw = (schema.metadata or {}).get(_METADATA_KEY, b"null")
+    where = f"{where}: metadata"
+    found = parse_json(raw, where, error=CorruptPart, hint=hint)
+    if isinstance(found, dict):
+        require_version(found, where)
+    return validate(PartMetadata, found, where, error=CorruptPart, hint=hint)
 
 
 def check_version(metadata: Mapping[str, Any], where: str) -> None:
@@ -144,6 +168,18 @@ def check_version(metadata: Mapping[str, Any], where: str) -> None:
             f"{where} has schema version {version}; this synpic reads up to {SCHEMA_VERSION}",
             hint="pip install --upgrade synpic",
         )
+
+
+def require_version(metadata: Mapping[str, Any], where: str) -> None:
+    """Refuse a table or lock of a workspace that another version wrote.
+
+    Raises:
+        NewerSchema, OlderSchema: naming ``where``.
+    """
+    check_version(metadata, where)
+    version = metadata.get("schema_version")
+    if type(version) is int and version < SCHEMA_VERSION:
+        raise OlderSchema.of(where, version)
 
 
 def leaves(schema: pa.Schema) -> list[str]:

@@ -4,9 +4,9 @@
       recipe.toml          what is wanted
       recipe.lock          what names resolved to
       prompts.parquet
-      candidates/<model>-<fp8>/part-<id>.parquet
-      scores/<reward>-<fp8>/part-<id>.parquet
-      failures/part-<id>.parquet
+      candidates/<model>-<fp8>/part-<hash>-<hash>.parquet
+      scores/<reward>-<fp8>/part-<hash>-<hash>.parquet
+      failures/part-<hash>-<hash>.parquet
 
 There is no database and no lock file to go stale. Parts are written whole and never changed, so any
 number of processes may work on one workspace at once; what two of them made twice is resolved when
@@ -16,8 +16,7 @@ it is read, the same way by everyone (docs/architecture.md, "Workspaces").
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,21 +24,25 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from synpic import ids
-from synpic.errors import CorruptPart, WorkspaceError
+from synpic.errors import WorkspaceError
 from synpic.recipe import parse_recipe
+from synpic.workspace import parts as parquet
 from synpic.workspace import tables
 from synpic.workspace.cache import SET_ASIDE, write_cache
 from synpic.workspace.images import ImageReader
 from synpic.workspace.lock import RecipeLock
-from synpic.workspace.parts import frame, open_part, read_part
+from synpic.workspace.naming import list_parts
+from synpic.workspace.parts import frame
+from synpic.workspace.sealing import read_sealed
 from synpic.workspace.snapshot import Snapshot
 from synpic.workspace.storage import Store
+from synpic.workspace.verification import Verification, verify_files
 
 __all__ = ["Workspace"]
 
 RECIPE = "recipe.toml"
 PROMPTS = "prompts.parquet"
+GIVEN = "given.parquet"
 
 
 class Workspace:
@@ -109,10 +112,14 @@ class Workspace:
         )
 
     def prompts(self) -> pl.DataFrame:
-        """``prompts.parquet`` in the order of its source; empty before anything was read."""
+        """``prompts.parquet`` in the order of its source; empty before anything was read.
+
+        Raises:
+            CorruptPart: it is not what was written: it can be made again from its source.
+        """
         if not self.store.exists(PROMPTS):
             return frame(tables.PROMPTS.empty_table())
-        return frame(read_part(self.store, PROMPTS))
+        return frame(read_sealed(self.store, PROMPTS)[0])
 
     def write_prompts(self, table: pa.Table, note: Mapping[str, Any]) -> None:
         """Replace ``prompts.parquet``; nothing made for a prompt that is gone is lost."""
@@ -121,49 +128,42 @@ class Workspace:
     # -- what is there ---------------------------------------------------------------------------
 
     def write_part(self, folder: str, table: pa.Table, note: Mapping[str, Any]) -> str:
-        """Add a part to ``folder`` ("candidates/sdxl-1a2b3c4d") and say its name.
+        """Add a part to ``folder`` ("candidates/sdxl-1a2b3c4d") and return its name.
 
         Raises:
             StorageError: nothing was written.
         """
-        name = self.new_part(folder)
-        self.write(name, table, note)
-        return name
-
-    def new_part(self, folder: str) -> str:
-        """A name for a part of ``folder`` that nobody else will choose."""
-        return f"{folder}/part-{uuid.uuid4().hex[:16]}.parquet"
-
-    def write(self, name: str, table: pa.Table, note: Mapping[str, Any]) -> None:
-        """Write the part that :meth:`new_part` named.
-
-        Raises:
-            StorageError: nothing was written.
-        """
-        self.store.write(name, tables.encode_part(table, note))
+        return parquet.write_part(self.store, folder, table, note)
 
     def folders(self, kind: str) -> list[str]:
         """Folders of ``kind`` ("candidates" or "scores") that exist, whether wanted or not."""
         return [f"{kind}/{name}" for name in self.store.list(kind)]
 
     def parts(self, folder: str) -> list[str]:
-        """The names of the parts in ``folder``."""
-        names = self.store.list(folder)
-        return [f"{folder}/{n}" for n in names if n.startswith("part-") and n.endswith(".parquet")]
+        """The names of the parts in ``folder``.
+
+        Raises:
+            OlderSchema: a version of synpic wrote them that was never released.
+        """
+        return list_parts(self.store, folder)
 
     def read(
         self, parts: Sequence[str], schema: pa.Schema, columns: Sequence[str] | None = None
     ) -> pl.DataFrame:
         """Rows of all ``parts``, of ``columns`` or of all columns but the pixels.
 
+        Of parts with pixels, the columns that are read are verified; of others, every byte.
+
         Raises:
-            CorruptPart: naming the first part that cannot be read.
-            NewerSchema: naming the first part that a later synpic wrote.
+            CorruptPart: naming the first part that does not hold what was written, or whose rows
+                are not of its folder.
+            NewerSchema, OlderSchema: naming the first part that another version of synpic wrote.
         """
         chosen = list(columns) if columns else [n for n in schema.names if n != "image"]
         empty = pa.schema([schema.field(name) for name in chosen]).empty_table()
+        read = parquet.read_columns if "image" in schema.names else parquet.read_part
         with ThreadPoolExecutor(8) as pool:
-            rows = list(pool.map(lambda part: read_part(self.store, part, empty.schema), parts))
+            rows = list(pool.map(lambda part: read(self.store, part, empty.schema), parts))
         return frame(pa.concat_tables([empty, *rows]))
 
     def candidates(self, folders: Iterable[str]) -> pl.DataFrame:
@@ -198,14 +198,27 @@ class Workspace:
         """A reader of encoded images by candidate id."""
         return ImageReader(self.store, [part for folder in folders for part in self.parts(folder)])
 
-    def part_note(self, part: str) -> dict[str, Any]:
-        """The metadata a part carries."""
-        return tables.decode_metadata(open_part(self.store, part).schema_arrow)
+    def part_metadata(self, part: str) -> tables.PartMetadata:
+        """The metadata that a part carries.
+
+        Raises:
+            CorruptPart, NewerSchema, OlderSchema: as :meth:`read`, of its footer.
+        """
+        with parquet.open_part(self.store, part) as opened:
+            return opened.metadata
 
     # -- damage ----------------------------------------------------------------------------------
 
-    def corrupt_parts(self) -> list[str]:
-        """Parts that do not hold what they should, found by reading every one to its last byte."""
+    def verify(self, on_progress: Callable[[int, int], None] | None = None) -> Verification:
+        """Read everything to its last byte, and find what is not what was written.
+
+        Args:
+            on_progress: called with the files read so far, and all of them.
+
+        Raises:
+            StorageError: a file cannot be read at all.
+            NewerSchema, OlderSchema: another version of synpic wrote one.
+        """
         kinds = {"candidates": tables.CANDIDATES, "scores": tables.SCORES}
         expected = {
             part: schema
@@ -214,29 +227,15 @@ class Workspace:
             for part in self.parts(folder)
         }
         expected |= dict.fromkeys(self.parts("failures"), tables.FAILURES)
-        if self.store.exists(PROMPTS):
-            expected[PROMPTS] = tables.PROMPTS
-        with ThreadPoolExecutor(4) as pool:
-            whole = pool.map(self._is_whole, expected, expected.values())
-        return [part for part, good in zip(expected, whole, strict=True) if not good]
+        caches = [name for name in (PROMPTS, GIVEN) if self.store.exists(name)]
+        return verify_files(self.store, expected, caches, on_progress)
+
+    def corrupt_parts(self) -> list[str]:
+        """Names of the files that :meth:`verify` finds damaged."""
+        return [one.file for one in self.verify().damaged]
 
     def set_aside(self, part: str) -> str:
         """Move a damaged part out of the way; what it held counts as missing from then on."""
         target = f"{SET_ASIDE}/{part}"
         self.store.move(part, target)
         return target
-
-    def _is_whole(self, part: str, schema: pa.Schema) -> bool:
-        try:
-            rows = read_part(self.store, part, schema)
-        except CorruptPart:
-            return False
-        if "image" not in schema.names:
-            return True
-        pixels = rows.column("image").combine_chunks().field("bytes")
-        return all(
-            data is not None and ids.sha256(data) == sha256
-            for data, sha256 in zip(
-                pixels.to_pylist(), rows.column("sha256").to_pylist(), strict=True
-            )
-        )

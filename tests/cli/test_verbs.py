@@ -154,6 +154,32 @@ def test_repair_sets_damaged_parts_aside(synpic: Synpic, workspace: Workspace) -
     assert "set aside: 1 damaged parts" in synpic("status").output
 
 
+def test_status_verify_lists_what_is_damaged(synpic: Synpic, workspace: Workspace) -> None:
+    synpic("generate")
+    whole = synpic("status", "--verify")
+    assert whole.exit_code == 0
+    assert "Every file is whole: 3 files" in whole.output
+    assert json.loads(synpic("status", "--verify", "--json").output)["verification"] == {
+        "files": 3,
+        "bytes": json.loads(synpic("status", "--verify", "--json").output)["verification"]["bytes"],
+        "damaged": [],
+    }
+    parts = [part for folder in workspace.folders("candidates") for part in workspace.parts(folder)]
+    for part in parts:
+        path = Path(workspace.store.path(part))
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    damaged = synpic("status", "--verify")
+    assert damaged.exit_code == 4
+    assert all(part in damaged.output for part in parts)
+    assert "damaged: 2 of 3 files. Next: synpic repair" in damaged.output
+    listed = synpic("status", "--verify", "--json")
+    assert listed.exit_code == 4
+    found = json.loads(listed.output)["verification"]["damaged"]
+    assert [one["file"] for one in found] == parts
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -8,6 +8,7 @@ import pytest
 from synpic import Workspace
 from synpic.engine import writing
 from synpic.engine.writing import PartWatcher, PartWriter, environment_key
+from synpic.workspace.storage import Store
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -33,7 +34,34 @@ def test_a_part_holds_whole_batches_up_to_the_limit(workspace: Workspace) -> Non
         [10, 11, 12, 13, 14, 15, 16],
         [17],
     ]
-    assert len(writer.begun) == 4
+    assert writer.begun == 4
+    assert writer.names == set(workspace.parts("candidates/m"))
+
+
+def test_a_part_has_its_name_before_others_can_see_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=1)
+    known: list[bool] = []
+    writing_ = Store.write
+
+    def write(self: Store, name: str, data: bytes) -> None:
+        known.append(name in writer.names)
+        writing_(self, name, data)
+
+    monkeypatch.setattr(Store, "write", write)
+    with writer:
+        for number in range(3):
+            writer.add(rows(number))
+    assert known == [True] * 3
+
+
+def test_equal_rows_are_one_part(workspace: Workspace) -> None:
+    for _ in range(2):  # two workers that raced
+        with PartWriter(workspace, "candidates/m", SCHEMA, {}, rows=5) as writer:
+            writer.add(rows(1, 2))
+        assert writer.names == set(workspace.parts("candidates/m"))
+    assert written(workspace) == [[1, 2]]
 
 
 def test_a_part_waits_no_longer_than_a_minute(

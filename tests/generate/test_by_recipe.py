@@ -117,7 +117,9 @@ def test_what_may_move_low_bits_is_noted_beside_the_images(saved: Folder, tmp_pa
     for name, more in (("plain", {}), ("other", {"channels_last": True, "vae_slicing": True})):
         workspace = make(tmp_path / name, m={**keys, **more})
         (folder,) = workspace.folders("candidates")
-        notes.append([workspace.part_note(part) for part in workspace.parts(folder)])
+        notes.append(
+            [workspace.part_metadata(part).model_dump() for part in workspace.parts(folder)]
+        )
     for plain in notes[0]:
         assert not {"channels_last", "vae_slicing", "compile"} & plain.keys()
     for other in notes[1]:

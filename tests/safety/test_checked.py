@@ -119,7 +119,7 @@ def test_a_part_says_what_checked_it(workspace: Workspace) -> None:
     checked = edit(workspace, workspace.snapshot().recipe_text + WORDS)
     generate_candidates(checked, only=["a"])
     (folder,) = checked.folders("candidates")
-    notes = [checked.part_note(part) for part in checked.parts(folder)]
+    notes = [checked.part_metadata(part).model_dump() for part in checked.parts(folder)]
     assert all(note["safety"].keys() == {"words"} for note in notes)
 
 

@@ -189,9 +189,8 @@ def test_a_broken_image_becomes_a_failure_row(drawn: Workspace) -> None:
     rows = read_part(drawn.store, part).to_pylist()
     cut = rows[0]["image"]["bytes"][:40]
     rows[0] |= {"image": {"bytes": cut, "path": "cut.png"}, "sha256": ids.sha256(cut)}
-    drawn.store.write(
-        part, tables.encode_part(pa.Table.from_pylist(rows, schema=tables.CANDIDATES), {})
-    )
+    drawn.set_aside(part)
+    drawn.write_part(folder, pa.Table.from_pylist(rows, schema=tables.CANDIDATES), {})
     report = score_candidates(drawn)
     assert [(o.made, o.failed) for o in report.outcomes] == [(19, 1), (19, 1)]
     assert "not a whole image" in status(drawn).failures[0][2]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -14,9 +15,12 @@ from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
 from synpic.hub.lock import LockEntry
 from synpic.recipes import preset
 from synpic.workspace import Workspace, tables
+from synpic.workspace.naming import name_of
 from synpic.workspace.storage import Store
 
 SHAPES = preset("shapes")
+FINGERPRINT = "0123abcd" * 8
+FOLDER = "candidates/m-0123abcd"
 
 
 def pixels(name: str, data: bytes = b"\x00" * 10) -> bytes:
@@ -28,6 +32,8 @@ def candidates(*names: str, sha256: str | None = None, data: bytes = b"\x00" * 1
         {
             "candidate_id": name,
             "prompt_id": "p",
+            "model": "m",
+            "fingerprint": FINGERPRINT,
             "image": {"bytes": pixels(name, data), "path": f"{name}.png"},
             "sha256": sha256 or ids.sha256(pixels(name, data)),
         }
@@ -43,16 +49,19 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
 
 
 def test_what_is_written_is_there(anywhere: Workspace) -> None:
-    anywhere.write_part("candidates/m-1", candidates("x", "y"), {"model": "m"})
-    (part,) = anywhere.parts("candidates/m-1")
-    assert anywhere.part_note(part) == {"schema_version": 1, "model": "m"}
-    rows = anywhere.candidates(["candidates/m-1"])
+    anywhere.write_part(FOLDER, candidates("x", "y"), {"model": "m"})
+    (part,) = anywhere.parts(FOLDER)
+    assert anywhere.part_metadata(part).model_dump(exclude_unset=True) == {
+        "schema_version": tables.SCHEMA_VERSION,
+        "model": "m",
+    }
+    rows = anywhere.candidates([FOLDER])
     assert rows["candidate_id"].to_list() == ["x", "y"]
     assert "image" not in rows.columns
-    images = anywhere.images(["candidates/m-1"])
+    images = anywhere.images([FOLDER])
     wanted = [(name, ids.sha256(pixels(name))) for name in ("y", "x", "y")]
     assert images.read(wanted) == [pixels("y"), pixels("x"), pixels("y")]
-    assert anywhere.folders("candidates") == ["candidates/m-1"]
+    assert anywhere.folders("candidates") == [FOLDER]
 
 
 def test_a_workspace_is_made_once_and_found_again(tmp_path: Path) -> None:
@@ -66,14 +75,14 @@ def test_a_workspace_is_made_once_and_found_again(tmp_path: Path) -> None:
 
 def test_two_rows_of_one_candidate_resolve_to_the_smallest_sha256(anywhere: Workspace) -> None:
     for sha256 in ("bb", "aa", "cc"):
-        anywhere.write_part("candidates/m-1", candidates("x", sha256=sha256), {})
-    assert anywhere.candidates(["candidates/m-1"])["sha256"].to_list() == ["aa"]
+        anywhere.write_part(FOLDER, candidates("x", sha256=sha256), {})
+    assert anywhere.candidates([FOLDER])["sha256"].to_list() == ["aa"]
 
 
 def test_images_are_stored_uncompressed_in_small_row_groups(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "set", SHAPES)
     large = candidates(*(f"{i:02d}" for i in range(20)), data=os.urandom(300_000))
-    name = workspace.write_part("candidates/m-1", large, {})
+    name = workspace.write_part(FOLDER, large, {})
     file = pq.ParquetFile(tmp_path / "set" / name)
     assert file.num_row_groups > 3
     columns = {
@@ -87,49 +96,74 @@ def test_images_are_stored_uncompressed_in_small_row_groups(tmp_path: Path) -> N
 @pytest.mark.parametrize("keep", [0, 1, 100, -1])
 def test_a_truncated_part_is_named_and_can_be_set_aside(tmp_path: Path, keep: int) -> None:
     workspace = Workspace.create(tmp_path / "set", SHAPES)
-    name = workspace.write_part("candidates/m-1", candidates("x"), {})
-    workspace.write_part("candidates/m-1", candidates("y"), {})
+    name = workspace.write_part(FOLDER, candidates("x"), {})
+    workspace.write_part(FOLDER, candidates("y"), {})
     path = tmp_path / "set" / name
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CorruptPart) as caught:
-        workspace.candidates(["candidates/m-1"])
+        workspace.candidates([FOLDER])
     assert name in caught.value.message
     assert "repair" in str(caught.value.hint)
     assert workspace.corrupt_parts() == [name]
     assert (tmp_path / "set" / workspace.set_aside(name)).exists()
-    assert workspace.candidates(["candidates/m-1"])["candidate_id"].to_list() == ["y"]
+    assert workspace.candidates([FOLDER])["candidate_id"].to_list() == ["y"]
 
 
 def test_a_flipped_bit_in_an_image_is_named(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "set", SHAPES)
-    name = workspace.write_part("candidates/m-1", candidates("x", data=b"\x01" * 999), {})
+    name = workspace.write_part(FOLDER, candidates("x", data=b"\x01" * 999), {})
     path = tmp_path / "set" / name
     data = bytearray(path.read_bytes())
     data[data.index(b"\x01" * 99) + 50] ^= 0xFF
     path.write_bytes(data)
     assert workspace.corrupt_parts() == [name]
     wanted = [("x", ids.sha256(pixels("x", b"\x01" * 999)))]
-    with pytest.raises(CorruptPart, match=f"{name}.*image of x"):
-        workspace.images(["candidates/m-1"]).read(wanted)
+    with pytest.raises(CorruptPart, match=f"{name}: truncated or damaged"):
+        workspace.images([FOLDER]).read(wanted)
 
 
-@pytest.mark.parametrize("note", [b"\xff", b"{", b"[]", b"1"])
-def test_damaged_metadata_is_named(tmp_path: Path, note: bytes) -> None:
+def test_an_image_that_was_another_when_it_was_written_is_named(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "set", SHAPES)
-    name = workspace.new_part("candidates/m-1")
-    path = tmp_path / "set" / name
-    path.parent.mkdir(parents=True)
-    pq.write_table(candidates("x").replace_schema_metadata({"synpic": note}), path)
-    with pytest.raises(CorruptPart, match=name):
-        workspace.candidates(["candidates/m-1"])
+    name = workspace.write_part(FOLDER, candidates("x", "y", sha256="0" * 64), {})
+    with pytest.raises(CorruptPart, match=f"{name}.*image of y"):
+        workspace.images([FOLDER]).read([("y", "0" * 64)])
+    (damage,) = workspace.verify().damaged
+    assert "image of x" in damage.reason
+
+
+@pytest.mark.parametrize(
+    ("note", "named"),
+    [
+        (None, "expected an object, found None"),
+        (b"\xff", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[]", "expected an object, found list"),
+        (b"1", "expected an object, found 1"),
+        (b"{}", "schema_version: is missing"),
+        (b'{"schema_version": "2"}', "schema_version: .*found '2'"),
+        (b'{"schema_version": true}', "schema_version: .*found True"),
+        (b'{"schema_version": 2, "environments": []}', "environments: expected an object"),
+        (b'{"schema_version": 2, "environments": {"a": 1}}', "environments.a: expected an object"),
+        (b"[" * 100_000, "nested more than"),
+    ],
+)
+def test_damaged_metadata_is_named(tmp_path: Path, note: bytes | None, named: str) -> None:
+    workspace = Workspace.create(tmp_path / "set", SHAPES)
+    buffer = io.BytesIO()
+    metadata = None if note is None else {"synpic": note}
+    pq.write_table(candidates("x").replace_schema_metadata(metadata), buffer)
+    name = f"{FOLDER}/{name_of(buffer.getvalue())}"
+    workspace.store.write(name, buffer.getvalue())
+    with pytest.raises(CorruptPart, match=f"{name}: metadata: {named}"):
+        workspace.candidates([FOLDER])
     assert workspace.corrupt_parts() == [name]
 
 
 def test_a_part_with_other_columns_is_damaged(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "set", SHAPES)
-    name = workspace.write_part("candidates/m-1", candidates("x").select(["candidate_id"]), {})
+    name = workspace.write_part(FOLDER, candidates("x").select(["candidate_id"]), {})
     with pytest.raises(CorruptPart, match=name):
-        workspace.candidates(["candidates/m-1"])
+        workspace.candidates([FOLDER])
     assert workspace.corrupt_parts() == [name]
 
 
@@ -150,11 +184,11 @@ def test_a_part_of_a_newer_schema_is_refused(
 ) -> None:
     workspace = Workspace.create(tmp_path / "set", SHAPES)
     with monkeypatch.context() as patched:
-        patched.setattr(tables, "SCHEMA_VERSION", 2)
-        name = workspace.write_part("candidates/m-1", candidates("x"), {})
+        patched.setattr(tables, "SCHEMA_VERSION", 3)
+        name = workspace.write_part(FOLDER, candidates("x"), {})
         workspace.snapshot().lock.remember(entry(None, 1))
-    with pytest.raises(NewerSchema, match=f"{name} has schema version 2"):
-        workspace.candidates(["candidates/m-1"])
+    with pytest.raises(NewerSchema, match=f"{name}.* has schema version 3"):
+        workspace.candidates([FOLDER])
     with pytest.raises(NewerSchema, match=r"recipe\.lock"):
         workspace.snapshot()
 
