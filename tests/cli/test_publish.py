@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from synpic.errors import PublishError
-from synpic.publish import proof
+from synpic.errors import HubUnreachable, PublishError
 from synpic_cli.main import app
-from tests.hub_server import HubServer, Status
+from synpic_cli.publish import seconds_of
+from tests.hub_server import HubServer, RateLimited, Status
 from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build
 
@@ -26,11 +26,11 @@ def here(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> HubServer:
-    """A workspace to stand in, and a Hub; nobody loads what was published."""
+    """A workspace to stand in, and a Hub; nothing loads what was published."""
     online(hub, "hf_write", tmp_path / "home")
     build(tmp_path / "set")
     monkeypatch.chdir(tmp_path / "set")
-    monkeypatch.setattr(proof, "_load", lambda *_: None)
+    monkeypatch.setattr("synpic.publish.hub.check_loads", lambda *_: None)
     monkeypatch.setattr("synpic.hub.retry.time.sleep", lambda _: None)
     return hub
 
@@ -77,7 +77,10 @@ def test_waiting_is_shown(here: HubServer) -> None:
     here.faults.plan(Status(503), path="/commit/")
     shown = synpic("user/set")
     assert shown.exit_code == 0
-    assert "user/set: committing: the Hub says 503; waiting 1 s (try 1)" in shown.stderr
+    assert (
+        "user/set: committing to synpic/1.0.0: the Hub says 503; waiting 1 s (try 1)"
+        in shown.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,9 @@ def test_waiting_is_shown(here: HubServer) -> None:
         (["user/set", "--as", "pickapic", "--config", "ranked"], "that config alone"),
         (["user/set", "--config", "ranks"], "unknown config"),
         (["user/set", "--version", "two"], "is no version"),
+        (["user/set", "--wait", "soon"], "--wait soon"),
+        (["user/set", "--wait", "-1"], "--wait -1"),
+        (["--to", "out", "--allow-older"], "--allow-older is for the Hub"),
     ],
 )
 def test_what_makes_no_sense_is_said(here: HubServer, words: list[str], message: str) -> None:
@@ -120,3 +126,38 @@ def test_a_second_release_names_what_changed(
     shown = synpic("user/set")
     assert "Released v1.1.0" in shown.output
     assert "1 more prompt" in shown.output or "prompt" in shown.output.split("Released")[0]
+
+
+def test_the_hub_is_waited_for_as_long_as_asked(here: HubServer) -> None:
+    here.faults.plan(RateLimited(3000), path="/refs")
+    shown = synpic("user/set", "--wait", "10m")
+    assert isinstance(shown.exception, HubUnreachable)
+    assert "Too Many Requests" in shown.exception.message
+    here.faults.plan(RateLimited(3000), path="/refs")
+    shown = synpic("user/set", "--wait", "1h")
+    assert shown.exit_code == 0
+    assert shown.stderr.count("still waiting") == 99, "every 30 s"
+
+
+def test_what_is_in_the_way_is_named_by_a_dry_run(here: HubServer) -> None:
+    here.create("user/set")
+    here.commit("user/set", {"ranked/train-extra-of-00001.parquet": b"PAR1"})
+    shown = synpic("user/set", "--dry-run")
+    assert isinstance(shown.exception, PublishError)
+    assert "ranked/train-extra-of-00001.parquet" in shown.exception.message
+
+
+def test_an_older_version(here: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synpic("user/set", "--version", "2.0.0")
+    build(tmp_path / "grown", [*TWO_SPLITS, ("a purple cross", "train")])
+    monkeypatch.chdir(tmp_path / "grown")
+    assert isinstance(synpic("user/set", "--version", "1.0.0").exception, PublishError)
+    assert synpic("user/set", "--version", "1.0.0", "--allow-older").exit_code == 0
+    assert set(here.repositories["user/set"].tags) == {"v2.0.0", "v1.0.0"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1.5h", 5400)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
