@@ -253,15 +253,16 @@ def _ending(data: bytes, path: str) -> str:
         return PurePosixPath(path).suffix
 
 
-def _notes(files: Mapping[str, File]) -> list[str]:
+def _notes(files: Mapping[str, File]) -> tuple[str, ...]:
     """What to know of image files that stand alone: which of them a trainer passes over."""
     endings = Counter(PurePosixPath(path).suffix for path in files if path.startswith("chosen/"))
-    return [
-        f"{count(pairs, 'pair')} in `{ending}` files, which kohya's scripts pass over: they read "
-        f"{', '.join(f'`{one}`' for one in _READ_BY_TRAINERS)}. Convert them first."
+    read = ", ".join(f"`{one}`" for one in _READ_BY_TRAINERS)
+    return tuple(
+        f"{count(pairs, 'pair')} in `{ending}` files: kohya's scripts pass over them, and read "
+        f"{read}. Convert them first."
         for ending, pairs in sorted(endings.items())
         if ending not in (*_READ_BY_TRAINERS, ".txt")
-    ]
+    )
 
 
 def _manifest(planned: Export, files: Mapping[str, File]) -> ExportManifest:

@@ -8,10 +8,9 @@ Source: ITU-T T.81, annex B; JFIF and Adobe's APP14 decide colours in libjpeg.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
-
-import numpy as np
 
 from synpic.readers._image_formats import damaged
 
@@ -25,6 +24,9 @@ _ALONE = {0x01, *range(0xD0, 0xD9)}
 """Markers that nothing follows."""
 
 _BETWEEN_SCANS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, _COM, *range(0xE0, 0xF0)}
+
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""Not pixels: in these, 0xFF is followed by 0x00 or by one of eight markers of where to restart."""
 
 _COLOURS = {0xE0: 14, 0xEE: 12}
 """Notes that decide colours: JFIF, Adobe; and how long they are at least."""
@@ -97,11 +99,6 @@ def picture_of(data: bytes, jpeg: Jpeg) -> bytes:
     Raises:
         ImageError: it has no end, or something else than pixels among them.
     """
-    codes = np.frombuffer(data, np.uint8)[jpeg.scan :]
-    places = np.flatnonzero(codes[:-1] == 0xFF)
-    after = codes[places + 1]
-    # In pixels, 0xFF is followed by 0x00 or by one of eight markers of where to restart.
-    found = places[(after != 0) & (after != 0xFF) & ((after < 0xD0) | (after > 0xD7))] + jpeg.scan
     position, scans = jpeg.scan, 0
     while data[position + 1] != _EOI:
         marker = data[position + 1]
@@ -110,10 +107,12 @@ def picture_of(data: bytes, jpeg: Jpeg) -> bytes:
             raise damaged(f"a marker {marker:#04x} is among its pixels")
         if scans > _MOST_SCANS:
             raise damaged(f"its pixels are in more than {_MOST_SCANS} scans")
-        following = np.searchsorted(found, _end_of_segment(data, position))
-        if following == len(found):
+        following = _MARKER.search(data, _end_of_segment(data, position))
+        if following is None:
             raise damaged("it breaks off before its end")
-        position = int(found[following])
+        position = following.start()
+    if position + 2 == len(data) and sum(map(len, jpeg.kept)) == jpeg.scan:
+        return data  # there is nothing beside the picture
     return b"".join([*jpeg.kept, memoryview(data)[jpeg.scan : position + 2]])
 
 

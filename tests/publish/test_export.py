@@ -22,6 +22,7 @@ from synpic.rank import STRATEGIES, pairs
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer
 from tests.publish.fixtures import THIRD, build, encoded, recipe
+from tests.readers.image_files import encoded as image_file
 from tests.release.conftest import PROMPTS, SEVERAL, files_of, hub, online, pushed, ragged
 
 __all__ = ["hub", "online", "pushed"]
@@ -141,6 +142,28 @@ def test_a_caption_is_one_line_and_as_it_is(tmp_path: Path) -> None:
     export(build(tmp_path / "set", prompts), "folders", tmp_path / "two")
     captions = {path.read_bytes().decode() for path in (tmp_path / "two" / "chosen").glob("*.txt")}
     assert captions == {"two lines", "café “日本語” 🙂  two  spaces"}
+
+
+def test_a_file_is_named_by_its_format_and_one_that_trainers_pass_over_is_told(
+    tmp_path: Path,
+) -> None:
+    kinds = ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"]
+
+    def draw(row: dict[str, Any]) -> bytes:
+        number = int(row["prompt"].rpartition(" ")[2])
+        image = Image.new("RGB", (8, 8), (number, 9 * len(row["model"]), row["sample"]))
+        return image_file(image, kinds[number])
+
+    prompts = [(f"prompt {number}", "train") for number in range(len(kinds))]
+    made = build(tmp_path / "set", prompts, draw=draw, score=lambda _, row: len(row["model"]))
+    done = export(made, "folders", tmp_path / "two")
+    chosen = [path for path in (tmp_path / "two" / "chosen").iterdir() if path.suffix != ".txt"]
+    assert {path.suffix for path in chosen} == {".png", ".jpg", ".webp", ".bmp", ".gif", ".tif"}
+    assert len(done.notes) == 2
+    assert done.notes[0].startswith("1 pair in `.gif` files: kohya's scripts pass over them")
+    readme = (tmp_path / "two" / "README.md").read_text()
+    assert all(note in readme for note in done.notes)
+    assert export(made, "pickapic", tmp_path / "pick").notes == ()
 
 
 # -- wherever it comes from --------------------------------------------------------------------
