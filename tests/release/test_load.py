@@ -54,3 +54,27 @@ def test_what_is_not_in_it(out: Path, cache: Path) -> None:
         shard.write_bytes(b"no parquet")
     with pytest.raises(ReleaseError, match="datasets cannot load it"):
         load_release(release)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("---\n", "", "configs: 'ranked' is not among them"),
+        ("config_name: ranked", "config_name: rankedx", "configs: 'ranked' is not among them"),
+        ("config_name: ranked", "config_name: [", "its head is not what the Hub would read"),
+        ("split: train", "split: [1]", "'ranked': data_files does not say where its files lie"),
+        ("license", "license\0", "its head is not what the Hub would read"),
+    ],
+    ids=["no head", "another name", "not YAML", "no split", "NUL"],
+)
+def test_a_card_that_does_not_say_where_tables_lie_is_named(
+    old: str, new: str, message: str, out: Path, cache: Path
+) -> None:
+    card = out / "README.md"
+    text = card.read_text("utf-8")
+    assert old in text
+    card.write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(ReleaseError) as caught:
+        load_release(open_release(out))
+    assert "README.md" in caught.value.message
+    assert message in caught.value.message
