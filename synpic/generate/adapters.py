@@ -16,6 +16,7 @@ from typing import Any
 from synpic.errors import HubUnreachable, ModelError, SynpicError
 from synpic.generate.checkpoint import Checkpoint
 from synpic.hub.errors import naming_hub_errors
+from synpic.readers.safetensors_header import read_header
 from synpic.settings import AdapterSettings, ModelSettings
 
 __all__ = ["adapter_file", "add_adapters", "denoiser_of", "peft_config"]
@@ -114,7 +115,9 @@ def add_adapters(
                 # That there is more than one is what was asked.
                 warnings.filterwarnings("ignore", "Already found a `peft_config`")
                 file = adapter_file(adapter, there, pickles)
-                add(pipeline, names[number], _fetched(there, file), peft_config(there, file))
+                found = _fetched(there, file)
+                _require_whole(number, found)
+                add(pipeline, names[number], found, peft_config(there, file))
         except SynpicError:
             raise
         except Exception as error:
@@ -134,6 +137,20 @@ def add_adapters(
 def denoiser_of(pipeline: Any) -> Any:
     """Its UNet or transformer; None if it has neither."""
     return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
+
+
+def _require_whole(number: int, file: Path) -> None:
+    """Refuse a file that is cut or whose header is damaged; a library would name no file.
+
+    Raises:
+        ModelError: naming the adapter and the file.
+    """
+    if file.suffix != ".safetensors":
+        return
+    try:
+        read_header(file, error=ModelError, hint="get the file again")
+    except ModelError as error:
+        raise ModelError(f"adapters[{number}]: {error.message}", hint=error.hint) from error
 
 
 def _add_by_pipeline(pipeline: Any, name: str, file: Path, _config: dict[str, Any] | None) -> None:

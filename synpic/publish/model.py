@@ -6,13 +6,13 @@ Hub has is not sent twice, and a tag that is missing is set.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synpic.cards.model import load_lines, render_card
+from synpic.cards.training import read_training
 from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.client import endpoint
@@ -23,6 +23,7 @@ from synpic.hub.uploads import SAMPLE, known, require_not_ignored, send, ways
 from synpic.publish.manifest import describe_bytes, describe_file
 from synpic.publish.previous import parse_previous, yours_block
 from synpic.publish.remote_state import require_later
+from synpic.readers.safetensors_header import read_header
 from synpic.release.manifest import File
 from synpic.release.versions import Version
 
@@ -248,20 +249,23 @@ def _read(folder: Path) -> _Model:
             if inner
             else "name the folder `model` of a run; `hf upload` sends any folder",
         )
+    hint = "it is damaged, or another version of synpic wrote it; run `synpic train` again"
     try:
-        about = json.loads(facts.read_text("utf-8"))
-        render_card(about)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PublishError(
-            f"{facts} cannot be read: {type(error).__name__}: {error}",
-            hint="it is damaged, or another version of synpic wrote it; run `synpic train` again",
-        ) from error
+        data = facts.read_bytes()
+    except OSError as error:
+        raise PublishError(f"{facts} cannot be read: {error.strerror or error}", hint=hint) from (
+            error
+        )
+    about = read_training(data, str(facts), error=PublishError, hint=hint)
     found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
     sent = {
         name.as_posix(): path
         for name, path in sorted(found.items())
         if path.suffix in _SENT and not any(part.startswith(".") for part in name.parts)
     }
+    for name, path in sent.items():
+        if name.endswith(_WEIGHTS):
+            read_header(path, error=PublishError, hint="run `synpic train` again: it goes on")
     if not any(name.endswith(_WEIGHTS) for name in sent):
         raise PublishError(
             f"{folder} holds no weights ({_WEIGHTS})", hint="run `synpic train` again: it goes on"

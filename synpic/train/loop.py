@@ -10,7 +10,6 @@ curve, and eight processes with one prompt each take the step that one process w
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -35,7 +34,7 @@ from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_t
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
-from synpic.train.result import FACTS, facts_of, save_result
+from synpic.train.result import FACTS, facts_of, read_result, save_result
 from synpic.train.samples import Sampler
 from synpic.train.settings import TrainRecipe
 from synpic.train.state import checkpoint_at, load_state, save_state
@@ -110,7 +109,7 @@ def _run(
     accelerator: Accelerator,
     listener: Listener | None,
     stop: threading.Event | None,
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """All steps that are left, and the model; gives what ``training.json`` holds."""
     main = accelerator.is_main_process
     denoiser, reference = _model(recipe, checkpoint, family, accelerator.device)
@@ -130,7 +129,7 @@ def _run(
                 hint="raise run.steps, or name another --out",
             )
     if done == recipe.run.steps and (out / "model" / FACTS).exists():
-        made: dict[str, Any] = json.loads((out / "model" / FACTS).read_text("utf-8"))
+        made = read_result(out / "model")
         if made["steps"] == done:  # what somebody wrote into its card stays
             return made
     guard = Guard(recipe, str(resumed) if resumed else None, accelerator.num_processes)

@@ -18,7 +18,7 @@ from synpic.train.model import Checkpoint, find_checkpoint, prepare_tuning, trai
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer
 from synpic.train.settings import TrainRecipe
-from synpic.train.state import latest
+from synpic.train.state import latest, step_of
 from synpic.train.track import check_trackers
 
 __all__ = ["Plan", "plan"]
@@ -162,7 +162,7 @@ def plan(
 def _done(recipe: TrainRecipe, out: str | Path | None) -> int:
     """The step that a run in ``out`` would go on from."""
     found = None if out is None else latest(Path(out) / "checkpoints")
-    done = int(found.name.removeprefix("step-")) if found else 0
+    done = step_of(found) if found else 0
     if done > recipe.run.steps:
         raise TrainingError(
             f"{found} is beyond run.steps = {recipe.run.steps}",

@@ -13,14 +13,15 @@ import diffusers
 from accelerate import Accelerator
 
 from synpic.cards.model import render_card
+from synpic.cards.training import read_training
 from synpic.engine.device import environment
-from synpic.errors import StorageError
+from synpic.errors import StorageError, TrainingError
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import Family
 from synpic.train.model import Checkpoint
 from synpic.train.settings import TrainRecipe, TuningSettings
 
-__all__ = ["FACTS", "facts_of", "save_result"]
+__all__ = ["FACTS", "facts_of", "read_result", "save_result"]
 
 FACTS = "training.json"
 """Everything the card says and more, for machines."""
@@ -105,3 +106,20 @@ def save_result(
             f"{folder}: the model cannot be written: {error}",
             hint="make room and run the command again: it goes on from the last checkpoint",
         ) from error
+
+
+def read_result(folder: Path) -> Mapping[str, Any]:
+    """What :data:`FACTS` of the model in ``folder`` holds.
+
+    Raises:
+        TrainingError: it is damaged, naming the key.
+    """
+    path = folder / FACTS
+    hint = f"delete {folder}: the run makes it again from its last checkpoint"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror or error}", hint=hint) from (
+            error
+        )
+    return read_training(data, str(path), error=TrainingError, hint=hint)

@@ -7,17 +7,21 @@ weights, the optimizer's state and the number are all there is.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synpic.errors import StorageError, TrainingError
+from synpic.readers.json_models import Record, read_json
+from synpic.readers.safetensors_header import read_header
 
 __all__ = ["checkpoint_at", "latest", "load_state", "save_state", "step_of"]
 
@@ -94,14 +98,15 @@ def load_state(
         TrainingError: it is of a run with other settings, or damaged.
     """
     try:
-        about = json.loads((path / _ABOUT).read_text(encoding="utf-8"))
-        if about["decides"] != json.loads(json.dumps(decides)):
-            changed = ", ".join(_differences(about["decides"], json.loads(json.dumps(decides))))
+        about = _read_about(path)
+        now = json.loads(json.dumps(decides))
+        if about.decides != now:
+            changed = ", ".join(_differences(about.decides, now))
             raise TrainingError(
                 f"{path} is of a run with other settings: {changed}",
                 hint="name another --out, or put the recipe back",
             )
-        saved = load_file(path / _WEIGHTS)
+        saved = _read_weights(path, weights)
         with torch.no_grad():
             for name, parameter in weights.items():
                 parameter.copy_(saved[name])
@@ -109,22 +114,71 @@ def load_state(
         optimizer.load_state_dict(state["optimizer"])
         if scaler and state["scaler"]:
             scaler.load_state_dict(state["scaler"])
-        return int(about["step"])
+        return about.step
+    except _Damaged as error:
+        raise TrainingError(f"{path} cannot be read: {error.message}", hint=_HINT) from error
     except TrainingError:
         raise
     except Exception as error:
         # A damaged file fails in as many ways as it has readers.
         raise TrainingError(
             f"{path} cannot be read: {error}",
-            hint="delete that folder: the run goes on from the checkpoint before it",
+            hint=_HINT,
         ) from error
 
 
+class _About(Record):
+    """What ``state.json`` holds: steps done, and what the run may only be resumed with."""
+
+    step: Annotated[int, Field(ge=0, lt=1 << 53)]
+    decides: dict[str, Any]
+
+
+def _read_about(path: Path) -> _About:
+    """``state.json`` of the checkpoint at ``path``.
+
+    Raises:
+        TrainingError: naming it, and the key that is wrong.
+    """
+    data = (path / _ABOUT).read_bytes()
+    about = read_json(_About, data, str(path / _ABOUT), error=_Damaged, hint=_HINT)
+    if about.step != step_of(path):
+        raise _Damaged(
+            f"{path / _ABOUT}: step: {about.step}, in the folder of step {step_of(path)}",
+            hint=_HINT,
+        )
+    return about
+
+
+def _read_weights(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the checkpoint at ``path``, which are just ``weights``.
+
+    Raises:
+        TrainingError: the file is damaged, or holds others.
+    """
+    file = path / _WEIGHTS
+    header = read_header(file, error=_Damaged, hint=_HINT)
+    for name in header.keys() ^ weights.keys():
+        held = "holds" if name in header else "lacks"
+        raise _Damaged(f"{file} {held} {name}, against the model that is trained", hint=_HINT)
+    for name, entry in header.items():
+        if entry.shape != list(weights[name].shape):
+            wanted = list(weights[name].shape)
+            raise _Damaged(f"{file}: {name} has shape {entry.shape}, not {wanted}", hint=_HINT)
+    return load_file(file)
+
+
+class _Damaged(TrainingError):
+    """A checkpoint of which a file is damaged."""
+
+
+_HINT = "delete that folder: the run goes on from the checkpoint before it"
 _WEIGHTS, _OPTIMIZER, _ABOUT = "weights.safetensors", "optimizer.pt", "state.json"
 
 
 def _all(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"))
+    found = [path for path in folder.glob("step-*") if re.fullmatch(r"step-[0-9]{8,}", path.name)]
+    return sorted(found, key=step_of)
 
 
 def _differences(before: Any, now: Any, where: str = "") -> list[str]:

@@ -46,7 +46,10 @@ def test_of_no_layer_at_all(saved: Folder, tmp_path: Path) -> None:
 def test_cut_short(saved: Folder, tmp_path: Path) -> None:
     lora = save_lora(saved("sd"), tmp_path / "lora", seed=1)
     (lora / FILE).write_bytes((lora / FILE).read_bytes()[:-20])
-    with pytest.raises(ModelError, match=r"^adapters\[0\]: .*lora cannot be laid over"):
+    with pytest.raises(ModelError, match=rf"^adapters\[0\]: .*{FILE}: .*the file is cut"):
+        opened("sd", saved("sd"), lora)
+    (lora / FILE).write_bytes((9).to_bytes(8, "little") + b'{"a": 3} ')
+    with pytest.raises(ModelError, match=rf"^adapters\[0\]: .*{FILE}: tensors\.a: "):
         opened("sd", saved("sd"), lora)
 
 

@@ -225,8 +225,8 @@ def test_a_commit_is_made_once_whatever_is_answered(
     ("spoil", "message"),
     [
         (lambda folder: (folder / "training.json").unlink(), "no model that synpic trained"),
-        (lambda folder: (folder / "training.json").write_text("{}"), "cannot be read"),
-        (lambda folder: (folder / "training.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "training.json").write_text("{}"), "json: recipe: is missing"),
+        (lambda folder: (folder / "training.json").write_text("{"), "json: not JSON"),
         (lambda folder: (folder / "README.md").unlink(), "has no README.md"),
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "holds no weights"),
     ],

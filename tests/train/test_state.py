@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from synpic.errors import StorageError, TrainingError
@@ -98,3 +100,59 @@ def test_a_run_whose_newest_checkpoint_is_damaged_says_so(wanted: Wanted, tmp_pa
     shutil.rmtree(newest)
     assert train(recipe, tmp_path).about["steps"] == 3
     assert (newest / "weights.safetensors").stat().st_size > 4
+
+
+WRONG = ("x", -1, 1.5, [], {}, None, True, 1 << 60, [[[[]]]])
+
+
+@pytest.mark.parametrize("key", ["step", "decides", "decides.seed", "decides.objective.beta"])
+@pytest.mark.parametrize("value", [..., *WRONG], ids=str)
+def test_any_key_of_a_checkpoint_taken_away_or_of_another_type(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    about = json.loads((saved / "state.json").read_text())
+    holder = about
+    for name in key.split(".")[:-1]:
+        holder = holder[name]
+    if value is ...:
+        del holder[key.split(".")[-1]]
+    else:
+        holder[key.split(".")[-1]] = value
+    (saved / "state.json").write_text(json.dumps(about))
+    if key.startswith("decides") and (key != "decides" or value == {}):
+        said = "is of a run with other settings"
+    else:
+        said = rf"step-00000007 cannot be read: .*state\.json: {key}: "
+    with pytest.raises(TrainingError, match=said):
+        load_state(saved, weights, optimizer, None, DECIDES)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b"[" * 100_000, b'{"step": 1e999}'])
+def test_a_state_that_is_no_json(data: bytes, tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    (saved / "state.json").write_bytes(data)
+    with pytest.raises(TrainingError, match=r"step-00000007 cannot be read: .*state\.json: "):
+        load_state(saved, weights, optimizer, None, DECIDES)
+
+
+def test_weights_of_another_shape_or_name_are_not_taken(tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    save_file({"a.weight": torch.ones(1)}, saved / "weights.safetensors")
+    with pytest.raises(TrainingError, match=r"a\.weight has shape \[1\], not \[2, 3\]"):
+        load_state(saved, weights, optimizer, None, DECIDES)
+    save_file({"b": torch.ones(2, 3)}, saved / "weights.safetensors")
+    with pytest.raises(TrainingError, match=r"weights\.safetensors (holds b|lacks a\.weight)"):
+        load_state(saved, weights, optimizer, None, DECIDES)
+    assert float(weights["a.weight"].detach()[0, 0]) != 1.0
+
+
+def test_other_folders_are_no_checkpoints(tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    for name in ("step-old", "step-00000099.bak", "step-"):
+        (tmp_path / name).mkdir()
+    assert latest(tmp_path) == saved
