@@ -180,16 +180,18 @@ def _wide(data: bytes) -> str | None:
     if b"\0" not in data:
         return None
     # Of Latin text in UTF-16 every other byte is NUL, in UTF-32 three of four.
-    share = [data[place::4].count(0) / max(1, len(data[place::4])) for place in range(4)]
-    if share[2] > 0.8 and share[3] == 1:
-        return "UTF-32LE"
-    if share[1] > 0.8 and share[0] == 1:
-        return "UTF-32BE"
-    even, odd = share[0] + share[2], share[1] + share[3]
-    if odd > 0.5 and even < 0.1:
-        return "UTF-16LE"
-    if even > 0.5 and odd < 0.1:
-        return "UTF-16BE"
+    if len(data) % 4 == 0:
+        share = [data[place::4].count(0) * 4 / len(data) for place in range(4)]
+        if share[2] > 0.8 and share[3] == 1:
+            return "UTF-32LE"
+        if share[1] > 0.8 and share[0] == 1:
+            return "UTF-32BE"
+    if len(data) % 2 == 0:
+        even, odd = (data[place::2].count(0) * 2 / len(data) for place in (0, 1))
+        if odd > 0.4 and even < 0.05:
+            return "UTF-16LE"
+        if even > 0.4 and odd < 0.05:
+            return "UTF-16BE"
     return None
 
 

@@ -132,6 +132,30 @@ def test_one_image_a_row_and_columns_by_name(make: MakeWorkspace, tmp_path: Path
     assert table["place"][0] == "train-00000-of-00001.parquet#0.0:other"
 
 
+def test_every_layout_of_text_and_bytes_is_read(make: MakeWorkspace, tmp_path: Path) -> None:
+    write(
+        tmp_path / "views",
+        image=pa.array([picture(0), picture(1), picture(2)], pa.binary_view()),
+        prompt=pa.array(["a", "b\0", "\u200b"], pa.string_view()),
+        model=pa.array(["x", "y", "z"], pa.large_string()),
+    )
+    workspace = make('dataset = "../views"')
+    synpic.gather_candidates(workspace)
+    assert rows(workspace).select("prompt", "model").rows() == [("a", "x")]
+    assert sorted(workspace.failures("generate")["reason"]) == [
+        "its caption has a NUL at character 2",
+        "there is no caption",
+    ]
+
+
+def test_a_column_of_models_that_holds_lists_is_refused(
+    make: MakeWorkspace, tmp_path: Path
+) -> None:
+    write(tmp_path / "views", image=[picture(0)], prompt=["a"], model=[["x"]])
+    with pytest.raises(GivenError, match=r"column 'model' is .*, not one name or id a row"):
+        synpic.gather_candidates(make('dataset = "../views"'))
+
+
 def test_more_rows_leave_what_was_there(make: MakeWorkspace, pickapic: Path) -> None:
     synpic.gather_candidates(make(PAIRS + "\ncount = 2"))
     before = rows(make(PAIRS + "\ncount = 2"))

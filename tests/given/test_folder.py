@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
@@ -286,6 +288,55 @@ def test_mistakes_in_metadata_are_told_with_their_line(
         stream.write(line)
     with pytest.raises(GivenError, match=says.replace("[", r"\[")):
         synpic.gather_candidates(make(FOLDER))
+
+
+def test_captions_that_are_no_text_are_one_failure_each(
+    make: MakeWorkspace, pictures: Path
+) -> None:
+    captions = {
+        "0 a.txt": "a cat\n".encode("utf-16-le"),
+        "0 b.txt": b"a\0cat",
+        "1 a.txt": "\u200b".encode(),
+        "1 \u00fcber\u00df.txt": b"caf\xe9",
+    }
+    for name, data in captions.items():
+        (pictures / name).write_bytes(data)
+    workspace = make(FOLDER)
+    synpic.gather_candidates(workspace)
+    reasons = sorted(workspace.failures("generate")["reason"])
+    assert [reason for reason in reasons if "whole image" not in reason] == [
+        "its caption has a NUL at character 2",
+        "its caption is refused: 0 a.txt: the file is UTF-16LE, not UTF-8",
+        "its caption is refused: 1 \u00fcber\u00df.txt:1: not UTF-8 (byte 0xe9)",
+        "there is no caption",
+        "there is no caption",
+    ]
+
+
+def test_a_pipe_is_no_image_and_no_metadata(make: MakeWorkspace, pictures: Path) -> None:
+    os.mkfifo(pictures / "endless.png")
+    os.mkfifo(pictures / "metadata.csv")
+    (outcome,) = synpic.gather_candidates(make(FOLDER)).outcomes
+    assert outcome.wanted == 7
+
+
+def test_metadata_may_be_parquet(make: MakeWorkspace, pictures: Path) -> None:
+    names = pa.array(["0 a.png", "0 b.jpg"], pa.string_view())
+    table = pa.table({"file_name": names, "caption": ["a cat", "a cat"], "odd": [[1], [2]]})
+    pq.write_table(table, pictures / "metadata.parquet")
+    workspace = make(FOLDER)
+    synpic.gather_candidates(workspace)
+    assert rows(workspace).filter(prompt="a cat").height == 2
+
+
+def test_metadata_with_an_uneven_row_are_refused(
+    make: MakeWorkspace, pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "metadata.csv").write_text("file_name,text\n0 a.png,a cat, asleep\n")
+    workspace = make(FOLDER)
+    with pytest.raises(GivenError, match=r"^metadata\.csv:2: 3 cells, where the header has 2$"):
+        synpic.gather_candidates(workspace)
+    assert not workspace.store.exists("given.parquet")
 
 
 def test_metadata_without_a_known_column(make: MakeWorkspace, pictures: Path) -> None:

@@ -61,13 +61,14 @@ ODD_COLUMNS: dict[str, pa.Array] = {
 
 @pytest.mark.parametrize("says", ODD_COLUMNS)
 def test_a_type_that_no_table_can_hold_is_refused_before_anything_is_written(
-    make: Make, tmp_path: Path, says: str
+    make: Make, tmp_path: Path, says: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     table = pa.table({"prompt": ["a"], "odd": ODD_COLUMNS[says]})
     workspace = make("p.parquet", table)
     with pytest.raises(PromptError, match=r"^p\.parquet: column 'odd' is ") as caught:
         ensure_prompts(workspace.snapshot())
     assert says in str(caught.value)
+    assert capfd.readouterr().err == "", "polars panicked"
     assert not (tmp_path / "prompts.parquet").exists()
     # One that is not kept does not matter.
     assert prompts_of(make("p.parquet", table, "keep = []")).num_rows == 1

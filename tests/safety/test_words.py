@@ -108,6 +108,8 @@ def test_a_file_has_an_entry_a_line(small: Workspace) -> None:
         (b"# nothing\n\n", "holds no word"),
         (b"gore\n...\n", "words.txt:2: '...'"),
         (b"gore\n\xff\n", "words.txt:2: not UTF-8 (byte 0xff)"),
+        ("gore\n".encode("utf-16-le"), "words.txt: the file is UTF-16LE, not UTF-8"),
+        (b"gore\nharm\0\n", "words.txt:2: 'the line' has a NUL at character 5"),
     ],
 )
 def test_a_list_that_would_check_nothing_is_refused(
