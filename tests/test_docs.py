@@ -8,6 +8,7 @@ import runpy
 import shlex
 import subprocess
 import tomllib
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from synpic.recipe import (
     parse_recipe,
 )
 from synpic.registry import REWARDS
+from synpic.release.manifest import Manifest
 from synpic.score.reward import open_reward, resolve_reward
 from synpic.settings import AdapterSettings, ComponentSettings
 from synpic.workspace import Workspace
@@ -275,8 +277,21 @@ def test_the_manifest_is_documented(workspace: Workspace, tmp_path: Path) -> Non
     release = publish_to(workspace, tmp_path / "out")
     manifest = (release.directory / "manifest.json").read_text()
     keys = re.findall(r'^  "(\w+)":', manifest, re.M)
-    cells = rows(section(ROOT / "docs" / "datasets.md", "The manifest"))
-    assert sorted(keys) == sorted(re.findall(r"`([^`]+)`", " ".join(cell[0] for cell in cells)))
+    page = section(ROOT / "docs" / "datasets.md", "The manifest")
+    listed = re.findall(r"`([^`]+)`", " ".join(cell[0] for cell in rows(page)))
+    assert sorted(keys) == sorted(listed) == sorted(Manifest.model_fields)
+    for cell, holds in rows(page):
+        for key in re.findall(r"`([^`]+)`", cell):
+            said = re.findall(r"`([^`]+)`", holds)
+            assert _keys_of(Manifest.model_fields[key].annotation) <= set(said), key
+
+
+def _keys_of(annotation: Any) -> set[str]:
+    """The keys of the objects in a field of a model, and of those in them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        inner = [_keys_of(one.annotation) for one in annotation.model_fields.values()]
+        return set(annotation.model_fields).union(*inner)
+    return set().union(*(_keys_of(one) for one in typing.get_args(annotation)))
 
 
 # -- what is shown, run ------------------------------------------------------------------------
