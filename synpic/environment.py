@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from synpic.display import size
+from synpic.hub.client import settings
 
 __all__ = ["describe"]
 
@@ -32,7 +33,6 @@ _PACKAGES = (
 def describe() -> dict[str, Any]:
     """Versions, devices, disk and Hub settings of this machine. A token is never read out."""
     import torch
-    from huggingface_hub import constants, get_token
 
     devices = [
         f"cuda:{i} {torch.cuda.get_device_name(i)} "
@@ -48,10 +48,7 @@ def describe() -> dict[str, Any]:
         "versions": {name: _version(name) for name in _PACKAGES},
         "devices": [*devices, f"cpu ({os.cpu_count()} cores, {torch.get_num_threads()} threads)"],
         "disk": f"{size(disk.free)} free of {size(disk.total)} here",
-        "hub": constants.ENDPOINT,
-        "hub_cache": constants.HF_HUB_CACHE,
-        "hub_offline": bool(constants.HF_HUB_OFFLINE),
-        "hub_token": "present" if get_token() else "none",
+        **settings(),
     }
 
 

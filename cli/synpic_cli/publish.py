@@ -73,9 +73,8 @@ def publish(
     On the Hub the release is committed to a branch of its own, loaded from there in a clean
     process, and only then committed to --branch and tagged.
     """
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
     from synpic.errors import PublishError
+    from synpic.hub.progress import show_bars
     from synpic.publish import forecast, publish_to, publish_to_hub
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say
@@ -132,7 +131,7 @@ def publish(
         say(f"Load it with:  {folder.load_line}")
         return
     assert repository is not None
-    disable_progress_bars()  # lines say which file is being sent
+    show_bars(False)  # lines say which file is being sent
     asked: dict[str, Any] = {
         "version": version,
         "allow_older": allow_older,
@@ -179,9 +178,8 @@ def _publish_model(
     as_json: bool,
     others: dict[str, Any],
 ) -> None:
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
     from synpic.errors import PublishError
+    from synpic.hub.progress import show_bars
     from synpic.publish.model import forecast_model, publish_model
     from synpic_cli.output import print_json
     from synpic_cli.release import model_as_dict, show_model, show_model_forecast
@@ -195,7 +193,7 @@ def _publish_model(
             raise PublishError(
                 f"{option} is for datasets, and --model is a model", hint="leave one of them out"
             )
-    disable_progress_bars()
+    show_bars(False)
     patience = _patience(wait)
     if dry_run:
         planned: ModelForecast = forecast_model(folder, repository, patience=patience)

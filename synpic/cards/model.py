@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from synpic.cards.head import yaml_head
 from synpic.cards.markdown import fence, markdown_text
 from synpic.display import number
 from synpic.toml import write_toml
@@ -92,28 +93,24 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
         repository=repository,
         trained="adapters" if recipe["tuning"]["method"] == "lora" else "all weights",
     )
-    return f"---\n{_head(about, on_hub).to_yaml()}\n---\n\n{body}"
+    return f"---\n{yaml_head(_head(about, on_hub))}\n---\n\n{body}"
 
 
-def _head(about: Mapping[str, Any], on_hub: bool) -> Any:
-    """The YAML head, as ``ModelCardData``. synpic knows no model's licence, and states none."""
-    from huggingface_hub import ModelCardData
-
+def _head(about: Mapping[str, Any], on_hub: bool) -> dict[str, Any]:
+    """What the YAML head says. synpic knows no model's licence, and states none."""
     adapter = about["saved"] == "lora"
     base, objective = about["model"].get("repository"), about["recipe"]["objective"]["name"]
-    more: dict[str, Any] = {}
-    if base:
-        more |= {"base_model": base, "base_model_relation": "adapter" if adapter else "finetune"}
-    if on_hub:
-        more["datasets"] = [_repository(about["dataset"]["name"])]
     tags = ["synpic", "text-to-image", "diffusers", objective, *(["lora"] if adapter else [])]
-    return ModelCardData(
-        library_name="diffusers",
-        pipeline_tag="text-to-image",
-        license="unknown",
-        tags=tags,
-        **more,
-    )
+    relation = "adapter" if adapter else "finetune"
+    return {
+        "base_model": base or None,
+        "datasets": [_repository(about["dataset"]["name"])] if on_hub else None,
+        "library_name": "diffusers",
+        "license": "unknown",
+        "pipeline_tag": "text-to-image",
+        "tags": tags,
+        "base_model_relation": relation if base else None,
+    }
 
 
 @cache

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from synpic.errors import HubUnreachable, ModelError, SynpicError
+from synpic.errors import CheckpointError, HubUnreachable, ModelError, SynpicError
 from synpic.generate.checkpoint import Checkpoint
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.errors import Subject
+from synpic.hub.files import download
 from synpic.readers.safetensors_header import read_header
 from synpic.settings import AdapterSettings, ModelSettings
 
@@ -191,10 +192,13 @@ def _fetched(there: Checkpoint, file: str) -> Path:
     folder = there.local_folder()
     if folder is not None:
         return folder / file
-    from huggingface_hub import hf_hub_download
-
-    with naming_hub_errors(there.location, there.commit):
-        return Path(hf_hub_download(there.location, file, revision=there.commit))
+    found = download(Subject(there.location, there.commit), file)
+    if found is None:
+        raise CheckpointError(
+            f"{there.location} lacks a file that is needed: {file}",
+            hint="name the repository or folder that holds the adapter",
+        )
+    return found
 
 
 def _switch_on(model: Any, names: list[str], scales: list[float]) -> None:

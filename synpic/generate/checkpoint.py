@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import HubUnreachable, ModelError
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.cache import cached_file
+from synpic.hub.client import names_of
+from synpic.hub.errors import Subject
+from synpic.hub.files import download
 
 __all__ = [
     "INDEX",
@@ -118,34 +121,20 @@ class Checkpoint:
 
     def cached(self, name: str) -> bool:
         """Whether the file called ``name``, of a repository, lies in the cache."""
-        from huggingface_hub import try_to_load_from_cache
-
-        return isinstance(try_to_load_from_cache(self.location, name, revision=self.commit), str)
+        return cached_file(self.location, name, self.commit) is not None
 
     def _list(self) -> frozenset[str] | HubUnreachable:
         folder = self.local_folder()
         if folder is not None:
             files = (path for path in folder.rglob("*") if path.is_file())
             return frozenset(path.relative_to(folder).as_posix() for path in files)
-        from huggingface_hub import HfApi
-
         try:
-            with naming_hub_errors(self.location, self.commit):
-                return frozenset(HfApi().list_repo_files(self.location, revision=self.commit))
+            return names_of(Subject(self.location, self.commit))
         except HubUnreachable as error:
             return error
 
     def _fetched(self, name: str) -> Path | None:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-        with naming_hub_errors(self.location, self.commit):
-            try:
-                return Path(hf_hub_download(self.location, name, revision=self.commit))
-            except LocalEntryNotFoundError:
-                raise
-            except EntryNotFoundError:
-                return None
+        return download(Subject(self.location, self.commit), name)
 
 
 @dataclass(frozen=True)

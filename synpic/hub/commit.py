@@ -14,7 +14,7 @@ from synpic.errors import PublishError
 from synpic.hub.answers import status_of, transient
 from synpic.hub.repository import Head, Remote, Stored
 
-__all__ = ["CONFLICTS", "commit_onto", "holds"]
+__all__ = ["CONFLICTS", "commit_onto", "deletions", "holds"]
 
 CONFLICTS = frozenset({409, 412})
 """409: another commit is in progress. 412: the head has moved."""
@@ -81,6 +81,13 @@ def commit_onto(
                     hint="publish again when others are done",
                 ) from error
             head = now
+
+
+def deletions(paths: Sequence[str]) -> list[Any]:
+    """The operations that delete ``paths``, for :func:`land`."""
+    from huggingface_hub import CommitOperationDelete
+
+    return [CommitOperationDelete(path_in_repo=path) for path in paths]
 
 
 def holds(head: Head, wanted: Mapping[str, Sequence[str]], gone: Sequence[str] = ()) -> bool:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from synpic import ids
+from synpic.cards.head import yaml_head
 from synpic.cards.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.display import count, number, size
 from synpic.publish.charts import AGREEMENT, SCORES
@@ -82,7 +83,7 @@ def render_card(
         PublishError: ``tag`` cannot be the tag of a release.
     """
     head = _head(manifest, shards, settings, previous.head)
-    kept = [text for key, text in previous.written.items() if key not in head.to_dict()]
+    kept = [text for key, text in previous.written.items() if key not in head]
     paths = manifest.files
     body = _template().render(
         **dict(manifest),
@@ -107,7 +108,7 @@ def render_card(
         ties=_TIES[manifest.ranking.ties],
         failed=list(manifest.counts.failed.items())[:_REASONS],
     )
-    lines = "\n".join([head.to_yaml(), *kept])
+    lines = "\n".join([yaml_head(head), *kept])
     return f"---\n{lines}\n---\n\n{body}"
 
 
@@ -116,31 +117,26 @@ def _head(
     shards: Sequence[Shard],
     settings: PublishSettings,
     before: Mapping[str, Any],
-) -> Any:
-    """The YAML head, as ``DatasetCardData``."""
-    from huggingface_hub import DatasetCardData
-
+) -> dict[str, Any]:
+    """What the YAML head says, in the order in which ``huggingface_hub`` writes it."""
     records = manifest.records
     default = "ranked" if "ranked" in records else next(iter(records))
     tags = before.get("tags") or []
     older = map(str, tags if isinstance(tags, list) else [tags])
-    return DatasetCardData(
-        pretty_name=one_line(settings.title or str(before.get("pretty_name") or ""))
-        or "A ranked preference dataset",
-        license=one_line(settings.license or "") or before.get("license") or "unknown",
-        language=list(filter(None, map(one_line, settings.language))),
-        tags=list(
-            dict.fromkeys(
-                ["synpic", "preference", *filter(None, map(one_line, settings.tags)), *older]
-            )
-        ),
-        task_categories=["text-to-image"],
-        annotations_creators=["machine-generated"],
-        source_datasets=_sources(manifest) or ["original"],
-        size_categories=_size(sum(records[default].values())),
-        configs=[config_entry(name, shards, name == default) for name in records],
-        dataset_info=[_info(name, manifest, shards) for name in records],
-    )
+    ours = ["synpic", "preference", *filter(None, map(one_line, settings.tags)), *older]
+    title = one_line(settings.title or str(before.get("pretty_name") or ""))
+    return {
+        "annotations_creators": ["machine-generated"],
+        "language": list(filter(None, map(one_line, settings.language))),
+        "license": one_line(settings.license or "") or before.get("license") or "unknown",
+        "size_categories": _size(sum(records[default].values())),
+        "source_datasets": _sources(manifest) or ["original"],
+        "task_categories": ["text-to-image"],
+        "pretty_name": title or "A ranked preference dataset",
+        "tags": list(dict.fromkeys(ours)),
+        "configs": [config_entry(name, shards, name == default) for name in records],
+        "dataset_info": [_info(name, manifest, shards) for name in records],
+    }
 
 
 def _changes(tag: str | None, changes: Sequence[str], previous: Previous) -> list[str]:

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from synpic.errors import PublishError, SynpicError
 from synpic.hub.branches import delete_branch, promote, stage
 from synpic.hub.client import endpoint
-from synpic.hub.commit import holds
+from synpic.hub.commit import deletions, holds
 from synpic.hub.repository import Head, Remote
 from synpic.hub.retry import Patience
 from synpic.publish.atomic_folder import scratch
@@ -281,7 +280,7 @@ class _Publishing:
                 remote,
                 decision.branch,
                 head,
-                [*parcel.operations, *_deletions(gone)],
+                [*parcel.operations, *deletions(gone)],
                 parcel.hashes,
                 f"Release {decision.version.tag}",
                 "\n".join(decision.reasons),
@@ -319,9 +318,3 @@ def _adding(left: str) -> Iterator[None]:
     except SynpicError as error:
         error.hint = f"{error.hint}; {left}" if error.hint else left
         raise
-
-
-def _deletions(paths: Sequence[str]) -> list[Any]:
-    from huggingface_hub import CommitOperationDelete
-
-    return [CommitOperationDelete(path_in_repo=path) for path in paths]

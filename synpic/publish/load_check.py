@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 
 from synpic.errors import PublishError
-from synpic.hub.client import endpoint
+from synpic.hub.client import endpoint, token_of
 from synpic.hub.repository import Remote
 from synpic.publish import load_check_program
 from synpic.release.manifest import Manifest
@@ -87,15 +87,9 @@ def _environment(home: str, token: str | None) -> dict[str, str]:
         )
     }
     kept |= {"HF_HOME": home, "HF_ENDPOINT": endpoint(), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    if token := _token(token):
+    if token := token_of(token):
         kept["HF_TOKEN"] = token  # a home without caches has no login
     return kept
-
-
-def _token(given: str | None) -> str | None:
-    from huggingface_hub import get_token
-
-    return given or get_token()
 
 
 def _wrong(remote: Remote, commit: str, what: str) -> PublishError:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import SafetyError
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.errors import Subject
+from synpic.hub.files import download
 
 __all__ = ["Classes", "choose", "read_classes"]
 
@@ -108,10 +109,13 @@ def _read_config(source: str, location: str, commit: str | None) -> Mapping[str,
     if folder.is_dir():
         path = folder / "config.json"
     else:
-        from huggingface_hub import hf_hub_download
-
-        with naming_hub_errors(location, commit):
-            path = Path(hf_hub_download(location, "config.json", revision=commit))
+        found = download(Subject(location, commit), "config.json")
+        if found is None:
+            raise SafetyError(
+                f"{source} is no classifier of transformers: it has no config.json",
+                hint="name a folder or repository that from_pretrained opens",
+            )
+        path = found
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):

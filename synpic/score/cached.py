@@ -14,9 +14,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from synpic.hub.cache import repository_folder
 from synpic.score.reward import RewardInfo
 
-__all__ = ["Cached", "in_cache", "matching", "repositories", "repository_folder"]
+__all__ = ["Cached", "in_cache", "matching", "repositories"]
 
 _SHARD = re.compile(r"(.*-)(\d{5})-of-(\d{5})(\..*)")
 """One file of several that hold a model's weights together, as transformers names them."""
@@ -60,26 +61,16 @@ def in_cache(repository: str, files: tuple[str, ...], commit: str | None = None)
         files: as a reward declares them; all there is if empty.
         commit: the snapshot to look at; the best of all if None.
     """
-    from huggingface_hub.errors import HFValidationError
-
     if repository.startswith("package:"):
         return Cached(repository, "yes")
     try:
         snapshots = repository_folder(repository) / "snapshots"
         folders = [f for f in sorted(snapshots.iterdir()) if commit in (None, f.name)]
-    except (OSError, HFValidationError):  # nothing of it in the cache; or no repository's name
+    except (OSError, ValueError):  # nothing of it in the cache; or no repository's name
         folders = []
     found = [_snapshot(repository, files, folder) for folder in folders if folder.is_dir()]
     nothing = Cached(repository, "no", missing=files)
     return max(found, key=lambda one: (-len(one.missing), one.bytes), default=nothing)
-
-
-def repository_folder(repository: str) -> Path:
-    """Where the cache keeps a repository of models, by HF_HUB_CACHE and HF_HOME."""
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model")
 
 
 def matching(names: Iterable[str], files: tuple[str, ...]) -> list[str]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from synpic.errors import CheckpointError, HubUnreachable
-from synpic.hub.errors import naming_hub_errors
-from synpic.score.cached import in_cache, matching, repositories, repository_folder
+from synpic.hub.cache import repository_folder
+from synpic.hub.client import files_of
+from synpic.hub.errors import Subject
+from synpic.score.cached import in_cache, matching, repositories
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import Snapshot, Workspace
 
@@ -90,19 +92,14 @@ def _sizes(repository: str, commit: str, files: Sequence[tuple[str, ...]]) -> di
     Raises:
         CheckpointError: it does not.
     """
-    from huggingface_hub import HfApi
-
-    with naming_hub_errors(repository, commit):
-        info = HfApi().model_info(repository, revision=commit, files_metadata=True)
-    siblings = {file.rfilename: file for file in info.siblings or []}
-    read = {name for patterns in files for name in matching(siblings, patterns)}
+    known = files_of(Subject(repository, commit))
+    read = {name for patterns in files for name in matching(known, patterns)}
     there = in_cache(repository, (), commit).files
     blobs = repository_folder(repository) / "blobs"
     sizes: dict[str, int] = {}
     for name in read - there.keys():
-        file = siblings[name]
+        file = known[name]
         # A file that has not changed since another commit is not fetched again.
-        content = file.lfs.sha256 if file.lfs else file.blob_id
-        if not (content and (blobs / content).is_file()):
+        if not (file.content and (blobs / file.content).is_file()):
             sizes[name] = file.size or 0
     return sizes

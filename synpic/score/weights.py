@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from synpic.engine.attempt import out_of_memory
-from synpic.errors import CheckpointError, RewardError, SynpicError
-from synpic.hub.errors import naming_hub_errors
+from synpic.errors import CheckpointError, HubUnreachable, RewardError, SynpicError
+from synpic.hub.errors import Subject, naming_hub_errors
+from synpic.hub.files import download
+from synpic.hub.progress import bars_shown, show_bars
 
 if TYPE_CHECKING:
     import torch
@@ -73,24 +75,18 @@ def find_file(checkpoint: str, revision: str | None, *names: str) -> Path:
             if (folder / name).is_file():
                 return folder / name
     else:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-        with naming_hub_errors(checkpoint, revision):
-            unreachable: Exception | None = None
-            for name in names:
-                try:
-                    # Once the network has failed, only the cache is asked for the other names.
-                    found = hf_hub_download(
-                        checkpoint, name, revision=revision, local_files_only=bool(unreachable)
-                    )
-                    return Path(found)
-                except LocalEntryNotFoundError as error:
-                    unreachable = unreachable or error
-                except EntryNotFoundError:
-                    continue
-            if unreachable:
-                raise unreachable
+        subject = Subject(checkpoint, revision)
+        unreachable: HubUnreachable | None = None
+        for name in names:
+            try:
+                # Once the network has failed, only the cache is asked for the other names.
+                found = download(subject, name, cached_only=bool(unreachable))
+                if found is not None:
+                    return found
+            except HubUnreachable as error:
+                unreachable = unreachable or error
+        if unreachable:
+            raise unreachable
     raise CheckpointError(
         f"{checkpoint} holds no {' or '.join(names)}",
         hint="name the folder or repository that holds the weights",
@@ -307,29 +303,22 @@ def _still() -> Iterator[None]:
     Its bot is stilled too: of a repository without .safetensors it would ask the Hub to make some,
     in a request for everyone to see. Bars of downloads stay.
     """
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    downloads = not are_progress_bars_disabled()
+    downloads = bars_shown()
     bot = os.environ.get(NO_BOT)
     os.environ[NO_BOT] = "1"
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if downloads:
-        enable_progress_bars()
+    show_bars(downloads)
     try:
         yield
     finally:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-        if not downloads:
-            disable_progress_bars()
+        show_bars(downloads)
         if bot is None:
             del os.environ[NO_BOT]
         else:
