@@ -118,7 +118,9 @@ class CheckpointError(SynpicError):
 
 
 class HubUnreachable(CheckpointError):
-    """The Hub did not answer; what was asked may well be there."""
+    """The Hub did not answer, or not as the Hub does; what was asked may well be there."""
+
+    exit_code = 5
 
 
 class WorkspaceError(SynpicError):

@@ -108,6 +108,20 @@ BLANKET: dict[str, tuple[int, str]] = {
 that raises errors of its own catches those, and a command never catches everything."""
 
 
+def test_the_hubs_client_is_imported_in_its_room_alone() -> None:
+    """The import contract does not see benchmarks and examples."""
+    pattern = re.compile(r"^\s*(?:from|import) (?:huggingface_hub|hf_xet)\b", re.MULTILINE)
+    others = [*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*MODULES, *others]
+        if pattern.search(path.read_text(encoding="utf-8"))
+    }
+    elsewhere = {name for name in found if not name.startswith("synpic/hub/")}
+    # A program of its own, which loads a release with nothing of synpic.
+    assert elsewhere == {"synpic/publish/load_check_program.py"}
+
+
 def test_no_blanket_except_hides_a_bug() -> None:
     found: dict[str, int] = {}
     silent: list[str] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count
-from synpic_cli.options import AsJson
+from synpic_cli.options import READING, AsJson, Wait
 
 if TYPE_CHECKING:
     from synpic.release.diff import Difference
@@ -27,19 +27,23 @@ def diff(
     prompts: Annotated[
         int, typer.Option(metavar="N", min=0, help="Name N prompts of each kind.")
     ] = 0,
+    wait: Wait = READING,
     as_json: AsJson = False,
 ) -> None:
     """Say what differs between two releases, from their scores: no image is downloaded."""
+    from synpic.hub.retry import waiting
     from synpic.release import open_release
     from synpic.release.diff import diff_releases
     from synpic_cli.output import print_json
+    from synpic_cli.watching import note
 
     if newer is not None:
         _require_dataset(old)
     # user/name v1.0.0 v1.1.0 is short for user/name@v1.0.0 user/name@v1.1.0.
     names = (old, new) if newer is None else (f"{old}@{new}", f"{old}@{newer}")
-    before, after = map(open_release, names)
-    found = diff_releases(before, after)
+    with waiting(wait, note):
+        before, after = map(open_release, names)
+        found = diff_releases(before, after)
     if as_json:
         print_json({"old": str(before), "new": str(after), **found.as_dict(prompts)})
     else:

@@ -192,3 +192,16 @@ Count = Annotated[
     int | None,
     typer.Option("--count", min=1, help="Take the first so many images, or rows of the dataset."),
 ]
+
+READING = 60.0
+"""Seconds that commands which read from the Hub wait for it, for one request."""
+
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long to wait, in all, for a request that the Hub does not answer.",
+    ),
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count
-from synpic_cli.options import AsJson
+from synpic_cli.options import READING, AsJson, Wait
 
 if TYPE_CHECKING:
     from synpic.release.rerank import Reranked
@@ -40,23 +40,27 @@ def rerank(
         Path | None,
         typer.Option("--to", metavar="FILE", help="Write the new `scores`: .parquet or .csv."),
     ] = None,
+    wait: Wait = READING,
     as_json: AsJson = False,
 ) -> None:
     """Rank a release in another way, from its scores alone: no image is downloaded."""
+    from synpic.hub.retry import waiting
     from synpic.release import open_release
     from synpic.release.rerank import rerank as rank_again
     from synpic_cli.output import print_json, require_table_file, say, write_table
+    from synpic_cli.watching import note
 
     if to is not None:
         require_table_file(to)
-    found = rank_again(
-        open_release(where),
-        aggregation=aggregation,
-        ties=ties,
-        weights=_weights(weight or ()),
-        without_rewards=without_reward or (),
-        without_models=without_model or (),
-    )
+    with waiting(wait, note):
+        found = rank_again(
+            open_release(where),
+            aggregation=aggregation,
+            ties=ties,
+            weights=_weights(weight or ()),
+            without_rewards=without_reward or (),
+            without_models=without_model or (),
+        )
     if to is not None:
         write_table(found.scores, to)
     if as_json:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count, size
-from synpic_cli.options import AsJson
+from synpic_cli.options import READING, AsJson, Wait
 
 if TYPE_CHECKING:
     from synpic.release.verify import Verification
 
 _SHOWN = 10
+
+DAMAGED = 4
+"""The exit code for a release that is not whole; 5 is a Hub that did not answer."""
 
 
 def verify(
@@ -23,16 +26,21 @@ def verify(
     quick: Annotated[
         bool, typer.Option("--quick", help="Sizes, counts and columns alone; nothing is hashed.")
     ] = False,
+    wait: Wait = READING,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a release is whole: hashes, rows, ranks and pixels. Exits with 1 if it is not."""
+    """Check that a release is whole: hashes, rows, ranks and pixels.
+
+    Exits with 0 if it is, with 4 if anything is damaged, with 5 if the Hub did not answer.
+    """
+    from synpic.hub.retry import waiting
     from synpic.release import open_release
     from synpic.release.verify import verify as check
     from synpic_cli.output import print_json
-    from synpic_cli.watching import counted_work
+    from synpic_cli.watching import counted_work, note
 
-    release = open_release(where)
-    with counted_work("verify, MB") as show:
+    with waiting(wait, note), counted_work("verify, MB") as show:
+        release = open_release(where)
         found = check(
             release,
             deep=not quick,
@@ -43,7 +51,7 @@ def verify(
     else:
         _show(found)
     if not found.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(DAMAGED)
 
 
 def _show(found: Verification) -> None:

@@ -6,18 +6,22 @@ from typing import Annotated
 
 import typer
 
-from synpic_cli.options import AsJson
+from synpic_cli.options import READING, AsJson, Wait
 
 
 def versions(
     repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="A dataset on the Hub.")],
+    wait: Wait = READING,
     as_json: AsJson = False,
 ) -> None:
     """List the versions of a dataset on the Hub, the newest first."""
+    from synpic.hub.retry import waiting
     from synpic.release.versions import versions as list_versions
     from synpic_cli.output import print_json, print_table, say
+    from synpic_cli.watching import note
 
-    rows = list_versions(repository)
+    with waiting(wait, note):
+        rows = list_versions(repository)
     if as_json:
         print_json([row.as_dict() for row in rows])
         return

@@ -84,7 +84,7 @@ def commit_onto(
 
 
 def deletions(paths: Sequence[str]) -> list[Any]:
-    """The operations that delete ``paths``, for :func:`land`."""
+    """The operations that delete ``paths``, for :func:`commit_onto`."""
     from huggingface_hub import CommitOperationDelete
 
     return [CommitOperationDelete(path_in_repo=path) for path in paths]

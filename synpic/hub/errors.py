@@ -30,7 +30,7 @@ from synpic.errors import CheckpointError, HubUnreachable, SynpicError, causes, 
 from synpic.hub.answers import NotTheHub, no_answer, plain, redact, status_of, transient, words_of
 from synpic.hub.names import page_of, shown_endpoint
 
-__all__ = ["Subject", "explain", "is_missing", "is_of_the_hub", "naming_hub_errors"]
+__all__ = ["Subject", "explain", "is_gated", "is_missing", "is_of_the_hub", "naming_hub_errors"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,13 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, FileNotFoundError | errors.EntryNotFoundError) and not isinstance(
         error, errors.LocalEntryNotFoundError
     )
+
+
+def is_gated(error: BaseException) -> bool:
+    """Whether ``error`` came of files that are given only to those who accepted terms."""
+    from huggingface_hub import errors
+
+    return any(isinstance(one, errors.GatedRepoError) for one in causes(error))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from synpic.errors import NewerSchema, PublishError, ReleaseError
 from synpic.hub.client import CommitNote, commits_of, dataset, resolve, tags_of
+from synpic.hub.errors import is_gated
 from synpic.release.compare import Level, compare
 from synpic.release.manifest import Manifest
 from synpic.release.source import open_release, parse_name
@@ -162,9 +163,14 @@ def _row(
     repository: str, version: Version, commit: str, noted: CommitNote | None, token: str | None
 ) -> Row:
     manifest = None
-    with suppress(ReleaseError, NewerSchema):  # tagged by hand, before synpic, or by a later one
+    try:
         # With the commit in the name, no folder here is taken for it.
         manifest = open_release(f"{repository}@{commit}", token=token).manifest
+    except (ReleaseError, NewerSchema) as error:
+        # Tagged by hand, before synpic, or by a later one: such a version has no numbers. Of a
+        # gated dataset the tags are public, and every file is refused.
+        if is_gated(error):
+            raise
     return Row(
         version=version,
         commit=commit,

@@ -8,10 +8,15 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from synpic.errors import ReleaseError
+from synpic.errors import HubUnreachable, ReleaseError
 from synpic.publish import publish_to
 from synpic_cli.verify import verify
+from tests.hub_server import Drop, HubServer
+from tests.hub_server.fixtures import GoOnline, hub, online, waits
 from tests.publish.fixtures import build
+from tests.release.conftest import files_of
+
+__all__ = ["hub", "online", "waits"]
 
 app = typer.Typer()
 app.command()(verify)
@@ -45,7 +50,7 @@ def test_a_broken_one(out: Path) -> None:
     (out / "ranked" / "train-x-of-00001.parquet").write_text("x")
     (out / "pictures" / "examples.png").unlink()
     shown = run(out)
-    assert shown.exit_code == 1
+    assert shown.exit_code == 4
     assert "pictures/examples.png: is missing" in shown.output
     assert "train-x-of-00001.parquet: is no part of the release, and the card leads" in shown.output
     beside = "Beside the release, and not looked at: mine-00.txt, mine-01.txt, "
@@ -54,7 +59,7 @@ def test_a_broken_one(out: Path) -> None:
     assert "README.md was edited after it was published." in shown.output
     assert "2 things are wrong" in shown.output
     broken = run(out, "--json", "--quick")
-    assert broken.exit_code == 1
+    assert broken.exit_code == 4
     told = json.loads(broken.stdout)
     assert (len(told["problems"]), len(told["others"])) == (2, 13)
 
@@ -69,3 +74,16 @@ def test_files_beside_it_are_no_fault(out: Path) -> None:
 
 def test_what_is_no_release(tmp_path: Path) -> None:
     assert isinstance(run(tmp_path).exception, ReleaseError)
+
+
+def test_no_answer_is_told_apart_from_damage(
+    out: Path, hub: HubServer, online: GoOnline, tmp_path: Path, waits: list[float]
+) -> None:
+    hub.create("user/set")
+    hub.commit("user/set", files_of(out))
+    online(hub, None, tmp_path / "home")
+    assert run("user/set", "--wait", "0").exit_code == 0
+    hub.faults.plan(Drop(), 5, times=10**6)
+    error = run("user/set", "--wait", "0").exception
+    assert isinstance(error, HubUnreachable)
+    assert error.exit_code == 5

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from synpic.workspace.tables import SCHEMA_VERSION
 from tests.hub_server import HubServer
 from tests.hub_server.faults import Drop, Fault, Status
 from tests.hub_server.fixtures import GoOnline
-from tests.hub_server.messages import Answer, Exchange
+from tests.hub_server.messages import Answer, Exchange, json_answer
 from tests.release.conftest import files_of
 
 NUMBERS = st.integers(0, 999_999_999)
@@ -198,3 +198,27 @@ def test_a_dataset_that_is_not_there(
         versions("user/none")
     with pytest.raises(ReleaseError, match="is one version"):
         versions("user/set@v1.0.0")
+
+
+@dataclass(frozen=True)
+class Terms(Fault):
+    """The files of a gated dataset are refused; its tags and commits are not."""
+
+    def before(self, exchange: Exchange) -> Answer:
+        return json_answer(
+            {"error": "Access to dataset user/set is restricted"},
+            403,
+            {"X-Error-Code": "GatedRepo"},
+        )
+
+
+def test_a_gated_dataset_is_said_to_be_gated(
+    hub: HubServer, online: GoOnline, out: Path, tmp_path: Path
+) -> None:
+    hub.create("user/set")
+    hub.repositories["user/set"].tags["v1.0.0"] = hub.commit("user/set", files_of(out)).oid
+    online(hub, None, tmp_path / "home")
+    hub.faults.plan(Terms(), times=99, path="/resolve/")
+    with pytest.raises(ReleaseError, match=r"user/set is gated: Access to .* restricted") as caught:
+        versions("user/set")
+    assert "accept its terms at" in str(caught.value.hint)
