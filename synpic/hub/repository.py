@@ -14,7 +14,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synpic.errors import PublishError
+from synpic.errors import HubUnreachable, PublishError, SynpicError
 from synpic.hub.answers import NotTheHub, plain, redact, status_of, transient
 from synpic.hub.errors import Subject, explain, is_of_the_hub
 from synpic.hub.names import endpoint, is_commit, page_of
@@ -281,6 +281,8 @@ class Remote:
                     ),
                 )
                 return
+            except HubUnreachable as error:
+                raise self._untagged(name, commit, error) from error
             except PublishError as error:
                 # A lost answer, or a tag of another publisher: the Hub knows which of them.
                 there = self.refs().tags.get(name)
@@ -305,9 +307,9 @@ class Remote:
             token=self._token,
         )
 
-    def _untagged(self, name: str, commit: str, error: PublishError) -> PublishError:
+    def _untagged(self, name: str, commit: str, error: SynpicError) -> SynpicError:
         kind = "" if self.kind == "model" else f" --repo-type {self.kind}"
-        return PublishError(
+        return type(error)(
             f"{error.message}. The release is there, as commit {commit} of {self.branch!r}; only "
             f"the tag {name} is missing",
             hint="publish again when the tag may be set, or set it: `hf repos tag create "

@@ -207,16 +207,17 @@ class _Publishing:
                 f"{decision.branch}, and the next publish replaces that branch"
             ):
                 self._check(staged.commit, manifest)
-            landed = promote(
-                remote,
-                head,
-                staged,
-                [*manifest.files, MANIFEST],
-                self.state.gone([*manifest.files, MANIFEST]),
-                f"Release {tag}",
-                "\n".join(decision.reasons),
-                lambda now: self.preflight.require(now, self.state.manifest),
-            )
+            with _adding(f"the release is on the branch {decision.branch}; publish again"):
+                landed = promote(
+                    remote,
+                    head,
+                    staged,
+                    [*manifest.files, MANIFEST],
+                    self.state.gone([*manifest.files, MANIFEST]),
+                    f"Release {tag}",
+                    "\n".join(decision.reasons),
+                    lambda now: self.preflight.require(now, self.state.manifest),
+                )
             commit = landed.commit
         remote.tag(tag, commit)
         return commit, manifest, sent
