@@ -106,3 +106,12 @@ def test_an_upload_does_not_fill_memory(api: HfApi, hub: HubServer, tmp_path: Pa
         tracemalloc.stop()
     assert sum(hub.sent.values()) == 64 * 2**20
     assert peak < 16 * 2**20
+
+
+def test_a_gitignore_leaves_files_out(api: HfApi, hub: HubServer) -> None:
+    rules = b"*.tmp\n/kept/\n!a.tmp\n# x.txt\n"
+    commit(api, [*adding(x_txt=b"1"), CommitOperationAdd(".gitignore", rules)])
+    files = {"a.tmp": b"1", "b.tmp": b"1", "kept/c.txt": b"1", "y.txt": b"1"}
+    commit(api, [CommitOperationAdd(path, content) for path, content in files.items()])
+    there = set(hub.repositories[REPO].files()) - {".gitattributes", ".gitignore"}
+    assert there == {"x.txt", "a.tmp", "y.txt"}
