@@ -339,7 +339,13 @@ def _pack(model: _Model, remote: Remote, head: Head) -> _Parcel:
 
 def _card(model: _Model, remote: Remote, head: Head) -> str:
     """The folder's card, speaking of the repository, with what stays of the card that is there."""
-    card = model.files[CARD].read_text("utf-8")
+    file = model.files[CARD]
+    try:
+        card = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PublishError(
+            f"{file} cannot be read as UTF-8: {error}", hint="mend it, or run `synpic train` again"
+        ) from error
     if card == render_card(model.about):  # else somebody has edited it, and means it so
         card = render_card(model.about, remote.repository)
     if CARD not in head.files:

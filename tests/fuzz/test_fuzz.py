@@ -21,9 +21,7 @@ PENDING = {
     "scores",
     "candidates",
     "failures",
-    "manifest",
     "shards",
-    "card",
 }
 """Targets with faults that are known and not yet mended."""
 
