@@ -1,0 +1,73 @@
+"""``given.parquet``, and the prompts that are written with it, are made again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from synpic.errors import GivenGone
+from synpic.given import current_index, ensure_index
+from synpic.inventory import take_inventory
+from synpic.workspace import Workspace
+from tests.given.conftest import pictures
+
+__all__ = ["pictures"]
+
+Damage = Callable[[Path], object]
+DAMAGES: dict[str, Damage] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "flipped": lambda path: path.write_bytes(path.read_bytes().replace(b"given", b"gifen")),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.fixture
+def indexed(pictures: Path, tmp_path: Path) -> Workspace:
+    text = f'[given]\nimages = "{pictures}"\n[rewards.red]\nreward = "tests.fakes:redness"\n'
+    workspace = Workspace.create(tmp_path / "set", text)
+    take_inventory(workspace)
+    return workspace
+
+
+def damage(workspace: Workspace, name: str, how: str) -> None:
+    DAMAGES[how](Path(workspace.store.root) / name)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("read", [ensure_index, current_index])
+def test_an_index_that_cannot_be_read_is_made_again(
+    how: str, read: Callable[..., object], indexed: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = take_inventory(indexed)
+    damage(indexed, "given.parquet", how)
+    read(indexed.snapshot())
+    assert "given.parquet" in caplog.text
+    caplog.clear()
+    again = take_inventory(indexed)
+    assert again.wanted_candidates().equals(first.wanted_candidates())
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_prompts_come_back_from_the_index_without_the_source(
+    how: str, indexed: Workspace, pictures: Path
+) -> None:
+    first = take_inventory(indexed).prompts
+    damage(indexed, "prompts.parquet", how)
+    shutil.rmtree(pictures)
+    assert take_inventory(indexed).prompts.equals(first)
+    assert indexed.prompts().equals(first)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_without_source_and_index_the_source_is_named(
+    how: str, indexed: Workspace, pictures: Path
+) -> None:
+    damage(indexed, "given.parquet", how)
+    shutil.rmtree(pictures)
+    with pytest.raises(GivenGone, match="no such folder"):
+        take_inventory(indexed)
