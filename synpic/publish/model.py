@@ -272,6 +272,7 @@ def _read(folder: Path) -> _Model:
         )
     if CARD not in sent:
         raise PublishError(f"{folder} has no {CARD}", hint="run `synpic train` again, or write one")
+    _card_text(sent[CARD])  # before anything is asked of the Hub
     left_out = sorted(name.as_posix() for name in found if name.as_posix() not in sent)
     return _Model(sent, left_out, about)
 
@@ -337,15 +338,23 @@ def _pack(model: _Model, remote: Remote, head: Head) -> _Parcel:
     return _Parcel(files, described, {path: change(path) for path in files})
 
 
-def _card(model: _Model, remote: Remote, head: Head) -> str:
-    """The folder's card, speaking of the repository, with what stays of the card that is there."""
-    file = model.files[CARD]
+def _card_text(file: Path) -> str:
+    """The folder's card.
+
+    Raises:
+        PublishError: it is no text.
+    """
     try:
-        card = file.read_text("utf-8-sig")
+        return file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PublishError(
             f"{file} cannot be read as UTF-8: {error}", hint="mend it, or run `synpic train` again"
         ) from error
+
+
+def _card(model: _Model, remote: Remote, head: Head) -> str:
+    """The folder's card, speaking of the repository, with what stays of the card that is there."""
+    card = _card_text(model.files[CARD])
     if card == render_card(model.about):  # else somebody has edited it, and means it so
         card = render_card(model.about, remote.repository)
     if CARD not in head.files:
