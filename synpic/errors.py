@@ -22,6 +22,7 @@
     ├── RankingError            scores that cannot be ranked as asked
     ├── PublishError            a release that cannot be written
     ├── ReleaseError            a release that cannot be found or read
+    │   ├── DamagedRelease      its manifest is not what was written
     │   └── NoRelease           what is there is no release
     ├── TrainingError           training that cannot begin, or cannot go on
     │   └── TrainingDiverged    a model that came to be far worse than it was, or no number
@@ -40,6 +41,7 @@ from difflib import get_close_matches
 __all__ = [
     "CheckpointError",
     "CorruptPart",
+    "DamagedRelease",
     "DeviceLost",
     "GivenError",
     "GivenGone",
@@ -181,6 +183,12 @@ class PublishError(SynpicError):
 
 class ReleaseError(SynpicError):
     """A release that cannot be found, or does not hold what it should."""
+
+
+class DamagedRelease(ReleaseError):
+    """A release whose manifest is not what was written."""
+
+    exit_code = 4
 
 
 class NoRelease(ReleaseError):

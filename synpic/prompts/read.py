@@ -23,7 +23,7 @@ from synpic.prompts.world import read_world
 from synpic.readers.tables import ENDINGS
 from synpic.recipe import PromptSettings
 from synpic.registry import WORLDS
-from synpic.workspace import Snapshot, Workspace
+from synpic.workspace import PROMPTS, Snapshot, Workspace
 
 __all__ = ["open_source", "read_prompts"]
 
@@ -119,6 +119,11 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
     if not store.exists(path):
         raise PromptsGone(
             f"{name}: no such file ({store.path(path)})", hint="paths are relative to the recipe"
+        )
+    if posixpath.normpath(store.path(path)) == store.path(PROMPTS):
+        raise PromptError(
+            f"{name} is the file in which this workspace keeps the prompts that it has read",
+            hint="give the source another name",
         )
     if store.fs.isdir(store.path(path)):
         raise PromptError(f"{name} is a folder", hint='a dataset is named so: dataset = "…"')

@@ -31,6 +31,7 @@ Kind = Literal["release", "export"]
 _PARTIAL = "partial"
 _REPLACED = "replaced"
 _LOCK = ".lock"
+_LOOK = 5.0
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def new_folder(target: Path, kind: Kind = "release") -> Iterator[Path]:
     _tidy(target)
     require_free(target, kind)
     folder = _beside(target, _PARTIAL)
-    with _locked(folder):
+    with _locked(folder, wait=_LOOK):
         folder.mkdir()
         try:
             yield folder
@@ -68,7 +69,7 @@ def scratch(name: str) -> Iterator[Path]:
     for left in _abandoned(root, f"{name}-"):
         shutil.rmtree(left, ignore_errors=True)
     folder = root / f"{name}-{uuid.uuid4().hex[:8]}"
-    with _locked(folder):
+    with _locked(folder, wait=_LOOK):
         folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -123,7 +124,7 @@ def _swap(folder: Path, target: Path) -> None:
         folder.rename(target)
         return
     older = _beside(target, _REPLACED)
-    with _locked(older):
+    with _locked(older, wait=_LOOK):
         target.rename(older)
         try:
             folder.rename(target)
@@ -168,15 +169,18 @@ def _abandoned(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
+def _locked(folder: Path, wait: float = 0) -> Iterator[bool]:
     """Hold ``folder`` against being taken for abandoned; False if another process holds it.
+
+    Args:
+        wait: seconds for a process that looks whether a folder of a new name is abandoned.
 
     The lock file is made where it is missing, and removed in the end unless another one has it.
     """
     file = folder.with_name(folder.name + _LOCK)
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait)
     except (Timeout, OSError, NotImplementedError):
         # Held; another user's; or a file system without locks: then nothing is ever removed.
         yield False

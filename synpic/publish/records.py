@@ -30,6 +30,9 @@ REFERENCE = pl.Struct(
 )
 """What stands for an image until it is packed."""
 
+_LABEL_SOURCE = "rewards"
+"""Who says which of a pair is better: every pair of today's comes of rewards."""
+
 _ORDER = ["prompt_id", "model", "sample", "width", "height", "candidate_id"]
 
 _CANDIDATE = [
@@ -116,8 +119,8 @@ def join(
     Args:
         scored: one row per candidate, as ``Inventory.scored`` gives it; with ``with_meta``, its
             columns are published too.
-        ranking: of those candidates; ``wins``, ``preference`` and ``rank`` are null for the ones
-            it dropped.
+        ranking: of those candidates; ``wins``, ``wins_<reward>``, ``preference`` and ``rank`` are
+            null for the ones it dropped.
         sizes: of the encoded images of ``scored``, in bytes and in its order.
         paths: names of their files: ``<candidate_id>.png``.
     """
@@ -126,6 +129,7 @@ def join(
         pl.col("wins").cast(pl.Float32),
         pl.col("preference").cast(pl.Float32),
         pl.col("rank").cast(pl.Int32),
+        *_wins_columns(ranking.table),
     )
     reference = pl.struct(
         "candidate_id",
@@ -181,8 +185,8 @@ def _ranked(candidates: pl.DataFrame) -> Records:
 
 
 def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
-    """One row per candidate; ``preference`` and ``rank`` are null where it is in no ranking."""
-    derived = ["preference", "rank", *_score_columns(candidates)]
+    """One row per candidate; wins, preference and rank are null where it is in no ranking."""
+    derived = ["preference", "rank", *_wins_columns(candidates), *_score_columns(candidates)]
     return candidates.select("split", *_CANDIDATE, *derived, *_meta_columns(candidates), *images)
 
 
@@ -223,6 +227,7 @@ def _pairwise(chosen: pl.DataFrame) -> Records:
             "rejected_preference",
             "margin",
             "strategy",
+            pl.lit(_LABEL_SOURCE).alias("label_source"),
             *_meta_columns(chosen),
         )
     )
@@ -280,3 +285,7 @@ def _chosen_is_first(chosen: str, rejected: str) -> bool:
 
 def _score_columns(rows: pl.DataFrame) -> Sequence[str]:
     return [name for name in rows.columns if name.startswith("score_")]
+
+
+def _wins_columns(rows: pl.DataFrame) -> Sequence[str]:
+    return [name for name in rows.columns if name.startswith("wins_")]

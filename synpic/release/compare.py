@@ -3,7 +3,8 @@
 Major is what can break a reader's line of code, or gives preferences another meaning: tables,
 columns and splits that are gone, another rule of ranking. Minor is other data in the same form.
 Patch is everything else: the card, and how it was published. Columns that follow from the data
-(``image_3``, ``score_<reward>``) come and go with it and are no break.
+(``image_3``, ``score_<reward>``, ``wins_<reward>``) come and go with
+it and are no break.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from synpic.release.manifest import Feature, Manifest, ModelRow, RewardRow
 
 __all__ = ["Change", "Level", "compare"]
 
-_FROM_DATA = re.compile(r"image_\d+|score_\w+")
+_FROM_DATA = re.compile(r"image_\d+|(score|wins)_\w+")
 _OF_A_COPY = {"version", "files"}
 
 Row = TypeVar("Row", ModelRow, RewardRow)

@@ -20,6 +20,7 @@ from synpic.release.source import Published
 __all__ = ["check_consistency", "scored_images"]
 
 _SCORE = "score_"
+_WINS = "wins_"
 _NEAR = 1e-5
 """How far a published float32 may be from the one computed here, relative to values above 1."""
 
@@ -101,7 +102,9 @@ def _rank(release: Published, table: pl.DataFrame) -> Ranking:
 
 def _compare_ranks(name: str, table: pl.DataFrame, ranking: Ranking) -> Iterator[Problem]:
     """Wins, preference and rank as computed, and null where there is no ranking."""
-    columns = [column for column in ("wins", "preference", "rank") if column in table.columns]
+    derived = [name for name in ranking.table.columns if name.startswith(_WINS)]
+    names = ("wins", "preference", "rank", *derived)
+    columns = [column for column in names if column in table.columns]
     expected = ranking.table.select("candidate_id", *columns)
     how: Literal["full", "left"] = "full" if name == "ranked" else "left"
     both = table.select("candidate_id", *columns).join(
@@ -120,7 +123,9 @@ def _compare_images(
     columns = [
         column
         for column in table.columns
-        if column in known.columns and column not in ("candidate_id", "rank", "preference")
+        if column in known.columns
+        and column not in ("candidate_id", "rank", "preference")
+        and not column.startswith(_WINS)
     ]
     both = table.select("candidate_id", *columns).join(
         known.select("candidate_id", *columns), on="candidate_id", how="left", suffix="_new"

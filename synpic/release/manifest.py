@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from synpic.errors import NoRelease, ReleaseError
+from synpic.errors import DamagedRelease, NoRelease, ReleaseError
 from synpic.rank import Counts as RankingCounts
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.workspace.tables import SCHEMA_VERSION, check_version
@@ -357,7 +357,8 @@ def decode_manifest(data: bytes, where: str) -> Manifest | ExportManifest:
 
     Raises:
         NoRelease: it is none of ours: no JSON, or without our key.
-        ReleaseError: it is ours, and a key is missing or wrong, or an earlier schema's.
+        DamagedRelease: it is ours, and a key is missing or wrong.
+        ReleaseError: an earlier schema's.
         NewerSchema: a later synpic wrote it.
     """
     found = parse_json(data, where, error=NoRelease, hint=_HINT)
@@ -374,8 +375,8 @@ def decode_manifest(data: bytes, where: str) -> Manifest | ExportManifest:
             hint="publish it again, from its workspace",
         )
     if "export" in found:
-        return validate(ExportManifest, found, where, ReleaseError, _HINT)
-    return validate(Manifest, found, where, ReleaseError, _HINT)
+        return validate(ExportManifest, found, where, DamagedRelease, _HINT)
+    return validate(Manifest, found, where, DamagedRelease, _HINT)
 
 
 def own_version() -> str:

@@ -16,6 +16,7 @@ it is read, the same way by everyone (docs/architecture.md, "Workspaces").
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -235,7 +236,13 @@ class Workspace:
         return [one.file for one in self.verify().damaged]
 
     def set_aside(self, part: str) -> str:
-        """Move a damaged part out of the way; what it held counts as missing from then on."""
+        """Move a damaged part out of the way; what it held counts as missing from then on.
+
+        Made again, it may get the same name and be damaged again: nothing that was set aside is
+        replaced.
+        """
         target = f"{SET_ASIDE}/{part}"
+        if self.store.exists(target):
+            target = f"{target}.{uuid.uuid4().hex[:8]}"
         self.store.move(part, target)
         return target

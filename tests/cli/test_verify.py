@@ -8,7 +8,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from synpic.errors import HubUnreachable, ReleaseError
+from synpic.errors import DamagedRelease, HubUnreachable, ReleaseError
 from synpic.publish import publish_to
 from synpic_cli.verify import verify
 from tests.hub_server import Drop, HubServer
@@ -87,3 +87,13 @@ def test_no_answer_is_told_apart_from_damage(
     error = run("user/set", "--wait", "0").exception
     assert isinstance(error, HubUnreachable)
     assert error.exit_code == 5
+
+
+def test_a_damaged_manifest_is_damage(out: Path) -> None:
+    written = json.loads((out / "manifest.json").read_text())
+    del written["records"]
+    (out / "manifest.json").write_text(json.dumps(written))
+    error = run(out).exception
+    assert isinstance(error, DamagedRelease)
+    assert error.exit_code == 4
+    assert error.message == f"{out / 'manifest.json'}: records: is missing"

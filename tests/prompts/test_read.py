@@ -157,3 +157,17 @@ def test_mistakes_are_told(make: Make, tmp_path: Path, lines: str, message: str)
     with pytest.raises(PromptError, match=message) as caught:
         ensure_prompts(make(lines).snapshot())
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "name", ["prompts.parquet", "./prompts.parquet", "deep/../prompts.parquet"]
+)
+def test_the_cache_of_prompts_is_no_source_of_prompts(
+    make: Make, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "deep").mkdir()
+    pq.write_table(pa.table({"prompt": ["a", "b"]}), tmp_path / "prompts.parquet")
+    before = (tmp_path / "prompts.parquet").read_bytes()
+    with pytest.raises(PromptError, match="keeps the prompts that it has read"):
+        ensure_prompts(make(f'file = "{name}"').snapshot())
+    assert (tmp_path / "prompts.parquet").read_bytes() == before

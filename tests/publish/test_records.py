@@ -106,6 +106,28 @@ def test_scores_keep_what_is_not_ranked() -> None:
     assert (rows["d1"]["rank"], rows["d1"]["preference"]) == (1, 1.0)
 
 
+def test_wins_of_each_reward_by_hand() -> None:
+    frame = scored(ROWS).with_columns(score_s=-pl.col("score_r"))
+    ranking = rank(frame, {"r": 1.0, "s": 2.0})
+    rows = join(frame, ranking, pl.Series([10] * frame.height), frame["candidate_id"] + ".png")
+    made = records("scores", rows, ranking, "all").rows
+    assert made.columns.index("wins_r") == made.columns.index("rank") + 1
+    assert (made.schema["wins_r"], made.schema["wins_s"]) == (pl.Int32, pl.Int32)
+    found = {row["candidate_id"]: (row["wins_r"], row["wins_s"]) for row in made.to_dicts()}
+    # Of a1, r says 2, 1, 3, 3 for c2 … c5, and s the opposite; d3 lacks a score, e1 company.
+    assert found == {
+        "c2": (1, 2),
+        "c3": (0, 3),
+        "c4": (2, 0),
+        "c5": (2, 0),
+        "d1": (1, 0),
+        "d2": (0, 1),
+        "d3": (None, None),
+        "e1": (None, None),
+    }
+    assert "wins_r" not in records("ranked", rows, ranking, "all").rows.columns
+
+
 def test_pairs_by_hand() -> None:
     made = records("pairwise", *table(ROWS), "best-worst").rows.to_dicts()
     assert [(row["chosen_id"], row["rejected_id"]) for row in made] == [("d1", "d2"), ("c4", "c3")]
@@ -113,6 +135,7 @@ def test_pairs_by_hand() -> None:
     assert made[0]["rejected"]["path"] == "d2.png"
     assert made[1]["margin"] == pytest.approx(2 / 3)
     assert made[1]["prompt"] == "text of a1"
+    assert {row["label_source"] for row in made} == {"rewards"}
 
 
 def test_a_pair_keeps_its_sides_when_the_winner_changes() -> None:

@@ -260,7 +260,7 @@ def test_columns_are_others(broken: Path, deep: bool) -> None:
     assert problems(broken, deep=deep) == expected
 
 
-@pytest.mark.parametrize("column", ["preference", "rank"])
+@pytest.mark.parametrize("column", ["preference", "rank", "wins_redness"])
 def test_ranks_that_do_not_follow(broken: Path, column: str) -> None:
     def swap(values: list[Any]) -> list[Any]:
         return [values[0] + 1, *values[1:]]
