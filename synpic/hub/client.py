@@ -11,7 +11,7 @@ from typing import Any
 from synpic.errors import ReleaseError, SynpicError
 from synpic.hub.answers import NotTheHub
 from synpic.hub.errors import Subject
-from synpic.hub.names import endpoint, is_commit, is_inner_path, parse_name
+from synpic.hub.names import endpoint, is_commit, is_inner_path, parse_name, shown_endpoint
 from synpic.hub.retry import Patience, ask
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "commit_of",
     "commits_of",
     "dataset",
-    "endpoint",
     "files_of",
     "names_of",
     "parse_name",
@@ -186,11 +185,14 @@ def token_of(given: str | None = None) -> str | None:
 
 
 def settings() -> dict[str, Any]:
-    """Where the Hub and its cache are, as this process has them: for ``synpic env``. No token."""
+    """Where the Hub and its cache are, as this process has them: for ``synpic env``.
+
+    No token is part of it, and no password of the Hub's address.
+    """
     from huggingface_hub import constants
 
     return {
-        "hub": constants.ENDPOINT,
+        "hub": shown_endpoint(),
         "hub_cache": constants.HF_HUB_CACHE,
         "hub_offline": bool(constants.HF_HUB_OFFLINE),
         "hub_token": "present" if token_of() else "none",

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from synpic.errors import HubUnreachable, PublishError, SynpicError
 from synpic.hub.answers import NotTheHub, plain, redact, status_of, transient
 from synpic.hub.errors import Subject, explain, is_of_the_hub
-from synpic.hub.names import endpoint, is_commit, page_of
+from synpic.hub.names import endpoint, is_commit, page_of, shown_endpoint
 from synpic.hub.retry import Patience, ask
 
 __all__ = ["Head", "Refs", "Remote", "Stored", "blob_id", "hashes_of"]
@@ -122,7 +122,8 @@ class Remote:
         if auth.get("role") == "read":
             raise PublishError(
                 f"{self.repository}: the token of {who.get('name')!r} may only read",
-                hint=f"make one that may at {endpoint()}/settings/tokens, and `hf auth login`",
+                hint=f"make one that may at {shown_endpoint()}/settings/tokens, "
+                "and `hf auth login`",
             )
         if not self.exists():
             owner = self.repository.partition("/")[0]

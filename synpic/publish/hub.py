@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from synpic.errors import PublishError, SynpicError
 from synpic.hub.branches import delete_branch, promote, stage
-from synpic.hub.client import endpoint
 from synpic.hub.commit import deletions, holds
+from synpic.hub.names import page_of
 from synpic.hub.repository import Head, Remote
 from synpic.hub.retry import Patience
 from synpic.publish.atomic_folder import scratch
@@ -65,7 +65,7 @@ class HubRelease:
     @property
     def page(self) -> str:
         """Where people look at it."""
-        return f"{endpoint()}/datasets/{self.repository}/tree/{self.version.tag}"
+        return f"{page_of(self.repository, 'dataset')}/tree/{self.version.tag}"
 
     @property
     def load_line(self) -> str:

@@ -15,7 +15,9 @@ import tempfile
 from collections.abc import Mapping
 
 from synpic.errors import PublishError
-from synpic.hub.client import endpoint, token_of
+from synpic.hub.answers import plain, redact
+from synpic.hub.client import token_of
+from synpic.hub.names import endpoint
 from synpic.hub.repository import Remote
 from synpic.publish import load_check_program
 from synpic.release.manifest import Manifest
@@ -55,7 +57,7 @@ def check_loads(remote: Remote, commit: str, manifest: Manifest, token: str | No
             break
         remote.wait("loading it", ConnectionError(lines[-1]), attempt)
     if ended.returncode:
-        raise _wrong(remote, commit, f"it does not load: {lines[-1]}")
+        raise _wrong(remote, commit, f"it does not load: {plain(redact(lines[-1], token))}")
 
 
 def _run(

@@ -15,8 +15,8 @@ from synpic.cards.model import load_lines, render_card
 from synpic.cards.training import read_training
 from synpic.display import size
 from synpic.errors import PublishError
-from synpic.hub.client import endpoint
 from synpic.hub.commit import commit_onto
+from synpic.hub.names import page_of
 from synpic.hub.repository import Head, Remote, blob_id, hashes_of
 from synpic.hub.retry import Patience
 from synpic.hub.uploads import SAMPLE, known, require_not_ignored, send, ways
@@ -63,7 +63,7 @@ class ModelRelease:
     @property
     def page(self) -> str:
         """Where people look at it."""
-        return f"{endpoint()}/{self.repository}/tree/{self.tag or self.commit}"
+        return f"{page_of(self.repository)}/tree/{self.tag or self.commit}"
 
 
 @dataclass(frozen=True)
