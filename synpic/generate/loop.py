@@ -15,7 +15,13 @@ from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
 from synpic.generate.model import Model
 from synpic.registry import FAMILIES
-from synpic.safety import WantedSafety, checked, describe_safety, resolve_safety
+from synpic.safety import (
+    WantedSafety,
+    checked,
+    describe_safety,
+    prompts_to_check,
+    resolve_safety,
+)
 from synpic.workspace import Snapshot, Workspace, tables
 
 __all__ = ["drawing_task", "open_model"]
@@ -67,7 +73,7 @@ def drawing_task(
         todo={(name,) for name in missing.filter(ours)["candidate_id"]},
         watcher=watcher,
         failures=failures,
-        open=partial(_open, workspace, model, safety),
+        open=partial(_open, workspace, model, safety, prompts_to_check(safety, want)),
         proven=bool(drawn),
         error=ModelError,
         size=model.size,
@@ -85,13 +91,14 @@ def _open(
     workspace: Workspace,
     model: Model,
     safety: WantedSafety | None,
+    prompts: pl.DataFrame,
     device: str,
     environment: str,
 ) -> Work:
     def drawing() -> Work:
         return Drawing(model, open_model(workspace, model, device), environment)
 
-    return checked(safety, workspace, device, drawing)
+    return checked(safety, prompts, workspace, device, drawing)
 
 
 def open_model(workspace: Workspace, model: Model, device: str) -> Family:

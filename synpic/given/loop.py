@@ -24,7 +24,13 @@ from synpic.given.model import GivenImages
 from synpic.given.opening import open_source
 from synpic.given.source import Reader
 from synpic.readers.images import ImageError, decode, describe
-from synpic.safety import WantedSafety, checked, describe_safety, resolve_safety
+from synpic.safety import (
+    WantedSafety,
+    checked,
+    describe_safety,
+    prompts_to_check,
+    resolve_safety,
+)
 from synpic.workspace import Snapshot, tables
 
 __all__ = ["gathering_task"]
@@ -81,7 +87,7 @@ def gathering_task(
         todo={(name,) for name in ours["candidate_id"]},
         watcher=watcher,
         failures=failures,
-        open=partial(_open, snapshot, given, safety),
+        open=partial(_open, snapshot, given, safety, prompts_to_check(safety, want)),
         proven=bool(there),
         error=GivenError,
         failed_before=places.filter(pl.col("candidate_id").is_in(list(done - there))).height,
@@ -92,13 +98,14 @@ def _open(
     snapshot: Snapshot,
     given: GivenImages,
     safety: WantedSafety | None,
+    prompts: pl.DataFrame,
     device: str,
     environment: str,
 ) -> Work:
     def gathering() -> Work:
         return _Gathering(given, open_source(snapshot).reader(), environment)
 
-    return checked(safety, snapshot.workspace, device, gathering)
+    return checked(safety, prompts, snapshot.workspace, device, gathering)
 
 
 def _part_rows(rows: pl.DataFrame) -> int:

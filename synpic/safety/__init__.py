@@ -4,7 +4,7 @@ A check decides no pixel and keeps nothing from being drawn; it writes one colum
 While a recipe has ``[safety]``, no image is kept that was not checked.
 """
 
-from synpic.safety.checked import checked
+from synpic.safety.checked import checked, prompts_to_check
 from synpic.safety.checker import (
     Checker,
     WantedSafety,
@@ -23,6 +23,7 @@ __all__ = [
     "checked",
     "describe_safety",
     "open_safety",
+    "prompts_to_check",
     "read_words",
     "resolve_safety",
 ]

@@ -18,21 +18,24 @@ import polars as pl
 
 from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.task import Made, Row, Work
-from synpic.errors import SynpicError
 from synpic.readers.images import decode
 from synpic.safety.checker import Checker, WantedSafety, open_safety
 from synpic.workspace import Workspace
 
-__all__ = ["Checked", "checked"]
+__all__ = ["Checked", "checked", "prompts_to_check"]
 
 
 def checked(
     wanted: WantedSafety | None,
+    prompts: pl.DataFrame,
     workspace: Workspace,
     device: str,
     open_work: Callable[[], Work],
 ) -> Work:
     """What ``open_work`` opens; checked as ``wanted`` says, if it is given.
+
+    Args:
+        prompts: from :func:`prompts_to_check`.
 
     Raises:
         SafetyError, CheckpointError: a check cannot be opened; then nothing else is.
@@ -40,9 +43,18 @@ def checked(
     """
     if wanted is None:
         return open_work()
-    prompts = workspace.prompts()
     checker = open_safety(wanted, workspace, device)  # the smaller of the two, and first to fail
     return Checked(open_work(), checker, prompts)
+
+
+def prompts_to_check(safety: WantedSafety | None, want: pl.DataFrame) -> pl.DataFrame:
+    """``prompt_id`` and ``prompt`` of the images in ``want``; no rows if nothing is checked.
+
+    They travel with the task, so that the process that checks reads no ``prompts.parquet``: the
+    file may be damaged, or be written for another recipe, after the task was made.
+    """
+    prompts = want.select("prompt_id", "prompt")
+    return prompts.clear() if safety is None else prompts.unique("prompt_id")
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Checked:
 
     Args:
         work: rows of the candidates table come from it.
-        prompts: ``prompt_id`` and ``prompt`` of all of them.
+        prompts: ``prompt_id`` and ``prompt`` of every image that ``work`` makes.
     """
 
     def __init__(self, work: Work, checker: Checker, prompts: pl.DataFrame) -> None:
@@ -135,9 +147,5 @@ class Checked:
 
     def _prompt(self, prompt_id: str) -> str:
         place = self._prompts["prompt_id"].search_sorted(prompt_id)
-        if place >= self._prompts.height or self._prompts["prompt_id"][place] != prompt_id:
-            raise SynpicError(
-                "prompts.parquet holds other prompts than when this run began",
-                hint="run the same command again, when no other works on another recipe there",
-            )
+        assert self._prompts["prompt_id"][place] == prompt_id
         return str(self._prompts["prompt"][place])

@@ -34,7 +34,6 @@ from synpic.workspace.images import ImageReader
 from synpic.workspace.lock import RecipeLock
 from synpic.workspace.naming import list_parts
 from synpic.workspace.parts import frame
-from synpic.workspace.sealing import read_sealed
 from synpic.workspace.snapshot import Snapshot
 from synpic.workspace.storage import Store
 from synpic.workspace.verification import Verification, verify_files
@@ -111,16 +110,6 @@ class Workspace:
             recipe_text=data.decode("utf-8", errors="surrogateescape"),
             lock=RecipeLock.read(self.store),
         )
-
-    def prompts(self) -> pl.DataFrame:
-        """``prompts.parquet`` in the order of its source; empty before anything was read.
-
-        Raises:
-            CorruptPart: it is not what was written: it can be made again from its source.
-        """
-        if not self.store.exists(PROMPTS):
-            return frame(tables.PROMPTS.empty_table())
-        return frame(read_sealed(self.store, PROMPTS)[0])
 
     def write_prompts(self, table: pa.Table, note: Mapping[str, Any]) -> None:
         """Replace ``prompts.parquet``; nothing made for a prompt that is gone is lost."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synpic import Workspace, generate_candidates
+from synpic.prompts import stored_prompts
 from synpic.workspace import tables
 from synpic.workspace.parts import frame, read_part
 
@@ -64,7 +65,9 @@ def rows(workspace: Workspace, model: str) -> pl.DataFrame:
         for folder in folders
         for part in workspace.parts(folder)
     )
-    prompts = workspace.prompts().select("prompt_id", "prompt").with_row_index("place")
+    stored = stored_prompts(workspace)
+    assert stored is not None
+    prompts = frame(stored.table).select("prompt_id", "prompt").with_row_index("place")
     return found.join(prompts, on="prompt_id").sort("width", "sample", "place")
 
 

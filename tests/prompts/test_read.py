@@ -10,6 +10,7 @@ import pytest
 from synpic.errors import PromptError, PromptsGone
 from synpic.prompts import current_prompts, ensure_prompts, read_prompts, stored_prompts
 from synpic.workspace import Workspace, tables
+from synpic.workspace.sealing import read_sealed
 from tests.prompts.conftest import Make
 
 
@@ -60,7 +61,7 @@ def test_a_change_of_source_or_settings_is_taken_up(
     workspace = make(f'file = "p.csv"\n{lines[change]}')
     found = ensure_prompts(workspace.snapshot()).table
     assert found != first
-    assert workspace.prompts().to_dicts() == found.to_pylist()
+    assert read_sealed(workspace.store, "prompts.parquet")[0].equals(found)
 
 
 def test_appended_lines_keep_order_and_ids(make: Make, tmp_path: Path) -> None:

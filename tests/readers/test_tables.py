@@ -23,6 +23,8 @@ from synpic.prompts import ensure_prompts, read_prompts
 from synpic.readers.tables import ENDINGS, open_table
 from synpic.recipe import GivenSettings
 from synpic.workspace import Workspace
+from synpic.workspace.parts import frame
+from synpic.workspace.sealing import read_sealed
 
 Make = Callable[..., Workspace]
 
@@ -49,7 +51,7 @@ def make(tmp_path: Path) -> Make:
 def prompts_of(workspace: Workspace) -> pa.Table:
     """What is stored of them, as polars reads it again."""
     ensure_prompts(workspace.snapshot())
-    return workspace.prompts().to_arrow()
+    return frame(read_sealed(workspace.store, "prompts.parquet")[0]).to_arrow()
 
 
 ODD_COLUMNS: dict[str, pa.Array] = {

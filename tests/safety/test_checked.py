@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from synpic.recipe import SafetySettings
 from synpic.safety import Checker, WantedSafety, open_safety, read_words, resolve_safety
 from synpic.safety.checked import Checked
 from synpic.safety.classifiers import ImageClassifier
+from synpic.tasks import drawing_tasks
 from synpic.workspace import tables
 from synpic.workspace.parts import read_part
 from tests.conftest import MakeRecipe, edit
@@ -88,6 +90,35 @@ def test_prompts_flag_their_images(workspace: Workspace) -> None:
     flagged = rows(checked).filter("flagged")
     assert sorted(flagged["prompt"]) == ["prompt 0-3"] * 2 + ["prompt 0-7"] * 2
     assert rows(checked)["flagged"].null_count() == 0
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("left", [b"damaged", None])
+def test_the_check_does_not_read_the_prompts_again(
+    given: bool, left: bytes | None, workspace: Workspace, tmp_path: Path
+) -> None:
+    text = workspace.snapshot().recipe_text
+    if given:
+        images = tmp_path / "images"
+        images.mkdir()
+        Image.new("RGB", (8, 8), "red").save(images / "0.png")
+        (images / "0.txt").write_text("prompt 0-0")
+        text = f'[given]\nimages = "{images.as_posix()}"\n'
+    checked = edit(workspace, text + WORDS)
+    checked.store.write("words.txt", b"0-0\n")
+    task = drawing_tasks(checked)[0][0]
+    want = take_inventory(checked).wanted_candidates()
+    expected = dict(want.select("candidate_id", pl.col("prompt") == "prompt 0-0").iter_rows())
+    file = Path(checked.store.root) / "prompts.parquet"
+    file.unlink()
+    if left is not None:
+        file.write_bytes(left)
+    work = pickle.loads(pickle.dumps(task.open))("cpu", "e1")
+    rows = work.do(task.batches[0], task.batches[0], []).rows + work.finish().rows
+    work.close()
+    flagged = {row["candidate_id"]: row["flagged"] for row in rows}
+    assert flagged == {name: expected[name] for name in flagged}
+    assert True in flagged.values()
 
 
 def test_images_from_before_stay_unchecked(workspace: Workspace) -> None:

@@ -75,10 +75,7 @@ READERS: dict[str, Callable[[Workspace], Any]] = {
         workspace.scores(folder).rows() for folder in workspace.folders("scores")
     ],
     "failures": lambda workspace: workspace.failures("score").rows(),
-    "prompts": lambda workspace: [
-        workspace.prompts().rows(),
-        read_sealed(workspace.store, "prompts.parquet")[1],
-    ],
+    "prompts": lambda workspace: read_sealed(workspace.store, "prompts.parquet"),
     "candidates": lambda workspace: workspace.candidates(workspace.folders("candidates")).rows(),
 }
 """The reader that every command reads this kind of file through."""
