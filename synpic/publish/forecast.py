@@ -17,13 +17,12 @@ from synpic.hub.repository import Remote, blob_id
 from synpic.hub.retry import Patience
 from synpic.hub.uploads import SAMPLE, known, ways
 from synpic.publish.card import CARD
-from synpic.publish.draft import Draft, prepare
-from synpic.publish.extra_files import extra_files, names_of
-from synpic.publish.hub import look
+from synpic.publish.draft import Draft
+from synpic.publish.extra_files import extra_files
 from synpic.publish.manifest import describe_bytes
-from synpic.publish.preflight import Preflight
-from synpic.publish.remote_state import RemoteState, decide, target
+from synpic.publish.remote_state import RemoteState
 from synpic.publish.shards import Limits, Shard, count_rows, write_shard
+from synpic.publish.start import begin
 from synpic.recipe import Flagged
 from synpic.release.manifest import File
 from synpic.release.versions import Version
@@ -91,18 +90,22 @@ def forecast(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Forecast:
     """What ``publish_to_hub`` with the same arguments would do; raises as that does."""
-    repository, configs = target(repository, configs, as_pickapic)
-    asked = None if version is None else Version.parse(version)
-    remote = Remote(repository, branch, token, patience)
-    exists = remote.require_write()
-    draft = prepare(workspace, configs, limits, flagged)
-    state = look(remote, exists)
-    decision = decide(remote, state, draft.manifest, asked, allow_older)
+    start = begin(
+        workspace,
+        repository,
+        version=version,
+        allow_older=allow_older,
+        configs=configs,
+        flagged=flagged,
+        branch=branch,
+        as_pickapic=as_pickapic,
+        token=token,
+        limits=limits,
+        patience=patience,
+    )
+    draft, state, decision, exists = start.draft, start.state, start.decision, start.exists
+    repository, remote = start.remote.repository, state.readable(start.remote)
     number, reasons = decision.version, decision.reasons
-    previous = state.previous(repository)
-    remote = state.readable(remote)
-    if not decision.tagged:
-        Preflight(remote, draft.shards, names_of(draft)).require(state.head, state.manifest)
     if decision.tagged or decision.landed:
         return Forecast(repository, exists, number, reasons, _as_they_are(state, draft), 0, "")
     files = _hash_shards(draft, on_progress)
@@ -112,7 +115,7 @@ def forecast(
         repository=repository,
         version=str(number),
         changes=reasons,
-        previous=previous,
+        previous=start.previous,
     )
     for path, data in told.items():
         files[path] = _Packed(describe_bytes(data), blob_id(data), None)

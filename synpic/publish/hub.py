@@ -20,20 +20,19 @@ from synpic.hub.names import page_of
 from synpic.hub.repository import Head, Remote
 from synpic.hub.retry import Patience
 from synpic.publish.atomic_folder import scratch
-from synpic.publish.draft import Draft, prepare
-from synpic.publish.extra_files import extra_files, names_of
+from synpic.publish.extra_files import extra_files
 from synpic.publish.load_check import check_loads
-from synpic.publish.preflight import Preflight
-from synpic.publish.remote_state import BRANCHES, Decision, RemoteState, decide, target
+from synpic.publish.remote_state import BRANCHES, Decision, RemoteState
 from synpic.publish.send_files import send_extra_files, send_shards
 from synpic.publish.shards import Limits
+from synpic.publish.start import Start, begin
 from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
 from synpic.release.manifest import MANIFEST, Manifest, decode_manifest, encode
 from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["HubRelease", "look", "publish_to_hub", "tell_lost_edits"]
+__all__ = ["HubRelease", "publish_to_hub"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,29 +116,33 @@ def publish_to_hub(
         HubUnreachable: the Hub did not answer for too long; run it again.
         SynpicError: as preparing the release does.
     """
-    repository, configs = target(repository, configs, as_pickapic)
-    asked = None if version is None else Version.parse(version)
-    remote = Remote(repository, branch, token, patience)
     with _adding("nothing was changed on the Hub"):
-        there = remote.require_write()
-        if there and private:
-            remote.patience.tell(f"{repository} is there already, and stays as open as it is")
-        draft = prepare(workspace, configs, limits, flagged)
-        state = look(remote, there)
-        decision = decide(remote, state, draft.manifest, asked, allow_older)
-        publishing = _Publishing(remote, state, draft, decision)
-        if not decision.tagged:
-            publishing.preflight.require(state.head, state.manifest)
-            state.previous(repository)  # a card of which nothing can be kept is refused here
+        start = begin(
+            workspace,
+            repository,
+            version=version,
+            allow_older=allow_older,
+            configs=configs,
+            flagged=flagged,
+            branch=branch,
+            as_pickapic=as_pickapic,
+            token=token,
+            limits=limits,
+            patience=patience,
+        )
+    remote, draft, decision = start.remote, start.draft, start.decision
+    if start.exists and private:
+        remote.patience.tell(f"{remote.repository} is there already, and stays as open as it is")
+    publishing = _Publishing(start)
     if decision.tagged:
-        remote.patience.tell(f"{repository} holds this release already")
+        remote.patience.tell(f"{remote.repository} holds this release already")
         commit, sent = decision.tagged, 0
         manifest: Manifest = publishing.manifest_at(commit)
     else:
         commit, manifest, sent = publishing.run(private, on_progress)
     publishing.delete_branches()
     return HubRelease(
-        repository=repository,
+        repository=remote.repository,
         version=decision.version,
         commit=commit,
         reasons=decision.reasons,
@@ -152,12 +155,7 @@ def publish_to_hub(
     )
 
 
-def look(remote: Remote, there: bool) -> RemoteState:
-    """What is at the branch, or where a branch that is to be made will begin."""
-    return RemoteState.of(remote) if there else RemoteState()
-
-
-def tell_lost_edits(state: RemoteState, new_card: bytes, tell: Callable[[str], None]) -> None:
+def _tell_lost_edits(state: RemoteState, new_card: bytes, tell: Callable[[str], None]) -> None:
     """Name the lines of a card that its writer put where a release does not keep them."""
     lines = state.lost_edits(new_card)
     if lines and state.head:
@@ -171,17 +169,21 @@ def tell_lost_edits(state: RemoteState, new_card: bytes, tell: Callable[[str], N
 
 @dataclass(frozen=True, eq=False)
 class _Publishing:
-    """One release on its way: what is there, what it will hold, and what is to be done."""
+    """One release on its way."""
 
-    remote: Remote
-    state: RemoteState
-    draft: Draft
-    decision: Decision
+    start: Start
 
     @property
-    def preflight(self) -> Preflight:
-        remote = self.state.readable(self.remote)
-        return Preflight(remote, self.draft.shards, names_of(self.draft))
+    def remote(self) -> Remote:
+        return self.start.remote
+
+    @property
+    def state(self) -> RemoteState:
+        return self.start.state
+
+    @property
+    def decision(self) -> Decision:
+        return self.start.decision
 
     def run(
         self, private: bool | None, on_progress: Callable[[int, int], None] | None
@@ -216,7 +218,7 @@ class _Publishing:
                     self.state.gone([*manifest.files, MANIFEST]),
                     f"Release {tag}",
                     "\n".join(decision.reasons),
-                    lambda now: self.preflight.require(now, self.state.manifest),
+                    lambda now: self.start.preflight.require(now, self.state.manifest),
                 )
             commit = landed.commit
         remote.tag(tag, commit)
@@ -263,18 +265,17 @@ class _Publishing:
     ) -> tuple[Head, int]:
         """Send everything and commit it to the release's branch: that commit, bytes sent."""
         remote, decision, tell = self.remote, self.decision, self.remote.patience.tell
-        previous = self.state.previous(remote.repository)
         with scratch("synpic-publish") as folder:
-            parcel = send_shards(remote, head, self.draft, folder, on_progress)
+            parcel = send_shards(remote, head, self.start.draft, folder, on_progress)
             others = extra_files(
-                self.draft,
+                self.start.draft,
                 parcel.files,
                 repository=remote.repository,
                 version=str(decision.version),
                 changes=decision.reasons,
-                previous=previous,
+                previous=self.start.previous,
             )
-            tell_lost_edits(self.state, others["README.md"], tell)
+            _tell_lost_edits(self.state, others["README.md"], tell)
             send_extra_files(remote, head, parcel, others)
             gone = self.state.gone(parcel.hashes)
             commit = stage(

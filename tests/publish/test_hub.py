@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,10 +196,10 @@ def test_nothing_is_packed_before_the_token_is_known_to_write(
     token: str | None,
     message: str,
 ) -> None:
-    from synpic.publish import hub as hub_module
+    from synpic.publish import start
 
     online(here, token, tmp_path / "elsewhere")
-    monkeypatch.setattr(hub_module, "prepare", lambda *_: pytest.fail("prepared"))
+    monkeypatch.setattr(start, "prepare", lambda *_: pytest.fail("prepared"))
     with pytest.raises(PublishError, match=message) as caught:
         publish(workspace)
     assert str(token) not in str(caught.value)
@@ -261,6 +262,36 @@ def test_what_a_dry_run_says_is_what_happens(
         else:
             assert change[path] == ("same" if before[path] == after[path] else "changed")
     assert "+" in said.card_diff
+
+
+def test_a_dry_run_of_what_is_tagged_says_so_whatever_became_of_the_card(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    publish(workspace)
+    card = here.read(SET, "README.md", "main").decode()
+    here.commit(SET, {"README.md": re.sub("<!-- .* -->\n", "", card).encode()})
+    assert not publish(workspace).new
+    said = forecast(workspace, SET)
+    assert (str(said.version), said.sent, said.card_diff) == ("1.0.0", 0, "")
+    assert {file.change for file in said.files} == {"same"}
+
+
+@pytest.mark.parametrize("damage", ["marks", "text"])
+def test_a_dry_run_refuses_the_card_that_a_publish_refuses(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path, damage: str
+) -> None:
+    publish(workspace)
+    card = here.read(SET, "README.md", "main")
+    broken = re.sub(b"<!-- .* -->\n", b"", card) if damage == "marks" else b"\xff"
+    here.commit(SET, {"README.md": broken})
+    grown = build(tmp_path / "grown", MORE)
+    refusals = []
+    for act in (lambda: publish(grown), lambda: forecast(grown, SET)):
+        with pytest.raises(PublishError) as caught:
+            act()
+        refusals.append((caught.value.message, caught.value.hint))
+    assert refusals[0][0] == refusals[1][0]
+    assert refusals[0][1] == f"{refusals[1][1]}; nothing was changed on the Hub"
 
 
 def test_a_busy_repository_is_waited_for(
