@@ -34,6 +34,9 @@ from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["HubRelease", "publish_to_hub"]
 
+_NEW = {".gitattributes"}
+"""Files of a repository that was just made."""
+
 
 @dataclass(frozen=True, eq=False)
 class HubRelease:
@@ -191,18 +194,19 @@ class _Publishing:
         """Do what is missing: the commit, the manifest there, and bytes that the Hub had not."""
         remote, decision = self.remote, self.decision
         tag, sent = decision.version.tag, 0
+        # Until the last commit only the branch of the release changes.
+        as_it_was = f"{remote.branch} is as it was; what was sent is kept for the next time"
+        with _adding(as_it_was):
+            head = self._made(private)
         if decision.landed:
             commit, manifest = decision.landed, self.manifest_at(decision.landed)
             with _adding(f"it is the head of {remote.branch} already, and is not tagged"):
                 self._check(commit, manifest)
         else:
-            # Until the last commit only the branch of the release changes.
-            with _adding(f"{remote.branch} is as it was; what was sent is kept for the next time"):
-                staged, head = decision.staged, self.state.head
+            with _adding(as_it_was):
+                staged = decision.staged
                 if staged is None:
-                    head = self._made(private)
                     staged, sent = self._stage(head, on_progress)
-                assert head is not None
                 manifest = self.manifest_at(staged.commit)
             with _adding(
                 f"{remote.branch} is as it was; the release is at {remote.page}/tree/"
@@ -210,6 +214,7 @@ class _Publishing:
             ):
                 self._check(staged.commit, manifest)
             with _adding(f"the release is on the branch {decision.branch}; publish again"):
+                self._require_untaken(head)
                 landed = promote(
                     remote,
                     head,
@@ -258,7 +263,29 @@ class _Publishing:
         if self.state.head and self.remote.branch in self.state.branches:
             return self.state.head
         self.remote.create(private=private)
-        return self.remote.head()
+        head, before = self.remote.head(), self.state.head
+        # Another publisher may have made it since it was looked for, minutes ago.
+        if head.commit != before.commit if before else head.files.keys() - _NEW:
+            raise PublishError(
+                f"{self.remote.repository}: another commit came to {self.remote.branch} meanwhile "
+                f"({head.commit[:8]})",
+                hint=f"look at {self.remote.page}/commits/{self.remote.branch}, then publish again",
+            )
+        return head
+
+    def _require_untaken(self, head: Head) -> None:
+        """Refuse where the tag was set meanwhile, before the branch moves away from ``head``.
+
+        The same release of another publisher, tagged at the branch, is for the commit to find.
+        """
+        refs, tag = self.remote.refs(), self.decision.version.tag
+        there = refs.tags.get(tag)
+        if there and (there == head.commit or there != refs.branches.get(self.remote.branch)):
+            raise PublishError(
+                f"{self.remote.repository}: the tag {tag} is there already: it was set meanwhile, "
+                f"at commit {there[:8]}",
+                hint="tags are never moved; publish under another version",
+            )
 
     def _stage(
         self, head: Head, on_progress: Callable[[int, int], None] | None

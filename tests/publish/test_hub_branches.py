@@ -314,3 +314,86 @@ def test_a_second_publisher_in_the_middle(
     assert manifest is not None
     if isinstance(ended[1], PublishError):
         assert "another commit" in ended[1].message or "stands for" in ended[1].message
+
+
+def test_a_repository_that_another_publisher_finished_meanwhile(
+    here: HubServer, trusting: None, two: Any
+) -> None:
+    """It was not there when it was looked for; what came since is not built upon unseen."""
+    old, new = two
+    first: list[Any] = []
+    here.faults.plan(Call(lambda _: first.append(publish(old))), path="/api/repos/create")
+    with pytest.raises(PublishError, match="another commit came to main meanwhile") as caught:
+        publish(new)
+    assert "main is as it was" in str(caught.value.hint)
+    repository = here.repositories[SET]
+    assert repository.branches == {"main": first[0].commit}
+    assert repository.tags == {"v1.0.0": first[0].commit}
+    assert str(publish(new).version) == "1.1.0"
+
+
+def test_a_card_written_before_the_repository_was_made_here(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    def write(_: Any) -> None:
+        here.create(SET)
+        here.commit(SET, {"README.md": b"By hand.\n"})
+
+    here.faults.plan(Call(write), path="/api/repos/create")
+    with pytest.raises(PublishError, match="meanwhile"):
+        publish(workspace)
+    assert here.read(SET, "README.md") == b"By hand.\n"
+    publish(workspace)
+    assert b"By hand." in here.read(SET, "README.md")
+
+
+def test_a_new_branch_begins_at_the_commit_that_was_looked_at(
+    here: HubServer, trusting: None, two: Any
+) -> None:
+    old, new = two
+    publish(old)
+    here.faults.plan(Call(lambda _: here.commit(SET, {"a.txt": b""})), path="/branch/dev")
+    with pytest.raises(PublishError, match="another commit came to dev meanwhile"):
+        publish(new, branch="dev")
+    assert str(publish(new, branch="dev").version) == "1.1.0"
+
+
+def test_a_tag_that_is_set_meanwhile_is_found_before_the_branch_moves(
+    here: HubServer, trusting: None, two: Any
+) -> None:
+    old, new = two
+    first = publish(old)
+    repository = here.repositories[SET]
+    here.faults.plan(
+        Call(lambda _: repository.tags.update({"v1.1.0": first.commit}), after_work=True),
+        path="/commit/synpic",
+    )
+    with pytest.raises(PublishError, match=r"the tag v1\.1\.0 is there already"):
+        publish(new)
+    assert repository.branches["main"] == first.commit
+    assert publish(new, version="1.1.1").new
+
+
+def test_a_branch_is_made_where_main_holds_the_release_without_its_tag(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    first = publish(workspace)
+    repository = here.repositories[SET]
+    repository.tags.clear()
+    again = publish(workspace, branch="dev")
+    assert again.commit == first.commit == repository.branches["dev"] == repository.tags["v1.0.0"]
+
+
+def test_a_branch_is_made_where_the_release_waits_on_its_own(
+    here: HubServer, trusting: None, two: Any
+) -> None:
+    old, new = two
+    publish(old)
+    here.faults.plan(Status(403, "No"), path="/commit/dev")
+    with pytest.raises(PublishError):
+        publish(new, branch="dev")
+    repository = here.repositories[SET]
+    assert "synpic/1.1.0" in repository.branches
+    del repository.branches["dev"]
+    landed = publish(new, branch="dev")
+    assert landed.commit == repository.branches["dev"] == repository.tags["v1.1.0"]
