@@ -260,6 +260,8 @@ def _open_parquet(stream: BinaryIO, where: str, error: type[SynpicError]) -> Tab
 def _reading_parquet(where: str, error: type[SynpicError]) -> Iterator[None]:
     try:
         yield
+    except MemoryError:  # Arrow's is one of its exceptions; it says nothing of the file
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as raised:
         reason = (str(raised).splitlines() or [type(raised).__name__])[0]
         raise error(

@@ -356,12 +356,14 @@ def decode_manifest(data: bytes, where: str) -> Manifest | ExportManifest:
         where: the file's name, for messages.
 
     Raises:
-        NoRelease: it is none of ours: no JSON, or without our key.
-        DamagedRelease: it is ours, and a key is missing or wrong.
+        NoRelease: synpic did not write it: it does not have our key.
+        DamagedRelease: synpic wrote it, and it is no JSON, or a key is missing or wrong.
         ReleaseError: an earlier schema's.
         NewerSchema: a later synpic wrote it.
     """
-    found = parse_json(data, where, error=NoRelease, hint=_HINT)
+    # One that is cut, or of which a brace was lost, was still written by synpic.
+    ours = f'"{_KEY}"'.encode() in data
+    found = parse_json(data, where, error=DamagedRelease if ours else NoRelease, hint=_HINT)
     if not isinstance(found, dict) or _KEY not in found:
         raise NoRelease(
             f"{where}: synpic did not write it: it has no key `{_KEY}`",

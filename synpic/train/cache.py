@@ -118,6 +118,8 @@ class TensorCache:
         found, self.damaged = self.damaged, []
         for path in found:
             self._open.pop(path.name, None)
+            # Made again, an entry lies in another part, which has not been checked.
+            self._checked -= {key for key, name in self._parts.items() if name == path.name}
             self._parts = {key: name for key, name in self._parts.items() if name != path.name}
             with suppress(OSError):  # another process was faster, or the folder is read-only
                 path.rename(path.with_name(path.name + _ASIDE))

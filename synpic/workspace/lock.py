@@ -137,8 +137,12 @@ def _alone(store: Store) -> Iterator[None]:
     lock = FileLock(Path(tempfile.gettempdir()) / f"synpic-lock-{name}", timeout=_PATIENCE)
     try:
         lock.acquire()
-    except (Timeout, OSError, NotImplementedError):
-        # Another user's; a file system without locks; or a process that was stopped in between.
+    except Timeout as error:
+        raise WorkspaceError(
+            f"{store.path(LOCK)}: another process has held {lock.lock_file} for {_PATIENCE:.0f} s",
+            hint="let it end, or end it; then run the same command again",
+        ) from error
+    except (OSError, NotImplementedError):  # another user's, or a file system without locks
         yield
         return
     try:

@@ -290,6 +290,8 @@ def naming_damage(store: Store, name: str) -> Iterator[None]:
     """
     try:
         yield
+    except MemoryError:  # Arrow's is one of its exceptions; it says nothing of the file
+        raise
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             with store.raising_storage_errors(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import ids
-from synpic.errors import CorruptPart
+from synpic.errors import CorruptPart, StorageError
 from synpic.workspace.naming import damaged
 from synpic.workspace.parts import read_part
 from synpic.workspace.sealing import read_sealed
@@ -20,6 +21,9 @@ __all__ = ["Damage", "Verification", "verify_files"]
 
 _THREADS = 4
 """A part of candidates takes about 64 MiB of memory, twice."""
+
+_OF_THE_FILE = frozenset({errno.EIO, errno.EISDIR})
+"""What the operating system says where one file is lost: a bad sector; a folder in its place."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def verify_files(
         on_progress: called with the files read so far, and all of them.
 
     Raises:
-        StorageError: a file cannot be read at all.
+        StorageError: the folder or the disk cannot be read.
         NewerSchema, OlderSchema: another version of synpic wrote one.
     """
     files = [*((name, None) for name in caches), *parts.items()]
@@ -78,7 +82,7 @@ def verify_files(
                 found.append(Damage(name, reason))
             if on_progress is not None:
                 on_progress(number, len(files))
-    return Verification(len(files), sum(store.size(name) for name, _ in files), found)
+    return Verification(len(files), sum(_size(store, name) for name, _ in files), found)
 
 
 def _reason(store: Store, name: str, schema: pa.Schema | None) -> str | None:
@@ -90,7 +94,21 @@ def _reason(store: Store, name: str, schema: pa.Schema | None) -> str | None:
             _verify_pixels(store, name, read_part(store, name, schema))
     except CorruptPart as error:
         return error.message
+    except StorageError as error:
+        number = getattr(error.__cause__, "errno", None)
+        if number == errno.ENOENT:  # another process has set it aside
+            return None
+        if number not in _OF_THE_FILE:
+            raise
+        return error.message
     return None
+
+
+def _size(store: Store, name: str) -> int:
+    try:
+        return store.size(name)
+    except StorageError:
+        return 0
 
 
 def _verify_pixels(store: Store, name: str, rows: pa.Table) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from synpic.errors import NewerSchema, NoRelease, ReleaseError, SynpicError
+from synpic.errors import DamagedRelease, NewerSchema, NoRelease, ReleaseError, SynpicError
 from synpic.publish import publish_to
 from synpic.publish.card import render_card
 from synpic.publish.charts import draw_charts
@@ -274,9 +274,6 @@ def test_another_schema() -> None:
     "data",
     [
         *(b"", b"{", b"[]", b"3", b"{}", b'{"files": {}}', b"\xff\xfe{}", b"[" * 100_000),
-        b'{"synpic": "1", "a": ' + b"[" * 60 + b"]" * 60 + b"}",
-        b'{"synpic": "1", "a": 1e999}',
-        b'{"synpic": "\\ud800"}',
     ],
 )
 def test_what_is_no_manifest_of_ours(data: bytes, tmp_path: Path) -> None:
@@ -284,3 +281,21 @@ def test_what_is_no_manifest_of_ours(data: bytes, tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
     with pytest.raises(NoRelease, match=r"is no release: .*manifest\.json: "):
         open_release(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"synpic": "1", "a": ' + b"[" * 60 + b"]" * 60 + b"}",
+        b'{"synpic": "1", "a": 1e999}',
+        b'{"synpic": "\\ud800"}',
+        json.dumps(least()).encode()[:-1],
+        json.dumps(least()).encode().replace(b":", b";", 1),
+    ],
+)
+def test_what_synpic_wrote_and_is_no_json_any_more_is_damaged(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(data)
+    for read in (read_manifest, open_release):
+        with pytest.raises(DamagedRelease, match=r"manifest\.json: ") as caught:
+            read(tmp_path)
+        assert caught.value.exit_code == 4

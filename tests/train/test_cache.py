@@ -147,6 +147,29 @@ def test_no_flipped_bit_is_read_as_other_latents(tmp_path: Path) -> None:
     assert found == len(whole)
 
 
+def test_what_was_made_again_is_checked_again(tmp_path: Path) -> None:
+    path, expected = small(tmp_path / "c")
+    opened = TensorCache(tmp_path / "c")
+    opened.get("k0")
+    flip(path, expected["k2"])
+    assert opened.set_damage_aside(expected) == [path]
+    for key in expected:
+        opened.add(key, expected[key])
+    opened.flush()
+    flip(parts(tmp_path / "c")[0], expected["k0"])
+    with pytest.raises(TrainingError, match="damaged"):
+        opened.get("k0")
+
+
+def flip(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Flip a bit of ``tensors`` where they lie in ``path``."""
+    whole = bytearray(path.read_bytes())
+    sought = tensors["words"].view(torch.uint8).numpy().tobytes()
+    place = whole.rindex(sought)
+    whole[place] ^= 1
+    path.write_bytes(bytes(whole))
+
+
 @pytest.mark.parametrize("left", [0, 5, 100, -20, -1])
 def test_a_part_that_was_cut_is_made_again(tmp_path: Path, left: int) -> None:
     path, expected = small(tmp_path / "c")

@@ -311,3 +311,22 @@ def test_a_name_follows_from_the_bytes(made: Workspace) -> None:
 def _all_parts(workspace: Workspace) -> list[str]:
     folders = [*workspace.folders("candidates"), *workspace.folders("scores"), "failures"]
     return [part for folder in folders for part in workspace.parts(folder)]
+
+
+def test_a_folder_in_place_of_a_part_is_damage_and_not_the_end(copy: Workspace) -> None:
+    whole = first(copy, "scores")
+    (Path(copy.store.path(whole)).parent / f"part-{0:016x}-{0:08x}.parquet").mkdir()
+    (found,) = copy.verify().damaged
+    assert found.file.startswith("scores/")
+    assert "directory" in found.reason
+    copy.set_aside(found.file)
+    assert copy.verify().damaged == []
+
+
+def test_too_little_memory_is_no_damage(copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", full)
+    with pytest.raises(MemoryError):
+        copy.verify()
