@@ -57,7 +57,7 @@ class Status:
         prompts: distinct ones; ``prompts_read``, ``prompts_empty`` and ``prompts_duplicate`` say
             what the source held.
         unused: (folder, rows, bytes) of models and rewards that the recipe no longer names.
-        unresolved: models and rewards that are not to be had: (name, why).
+        unresolved: models and rewards that are not found: (name, why).
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
         checks: whether the recipe has [safety] now.

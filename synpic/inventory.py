@@ -91,14 +91,14 @@ class Inventory:
         """Insist on some "models" or "rewards".
 
         Raises:
-            SynpicError: what is wrong with the first of ``names`` that is not to be had.
+            SynpicError: what is wrong with the first of ``names`` that is not found.
         """
         for name in names:
             if f"{kind}.{name}" in self.unresolved:
                 raise self.unresolved[f"{kind}.{name}"]
 
     def wanted_settings(self, name: str) -> ModelSettings:
-        """What the recipe wants of a model, whether or not its weights are to be had."""
+        """What the recipe wants of a model, whether or not its weights are found."""
         written = self.recipe.models[name]
         try:
             return complete(name, written)
@@ -106,7 +106,7 @@ class Inventory:
             return written
 
     def unresolved_of(self, kind: str) -> dict[str, SynpicError]:
-        """The "models" or "rewards" that are not to be had, by name, each with what is wrong."""
+        """The "models" or "rewards" that are not found, by name, each with what is wrong."""
         return {
             place.removeprefix(f"{kind}."): error
             for place, error in self.unresolved.items()

@@ -45,7 +45,7 @@ def rank_candidates(
 
     Raises:
         RecipeError: it names no reward.
-        UnknownName, CheckpointError: it names a model or reward that is not to be had.
+        UnknownName, CheckpointError: it names a model or reward that is not found.
         RankingError: there is nothing to rank; the message says what is missing.
         RewardError: the scores of a reward cannot be trusted.
     """

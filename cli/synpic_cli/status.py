@@ -88,7 +88,7 @@ def _show(found: Status) -> None:
     for stage, name, reason, number in found.failures:
         say(f"failed: {stage} {name}: {number:,} × {reason}")
     for name, why in found.unresolved:
-        say(f"not to be had: {name}: {why}")
+        say(f"not found: {name}: {why}")
     for folder, rows_there, bytes_there in found.unused:
         say(
             f"unused: {folder}: {count(rows_there, 'row')}, {size(bytes_there)}; "
@@ -106,5 +106,5 @@ def _next_step(found: Status) -> str:
         if missing:
             return f"{missing:,} missing. Next: synpic {stage}"
     if found.unresolved:
-        return "Leave out of the recipe what is not to be had, or see `synpic list rewards`."
+        return "Take what is not found out of the recipe, or see `synpic list rewards`."
     return "Some failed. `synpic generate --retry-failed` and `synpic score --retry-failed` retry."

@@ -42,7 +42,7 @@ _SECRETS = (
     re.compile(r"\bhf_[A-Za-z0-9]{16,}"),
     re.compile(r"(?<=\bBearer )[^\s\"',]+", re.IGNORECASE),
     re.compile(r"(?<=://)[^/\s@\"']+(?=@)"),
-    # A signed URL of the storage: whoever has it may read the file.
+    # A signed URL of the storage: it is all that is needed to read the file.
     re.compile(
         r"(?<=[?&])((?:[\w-]*(?:token|signature|credential|secret|policy|key)[\w-]*|sig)=)[^&\s\"']+",
         re.IGNORECASE,

@@ -12,8 +12,8 @@ the Hub was asked for, and which error it wants, in a :class:`Subject`::
             raise
         raise explained from error
 
-``synpic.hub.retry.ask(subject, act)`` does just that, and tries again first. Whoever writes to a
-repository says what was being done, and hints of its own::
+``synpic.hub.retry.ask(subject, act)`` does just that, and tries again first. Code that writes
+to a repository adds what was being done, and a hint of its own::
 
     Subject(name, branch, kind, PublishError, doing="tagging v1.0.0",
             hint="the commit is there; only the tag is missing")

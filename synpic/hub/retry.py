@@ -48,7 +48,7 @@ _INSIDE = 25.0
 
 
 class Patience:
-    """How long to wait for the Hub, and who is told.
+    """How long to wait for the Hub, and what is called with a line on each wait.
 
     Args:
         limit: seconds of waiting, at most, before one thing is given up; work is no waiting. A
@@ -73,7 +73,7 @@ class Patience:
         self._down = False
 
     def tell(self, line: str) -> None:
-        """Pass a line on to whoever listens."""
+        """Pass a line on to ``tell``, if one was set."""
         if self._tell is not None:
             self._tell(line)
 
@@ -211,7 +211,7 @@ def ask(subject: Subject, act: Callable[[], T], patience: Patience | None = None
 
 
 def patience_of_readers() -> Patience:
-    """That of whoever reads in this process: 60 s and silent, if not :func:`waiting`."""
+    """The patience of reads in this process: 60 s and silent, if not :func:`waiting`."""
     return _readers[-1]
 
 

@@ -1,7 +1,7 @@
 """A trained model on the Hub: the folder that training wrote, in one commit.
 
-Only what loads the model and tells of it is sent. A publish that was killed is run again: what the
-Hub has is not sent twice, and a tag that is missing is set.
+Only the files that load the model, its card and what records its training are sent. A publish that
+was killed is run again: what the Hub has is not sent twice, and a tag that is missing is set.
 """
 
 from __future__ import annotations

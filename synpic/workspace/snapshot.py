@@ -16,7 +16,9 @@ __all__ = ["Snapshot"]
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a command works from, read once: whoever edits the recipe meanwhile changes the next.
+    """What a command works from, read once.
+
+    A recipe that is edited while the command runs counts for the next command.
 
     Args:
         workspace: where parts are read and written.

@@ -1,4 +1,4 @@
-"""The one policy: what is tried again, how long, who is told."""
+"""The one policy: what is tried again, how long, and which lines are passed on."""
 
 from __future__ import annotations
 
