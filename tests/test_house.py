@@ -231,7 +231,7 @@ def _imports_open(node: ast.ImportFrom) -> bool:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_property_does_io(path: Path) -> None:
-    """What looks like an attribute costs nothing, fails never and says the same twice."""
+    """What looks like an attribute costs nothing, never fails and gives the same value twice."""
     assert properties_with_io(path.read_text(encoding="utf-8")) == []
 
 

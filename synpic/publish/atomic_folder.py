@@ -80,7 +80,7 @@ def scratch(name: str) -> Iterator[Path]:
 def require_free(target: Path, kind: Kind = "release") -> None:
     """Refuse a place that holds anything but an older one of ``kind``.
 
-    A release costs days and an export minutes: that one is there is no leave to destroy the other.
+    A folder of the other kind is refused too: a release costs days, and an export minutes.
 
     Raises:
         PublishError: naming what is there; nothing was touched.

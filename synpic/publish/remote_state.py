@@ -189,7 +189,7 @@ def decide(
 ) -> Decision:
     """The version to publish under, what changed, and how much of it is done.
 
-    Compared is with the last release that has a tag, whatever lies at the head.
+    The release is compared with the last one that has a tag, whatever lies at the head.
 
     Args:
         manifest: of the release to be, without ``files``.

@@ -37,7 +37,7 @@ class ImageReader:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        # To other processes goes what is known; files they open themselves.
+        # Other processes get the index, and open the files themselves.
         return {**vars(self), "_open": {}}
 
     def read(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:

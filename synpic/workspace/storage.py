@@ -51,7 +51,7 @@ class Store:
     def folder(self) -> Path:
         """Where relative paths start.
 
-        Nothing is beside a workspace that is no folder of this machine: only full paths lead on.
+        A workspace on another file system has no folder beside it: only full paths can be used.
         """
         return Path(self.root if self.is_local else str(self))
 

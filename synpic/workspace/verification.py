@@ -112,7 +112,9 @@ def _size(store: Store, name: str) -> int:
 
 
 def _verify_pixels(store: Store, name: str, rows: pa.Table) -> None:
-    """Hold each image to the hash in its row: what was wrong before it was written is so still.
+    """Hold each image to the hash in its row.
+
+    The hash of the part does not show an image that was wrong before the part was written.
 
     Raises:
         CorruptPart: naming the first candidate whose image is another.
