@@ -256,7 +256,8 @@ def test_published_columns_are_documented(workspace: Workspace, tmp_path: Path) 
     for config in names:
         (shard,) = (release.directory / config).glob("*.parquet")
         found = {
-            re.sub(r"^score_\w+$", "score_<reward>", name) for name in pq.read_schema(shard).names
+            re.sub(r"^(score|wins)_\w+$", r"\1_<reward>", name)
+            for name in pq.read_schema(shard).names
         }
         if config != "pickapic":
             found.add("meta_<name>")  # of these prompts there is none; see test_records
