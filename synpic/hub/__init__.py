@@ -1,1 +1,19 @@
-"""The one place that speaks to the Hub: errors, retry, repository, commit, files, checkpoints."""
+"""The one place that speaks to the Hub.
+
+    names        its address, pages of repositories, revisions, paths of files
+    session      the HTTP session: time limits, and a check of every answer
+    answers      what an error says: status, the server's own words, whether to try again
+    errors       errors of the Hub's client as errors of synpic
+    retry        how long to wait, and when to try again
+    client       questions about a repository: commits, tags, history, files
+    files        files at a commit: downloaded, or read in ranges
+    cache        what the client's cache holds, without a request
+    checkpoints  a name of weights as a commit or a hash; lock: what remembers it
+    repository   a repository and one of its branches, for publishing
+    uploads      files sent ahead of the commit that names them
+    commit       one commit, on the head it was made for
+    branches     a branch for a commit that is checked before it becomes a head
+    progress     the progress bars of downloads and uploads
+
+No other package imports ``huggingface_hub``.
+"""
