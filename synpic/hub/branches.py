@@ -45,9 +45,8 @@ def stage(
         HubUnreachable: it did not answer, again and again.
     """
     staged = remote.at(branch)
-    attempt = 0
+    attempts = staged.begin(f"committing to {branch}")
     while True:
-        attempt += 1
         _renew(remote, branch, head.commit)
         try:
             return staged.commit_once(
@@ -64,7 +63,7 @@ def stage(
                 now = remote.at_commit(there)
                 if holds(now, wanted):
                     return now.commit
-            staged.wait(f"committing to {branch}", error, attempt)
+            attempts.wait(error)
 
 
 def promote(
@@ -132,16 +131,17 @@ def delete_branch(remote: Remote, branch: str) -> None:
 
 def _renew(remote: Remote, branch: str, commit: str) -> None:
     """Let ``branch`` be at ``commit``, whatever it was at."""
-    attempt = 0
+    attempts = remote.begin(f"making the branch {branch}")
+    conflicts = 0
     while (there := remote.refs().branches.get(branch)) != commit:
-        attempt += 1
         if there is not None:
             delete_branch(remote, branch)
         taken = _create(remote, branch, commit)
         if taken is None:
             return
-        if attempt > 1:  # the first may be our own, made though the answer was lost
-            remote.wait(f"making the branch {branch}", taken, attempt)
+        conflicts += 1
+        if conflicts > 1:  # the first may be our own, made though the answer was lost
+            attempts.wait(taken)
 
 
 def _create(remote: Remote, branch: str, commit: str) -> Exception | None:

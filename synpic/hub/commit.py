@@ -50,9 +50,9 @@ def commit_onto(
         HubUnreachable: it did not answer, again and again.
     """
     ours = {*wanted, *gone}
-    attempt = 0
+    attempts = remote.begin("committing")
+    moves = 0
     while True:
-        attempt += 1
         try:
             return remote.commit_once(
                 operations, parent=head.commit, message=message, description=description
@@ -74,12 +74,14 @@ def commit_onto(
             if now.commit != head.commit:
                 fit(now)
             if now.commit == head.commit or status_of(error) not in CONFLICTS:
-                remote.wait("committing", error, attempt)
-            elif attempt >= _MOVES:
-                raise PublishError(
-                    f"{remote.repository}: the head moved {attempt} times before this commit",
-                    hint="publish again when others are done",
-                ) from error
+                attempts.wait(error)
+            else:
+                moves += 1
+                if moves >= _MOVES:
+                    raise PublishError(
+                        f"{remote.repository}: the head moved {moves} times before this commit",
+                        hint="publish again when others are done",
+                    ) from error
             head = now
 
 

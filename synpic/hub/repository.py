@@ -18,7 +18,7 @@ from synpic.errors import HubUnreachable, PublishError, SynpicError
 from synpic.hub.answers import NotTheHub, plain, redact, status_of, transient
 from synpic.hub.errors import Subject, explain, is_of_the_hub
 from synpic.hub.names import endpoint, is_commit, page_of, shown_endpoint
-from synpic.hub.retry import Patience, ask
+from synpic.hub.retry import Attempts, Patience, ask
 
 __all__ = ["Head", "Refs", "Remote", "Stored", "blob_id", "hashes_of"]
 
@@ -317,13 +317,9 @@ class Remote:
             f"{self.repository} {name} --revision {commit}{kind}`",
         )
 
-    def wait(self, what: str, error: Exception, attempt: int) -> None:
-        """Sleep after the ``attempt``-th failure of ``what``.
-
-        Raises:
-            HubUnreachable: that was the last.
-        """
-        self.patience.wait(self.subject(what), error, attempt)
+    def begin(self, what: str) -> Attempts:
+        """Attempts at ``what``, which is tried again by the caller."""
+        return self.patience.begin(self.subject(what))
 
     def ask(self, what: str, act: Callable[[], T]) -> T:
         """``act()``, which asks the client; by the policy of ``patience``, errors explained.

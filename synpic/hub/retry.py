@@ -20,12 +20,10 @@ from synpic.hub.session import deciding_ourselves, guard
 __all__ = [
     "PUBLISHING",
     "READING",
+    "Attempts",
     "Patience",
     "ask",
     "patience_of_readers",
-    "seconds_told",
-    "status_of",
-    "transient",
     "waiting",
 ]
 
@@ -40,7 +38,7 @@ READING = 60.0
 _LONGEST = 60.0
 """Seconds of a wait, at most, where the Hub does not say how long."""
 
-_TOLD_EVERY = 30.0
+_REPORT_EVERY = 30.0
 """Seconds after which a silence is broken."""
 
 _INSIDE = 25.0
@@ -69,8 +67,8 @@ class Patience:
         self.limit, self.tries = limit, tries
         self._tell = tell
         self._sleep = sleep
-        self._waited: dict[str, float] = {}
-        self._down = False
+        # Whether the last thing was given up for want of a connection.
+        self.down = False
 
     def tell(self, line: str) -> None:
         """Pass a line on to ``tell``, if one was set."""
@@ -89,69 +87,33 @@ class Patience:
             Exception: what else ``act`` raises.
         """
         guard()
-        attempt = 0
+        attempts = self.begin(subject)
         while True:
-            attempt += 1
             started = time.monotonic()
             try:
                 with self.watching(subject):
                     found = act()
-                self._down = False
+                self.down = False
                 return found
             except SynpicError:
                 raise
             except Exception as error:
                 # Several libraries speak HTTP and files here; their errors have no other ancestor.
                 if not transient(error):
-                    self._down = self._down and status_of(error) is None
+                    self.down = self.down and status_of(error) is None
                     raise _explained(error, subject) from error
-                self.wait(subject, error, attempt, spent=time.monotonic() - started)
+                attempts.wait(error, spent=time.monotonic() - started)
 
-    def wait(self, subject: Subject, error: Exception, attempt: int, *, spent: float = 0.0) -> None:
-        """Sleep after the ``attempt``-th failure of one thing.
+    def begin(self, subject: Subject) -> Attempts:
+        """Attempts at one thing, of which none has failed yet."""
+        return Attempts(self, subject)
 
-        Args:
-            spent: seconds that the failed call took.
-
-        Raises:
-            HubUnreachable: that was the last, or the time is up.
-        """
-        status = status_of(error)
-        what = subject.what
-        if attempt == 1:
-            self._waited[what] = 0.0
-        if status is None:
-            self._waited[what] = self._waited.get(what, 0.0) + min(spent, _INSIDE)
-        else:
-            self._down = False
-        left = self.limit - self._waited.get(what, 0.0)
-        told = seconds_told(error)
-        seconds = min(_LONGEST, 2.0 ** min(attempt - 1, 30)) if told is None else told
-        ended = self.tries is not None and attempt >= self.tries
-        if ended or self._down or left <= 0 or (told is not None and seconds > left):
-            self._down = status is None
-            raise self._given_up(error, subject, attempt, told) from error
-        seconds = min(seconds, left)
-        said = f"the Hub says {status}" if status else f"no answer ({type(error).__name__})"
-        tried = f"try {attempt} of {self.tries}" if self.tries else f"try {attempt}"
-        self.tell(f"{what}: {said}; waiting {seconds:.0f} s ({tried})")
-        self._waited[what] = self._waited.get(what, 0.0) + seconds
-        self._rest(what, seconds)
-
-    def _given_up(
-        self, error: Exception, subject: Subject, attempt: int, told: float | None
-    ) -> Exception:
-        found = _explained(error, subject, tries=attempt)
-        if isinstance(found, SynpicError) and told is not None and told > self.limit:
-            asked = f"it asks to wait {told:,.0f} s, and the limit is {self.limit:,.0f} s"
-            found.message = f"{found.message} ({asked})"
-        return found
-
-    def _rest(self, what: str, seconds: float) -> None:
+    def rest(self, what: str, seconds: float) -> None:
+        """Sleep, with a line every 30 s."""
         sleep = self._sleep or time.sleep
-        while seconds > _TOLD_EVERY:
-            sleep(_TOLD_EVERY)
-            seconds -= _TOLD_EVERY
+        while seconds > _REPORT_EVERY:
+            sleep(_REPORT_EVERY)
+            seconds -= _REPORT_EVERY
             self.tell(f"{what}: still waiting, {seconds:.0f} s left")
         sleep(seconds)
 
@@ -173,7 +135,7 @@ class Patience:
         started = time.monotonic()
 
         def watch() -> None:
-            while not ended.wait(_TOLD_EVERY):
+            while not ended.wait(_REPORT_EVERY):
                 self.tell(f"{what}: still waiting, for {time.monotonic() - started:.0f} s")
 
         thread = threading.Thread(target=watch, name="synpic-hub-watch", daemon=True)
@@ -183,6 +145,56 @@ class Patience:
         finally:
             ended.set()
             thread.join()
+
+
+class Attempts:
+    """Attempts at one thing: how many have failed, and how long was waited between them.
+
+    Made by :meth:`Patience.begin`.
+    """
+
+    def __init__(self, patience: Patience, subject: Subject) -> None:
+        self._patience, self._subject = patience, subject
+        self._failed = 0
+        self._waited = 0.0
+
+    def wait(self, error: Exception, *, spent: float = 0.0) -> None:
+        """Sleep after an attempt that failed with ``error``.
+
+        Args:
+            spent: seconds that the failed call took.
+
+        Raises:
+            HubUnreachable: that was the last, or the time is up.
+        """
+        patience, what = self._patience, self._subject.what
+        self._failed += 1
+        status = status_of(error)
+        if status is None:
+            self._waited += min(spent, _INSIDE)
+        else:
+            patience.down = False
+        left = patience.limit - self._waited
+        asked = seconds_told(error)
+        seconds = min(_LONGEST, 2.0 ** min(self._failed - 1, 30)) if asked is None else asked
+        ended = patience.tries is not None and self._failed >= patience.tries
+        if ended or patience.down or left <= 0 or (asked is not None and seconds > left):
+            patience.down = status is None
+            raise self._given_up(error, asked) from error
+        seconds = min(seconds, left)
+        reason = f"the Hub says {status}" if status else f"no answer ({type(error).__name__})"
+        of = f" of {patience.tries}" if patience.tries else ""
+        patience.tell(f"{what}: {reason}; waiting {seconds:.0f} s (try {self._failed}{of})")
+        self._waited += seconds
+        patience.rest(what, seconds)
+
+    def _given_up(self, error: Exception, asked: float | None) -> Exception:
+        found = _explained(error, self._subject, tries=self._failed)
+        limit = self._patience.limit
+        if isinstance(found, SynpicError) and asked is not None and asked > limit:
+            why = f"it asks to wait {asked:,.0f} s, and the limit is {limit:,.0f} s"
+            found.message = f"{found.message} ({why})"
+        return found
 
 
 def ask(subject: Subject, act: Callable[[], T], patience: Patience | None = None) -> T:

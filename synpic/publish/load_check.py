@@ -6,7 +6,6 @@ of every split. Reading everything is ``synpic verify``'s.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import subprocess
@@ -48,14 +47,15 @@ def check_loads(remote: Remote, commit: str, manifest: Manifest, token: str | No
         "records": manifest.records,
         "shards": shards,
     }
-    for attempt in itertools.count(1):
+    attempts = remote.begin("loading it")
+    while True:
         watched = remote.patience.watching(remote.subject("loading it"))
         with tempfile.TemporaryDirectory(prefix="synpic-verify-") as home, watched:
             ended = _run(remote, commit, json.dumps(asked), _environment(home, token))
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
         if ended.returncode != load_check_program.NO_ANSWER:
             break
-        remote.wait("loading it", ConnectionError(lines[-1]), attempt)
+        attempts.wait(ConnectionError(lines[-1]))
     if ended.returncode:
         raise _wrong(remote, commit, f"it does not load: {plain(redact(lines[-1], token))}")
 

@@ -144,7 +144,7 @@ def test_a_wait_that_is_longer_than_the_time_left_is_not_begun() -> None:
 
 
 def test_silence_inside_a_call_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "_TOLD_EVERY", 0.02)
+    monkeypatch.setattr(retry, "_REPORT_EVERY", 0.02)
     said: list[str] = []
     heard = threading.Event()
 
@@ -160,6 +160,22 @@ def test_silence_inside_a_call_is_broken(monkeypatch: pytest.MonkeyPatch) -> Non
     time.sleep(0.1)
     assert len(said) == number  # the watch ends with the call
     assert not [one for one in threading.enumerate() if one.name == "synpic-hub-watch"]
+
+
+def test_each_thing_has_its_own_time_also_under_the_same_name() -> None:
+    slept: list[float] = []
+    patience = Patience(10, sleep=slept.append)
+    first, second = patience.begin(SET), patience.begin(SET)
+    for attempts in (first, second, first, second):
+        attempts.wait(answered(503))
+    assert slept == [1.0, 1.0, 2.0, 2.0]
+    first.wait(answered(503))
+    first.wait(answered(503))
+    with pytest.raises(HubUnreachable, match="5 times in a row"):
+        first.wait(answered(503))
+    assert slept[4:] == [4.0, 3.0]
+    second.wait(answered(503))
+    assert slept[6:] == [4.0]
 
 
 def test_a_network_that_is_down_is_waited_for_once() -> None:
