@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from synpic.recipes import preset
 from synpic.workspace import Workspace, tables
-from synpic.workspace.parts import frame, read_columns
+from synpic.workspace.parts import frame, read_part_columns
 
 FINGERPRINT = "0123abcd" * 8
 FOLDER = f"scores/reward-{FINGERPRINT[:8]}"
@@ -72,7 +72,9 @@ def ways(workspace: Workspace) -> dict[str, Callable[[], int]]:
 
     return {
         "not verified": lambda: in_threads(plain, parts),
-        "pages and footer": lambda: in_threads(lambda n: read_columns(store, n, schema), parts),
+        "pages and footer": lambda: in_threads(
+            lambda n: read_part_columns(store, n, schema), parts
+        ),
         "every byte": lambda: workspace.read(parts, schema).height,
     }
 

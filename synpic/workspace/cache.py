@@ -49,10 +49,8 @@ def read_cache(
         return None
     try:
         table, metadata = read_sealed(store, name)
-        kept = metadata.model_dump()
-        found = note.model_fields.keys() & kept.keys()
-        told = validate(
-            note, {key: kept[key] for key in found}, store.path(name), CorruptPart, "make it again"
+        found = validate(
+            note, metadata.model_dump(), store.path(name), CorruptPart, "make it again"
         )
         _check_columns(table, columns, store, name)
     except NewerSchema:
@@ -60,7 +58,7 @@ def read_cache(
     except WorkspaceError as error:
         _LOG.warning("%s; it is made again from its source", error.message)
         return None
-    return table, told
+    return table, found
 
 
 def write_cache(store: Store, name: str, table: pa.Table, note: Mapping[str, Any]) -> None:

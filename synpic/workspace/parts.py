@@ -50,8 +50,8 @@ __all__ = [
     "naming_damage",
     "open_bytes",
     "open_part",
-    "read_columns",
     "read_part",
+    "read_part_columns",
     "write_part",
 ]
 
@@ -100,10 +100,8 @@ class Part:
         Raises:
             CorruptPart: a page is not what was written; or the columns are others.
         """
-        names = None if schema is None else schema.names
+        table = self._rows(None if schema is None else schema.names)
         with naming_damage(self._store, self._name):
-            table = self._file.read(columns=names).replace_schema_metadata()
-            self._check_rows(table.num_rows, self._file.metadata.num_rows)
             # A cast to the same types takes time, too.
             return table if schema is None or table.schema == schema else table.cast(schema)
 
@@ -113,8 +111,11 @@ class Part:
         Raises:
             CorruptPart: a page is not what was written.
         """
+        return self._rows(list(columns))
+
+    def _rows(self, columns: list[str] | None) -> pa.Table:
         with naming_damage(self._store, self._name):
-            table = self._file.read(columns=list(columns)).replace_schema_metadata()
+            table = self._file.read(columns=columns).replace_schema_metadata()
             self._check_rows(table.num_rows, self._file.metadata.num_rows)
         return table
 
@@ -256,7 +257,7 @@ def read_part(store: Store, name: str, schema: pa.Schema | None = None) -> pa.Ta
         return part.read(schema)
 
 
-def read_columns(store: Store, name: str, schema: pa.Schema) -> pa.Table:
+def read_part_columns(store: Store, name: str, schema: pa.Schema) -> pa.Table:
     """Columns of a part, without a look at the bytes of the others: the pixels of candidates.
 
     Raises:

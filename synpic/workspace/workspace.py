@@ -151,7 +151,7 @@ class Workspace:
         """
         chosen = list(columns) if columns else [n for n in schema.names if n != "image"]
         empty = pa.schema([schema.field(name) for name in chosen]).empty_table()
-        read = parquet.read_columns if "image" in schema.names else parquet.read_part
+        read = parquet.read_part_columns if "image" in schema.names else parquet.read_part
         with ThreadPoolExecutor(8) as pool:
             rows = list(pool.map(lambda part: read(self.store, part, empty.schema), parts))
         return frame(pa.concat_tables([empty, *rows]))
