@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 from synpic.errors import DamagedRelease, NoRelease, ReleaseError
 from synpic.rank import Counts as RankingCounts
 from synpic.readers.json_models import Record, parse_json, validate
-from synpic.workspace.tables import SCHEMA_VERSION, check_version
+from synpic.workspace.tables import SCHEMA_VERSION, require_version
 
 __all__ = [
     "MANIFEST",
@@ -369,16 +369,17 @@ def decode_manifest(data: bytes, where: str) -> Manifest | ExportManifest:
             f"{where}: synpic did not write it: it has no key `{_KEY}`",
             hint="name the folder or the dataset that `synpic publish` wrote",
         )
-    check_version(found, where)
-    schema = found.get("schema_version")
-    if isinstance(schema, int) and not isinstance(schema, bool) and 0 < schema < SCHEMA_VERSION:
-        raise ReleaseError(
-            f"{where} has schema version {schema}; this synpic reads {SCHEMA_VERSION}",
-            hint="publish it again, from its workspace",
-        )
+    require_version(found, where, _older)
     if "export" in found:
         return validate(ExportManifest, found, where, DamagedRelease, _HINT)
     return validate(Manifest, found, where, DamagedRelease, _HINT)
+
+
+def _older(where: str, version: int) -> ReleaseError:
+    return ReleaseError(
+        f"{where} has schema version {version}; this synpic reads {SCHEMA_VERSION}",
+        hint="publish it again, from its workspace",
+    )
 
 
 def own_version() -> str:

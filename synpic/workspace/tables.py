@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from synpic.errors import CorruptPart, NewerSchema, OlderSchema
+from synpic.errors import CorruptPart, NewerSchema, OlderSchema, SynpicError
 from synpic.readers.json_models import Record, parse_json, validate
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "SCHEMA_VERSION",
     "SCORES",
     "PartMetadata",
-    "check_version",
     "decode_metadata",
     "encode_part",
     "leaves",
@@ -156,30 +155,31 @@ def decode_metadata(schema: pa.Schema, where: str, hint: str) -> PartMetadata:
     return validate(PartMetadata, found, where, error=CorruptPart, hint=hint)
 
 
-def check_version(metadata: Mapping[str, Any], where: str) -> None:
-    """Refuse what a later synpic wrote.
+def require_version(
+    metadata: Mapping[str, Any],
+    where: str,
+    older: Callable[[str, int], SynpicError] = OlderSchema.of,
+) -> None:
+    """Refuse what another version wrote; what is no version is left to the file's model.
+
+    Args:
+        older: where and version → the error for what an earlier synpic wrote; unless given, that
+            for a table or lock of a workspace.
 
     Raises:
         NewerSchema: naming ``where``.
+        SynpicError: what ``older`` gives.
     """
     version = metadata.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if type(version) is not int:  # a bool is an int to isinstance
+        return
+    if version > SCHEMA_VERSION:
         raise NewerSchema(
             f"{where} has schema version {version}; this synpic reads up to {SCHEMA_VERSION}",
             hint="pip install --upgrade synpic",
         )
-
-
-def require_version(metadata: Mapping[str, Any], where: str) -> None:
-    """Refuse a table or lock of a workspace that another version wrote.
-
-    Raises:
-        NewerSchema, OlderSchema: naming ``where``.
-    """
-    check_version(metadata, where)
-    version = metadata.get("schema_version")
-    if type(version) is int and version < SCHEMA_VERSION:
-        raise OlderSchema.of(where, version)
+    if 0 < version < SCHEMA_VERSION:
+        raise older(where, version)
 
 
 def leaves(schema: pa.Schema) -> list[str]:

@@ -270,6 +270,12 @@ def test_another_schema() -> None:
             decode_manifest(json.dumps(least(schema_version=1)).encode(), "x")
 
 
+@pytest.mark.parametrize("version", [0, -1, True, "2", None])
+def test_what_is_no_schema_version_is_damage(version: object) -> None:
+    with pytest.raises(DamagedRelease, match=r"^x: schema_version: "):
+        decode_manifest(json.dumps(least(schema_version=version)).encode(), "x")
+
+
 @pytest.mark.parametrize(
     "data",
     [

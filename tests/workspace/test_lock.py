@@ -95,6 +95,13 @@ def test_a_lock_of_a_newer_synpic_is_refused(tmp_path: Path) -> None:
         RecipeLock.read(write(tmp_path, {"anything": 1}, schema_version=newer, unknown=1))
 
 
+@pytest.mark.parametrize("version", [0, -1, True, "2", None])
+def test_what_is_no_schema_version_is_damage(tmp_path: Path, version: object) -> None:
+    with pytest.raises(WorkspaceError, match=r"recipe\.lock: schema_version: ") as caught:
+        RecipeLock.read(write(tmp_path, schema_version=version))
+    assert type(caught.value) is WorkspaceError
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
