@@ -23,11 +23,9 @@ from synpic.publish.previous import NOTHING, Previous, changes_block, yours_bloc
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
-from synpic.release.manifest import LockRow, Manifest
+from synpic.release.manifest import CARD, LockRow, Manifest
 
 __all__ = ["CARD", "config_entry", "render_card"]
-
-CARD = "README.md"
 
 _CLIP = 300
 _REASONS = 5

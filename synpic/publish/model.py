@@ -24,12 +24,11 @@ from synpic.publish.manifest import describe_bytes, describe_file
 from synpic.publish.previous import parse_previous, yours_block
 from synpic.publish.remote_state import require_later
 from synpic.readers.safetensors_header import read_header
-from synpic.release.manifest import File
+from synpic.release.manifest import CARD, File
 from synpic.release.versions import Version
 
 __all__ = ["ModelForecast", "ModelRelease", "forecast_model", "publish_model"]
 
-CARD = "README.md"
 FACTS = "training.json"
 
 _SENT = {".json", ".md", ".model", ".safetensors", ".txt"}

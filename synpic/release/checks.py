@@ -21,12 +21,18 @@ from synpic.display import count
 from synpic.errors import ReleaseError
 from synpic.readers.card_head import read_head
 from synpic.readers.json_models import validate
-from synpic.release.manifest import Feature
+from synpic.release.manifest import CARD, Feature
 from synpic.workspace.tables import IMAGE
 
-__all__ = ["Problem", "check_card", "check_features", "check_pixels", "hash_images", "led_to"]
-
-CARD = "README.md"
+__all__ = [
+    "Problem",
+    "card_configs",
+    "check_card",
+    "check_features",
+    "check_pixels",
+    "hash_images",
+    "led_to",
+]
 
 _HINT = "restore the card's head, or publish the release again"
 
@@ -86,8 +92,8 @@ def check_card(
         paths: of the release's files that are there.
     """
     try:
-        head = _read_head(text)
-        patterns = _patterns(head.configs or [])
+        head = _read_head(text, CARD)
+        patterns = _patterns(head.configs or [], CARD)
     except ReleaseError as error:
         lines = error.message.removeprefix(f"{CARD}: ").split(f"\n{CARD}: ")
         return [Problem(CARD, f"its head cannot be read: {'; '.join(lines)}")]
@@ -126,7 +132,7 @@ def led_to(text: str, paths: Iterable[str]) -> dict[str, str]:
         paths: of files, hidden ones aside.
     """
     try:
-        patterns = _patterns(_read_head(text).configs or [])
+        patterns = card_configs(text, CARD)
     except ReleaseError:
         return {}
     return {
@@ -137,17 +143,32 @@ def led_to(text: str, paths: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _read_head(text: str) -> _Head:
+def card_configs(text: str, where: str) -> dict[str, dict[str, list[re.Pattern[str]]]]:
+    """What a card says of where tables lie: config → split → patterns of paths.
+
+    Args:
+        text: of the card.
+        where: the file's name, for messages.
+
+    Raises:
+        ReleaseError: naming the line or the key that is wrong.
+    """
+    return _patterns(_read_head(text, where).configs or [], where)
+
+
+def _read_head(text: str, where: str) -> _Head:
     """What the head of a card says of files.
 
     Raises:
         ReleaseError: naming the line or the key that is wrong.
     """
-    values = read_head(text, CARD, error=ReleaseError, hint=_HINT).values
-    return validate(_Head, dict(values), CARD, ReleaseError, _HINT)
+    values = read_head(text, where, error=ReleaseError, hint=_HINT).values
+    return validate(_Head, dict(values), where, ReleaseError, _HINT)
 
 
-def _patterns(configs: Sequence[_Config]) -> dict[str, dict[str, list[re.Pattern[str]]]]:
+def _patterns(
+    configs: Sequence[_Config], where: str
+) -> dict[str, dict[str, list[re.Pattern[str]]]]:
     """Config → split → patterns of paths, as ``datasets`` takes them: ``*`` stops at a slash.
 
     Raises:
@@ -164,7 +185,7 @@ def _patterns(configs: Sequence[_Config]) -> dict[str, dict[str, list[re.Pattern
                     pattern = re.compile(glob_translate(path))
                 except (ValueError, re.error) as error:
                     raise ReleaseError(
-                        f"{CARD}: configs: data_files: {path!r} is no pattern: {error}", hint=_HINT
+                        f"{where}: configs: data_files: {path!r} is no pattern: {error}", hint=_HINT
                     ) from error
                 splits.setdefault(entry.split, []).append(pattern)
     return found

@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 from synpic.display import count
-from synpic.release.manifest import Feature, Manifest, ModelRow, RewardRow
+from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow
 
 __all__ = ["Change", "Level", "compare"]
 
@@ -189,7 +189,7 @@ def _pictures(manifest: Manifest) -> dict[str, str]:
     return {
         path: file.sha256
         for path, file in manifest.files.items()
-        if path.split("/")[0] not in manifest.records and path != "README.md"
+        if path.split("/")[0] not in manifest.records and path != CARD
     }
 
 

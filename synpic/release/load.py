@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synpic.errors import ReleaseError, did_you_mean
-from synpic.readers.card_head import read_head
+from synpic.readers.text import decode
+from synpic.release.checks import card_configs
+from synpic.release.manifest import CARD
 from synpic.release.source import Published
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 __all__ = ["load_release"]
-
-_CARD = "README.md"
 
 
 def load_release(
@@ -46,48 +46,25 @@ def load_release(
     except Exception as error:
         # Its errors, its readers' and its network clients' share no class but this one.
         reason = " ".join(str(error).split()) or type(error).__name__
-        _require_configs(release, config)
+        _require_config(release, config)
         raise ReleaseError(
-            f"{release.name}: datasets cannot load it as {_CARD} describes it: {reason:.400}",
+            f"{release.name}: datasets cannot load it as {CARD} describes it: {reason:.400}",
             hint=f"`synpic verify {release.name}` says what is damaged; after a broken connection "
             "run it again",
         ) from error
 
 
-def _require_configs(release: Published, config: str) -> None:
+def _require_config(release: Published, config: str) -> None:
     """Where loading failed: blame the card, if its head is the reason. It says where configs lie.
 
     Raises:
         ReleaseError: the card is missing or damaged, or does not list ``config``.
     """
-    where = f"{release.name}: {_CARD}"
+    where = f"{release.name}: {CARD}"
     hint = f"restore the file; `synpic verify {release.name}` says what else is damaged"
-    if _CARD not in release.present():
+    if CARD not in release.present():
         raise ReleaseError(f"{where}: is missing; its head says where the tables lie", hint=hint)
-    with release.open(_CARD) as stream:
-        data = stream.read()
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise ReleaseError(f"{where}: not UTF-8: {error}", hint=hint) from error
-    listed = read_head(text, where, error=ReleaseError, hint=hint).values.get("configs")
-    rows = listed if isinstance(listed, list) and all(isinstance(r, dict) for r in listed) else []
-    if config not in [row.get("config_name") for row in rows]:
+    with release.open(CARD) as stream:
+        text = decode(stream.read(), where, error=ReleaseError)
+    if config not in card_configs(text, where):
         raise ReleaseError(f"{where}: configs: {config!r} is not among them", hint=hint)
-    for row in rows:
-        if not _says_where(row.get("data_files")):
-            name = row.get("config_name")
-            raise ReleaseError(
-                f"{where}: configs: {name!r}: data_files does not say where its files lie",
-                hint=hint,
-            )
-
-
-def _says_where(shards: object) -> bool:
-    """Whether ``data_files`` is a list of splits with paths."""
-    return isinstance(shards, list) and all(
-        isinstance(one, dict)
-        and isinstance(one.get("split"), str)
-        and isinstance(one.get("path"), str | list)
-        for one in shards
-    )

@@ -22,6 +22,7 @@ from synpic.readers.json_models import Record, parse_json, validate
 from synpic.workspace.tables import SCHEMA_VERSION, require_version
 
 __all__ = [
+    "CARD",
     "MANIFEST",
     "PAIRED",
     "ExportManifest",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
 
 PAIRED = ("pairwise", "pickapic")
 """The configs whose rows are pairs."""

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from synpic.display import count
 from synpic.errors import ReleaseError, StorageError
 from synpic.release.checks import (
-    CARD,
     Problem,
     check_card,
     check_features,
@@ -28,7 +27,7 @@ from synpic.release.checks import (
     led_to,
 )
 from synpic.release.consistency import check_consistency, scored_images
-from synpic.release.manifest import MANIFEST, Manifest
+from synpic.release.manifest import CARD, MANIFEST, Manifest
 from synpic.release.source import Published
 
 __all__ = ["Problem", "Verification", "verify"]

@@ -62,7 +62,11 @@ def test_what_is_not_in_it(out: Path, cache: Path) -> None:
         ("---\n", "", "configs: 'ranked' is not among them"),
         ("config_name: ranked", "config_name: rankedx", "configs: 'ranked' is not among them"),
         ("config_name: ranked", "config_name: [", "its head is not what the Hub would read"),
-        ("split: train", "split: [1]", "'ranked': data_files does not say where its files lie"),
+        (
+            "split: train",
+            "split: [1]",
+            "configs.0.data_files.1.split: Input should be a valid string",
+        ),
         ("license", "license\0", "its head is not what the Hub would read"),
     ],
     ids=["no head", "another name", "not YAML", "no split", "NUL"],
