@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from synpic.errors import RecipeError, did_you_mean
+from synpic.readers.json_models import TooDeep, items, walk
 
 __all__ = ["Table", "read_toml", "toml_value", "write_toml"]
 
@@ -23,9 +24,6 @@ class Table(BaseModel):
 
 
 T = TypeVar("T", bound=Table)
-
-DEPTH = 32
-"""How deeply tables and lists may be nested: a recipe has four levels, and options add some."""
 
 _LONG = re.compile(r"\d{4000}")
 
@@ -79,28 +77,17 @@ def _require_usable(data: dict[str, Any], source: str, where: str) -> None:
     Raises:
         RecipeError: naming line and key.
     """
-    level: list[tuple[list[str], Any]] = [([], data)]
-    for _ in range(DEPTH + 1):
-        for location, value in level:
-            if problem := _unusable(value):
-                line = _line_of(location, source)
-                raise RecipeError(
-                    f"{where}{f':{line}' if line else ''}: {'.'.join(location)}: {problem}"
-                )
-        level = [
-            ([*location, str(key)], inner)
-            for location, value in level
-            for key, inner in (
-                value.items()
-                if isinstance(value, dict)
-                else enumerate(value)
-                if isinstance(value, list)
-                else ()
-            )
-        ]
-        if not level:
-            return
-    raise RecipeError(f"{where}: {level[0][0][0]}: nested more than {DEPTH} deep")
+    try:
+        for keys, table in walk(data):
+            for key, value in items(table):
+                if problem := _unusable(value):
+                    location = [*keys, str(key)]
+                    line = _line_of(location, source)
+                    raise RecipeError(
+                        f"{where}{f':{line}' if line else ''}: {'.'.join(location)}: {problem}"
+                    )
+    except TooDeep as error:
+        raise RecipeError(f"{where}: {error.keys[0]}: {error}") from error
 
 
 def _unusable(value: Any) -> str | None:

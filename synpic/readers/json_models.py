@@ -7,7 +7,8 @@ a server) is validated once, where it enters, and trusted from then on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,11 +20,13 @@ __all__ = [
     "DEPTH",
     "Record",
     "TooDeep",
+    "items",
     "parse_json",
     "parse_text",
     "read_json",
     "unusable",
     "validate",
+    "walk",
 ]
 
 DEPTH = 32
@@ -34,6 +37,8 @@ BYTES = 1 << 28
 
 _DIGITS = 400
 """How many digits a number may have; Python takes quadratic time for them."""
+
+_HALF = "a text holds half of a character (a lone surrogate)"
 
 _SHOWN = 10
 """How many mistakes a message lists."""
@@ -96,7 +101,15 @@ def parse_json(data: bytes, where: str, *, error: type[SynpicError], hint: str) 
 
 
 class TooDeep(ValueError):
-    """JSON that is nested more than ``DEPTH`` deep."""
+    """A value that is nested more than ``DEPTH`` deep.
+
+    Args:
+        keys: those that lead to what is too deep; none where they are not known.
+    """
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        super().__init__(f"nested more than {DEPTH} deep")
+        self.keys = keys
 
 
 def parse_text(text: str) -> Any:
@@ -110,14 +123,38 @@ def parse_text(text: str) -> Any:
     try:
         found = _DECODER.decode(text)
     except RecursionError as raised:
-        raise TooDeep(f"nested more than {DEPTH} deep") from raised
-    level = [found] if isinstance(found, dict | list) else []
+        raise TooDeep() from raised
+    deque(walk(found), maxlen=0)
+    return found
+
+
+def walk(value: Any) -> Iterator[tuple[tuple[str, ...], dict[Any, Any] | list[Any]]]:
+    """Every object and list in a parsed document, with the keys that lead to it; outer ones first.
+
+    Raises:
+        TooDeep: after those that are at most ``DEPTH`` deep, if there are others.
+    """
+    level: list[tuple[tuple[str, ...], Any]] = [((), value)] if _holds(value) else []
     for _ in range(DEPTH):
-        inside = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [inner for one in inside for inner in one if isinstance(inner, dict | list)]
+        yield from level
+        level = [
+            ((*keys, str(key)), inner)
+            for keys, one in level
+            for key, inner in items(one)
+            if _holds(inner)
+        ]
         if not level:
-            return found
-    raise TooDeep(f"nested more than {DEPTH} deep")
+            return
+    raise TooDeep(level[0][0])
+
+
+def items(one: dict[Any, Any] | list[Any]) -> Iterable[tuple[Any, Any]]:
+    """The keys or numbers of what an object or list holds, each with its value."""
+    return one.items() if isinstance(one, dict) else enumerate(one)
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def validate(kind: type[T], found: Any, where: str, error: type[SynpicError], hint: str) -> T:
@@ -196,39 +233,19 @@ def _no_number(written: str) -> float:
 
 
 def unusable(found: Any) -> str | None:
-    """What is wrong with a parsed document as a whole; None if nothing is."""
-    level = [found]
-    for _ in range(DEPTH + 1):
-        for one in level:
-            texts = one if isinstance(one, dict) else [one]
-            # JSON can spell half of a character (\ud800); UTF-8 cannot, and nor can a message.
-            if any(isinstance(text, str) and not _encodable(text) for text in texts):
-                key = ".".join(_way_to(found))
-                return f"{key}: a text holds half of a character (a lone surrogate)".lstrip(": ")
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return None
-    return f"nested more than {DEPTH} deep"
+    """Which text of a parsed document UTF-8 cannot spell; None if it can spell all of them.
 
-
-def _way_to(value: Any, depth: int = DEPTH) -> list[str]:
-    """The keys that lead to the first text that is no Unicode; none if it is the whole."""
-    if depth < 0 or not isinstance(value, dict | list):
-        return []
-    inside: Any = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, one in inside:
-        if not _encodable(str(key)):
-            return [ascii(key)]
-        if isinstance(one, str) and not _encodable(one):
-            return [str(key)]
-        if way := _way_to(one, depth - 1):
-            return [str(key), *way]
-    return []
+    JSON can spell half of a character (``\\ud800``); UTF-8 cannot, and nor can a message.
+    """
+    if isinstance(found, str) and not _encodable(found):
+        return _HALF
+    for keys, one in walk(found):
+        for key, value in items(one):
+            if isinstance(key, str) and not _encodable(key):
+                return f"{'.'.join([*keys, ascii(key)])}: {_HALF}"
+            if isinstance(value, str) and not _encodable(value):
+                return f"{'.'.join([*keys, str(key)])}: {_HALF}"
+    return None
 
 
 def _encodable(text: str) -> bool:

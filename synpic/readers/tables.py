@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from synpic.errors import SynpicError
 from synpic.readers.arrow import Column, column_of, plain_texts
-from synpic.readers.json_models import parse_text
+from synpic.readers.json_models import TooDeep, parse_text
 from synpic.readers.text import At, decode, fault_of, lines
 
 __all__ = ["ENDINGS", "Batch", "Column", "Row", "Table", "columns_of", "open_table", "rows_from"]
@@ -229,6 +229,8 @@ def _open_json(data: bytes, where: str, error: type[SynpicError], may_be_list: b
 def _parse(text: str, place: str, error: type[SynpicError], hint: str) -> Any:
     try:
         return parse_text(text)
+    except TooDeep as raised:
+        raise error(f"{place}: {raised}", hint=hint) from raised
     except ValueError as raised:
         raise error(f"{place}: not JSON: {raised}", hint=hint) from raised
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import ReleaseError
-from synpic.readers.json_models import DEPTH, Record, parse_json, read_json
+from synpic.readers.json_models import DEPTH, Record, TooDeep, parse_json, read_json, walk
 
 
 class Inner(Record):
@@ -86,6 +86,24 @@ def test_refuses_what_is_no_json_or_beyond_the_limits(data: bytes) -> None:
 
 def test_takes_what_is_just_within_the_depth() -> None:
     assert parse(b"[" * DEPTH + b"1" + b"]" * DEPTH)
+
+
+def test_walk_gives_outer_ones_first_with_their_keys() -> None:
+    found = {"a": [1, {"b": []}], "c": {}}
+    assert list(walk(found)) == [
+        ((), found),
+        (("a",), found["a"]),
+        (("c",), {}),
+        (("a", "1"), {"b": []}),
+        (("a", "1", "b"), []),
+    ]
+    assert list(walk("text")) == []
+    deep: object = 1
+    for _ in range(DEPTH + 1):
+        deep = [deep]
+    with pytest.raises(TooDeep) as caught:
+        list(walk(deep))
+    assert caught.value.keys == ("0",) * DEPTH
 
 
 values = st.recursive(
