@@ -176,9 +176,10 @@ class Attempts:
             patience.down = False
         left = patience.limit - self._waited
         asked = seconds_told(error)
-        seconds = min(_LONGEST, 2.0 ** min(self._failed - 1, 30)) if asked is None else asked
+        # A server that says "0" is not asked without a pause: the waits would never add up.
+        seconds = min(_LONGEST, 2.0 ** min(self._failed - 1, 30)) if not asked else max(asked, 1.0)
         ended = patience.tries is not None and self._failed >= patience.tries
-        if ended or patience.down or left <= 0 or (asked is not None and seconds > left):
+        if ended or patience.down or left <= 0 or (asked is not None and asked > left):
             patience.down = status is None
             raise self._given_up(error, asked) from error
         seconds = min(seconds, left)

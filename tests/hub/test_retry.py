@@ -106,6 +106,17 @@ def test_waits_double_until_the_time_is_up() -> None:
     assert said[0] == "user/set: the Hub says 503; waiting 1 s (try 1)"
 
 
+@pytest.mark.parametrize("headers", [{"retry_after": "0"}, {"retry_after": "0.001"}])
+def test_a_wait_of_nothing_adds_up_all_the_same(headers: dict[str, str]) -> None:
+    slept: list[float] = []
+    act = Failing(answered(503, **headers))
+    with pytest.raises(HubUnreachable):
+        Patience(60, sleep=slept.append).call(SET, act)
+    assert min(slept) >= 1
+    assert sum(slept) == pytest.approx(60)
+    assert act.calls == len(slept) + 1
+
+
 def test_tries_may_be_limited_too() -> None:
     slept: list[float] = []
     act = Failing(ConnectionError("gone"))
