@@ -146,7 +146,7 @@ def _write_candidates(
             }
         )
     for model in inventory.models:
-        mine = [row for row in rows if row["fingerprint"] == model.fingerprint]
+        mine = [row for row in rows if row["folder"] == model.folder]
         note = {"model": model.name, "environments": {"e1": {"device": "cpu", "torch": "2"}}}
         for start in range(0, len(mine), rows_per_part):
             part = pa.Table.from_pylist(mine[start : start + rows_per_part], tables.CANDIDATES)

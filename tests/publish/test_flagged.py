@@ -17,6 +17,7 @@ from synpic.publish.export import export
 from synpic.publish.load import load_rankings
 from synpic.rank import rank
 from synpic.release.compare import Level, compare
+from synpic.release.manifest import Manifest
 from synpic.release.rerank import rerank
 from synpic.release.source import open_release
 from synpic.release.verify import verify
@@ -47,6 +48,10 @@ def flagged(tmp_path: Path) -> Workspace:
 def manifest_of(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     return found
+
+
+def released(folder: Path) -> Manifest:
+    return open_release(folder).manifest
 
 
 def test_the_ranking_is_of_what_is_left(flagged: Workspace) -> None:
@@ -159,7 +164,7 @@ def test_a_release_says_when_it_begins_to_leave_them_out(
 ) -> None:
     publish_to(flagged, tmp_path / "kept")
     publish_to(flagged, tmp_path / "left", flagged="leave-out")
-    kept, left = manifest_of(tmp_path / "kept"), manifest_of(tmp_path / "left")
+    kept, left = released(tmp_path / "kept"), released(tmp_path / "left")
     (change, *_) = [one for one in compare(kept, left) if "flagged" in one.text]
     assert change.level is Level.MINOR
     assert change.text == "images flagged by a safety check are left out, were kept"
@@ -172,8 +177,8 @@ def test_a_word_in_the_recipe_that_changes_no_row_is_a_patch(tmp_path: Path) -> 
     made = build(tmp_path / "set", flag=lambda row: False)
     publish_to(made, tmp_path / "kept")
     publish_to(edit(made, recipe() + LEAVE_OUT), tmp_path / "left")
-    kept, left = (manifest_of(tmp_path / name) for name in ("kept", "left"))
-    assert left["counts"]["flagged_left_out"] == 0
+    kept, left = released(tmp_path / "kept"), released(tmp_path / "left")
+    assert left.counts.flagged_left_out == 0
     for old, new in ((kept, left), (left, kept)):
         assert {change.level for change in compare(old, new)} == {Level.PATCH}
         assert not [change for change in compare(old, new) if "flagged" in change.text]

@@ -12,6 +12,7 @@ from synpic import Workspace, generate_candidates, ids, score_candidates, status
 from synpic.engine.progress import Event
 from synpic.errors import StorageError
 from synpic.inventory import take_inventory
+from synpic.readers.images import ImageError
 from synpic.score import loop, ready
 from synpic.workspace.storage import Store
 from tests.conftest import edit
@@ -314,7 +315,7 @@ def test_broken_images_in_a_row_do_not_scatter_the_rest(
     def broken(data: bytes) -> object:
         image = decode(data)
         if ids.sha256(data) in bad:
-            raise ValueError("not a whole image")
+            raise ImageError("not a whole image")
         return image
 
     monkeypatch.setattr(ready, "decode", broken)
