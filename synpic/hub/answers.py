@@ -20,6 +20,7 @@ from synpic.errors import causes
 __all__ = [
     "TRANSIENT",
     "NotTheHub",
+    "never_passes",
     "no_answer",
     "plain",
     "redact",
@@ -48,6 +49,11 @@ _SECRETS = (
         re.IGNORECASE,
     ),
 )
+
+
+_NEVER_PASS = frozenset({"UnsupportedProtocol", "LocalProtocolError", "TooManyRedirects"})
+"""Errors of HTTP libraries that the same request always meets: an endpoint without a scheme, a line
+break in a token, a server that redirects in a circle. By name: the library differs by version."""
 
 
 class NotTheHub(Exception):
@@ -93,8 +99,15 @@ def transient(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in TRANSIENT
+    if never_passes(error):
+        return False
     kinds = no_answer()
     return any(isinstance(one, kinds) for one in causes(error))
+
+
+def never_passes(error: BaseException) -> bool:
+    """Whether there is no answer for a reason that stays: what was asked cannot be sent so."""
+    return any(kind.__name__ in _NEVER_PASS for one in causes(error) for kind in type(one).__mro__)
 
 
 def no_answer() -> tuple[type[Exception], ...]:

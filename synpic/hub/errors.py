@@ -27,7 +27,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from synpic.errors import CheckpointError, HubUnreachable, SynpicError, causes, did_you_mean
-from synpic.hub.answers import NotTheHub, no_answer, plain, redact, status_of, transient, words_of
+from synpic.hub.answers import (
+    NotTheHub,
+    never_passes,
+    no_answer,
+    plain,
+    redact,
+    status_of,
+    transient,
+    words_of,
+)
 from synpic.hub.names import page_of, shown_endpoint
 
 __all__ = ["Subject", "explain", "is_gated", "is_missing", "is_of_the_hub", "naming_hub_errors"]
@@ -92,6 +101,8 @@ def explain(error: Exception, subject: Subject, *, tries: int = 1) -> SynpicErro
     status = status_of(met)
     if not isinstance(met, (*no_answer(), *_refusals(), *_UNANSWERED)) and status is None:
         return None
+    if status is None and never_passes(met):
+        return _not_sent(met, subject)
     if status is None or transient(met):
         return _refusal(met, subject) or _unanswered(met, subject, status, tries)
     return _refusal(met, subject) or _refused(met, subject, status)
@@ -224,6 +235,14 @@ def _not_the_hub(subject: Subject, reason: str) -> HubUnreachable:
         f"{subject.what}: the answer is not the Hub's: {plain(redact(reason, subject.token))}",
         hint=f"look at {subject.page}: HF_ENDPOINT may name another server, or a proxy or the "
         "login page of a network may answer in the Hub's place",
+    )
+
+
+def _not_sent(error: BaseException, subject: Subject) -> HubUnreachable:
+    reason = plain(redact(f"{type(error).__name__}: {error}", subject.token))
+    return HubUnreachable(
+        f"{subject.what}: the Hub cannot be asked: {reason}",
+        hint="HF_ENDPOINT begins with http:// or https:// and names the Hub; a token is one line",
     )
 
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 
-from synpic.errors import PublishError
+from synpic.errors import HubUnreachable, PublishError
 from synpic.hub.answers import plain, redact
 from synpic.hub.client import token_of
 from synpic.hub.names import endpoint
@@ -31,8 +31,9 @@ def check_loads(remote: Remote, commit: str, manifest: Manifest, token: str | No
     """Make sure that ``commit``, which holds what ``manifest`` describes, loads.
 
     Raises:
-        PublishError: it does not, with the last line of what the process said.
-        HubUnreachable: the Hub did not answer.
+        PublishError: it does not, or the Hub refuses a file of it, with the last line of what the
+            process said.
+        HubUnreachable: the Hub did not answer, with that line.
     """
     shards: dict[str, dict[str, list[str]]] = {}
     for config, splits in manifest.records.items():
@@ -53,11 +54,16 @@ def check_loads(remote: Remote, commit: str, manifest: Manifest, token: str | No
         with tempfile.TemporaryDirectory(prefix="synpic-verify-") as home, watched:
             ended = _run(remote, commit, json.dumps(asked), _environment(home, token))
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
+        said = plain(redact(lines[-1], token))
         if ended.returncode != load_check_program.NO_ANSWER:
             break
-        attempts.wait(ConnectionError(lines[-1]))
+        try:
+            attempts.wait(ConnectionError(said))
+        except HubUnreachable as error:
+            error.message = f"{error.message}: {said}"
+            raise
     if ended.returncode:
-        raise _wrong(remote, commit, f"it does not load: {plain(redact(lines[-1], token))}")
+        raise _wrong(remote, commit, f"it does not load: {said}")
 
 
 def _run(

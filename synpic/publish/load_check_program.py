@@ -16,7 +16,10 @@ from typing import Any
 __all__ = ["NO_ANSWER", "load", "main"]
 
 NO_ANSWER = 75
-"""The exit status when the Hub did not answer (EX_TEMPFAIL)."""
+"""The exit status when the Hub did not answer, or says that it may later (EX_TEMPFAIL)."""
+
+_PASSING = {408, 429}
+"""Statuses of an answer after which the same request may succeed, beside those of 500 and above."""
 
 
 def load(asked: dict[str, Any]) -> str | None:
@@ -66,8 +69,10 @@ def main() -> int:
         one: BaseException | None = error
         while one is not None:
             if isinstance(one, http | ConnectionError | TimeoutError):
-                print(f"{type(error).__name__}: {error}", file=sys.stderr)
-                return NO_ANSWER
+                print(" ".join(f"{type(one).__name__}: {one}".split()), file=sys.stderr)
+                status = getattr(getattr(one, "response", None), "status_code", None)
+                passes = status is None or status in _PASSING or status >= 500
+                return NO_ANSWER if passes else 1
             one = one.__cause__ or one.__context__
         traceback.print_exc()
         return 1

@@ -56,6 +56,19 @@ def test_what_passes_is_waited_for_also_when_wrapped(status: int) -> None:
     assert status_of(wrapped(answered(status))) == status
 
 
+@pytest.mark.parametrize("name", ["UnsupportedProtocol", "LocalProtocolError", "TooManyRedirects"])
+def test_what_cannot_be_sent_is_asked_once(name: str) -> None:
+    error = type(name, (errors.HTTPError,), {})("'Bearer hf_abcdefghijklmnopqrst\n'")
+    assert not transient(error)
+    assert not transient(wrapped(error))
+    act = Failing(error)
+    with pytest.raises(HubUnreachable, match=f"cannot be asked: {name}") as caught:
+        ask(SET, act, Patience(sleep=lambda _: None))
+    assert act.calls == 1
+    assert "hf_abc" not in caught.value.message
+    assert "HF_ENDPOINT" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412])
 def test_a_refusal_does_not_pass(status: int) -> None:
     assert not transient(answered(status))

@@ -538,6 +538,38 @@ def test_the_load_check_waits_for_the_hub_too(
     assert here.repositories[SET].tags["v1.0.0"] == release.commit
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_the_load_check_does_not_wait_where_the_hub_refuses(
+    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    real, runs = load_check._run, []
+
+    def run(*args: Any) -> Any:
+        runs.append(args)
+        here.faults.plan(Status(status, "This file is quarantined"), path="parquet", times=10_000)
+        try:
+            return real(*args)
+        finally:
+            here.faults.clear()
+
+    monkeypatch.setattr(load_check, "_run", run)
+    with pytest.raises(PublishError, match=f"it does not load: .*{status}"):
+        publish(workspace)
+    assert len(runs) == 1
+    assert not here.repositories[SET].tags
+
+
+def test_a_load_check_without_an_answer_ends_with_what_it_met(
+    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "ReadError: gone with hf_abcdefghijklmnopqrst"
+    ended = subprocess.CompletedProcess([], load_check_program.NO_ANSWER, "", said)
+    monkeypatch.setattr(load_check, "_run", lambda *_: ended)
+    with pytest.raises(HubUnreachable) as caught:
+        publish(workspace, patience=Patience(tries=2, sleep=lambda _: None))
+    assert caught.value.message.endswith("ReadError: gone with [secret]")
+
+
 @pytest.fixture
 def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     scratch = tmp_path / "scratch"
