@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +16,21 @@ from synpic.hub.retry import Patience, ask
 
 __all__ = [
     "CommitNote",
+    "Refs",
     "RemoteFileInfo",
+    "Stored",
     "commit_of",
     "commits_of",
     "dataset",
     "files_of",
     "names_of",
     "parse_name",
+    "refs_of",
     "resolve",
     "settings",
     "tags_of",
     "token_of",
+    "tree_of",
 ]
 
 
@@ -52,7 +56,7 @@ def resolve(repository: str, revision: str | None, token: str | None) -> str:
     return commit_of(dataset(repository, revision, token))
 
 
-def commit_of(subject: Subject) -> str:
+def commit_of(subject: Subject, patience: Patience | None = None) -> str:
     """The commit that the revision of ``subject`` is now.
 
     Raises:
@@ -66,7 +70,7 @@ def commit_of(subject: Subject) -> str:
             raise NotTheHub("it names no commit")
         return _checked(info.sha)
 
-    return ask(subject, look)
+    return ask(subject, look, patience)
 
 
 def tags_of(subject: Subject, patience: Patience | None = None) -> dict[str, str]:
@@ -75,11 +79,31 @@ def tags_of(subject: Subject, patience: Patience | None = None) -> dict[str, str
     Raises:
         SynpicError: as :func:`synpic.hub.retry.ask` does.
     """
+    return dict(refs_of(subject, patience).tags)
+
+
+@dataclass(frozen=True)
+class Refs:
+    """The names of a repository's commits: branches and tags, each name → commit."""
+
+    branches: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+def refs_of(subject: Subject, patience: Patience | None = None) -> Refs:
+    """Branches and tags of a repository as they are now.
+
+    Raises:
+        SynpicError: as :func:`synpic.hub.retry.ask` does.
+    """
     api = api_of(subject)
 
-    def look() -> dict[str, str]:
+    def look() -> Refs:
         refs = api.list_repo_refs(subject.name, repo_type=subject.kind)
-        return {ref.name: _checked(ref.target_commit) for ref in refs.tags}
+        return Refs(
+            {ref.name: _checked(ref.target_commit) for ref in refs.branches},
+            {ref.name: _checked(ref.target_commit) for ref in refs.tags},
+        )
 
     return ask(subject, look, patience)
 
@@ -98,7 +122,7 @@ class CommitNote:
     title: str
 
 
-def commits_of(subject: Subject) -> dict[str, CommitNote]:
+def commits_of(subject: Subject, patience: Patience | None = None) -> dict[str, CommitNote]:
     """The history of the revision of ``subject``, the newest first, by id.
 
     Raises:
@@ -117,7 +141,7 @@ def commits_of(subject: Subject) -> dict[str, CommitNote]:
             for one in found
         }
 
-    return ask(subject, look)
+    return ask(subject, look, patience)
 
 
 @dataclass(frozen=True)
@@ -147,16 +171,49 @@ def files_of(subject: Subject) -> dict[str, RemoteFileInfo]:
         )
         found: dict[str, RemoteFileInfo] = {}
         for file in info.siblings or []:
-            if not is_inner_path(file.rfilename):
-                raise NotTheHub(f"it names a file {file.rfilename!r:.200}")
             content = file.lfs.sha256 if file.lfs else file.blob_id
-            # The cache has a file of that name.
-            if content is not None and not re.fullmatch(r"[0-9a-f]{40,64}", content, re.ASCII):
-                raise NotTheHub(f"it names a file's content {content!r:.200}")
-            found[file.rfilename] = RemoteFileInfo(file.size, content)
+            if content is not None:  # the cache has a file of that name
+                content = _checked_hash(content)
+            found[_checked_path(file.rfilename)] = RemoteFileInfo(file.size, content)
         return found
 
     return ask(subject, look)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of a commit: its size, and the hash by which the Hub knows its content.
+
+    ``oid`` is the SHA-256 of a large file, and git's blob id of a small one.
+    """
+
+    oid: str
+    bytes: int
+
+
+def tree_of(subject: Subject, patience: Patience | None = None) -> dict[str, Stored]:
+    """The files of a repository at the revision of ``subject``, all with size and hash.
+
+    Raises:
+        SynpicError: as :func:`synpic.hub.retry.ask` does.
+    """
+    from huggingface_hub.hf_api import RepoFile
+
+    api = api_of(subject)
+
+    def look() -> dict[str, Stored]:
+        tree = api.list_repo_tree(
+            subject.name, recursive=True, revision=subject.revision, repo_type=subject.kind
+        )
+        return {
+            _checked_path(entry.path): Stored(
+                _checked_hash(entry.lfs.sha256 if entry.lfs else entry.blob_id), entry.size
+            )
+            for entry in tree
+            if isinstance(entry, RepoFile)
+        }
+
+    return ask(subject, look, patience)
 
 
 def names_of(subject: Subject) -> frozenset[str]:
@@ -169,10 +226,7 @@ def names_of(subject: Subject) -> frozenset[str]:
 
     def look() -> frozenset[str]:
         found = api.list_repo_files(subject.name, revision=subject.revision, repo_type=subject.kind)
-        for name in found:
-            if not is_inner_path(name):
-                raise NotTheHub(f"it names a file {name!r:.200}")
-        return frozenset(found)
+        return frozenset(map(_checked_path, found))
 
     return ask(subject, look)
 
@@ -203,6 +257,18 @@ def _checked(commit: object) -> str:
     if not is_commit(commit):
         raise NotTheHub(f"it names a commit {commit!r:.200}")
     return str(commit)
+
+
+def _checked_path(path: object) -> str:
+    if not is_inner_path(path):
+        raise NotTheHub(f"it names a file {path!r:.200}")
+    return str(path)
+
+
+def _checked_hash(content: object) -> str:
+    if not isinstance(content, str) or not re.fullmatch("[0-9a-f]{40,64}", content, re.ASCII):
+        raise NotTheHub(f"it names a file's content {content!r:.200}")
+    return content
 
 
 def api_of(subject: Subject) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 
 from synpic.errors import PublishError
 from synpic.hub.answers import status_of, transient
-from synpic.hub.repository import Head, Remote, Stored
+from synpic.hub.client import Stored
+from synpic.hub.repository import Head, Remote
 
 __all__ = ["CONFLICTS", "commit_onto", "deletions", "holds"]
 

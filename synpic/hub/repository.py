@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
 from synpic.errors import HubUnreachable, PublishError, SynpicError
-from synpic.hub.answers import NotTheHub, plain, redact, status_of, transient
+from synpic.hub.answers import plain, redact, status_of, transient
+from synpic.hub.client import Refs, Stored, commit_of, commits_of, refs_of, tree_of
 from synpic.hub.errors import Subject, explain, is_of_the_hub
-from synpic.hub.names import endpoint, is_commit, page_of, shown_endpoint
+from synpic.hub.names import endpoint, page_of, shown_endpoint
 from synpic.hub.retry import Attempts, Patience, ask
 
-__all__ = ["Head", "Refs", "Remote", "Stored", "blob_id", "hashes_of"]
+__all__ = ["Head", "Remote", "blob_id", "hashes_of"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A file of a commit: its size, and the hash by which the Hub knows its content.
-
-    ``oid`` is the SHA-256 of a large file, and git's blob id of a small one.
-    """
-
-    oid: str
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -42,14 +32,6 @@ class Head:
 
     commit: str
     files: Mapping[str, Stored]
-
-
-@dataclass(frozen=True)
-class Refs:
-    """The names of a repository's commits: branches and tags, each name → commit."""
-
-    branches: Mapping[str, str]
-    tags: Mapping[str, str]
 
 
 def blob_id(data: bytes) -> str:
@@ -166,56 +148,24 @@ class Remote:
                 ),
             )
 
-    def head(self, revision: str | None = None) -> Head:
-        """The commit of the branch (or of ``revision``), with its files."""
-
-        def resolve() -> str:
-            info = self._api.repo_info(
-                self.repository, revision=revision or self.branch, repo_type=self.kind
-            )
-            if info.sha is None or not is_commit(info.sha):
-                raise NotTheHub("it names no commit")
-            return str(info.sha)
-
-        return self.at_commit(self._ask("reading what is there", resolve))
+    def head(self) -> Head:
+        """The commit of the branch, with its files."""
+        return self.at_commit(commit_of(self.subject("reading what is there"), self.patience))
 
     def at_commit(self, commit: str) -> Head:
         """``commit``, which is the id of one, with its files."""
-        from huggingface_hub.hf_api import RepoFile
-
-        def look() -> Head:
-            tree = self._api.list_repo_tree(
-                self.repository, recursive=True, revision=commit, repo_type=self.kind
-            )
-            files = {
-                entry.path: Stored(entry.lfs.sha256 if entry.lfs else entry.blob_id, entry.size)
-                for entry in tree
-                if isinstance(entry, RepoFile)
-            }
-            return Head(commit, files)
-
-        return self._ask("reading what is there", look)
+        subject = replace(self.subject("reading what is there"), revision=commit)
+        return Head(commit, tree_of(subject, self.patience))
 
     def parent(self, commit: str) -> str | None:
         """The commit before ``commit``; None if it is the first."""
-        log = self._ask(
-            "reading its history",
-            lambda: self._api.list_repo_commits(
-                self.repository, revision=commit, repo_type=self.kind
-            ),
-        )
-        return str(log[1].commit_id) if len(log) > 1 else None
+        subject = replace(self.subject("reading its history"), revision=commit)
+        history = list(commits_of(subject, self.patience))
+        return history[1] if len(history) > 1 else None
 
     def refs(self) -> Refs:
         """Branches and tags as they are now."""
-        found = self._ask(
-            "reading branches and tags",
-            lambda: self._api.list_repo_refs(self.repository, repo_type=self.kind),
-        )
-        return Refs(
-            {ref.name: ref.target_commit for ref in found.branches},
-            {ref.name: ref.target_commit for ref in found.tags},
-        )
+        return refs_of(self.subject("reading branches and tags"), self.patience)
 
     def read(self, path: str, commit: str) -> bytes:
         """A small file of a commit."""
