@@ -101,7 +101,8 @@ class Preflight:
 
         try:
             values = yaml.safe_load(self._remote.read(_YAML, head.commit).decode())
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+            # ValueError: no UTF-8, or a date that no calendar has.
             return "(it is no YAML, and `load_dataset` reads it)"
         if values is None:
             return None

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from synpic.errors import NoRelease, PublishError
+from synpic.errors import NoRelease, PublishError, ReleaseError
 from synpic.hub.repository import Head, Remote
 from synpic.publish.card import CARD
 from synpic.publish.previous import NOTHING, Previous, parse_previous
@@ -56,13 +56,22 @@ class RemoteState:
         at = refs.branches.get(remote.branch) or refs.branches.get(MAIN)
         head = remote.at_commit(at) if at else remote.at(MAIN).head()
         latest = max(filter(None, map(Version.of_tag, refs.tags)), default=None)
-        manifest, card = _manifest(remote, head), _card(remote, head)
+        card = _card(remote, head)
+        try:
+            manifest = _manifest(remote, head)
+        except ReleaseError as error:
+            error.hint = (
+                f"put the {MANIFEST} of its release back, which is in the history at "
+                f"{remote.page}/commits/{remote.branch}; or publish to another dataset"
+            )
+            raise
         released, released_card = None, b""
         if latest and refs.tags[latest.tag] == head.commit:
             released, released_card = manifest, card
         elif latest:
             tagged = remote.at_commit(refs.tags[latest.tag])
-            released, released_card = _manifest(remote, tagged), _card(remote, tagged)
+            released = _released(remote, tagged, latest.tag)
+            released_card = _card(remote, tagged)
         return cls(
             head=head,
             manifest=manifest,
@@ -213,7 +222,7 @@ def decide(
     number = asked or suggested
     if number.tag in state.tags:
         commit = remote.at_commit(state.tags[number.tag])
-        if not _is_of(_manifest(remote, commit), manifest):
+        if not _is_of(_released(remote, commit, number.tag), manifest):
             raise PublishError(
                 f"{remote.repository}: {number.tag} is there already, and a tag is never moved",
                 hint=f"publish as {suggested}"
@@ -292,6 +301,15 @@ def _manifest(remote: Remote, head: Head) -> Manifest | None:
     except NoRelease:  # another program's
         return None
     return found if isinstance(found, Manifest) else None
+
+
+def _released(remote: Remote, tagged: Head, tag: str) -> Manifest | None:
+    """The manifest under a tag, which stays as it is: a damaged one must not end every publish."""
+    try:
+        return _manifest(remote, tagged)
+    except ReleaseError as error:
+        remote.patience.tell(f"{tag} cannot be compared with: {error.message}")
+        return None
 
 
 def _sha256(data: bytes) -> str:

@@ -13,7 +13,7 @@ import datasets
 import pytest
 from huggingface_hub import DatasetCard
 
-from synpic.errors import HubUnreachable, PublishError
+from synpic.errors import HubUnreachable, PublishError, ReleaseError
 from synpic.publish import (
     Patience,
     forecast,
@@ -686,3 +686,24 @@ def test_a_tag_that_is_refused_says_that_the_commit_is_there(
     again = publish(workspace)
     assert here.repositories[SET].tags == {"v1.0.0": again.commit} == {"v1.0.0": commit}
     assert list(here.repositories[SET].branches) == ["main"]
+
+
+DAMAGED = [b'{"synpic": "1", "files": 3}', b'{"synpic": "1", "schema_version": 1}']
+
+
+@pytest.mark.parametrize("manifest", DAMAGED)
+def test_a_damaged_manifest_under_the_latest_tag_does_not_end_publishing(
+    here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path, manifest: bytes
+) -> None:
+    publish(workspace)
+    good = here.read(SET, "manifest.json")
+    here.commit(SET, {"manifest.json": manifest})
+    repository = here.repositories[SET]
+    repository.tags["v1.0.0"] = repository.branches["main"]
+    with pytest.raises(ReleaseError) as caught:
+        publish(workspace)
+    assert "history" in str(caught.value.hint)
+    here.commit(SET, {"manifest.json": good})
+    said: list[str] = []
+    assert publish(build(tmp_path / "grown", MORE), patience=patience(said)).new
+    assert any("v1.0.0 cannot be compared with" in line for line in said)

@@ -90,6 +90,7 @@ def test_what_is_harmless_stays(here: HubServer, trusting: None, workspace: Work
         (b"dataset_info: {}\nconfigs: []\n", "its `configs`, `dataset_info`"),
         (b"a: [\n", "it is no YAML"),
         (b"\xff\xfe", "it is no YAML"),
+        (b"when: 2024-13-45\n", "it is no YAML"),
         (b"- 1\n", "it has no keys"),
     ],
 )
