@@ -9,7 +9,7 @@ WORKERS ?= 2
 UPSTREAM := .venv-parity
 
 # Those of minutes; benchmarks/ablation.py takes hours.
-BENCHMARKS := startup rank generate publish rewards precision train
+BENCHMARKS := startup rank read_scores generate publish rewards precision train
 
 .PHONY: help setup demo test test-slow parity lint format bench docs clean
 
