@@ -89,3 +89,8 @@ def edit(workspace: Workspace, text: str) -> Workspace:
     """``workspace`` with another recipe, opened anew."""
     workspace.store.write("recipe.toml", text.encode())
     return Workspace.open(workspace.store.root)
+
+
+def corrupt_parts(workspace: Workspace) -> list[str]:
+    """Names of the files that ``workspace.verify`` finds damaged."""
+    return [one.file for one in workspace.verify().damaged]

@@ -19,6 +19,7 @@ import pytest
 from synpic import Workspace, status
 from synpic.inventory import take_inventory
 from tests.cli.conftest import ENVIRONMENT
+from tests.conftest import corrupt_parts
 from tests.fakes import Painter
 from tests.nursery import Child, Nursery, nursery
 
@@ -147,7 +148,7 @@ def assert_equal(killed: Workspace, whole: Workspace) -> None:
     found = [status(workspace) for workspace in (killed, whole)]
     assert [count.done for count in found[0].counts] == [count.done for count in found[1].counts]
     assert not any(count.doubled for count in found[0].counts)
-    assert killed.corrupt_parts() == []
+    assert corrupt_parts(killed) == []
     # Not resolved on reading: no image was kept twice.
     everything = [part for folder in killed.folders("candidates") for part in killed.parts(folder)]
     assert sum(rows_of(killed, part) for part in everything) == tables[0].height

@@ -220,10 +220,6 @@ class Workspace:
         caches = [name for name in (PROMPTS, GIVEN) if self.store.exists(name)]
         return verify_files(self.store, expected, caches, on_progress)
 
-    def corrupt_parts(self) -> list[str]:
-        """Names of the files that :meth:`verify` finds damaged."""
-        return [one.file for one in self.verify().damaged]
-
     def set_aside(self, part: str) -> str:
         """Move a damaged part out of the way; what it held counts as missing from then on.
 

@@ -13,7 +13,7 @@ import pytest
 from synpic import Workspace, status
 from synpic.inventory import take_inventory
 from tests.cli.conftest import Run, Start
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, corrupt_parts
 
 SLOW = "call = { sleep = 0.08 }"
 MORE = '[rewards.slow]\nreward = "tests.fakes:slow_redness"\nbatch_size = 4'
@@ -70,7 +70,7 @@ def test_generate_and_score_survive_kills(
     assert tables[0].select(pl.col(scores).null_count()).sum_horizontal().item() == 0
     found = status(Workspace.open(killed.store.root))
     assert not any(count.doubled for count in found.counts)
-    assert killed.corrupt_parts() == []
+    assert corrupt_parts(killed) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

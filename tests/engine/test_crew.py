@@ -24,7 +24,7 @@ from synpic.inventory import take_inventory
 from synpic.steps import given_workspace
 from synpic.tasks import drawing_tasks, scoring_tasks
 from synpic.workspace.storage import Store
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, corrupt_parts
 from tests.engine.threads import Dies, Threads
 from tests.fakes import Painter
 
@@ -77,7 +77,7 @@ def table(workspace: Workspace) -> pl.DataFrame:
 
 def nothing_twice(workspace: Workspace) -> bool:
     counts = status(Workspace.open(workspace.store.root)).counts
-    return not any(count.doubled for count in counts) and workspace.corrupt_parts() == []
+    return not any(count.doubled for count in counts) and corrupt_parts(workspace) == []
 
 
 def made(report: Report) -> list[tuple[str, int, int, int]]:

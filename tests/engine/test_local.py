@@ -26,7 +26,7 @@ from synpic.errors import MissingExtra, ModelError, SynpicError
 from tests.cli.conftest import Run, Start
 from tests.cli.conftest import run as run
 from tests.cli.conftest import start as start
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, corrupt_parts
 from tests.engine.test_crew import made, nothing_twice, table
 from tests.fakes import Painter
 
@@ -221,7 +221,7 @@ def test_workers_whose_foreman_is_killed_end_by_themselves_and_keep_what_they_ha
     assert "Traceback" not in process.stderr.read()
     found = status(Workspace.open(workspace.store.root)).counts
     assert 0 < found[0].done < 400
-    assert workspace.corrupt_parts() == []
+    assert corrupt_parts(workspace) == []
 
 
 def test_a_workspace_in_memory_has_one_process(recipe: MakeRecipe) -> None:

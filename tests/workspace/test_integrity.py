@@ -19,6 +19,7 @@ from synpic.prompts import ensure_prompts
 from synpic.workspace import Workspace, tables
 from synpic.workspace.naming import name_of, split_footer
 from synpic.workspace.sealing import read_sealed
+from tests.conftest import corrupt_parts
 from tests.publish.fixtures import build, picture, recipe
 
 PROMPTS = [("a red circle", "train"), ("two green stars", "train")]
@@ -218,7 +219,7 @@ def test_a_part_of_another_folder_is_refused(copy: Workspace, kind: str) -> None
             copy.images([one])
         with pytest.raises(CorruptPart, match=stray):
             load_rankings(copy, split="train")
-    assert copy.corrupt_parts() == [stray]
+    assert corrupt_parts(copy) == [stray]
     copy.set_aside(stray)
     assert ranked(copy).height == 6
 
@@ -248,7 +249,7 @@ def test_a_name_that_is_not_the_file_s(copy: Workspace, kind: str) -> None:
     for wrong in ("".join(swapped), other_footer, "part-copy.parquet", base[:-8] + " (1).parquet"):
         copy.set_aside(name) if copy.store.exists(name) else None
         copy.store.write(f"{folder}/{wrong}", data)
-        assert copy.corrupt_parts() == [f"{folder}/{wrong}"]
+        assert corrupt_parts(copy) == [f"{folder}/{wrong}"]
         if kind != "candidates" or wrong != "".join(swapped):  # its columns are what they were
             with pytest.raises(CorruptPart):
                 READERS[kind](copy)

@@ -24,7 +24,7 @@ from synpic.errors import CheckpointError, SynpicError, WorkspaceError
 from synpic.inventory import take_inventory
 from synpic.workspace.storage import Store
 from tests.cli.conftest import in_process
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, corrupt_parts
 
 IDENTITY = ["candidate_id", "seed", "sha256", "flagged", "score_red", "score_blue"]
 
@@ -159,7 +159,7 @@ def test_a_damaged_part_is_set_aside(address: str, recipe: MakeRecipe) -> None:
     (folder, *_) = workspace.folders("candidates")
     (part, *_) = workspace.parts(folder)
     workspace.store.write(part, workspace.store.read(part)[:-100])
-    (damaged,) = Workspace.open(address).corrupt_parts()
+    (damaged,) = corrupt_parts(Workspace.open(address))
     assert damaged == part
     workspace.set_aside(part)
     assert part not in workspace.parts(folder)

@@ -17,6 +17,7 @@ from synpic.recipes import preset
 from synpic.workspace import Workspace, tables
 from synpic.workspace.naming import name_of
 from synpic.workspace.storage import Store
+from tests.conftest import corrupt_parts
 
 SHAPES = preset("shapes")
 FINGERPRINT = "0123abcd" * 8
@@ -104,7 +105,7 @@ def test_a_truncated_part_is_named_and_can_be_set_aside(tmp_path: Path, keep: in
         workspace.candidates([FOLDER])
     assert name in caught.value.message
     assert "repair" in str(caught.value.hint)
-    assert workspace.corrupt_parts() == [name]
+    assert corrupt_parts(workspace) == [name]
     assert (tmp_path / "set" / workspace.set_aside(name)).exists()
     assert workspace.candidates([FOLDER])["candidate_id"].to_list() == ["y"]
 
@@ -116,7 +117,7 @@ def test_a_flipped_bit_in_an_image_is_named(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[data.index(b"\x01" * 99) + 50] ^= 0xFF
     path.write_bytes(data)
-    assert workspace.corrupt_parts() == [name]
+    assert corrupt_parts(workspace) == [name]
     wanted = [("x", ids.sha256(pixels("x", b"\x01" * 999)))]
     with pytest.raises(CorruptPart, match=f"{name}: truncated or damaged"):
         workspace.images([FOLDER]).read(wanted)
@@ -156,7 +157,7 @@ def test_damaged_metadata_is_named(tmp_path: Path, note: bytes | None, named: st
     workspace.store.write(name, buffer.getvalue())
     with pytest.raises(CorruptPart, match=f"{name}: metadata: {named}"):
         workspace.candidates([FOLDER])
-    assert workspace.corrupt_parts() == [name]
+    assert corrupt_parts(workspace) == [name]
 
 
 def test_a_part_with_other_columns_is_damaged(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_part_with_other_columns_is_damaged(tmp_path: Path) -> None:
     name = workspace.write_part(FOLDER, candidates("x").select(["candidate_id"]), {})
     with pytest.raises(CorruptPart, match=name):
         workspace.candidates([FOLDER])
-    assert workspace.corrupt_parts() == [name]
+    assert corrupt_parts(workspace) == [name]
 
 
 def entry(revision: str | None, number: int) -> LockEntry:
