@@ -135,7 +135,7 @@ class Published:
                 with self.open(path) as stream, self.reading(path):
                     # Coalesces the reads of neighbouring columns: on the Hub, each is a request.
                     file = pq.ParquetFile(stream, pre_buffer=True)
-                    chosen = self._choose(config, file.schema_arrow, columns)
+                    chosen = self._choose(config, path, file.schema_arrow, columns)
                     rows = file.read(columns=chosen).replace_schema_metadata()
                 shown = frame(rows).select(chosen)
                 frames.append(shown.select(pl.lit(split).alias("split"), pl.all()))
@@ -146,7 +146,17 @@ class Published:
             )
         return pl.concat(frames)
 
-    def _choose(self, config: str, schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
+    def _choose(
+        self, config: str, path: str, schema: pa.Schema, columns: Sequence[str] | None
+    ) -> list[str]:
+        """The columns to read of the shard at ``path``."""
+        for one in self.manifest.features[config]:
+            wanted = one.dtype != "image" if columns is None else one.name in columns
+            if wanted and one.name not in schema.names:
+                raise ReleaseError(
+                    f"{self.name}: {path}: column {one.name!r} is missing; the manifest lists it",
+                    hint="download it again, or publish again",
+                )
         if columns is None:
             return [field.name for field in schema if not _is_image(field.type)]
         chosen = [name for name in dict.fromkeys(columns) if name != "split"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from synpic.errors import RankingError, ReleaseError
@@ -161,6 +162,17 @@ def test_what_cannot_be_ranked(
 ) -> None:
     with pytest.raises(kind, match=message):
         rerank(open_release(out), **asked)
+
+
+@pytest.mark.parametrize("column", ["score_redness", "model", "rank"])
+def test_a_shard_that_lacks_a_column_is_named(out: Path, column: str) -> None:
+    shard = sorted((out / "scores").glob("train-*"))[-1]
+    pq.write_table(pq.read_table(shard).drop_columns([column]), shard)
+    name = shard.relative_to(out).as_posix()
+    with pytest.raises(ReleaseError, match=f"{name}: column '{column}' is missing"):
+        rerank(open_release(out))
+    with pytest.raises(ReleaseError, match=f"{name}: column '{column}' is missing"):
+        open_release(out).table("scores", [column])
 
 
 def test_a_release_without_scores(made: Workspace, tmp_path: Path) -> None:
