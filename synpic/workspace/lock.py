@@ -77,9 +77,9 @@ class RecipeLock:
         return self._known.get((kind, source, revision))
 
     def remember(self, entry: LockEntry) -> LockEntry:
-        """Add ``entry`` to the file, and give the one that stands.
+        """Add ``entry`` to the file, and return the entry that the file holds for its name.
 
-        An entry that another process has written for the same name meanwhile stands, and ``entry``
+        An entry that another process has written for the same name meanwhile is kept, and ``entry``
         is dropped. Only its stamp is taken over where the content is the same: else the folder
         would be hashed by every command.
 
@@ -88,15 +88,15 @@ class RecipeLock:
             StorageError: it cannot be written.
         """
         with _alone(self._store):
-            there = {one.key: one for one in _read(self._store)}
-            found = there.get(entry.key)
-            standing = entry if found is None or found.identity == entry.identity else found
-            self._known[entry.key] = standing
+            written = {one.key: one for one in _read(self._store)}
+            found = written.get(entry.key)
+            kept = entry if found is None or found.identity == entry.identity else found
+            self._known[entry.key] = kept
             # Also what this process knows and the file has lost: it stays as it was resolved.
-            merged = {**self._known, **there, entry.key: standing}
-            if merged != there:
+            merged = {**self._known, **written, entry.key: kept}
+            if merged != written:
                 self._store.write(LOCK, _encode(merged.values()))
-        return standing
+        return kept
 
 
 def _read(store: Store) -> list[LockEntry]:

@@ -303,9 +303,9 @@ def naming_damage(store: Store, name: str) -> Iterator[None]:
 
 def frame(table: pa.Table) -> pl.DataFrame:
     """``table`` for polars, without a copy where that can be."""
-    made = pl.from_arrow(table)
-    assert isinstance(made, pl.DataFrame)
-    return made
+    rows = pl.from_arrow(table)
+    assert isinstance(rows, pl.DataFrame)
+    return rows
 
 
 def _metadata(store: Store, name: str, file: pq.ParquetFile) -> tables.PartMetadata:
