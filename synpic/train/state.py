@@ -103,7 +103,7 @@ def load_state(
         if about.decides != now:
             changed = ", ".join(_differences(about.decides, now))
             raise TrainingError(
-                f"{path} is of a run with other settings: {changed}",
+                f"{path / _ABOUT}: decides: {path} is of a run with other settings: {changed}",
                 hint="name another --out, or put the recipe back",
             )
         saved = _read_weights(path, weights)
