@@ -50,7 +50,7 @@ class PublishedImages:
     """
 
     def __init__(self, release: Published, config: str = "ranked") -> None:
-        self._release = release
+        self._release, self._config = release, config
         self._where: dict[str, _Place] = {}
         self._open: tuple[str, Any, pq.ParquetFile] | None = None
         self._held: tuple[tuple[str, int], dict[str, pa.Array]] | None = None
@@ -152,6 +152,7 @@ class PublishedImages:
             stream = self._release.open(path)
             with self._release.reading(path):
                 self._open = (path, stream, pq.ParquetFile(stream, pre_buffer=True))
+                self._release.check_columns(self._config, path, self._open[2].schema_arrow)
         assert self._open is not None
         return self._open[2]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,6 +151,7 @@ class Published:
         self, config: str, path: str, schema: pa.Schema, columns: Sequence[str] | None
     ) -> list[str]:
         """The columns to read of the shard at ``path``."""
+        self.check_columns(config, path, schema)
         for one in self.manifest.features[config]:
             wanted = one.dtype != "image" if columns is None else one.name in columns
             if wanted and one.name not in schema.names:
@@ -168,6 +170,25 @@ class Published:
                     hint=f"it has: {', '.join(schema.names)}",
                 )
         return chosen
+
+    def check_columns(self, config: str, path: str, schema: pa.Schema) -> None:
+        """Hold the columns that the shard at ``path`` has to those of the manifest.
+
+        Raises:
+            ReleaseError: two columns have one name, or one that is to hold images holds none.
+        """
+        twice = [name for name, number in Counter(schema.names).items() if number > 1]
+        images = {one.name for one in self.manifest.features[config] if one.dtype == "image"}
+        others = [
+            field.name for field in schema if field.name in images and not _is_image(field.type)
+        ]
+        if twice or others:
+            what = (
+                f"two columns are named {twice[0]!r}" if twice else f"{others[0]!r} has no images"
+            )
+            raise ReleaseError(
+                f"{self.name}: {path}: {what}", hint="download it again, or publish again"
+            )
 
     @contextmanager
     def reading(self, path: str) -> Iterator[None]:

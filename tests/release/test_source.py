@@ -11,6 +11,7 @@ import pytest
 from synpic.errors import HubUnreachable, NewerSchema, NoRelease, ReleaseError
 from synpic.publish import publish_to
 from synpic.release import Published, open_release, parse_name
+from synpic.release.images import PublishedImages
 from synpic.workspace import Workspace
 from synpic.workspace.tables import SCHEMA_VERSION
 from tests.hub_server import HubServer
@@ -163,6 +164,24 @@ def test_a_damaged_shard_is_named(out: Path, damage: str) -> None:
 
 
 # -- on the Hub --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", ["ranked", "scores"])
+def test_two_columns_of_one_name_in_a_shard_are_named(out: Path, config: str) -> None:
+    (shard, *_) = sorted((out / config).glob("*.parquet"))
+    table = pq.read_table(shard, partitioning=None)
+    pq.write_table(table.append_column("prompt_id", table["prompt_id"]), shard)
+    with pytest.raises(ReleaseError, match=rf"{shard.name}: two columns are named 'prompt_id'"):
+        open_release(out).table(config)
+
+
+def test_an_image_column_without_images_is_named(out: Path) -> None:
+    (shard, *_) = sorted((out / "ranked").glob("*.parquet"))
+    table = pq.read_table(shard, partitioning=None)
+    place = table.schema.get_field_index("image_1")
+    pq.write_table(table.set_column(place, "image_1", table["prompt_id"]), shard)
+    with pytest.raises(ReleaseError, match=rf"{shard.name}: 'image_1' has no images"):
+        PublishedImages(open_release(out))
 
 
 def test_a_tag_is_read_at_its_commit(pushed: HubServer, out: Path) -> None:
