@@ -65,7 +65,7 @@ def commit_onto(
             # Whatever was answered, or not: what counts is what is there.
             now = remote.head()
             if holds(now, wanted, gone):
-                return now.commit
+                return _own(remote, head, now, wanted, gone)
             if _touched(head, now, ours):
                 raise PublishError(
                     f"{remote.repository}: another commit changed this release's files meanwhile "
@@ -98,6 +98,16 @@ def holds(head: Head, wanted: Mapping[str, Sequence[str]], gone: Sequence[str] =
     return not any(path in head.files for path in gone) and all(
         path in head.files and head.files[path].oid in hashes for path, hashes in wanted.items()
     )
+
+
+def _own(
+    remote: Remote, head: Head, now: Head, wanted: Mapping[str, Sequence[str]], gone: Sequence[str]
+) -> str:
+    """The commit after ``head`` if it holds the release, and not one of others on top of it."""
+    first = remote.child(head.commit, now.commit)
+    if first in (None, now.commit) or not holds(remote.at_commit(first), wanted, gone):
+        return now.commit
+    return first
 
 
 def _touched(before: Head, after: Head, ours: set[str]) -> bool:

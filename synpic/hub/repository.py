@@ -163,6 +163,18 @@ class Remote:
         history = list(commits_of(subject, self.patience))
         return history[1] if len(history) > 1 else None
 
+    def child(self, commit: str, later: str) -> str | None:
+        """The commit after ``commit`` in the history of ``later``; None if it is not in it."""
+        log = self._ask(
+            "reading its history",
+            lambda: self._api.list_repo_commits(
+                self.repository, revision=later, repo_type=self.kind
+            ),
+        )
+        ids = [str(one.commit_id) for one in log]
+        place = ids.index(commit) if commit in ids else 0
+        return ids[place - 1] if place else None
+
     def refs(self) -> Refs:
         """Branches and tags as they are now."""
         return refs_of(self.subject("reading branches and tags"), self.patience)

@@ -13,14 +13,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from synpic.errors import PublishError
+from synpic.errors import PublishError, SynpicError
 from synpic.release.manifest import MANIFEST, ExportManifest, read_manifest
 
 __all__ = ["Kind", "new_folder", "require_free", "scratch"]
@@ -47,8 +47,7 @@ def new_folder(target: Path, kind: Kind = "release") -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     _tidy(target)
     require_free(target, kind)
-    folder = _beside(target, _PARTIAL)
-    with _locked(folder, wait=_LOOK):
+    with _claimed(lambda: _beside(target, _PARTIAL)) as folder:
         folder.mkdir()
         try:
             yield folder
@@ -68,8 +67,7 @@ def scratch(name: str) -> Iterator[Path]:
     root = Path(tempfile.gettempdir())
     for left in _abandoned(root, f"{name}-"):
         shutil.rmtree(left, ignore_errors=True)
-    folder = root / f"{name}-{uuid.uuid4().hex[:8]}"
-    with _locked(folder, wait=_LOOK):
+    with _claimed(lambda: root / f"{name}-{uuid.uuid4().hex[:8]}") as folder:
         folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -123,8 +121,7 @@ def _swap(folder: Path, target: Path) -> None:
     if not target.exists():
         folder.rename(target)
         return
-    older = _beside(target, _REPLACED)
-    with _locked(older, wait=_LOOK):
+    with _claimed(lambda: _beside(target, _REPLACED)) as older:
         target.rename(older)
         try:
             folder.rename(target)
@@ -137,12 +134,21 @@ def _swap(folder: Path, target: Path) -> None:
 def _tidy(target: Path) -> None:
     """Undo what a kill left behind beside ``target``."""
     for older in _abandoned(target.parent, _prefix(target, _REPLACED)):
-        if target.exists():
-            shutil.rmtree(older, ignore_errors=True)
-        else:
+        if target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+        if not target.exists():
             older.rename(target)
+        elif _has_manifest(target):  # else what is beside it may be the only release
+            shutil.rmtree(older, ignore_errors=True)
     for partial in _abandoned(target.parent, _prefix(target, _PARTIAL)):
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _has_manifest(target: Path) -> bool:
+    try:
+        return target.is_dir() and read_manifest(target) is not None
+    except SynpicError:
+        return False
 
 
 def _beside(target: Path, what: str) -> Path:
@@ -163,17 +169,33 @@ def _abandoned(parent: Path, prefix: str) -> Iterator[Path]:
     }
     for name in sorted(names):
         folder = parent / name
-        with _locked(folder) as mine:
-            if mine and folder.is_dir():
+        with _locked(folder) as held:
+            if held == "ours" and folder.is_dir():
                 yield folder
 
 
 @contextmanager
-def _locked(folder: Path, wait: float = 0) -> Iterator[bool]:
-    """Hold ``folder`` against being taken for abandoned; False if another process holds it.
+def _claimed(name: Callable[[], Path]) -> Iterator[Path]:
+    """The first of ``name()`` that no other process holds, held against being taken for abandoned.
+
+    Another process may look, for a moment, whether a folder of a new name is abandoned.
+    """
+    while True:
+        folder = name()
+        with _locked(folder, wait=_LOOK) as held:
+            if held != "another's":
+                yield folder
+                return
+
+
+@contextmanager
+def _locked(
+    folder: Path, wait: float = 0
+) -> Iterator[Literal["ours", "another's", "without locks"]]:
+    """Hold ``folder`` against being taken for abandoned; whose the lock is.
 
     Args:
-        wait: seconds for a process that looks whether a folder of a new name is abandoned.
+        wait: seconds for another process to let go of it.
 
     The lock file is made where it is missing, and removed in the end unless another one has it.
     """
@@ -181,12 +203,15 @@ def _locked(folder: Path, wait: float = 0) -> Iterator[bool]:
     lock = FileLock(file)
     try:
         lock.acquire(timeout=wait)
-    except (Timeout, OSError, NotImplementedError):
-        # Held; another user's; or a file system without locks: then nothing is ever removed.
-        yield False
+    except Timeout:
+        yield "another's"
+        return
+    except (OSError, NotImplementedError):
+        # Another user's, or a file system without locks: then nothing is ever removed.
+        yield "without locks"
         return
     try:
-        yield True
+        yield "ours"
     finally:
         lock.release()
         # Names are used once: a process that takes the lock from here on finds no folder.

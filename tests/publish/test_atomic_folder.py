@@ -4,13 +4,15 @@ import json
 import multiprocessing
 import os
 import signal
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from synpic.errors import NewerSchema, PublishError, ReleaseError
-from synpic.publish import publish_to
+from synpic.publish import atomic_folder, publish_to
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.export import export
 from tests.publish.fixtures import build
@@ -205,6 +207,43 @@ def test_a_kill_between_the_two_moves(tmp_path: Path) -> None:
         write_release(folder, "new")
     assert (target / "a").read_text() == "new"
     assert names(tmp_path) == ["release"]
+
+
+def test_a_kill_between_the_two_moves_and_an_empty_folder_since(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    with new_folder(target) as folder:
+        write_release(folder, "old")
+    target.rename(tmp_path / ".release.replaced-0123abcd")
+    target.mkdir()
+    with pytest.raises(KeyboardInterrupt), new_folder(target):
+        raise KeyboardInterrupt
+    assert (target / "a").read_text() == "old"
+    assert names(tmp_path) == ["release"]
+
+
+def test_a_kill_between_the_two_moves_and_files_of_others_since(tmp_path: Path) -> None:
+    target = tmp_path / "release"
+    with new_folder(target) as folder:
+        write_release(folder, "old")
+    older = target.rename(tmp_path / ".release.replaced-0123abcd")
+    target.mkdir()
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(PublishError, match="is not a release"), new_folder(target):
+        pytest.fail("the place was given away")
+    assert (older / "a").read_text() == "old"
+    assert (target / "notes.txt").read_text() == "mine"
+
+
+def test_a_name_that_another_process_holds_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic_folder, "_LOOK", 0.1)
+    ids = iter([uuid.UUID(int=0), uuid.UUID(int=1 << 120)])
+    monkeypatch.setattr(atomic_folder.uuid, "uuid4", lambda: next(ids))
+    held = tmp_path / ".release.partial-00000000.lock"
+    with FileLock(held), new_folder(tmp_path / "release") as folder:
+        assert folder.name == ".release.partial-01000000"
+        write_release(folder, "new")
 
 
 def test_two_at_once_do_not_take_each_other_for_left_over(tmp_path: Path) -> None:

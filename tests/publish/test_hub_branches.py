@@ -397,3 +397,18 @@ def test_a_branch_is_made_where_the_release_waits_on_its_own(
     del repository.branches["dev"]
     landed = publish(new, branch="dev")
     assert landed.commit == repository.branches["dev"] == repository.tags["v1.1.0"]
+
+
+def test_a_commit_of_others_on_top_of_one_whose_answer_was_lost_is_not_tagged(
+    here: HubServer, trusting: None, workspace: Workspace
+) -> None:
+    own: list[str] = []
+
+    def commit(_: Any) -> None:
+        own.append(here.repositories[SET].branches["main"])
+        here.commit(SET, {"ranked/train-extra-of-00001.parquet": b"PAR1"})
+
+    here.faults.plan(Call(commit, after_work=True), path="/commit/main")
+    here.faults.plan(LostAnswer(), path="/commit/main")
+    release = publish(workspace)
+    assert [release.commit] == own == list(here.repositories[SET].tags.values())
