@@ -25,6 +25,9 @@ __all__ = ["Head", "Remote", "blob_id", "hashes_of"]
 
 T = TypeVar("T")
 
+_OF_THE_CLIENT = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OSError)
+"""What the client raises where an answer, or a file to be sent, is not as it expects."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -312,7 +315,17 @@ class Remote:
 
     def explain(self, what: str, error: Exception) -> Exception:
         """What the client raised, in synpic's words; to be raised by the caller."""
-        return explain(error, self.subject(what)) or error
+        explained = explain(error, self.subject(what))
+        if explained is None and isinstance(error, _OF_THE_CLIENT):
+            return self._not_taken(what, error)
+        return explained or error
+
+    def _not_taken(self, what: str, error: Exception) -> PublishError:
+        """The client's own words for what it or the Hub does not take."""
+        bare = isinstance(error, LookupError | TypeError | AttributeError)
+        text = f"{type(error).__name__}: {error}" if bare else str(error)
+        words = plain(redact(text, self._token))
+        return PublishError(f"{self.repository}: {what}: {words}", hint=f"see {self.page}")
 
     def _ask(self, what: str, act: Callable[[], T]) -> T:
         def in_its_words() -> T:
@@ -325,10 +338,6 @@ class Remote:
                     raise
                 if explain(error, self.subject(what)) is not None:
                     raise
-                # The client's own words for what it or the Hub does not take.
-                raise PublishError(
-                    f"{self.repository}: {what}: {plain(redact(str(error), self._token))}",
-                    hint=f"see {self.page}",
-                ) from error
+                raise self._not_taken(what, error) from error
 
         return ask(self.subject(what), in_its_words, self.patience)

@@ -8,10 +8,10 @@ commit itself.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from synpic.errors import PublishError
@@ -19,6 +19,8 @@ from synpic.hub.names import endpoint
 from synpic.hub.repository import Remote
 
 __all__ = ["SAMPLE", "Sent", "Way", "known", "require_not_ignored", "send", "ways"]
+
+T = TypeVar("T")
 
 SAMPLE = 512
 """First bytes of a file, by which the Hub tells binary ones from text."""
@@ -103,16 +105,16 @@ def ways(remote: Remote, files: Mapping[str, tuple[int, bytes]]) -> dict[str, Wa
             {"path": path, "size": size, "sample": base64.b64encode(head).decode()}
             for path, (size, head) in batch
         ]
-        answer = _post(
+        found |= _post(
             remote,
             "asking how files are kept",
             address + quote(remote.branch, safe=""),
             {"files": asked},
+            lambda answer: {
+                one["path"]: Way(one["uploadMode"] == "lfs", bool(one["shouldIgnore"]))
+                for one in answer["files"]
+            },
         )
-        found |= {
-            one["path"]: Way(one["uploadMode"] == "lfs", bool(one["shouldIgnore"]))
-            for one in answer["files"]
-        }
     return found
 
 
@@ -135,12 +137,18 @@ def known(remote: Remote, objects: Sequence[tuple[str, int]]) -> set[str]:
             "hash_algo": "sha256",
             "ref": {"name": remote.branch},
         }
-        answer = _post(remote, "asking which files the Hub has", address, asked, _LFS)
-        found |= {
-            one["oid"]
-            for one in answer["objects"]
-            if not one.get("actions") and not one.get("error")
-        }
+        found |= _post(
+            remote,
+            "asking which files the Hub has",
+            address,
+            asked,
+            lambda answer: {
+                one["oid"]
+                for one in answer["objects"]
+                if not one.get("actions") and not one.get("error")
+            },
+            _LFS,
+        )
     return found
 
 
@@ -174,17 +182,19 @@ def _post(
     what: str,
     address: str,
     body: Any,
+    read: Callable[[Any], T],
     headers: Mapping[str, str] | None = None,
-) -> Any:
+) -> T:
+    """What ``read`` finds in the answer; one of another form is no answer of the Hub's."""
     from huggingface_hub import get_session
     from huggingface_hub.utils._headers import build_hf_headers
     from huggingface_hub.utils._http import hf_raise_for_status
 
-    def ask() -> Any:
+    def ask() -> T:
         sent = {**build_hf_headers(token=remote.token), **(headers or {})}
         answer = get_session().post(address, json=body, headers=sent)
         hf_raise_for_status(answer)
-        return answer.json()
+        return read(answer.json())
 
     return remote.ask(what, ask)
 

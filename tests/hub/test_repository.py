@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from synpic.errors import HubUnreachable
+from synpic.errors import HubUnreachable, PublishError
 from synpic.hub.repository import Remote
 from synpic.hub.retry import Patience
+from synpic.hub.uploads import known, ways
 from tests.hub.test_client import Says
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import GoOnline, hub, online, waits
@@ -75,3 +76,30 @@ def test_a_tree_is_of_files_inside(
     answer(hub, "/tree/", [row])
     with pytest.raises(HubUnreachable, match=NOT_THE_HUB + what):
         remote.at_commit(head)
+
+
+@pytest.mark.parametrize("body", [{}, [], {"files": 3}, {"files": [{}]}, {"objects": [{}]}])
+def test_how_files_are_kept_is_read_or_is_no_answer(
+    remote: Remote, hub: HubServer, body: Any
+) -> None:
+    answer(hub, "/preupload/", body)
+    with pytest.raises(HubUnreachable, match="the answer is not the Hub's"):
+        ways(remote, {"a.bin": (3, b"abc")})
+    answer(hub, "/objects/batch", body)
+    with pytest.raises(HubUnreachable, match="the answer is not the Hub's"):
+        known(remote, [("0" * 64, 3)])
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyError("commitOid"), "KeyError: 'commitOid'"),
+        (ValueError("no such mode"), "no such mode"),
+        (FileNotFoundError(2, "No such file", "x.png"), "No such file"),
+    ],
+)
+def test_what_a_commit_ends_in_is_one_error(remote: Remote, error: Exception, words: str) -> None:
+    explained = remote.explain("committing", error)
+    assert isinstance(explained, PublishError)
+    assert explained.message.startswith("user/set: committing: ")
+    assert words in explained.message
