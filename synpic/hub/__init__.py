@@ -15,5 +15,5 @@
     branches     a branch for a commit that is checked before it becomes a head
     progress     the progress bars of downloads and uploads
 
-No other package imports ``huggingface_hub``.
+Every other package speaks to the Hub through these modules.
 """

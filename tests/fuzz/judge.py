@@ -20,17 +20,7 @@ from typing import Any
 __all__ = ["FAULTS", "Outcome", "call", "files_of", "judge", "limited"]
 
 FAULTS = ("traceback", "silent", "unnamed", "unplaced", "wordless", "hang", "lost", "exit code")
-"""What can be wrong with an outcome.
-
-traceback: anything but a SynpicError, a panic of a library in Rust included.
-silent: other rows or numbers than those of the undamaged file, and no word of it.
-unnamed: the message names neither the file nor what stands for it.
-unplaced: it names the file, and neither key nor line, row or column, though there is one.
-wordless: the message is an exception's own text (``KeyError: 'x'``).
-hang: no end within SECONDS.
-lost: a file that was good is gone, has changed, or something was written where nothing should be.
-exit code: not 1 to 5.
-"""
+"""What can be wrong with an outcome; README.md says what each means."""
 
 SECONDS = 20
 """Of the processor; of the clock six times as many, since the machine may be busy."""

@@ -65,7 +65,7 @@ class Fuzz:
         self._box = root / "a" / "b" / "c"
         self._cache = root / "cache"
         self._root = root
-        self._expected: dict[tuple[str, int, str], str | None] = {}
+        self._expected: dict[tuple[str, int], str] = {}
         self._standing: dict[str, dict[str, tuple[int, int, int]]] = {}
         self._stack = ExitStack()
         self._hub: Any = None
@@ -97,10 +97,13 @@ class Fuzz:
     def run(self, name: str, seed: int) -> Case:
         """The case of the target ``name`` that ``seed`` chooses."""
         target = TARGETS[name]
-        stand = self._stand(target)
+        stand = self._stand(name, target)
         rng = random.Random(f"{name} {seed}")
-        damage = {"files": self._file, "answers": self._answer, "words": self._words}
-        return damage[target.damaged](name, seed, target, stand, rng)
+        if target.damaged == "answers":
+            return self._answer(name, seed, target, rng)
+        if target.damaged == "words":
+            return self._words(name, seed, target, rng)
+        return self._file(name, seed, target, stand, rng)
 
     def _file(self, name: str, seed: int, target: Target, stand: Path, rng: random.Random) -> Case:
         """One of the target's files is damaged."""
@@ -130,9 +133,7 @@ class Fuzz:
         fault, words = verdict or (None, outcome.text)
         return Case(name, seed, file, mutation.what, " ".join(command), outcome.code, fault, words)
 
-    def _answer(
-        self, name: str, seed: int, target: Target, stand: Path, rng: random.Random
-    ) -> Case:
+    def _answer(self, name: str, seed: int, target: Target, rng: random.Random) -> Case:
         """One of the Hub's answers is damaged: once, or whenever it is asked for."""
         command = rng.choice(target.commands)
         expected = self._expect(name, target, command)
@@ -157,7 +158,7 @@ class Fuzz:
         what = damage.what + (" (once)" if times == 1 else "")
         return Case(name, seed, "answer", what, " ".join(command), outcome.code, fault, words)
 
-    def _words(self, name: str, seed: int, target: Target, stand: Path, rng: random.Random) -> Case:
+    def _words(self, name: str, seed: int, target: Target, rng: random.Random) -> Case:
         """The command line itself makes no sense."""
         command = odd_command(rng)
         outcome, changed = self._call(name, target, command)
@@ -199,17 +200,14 @@ class Fuzz:
         """What ``command`` gives of the undamaged file; None where it is not held to it."""
         if target.exact == "never" or command[0] in (*target.inexact, "repair"):
             return None
-        index = target.commands.index(command)
-        key = (name, index, "")
+        key = (name, target.commands.index(command))
         if key not in self._expected:
             outcome, changed = self._call(name, target, command)
             if outcome.code != 0 or outcome.trace:
                 raise RuntimeError(f"{name}: {command}: {outcome.trace or outcome.text}")
             self._restore(name, target, changed)
             self._expected[key] = outcome.result
-        found = self._expected[key]
-        assert found is not None
-        return found
+        return self._expected[key]
 
     @contextmanager
     def _online(self, target: Target) -> Iterator[None]:
@@ -227,9 +225,8 @@ class Fuzz:
 
     # -- folders ---------------------------------------------------------------------------------
 
-    def _stand(self, target: Target) -> Path:
+    def _stand(self, name: str, target: Target) -> Path:
         """The folder to stand in, as it was made."""
-        name = next(key for key, one in TARGETS.items() if one is target)
         origin = self._origins / target.scene
         if not origin.exists():
             self._origins.mkdir(parents=True, exist_ok=True)

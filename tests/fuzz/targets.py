@@ -26,8 +26,7 @@ class Target:
         exact: whether a command that succeeds has to give what it gives of the undamaged file:
             whatever was done to it, only where bytes were damaged, or not.
         inexact: commands (their first word) that are not held to it.
-        writes: patterns of what commands may make, replace or delete, apart from what ``allowed``
-            says for all.
+        writes: patterns of what commands may make, replace or delete.
         names: what a message may name instead of the file.
         result: pattern of files that are part of a command's result.
         kind: of the files, where their ending does not say it.
@@ -206,7 +205,7 @@ TARGETS: Mapping[str, Target] = {
         result="made/**/*.parquet", damaged="answers", hub=True, fast=0,
     ),
     "options": Target(
-        "workspace", [], [("status",)], writes=("made/*", "fresh/*", "*", *CACHES), names=[""],
+        "workspace", [], [("status",)], names=[""],
         damaged="words", fast=24,
     ),
 }  # fmt: skip
