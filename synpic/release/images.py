@@ -56,8 +56,11 @@ class PublishedImages:
         self._held: tuple[tuple[str, int], dict[str, pa.Array]] | None = None
         rows: list[dict[str, Any]] = []
         for split, paths in release.shards(config).items():
+            found = 0
             for path in paths:
                 rows += self._index(config, split, path)
+                found += self._file(path).metadata.num_rows
+            release.check_rows(config, split, found)
         schema = dict.fromkeys(
             ("split", "prompt_id", "prompt", "candidate_id", "model"), pl.String()
         ) | {"preference": pl.Float64(), "path": pl.String(), "size": pl.Int64()}

@@ -64,7 +64,8 @@ def pairs(rankings: Dataset, strategy: str = "best-worst") -> Pairs:
     )
     # A row is a group of its own: rows may have been shuffled, and be there twice.
     groups = images.rename({"row": "prompt_id", "candidate_ids": "candidate_id"})
-    table = pick(groups, strategy).rename({"prompt_id": "row"})
+    picked = pick(groups, strategy).rename({"prompt_id": "row"})
+    table = picked.with_columns(label_source=pl.lit("rewards"))
     for side in _SIDES:
         of_side = images.select(
             "row",
@@ -90,7 +91,7 @@ class Pairs(Sequence[dict[str, Any]]):
     column_names = (
         *("prompt_id", "prompt", "chosen", "rejected", "chosen_id", "rejected_id"),
         *("chosen_model", "rejected_model", "chosen_preference", "rejected_preference"),
-        *("margin", "strategy"),
+        *("margin", "strategy", "label_source"),
     )
 
     def __init__(self, rankings: Dataset, table: pl.DataFrame) -> None:

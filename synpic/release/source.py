@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from synpic.display import count
 from synpic.errors import NoRelease, ReleaseError, SynpicError, did_you_mean
 from synpic.hub.client import dataset, resolve
 from synpic.hub.files import RepositoryFiles
@@ -132,6 +133,7 @@ class Published:
         """
         frames: list[pl.DataFrame] = []
         for split, paths in self.shards(config).items():
+            found = 0
             for path in paths:
                 with self.open(path) as stream, self.reading(path):
                     # Coalesces the reads of neighbouring columns: on the Hub, each is a request.
@@ -140,6 +142,8 @@ class Published:
                     rows = file.read(columns=chosen).replace_schema_metadata()
                 shown = frame(rows).select(chosen)
                 frames.append(shown.select(pl.lit(split).alias("split"), pl.all()))
+                found += rows.num_rows
+            self.check_rows(config, split, found)
         if not frames:
             raise ReleaseError(
                 f"{self.name}: its manifest names no file of config {config!r}",
@@ -188,6 +192,20 @@ class Published:
             )
             raise ReleaseError(
                 f"{self.name}: {path}: {what}", hint="download it again, or publish again"
+            )
+
+    def check_rows(self, config: str, split: str, found: int) -> None:
+        """Hold the rows that a split has to the number that the manifest gives.
+
+        Raises:
+            ReleaseError: they are others.
+        """
+        expected = self.records[config][split]
+        if found != expected:
+            raise ReleaseError(
+                f"{self.name}: {config}/{split} has {count(found, 'row')}, where the manifest says "
+                f"{expected:,}",
+                hint=f"`synpic verify {self.name}` says which file is damaged; download it again",
             )
 
     @contextmanager

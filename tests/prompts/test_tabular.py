@@ -100,7 +100,7 @@ def test_values_without_a_type_in_common_are_kept_as_json() -> None:
     ("row", "message"),
     [
         ("{'prompt': 1}", r"p\.jsonl:3: not JSON"),
-        ("[" * 100_000, r"p\.jsonl:3: not JSON"),
+        ("[" * 100_000, r"p\.jsonl:3: nested more than 32 deep"),
         ('["a"]', r"p\.jsonl:3: a JSON list, not an object"),
         ('{"prompt": 5}', r"p\.jsonl:3: the prompt is 5, not text"),
         (r'{"prompt": "x\ud83d"}', r"p\.jsonl:3: .* surrogate pair at character 2"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from PIL import Image
 
 from synpic import ids
+from synpic.inventory import Inventory
+from synpic.shapes import after
 from synpic.shapes.after import Comparison, compare, examination_recipe
 from synpic.shapes.meaning import illustrate, parse
 from synpic.shapes.prompts import prompts
@@ -42,14 +45,16 @@ def examined(root: Path, right: Callable[[str, int], bool], **options: Any) -> W
 @pytest.fixture(autouse=True)
 def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the fixture's table of prompts leaves out."""
-    whole = Workspace.prompts
+    whole = after.take_inventory
     known = {text: about["task"] for text, about in prompts(COUNT, 0, "test")}
 
-    def told(self: Workspace) -> pl.DataFrame:
-        table = whole(self)
-        return table.with_columns(meta_task=pl.col("prompt").replace_strict(known, default=None))
+    def with_tasks(workspace: Workspace) -> Inventory:
+        found = whole(workspace)
+        task = pl.col("prompt").replace_strict(known, default=None)
+        table = found.prompts.with_columns(meta_task=task).to_arrow()
+        return replace(found, prompt_table=replace(found.prompt_table, table=table))
 
-    monkeypatch.setattr(Workspace, "prompts", told)
+    monkeypatch.setattr(after, "take_inventory", with_tasks)
 
 
 def test_prompts_are_compared_one_by_one(tmp_path: Path) -> None:
