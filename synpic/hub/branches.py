@@ -12,7 +12,7 @@ from typing import Any
 
 from synpic.errors import PublishError
 from synpic.hub.answers import status_of, transient
-from synpic.hub.commit import CONFLICTS, commit_onto, holds
+from synpic.hub.commit import CONFLICTS, commit_onto, deletions, holds
 from synpic.hub.repository import Head, Remote
 
 __all__ = ["delete_branch", "promote", "stage"]
@@ -90,7 +90,7 @@ def promote(
             committed.
         HubUnreachable: the Hub did not answer, again and again.
     """
-    from huggingface_hub import CommitOperationCopy, CommitOperationDelete
+    from huggingface_hub import CommitOperationCopy
 
     wanted = {path: (staged.files[path].oid,) for path in paths}
     copies = [
@@ -98,9 +98,8 @@ def promote(
         for path in paths
         if head.files.get(path) != staged.files[path]
     ]
-    deletions = [CommitOperationDelete(path_in_repo=path) for path in gone]
     commit = commit_onto(
-        remote, head, [*copies, *deletions], wanted, gone, message, description, fit
+        remote, head, [*copies, *deletions(gone)], wanted, gone, message, description, fit
     )
     landed = remote.at_commit(commit)
     if not holds(landed, wanted, gone):

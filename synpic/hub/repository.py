@@ -162,21 +162,19 @@ class Remote:
 
     def parent(self, commit: str) -> str | None:
         """The commit before ``commit``; None if it is the first."""
-        subject = replace(self.subject("reading its history"), revision=commit)
-        history = list(commits_of(subject, self.patience))
+        history = self._history(commit)
         return history[1] if len(history) > 1 else None
 
     def child(self, commit: str, later: str) -> str | None:
         """The commit after ``commit`` in the history of ``later``; None if it is not in it."""
-        log = self._ask(
-            "reading its history",
-            lambda: self._api.list_repo_commits(
-                self.repository, revision=later, repo_type=self.kind
-            ),
-        )
-        ids = [str(one.commit_id) for one in log]
-        place = ids.index(commit) if commit in ids else 0
-        return ids[place - 1] if place else None
+        history = self._history(later)
+        place = history.index(commit) if commit in history else 0
+        return history[place - 1] if place else None
+
+    def _history(self, commit: str) -> list[str]:
+        """``commit`` and those before it, the latest first."""
+        subject = replace(self.subject("reading its history"), revision=commit)
+        return list(commits_of(subject, self.patience))
 
     def refs(self) -> Refs:
         """Branches and tags as they are now."""

@@ -336,7 +336,7 @@ class _Publishing:
 
     def _check(self, commit: str, manifest: Manifest) -> None:
         self.remote.patience.tell(f"loading commit {commit[:8]} in a process with empty caches")
-        check_loads(self.remote, commit, manifest, self.remote.token)
+        check_loads(self.remote, commit, manifest)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ _MINUTES = 20
 """How long the process may take. It reads footers and one row group of each split."""
 
 
-def check_loads(remote: Remote, commit: str, manifest: Manifest, token: str | None = None) -> None:
+def check_loads(remote: Remote, commit: str, manifest: Manifest) -> None:
     """Make sure that ``commit``, which holds what ``manifest`` describes, loads.
 
     Raises:
@@ -52,9 +52,9 @@ def check_loads(remote: Remote, commit: str, manifest: Manifest, token: str | No
     while True:
         watched = remote.patience.watching(remote.subject("loading it"))
         with tempfile.TemporaryDirectory(prefix="synpic-verify-") as home, watched:
-            ended = _run(remote, commit, json.dumps(asked), _environment(home, token))
+            ended = _run(remote, commit, json.dumps(asked), _environment(home, remote.token))
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
-        said = plain(redact(lines[-1], token))
+        said = plain(redact(lines[-1], remote.token))
         if ended.returncode != load_check_program.NO_ANSWER:
             break
         try:
