@@ -7,38 +7,25 @@ commit only names them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from synpic.errors import PublishError
 from synpic.hub.answers import status_of, transient
-from synpic.hub.commit import CONFLICTS, commit_onto, deletions, holds
+from synpic.hub.commit import CONFLICTS, Change, commit_onto
 from synpic.hub.repository import Head, Remote
 
 __all__ = ["delete_branch", "promote", "stage"]
 
 _MISSING = 404
 
-Wanted = Mapping[str, Sequence[str]]
 
-
-def stage(
-    remote: Remote,
-    branch: str,
-    head: Head,
-    operations: Sequence[Any],
-    wanted: Wanted,
-    message: str,
-    description: str,
-) -> str:
-    """Commit ``operations`` to ``branch``, made anew on top of ``head``: the commit.
+def stage(remote: Remote, branch: str, head: Head, change: Change) -> str:
+    """Commit ``change`` to ``branch``, made anew on top of ``head``: the commit.
 
     What the branch held before is replaced: it is what another publish left, or is about to use. A
     commit stays readable by its id when its branch is gone, so that two publishers at once disturb
     each other no further.
-
-    Args:
-        wanted: as :func:`synpic.hub.commit.commit_onto`.
 
     Raises:
         PublishError: the Hub refused.
@@ -50,7 +37,10 @@ def stage(
         _renew(remote, branch, head.commit)
         try:
             return staged.commit_once(
-                operations, parent=head.commit, message=message, description=description
+                change.operations,
+                parent=head.commit,
+                message=change.message,
+                description=change.description,
             )
         except Exception as error:
             # The client's errors have no common ancestor; each is told apart here.
@@ -61,29 +51,23 @@ def stage(
             there = remote.refs().branches.get(branch)
             if there is not None and there != head.commit:
                 now = remote.at_commit(there)
-                if holds(now, wanted):
+                if not change.missing(now):
                     return now.commit
             attempts.wait(error)
 
 
 def promote(
-    remote: Remote,
-    head: Head,
-    staged: Head,
-    paths: Sequence[str],
-    gone: Sequence[str],
-    message: str,
-    description: str,
-    fit: Callable[[Head], None],
-) -> Head:
-    """Commit the files of ``staged`` to the branch of ``remote``: the commit, with its files.
+    remote: Remote, head: Head, staged: Head, change: Change, require: Callable[[Head], None]
+) -> str:
+    """Make what ``staged`` holds of ``change`` the next commit of the branch: that commit.
 
     Args:
-        head: the branch's head, on which ``staged`` was made.
-        paths: files of ``staged`` that are to be at the branch as they are there.
-        gone: paths that are to be deleted.
-        fit: called with a later head, if another commit came first; it raises where that does not
-            go with ``staged``.
+        remote: at the branch that readers use.
+        head: its head, on which ``staged`` was made.
+        staged: a commit that :func:`stage` made; its files are named, and not sent again.
+        change: ``additions`` is empty.
+        require: called with a later head, if another commit came first; it raises where that does
+            not go with ``staged``.
 
     Raises:
         PublishError: as :func:`synpic.hub.commit.commit_onto`, or what is there is not what was
@@ -92,22 +76,18 @@ def promote(
     """
     from huggingface_hub import CommitOperationCopy
 
-    wanted = {path: (staged.files[path].oid,) for path in paths}
     copies = [
         CommitOperationCopy(path, path, src_revision=staged.commit)
-        for path in paths
+        for path in change.wanted
         if head.files.get(path) != staged.files[path]
     ]
-    commit = commit_onto(
-        remote, head, [*copies, *deletions(gone)], wanted, gone, message, description, fit
-    )
-    landed = remote.at_commit(commit)
-    if not holds(landed, wanted, gone):
+    commit = commit_onto(remote, head, replace(change, additions=copies), require)
+    if change.missing(remote.at_commit(commit)):
         raise PublishError(
             f"{remote.repository}: commit {commit[:8]} of {remote.branch} is not what was sent",
             hint=f"it is not tagged; look at {remote.page}/commits/{remote.branch}",
         )
-    return landed
+    return commit
 
 
 def delete_branch(remote: Remote, branch: str) -> None:

@@ -8,6 +8,7 @@ commit of somebody else's in between concerns us.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from synpic.errors import PublishError
@@ -15,7 +16,7 @@ from synpic.hub.answers import status_of, transient
 from synpic.hub.client import Stored
 from synpic.hub.repository import Head, Remote
 
-__all__ = ["CONFLICTS", "commit_onto", "deletions", "holds"]
+__all__ = ["CONFLICTS", "Change", "commit_onto"]
 
 CONFLICTS = frozenset({409, 412})
 """409: another commit is in progress. 412: the head has moved."""
@@ -24,24 +25,52 @@ _MOVES = 8
 """How often the head may move before a commit is given up."""
 
 
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What a commit makes of a branch.
+
+    Args:
+        additions: the client's operations that add or copy files.
+        wanted: path → the hashes by which the Hub may know the file afterwards (as a large file, as
+            a small one), for every file that has to be there; those unchanged included.
+        deleted: paths that must not be there afterwards.
+        message, description: of the commit.
+    """
+
+    additions: Sequence[Any]
+    wanted: Mapping[str, Sequence[str]]
+    deleted: Sequence[str]
+    message: str
+    description: str = ""
+
+    @property
+    def operations(self) -> list[Any]:
+        """All of it for the client."""
+        from huggingface_hub import CommitOperationDelete
+
+        return [*self.additions, *(CommitOperationDelete(path_in_repo=p) for p in self.deleted)]
+
+    def missing(self, head: Head) -> list[str]:
+        """The paths that are at ``head`` not as they are afterwards."""
+        files = head.files
+        return [path for path in self.deleted if path in files] + [
+            path
+            for path, hashes in self.wanted.items()
+            if path not in files or files[path].oid not in hashes
+        ]
+
+
 def commit_onto(
     remote: Remote,
     head: Head,
-    operations: Sequence[Any],
-    wanted: Mapping[str, Sequence[str]],
-    gone: Sequence[str],
-    message: str,
-    description: str,
-    fit: Callable[[Head], None] = lambda head: None,
+    change: Change,
+    require: Callable[[Head], None] = lambda head: None,
 ) -> str:
-    """Commit ``operations`` on top of ``head``, or of a later one that left our files alone.
+    """Commit ``change`` on top of ``head``, or of a later one that left its files alone.
 
     Args:
-        wanted: path → the hashes by which the Hub may know the file as it is to be (as a large
-            file, as a small one), for every file of the release.
-        gone: paths that are to be deleted.
-        fit: called with a later head that left our files alone; it raises where the release would
-            not go with the other files there.
+        require: called with a later head that left those files alone; it raises where the change
+            does not go with the other files there.
 
     Returns:
         The commit that holds the release.
@@ -50,13 +79,15 @@ def commit_onto(
         PublishError: somebody else changed the same files meanwhile, or the Hub refused.
         HubUnreachable: it did not answer, again and again.
     """
-    ours = {*wanted, *gone}
     attempts = remote.begin("committing")
     moves = 0
     while True:
         try:
             return remote.commit_once(
-                operations, parent=head.commit, message=message, description=description
+                change.operations,
+                parent=head.commit,
+                message=change.message,
+                description=change.description,
             )
         except Exception as error:
             # The client's errors have no common ancestor; each is told apart here.
@@ -64,16 +95,16 @@ def commit_onto(
                 raise remote.explain("committing", error) from error
             # Whatever was answered, or not: what counts is what is there.
             now = remote.head()
-            if holds(now, wanted, gone):
-                return _own(remote, head, now, wanted, gone)
-            if _touched(head, now, ours):
+            if not change.missing(now):
+                return _own(remote, head, now, change)
+            if _touched(head, now, {*change.wanted, *change.deleted}):
                 raise PublishError(
                     f"{remote.repository}: another commit changed this release's files meanwhile "
                     f"(commit {now.commit[:8]}, after {head.commit[:8]})",
                     hint=f"look at {remote.page}/commits/{remote.branch}, then publish again",
                 ) from error
             if now.commit != head.commit:
-                fit(now)
+                require(now)
             if now.commit == head.commit or status_of(error) not in CONFLICTS:
                 attempts.wait(error)
             else:
@@ -86,26 +117,10 @@ def commit_onto(
             head = now
 
 
-def deletions(paths: Sequence[str]) -> list[Any]:
-    """The operations that delete ``paths``, for :func:`commit_onto`."""
-    from huggingface_hub import CommitOperationDelete
-
-    return [CommitOperationDelete(path_in_repo=path) for path in paths]
-
-
-def holds(head: Head, wanted: Mapping[str, Sequence[str]], gone: Sequence[str] = ()) -> bool:
-    """Whether ``head`` has every wanted file as it is to be, and none that is to be gone."""
-    return not any(path in head.files for path in gone) and all(
-        path in head.files and head.files[path].oid in hashes for path, hashes in wanted.items()
-    )
-
-
-def _own(
-    remote: Remote, head: Head, now: Head, wanted: Mapping[str, Sequence[str]], gone: Sequence[str]
-) -> str:
-    """The commit after ``head`` if it holds the release, and not one of others on top of it."""
+def _own(remote: Remote, head: Head, now: Head, change: Change) -> str:
+    """The commit after ``head`` if it holds ``change``, and not one of others on top of it."""
     first = remote.child(head.commit, now.commit)
-    if first in (None, now.commit) or not holds(remote.at_commit(first), wanted, gone):
+    if first in (None, now.commit) or change.missing(remote.at_commit(first)):
         return now.commit
     return first
 

@@ -18,7 +18,7 @@ from synpic.errors import PublishError
 from synpic.hub.names import endpoint
 from synpic.hub.repository import Remote
 
-__all__ = ["SAMPLE", "Sent", "Way", "known", "require_not_ignored", "send", "ways"]
+__all__ = ["SAMPLE", "Content", "Sent", "new_bytes", "require_not_ignored", "send"]
 
 T = TypeVar("T")
 
@@ -37,15 +37,33 @@ class Sent:
         operation: for the commit.
         large: whether it is with the large files now, so that its content may be deleted here; a
             small one goes with the commit.
+        new: its bytes if the Hub did not have it, else 0. The Hub's storage cuts files into chunks
+            and takes only new ones, so that less may go over the wire.
     """
 
     operation: Any
     large: bool
+    new: int
 
 
 @dataclass(frozen=True)
-class Way:
-    """How the Hub would take a file: as a large one or not; and whether ``.gitignore`` names it."""
+class Content:
+    """What the Hub asks of a file before it is sent.
+
+    Args:
+        sha256: by which the Hub knows a large file.
+        size: in bytes.
+        start: its first bytes, :data:`SAMPLE` at most.
+    """
+
+    sha256: str
+    size: int
+    start: bytes
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """How the Hub stores a file: as a large one or not; and whether ``.gitignore`` names it."""
 
     large: bool
     ignored: bool
@@ -67,6 +85,10 @@ def send(remote: Remote, files: Mapping[str, Path | bytes]) -> dict[str, Sent]:
         )
         for path, content in files.items()
     }
+    stored = _stored(
+        remote,
+        [(one.upload_info.sha256.hex(), one.upload_info.size) for one in operations.values()],
+    )
     remote.ask(
         f"sending {', '.join(files)}",
         lambda: remote.api.preupload_lfs_files(
@@ -83,49 +105,67 @@ def send(remote: Remote, files: Mapping[str, Path | bytes]) -> dict[str, Sent]:
     _refuse_ignored(
         remote, [path for path, one in operations.items() if getattr(one, "_should_ignore", False)]
     )
-    return {
-        path: Sent(one, bool(getattr(one, "_is_uploaded", False)))
-        for path, one in operations.items()
-    }
+    sent: dict[str, Sent] = {}
+    for path, one in operations.items():
+        large = bool(getattr(one, "_is_uploaded", False))
+        there = large and one.upload_info.sha256.hex() in stored
+        sent[path] = Sent(one, large, 0 if there else one.upload_info.size)
+    return sent
 
 
-def ways(remote: Remote, files: Mapping[str, tuple[int, bytes]]) -> dict[str, Way]:
-    """Path → how the Hub would take it.
+def new_bytes(remote: Remote, files: Mapping[str, Content]) -> int:
+    """Bytes of ``files`` that the Hub does not have, as it says; nothing is sent.
 
     Args:
-        files: path → size, and the first :data:`SAMPLE` bytes.
+        remote: a repository and a branch that are there.
+        files: path in the repository → content.
 
     Raises:
         PublishError, HubUnreachable: as for :func:`send`.
     """
+    modes = _modes(remote, files)
+    large = {path for path, mode in modes.items() if mode.large}
+    stored = _stored(remote, [(files[path].sha256, files[path].size) for path in sorted(large)])
+    return sum(
+        file.size for path, file in files.items() if not (path in large and file.sha256 in stored)
+    )
+
+
+def _modes(remote: Remote, files: Mapping[str, Content]) -> dict[str, _Mode]:
+    """Path → how the Hub would store it."""
+
+    def decode(answer: Any) -> dict[str, _Mode]:
+        return {
+            one["path"]: _Mode(one["uploadMode"] == "lfs", bool(one["shouldIgnore"]))
+            for one in answer["files"]
+        }
+
     address = f"{endpoint()}/api/{remote.kind}s/{remote.repository}/preupload/"
-    found: dict[str, Way] = {}
+    found: dict[str, _Mode] = {}
     for batch in _batches(list(files.items())):
         asked = [
-            {"path": path, "size": size, "sample": base64.b64encode(head).decode()}
-            for path, (size, head) in batch
+            {
+                "path": path,
+                "size": file.size,
+                "sample": base64.b64encode(file.start).decode(),
+            }
+            for path, file in batch
         ]
         found |= _post(
             remote,
             "asking how files are kept",
             address + quote(remote.branch, safe=""),
             {"files": asked},
-            lambda answer: {
-                one["path"]: Way(one["uploadMode"] == "lfs", bool(one["shouldIgnore"]))
-                for one in answer["files"]
-            },
+            decode,
         )
     return found
 
 
-def known(remote: Remote, objects: Sequence[tuple[str, int]]) -> set[str]:
+def _stored(remote: Remote, objects: Sequence[tuple[str, int]]) -> set[str]:
     """Of (SHA-256, bytes) of large files, the SHA-256 of those that the Hub has already.
 
-    It is asked as before an upload: it says where to send which file, and nothing of those that it
-    has.
-
-    Raises:
-        PublishError, HubUnreachable: as for :func:`send`.
+    The question is the one that comes before an upload: the answer says where to send each file,
+    and names no place for a file that the Hub has.
     """
     address = f"{endpoint()}/{remote.prefix}{remote.repository}.git/info/lfs/objects/batch"
     found: set[str] = set()
@@ -159,8 +199,8 @@ def require_not_ignored(remote: Remote, files: Mapping[str, int]) -> None:
         PublishError: naming them.
         HubUnreachable: the Hub did not answer.
     """
-    found = ways(remote, {path: (size, b"") for path, size in files.items()})
-    _refuse_ignored(remote, [path for path, way in found.items() if way.ignored])
+    modes = _modes(remote, {path: Content("", size, b"") for path, size in files.items()})
+    _refuse_ignored(remote, [path for path, mode in modes.items() if mode.ignored])
 
 
 _LFS = {

@@ -24,7 +24,7 @@ from synpic.publish.lettering import (
 )
 from synpic.release.manifest import Agreement, Histogram, LeftOut, Manifest
 
-__all__ = ["AGREEMENT", "SCORES", "draw_charts", "matrix", "spreads"]
+__all__ = ["AGREEMENT", "SCORES", "chart_paths", "draw_charts", "matrix", "spreads"]
 
 SCORES = "pictures/scores.png"
 AGREEMENT = "pictures/agreement.png"
@@ -46,20 +46,31 @@ _OPPOSITE: Colour = (176, 84, 44)
 _NEITHER: Colour = (243, 241, 234)
 
 
-def draw_charts(manifest: Manifest) -> dict[str, bytes]:
-    """Path → PNG of every picture that ``manifest`` has the numbers for.
+def chart_paths(manifest: Manifest) -> list[str]:
+    """The pictures that ``manifest`` has the numbers for.
 
     They are ``SCORES``, and, where two rewards or more rank, ``AGREEMENT``.
     """
-    found: dict[str, bytes] = {}
-    if manifest.histograms:
-        found[SCORES] = _png(spreads(manifest.histograms))
-    ranking = len(manifest.ranking.weights)
-    if ranking > 1:
-        # Of two, the others together are the other one, and its number stands there already.
-        others = manifest.agreement.leave_one_out if ranking > 2 else []
-        found[AGREEMENT] = _png(matrix(manifest.agreement.rewards, others))
-    return found
+    several = len(manifest.ranking.weights) > 1
+    return [SCORES] * bool(manifest.histograms) + [AGREEMENT] * several
+
+
+def draw_charts(manifest: Manifest) -> dict[str, bytes]:
+    """Path → PNG of every picture of :func:`chart_paths`."""
+    return {path: _png(_DRAWN[path](manifest)) for path in chart_paths(manifest)}
+
+
+def _spreads_of(manifest: Manifest) -> Image.Image:
+    return spreads(manifest.histograms)
+
+
+def _matrix_of(manifest: Manifest) -> Image.Image:
+    # Of two, the others together are the other one, and its number stands there already.
+    others = manifest.agreement.leave_one_out if len(manifest.ranking.weights) > 2 else []
+    return matrix(manifest.agreement.rewards, others)
+
+
+_DRAWN = {SCORES: _spreads_of, AGREEMENT: _matrix_of}
 
 
 def spreads(histograms: Mapping[str, Histogram]) -> Image.Image:

@@ -10,14 +10,14 @@ import io
 from collections.abc import Mapping, Sequence
 
 from synpic.publish.card import CARD, render_card
-from synpic.publish.charts import draw_charts
+from synpic.publish.charts import chart_paths, draw_charts
 from synpic.publish.draft import Draft
 from synpic.publish.manifest import describe_bytes
 from synpic.publish.picture import Example, contact_sheet
 from synpic.publish.previous import NOTHING, Previous
 from synpic.release.manifest import MANIFEST, File, encode
 
-__all__ = ["PICTURE", "extra_files", "names_of"]
+__all__ = ["PICTURE", "extra_files", "extra_paths"]
 
 PICTURE = "pictures/examples.png"
 
@@ -60,9 +60,9 @@ def extra_files(
     return {**told, MANIFEST: encode(manifest)}
 
 
-def names_of(draft: Draft) -> list[str]:
+def extra_paths(draft: Draft) -> list[str]:
     """The paths of the files that :func:`extra_files` makes, known before any shard is packed."""
-    return [PICTURE, *draw_charts(draft.manifest), CARD, MANIFEST]
+    return [PICTURE, *chart_paths(draft.manifest), CARD, MANIFEST]
 
 
 def _examples(draft: Draft) -> list[Example]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from synpic.hub.repository import Remote, blob_id
 from synpic.hub.retry import Patience
-from synpic.hub.uploads import SAMPLE, known, ways
+from synpic.hub.uploads import SAMPLE, Content, new_bytes
 from synpic.publish.card import CARD
 from synpic.publish.draft import Draft
 from synpic.publish.extra_files import extra_files
@@ -32,7 +32,7 @@ __all__ = ["Forecast", "PlannedFile", "forecast"]
 
 
 _TABLE = b"PAR1\0"
-"""How a table begins, as far as the Hub wants to know: it is no text."""
+"""How a table begins, which is enough for the Hub to see that it is not text."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,9 @@ def forecast(
         version=number,
         reasons=reasons,
         files=planned,
-        sent=_new_bytes(remote, planned, files, told) if exists else _all_bytes(files),
+        sent=_new_bytes(remote, planned, files, told)
+        if exists
+        else sum(file.described.bytes for file in files.values()),
         lost_edits=state.lost_edits(told[CARD]),
         card_diff=_diff(state.card_text(), told[CARD].decode()),
     )
@@ -148,24 +150,12 @@ def _new_bytes(
     others: Mapping[str, bytes],
 ) -> int:
     """Bytes of the changed files that the Hub has not, as it says."""
-    changed = [file.path for file in planned if file.change in ("new", "changed")]
-    starts = {path: data[:SAMPLE] for path, data in others.items()}
-    taken = ways(
-        remote, {path: (files[path].described.bytes, starts.get(path, _TABLE)) for path in changed}
-    )
-    large = [path for path in changed if taken[path].large]
-    there = known(
-        remote, [(files[path].described.sha256, files[path].described.bytes) for path in large]
-    )
-    return sum(
-        files[path].described.bytes
-        for path in changed
-        if not (taken[path].large and files[path].described.sha256 in there)
-    )
-
-
-def _all_bytes(files: Mapping[str, _Packed]) -> int:
-    return sum(file.described.bytes for file in files.values())
+    changed: dict[str, Content] = {}
+    for path in (file.path for file in planned if file.change in ("new", "changed")):
+        described = files[path].described
+        start = others[path][:SAMPLE] if path in others else _TABLE
+        changed[path] = Content(described.sha256, described.bytes, start)
+    return new_bytes(remote, changed)
 
 
 def _hash_shards(

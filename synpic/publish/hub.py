@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from synpic.errors import PublishError, SynpicError
 from synpic.hub.branches import delete_branch, promote, stage
-from synpic.hub.commit import deletions, holds
+from synpic.hub.commit import Change
 from synpic.hub.names import page_of
 from synpic.hub.repository import Head, Remote
 from synpic.hub.retry import Patience
@@ -215,17 +216,14 @@ class _Publishing:
                 self._check(staged.commit, manifest)
             with _adding(f"the release is on the branch {decision.branch}; publish again"):
                 self._require_untaken(head)
-                landed = promote(
+                paths = [*manifest.files, MANIFEST]
+                commit = promote(
                     remote,
                     head,
                     staged,
-                    [*manifest.files, MANIFEST],
-                    self.state.gone([*manifest.files, MANIFEST]),
-                    f"Release {tag}",
-                    "\n".join(decision.reasons),
+                    self._change([], {path: (staged.files[path].oid,) for path in paths}),
                     lambda now: self.start.preflight.require(now, self.state.manifest),
                 )
-            commit = landed.commit
         remote.tag(tag, commit)
         return commit, manifest, sent
 
@@ -304,18 +302,10 @@ class _Publishing:
             )
             _tell_lost_edits(self.state, others["README.md"], tell)
             send_extra_files(remote, head, parcel, others)
-            gone = self.state.gone(parcel.hashes)
-            commit = stage(
-                remote,
-                decision.branch,
-                head,
-                [*parcel.operations, *deletions(gone)],
-                parcel.hashes,
-                f"Release {decision.version.tag}",
-                "\n".join(decision.reasons),
-            )
+            change = self._change(parcel.operations, parcel.hashes)
+            commit = stage(remote, decision.branch, head, change)
         staged = remote.at_commit(commit)
-        if not holds(staged, parcel.hashes, gone):
+        if missing := change.missing(staged):
             now = remote.head()
             if now.commit != head.commit:
                 # The client leaves out of a commit what the branch of readers has got meanwhile.
@@ -324,15 +314,22 @@ class _Publishing:
                     f"({now.commit[:8]}, after {head.commit[:8]})",
                     hint=f"look at {remote.page}/commits/{remote.branch}, then publish again",
                 )
-            wrong = [
-                path for path in parcel.hashes if not holds(staged, {path: parcel.hashes[path]})
-            ]
             raise PublishError(
                 f"{remote.repository}: commit {commit[:8]} is not what was sent: "
-                f"{', '.join(wrong or gone)}",
+                f"{', '.join(missing)}",
                 hint="publish again",
             )
         return staged, parcel.sent
+
+    def _change(self, additions: Sequence[Any], wanted: Mapping[str, Sequence[str]]) -> Change:
+        """The release as a commit; files of the one before that it does not have are deleted."""
+        return Change(
+            additions,
+            wanted,
+            self.state.gone(wanted),
+            f"Release {self.decision.version.tag}",
+            "\n".join(self.decision.reasons),
+        )
 
     def _check(self, commit: str, manifest: Manifest) -> None:
         self.remote.patience.tell(f"loading commit {commit[:8]} in a process with empty caches")

@@ -15,13 +15,13 @@ from synpic.cards.model import load_lines, render_card
 from synpic.cards.training import read_training
 from synpic.display import size
 from synpic.errors import PublishError
-from synpic.hub.commit import commit_onto
+from synpic.hub.commit import Change, commit_onto
 from synpic.hub.names import page_of
 from synpic.hub.repository import Head, Remote, blob_id, hashes_of
 from synpic.hub.retry import Patience
-from synpic.hub.uploads import SAMPLE, known, require_not_ignored, send, ways
+from synpic.hub.uploads import SAMPLE, Content, new_bytes, require_not_ignored, send
 from synpic.publish.manifest import describe_bytes, describe_file
-from synpic.publish.previous import parse_previous, yours_block
+from synpic.publish.previous import decode_card, parse_previous, yours_block
 from synpic.publish.remote_state import require_later
 from synpic.readers.safetensors_header import read_header
 from synpic.release.manifest import CARD, File
@@ -136,7 +136,7 @@ def publish_model(
     if missing:
         operations, hashes, sent = _send(remote, parcel, missing)
         message = f"Release {tag}" if tag else f"Model of {model.about['steps']} steps, by synpic"
-        commit = commit_onto(remote, head, operations, hashes, [], message, "")
+        commit = commit_onto(remote, head, Change(operations, hashes, [], message))
     if tag:
         remote.tag(tag, commit)
     return ModelRelease(
@@ -171,7 +171,7 @@ def forecast_model(
         exists=there,
         files=parcel.sizes,
         changes=parcel.changes,
-        sent=_new_bytes(remote, parcel) if there else sum(parcel.sizes.values()),
+        sent=new_bytes(remote, parcel.changed()) if there else sum(parcel.sizes.values()),
         left_out=model.left_out,
     )
 
@@ -205,28 +205,14 @@ def _send(
     remote: Remote, parcel: _Parcel, missing: Sequence[str]
 ) -> tuple[list[Any], dict[str, Sequence[str]], int]:
     """Upload ``missing``: the operations of the commit, hashes by path, bytes new to the Hub."""
-    there = known(remote, [parcel.object(path) for path in missing])
     operations, hashes, new = [], {}, 0
     for path in missing:
         remote.patience.tell(f"sending {path}, {size(parcel.sizes[path])}")
         sent = send(remote, {path: parcel.files[path]})[path]
         operations.append(sent.operation)
         hashes[path] = parcel.hashes(path)
-        if not (sent.large and parcel.object(path)[0] in there):
-            new += parcel.sizes[path]
+        new += sent.new
     return operations, hashes, new
-
-
-def _new_bytes(remote: Remote, parcel: _Parcel) -> int:
-    """Bytes of the changed files that the Hub has not, as it says."""
-    changed = [path for path, what in parcel.changes.items() if what != "there"]
-    taken = ways(remote, {path: (parcel.sizes[path], parcel.start(path)) for path in changed})
-    there = known(remote, [parcel.object(path) for path in changed if taken[path].large])
-    return sum(
-        parcel.sizes[path]
-        for path in changed
-        if not (taken[path].large and parcel.object(path)[0] in there)
-    )
 
 
 @dataclass(frozen=True)
@@ -288,12 +274,15 @@ class _Parcel:
     def sizes(self) -> dict[str, int]:
         return {path: described.bytes for path, described in self.described.items()}
 
-    def object(self, path: str) -> tuple[str, int]:
-        """SHA-256 and bytes, by which the Hub knows a large file."""
-        return self.described[path].sha256, self.described[path].bytes
+    def changed(self) -> dict[str, Content]:
+        """The files that the repository does not hold as they are to be."""
+        return {
+            path: Content(described.sha256, described.bytes, self._start(path))
+            for path, described in self.described.items()
+            if self.changes[path] != "there"
+        }
 
-    def start(self, path: str) -> bytes:
-        """The first bytes, by which the Hub tells binary files from text."""
+    def _start(self, path: str) -> bytes:
         content = self.files[path]
         if isinstance(content, bytes):
             return content[:SAMPLE]
@@ -341,13 +330,14 @@ def _card_text(file: Path) -> str:
     """The folder's card.
 
     Raises:
-        PublishError: it is no text.
+        PublishError: it cannot be read, or is not UTF-8.
     """
     try:
-        return file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return decode_card(file.read_bytes(), str(file))
+    except OSError as error:
         raise PublishError(
-            f"{file} cannot be read as UTF-8: {error}", hint="mend it, or run `synpic train` again"
+            f"{file} cannot be read: {error.strerror or error}",
+            hint="make it readable, or run `synpic train` again",
         ) from error
 
 
@@ -359,15 +349,9 @@ def _card(model: _Model, remote: Remote, head: Head) -> str:
     if CARD not in head.files:
         return card
     where = f"{remote.repository}/{CARD}"
-    try:
-        there = remote.read(CARD, head.commit).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PublishError(
-            f"{where} is not UTF-8: {error}", hint="mend it on the Hub, then publish again"
-        ) from error
+    there = decode_card(remote.read(CARD, head.commit), where)
     before, now = parse_previous(there, where), parse_previous(card, CARD)
-    written = there.partition("\n---")[2].partition("\n")[2] if before.head else there
-    if before.prose is None and written.strip() and there != card:
+    if before.prose is None and before.body.strip() and there != card:
         raise PublishError(
             f"{where} was not written by synpic",
             hint="put what is to stay between the lines `<!-- synpic:yours -->` and "

@@ -16,7 +16,7 @@ from typing import Any
 from synpic.errors import PublishError
 from synpic.readers.card_head import read_head
 
-__all__ = ["NOTHING", "Previous", "changes_block", "parse_previous", "yours_block"]
+__all__ = ["NOTHING", "Previous", "changes_block", "decode_card", "parse_previous", "yours_block"]
 
 _YOURS = "synpic:yours"
 _CHANGES = "synpic:changes"
@@ -36,34 +36,47 @@ class Previous:
         head: the values of the YAML head.
         written: its keys → the lines that set them. A value may not survive being read and written
             again: an arXiv number that ends in 0 is a float to YAML.
+        body: what follows the head.
     """
 
     prose: str | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
     head: Mapping[str, Any] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
 
 
 NOTHING = Previous()
 """Of no card."""
 
 
+def decode_card(data: bytes, where: str) -> str:
+    """The text of a card, with its line ends as they are and without a byte order mark.
+
+    Raises:
+        PublishError: it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PublishError(
+            f"{where} is not UTF-8: {error}", hint="correct its encoding, then publish again"
+        ) from error
+
+
 def parse_previous(text: str, where: str = "README.md") -> Previous:
     """Read what stays of a card.
 
     Args:
-        text: the whole file, with its line ends as they are; any card, synpic's or not.
+        text: the whole file, as :func:`decode_card` gives it; any card, synpic's or not.
         where: its name, for messages.
 
     Raises:
         PublishError: a mark is not closed or is there twice, or the head is no YAML: writing the
             card anew would lose what someone wrote.
     """
-    # A byte order mark, as some editors write it, is no part of the head.
-    text = text.removeprefix("\ufeff")
     prose: str | None = None
     changes: dict[str, str] = {}
-    text = text.removeprefix("\ufeff")
     for mark, tag, content in _blocks(text, where):
         if (prose is not None) if tag is None else (tag in changes):
             raise PublishError(
@@ -80,7 +93,8 @@ def parse_previous(text: str, where: str = "README.md") -> Previous:
             f"{where}: its head is not what the Hub would read (expected `key: value` lines)",
             hint=_HINT,
         )
-    return Previous(prose, changes, head.values, head.written)
+    body = text.partition("\n---")[2].partition("\n")[2] if head.values else text
+    return Previous(prose, changes, head.values, head.written, body)
 
 
 def yours_block(prose: str) -> str:

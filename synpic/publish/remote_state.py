@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from synpic.errors import NoRelease, PublishError, ReleaseError
 from synpic.hub.repository import Head, Remote
 from synpic.publish.card import CARD
-from synpic.publish.previous import NOTHING, Previous, parse_previous
+from synpic.publish.previous import NOTHING, Previous, decode_card, parse_previous
 from synpic.release.compare import Level
 from synpic.release.manifest import MANIFEST, Manifest, decode_manifest
 from synpic.release.versions import Version, suggest
@@ -92,13 +92,11 @@ class RemoteState:
         if not self.card:
             return NOTHING
         where = f"{repository}/{CARD}"
-        text = self.card_text(where)
-        kept = parse_previous(text, where)
+        kept = parse_previous(self.card_text(where), where)
         if kept.prose is None and self.manifest is None:
             # A card that somebody wrote before synpic came is all theirs.
-            words = text.partition("\n---")[2].partition("\n")[2] if kept.head else text
-            if words.strip():
-                kept = replace(kept, prose=f"{words.strip()}\n")
+            if words := kept.body.strip():
+                kept = replace(kept, prose=f"{words}\n")
         elif kept.prose is None and _sha256(self.card) != self._described(CARD):
             raise PublishError(
                 f"{where} was rewritten, and has no place for its writer's words any more",
@@ -114,12 +112,7 @@ class RemoteState:
         Raises:
             PublishError: it is no text.
         """
-        try:
-            return self.card.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise PublishError(
-                f"{where} is not UTF-8: {error}", hint="mend it on the Hub, then publish again"
-            ) from error
+        return decode_card(self.card, where)
 
     def lost_edits(self, new_card: bytes) -> list[str]:
         """Lines of the card that were written since the last release and are not in ``new_card``.

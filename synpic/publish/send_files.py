@@ -15,7 +15,7 @@ from typing import Any
 from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.repository import Head, Remote, blob_id, hashes_of
-from synpic.hub.uploads import known, send
+from synpic.hub.uploads import send
 from synpic.publish.draft import Draft
 from synpic.publish.manifest import describe_file
 from synpic.publish.shards import Shard, count_rows, write_shard
@@ -62,11 +62,9 @@ def send_shards(
             file.unlink()
             continue
         remote.patience.tell(f"sending {shard.path}, {size(described.bytes)}")
-        there = known(remote, [(described.sha256, described.bytes)])
         sent = send(remote, {shard.path: file})[shard.path]
         parcel.operations.append(sent.operation)
-        if not there:
-            parcel.sent += described.bytes
+        parcel.sent += sent.new
         if sent.large:
             file.unlink()
     return parcel
@@ -102,8 +100,6 @@ def send_extra_files(
             changed[path] = data
     if not changed:
         return
-    there = known(remote, [(parcel.hashes[path][0], len(files[path])) for path in changed])
-    for path, sent in send(remote, changed).items():
+    for sent in send(remote, changed).values():
         parcel.operations.append(sent.operation)
-        if not (sent.large and parcel.hashes[path][0] in there):
-            parcel.sent += len(files[path])
+        parcel.sent += sent.new

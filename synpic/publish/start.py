@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from synpic.hub.repository import Remote
 from synpic.hub.retry import Patience
 from synpic.publish.draft import Draft, prepare
-from synpic.publish.extra_files import names_of
+from synpic.publish.extra_files import extra_paths
 from synpic.publish.preflight import Preflight
 from synpic.publish.previous import NOTHING, Previous
 from synpic.publish.remote_state import Decision, RemoteState, decide, target
@@ -73,7 +73,7 @@ def begin(
     draft = prepare(workspace, configs, limits, flagged)
     state = RemoteState.of(remote) if exists else RemoteState()
     decision = decide(remote, state, draft.manifest, asked, allow_older)
-    preflight = Preflight(state.readable(remote), draft.shards, names_of(draft))
+    preflight = Preflight(state.readable(remote), draft.shards, extra_paths(draft))
     previous = NOTHING
     if not decision.tagged:
         preflight.require(state.head, state.manifest)

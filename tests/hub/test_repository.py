@@ -11,7 +11,7 @@ import pytest
 from synpic.errors import HubUnreachable, PublishError
 from synpic.hub.repository import Remote
 from synpic.hub.retry import Patience
-from synpic.hub.uploads import known, ways
+from synpic.hub.uploads import Content, new_bytes
 from tests.hub.test_client import Says
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import GoOnline, hub, online, waits
@@ -78,16 +78,16 @@ def test_a_tree_is_of_files_inside(
         remote.at_commit(head)
 
 
+@pytest.mark.parametrize("question", ["/preupload/", "/objects/batch"])
 @pytest.mark.parametrize("body", [{}, [], {"files": 3}, {"files": [{}]}, {"objects": [{}]}])
-def test_how_files_are_kept_is_read_or_is_no_answer(
-    remote: Remote, hub: HubServer, body: Any
+def test_how_files_are_stored_is_read_or_is_no_answer(
+    remote: Remote, hub: HubServer, question: str, body: Any
 ) -> None:
-    answer(hub, "/preupload/", body)
+    large = {"a.bin": Content("0" * 64, 3, b"\0bc")}
+    assert new_bytes(remote, large) == 3
+    answer(hub, question, body)
     with pytest.raises(HubUnreachable, match="the answer is not the Hub's"):
-        ways(remote, {"a.bin": (3, b"abc")})
-    answer(hub, "/objects/batch", body)
-    with pytest.raises(HubUnreachable, match="the answer is not the Hub's"):
-        known(remote, [("0" * 64, 3)])
+        new_bytes(remote, large)
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ def test_a_commit_is_made_once_whatever_is_answered(
         (lambda folder: (folder / "training.json").write_text("{}"), "json: recipe: is missing"),
         (lambda folder: (folder / "training.json").write_text("{"), "json: not JSON"),
         (lambda folder: (folder / "README.md").unlink(), "has no README.md"),
-        (lambda folder: (folder / "README.md").write_bytes(b"\xff#"), "cannot be read as UTF-8"),
+        (lambda folder: (folder / "README.md").write_bytes(b"\xff#"), "is not UTF-8"),
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "holds no weights"),
     ],
 )
