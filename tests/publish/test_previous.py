@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,12 @@ LINES = st.lists(
 
 def test_of_a_card_that_is_not_ours_nothing_stays() -> None:
     assert parse_previous("") == NOTHING
-    assert parse_previous("# Title\n\nWords. <!-- synpic:yours --> is a mark.\n") == NOTHING
+    card = "# Title\n\nWords. <!-- synpic:yours --> is a mark.\n"
+    assert parse_previous(card) == replace(NOTHING, body=card)
+
+
+def test_the_body_follows_the_head() -> None:
+    assert parse_previous("---\nlicense: mit\n---\n\n# Title\n").body == "\n# Title\n"
 
 
 @given(LINES, LINES)
