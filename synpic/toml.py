@@ -134,11 +134,12 @@ def _explain(
     changes: Sequence[str],
 ) -> str:
     """One problem as ``file:line: key: what is wrong``, or ``key=value: what is wrong``."""
-    location = [str(piece) for piece in problem["loc"] if piece != "[key]"]
-    key = ".".join(location)
+    pieces = [piece for piece in problem["loc"] if piece != "[key]"]
+    location = [str(piece) for piece in pieces]
+    key = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in pieces)[1:]
     fault = problem["type"]
     if fault == "extra_forbidden":
-        known = _keys_at(kind, location[:-1])
+        known = list(_table_at(kind, location[:-1]).model_fields)
         meant = did_you_mean(location[-1], known)
         what = f"unknown key.{meant or ' There are: ' + ', '.join(known)}"
     elif fault == "missing":
@@ -146,10 +147,17 @@ def _explain(
     elif fault == "string_pattern_mismatch":
         what = "names are lower-case letters, digits and _, and begin with a letter"
     elif fault in ("model_type", "model_attributes_type"):
-        keys = _keys_at(kind, location)
-        what = f"is a table, so give one of its keys: {', '.join(f'{key}.{k}' for k in keys)}"
+        table = _table_at(kind, location)
+        if written := _as_table(table, problem["input"]):
+            what = f"a table is wanted: {written}"
+        else:
+            keys = ", ".join(f"{key}.{name}" for name in table.model_fields)
+            what = f"is a table, so give one of its keys: {keys}"
     elif fault == "list_type" and isinstance(problem["input"], str):
-        what = f"wants a list: {key} = {json.dumps([problem['input']])}"
+        one = _as_table(_table_at(kind, location), problem["input"])
+        what = f"wants a list: {key} = [{one or toml_value(problem['input'])}]"
+    elif fault == "list_type" and _table_at(kind, location) is not None:
+        what = f"a list of tables is wanted: [[{key}]]"
     else:
         what = str(problem["msg"]).removeprefix("Value error, ")
     line = _line_of(location, source)
@@ -162,23 +170,32 @@ def _explain(
     return f"{where}{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{what}"
 
 
-def _keys_at(kind: type[BaseModel], location: list[str]) -> list[str]:
-    """The keys that the table at ``location`` knows."""
+def _as_table(kind: type[BaseModel] | None, value: Any) -> str | None:
+    """A text in the place of a table, as that table: its one required key has the text."""
+    fields = kind.model_fields if kind else {}
+    required = [name for name, field in fields.items() if field.is_required()]
+    if not isinstance(value, str) or len(required) != 1:
+        return None
+    return f"{{ {required[0]} = {toml_value(value)} }}"
+
+
+def _table_at(kind: type[BaseModel], location: list[str]) -> Any:
+    """The kind of the table at ``location``, alone or in a list; None where no table belongs."""
     known: Any = kind
     named = False
     for piece in location:
         if named:
-            # The user's own name of one of several tables, as in [models.NAME].
+            # The user's own name of one of several tables, as in [models.NAME], or its place.
             named = False
             continue
         annotation = known.model_fields[piece].annotation
-        named = typing.get_origin(annotation) is dict
+        named = typing.get_origin(annotation) in (dict, list)
         known = _table_in(annotation)
-    return list(known.model_fields)
+    return known
 
 
 def _table_in(annotation: Any) -> Any:
-    """The kind of table in ``Table``, ``Table | None`` or ``dict[Name, Table]``."""
+    """The kind of table in ``Table``, ``Table | None``, ``list`` or ``dict`` of ``Table``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     within = [_table_in(argument) for argument in typing.get_args(annotation)]

@@ -47,13 +47,32 @@ def test_syn_pic_is_the_paper_s_recipe() -> None:
         (('file = "p', 'world = "s"\nfile = "p'), "found world and file"),
         (('file = "prompts.txt"', 'world = "s"'), "count: a world makes prompts without end"),
         (("[rewards.red]", "[reward.red]"), "reward: unknown key. Did you mean 'rewards'?"),
-        (("samples = 2", 'sizes = ["1024"]'), ":6: models.mine.sizes.0: a size is written"),
+        (("samples = 2", 'sizes = ["1024"]'), ":6: models.mine.sizes[0]: a size is written"),
         (("samples = 2", "batch_size = 65"), ":6: models.mine.batch_size: Input should be less"),
         (('reward = "m', 'weight = nan\nreward = "m'), ":8: rewards.red.weight"),
         (("samples = 2", "samples = "), "not TOML"),
         (("samples = 2", "call = { x = 1979-05-27 }"), ":6: models.mine.call: texts, finite"),
         (("samples = 2", "scheduler_options = { x = nan }"), "texts, finite numbers"),
         (("samples = 2", "samples = 2\n[ranking]\naggregation = 'winrate'"), "aggregation: Input"),
+        (
+            ("samples = 2", 'adapters = ["a/b"]'),
+            ':6: models.mine.adapters[0]: a table is wanted: { checkpoint = "a/b" }',
+        ),
+        (
+            ("samples = 2", 'adapters = "a/b"'),
+            ":6: models.mine.adapters: wants a list: models.mine.adapters = [{ checkpoint =",
+        ),
+        (("samples = 2", "adapters = [3]"), "adapters[0]: is a table, so give one of its keys:"),
+        (("samples = 2", "adapters = {}"), "a list of tables is wanted: [[models.mine.adapters]]"),
+        (("samples = 2", "sizes = {}"), "models.mine.sizes: Input should be a valid list"),
+        (
+            ("samples = 2", 'adapters = [{ checkpont = "a/b" }]'),
+            "adapters[0].checkpont: unknown key. Did you mean 'checkpoint'?",
+        ),
+        (
+            ("samples = 2", 'components = { vae = "a/b" }'),
+            'models.mine.components.vae: a table is wanted: { checkpoint = "a/b" }',
+        ),
         (('file = "p', 'split = "all"\nfile = "p'), "load_dataset reads that as every split"),
     ],
 )
