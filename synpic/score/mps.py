@@ -32,8 +32,14 @@ OVERALL = (
 )
 """Upstream's condition for the overall preference."""
 
-WEIGHTS = ("model.safetensors", "model.pt", "MPS_overall_checkpoint.pth")
-"""Where weights may lie; the last is upstream's own, a pickle of code, which is refused by name."""
+WEIGHTS = (
+    "model.safetensors",
+    "model.pt",
+    "MPS_overall_state_dict.pt",
+    "MPS_overall_checkpoint.pth",
+)
+"""Where weights may lie. The third is the state dict that AI-ModelScope/MPS publishes; the last is
+upstream's own, a pickle of code, which is refused by name."""
 
 KEPT = 256
 """Prompts remembered: the 78 vectors of each are 0.3 MB, and candidates of one come together."""
@@ -69,7 +75,7 @@ class MPS(StagedReward):
         summary="MPS, overall preference: a CLIP-H whose image tokens read the prompt's words",
         score_range="±exp(logit_scale) of the checkpoint",
         checkpoint="RE-N-Y/mpsv1",
-        files=WEIGHTS[:1],
+        files=("|".join(WEIGHTS[:3]),),
         companions={"processor": Companion(CLIP_H, ("config.json", *FILES))},
         licence="MIT (the authors' code, github.com/Kwai-Kolors/MPS)",
         paper="2405.14705",

@@ -144,7 +144,7 @@ def test_bfloat16_is_near_and_makes_no_ties(pairs: tuple[list[str], list[Image.I
     assert reward._scale == pytest.approx(scale.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "model.pt"])
+@pytest.mark.parametrize("file", ["model.safetensors", "model.pt", "MPS_overall_state_dict.pt"])
 def test_reads_the_names_of_upstreams_own_module(
     file: str,
     tmp_path: Path,
