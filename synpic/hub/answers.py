@@ -66,9 +66,9 @@ def status_of(error: BaseException) -> int | None:
         status = getattr(getattr(one, "response", None), "status_code", None)
         if isinstance(status, int):
             return status
-        told = re.search(r"HTTP status (?:client|server) error \((\d{3})\b", str(one))
-        if told:
-            return int(told[1])
+        status = re.search(r"HTTP status (?:client|server) error \((\d{3})\b", str(one))
+        if status:
+            return int(status[1])
     return None
 
 

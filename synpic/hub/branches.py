@@ -43,7 +43,7 @@ def stage(remote: Remote, branch: str, head: Head, change: Change) -> str:
                 description=change.description,
             )
         except Exception as error:
-            # The client's errors have no common ancestor; each is told apart here.
+            # The client's errors have no common ancestor; each kind is handled here.
             status = status_of(error)
             if not transient(error) and status not in {*CONFLICTS, _MISSING}:
                 raise staged.explain(f"committing to {branch}", error) from error

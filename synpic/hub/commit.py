@@ -90,7 +90,7 @@ def commit_onto(
                 description=change.description,
             )
         except Exception as error:
-            # The client's errors have no common ancestor; each is told apart here.
+            # The client's errors have no common ancestor; each kind is handled here.
             if not transient(error) and status_of(error) not in CONFLICTS:
                 raise remote.explain("committing", error) from error
             # Whatever was answered, or not: what counts is what is there.

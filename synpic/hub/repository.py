@@ -212,7 +212,7 @@ class Remote:
         """One commit on top of ``parent`` and of nothing else: its id. Tries once.
 
         Raises:
-            Exception: as ``huggingface_hub`` does; the commit may have landed nevertheless.
+            Exception: as ``huggingface_hub`` does; the commit may have been made nevertheless.
         """
         with self.patience.watching(self.subject(f"committing to {self.branch}")):
             made = self._api.create_commit(

@@ -1,4 +1,4 @@
-"""The card of a release: what its manifest says, told to people.
+"""The card of a release: what its manifest says, as text.
 
 Prompts, names of checkpoints and reasons of failures are text from strangers. They reach Markdown
 only through ``markdown_text`` or ``fence``, and YAML only through a YAML writer.

@@ -112,7 +112,7 @@ def export(
         split: only this one; all if None.
         revision, token: of a release on the Hub.
         limits: of shards and row groups.
-        on_progress: told pairs written and pairs in all.
+        on_progress: called with pairs written and pairs in all.
 
     Raises:
         PublishError: an unknown kind or split, no pair, a place that is taken, a disk that refuses.
@@ -139,13 +139,13 @@ def export(
         notes = _notes(files)
         about = "\n".join([_readme(planned), *(f"{note}\n" for note in notes)])
         files["README.md"] = write_file(folder / "README.md", about.encode())
-        told = write_file(folder / MANIFEST, encode(_manifest(planned, files)))
+        manifest = write_file(folder / MANIFEST, encode(_manifest(planned, files)))
     return Exported(
         directory=seen,
         kind=kind,
         rows=planned.rows,
         files=len(files) + 1,
-        bytes=sum(file.bytes for file in (*files.values(), told)),
+        bytes=sum(file.bytes for file in (*files.values(), manifest)),
         notes=notes,
     )
 

@@ -43,8 +43,8 @@ def extra_files(
     examples = _examples(draft)
     picture = io.BytesIO()
     contact_sheet(examples).save(picture, "PNG")
-    told = {PICTURE: picture.getvalue(), **draw_charts(draft.manifest)}
-    files = {**shards, **{path: describe_bytes(data) for path, data in told.items()}}
+    made = {PICTURE: picture.getvalue(), **draw_charts(draft.manifest)}
+    files = {**shards, **{path: describe_bytes(data) for path, data in made.items()}}
     card = render_card(
         draft.manifest.with_files(version, files),
         draft.shards,
@@ -55,9 +55,9 @@ def extra_files(
         changes=changes,
         previous=previous,
     )
-    told[CARD] = card.encode()
-    manifest = draft.manifest.with_files(version, {**files, CARD: describe_bytes(told[CARD])})
-    return {**told, MANIFEST: encode(manifest)}
+    made[CARD] = card.encode()
+    manifest = draft.manifest.with_files(version, {**files, CARD: describe_bytes(made[CARD])})
+    return {**made, MANIFEST: encode(manifest)}
 
 
 def extra_paths(draft: Draft) -> list[str]:

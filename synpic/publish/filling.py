@@ -43,7 +43,7 @@ def pack(
     """Write every shard below ``folder``: path → size and hash.
 
     Args:
-        on_progress: told rows written and rows in all, after each row group.
+        on_progress: called with rows written and rows in all, after each row group.
     """
     on_rows = count_rows(shards, on_progress)
     files: dict[str, File] = {}

@@ -73,7 +73,7 @@ def publish_to(
         configs: which tables; the recipe's where not given. One without a row is left out.
         flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
         limits: of shards and row groups.
-        on_progress: told rows written and rows in all, after each row group.
+        on_progress: called with rows written and rows in all, after each row group.
 
     Raises:
         PublishError: the place is taken or is none, there is no row to publish, or the disk

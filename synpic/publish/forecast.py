@@ -106,10 +106,10 @@ def forecast(
     draft, state, decision, exists = start.draft, start.state, start.decision, start.exists
     repository, remote = start.remote.repository, state.readable(start.remote)
     number, reasons = decision.version, decision.reasons
-    if decision.tagged or decision.landed:
+    if decision.tagged or decision.committed:
         return Forecast(repository, exists, number, reasons, _as_they_are(state, draft), 0, "")
     files = _hash_shards(draft, on_progress)
-    told = extra_files(
+    others = extra_files(
         draft,
         {path: file.described for path, file in files.items()},
         repository=repository,
@@ -117,7 +117,7 @@ def forecast(
         changes=reasons,
         previous=start.previous,
     )
-    for path, data in told.items():
+    for path, data in others.items():
         files[path] = _Packed(describe_bytes(data), blob_id(data), None)
     planned = _compare(files, state)
     return Forecast(
@@ -126,11 +126,11 @@ def forecast(
         version=number,
         reasons=reasons,
         files=planned,
-        sent=_new_bytes(remote, planned, files, told)
+        sent=_new_bytes(remote, planned, files, others)
         if exists
         else sum(file.described.bytes for file in files.values()),
-        lost_edits=state.lost_edits(told[CARD]),
-        card_diff=_diff(state.card_text(), told[CARD].decode()),
+        lost_edits=state.lost_edits(others[CARD]),
+        card_diff=_diff(state.card_text(), others[CARD].decode()),
     )
 
 

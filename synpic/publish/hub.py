@@ -111,7 +111,7 @@ def publish_to_hub(
         token: where not given, ``HF_TOKEN`` or that of ``hf auth login``.
         limits: of shards and row groups.
         patience: with a Hub that says "not now".
-        on_progress: told rows packed and rows in all, after each row group.
+        on_progress: called with rows packed and rows in all, after each row group.
 
     Raises:
         PublishError: the token may not write, the version is taken, the repository holds a file
@@ -199,8 +199,8 @@ class _Publishing:
         as_it_was = f"{remote.branch} is as it was; what was sent is kept for the next time"
         with _adding(as_it_was):
             head = self._made(private)
-        if decision.landed:
-            commit, manifest = decision.landed, self.manifest_at(decision.landed)
+        if decision.committed:
+            commit, manifest = decision.committed, self.manifest_at(decision.committed)
             with _adding(f"it is the head of {remote.branch} already, and is not tagged"):
                 self._check(commit, manifest)
         else:
@@ -248,7 +248,7 @@ class _Publishing:
             and (number := Version.of_tag(f"v{name.removeprefix(BRANCHES)}"))
             and number <= version
         }
-        if not (self.decision.tagged or self.decision.landed):
+        if not (self.decision.tagged or self.decision.committed):
             left.add(branch)
         for name in sorted(left):
             try:

@@ -1,4 +1,4 @@
-"""Where rankings come from: a workspace, or a release of one. By name, and told apart."""
+"""Where rankings come from: a workspace, or a release of one. Recognised by name."""
 
 from __future__ import annotations
 

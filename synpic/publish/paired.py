@@ -95,14 +95,14 @@ def _of_release(release: Published, strategy: str | None) -> Paired:
     images = PublishedImages(release, config)
     reference = pl.struct("candidate_id", "sha256", "path", "size").alias("image")
     # Pairs are picked from the images of a release of pairs as they were from all images: one that
-    # is in no pair is tied with whoever stands beside it, and leaving it out moves no other.
+    # is in no pair is tied with its neighbour, and leaving it out moves no other.
     candidates = images.candidates.with_columns(reference)
-    told = release.manifest.ranking
+    rule = release.manifest.ranking
     ranking = Ranking(
         table=candidates.select("prompt_id", "candidate_id", "model", "preference"),
-        weights=told.weights,
-        aggregation=told.aggregation,
-        ties=told.ties,
+        weights=rule.weights,
+        aggregation=rule.aggregation,
+        ties=rule.ties,
         counts=release.manifest.counts.of_ranking(),
     )
     return Paired(

@@ -79,8 +79,8 @@ def with_meta(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
     meta = [_publishable(prompts[name]) for name in _meta_columns(prompts)]
     if not meta:
         return rows
-    told = prompts.select("prompt_id", *meta)
-    return rows.join(told, on="prompt_id", how="left", maintain_order="left")
+    columns = prompts.select("prompt_id", *meta)
+    return rows.join(columns, on="prompt_id", how="left", maintain_order="left")
 
 
 def _publishable(values: pl.Series) -> pl.Series:

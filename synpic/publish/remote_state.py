@@ -149,14 +149,14 @@ class Decision:
         version: of the release.
         reasons: what changed since the release before, a line each.
         tagged: the commit that holds this very release under its tag: there is nothing to do.
-        landed: the commit that holds it at the branch, and lacks the tag.
+        committed: the commit that holds it at the branch, and lacks the tag.
         staged: the commit that holds it on its way there, on a branch of its own.
     """
 
     version: Version
     reasons: Sequence[str]
     tagged: str | None = None
-    landed: str | None = None
+    committed: str | None = None
     staged: Head | None = None
 
     @property
@@ -228,7 +228,7 @@ def decide(
     if state.head is None:
         return Decision(number, reasons)
     if _holds_release(remote, state.head, state.manifest, manifest, number):
-        return Decision(number, reasons, landed=state.head.commit)
+        return Decision(number, reasons, committed=state.head.commit)
     decision = Decision(number, reasons)
     there = state.branches.get(decision.branch)
     # What was made on another head may lack what has come to the branch since.

@@ -110,7 +110,7 @@ def count_rows(
     """What :func:`write_shard` is to tell of each row group, so that ``on_progress`` hears of all.
 
     Args:
-        on_progress: told rows written and rows in all; nobody if None.
+        on_progress: called with rows written and rows in all; None: no calls.
     """
     total = sum(shard.records.rows.height for shard in shards)
     done = 0
@@ -131,7 +131,7 @@ def write_shard(
 
     Args:
         read: where pixels come from.
-        on_rows: told how many rows were written, after each row group.
+        on_rows: called with the number of rows written, after each row group.
 
     Raises:
         SynpicError: as ``read`` does.

@@ -87,7 +87,7 @@ def verify(
     Args:
         release: from ``open_release``.
         deep: read everything; on the Hub, download it.
-        on_progress: told bytes read and bytes in all, with ``deep``.
+        on_progress: called with bytes read and bytes in all, with ``deep``.
 
     Raises:
         HubUnreachable: the Hub did not answer.
