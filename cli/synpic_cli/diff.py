@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count
-from synpic_cli.options import READING, AsJson, Wait
+from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
     from synpic.release.diff import Difference
@@ -27,7 +27,7 @@ def diff(
     prompts: Annotated[
         int, typer.Option(metavar="N", min=0, help="Name N prompts of each kind.")
     ] = 0,
-    wait: Wait = READING,
+    wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
     """Say what differs between two releases, from their scores: no image is downloaded."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from synpic_cli.options import (
+    READING,
     Devices,
     Directory,
     EngineOption,
@@ -15,6 +16,7 @@ from synpic_cli.options import (
     Only,
     RetryFailed,
     ShardOption,
+    WaitToRead,
     Workers,
 )
 
@@ -31,6 +33,7 @@ def generate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is missing; draw nothing.")
     ] = False,
+    wait: WaitToRead = READING,
     as_json: EventsAsJson = False,
 ) -> None:
     """Draw the images that the recipe wants and the workspace lacks. Run it again to go on.
@@ -39,21 +42,23 @@ def generate(
     """
     from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
+    from synpic.hub.retry import waiting
     from synpic.steps import generate_candidates
     from synpic.tasks import drawing_tasks
     from synpic.workspace import Workspace
     from synpic_cli.reporting import show_report, show_tasks
-    from synpic_cli.watching import watched_work
+    from synpic_cli.watching import note, watched_work
 
     snapshot = Workspace.open().snapshot()
     share = Shard.parse(shard) if shard else WHOLE
     where = Engine(engine, workers, gpus_per_worker)
     if dry_run:
-        tasks = drawing_tasks(snapshot, only=only, shard=share, retry_failed=retry_failed)
+        with waiting(wait, note):
+            tasks = drawing_tasks(snapshot, only=only, shard=share, retry_failed=retry_failed)
         given = snapshot.recipe.given is not None
         show_tasks(*tasks, "images to gather" if given else "images to draw", as_json)
         return
-    with watched_work(as_json=as_json) as (listener, stop):
+    with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop):
         report = generate_candidates(
             snapshot,
             only=only,

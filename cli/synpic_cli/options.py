@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 import typer
 
 from synpic.errors import SynpicError
+from synpic.hub.retry import PUBLISHING, READING
 
 __all__ = [
+    "PUBLISHING",
+    "READING",
     "AsJson",
     "ConfigOption",
     "Count",
@@ -31,10 +35,13 @@ __all__ = [
     "RewardNames",
     "ShardOption",
     "SplitOption",
+    "WaitToPublish",
+    "WaitToRead",
     "Workers",
     "chdir",
     "print_version",
     "refuse_address",
+    "seconds_of",
 ]
 
 
@@ -193,15 +200,35 @@ Count = Annotated[
     typer.Option("--count", min=1, help="Take the first so many images, or rows of the dataset."),
 ]
 
-READING = 60.0
-"""Seconds that commands which read from the Hub wait for it, for one request."""
 
-Wait = Annotated[
-    float,
-    typer.Option(
+def seconds_of(text: str | float) -> float:
+    """ "1h", "10m", "90s" or "90" in seconds.
+
+    Raises:
+        SynpicError: it is no time.
+    """
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", str(text), re.ASCII)
+    if not found:
+        raise SynpicError(
+            f"--wait {text}: not a time", hint="write 90s, 10m, 1h, or a number of seconds"
+        )
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def _wait(seconds: float) -> Any:
+    unit = next(unit for unit in "hms" if seconds % _SECONDS[unit] == 0)
+    return typer.Option(
         "--wait",
-        metavar="SECONDS",
-        min=0,
-        help="How long to wait, in all, for a request that the Hub does not answer.",
-    ),
-]
+        metavar="TIME",
+        parser=seconds_of,
+        show_default=False,
+        help="How long to wait, in all, for a request that the Hub does not answer: 90s, 10m, 1h, "
+        f"or seconds. {seconds / _SECONDS[unit]:.0f}{unit} if not given.",
+    )
+
+
+WaitToRead = Annotated[float, _wait(READING)]
+WaitToPublish = Annotated[float, _wait(PUBLISHING)]

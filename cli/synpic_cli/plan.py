@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count, duration, size
-from synpic_cli.options import AsJson, Device, Directory
+from synpic_cli.options import READING, AsJson, Device, Directory, WaitToRead
 
 if TYPE_CHECKING:
     from synpic.costs import Cost, CostPlan, Item
@@ -40,17 +40,19 @@ def plan(
         bool, typer.Option("--rewards/--no-rewards", help="Time rewards too, not models alone.")
     ] = True,
     device: Device = None,
+    wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
     """Say what the recipe will cost, from a short calibration here; nothing is kept."""
     from synpic.costs import plan_costs
     from synpic.engine.report import unfinished
+    from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json
-    from synpic_cli.watching import watched_work
+    from synpic_cli.watching import note, watched_work
 
     workspace = Workspace.open()
-    with watched_work() as (listener, stop):
+    with waiting(wait, note), watched_work() as (listener, stop):
         made = plan_costs(
             workspace,
             calibrate=calibrate,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synpic_cli.options import AsJson, Directory, LeaveOutFlagged
+from synpic_cli.options import PUBLISHING, AsJson, Directory, LeaveOutFlagged, WaitToPublish
 
 if TYPE_CHECKING:
     from synpic.hub.retry import Patience
@@ -54,12 +53,7 @@ def publish(
             "--as", metavar="pickapic", help="Publish the pairs as NAME-pickapic, for DPO scripts."
         ),
     ] = None,
-    wait: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME", help="Wait at most this long for the Hub: 90s, 10m, 1h or seconds."
-        ),
-    ] = "1h",
+    wait: WaitToPublish = PUBLISHING,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -173,7 +167,7 @@ def _publish_model(
     version: str | None,
     allow_older: bool,
     private: bool | None,
-    wait: str,
+    wait: float,
     dry_run: bool,
     as_json: bool,
     others: dict[str, Any],
@@ -210,24 +204,8 @@ def _publish_model(
     print_json(model_as_dict(release)) if as_json else show_model(release)
 
 
-def _patience(wait: str) -> Patience:
+def _patience(wait: float) -> Patience:
     from synpic.hub.retry import Patience
     from synpic_cli.watching import note
 
-    return Patience(limit=seconds_of(wait), tell=note)
-
-
-def seconds_of(text: str) -> float:
-    """ "1h", "10m", "90s" or "90" in seconds.
-
-    Raises:
-        PublishError: it is no time.
-    """
-    from synpic.errors import PublishError
-
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", text, re.ASCII)
-    if not found:
-        raise PublishError(
-            f"--wait {text}: no time", hint="write 90s, 10m, 1h, or a number of seconds"
-        )
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    return Patience(limit=wait, tell=note)

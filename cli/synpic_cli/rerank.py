@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count
-from synpic_cli.options import READING, AsJson, Wait
+from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
     from synpic.release.rerank import Reranked
@@ -40,7 +40,7 @@ def rerank(
         Path | None,
         typer.Option("--to", metavar="FILE", help="Write the new `scores`: .parquet or .csv."),
     ] = None,
-    wait: Wait = READING,
+    wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
     """Rank a release in another way, from its scores alone: no image is downloaded."""

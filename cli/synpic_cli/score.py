@@ -9,6 +9,7 @@ import typer
 
 from synpic.display import count, size
 from synpic_cli.options import (
+    READING,
     ConfigOption,
     Count,
     DatasetOption,
@@ -27,6 +28,7 @@ from synpic_cli.options import (
     RewardNames,
     ShardOption,
     SplitOption,
+    WaitToRead,
     Workers,
 )
 
@@ -73,6 +75,7 @@ def score(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is missing; score nothing.")
     ] = False,
+    wait: WaitToRead = READING,
     as_json: EventsAsJson = False,
 ) -> None:
     """Score the images that have no score yet, reward by reward. Run it again to go on.
@@ -82,11 +85,12 @@ def score(
     from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
     from synpic.errors import SynpicError
+    from synpic.hub.retry import waiting
     from synpic.steps import image_scores, score_candidates
     from synpic.workspace import Workspace
     from synpic_cli.output import require_table_file, say, write_table
     from synpic_cli.reporting import show_report
-    from synpic_cli.watching import watched_work
+    from synpic_cli.watching import note, watched_work
 
     given: dict[str, object] = {
         "images": images,
@@ -110,7 +114,7 @@ def score(
         require_table_file(table, "--table")
     share = Shard.parse(shard) if shard else WHOLE
     where = Engine(engine, workers, gpus_per_worker)
-    with watched_work(as_json=as_json) as (listener, stop):
+    with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop):
         if told:
             snapshot = _begin(reward or [], given, listener, as_json)
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count, size
-from synpic_cli.options import AsJson
+from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
     from synpic.train.loop import Trained
@@ -47,6 +47,7 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would do and need; train nothing.")
     ] = False,
+    wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a model on published rankings. Run it again to go on.
@@ -73,14 +74,18 @@ def train(
         raise typer.Exit(0) from error
     # Lines of ours say how far it is.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    if dry_run:
-        _show_plan(settings, out or beside, as_json)
-        return
-    from synpic.train.loop import train as train_
+    from synpic.hub.retry import waiting
     from synpic_cli.watching import note, watched_work
 
+    tell = note if main else None  # of several processes that wait for the Hub, one says so
+    if dry_run:
+        with waiting(wait, tell):
+            _show_plan(settings, out or beside, as_json)
+        return
+    from synpic.train.loop import train as train_
+
     try:
-        with watched_work(quiet=not main) as (listener, stop):
+        with waiting(wait, tell), watched_work(quiet=not main) as (listener, stop):
             trained = train_(settings, out or beside, listener=listener, stop=stop)
     except SynpicError as error:
         if main:

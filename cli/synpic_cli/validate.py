@@ -5,16 +5,21 @@ from __future__ import annotations
 import typer
 
 from synpic.display import count, size
-from synpic_cli.options import AsJson, Directory
+from synpic_cli.options import READING, AsJson, Directory, WaitToRead
 
 
-def validate(directory: Directory = None, as_json: AsJson = False) -> None:
+def validate(
+    directory: Directory = None, wait: WaitToRead = READING, as_json: AsJson = False
+) -> None:
     """Check the recipe and say what it will make, before anything is spent."""
     from synpic import validation
+    from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, print_table, say, show_problem
+    from synpic_cli.watching import note
 
-    made = validation.validate(Workspace.open())
+    with waiting(wait, note):
+        made = validation.validate(Workspace.open())
     if as_json:
         print_json(made.as_dict())
     else:
@@ -28,8 +33,8 @@ def validate(directory: Directory = None, as_json: AsJson = False) -> None:
         )
         say(f"{count(made.images, 'image')}, about {size(made.bytes)}")
         say(f"{count(made.scores, 'score')} by {', '.join(made.rewards) or 'no reward'}")
-        for note in made.notes:
-            say(f"note: {note}")
+        for line in made.notes:
+            say(f"note: {line}")
     for message, hint in made.problems:
         show_problem(message, hint)
     if made.problems:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.display import count, size
-from synpic_cli.options import READING, AsJson, Wait
+from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
     from synpic.release.verify import Verification
@@ -26,7 +26,7 @@ def verify(
     quick: Annotated[
         bool, typer.Option("--quick", help="Sizes, counts and columns alone; nothing is hashed.")
     ] = False,
-    wait: Wait = READING,
+    wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
     """Check that a release is whole: hashes, rows, ranks and pixels.

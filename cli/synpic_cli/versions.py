@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from synpic_cli.options import READING, AsJson, Wait
+from synpic_cli.options import READING, AsJson, WaitToRead
 
 
 def versions(
     repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="A dataset on the Hub.")],
-    wait: Wait = READING,
+    wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
     """List the versions of a dataset on the Hub, the newest first."""

@@ -26,7 +26,7 @@ from synpic.engine.crew import Gone
 from synpic.engine.mailbox import Mailbox
 from synpic.engine.messages import Answer, Message
 from synpic.engine.task import Task
-from synpic.engine.worker import work
+from synpic.engine.worker import baggage, work_with
 from synpic.errors import DeviceLost
 
 __all__ = ["Processes", "end_with_grace", "main"]
@@ -52,8 +52,7 @@ class Processes:
         self, tasks: Sequence[Task], devices: Sequence[str], threads: int | None = None
     ) -> None:
         self._devices = list(devices)
-        # Together, so that what tasks share, they share in the worker too.
-        self._tasks = pickle.dumps([task.empty() for task in tasks])
+        self._baggage = baggage(tasks)
         self._environment = dict(os.environ)
         if threads is not None:
             self._environment.setdefault("OMP_NUM_THREADS", str(threads))
@@ -99,7 +98,7 @@ class Processes:
         if seat in self._ways:
             writer.submit(_close, self._ways[seat])
         way = self._ways[seat] = os.fdopen(tell, "wb")
-        writer.submit(_write, way, self._tasks)
+        writer.submit(_write, way, self._baggage)
         threading.Thread(
             target=self._listen,
             args=(seat, process, os.fdopen(listen, "rb")),
@@ -197,14 +196,14 @@ def main(device: str, hears: int, talks: int) -> None:
     end_with_grace(link.stop)
     code = 1
     try:
-        tasks: list[Task] = pickle.load(told)
+        tasks, patience = pickle.load(told)
         link.listen()
         if device.startswith("cuda:"):
             import torch
 
             # Else a context, and memory, would be taken on the first device too.
             torch.cuda.set_device(device)
-        work(link, tasks, device)
+        work_with(link, tasks, patience, device)
         code = 0
     except DeviceLost as error:
         with suppress(OSError):

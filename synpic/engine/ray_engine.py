@@ -23,6 +23,7 @@ from synpic.engine.crew import Gone
 from synpic.engine.messages import Answer, Message, Unable
 from synpic.engine.ray_worker import Relay, Who, Worker
 from synpic.engine.task import Task
+from synpic.engine.worker import baggage
 from synpic.errors import MissingExtra, SynpicError
 
 __all__ = ["Actors", "room"]
@@ -87,8 +88,7 @@ class Actors:
         self.late = 2 * SIGHT
         """See :class:`synpic.engine.crew.Crew`."""
         self._workspace.store.write(self._sign, b"a run on a cluster is at work here\n")
-        # Together, so that what tasks share, they share in the worker too.
-        self._tasks = self._ray.put(pickle.dumps([task.empty() for task in tasks]))
+        self._baggage = self._ray.put(baggage(tasks))
         here = self._ray.get_runtime_context().get_node_id()
         affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         self._relay = (
@@ -125,7 +125,9 @@ class Actors:
                 )
                 .remote()
             )
-            end = actor.run.remote(self._tasks, self._relay, who, device, look_for, paths, secrets)
+            end = actor.run.remote(
+                self._baggage, self._relay, who, device, look_for, paths, secrets
+            )
         self._ends[end] = who, actor
 
     def send(self, seat: int, answer: Answer) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 
 from synpic.engine.mailbox import Mailbox
 from synpic.engine.messages import Unable
-from synpic.engine.task import Task
-from synpic.engine.worker import work
+from synpic.engine.worker import work_with
 from synpic.errors import WorkspaceError
 from synpic.workspace import Workspace
 
@@ -57,7 +56,7 @@ class Worker:
 
     def run(
         self,
-        tasks: bytes,
+        baggage: bytes,
         relay: Any,
         who: Who,
         device: str,
@@ -68,7 +67,7 @@ class Worker:
         """Work until the foreman has nothing more, or is gone.
 
         Args:
-            tasks: pickled together, emptied of their work.
+            baggage: from :func:`synpic.engine.worker.baggage`.
             relay: the actor of :class:`Relay`.
             who: this worker is.
             look_for: a file that the foreman wrote into the workspace, and the seconds it may take
@@ -93,8 +92,8 @@ class Worker:
             lambda: pickle.loads(ray.get(relay.listen.remote(who))),
             gone=(ray.exceptions.RayError,),
         )
-        work_of: list[Task] = pickle.loads(tasks)
-        workspace = work_of[0].workspace
+        tasks, patience = pickle.loads(baggage)
+        workspace = tasks[0].workspace
         if not _sees(workspace, *look_for):
             error = WorkspaceError(
                 f"{workspace.store} is another folder on {platform.node()}, or none",
@@ -103,7 +102,7 @@ class Worker:
             link.send(Unable(error, everywhere=False))
             return
         link.listen()
-        work(link, work_of, device)
+        work_with(link, tasks, patience, device)
 
 
 def _sees(workspace: Workspace, sign: str, seconds: float) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -27,8 +29,9 @@ from synpic.engine.run import take_turns
 from synpic.engine.running import Running
 from synpic.engine.task import Task
 from synpic.errors import DeviceLost, SynpicError, causes
+from synpic.hub.retry import patience_of_readers, waiting
 
-__all__ = ["Link", "work"]
+__all__ = ["Link", "baggage", "work", "work_with"]
 
 SECONDS_BETWEEN_WORDS = 1.0
 
@@ -48,6 +51,25 @@ class Link(Protocol):
     def receive(self) -> Answer:
         """Wait for the answer; ``Go`` if the foreman is gone."""
         ...
+
+
+def baggage(tasks: Sequence[Task]) -> bytes:
+    """What a worker in another process gets at its start, for :func:`work_with`.
+
+    Tasks emptied of their work, in one pickle: what they share, they share in the worker too. And
+    how long this command waits for the Hub.
+    """
+    return pickle.dumps(([task.empty() for task in tasks], patience_of_readers().limit))
+
+
+def work_with(link: Link, tasks: Sequence[Task], patience: float, device: str) -> None:
+    """:func:`work` in a process of its own, whose stderr is the command's.
+
+    Args:
+        patience: seconds to wait for the Hub, for one thing; each wait is a line on stderr.
+    """
+    with waiting(patience, lambda line: print(line, file=sys.stderr, flush=True)):
+        work(link, tasks, device)
 
 
 def work(link: Link, tasks: Sequence[Task], device: str) -> None:

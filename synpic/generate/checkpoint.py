@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from synpic.errors import HubUnreachable, ModelError
 from synpic.hub.cache import cached_file
 from synpic.hub.client import names_of
-from synpic.hub.errors import Subject
+from synpic.hub.errors import Subject, naming_hub_errors
 from synpic.hub.files import download
 
 __all__ = [
@@ -49,6 +50,10 @@ class Checkpoint:
     _listing: list[frozenset[str] | HubUnreachable] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
+
+    def naming_errors(self) -> AbstractContextManager[None]:
+        """Around a library's ``from_pretrained`` of it: errors of the Hub, explained."""
+        return naming_hub_errors(self.location, self.commit) if self.commit else nullcontext()
 
     def local_folder(self) -> Path | None:
         """Where it is on this machine; None for a repository."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from synpic.errors import ModelError
+from synpic.errors import ModelError, SynpicError
 from synpic.generate.checkpoint import class_of
 from synpic.generate.checks.subject import Subject
 
@@ -39,7 +39,10 @@ def load_components(subject: Subject, arguments: Mapping[str, Any]) -> dict[str,
             options |= {"variant": variant, "dtype": arguments["dtype"]}
             options["use_safetensors"] = arguments["use_safetensors"]
         try:
-            made[name] = kind.from_pretrained(there.location, **options)
+            with there.naming_errors():
+                made[name] = kind.from_pretrained(there.location, **options)
+        except SynpicError:
+            raise
         except Exception as error:
             # As of a whole pipeline: the libraries' errors have no ancestor but this one.
             raise ModelError(

@@ -114,7 +114,7 @@ class OpenedPipeline:
         if "remote code" in settings.allow:
             arguments["trust_remote_code"] = True
         try:
-            with only_whole():
+            with only_whole(), subject.checkpoint.naming_errors():
                 pipeline = self._load(subject, arguments)
         except SynpicError:
             raise

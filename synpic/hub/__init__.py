@@ -5,6 +5,7 @@
     answers      what an error says: status, the server's own words, whether to try again
     errors       errors of the Hub's client as errors of synpic
     retry        how long to wait, and when to try again
+    libraries    what libraries ask by themselves, waited for by the same policy
     client       questions about a repository: commits, tags, history, files
     files        files at a commit: downloaded, or read in ranges
     cache        what the client's cache holds, without a request

@@ -135,8 +135,7 @@ def is_gated(error: BaseException) -> bool:
 def naming_hub_errors(source: str, revision: str | None, kind: str = "model") -> Iterator[None]:
     """Around a library's own ``from_pretrained``, that speaks to the Hub: its errors, explained.
 
-    Nothing is tried again here; what synpic itself asks for goes through ``synpic.hub.client``
-    and ``synpic.hub.files``.
+    What may pass is waited for below it (``synpic.hub.libraries``).
 
     Raises:
         CheckpointError: it is gated, is not there, or lacks the revision or a file.

@@ -69,6 +69,8 @@ class Patience:
         self._sleep = sleep
         # Whether the last thing was given up for want of a connection.
         self.down = False
+        # What a library asked last that was given up.
+        self.given_up = ""
 
     def tell(self, line: str) -> None:
         """Pass a line on to ``tell``, if one was set."""
@@ -122,12 +124,13 @@ class Patience:
         """Around work that is not to be tried again here: silence is broken, and an answer that may
         pass is raised at once."""
         guard()
-        with self._breaking_silence(subject.what), deciding_ourselves():
+        with self.breaking_silence(subject), deciding_ourselves():
             yield
 
     @contextmanager
-    def _breaking_silence(self, what: str) -> Iterator[None]:
+    def breaking_silence(self, subject: Subject) -> Iterator[None]:
         """Inside, a line every 30 s: the client may wait, or send gigabytes, without a word."""
+        what = subject.what
         if self._tell is None:
             yield
             return

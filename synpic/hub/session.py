@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from synpic.hub.answers import TRANSIENT, NotTheHub
 from synpic.hub.names import endpoint, is_commit
 
-__all__ = ["SECONDS", "deciding_ourselves", "guard"]
+__all__ = ["SECONDS", "deciding_ourselves", "guard", "is_deciding"]
 
 SECONDS = 120.0
 """How long one request may be silent. The Hub itself gives up a commit after 60 s."""
@@ -30,7 +30,10 @@ _ETAG = re.compile(r"[\w.:+=-]{1,200}", re.ASCII)
 
 
 def guard() -> None:
-    """Give every session of the client a time limit and our look at answers; as often as wanted."""
+    """Give every session of the client time limits, waits and our look at answers.
+
+    It may be called again: only the first call changes anything.
+    """
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils import _http
 
@@ -40,11 +43,14 @@ def guard() -> None:
         return
 
     def make() -> Any:
+        from synpic.hub.libraries import patiently  # which waits by a policy that needs this module
+
         session = made()
         if all(limit is None for limit in session.timeout.as_dict().values()):
             session.timeout = SECONDS
         hooks = session.event_hooks
         session.event_hooks = {**hooks, "response": [*hooks.get("response", []), _look_at]}
+        session.send = patiently(session.send)
         return session
 
     make.guarded = True  # type: ignore[attr-defined]
@@ -62,6 +68,11 @@ def deciding_ourselves() -> Iterator[None]:
         yield
     finally:
         _ours.reset(before)
+
+
+def is_deciding() -> bool:
+    """Whether this is inside of :func:`deciding_ourselves`."""
+    return _ours.get()
 
 
 def _look_at(response: Any) -> None:

@@ -7,11 +7,14 @@ most datasets of prompts carry stay where they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from synpic.errors import PromptError
+from synpic.errors import PromptError, SynpicError
+from synpic.hub.errors import naming_hub_errors
 from synpic.prompts.columns import Columns, arrange, choose
 from synpic.readers.arrow import Column, column_of
 from synpic.readers.tables import rows_from
@@ -42,13 +45,15 @@ def read_dataset(
 
     Raises:
         PromptError: it cannot be read, or lacks the config, split or column.
+        CheckpointError, HubUnreachable: the Hub refuses it, or does not answer.
     """
-    stream = _told(where, lambda: _open(location, commit, config, split, None))
-    columns = choose(_told(where, lambda: _columns(stream)), column, keep or [], where, split=None)
-    chosen = _told(where, lambda: _open(location, commit, config, split, columns))
+    ask = partial(_told, where, location, commit)
+    stream = ask(lambda: _open(location, commit, config, split, None))
+    columns = choose(ask(lambda: _columns(stream)), column, keep or [], where, split=None)
+    chosen = ask(lambda: _open(location, commit, config, split, columns))
     batches = iter(chosen.with_format("arrow").iter(_ROWS))
     first = 0
-    while (batch := _told(where, lambda: next(batches, None))) is not None:
+    while (batch := ask(lambda: next(batches, None))) is not None:
         yield arrange(batch, columns, where, rows_from(where, first))
         first += batch.num_rows
 
@@ -80,10 +85,13 @@ def _columns(stream: Any) -> dict[str, Column]:
     return {field.name: column_of(field) for field in schema}
 
 
-def _told(where: str, action: Callable[[], T]) -> T:
+def _told(where: str, location: str, commit: str | None, action: Callable[[], T]) -> T:
     """``action()``, with whatever ``datasets`` raises turned into one clear error."""
     try:
-        return action()
+        with naming_hub_errors(location, commit, "dataset") if commit else nullcontext():
+            return action()
+    except SynpicError:
+        raise
     except Exception as error:
         # Its errors, its readers' and its network clients' share no class but this one.
         reason = " ".join(str(error).split()) or type(error).__name__

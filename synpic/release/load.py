@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from synpic.errors import ReleaseError, did_you_mean
+from synpic.errors import HubUnreachable, ReleaseError, did_you_mean
+from synpic.hub.errors import naming_hub_errors
 from synpic.readers.text import decode
 from synpic.release.checks import card_configs
 from synpic.release.manifest import CARD
@@ -39,10 +41,14 @@ def load_release(
             f"{did_you_mean(split, splits)}",
             hint=f"it has: {', '.join(splits)}",
         )
+    commit = release.revision
     try:
-        return load_dataset(
-            release.location, config, split=split, revision=release.revision, token=release.token
-        )
+        with naming_hub_errors(release.location, commit, "dataset") if commit else nullcontext():
+            return load_dataset(
+                release.location, config, split=split, revision=commit, token=release.token
+            )
+    except HubUnreachable:
+        raise
     except Exception as error:
         # Its errors, its readers' and its network clients' share no class but this one.
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from synpic.errors import CheckpointError, ModelError, SynpicError
 from synpic.generate.model import complete
 from synpic.generate.opening import left_out
 from synpic.hub import checkpoints
+from synpic.hub.errors import naming_hub_errors
 from synpic.settings import ModelSettings
 from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import Family
@@ -82,20 +83,26 @@ class Checkpoint:
         Raises:
             TrainingError: it is none that can be, or does not take a setting of ``noise``.
         """
+        kind = family_of(str(self.index().get("_class_name")), self.settings.checkpoint or "")
+        return kind(
+            self.settings,
+            self.configuration("scheduler"),
+            noise,
+            self.configuration(kind.denoiser),
+        )
+
+    def configuration(self, name: str) -> Any:
+        """What a part of the pipeline says of itself: the JSON beside its weights.
+
+        Raises:
+            CheckpointError, ModelError: it is not there, or cannot be read.
+        """
         import diffusers
 
-        kind = family_of(str(self.index().get("_class_name")), self.settings.checkpoint or "")
-        scheduler = getattr(diffusers, self.index()["scheduler"][1])
-        with self._explaining("scheduler"):
-            config = scheduler.load_config(
-                self.location, subfolder="scheduler", revision=self.commit
-            )
-        name = kind.denoiser
         with self._explaining(name):
-            shape = getattr(diffusers, self.index()[name][1]).load_config(
+            return getattr(diffusers, self.index()[name][1]).load_config(
                 self.location, subfolder=name, revision=self.commit
             )
-        return kind(self.settings, config, noise, shape)
 
     def denoiser(self, family: Family, dtype: torch.dtype) -> Any:
         """The part that is trained, on the CPU."""
@@ -188,8 +195,10 @@ class Checkpoint:
 
     @contextmanager
     def _explaining(self, what: str) -> Iterator[None]:
+        hub = naming_hub_errors(self.location, self.commit) if self.commit else nullcontext()
         try:
-            yield
+            with hub:
+                yield
         except SynpicError:
             raise
         except Exception as error:

@@ -195,11 +195,7 @@ def _memory(recipe: TrainRecipe, parameters: int, learnt: int) -> dict[str, int]
 
 def _latent_numbers(checkpoint: Checkpoint, family: Family, size: Size | None) -> int:
     """Numbers in the latents of an image; where no size is known, of one that the model draws."""
-    import diffusers
-
-    config = getattr(diffusers, checkpoint.index()["vae"][1]).load_config(
-        checkpoint.location, subfolder="vae", revision=checkpoint.commit
-    )
+    config = checkpoint.configuration("vae")
     factor = 1 << (len(config["block_out_channels"]) - 1)
     if size is None and checkpoint.settings.sizes:
         size = parse_size(checkpoint.settings.sizes[0], 1)

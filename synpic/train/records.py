@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -12,8 +13,9 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from synpic import ids
-from synpic.errors import NoRelease, TrainingError, did_you_mean
+from synpic.errors import NoRelease, SynpicError, TrainingError, did_you_mean
 from synpic.hub import client as hub
+from synpic.hub.errors import naming_hub_errors
 from synpic.release.load import load_release
 from synpic.release.source import Published, open_release
 from synpic.train.layouts import find_layout
@@ -209,7 +211,10 @@ def _load(data: DataSettings, location: str, commit: str | None, token: str | No
     from datasets import load_dataset
 
     try:
-        splits = load_dataset(location, data.config, revision=commit, token=token)
+        with naming_hub_errors(location, commit, "dataset") if commit else nullcontext():
+            splits = load_dataset(location, data.config, revision=commit, token=token)
+    except SynpicError:
+        raise
     except Exception as error:
         # Its errors, its readers' and its network clients' share no class but this one.
         reason = " ".join(str(error).split()) or type(error).__name__

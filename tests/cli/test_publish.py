@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from synpic.errors import HubUnreachable, PublishError
 from synpic_cli.main import app
-from synpic_cli.publish import seconds_of
 from tests.hub_server import HubServer, RateLimited, Status
 from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build
@@ -94,8 +93,6 @@ def test_waiting_is_shown(here: HubServer) -> None:
         (["user/set", "--as", "pickapic", "--config", "ranked"], "that config alone"),
         (["user/set", "--config", "ranks"], "unknown config"),
         (["user/set", "--version", "two"], "is no version"),
-        (["user/set", "--wait", "soon"], "--wait soon"),
-        (["user/set", "--wait", "-1"], "--wait -1"),
         (["--to", "out", "--allow-older"], "--allow-older is for the Hub"),
     ],
 )
@@ -154,10 +151,3 @@ def test_an_older_version(here: HubServer, tmp_path: Path, monkeypatch: pytest.M
     assert isinstance(synpic("user/set", "--version", "1.0.0").exception, PublishError)
     assert synpic("user/set", "--version", "1.0.0", "--allow-older").exit_code == 0
     assert set(here.repositories["user/set"].tags) == {"v2.0.0", "v1.0.0"}
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1.5h", 5400)]
-)
-def test_times(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
