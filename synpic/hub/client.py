@@ -73,21 +73,27 @@ def commit_of(subject: Subject, patience: Patience | None = None) -> str:
     return ask(subject, look, patience)
 
 
-def tags_of(subject: Subject, patience: Patience | None = None) -> dict[str, str]:
-    """Tag → the commit it stands for, or the object of a tag that has a message of its own.
+def tags_of(subject: Subject, patience: Patience | None = None) -> frozenset[str]:
+    """The names of a repository's tags; :func:`commit_of` says which commit one stands for.
 
     Raises:
         SynpicError: as :func:`synpic.hub.retry.ask` does.
     """
-    return dict(refs_of(subject, patience).tags)
+    return refs_of(subject, patience).tags
 
 
 @dataclass(frozen=True)
 class Refs:
-    """The names of a repository's commits: branches and tags, each name → commit."""
+    """The names of a repository's commits.
+
+    Args:
+        branches: name → commit.
+        tags: names alone. A tag that has a message of its own is an object of git, and the Hub
+            lists that object's id in the place of the commit's: see :func:`commit_of`.
+    """
 
     branches: Mapping[str, str]
-    tags: Mapping[str, str]
+    tags: frozenset[str]
 
 
 def refs_of(subject: Subject, patience: Patience | None = None) -> Refs:
@@ -102,7 +108,7 @@ def refs_of(subject: Subject, patience: Patience | None = None) -> Refs:
         refs = api.list_repo_refs(subject.name, repo_type=subject.kind)
         return Refs(
             {ref.name: _checked(ref.target_commit) for ref in refs.branches},
-            {ref.name: _checked(ref.target_commit) for ref in refs.tags},
+            frozenset(ref.name for ref in refs.tags if _checked(ref.target_commit)),
         )
 
     return ask(subject, look, patience)

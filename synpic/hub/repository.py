@@ -144,12 +144,7 @@ class Remote:
             ),
         )
         if self.branch != "main":
-            self._ask(
-                f"making the branch {self.branch}",
-                lambda: self._api.create_branch(
-                    self.repository, repo_type=self.kind, branch=self.branch, exist_ok=True
-                ),
-            )
+            self.make_branch()
 
     def head(self) -> Head:
         """The commit of the branch, with its files."""
@@ -179,6 +174,30 @@ class Remote:
     def refs(self) -> Refs:
         """Branches and tags as they are now."""
         return refs_of(self.subject("reading branches and tags"), self.patience)
+
+    def tagged(self, name: str) -> str | None:
+        """The commit that the tag ``name`` stands for; None if there is no such tag."""
+        if name not in self.refs().tags:
+            return None
+        subject = replace(self.subject(f"reading the tag {name}"), revision=name)
+        return commit_of(subject, self.patience)
+
+    def has_in_history(self, commit: str, head: str) -> bool:
+        """Whether ``commit`` is ``head`` or comes before it."""
+        return commit == head or commit in self._history(head)
+
+    def make_branch(self, commit: str | None = None) -> None:
+        """Make the branch unless it is there: at ``commit``, or at ``main``."""
+        self._ask(
+            f"making the branch {self.branch}",
+            lambda: self._api.create_branch(
+                self.repository,
+                repo_type=self.kind,
+                branch=self.branch,
+                revision=commit,
+                exist_ok=True,
+            ),
+        )
 
     def read(self, path: str, commit: str) -> bytes:
         """A small file of a commit."""
@@ -232,7 +251,7 @@ class Remote:
         Raises:
             PublishError: it stands for another commit.
         """
-        there = self.refs().tags.get(name)
+        there = self.tagged(name)
         if there is None:
             try:
                 self._ask(
@@ -249,7 +268,7 @@ class Remote:
                 raise self._untagged(name, commit, error) from error
             except PublishError as error:
                 # A lost answer, or a tag of another publisher: the Hub knows which of them.
-                there = self.refs().tags.get(name)
+                there = self.tagged(name)
                 if there is None:
                     raise self._untagged(name, commit, error) from error
         if there != commit:

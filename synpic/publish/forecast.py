@@ -107,6 +107,12 @@ def forecast(
     repository, remote = start.remote.repository, state.readable(start.remote)
     number, reasons = decision.version, decision.reasons
     if decision.tagged or decision.committed:
+        if decision.tagged and exists and start.remote.branch not in state.branches:
+            reasons = [
+                *reasons,
+                f"The branch {start.remote.branch} is made at {number.tag}, commit "
+                f"{decision.tagged[:8]}.",
+            ]
         return Forecast(repository, exists, number, reasons, _as_they_are(state, draft), 0, "")
     files = _hash_shards(draft, on_progress)
     others = extra_files(

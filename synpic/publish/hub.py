@@ -104,7 +104,8 @@ def publish_to_hub(
         allow_older: whether ``version`` may be lower than the last one.
         configs: which tables; the recipe's where not given.
         flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
-        branch: made from ``main`` if it is not there.
+        branch: made from ``main`` if it is not there; of a release that is tagged already, made
+            at its commit.
         private: for a repository that is made now; one that is there stays as it is.
         as_pickapic: publish the config ``pickapic`` alone, to ``<repository>-pickapic``, where it
             is the default that the stock DPO scripts read.
@@ -141,6 +142,9 @@ def publish_to_hub(
     if decision.tagged:
         remote.patience.tell(f"{remote.repository} holds this release already")
         commit, sent = decision.tagged, 0
+        if remote.branch not in start.state.branches:
+            remote.make_branch(commit)
+            remote.patience.tell(f"made the branch {remote.branch} at it, commit {commit[:8]}")
         manifest: Manifest = publishing.manifest_at(commit)
     else:
         commit, manifest, sent = publishing.run(private, on_progress)
@@ -276,9 +280,10 @@ class _Publishing:
 
         The same release of another publisher, tagged at the branch, is for the commit to find.
         """
-        refs, tag = self.remote.refs(), self.decision.version.tag
-        there = refs.tags.get(tag)
-        if there and (there == head.commit or there != refs.branches.get(self.remote.branch)):
+        tag = self.decision.version.tag
+        there = self.remote.tagged(tag)
+        now = self.remote.refs().branches.get(self.remote.branch)
+        if there and (there == head.commit or there != now):
             raise PublishError(
                 f"{self.remote.repository}: the tag {tag} is there already: it was set meanwhile, "
                 f"at commit {there[:8]}",

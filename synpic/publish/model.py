@@ -123,11 +123,10 @@ def publish_model(
         remote.patience.tell(f"{repository} is there already, and stays as open as it is")
     if not there:
         remote.create(private=private)
-    refs = remote.refs()
-    if tag is not None and tag in refs.tags:
-        return _tagged(model, remote, tag, refs.tags[tag])
+    if tag is not None and (tagged := remote.tagged(tag)):
+        return _tagged(model, remote, tag, tagged)
     if number and not allow_older:
-        latest = max(filter(None, map(Version.of_tag, refs.tags)), default=None)
+        latest = max(filter(None, map(Version.of_tag, remote.refs().tags)), default=None)
         require_later(repository, number, latest)
     head = remote.head()
     parcel = _pack(model, remote, head)

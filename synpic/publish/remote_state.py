@@ -33,7 +33,8 @@ class RemoteState:
         head: None if there is no repository yet.
         manifest: of the release at the head, None if it holds none.
         card: the bytes of the card there; empty without one.
-        branches, tags: name → commit.
+        branches: name → commit.
+        tags: their names.
         latest: the greatest version among the tags.
         released: the manifest of that version; None if it holds none.
         released_card: the bytes of its card; empty without one.
@@ -43,7 +44,7 @@ class RemoteState:
     manifest: Manifest | None = None
     card: bytes = b""
     branches: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
     latest: Version | None = None
     released: Manifest | None = None
     released_card: bytes = b""
@@ -66,10 +67,11 @@ class RemoteState:
             )
             raise
         released, released_card = None, b""
-        if latest and refs.tags[latest.tag] == head.commit:
+        there = remote.tagged(latest.tag) if latest else None
+        if there == head.commit:
             released, released_card = manifest, card
-        elif latest:
-            tagged = remote.at_commit(refs.tags[latest.tag])
+        elif latest and there:
+            tagged = remote.at_commit(there)
             released = _released(remote, tagged, latest.tag)
             released_card = _card(remote, tagged)
         return cls(
@@ -213,8 +215,8 @@ def decide(
             suggested = suggested.after(Level.PATCH)
             reasons = ["Files that had been changed since are as they were."]
     number = asked or suggested
-    if number.tag in state.tags:
-        commit = remote.at_commit(state.tags[number.tag])
+    if there := remote.tagged(number.tag) if number.tag in state.tags else None:
+        commit = remote.at_commit(there)
         if not _is_of(_released(remote, commit, number.tag), manifest):
             raise PublishError(
                 f"{remote.repository}: {number.tag} is there already, and a tag is never moved",
@@ -222,6 +224,7 @@ def decide(
                 if suggested.tag not in state.tags
                 else "name a later version with --version",
             )
+        _require_on_branch(remote, state, number, commit)
         return Decision(number, reasons, tagged=commit.commit)
     if not allow_older:
         require_later(remote.repository, number, state.latest)
@@ -230,13 +233,32 @@ def decide(
     if _holds_release(remote, state.head, state.manifest, manifest, number):
         return Decision(number, reasons, committed=state.head.commit)
     decision = Decision(number, reasons)
-    there = state.branches.get(decision.branch)
+    at = state.branches.get(decision.branch)
     # What was made on another head may lack what has come to the branch since.
-    if there and there != state.head.commit and remote.parent(there) == state.head.commit:
-        staged = remote.at_commit(there)
+    if at and at != state.head.commit and remote.parent(at) == state.head.commit:
+        staged = remote.at_commit(at)
         if _holds_release(remote, staged, _manifest(remote, staged), manifest, number):
             return replace(decision, staged=staged)
     return decision
+
+
+def _require_on_branch(remote: Remote, state: RemoteState, number: Version, tagged: Head) -> None:
+    """Refuse where the branch is there, and lacks a release that is tagged elsewhere.
+
+    Raises:
+        PublishError: saying what to do.
+    """
+    head = state.head
+    if head is None or remote.branch not in state.branches:
+        return
+    same = head.files.get(MANIFEST) == tagged.files.get(MANIFEST)
+    if not (same or remote.has_in_history(tagged.commit, head.commit)):
+        raise PublishError(
+            f"{remote.repository}: {number.tag} is there already, as commit {tagged.commit[:8]}, "
+            f"which is not on the branch {remote.branch}",
+            hint="leave --version out, or name a later one, to publish to that branch; or name a "
+            f"branch that is not there yet, and it is made at {number.tag}",
+        )
 
 
 def require_later(repository: str, version: Version, latest: Version | None) -> None:

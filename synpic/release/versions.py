@@ -140,13 +140,8 @@ def versions(repository: str, token: str | None = None) -> list[Row]:
             hint=f"leave @{revision} out",
         )
     subject = dataset(repository, None, token)
-    tagged = {
-        version: commit
-        for tag, commit in tags_of(subject).items()
-        if (version := Version.of_tag(tag))
-    }
-    for version in tagged:
-        # A tag with a message of its own is an object, which may be what the list names.
+    tagged: dict[Version, str] = {}
+    for version in filter(None, map(Version.of_tag, tags_of(subject))):
         with suppress(ReleaseError):  # deleted since
             tagged[version] = resolve(repository, version.tag, token)
     known = commits_of(subject) if tagged else {}

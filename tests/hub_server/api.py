@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -202,7 +203,7 @@ def refs(state: State, request: Request, namespace: str, name: str) -> Answer:
     said = {
         "branches": rows("heads", repository.branches),
         "converts": [],
-        "tags": rows("tags", repository.tags),
+        "tags": rows("tags", {**repository.tags, **repository.tag_objects}),
     }
     if request.flag("include_prs"):
         said["pullRequests"] = []
@@ -219,12 +220,16 @@ def create_tag(state: State, request: Request, namespace: str, name: str, rev: s
     if tag in repository.tags:
         raise Refusal(409, "Tag reference exists already")
     repository.tags[tag] = oid
+    if message := request.json().get("message"):
+        text = f"object {oid}\ntype commit\ntag {tag}\n\n{message}\n"
+        repository.tag_objects[tag] = hashlib.sha1(text.encode()).hexdigest()
     return json_answer({})
 
 
 @ROUTES.add("DELETE", f"{REPOSITORY}/tag/(?P<tag>[^/]+)")
 def delete_tag(state: State, request: Request, namespace: str, name: str, tag: str) -> Answer:
     repository = state.writable(request, namespace, name)
+    repository.tag_objects.pop(tag, None)
     if repository.tags.pop(tag, None) is None:
         raise Refusal(404, f"Invalid rev id: {tag}", "RevisionNotFound")
     return json_answer({})

@@ -106,6 +106,8 @@ class Repository:
         kind: "dataset" or "model".
         uid: its name in the storage; another one after it was deleted and made again.
         commits: oid → commit.
+        tags: name → oid of the commit.
+        tag_objects: name → oid of git's object, of tags that have a message of their own.
         busy: another commit is in progress: every commit is refused.
     """
 
@@ -117,6 +119,7 @@ class Repository:
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    tag_objects: dict[str, str] = field(default_factory=dict)
     busy: bool = False
     kind: str = "dataset"
 
