@@ -77,6 +77,11 @@ class _Dataset(Record):
     without_preference: Count
 
 
+class _File(Record):
+    bytes: Count
+    sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+
+
 class TrainingFacts(Record):
     """Everything that ``training.json`` must have for a card, and for loading the model."""
 
@@ -92,6 +97,7 @@ class TrainingFacts(Record):
     prompts_per_step: Count
     metrics: dict[str, float]
     environment: dict[str, Any]
+    files: Annotated[dict[str, _File], Field(min_length=1)]
 
 
 def read_training(

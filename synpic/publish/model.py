@@ -219,6 +219,7 @@ class _Model:
     """A trained model's folder: files to send by their paths in it, and what it says of itself."""
 
     files: Mapping[str, Path]
+    described: Mapping[str, File]
     left_out: Sequence[str]
     about: Mapping[str, Any]
 
@@ -258,7 +259,38 @@ def _read(folder: Path) -> _Model:
         raise PublishError(f"{folder} has no {CARD}", hint="run `synpic train` again, or write one")
     _card_text(sent[CARD])  # before anything is asked of the Hub
     left_out = sorted(name.as_posix() for name in found if name.as_posix() not in sent)
-    return _Model(sent, left_out, about)
+    described = {name: describe_file(path) for name, path in sent.items()}
+    _require_recorded(folder, described, about["files"])
+    return _Model(sent, described, left_out, about)
+
+
+def _require_recorded(
+    folder: Path, described: Mapping[str, File], recorded: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Hold the files of a model to the hashes that its training recorded.
+
+    Raises:
+        PublishError: one is gone or another, or there are weights that training did not write.
+    """
+    hint = (
+        f"delete {folder} and run `synpic train` again: it makes the model from its last "
+        "checkpoint; `hf upload` sends any folder"
+    )
+    for name, file in recorded.items():
+        if name not in described:
+            raise PublishError(f"{folder / name} is missing, which {FACTS} records", hint=hint)
+        if described[name].sha256 != file["sha256"]:
+            raise PublishError(
+                f"{folder / name} is not what was trained: it does not have the SHA-256 that "
+                f"{FACTS} records, key files.{name}",
+                hint=hint,
+            )
+    for name in described:
+        if name.endswith(_WEIGHTS) and name not in recorded:
+            raise PublishError(
+                f"{folder / name}: training did not write it, and {FACTS} records no such file",
+                hint=f"move it out of {folder}",
+            )
 
 
 @dataclass(frozen=True)
@@ -311,11 +343,8 @@ def _pack(model: _Model, remote: Remote, head: Head) -> _Parcel:
         sizes = {name: path.stat().st_size for name, path in model.files.items()}
         require_not_ignored(remote, sizes)
     files: dict[str, Path | bytes] = dict(model.files)
-    files[CARD] = _card(model, remote, head).encode()
-    described = {
-        path: describe_bytes(content) if isinstance(content, bytes) else describe_file(content)
-        for path, content in files.items()
-    }
+    card = files[CARD] = _card(model, remote, head).encode()
+    described = {**model.described, CARD: describe_bytes(card)}
 
     def change(path: str) -> str:
         if remote.is_there(head, path, described[path].model_dump()):

@@ -34,10 +34,10 @@ from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_t
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
-from synpic.train.result import FACTS, facts_of, read_result, save_result
+from synpic.train.result import FACTS, damage_of, facts_of, read_result, save_result
 from synpic.train.samples import Sampler
 from synpic.train.settings import TrainRecipe
-from synpic.train.state import checkpoint_at, load_state, save_state
+from synpic.train.state import checkpoint_at, load_state, save_state, unread
 from synpic.train.step import loss_of_batch
 from synpic.train.track import Log, check_trackers
 
@@ -128,16 +128,21 @@ def _run(
                 f"{resumed} is beyond run.steps = {recipe.run.steps}",
                 hint="raise run.steps, or name another --out",
             )
+    damage = None
     if done == recipe.run.steps and (out / "model" / FACTS).exists():
         made = read_result(out / "model")
-        if made["steps"] == done:  # what somebody wrote into its card stays
-            return made
+        if made["steps"] == done:
+            damage = damage_of(out / "model", made)
+            accelerator.wait_for_everyone()  # before the first of them makes it again
+            if damage is None:  # what somebody wrote into its card stays
+                return made
     guard = Guard(recipe, str(resumed) if resumed else None, accelerator.num_processes)
     log = Log(out, recipe, accelerator, done)
     sampler = _sampler(recipe, checkpoint, family, denoiser, data) if main else None
     began, first = time.monotonic(), done
 
     def keep(step: int) -> None:
+        log.flush()
         if main:
             save_state(
                 out / "checkpoints",
@@ -161,8 +166,11 @@ def _run(
         sampler.save(out / "samples" / "step-00000000.png")
     batches = _batches(recipe, data, done)
     if listener:
-        going_on = f"going on from step {done}" if done else None
-        listener(_event(recipe, done, None, going_on))
+        notes = [f"going on from step {done}"] if done else []
+        notes += [f"{damage}: the model is made again"] if damage else []
+        others = ", ".join(unread(out / "checkpoints"))
+        notes += [f"no checkpoints, and not read: {others} in checkpoints/"] if others else []
+        listener(_event(recipe, done, None, "; ".join(notes) or None))
     with closing(log):
         for step in range(done, recipe.run.steps):
             torch.manual_seed(recipe.seed + step)  # for a denoiser that drops out
@@ -205,7 +213,7 @@ def _run(
     about = facts_of(recipe, checkpoint, family, data.about, log.recent, accelerator)
     if main:
         plain = accelerator.unwrap_model(model)
-        save_result(out / "model", checkpoint, family, plain, recipe.tuning, about)
+        about = save_result(out / "model", checkpoint, family, plain, recipe.tuning, about)
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return about

@@ -26,6 +26,7 @@ from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import Family
 from synpic.train.families.find import family_of
 from synpic.train.settings import NoiseSettings, TuningSettings
+from synpic.train.untrained import copy_untrained
 
 __all__ = [
     "Checkpoint",
@@ -151,12 +152,11 @@ class Checkpoint:
                 pipeline.scheduler = kind.from_config(own.config, **options)
         return pipeline
 
-    def whole(self, family: Family, denoiser: Any, tuning: TuningSettings) -> Any:
-        """The pipeline with what was trained in its place, to be saved.
+    def merged(self, family: Family, denoiser: Any, tuning: TuningSettings) -> Any:
+        """The denoiser to be saved: in float32, whatever it was trained in.
 
-        The denoiser is in float32, whatever it was trained in: a step of training is less than half
-        precision can say of a weight. Whoever loads it chooses a dtype. Adapters are merged into
-        the checkpoint's weights, read anew. The other parts are as the checkpoint has them.
+        A step of training is less than half precision can say of a weight. Whoever loads it chooses
+        a dtype. Adapters are merged into the checkpoint's weights, read anew.
 
         Args:
             denoiser: as it was trained; it is left as it is.
@@ -168,12 +168,31 @@ class Checkpoint:
                 for name, parameter in trained(denoiser).items():
                     parameter.copy_(adapters[name])
             merge_adapters(denoiser)
-        return self._pipeline({family.denoiser: denoiser}, None)
+        return denoiser
 
-    def _pipeline(
-        self, parts: dict[str, Any], dtype: torch.dtype | dict[str, torch.dtype] | None
-    ) -> Any:
-        """Args: dtype: None leaves weights as they are."""
+    def copy_untrained(self, folder: Path, family: Family) -> None:
+        """Copy everything but the denoiser's weights into ``folder``, byte for byte.
+
+        Raises:
+            ModelError: it cannot be downloaded.
+            OSError: a file cannot be read or written.
+        """
+        import diffusers
+
+        absent, source = left_out(self.index()), self.location
+        if not Path(source).is_dir():
+            kind = getattr(diffusers, str(self.index()["_class_name"]))
+            with self._explaining("pipeline"):
+                source = kind.download(
+                    source,
+                    revision=self.commit,
+                    variant=self.settings.variant,
+                    use_safetensors=True,
+                    **absent,
+                )
+        copy_untrained(Path(source), folder, family.denoiser, list(absent), self.settings.variant)
+
+    def _pipeline(self, parts: dict[str, Any], dtype: torch.dtype | dict[str, torch.dtype]) -> Any:
         import diffusers
         import transformers
 
@@ -187,7 +206,7 @@ class Checkpoint:
                 revision=self.commit,
                 variant=self.settings.variant,
                 use_safetensors=True,
-                **({} if dtype is None else {"dtype": dtype}),
+                dtype=dtype,
                 **{**left_out(self.index()), **parts},
             )
         pipeline.set_progress_bar_config(disable=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 
 import diffusers
 from accelerate import Accelerator
+from safetensors import SafetensorError
 
+from synpic import ids
 from synpic.cards.model import render_card
 from synpic.cards.training import read_training
 from synpic.engine.device import environment
@@ -20,8 +21,9 @@ from synpic.train.adapters import save_adapters
 from synpic.train.families.family import Family
 from synpic.train.model import Checkpoint
 from synpic.train.settings import TrainRecipe, TuningSettings
+from synpic.workspace.whole_folder import whole_folder
 
-__all__ = ["FACTS", "facts_of", "read_result", "save_result"]
+__all__ = ["FACTS", "damage_of", "facts_of", "read_result", "save_result"]
 
 FACTS = "training.json"
 """Everything the card says and more, for machines."""
@@ -75,37 +77,70 @@ def save_result(
     denoiser: Any,
     tuning: TuningSettings,
     about: Mapping[str, Any],
-) -> None:
+) -> dict[str, Any]:
     """Write ``folder``, whole or not at all; one that is there is replaced.
+
+    Untrained parts of a pipeline are copied from the checkpoint byte for byte.
 
     Args:
         denoiser: without any wrapper; it is left as it is.
         tuning: how it was trained.
-        about: what ``training.json`` will hold; ``about["saved"]`` is "lora" or "pipeline".
+        about: of :func:`facts_of`; ``about["saved"]`` is "lora" or "pipeline".
+
+    Returns:
+        What ``training.json`` holds: ``about``, and size and SHA-256 of each of the model's files.
 
     Raises:
         StorageError: the disk is full, or refuses.
     """
-    making = folder.with_name(f".{folder.name}.tmp")
     try:
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(parents=True)
-        if about["saved"] == "lora":
-            kind = getattr(diffusers, str(checkpoint.index()["_class_name"]))
-            save_adapters(making, kind, family, denoiser)
-        else:
-            checkpoint.whole(family, denoiser, tuning).save_pretrained(making)
-        facts = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
-        (making / FACTS).write_text(facts, "utf-8")
-        (making / "README.md").write_text(render_card(about), "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        making.replace(folder)
-    except OSError as error:
-        shutil.rmtree(making, ignore_errors=True)
+        with whole_folder(folder) as making:
+            if about["saved"] == "lora":
+                kind = getattr(diffusers, str(checkpoint.index()["_class_name"]))
+                save_adapters(making, kind, family, denoiser)
+            else:
+                merged = checkpoint.merged(family, denoiser, tuning)
+                merged.save_pretrained(making / family.denoiser)
+                # Over the denoiser's configuration too: diffusers writes a local path into it.
+                checkpoint.copy_untrained(making, family)
+            made = {**about, "files": _files(making)}
+            facts = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False)
+            (making / FACTS).write_text(facts, "utf-8")
+            (making / "README.md").write_text(render_card(made), "utf-8")
+    except (OSError, SafetensorError) as error:
         raise StorageError(
             f"{folder}: the model cannot be written: {error}",
             hint="make room and run the command again: it goes on from the last checkpoint",
         ) from error
+    return made
+
+
+def damage_of(folder: Path, about: Mapping[str, Any]) -> str | None:
+    """Which of the files that ``training.json`` records is gone or another; None if none is.
+
+    Args:
+        about: what it holds.
+    """
+    for name, recorded in about["files"].items():
+        path = folder / name
+        try:
+            if ids.file_hash(path) != recorded["sha256"]:
+                return f"{path} is not what was written"
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror or error}"
+    return None
+
+
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Path in ``folder`` → size and SHA-256, of each file."""
+    return {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": ids.file_hash(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def read_result(folder: Path) -> Mapping[str, Any]:

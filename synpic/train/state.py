@@ -2,6 +2,10 @@
 
 Nothing random is kept. Every draw of a step is a function of the seed and the step's number, so
 weights, the optimizer's state and the number are all there is.
+
+A checkpoint is a folder ``step-<8 digits>``. Its file ``SHA256SUMS`` has a hash of each of the
+others, in the form of the command ``sha256sum``, and nothing is read that does not have its hash:
+a wrong bit in a weight or a moment would be another run.
 """
 
 from __future__ import annotations
@@ -19,11 +23,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from synpic import ids
 from synpic.errors import StorageError, TrainingError
 from synpic.readers.json_models import Record, read_json
 from synpic.readers.safetensors_header import read_header
+from synpic.workspace.whole_folder import remove_folder, whole_folder
 
-__all__ = ["checkpoint_at", "latest", "load_state", "save_state", "step_of"]
+__all__ = ["checkpoint_at", "latest", "load_state", "save_state", "step_of", "unread"]
 
 
 def save_state(
@@ -37,6 +43,8 @@ def save_state(
 ) -> Path:
     """Write ``folder/step-<step>``, whole or not at all, and delete all but ``keep``.
 
+    One that is there stays: the same step of a run has one state.
+
     Args:
         step: steps done.
         scaler: of fp16's gradients; None without.
@@ -46,27 +54,39 @@ def save_state(
         StorageError: the disk is full, or refuses.
     """
     target = checkpoint_at(folder, step)
-    making = folder / f".step-{step:08d}.tmp"
+    for left in folder.glob(".step-*"):  # by a kill
+        shutil.rmtree(left, ignore_errors=True)
+    if not target.exists():
+        _write(target, step, weights, optimizer, scaler, decides)
+    for old in _all(folder)[:-keep]:
+        remove_folder(old)
+    return target
+
+
+def _write(
+    target: Path,
+    step: int,
+    weights: Mapping[str, Tensor],
+    optimizer: Any,
+    scaler: Any,
+    decides: Mapping[str, Any],
+) -> None:
     try:
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(parents=True)
-        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, making / _WEIGHTS)
-        state = {"optimizer": optimizer.state_dict(), "scaler": scaler and scaler.state_dict()}
-        torch.save(state, making / _OPTIMIZER)
-        about = {"step": step, "decides": decides}
-        (making / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        making.replace(target)
+        with whole_folder(target) as making:
+            tensors = {name: one.detach().cpu().contiguous() for name, one in weights.items()}
+            save_file(tensors, making / _WEIGHTS)
+            state = {"optimizer": optimizer.state_dict(), "scaler": scaler and scaler.state_dict()}
+            torch.save(state, making / _OPTIMIZER)
+            about = {"step": step, "decides": decides}
+            (making / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+            lines = [f"{ids.file_hash(making / name)}  {name}\n" for name in _FILES]
+            (making / _SUMS).write_text("".join(lines), encoding="utf-8")
     except (OSError, RuntimeError, SafetensorError) as error:
         # torch's own writer raises RuntimeError when the disk is full, safetensors' its own.
-        shutil.rmtree(making, ignore_errors=True)
         raise StorageError(
             f"{target}: the checkpoint cannot be written: {error}",
             hint="make room and run the command again: it goes on from the checkpoint before",
         ) from error
-    for old in _all(folder)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
-    return target
 
 
 def checkpoint_at(folder: Path, step: int) -> Path:
@@ -80,9 +100,18 @@ def step_of(path: Path) -> int:
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint in ``folder``."""
+    """The newest checkpoint in ``folder``, by its name."""
     found = _all(folder)
     return found[-1] if found else None
+
+
+def unread(folder: Path) -> list[str]:
+    """Names in ``folder`` that are no checkpoint's, hidden ones left out."""
+    known = {path.name for path in _all(folder)}
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted(
+        path.name for path in entries if path.name not in known and not path.name.startswith(".")
+    )
 
 
 def load_state(
@@ -99,6 +128,7 @@ def load_state(
     """
     try:
         about = _read_about(path)
+        _require_hashes(path)
         now = json.loads(json.dumps(decides))
         if about.decides != now:
             changed = ", ".join(_differences(about.decides, now))
@@ -116,15 +146,12 @@ def load_state(
             scaler.load_state_dict(state["scaler"])
         return about.step
     except _Damaged as error:
-        raise TrainingError(f"{path} cannot be read: {error.message}", hint=_HINT) from error
+        raise TrainingError(f"{path} cannot be read: {error.message}", hint=_hint(path)) from error
     except TrainingError:
         raise
     except Exception as error:
         # A damaged file fails in as many ways as it has readers.
-        raise TrainingError(
-            f"{path} cannot be read: {error}",
-            hint=_HINT,
-        ) from error
+        raise TrainingError(f"{path} cannot be read: {error}", hint=_hint(path)) from error
 
 
 class _About(Record):
@@ -141,13 +168,37 @@ def _read_about(path: Path) -> _About:
         TrainingError: naming it, and the key that is wrong.
     """
     data = (path / _ABOUT).read_bytes()
-    about = read_json(_About, data, str(path / _ABOUT), error=_Damaged, hint=_HINT)
+    about = read_json(_About, data, str(path / _ABOUT), error=_Damaged, hint="")
     if about.step != step_of(path):
         raise _Damaged(
-            f"{path / _ABOUT}: step: {about.step}, in the folder of step {step_of(path)}",
-            hint=_HINT,
+            f"{path / _ABOUT}: step: {about.step}, in the folder of step {step_of(path)}"
         )
     return about
+
+
+def _require_hashes(path: Path) -> None:
+    """Hold each file of the checkpoint at ``path`` to the hash that was written with it.
+
+    Raises:
+        TrainingError: naming the file that is another, or what is wrong with the hashes.
+    """
+    file = path / _SUMS
+    if not file.exists():
+        raise _Damaged(f"{file} is missing: the checkpoint is damaged, or is of an earlier synpic")
+    written = {}
+    for number, line in enumerate(file.read_bytes().decode("utf-8", "replace").splitlines(), 1):
+        found = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
+        if not found:
+            raise _Damaged(f"{file}:{number}: no SHA-256 and name of a file: {line:.80}")
+        written[found[2]] = found[1]
+    for name in _FILES:
+        if name not in written:
+            raise _Damaged(f"{file}: has no line of {name}")
+        if ids.file_hash(path / name) != written[name]:
+            raise _Damaged(
+                f"{path / name} is not what was written: it does not have the SHA-256 on its line "
+                f"of {_SUMS}"
+            )
 
 
 def _read_weights(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -157,28 +208,38 @@ def _read_weights(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor
         TrainingError: the file is damaged, or holds others.
     """
     file = path / _WEIGHTS
-    header = read_header(file, error=_Damaged, hint=_HINT)
+    header = read_header(file, error=_Damaged, hint="")
     for name in header.keys() ^ weights.keys():
         held = "holds" if name in header else "lacks"
-        raise _Damaged(f"{file} {held} {name}, against the model that is trained", hint=_HINT)
+        raise _Damaged(f"{file} {held} {name}, against the model that is trained")
     for name, entry in header.items():
         if entry.shape != list(weights[name].shape):
             wanted = list(weights[name].shape)
-            raise _Damaged(f"{file}: {name} has shape {entry.shape}, not {wanted}", hint=_HINT)
+            raise _Damaged(f"{file}: {name} has shape {entry.shape}, not {wanted}")
     return load_file(file)
 
 
 class _Damaged(TrainingError):
-    """A checkpoint of which a file is damaged."""
+    """A checkpoint of which a file is damaged; :func:`load_state` says what to do about it."""
 
 
-_HINT = "delete that folder: the run goes on from the checkpoint before it"
-_WEIGHTS, _OPTIMIZER, _ABOUT = "weights.safetensors", "optimizer.pt", "state.json"
+_FILES = _WEIGHTS, _OPTIMIZER, _ABOUT = "weights.safetensors", "optimizer.pt", "state.json"
+_SUMS = "SHA256SUMS"
+
+
+def _hint(path: Path) -> str:
+    """What to do about the checkpoint at ``path``, which is damaged."""
+    before = [step_of(other) for other in _all(path.parent) if step_of(other) < step_of(path)]
+    then = f"goes on from step {before[-1]:,}" if before else "begins anew: there is none before it"
+    return f"delete that folder: the run {then}"
 
 
 def _all(folder: Path) -> list[Path]:
-    found = [path for path in folder.glob("step-*") if re.fullmatch(r"step-[0-9]{8,}", path.name)]
-    return sorted(found, key=step_of)
+    # One name for each step, and no more digits than a step has.
+    name = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,15})")
+    return sorted(
+        (path for path in folder.glob("step-*") if name.fullmatch(path.name)), key=step_of
+    )
 
 
 def _differences(before: Any, now: Any, where: str = "") -> list[str]:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Annotated, Any
 
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
+from pydantic import Field
 
-from synpic.errors import MissingExtra
+from synpic.errors import MissingExtra, StorageError, TrainingError
+from synpic.readers.json_models import Record, read_json
 from synpic.train.metrics import Metrics
 from synpic.train.settings import TrainRecipe
+from synpic.workspace.storage import Store
 
 __all__ = ["LOG", "Log", "check_trackers"]
 
@@ -43,6 +48,10 @@ class Log:
     Args:
         out: folder of the run.
         done: steps that a checkpoint holds; rows after it, of steps that a kill lost, are dropped.
+
+    Raises:
+        TrainingError: rows of steps up to there are damaged or lacking. No log at all begins anew.
+        StorageError: the disk is full, or refuses.
     """
 
     def __init__(self, out: Path, recipe: TrainRecipe, accelerator: Accelerator, done: int) -> None:
@@ -50,19 +59,22 @@ class Log:
         self._accelerator = accelerator
         self._recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         self._then = time.monotonic()
+        if self._main:
+            self._file = self._open(out / LOG, done)
         if recipe.run.track:
-            accelerator.init_trackers("synpic", config=_flat(recipe.model_dump(mode="json")))
-        if not self._main:
-            return
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / LOG
-        if path.exists():
-            rows = [row for row in path.read_text("utf-8").splitlines() if _step(row) <= done]
-            self._recent.extend(json.loads(row) for row in rows[-_RECENT:])
-            kept = path.with_name(f".{LOG}.tmp")
-            kept.write_text("".join(f"{row}\n" for row in rows), "utf-8")
-            kept.replace(path)
-        self._file = path.open("a", encoding="utf-8")
+            accelerator.init_trackers(
+                "synpic",
+                config=_flat(recipe.model_dump(mode="json")),
+                # TensorBoard hides what it has of steps that are taken again.
+                init_kwargs={"tensorboard": {"purge_step": done + 1}},
+            )
+
+    def _open(self, path: Path, done: int) -> IO[str]:
+        """The log, opened at its end, with the rows up to ``done`` and no others."""
+        rows = _rows(path, done) if done and path.exists() else []
+        self._recent.extend(row for _, row in rows[-_RECENT:])
+        Store(path.parent).write(path.name, "".join(f"{line}\n" for line, _ in rows).encode())
+        return path.open("a", encoding="utf-8")
 
     def add(self, step: int, metrics: Metrics, rate: float, norm: float) -> None:
         """Note what came of a step."""
@@ -80,7 +92,8 @@ class Log:
         # JSON has no infinity, which is the norm of a gradient that overflowed float16.
         said = {name: value if math.isfinite(value) else None for name, value in row.items()}
         self._recent.append(said)
-        print(json.dumps(said, allow_nan=False), file=self._file, flush=True)
+        with _disk(self._file.name):
+            print(json.dumps(said, allow_nan=False), file=self._file, flush=True)
         known = {name: value for name, value in said.items() if value is not None}
         self._accelerator.log(known, step=step)
 
@@ -96,18 +109,72 @@ class Log:
                 found[name] = sum(known) / len(known)
         return found
 
+    def flush(self) -> None:
+        """Put the rows on the disk: before a checkpoint that has their steps behind it.
+
+        Raises:
+            StorageError: the disk is full, or refuses.
+        """
+        if self._main:
+            with _disk(self._file.name):
+                os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """No more steps."""
         if self._main:
             self._file.close()
 
 
-def _step(row: str) -> float:
-    """The step of a row; beyond all steps for one that a kill cut short."""
+class _Row(Record):
+    """A step; every other key is a figure, or null where there was none."""
+
+    __pydantic_extra__: dict[str, float | None]
+
+    step: Annotated[int, Field(ge=1, lt=1 << 53)]
+
+
+def _rows(path: Path, done: int) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of the log up to step ``done``, one for each step from its first on, as they are.
+
+    What is behind the row of that step is of steps that will be taken again, and is not looked at.
+
+    Raises:
+        TrainingError: a row is no row or lacks, with its line.
+        StorageError: the file cannot be read.
+    """
+    hint = f"put it back from a copy; or delete it: the run goes on, and its log from step {done}"
+    with _disk(str(path)):
+        lines = path.read_bytes().split(b"\n")
+    found: list[tuple[str, dict[str, Any]]] = []
+    for number, line in enumerate(lines, 1):
+        where = f"{path}:{number}"
+        if not line and number == len(lines):
+            break
+        row = read_json(_Row, line, where, error=TrainingError, hint=hint)
+        if found and row.step != found[-1][1]["step"] + 1:
+            raise TrainingError(
+                f"{where}: step {row.step}, where step {found[-1][1]['step'] + 1} is to come",
+                hint=hint,
+            )
+        if row.step > done:
+            break
+        found.append((line.decode(), row.model_dump()))
+        if row.step == done:
+            return found
+    last = f"ends with step {found[-1][1]['step']}" if found else "has no step"
+    raise TrainingError(f"{path}: {last}, and the checkpoint is of step {done}", hint=hint)
+
+
+@contextmanager
+def _disk(path: str) -> Iterator[None]:
+    """Turn the operating system's refusals into one that says what to do."""
     try:
-        return float(json.loads(row)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror or error}",
+            hint="check the disk and run the command again: it goes on from the last checkpoint",
+        ) from error
 
 
 def _flat(settings: dict[str, Any], where: str = "") -> dict[str, Any]:

@@ -36,5 +36,6 @@ def about(of: str = "rankdpo-sdxl", *changes: str, **more: Any) -> dict[str, Any
         "prompts_per_step": 1024,
         "metrics": {"loss": 0.6, "accuracy": 0.571, "kendall": 0.1, "error": 0.2},
         "environment": {"torch": "2"},
+        "files": {"pytorch_lora_weights.safetensors": {"bytes": 88, "sha256": "b" * 64}},
         **more,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from huggingface_hub import snapshot_download
 from safetensors.torch import load_file, save_file
 
+from synpic import ids
 from synpic.cards.model import render_card
 from synpic.errors import PublishError
 from synpic.hub.retry import Patience
@@ -35,11 +37,30 @@ def trained(root: Path, value: float = 1.0, **more: Any) -> Path:
     """A folder as training leaves it, with adapters that hold ``value``."""
     folder = root / "run" / "model"
     folder.mkdir(parents=True, exist_ok=True)
-    facts = about(**more)
-    save_file({"a": torch.full((4,), value)}, folder / "pytorch_lora_weights.safetensors")
+    weights = folder / "pytorch_lora_weights.safetensors"
+    save_file({"a": torch.full((4,), value)}, weights)
+    described = {"bytes": weights.stat().st_size, "sha256": ids.file_hash(weights)}
+    facts = about(files={weights.name: described}, **more)
     (folder / "training.json").write_text(json.dumps(facts), "utf-8")
     (folder / "README.md").write_text(render_card(facts), "utf-8")
     return folder
+
+
+def flip(file: Path) -> None:
+    """Change one bit of the last byte."""
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def copy_of_weights(folder: Path) -> None:
+    shutil.copy(next(folder.glob("*.safetensors")), folder / "extra.safetensors")
+
+
+def record(folder: Path, name: str) -> None:
+    """Let ``training.json`` record one more file."""
+    facts = json.loads((folder / "training.json").read_text())
+    facts["files"][name] = {"bytes": 2, "sha256": "c" * 64}
+    (folder / "training.json").write_text(json.dumps(facts))
 
 
 def publish(folder: Path, repository: str = MODEL, **options: Any) -> ModelRelease:
@@ -123,11 +144,12 @@ def test_a_lower_version_is_asked_for_by_name(here: HubServer, tmp_path: Path) -
 
 
 def test_bytes_that_the_hub_has_are_not_new(here: HubServer, tmp_path: Path) -> None:
-    first = publish(trained(tmp_path))
+    publish(trained(tmp_path))
     publish(trained(tmp_path, value=2.0))
     planned = forecast_model(trained(tmp_path), MODEL)
     back = publish(trained(tmp_path))
-    assert planned.sent == back.sent == 0 < first.sent, "the weights are there, in an older commit"
+    facts = planned.files["training.json"]
+    assert planned.sent == back.sent == facts, "the weights are there, in an older commit"
 
 
 def test_a_gitignore_that_names_weights(here: HubServer, tmp_path: Path) -> None:
@@ -206,9 +228,9 @@ def test_a_forecast_sends_nothing(here: HubServer, tmp_path: Path) -> None:
     assert planned.changes == {
         "README.md": "there",
         "pytorch_lora_weights.safetensors": "changed",
-        "training.json": "there",
+        "training.json": "changed",
     }
-    assert planned.sent == planned.files["pytorch_lora_weights.safetensors"]
+    assert planned.sent == sum(planned.files.values()) - planned.files["README.md"]
 
 
 @pytest.mark.parametrize("fault", [Status(503), Drop(), LostAnswer()])
@@ -230,6 +252,12 @@ def test_a_commit_is_made_once_whatever_is_answered(
         (lambda folder: (folder / "README.md").unlink(), "has no README.md"),
         (lambda folder: (folder / "README.md").write_bytes(b"\xff#"), "is not UTF-8"),
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "holds no weights"),
+        (
+            lambda folder: flip(next(folder.glob("*.safetensors"))),
+            "weights.safetensors is not what",
+        ),
+        (lambda folder: copy_of_weights(folder), r"extra\.safetensors: training did not write it"),
+        (lambda folder: record(folder, "unet/config.json"), r"unet/config\.json is missing"),
     ],
 )
 def test_what_is_no_model_is_told(

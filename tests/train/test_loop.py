@@ -193,6 +193,36 @@ def test_a_run_that_is_done_is_left_as_it_is(wanted: Wanted, tmp_path: Path) -> 
     assert same(load_file(tmp_path / "model/pytorch_lora_weights.safetensors"), model)
 
 
+def test_a_finished_run_without_its_weights_makes_them_again(
+    wanted: Wanted, tmp_path: Path
+) -> None:
+    recipe = wanted("sd")
+    first = train(recipe, tmp_path)
+    file = first.folder / "pytorch_lora_weights.safetensors"
+    data, tensors = file.read_bytes(), load_file(file)
+    (tmp_path / "checkpoints" / "old").mkdir()
+    for harm in (None, data[:-1] + bytes([data[-1] ^ 1])):
+        if harm is None:
+            file.unlink()
+        else:
+            file.write_bytes(harm)
+        notes: list[str] = []
+        made = train(recipe, tmp_path, listener=lambda event: notes.append(str(event.note)))  # noqa: B023
+        assert same(load_file(file), tensors)
+        assert f"{file}" in notes[-1]
+        assert "the model is made again" in notes[-1]
+        assert "not read: old" in notes[-1]
+    # Cut, its facts are named; without them the model is made again.
+    facts = made.folder / "training.json"
+    facts.write_bytes(facts.read_bytes()[:500])
+    with pytest.raises(TrainingError, match=r"training\.json: not JSON") as caught:
+        train(recipe, tmp_path)
+    assert f"delete {made.folder}" in str(caught.value.hint)
+    shutil.rmtree(made.folder)
+    assert train(recipe, tmp_path).about["metrics"] == first.about["metrics"]
+    assert same(load_file(file), tensors)
+
+
 @pytest.mark.parametrize(
     "change", ["objective.beta=7", "seed=4", "run.batch_size=3", "data.count=6"]
 )

@@ -35,10 +35,7 @@ def test_parts_are_opened_as_they_are_needed(kind: str, saved: Folder) -> None:
     drawing = found.drawing(family, denoiser, "cpu")
     assert getattr(drawing, family.denoiser) is denoiser
     assert drawing.text_encoder is None
-    whole = found.whole(family, denoiser, TuningSettings(method="full"))
-    assert getattr(whole, family.denoiser) is denoiser
-    assert whole.vae.dtype == torch.float32
-    assert whole.text_encoder.dtype == torch.float32  # as it was saved
+    assert found.merged(family, denoiser, TuningSettings(method="full")) is denoiser
 
 
 def test_the_autoencoder_is_not_rounded(saved: Folder) -> None:
@@ -56,7 +53,7 @@ def test_adapters_trained_in_half_precision_are_merged_in_single(saved: Folder) 
     for parameter in trained(denoiser).values():
         torch.nn.init.constant_(parameter, 0.01)
     before = found.denoiser(family, torch.float32).state_dict()
-    after = found.whole(family, denoiser, tuning).unet.state_dict()
+    after = found.merged(family, denoiser, tuning).state_dict()
     assert after.keys() == before.keys()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed

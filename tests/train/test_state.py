@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from torch import Tensor
 from synpic.errors import StorageError, TrainingError
 from synpic.train import state
 from synpic.train.loop import train
-from synpic.train.state import latest, load_state, save_state
+from synpic.train.state import latest, load_state, save_state, unread
+from synpic.workspace import whole_folder
+from tests.dying import dies_at
 from tests.train.conftest import Wanted
 
 DECIDES = {"seed": 0, "objective": {"name": "rankdpo", "beta": 100.0}}
@@ -26,6 +30,14 @@ def parts(value: float = 1.0) -> tuple[dict[str, Tensor], torch.optim.Optimizer]
     weights["a.weight"].sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return weights, optimizer
+
+
+def stamp(checkpoint: Path) -> None:
+    """Write the hashes that the files of ``checkpoint`` have now, as ``sha256sum`` does."""
+    names = ["optimizer.pt", "state.json", "weights.safetensors"]
+    hashes = [hashlib.sha256((checkpoint / name).read_bytes()).hexdigest() for name in names]
+    lines = [f"{digest}  {name}\n" for digest, name in zip(hashes, names, strict=True)]
+    (checkpoint / "SHA256SUMS").write_text("".join(lines))
 
 
 def test_what_is_saved_is_put_back(tmp_path: Path) -> None:
@@ -121,6 +133,7 @@ def test_any_key_of_a_checkpoint_taken_away_or_of_another_type(
     else:
         holder[key.split(".")[-1]] = value
     (saved / "state.json").write_text(json.dumps(about))
+    stamp(saved)
     if key.startswith("decides") and (key != "decides" or value == {}):
         said = r"state\.json: decides: .* is of a run with other settings"
     else:
@@ -142,9 +155,11 @@ def test_weights_of_another_shape_or_name_are_not_taken(tmp_path: Path) -> None:
     weights, optimizer = parts()
     saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
     save_file({"a.weight": torch.ones(1)}, saved / "weights.safetensors")
+    stamp(saved)
     with pytest.raises(TrainingError, match=r"a\.weight has shape \[1\], not \[2, 3\]"):
         load_state(saved, weights, optimizer, None, DECIDES)
     save_file({"b": torch.ones(2, 3)}, saved / "weights.safetensors")
+    stamp(saved)
     with pytest.raises(TrainingError, match=r"weights\.safetensors (holds b|lacks a\.weight)"):
         load_state(saved, weights, optimizer, None, DECIDES)
     assert float(weights["a.weight"].detach()[0, 0]) != 1.0
@@ -153,6 +168,106 @@ def test_weights_of_another_shape_or_name_are_not_taken(tmp_path: Path) -> None:
 def test_other_folders_are_no_checkpoints(tmp_path: Path) -> None:
     weights, optimizer = parts()
     saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
-    for name in ("step-old", "step-00000099.bak", "step-"):
+    others = [
+        "step-",
+        "step-00000099.bak",
+        "step-000000099",
+        "step-8",
+        f"step-{'9' * 17}",
+        "step-old",
+    ]
+    for name in others:
         (tmp_path / name).mkdir()
     assert latest(tmp_path) == saved
+    assert unread(tmp_path) == sorted(others)
+    assert unread(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("kind", ["empty folder", "file", "link to nothing"])
+def test_what_is_named_as_a_checkpoint_and_is_none(kind: str, tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    odd = tmp_path / "step-00000008"
+    if kind == "empty folder":
+        odd.mkdir()
+    elif kind == "file":
+        odd.write_text("notes")
+    else:
+        odd.symlink_to(tmp_path / "gone")
+    assert latest(tmp_path) == odd
+    with pytest.raises(TrainingError, match="step-00000008 cannot be read: ") as caught:
+        load_state(odd, weights, optimizer, None, DECIDES)
+    assert "goes on from step 7" in str(caught.value.hint)
+
+
+def test_a_checkpoint_of_an_earlier_synpic_has_no_hashes(tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    (saved / "SHA256SUMS").unlink()
+    with pytest.raises(TrainingError, match="is of an earlier synpic") as caught:
+        load_state(saved, weights, optimizer, None, DECIDES)
+    assert "begins anew" in str(caught.value.hint)
+    stamp(saved)
+    assert load_state(saved, weights, optimizer, None, DECIDES) == 7
+
+
+def test_hashes_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=saved, check=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors", "optimizer.pt", "state.json", "SHA256SUMS"]
+)
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.slow), 41])
+def test_any_bit_flipped_is_named_or_changes_nothing(
+    name: str, stride: int, tmp_path: Path
+) -> None:
+    weights, optimizer = parts()
+    saved = save_state(tmp_path, 7, weights, optimizer, None, DECIDES, keep=1)
+    file = saved / name
+    data = file.read_bytes()
+    named = 0
+    for place in [*range(0, len(data), stride), len(data) - 1]:
+        spoilt = bytearray(data)
+        spoilt[place] ^= 1 << place % 8
+        file.write_bytes(spoilt)
+        others, other = parts(5.0)
+        try:
+            assert load_state(saved, others, other, None, DECIDES) == 7
+        except TrainingError as error:
+            assert name in error.message
+            assert error.hint
+            named += 1
+            continue
+        assert name == "SHA256SUMS", "of these no bit may be another"
+        assert torch.equal(others["a.weight"], weights["a.weight"])
+    assert named >= len(data) // stride - 2
+
+
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.slow), 9])
+def test_a_save_that_is_killed_anywhere_leaves_a_whole_checkpoint(
+    stride: int, tmp_path: Path
+) -> None:
+    weights, optimizer = parts()
+    for step in (1, 2):
+        save_state(tmp_path, step, weights, optimizer, None, DECIDES, keep=1)
+    line = 0
+    found = set()
+
+    def save() -> None:
+        save_state(tmp_path, 3, weights, optimizer, None, DECIDES, keep=1)
+
+    while dies_at(line, [state, whole_folder], save):
+        newest = latest(tmp_path)
+        assert newest is not None
+        others, other = parts(5.0)
+        found.add(load_state(newest, others, other, None, DECIDES))
+        assert torch.equal(others["a.weight"], weights["a.weight"])
+        save()
+        assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+        save_state(tmp_path, 2, weights, optimizer, None, DECIDES, keep=2)
+        shutil.rmtree(tmp_path / "step-00000003")
+        line += stride
+    assert found == {2, 3}

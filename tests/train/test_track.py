@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from synpic.errors import MissingExtra
+from synpic.engine.progress import Event
+from synpic.errors import MissingExtra, StorageError, TrainingError
 from synpic.train import track
 from synpic.train.loop import train
 from synpic.train.metrics import Metrics
@@ -25,7 +27,9 @@ class Accelerator:
         self.told: list[tuple[dict[str, Any], int]] = []
         self.config: dict[str, Any] = {}
 
-    def init_trackers(self, project: str, config: dict[str, Any]) -> None:
+    def init_trackers(
+        self, project: str, config: dict[str, Any], init_kwargs: dict[str, Any]
+    ) -> None:
         self.config = config
 
     def log(self, row: dict[str, Any], step: int) -> None:
@@ -82,6 +86,60 @@ def test_rows_beyond_the_checkpoint_are_dropped(wanted: Wanted, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"step": 1, "loss": 1.0}\n{"step": 2, "loss": "one"}\n', r"log\.jsonl:2: loss: "),
+        (b'{"step": 1, "loss": 1.0}\n{"step": 2, "lo', r"log\.jsonl:2: not JSON"),
+        (b'{"step": 1}\n\xff\n', r"log\.jsonl:2: not JSON"),
+        (b"\x89PNG\r\n", r"log\.jsonl:1: not JSON"),
+        (b"[]\n", r"log\.jsonl:1: expected an object"),
+        (b'{"step": 1}\n\n{"step": 2}\n', r"log\.jsonl:2: not JSON"),
+        (b'{"step": 1}\n{"step": 3}\n', r"log\.jsonl:2: step 3, where step 2 is to come"),
+        (b'{"step": 1}\n{"step": 1}\n', r"log\.jsonl:2: step 1, where step 2 is to come"),
+        (b'{"step": 0}\n', r"log\.jsonl:1: step: "),
+        (b'{"step": 1}\n', r"log\.jsonl: ends with step 1, and the checkpoint is of step 2"),
+        (b'{"step": 5}\n', r"log\.jsonl: has no step, and the checkpoint is of step 2"),
+        (b"", r"log\.jsonl: has no step"),
+    ],
+)  # fmt: skip
+def test_a_log_that_is_damaged_or_lacks_rows(
+    text: bytes, said: str, wanted: Wanted, tmp_path: Path
+) -> None:
+    accelerator: Any = Accelerator()
+    (tmp_path / "log.jsonl").write_bytes(text)
+    with pytest.raises(TrainingError, match=said) as caught:
+        Log(tmp_path, wanted("sd"), accelerator, 2)
+    assert "delete it" in str(caught.value.hint)
+    assert (tmp_path / "log.jsonl").read_bytes() == text
+    Log(tmp_path, wanted("sd"), accelerator, 0).close()  # of a run that begins anew
+    assert (tmp_path / "log.jsonl").read_bytes() == b""
+
+
+def test_a_log_that_was_deleted_begins_where_the_run_goes_on(
+    wanted: Wanted, tmp_path: Path
+) -> None:
+    accelerator: Any = Accelerator()
+    for step in (2, 3):
+        log = Log(tmp_path, wanted("sd"), accelerator, step)
+        log.add(step + 1, metrics(1.0), 0.1, 1.0)
+        log.close()
+    written = [json.loads(row) for row in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in written] == [3, 4]
+
+
+def test_a_full_disk_is_told(wanted: Wanted, tmp_path: Path) -> None:
+    accelerator: Any = Accelerator()
+    log = Log(tmp_path, wanted("sd"), accelerator, 0)
+    log.close()
+    with Path("/dev/full").open("w") as full:
+        log._file = full
+        with pytest.raises(StorageError, match="No space left"):
+            log.add(1, metrics(1.0), 0.1, 1.0)
+        with suppress(OSError):
+            full.close()
+
+
 def test_only_the_main_process_writes(wanted: Wanted, tmp_path: Path) -> None:
     accelerator: Any = Accelerator(main=False)
     log = Log(tmp_path / "out", wanted("sd"), accelerator, 0)
@@ -109,12 +167,24 @@ def test_a_tracker_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch
 
 
 def test_tensorboard_has_the_curve(wanted: Wanted, tmp_path: Path) -> None:
+    """Of a run that lost two steps by a kill and took them again, each step once."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(wanted("sd", 'run.track=["tensorboard"]'), tmp_path)
+    class Killed(BaseException):
+        pass
+
+    def at_four(event: Event) -> None:
+        if event.stage == "train" and event.done == 4:
+            raise Killed
+
+    recipe = wanted("sd", 'run.track=["tensorboard"]', "run.steps=5", "run.save_every=2")
+    with pytest.raises(Killed):
+        train(recipe, tmp_path, listener=at_four)
+    train(recipe, tmp_path)
     events = EventAccumulator(str(tmp_path / "synpic"))
     events.Reload()
-    told = {one.step: one.value for one in events.Scalars("loss")}
+    scalars = events.Scalars("loss")
+    told = {one.step: one.value for one in scalars}
     rows = [json.loads(row) for row in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert told == pytest.approx({row["step"]: row["loss"] for row in rows}, rel=1e-6)
-    assert len(told) == 2
+    assert [one.step for one in scalars] == [1, 2, 3, 4, 5]
