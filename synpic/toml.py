@@ -38,7 +38,8 @@ def read_toml(
         where: the file's name, for messages.
         hint: where a right one is to be seen.
         changes: "table.key=value" each, put over what ``text`` says, in their order. A value is
-            TOML, or a word that stands for itself; where there is none, the key is taken out.
+            TOML, or a word that stands for itself; where there is none, the key is taken out. A
+            value in the place of a list is a list of one.
 
     Raises:
         RecipeError: for any text that is no valid one, with every mistake on a line of its own.
@@ -49,7 +50,12 @@ def read_toml(
         for change in changes:
             _put(data, change)
         _require_usable(data, source, where)
-        return kind.model_validate(data)
+        try:
+            return kind.model_validate(data)
+        except ValidationError as error:
+            if not _put_lists(kind, data, error, changes):
+                raise
+            return kind.model_validate(data)
     except UnicodeError as error:
         raise RecipeError(f"{where}: not UTF-8: {error}", hint="save it as UTF-8") from error
     except RecursionError as error:
@@ -114,6 +120,38 @@ def _put(data: dict[str, Any], change: str) -> None:
         table[last] = _value(written.strip())
     else:
         table.pop(last, None)
+
+
+def _put_lists(
+    kind: type[BaseModel], data: dict[str, Any], error: ValidationError, changes: Sequence[str]
+) -> bool:
+    """Make lists of one of values that ``changes`` have put where a list belongs, if there are any.
+
+    Args:
+        error: what was wrong with ``data``.
+    """
+    changed = {tuple(change.partition("=")[0].strip().split(".")) for change in changes}
+    found = False
+    for problem in error.errors():
+        location, value = list(problem["loc"]), problem["input"]
+        alone = isinstance(value, str) or (
+            problem["type"] == "list_type" and not isinstance(value, dict | list)
+        )
+        if alone and tuple(location) in changed:
+            *tables, last = map(str, location)
+            field = _table_at(kind, tables).model_fields[last]
+            if _has_list(field.annotation) and _table_in(field.annotation) is None:
+                table = data
+                for name in tables:
+                    table = table[name]
+                table[last] = [value]
+                found = True
+    return found
+
+
+def _has_list(annotation: Any) -> bool:
+    """Whether a setting may be a list."""
+    return typing.get_origin(annotation) is list or any(map(_has_list, typing.get_args(annotation)))
 
 
 def _value(written: str) -> Any:

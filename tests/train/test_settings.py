@@ -27,10 +27,10 @@ def recipe(*changes: str) -> TrainRecipe:
         ("data.caption_dropout=1.5", "data.caption_dropout"),
         ("data.size=512", "WIDTHxHEIGHT"),
         ("data.size=0x0", "WIDTHxHEIGHT"),
-        ("data.labels=hpsv2", r'as \["hpsv2"\]'),
+        ("data.labels=HPSv2", "names are lower-case letters"),
         ("data.labels=[]", "rewards by name in a list"),
         ("data.labels=3", "rewards by name in a list"),
-        ("run.track=wandb", r'wants a list: run.track = \["wandb"\]'),
+        ("run.track=wandbe", "Input should be 'tensorboard' or 'wandb'"),
         ("run=3", "give one of its keys: run.steps, run.batch_size"),
         ("optimizer.lr=3", "There are: name, learning_rate"),
         ("optimizer.betas=[0.9, 1.0]", "less than 1"),
@@ -108,3 +108,15 @@ def test_a_recipe_survives_its_own_json() -> None:
     """Cards and checkpoints hold it so."""
     whole = recipe('data.labels=["clip"]', "optimizer.betas=[0.5, 0.9]")
     assert TrainRecipe.model_validate_json(whole.model_dump_json()) == whole
+
+
+def test_a_text_in_the_place_of_a_list_is_a_list_of_one() -> None:
+    changes = ["run.track=wandb", "data.labels=hpsv2", "tuning.targets=to_q", "samples.every=5"]
+    found = recipe(*changes, "samples.prompts=a red circle, small")
+    assert found.run.track == ["wandb"]
+    assert found.data.labels == ["hpsv2"]
+    assert found.tuning.targets == ["to_q"]
+    assert found.samples.prompts == ["a red circle, small"]
+    assert recipe("data.labels=random").data.labels == "random"
+    with pytest.raises(RecipeError, match="wants a list"):  # of a file it is a mistake still
+        parse_train_recipe(TEXT.replace("[run]", '[run]\ntrack = "wandb"'))

@@ -177,7 +177,7 @@ def test_tensorboard_has_the_curve(wanted: Wanted, tmp_path: Path) -> None:
         if event.stage == "train" and event.done == 4:
             raise Killed
 
-    recipe = wanted("sd", 'run.track=["tensorboard"]', "run.steps=5", "run.save_every=2")
+    recipe = wanted("sd", "run.track=tensorboard", "run.steps=5", "run.save_every=2")
     with pytest.raises(Killed):
         train(recipe, tmp_path, listener=at_four)
     train(recipe, tmp_path)
