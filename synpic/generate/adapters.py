@@ -9,16 +9,21 @@ matrix products a layer.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synpic.errors import CheckpointError, HubUnreachable, ModelError, SynpicError
+from synpic.generate.adapter_fit import check_applied, follow, read_tensors, wanted_of
+from synpic.generate.adapter_names import listed
 from synpic.generate.checkpoint import Checkpoint
 from synpic.hub.errors import Subject
 from synpic.hub.files import download
 from synpic.readers.safetensors_header import read_header
 from synpic.settings import AdapterSettings, ModelSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["adapter_file", "add_adapters", "denoiser_of", "peft_config"]
 
@@ -108,6 +113,7 @@ def add_adapters(
     pickles = "pickled weights" in settings.allow
     by_pipeline = hasattr(pipeline, "load_lora_weights")
     add = _add_by_pipeline if by_pipeline else _add_by_peft
+    convert = follow if by_pipeline else _follow_peft
     names = [f"adapter_{number}" for number in range(len(settings.adapters))]
     for number, adapter in enumerate(settings.adapters):
         there = at(adapter.checkpoint, adapter.revision)
@@ -117,16 +123,22 @@ def add_adapters(
                 warnings.filterwarnings("ignore", "Already found a `peft_config`")
                 file = adapter_file(adapter, there, pickles)
                 found = _fetched(there, file)
-                _require_whole(number, found)
+                if found.suffix == ".safetensors":  # a library would not name it
+                    read_header(found, error=ModelError, hint="get the file again")
+                wanted = wanted_of(pipeline, read_tensors(found), convert)
                 add(pipeline, names[number], found, peft_config(there, file))
+                check_applied(pipeline, names[number], wanted)
+        except ModelError as error:
+            raise ModelError(f"adapters[{number}]: {error.message}", hint=error.hint) from error
         except SynpicError:
             raise
         except Exception as error:
             # peft, diffusers and safetensors raise whatever they like about a file that misfits.
             raise ModelError(
                 f"adapters[{number}]: {adapter.checkpoint} cannot be laid over "
-                f"{type(pipeline).__name__}: {error}",
-                hint="is it a LoRA, and of this very model?",
+                f"{type(pipeline).__name__}: {_words_of(error)}",
+                hint="is it a LoRA, and of this very model? One that is applied in part would draw "
+                "the images of neither model",
             ) from error
     scales = [float(adapter.scale) for adapter in settings.adapters]
     if by_pipeline:
@@ -140,20 +152,6 @@ def denoiser_of(pipeline: Any) -> Any:
     return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
 
 
-def _require_whole(number: int, file: Path) -> None:
-    """Refuse a file that is cut or whose header is damaged; a library would name no file.
-
-    Raises:
-        ModelError: naming the adapter and the file.
-    """
-    if file.suffix != ".safetensors":
-        return
-    try:
-        read_header(file, error=ModelError, hint="get the file again")
-    except ModelError as error:
-        raise ModelError(f"adapters[{number}]: {error.message}", hint=error.hint) from error
-
-
 def _add_by_pipeline(pipeline: Any, name: str, file: Path, _config: dict[str, Any] | None) -> None:
     pipeline.load_lora_weights(
         str(file.parent),
@@ -161,8 +159,6 @@ def _add_by_pipeline(pipeline: Any, name: str, file: Path, _config: dict[str, An
         adapter_name=name,
         use_safetensors=file.suffix == ".safetensors",
     )
-    if not any(name in added for added in pipeline.get_list_adapters().values()):
-        raise ValueError("none of its layers has a name that this model has")
 
 
 def _add_by_peft(pipeline: Any, name: str, file: Path, values: dict[str, Any] | None) -> None:
@@ -176,13 +172,27 @@ def _add_by_peft(pipeline: Any, name: str, file: Path, values: dict[str, Any] | 
     make: Any = LoraConfig.from_peft_type
     config = make(**{**values, "inference_mode": True})
     inject_adapter_in_model(config, model, adapter_name=name)
-    weights = {
-        key.removeprefix("base_model.model."): value for key, value in load_file(file).items()
-    }
-    outcome: Any = set_peft_model_state_dict(model, weights, adapter_name=name)
-    missing = [key for key in outcome.missing_keys if f".{name}." in key or key.endswith(name)]
-    if missing or outcome.unexpected_keys:
-        raise ValueError(f"{len(missing)} of its layers lack weights, or have other names")
+    set_peft_model_state_dict(
+        model, {_short(key): value for key, value in load_file(file).items()}, adapter_name=name
+    )
+
+
+def _follow_peft(pipeline: Any, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    component = "unet" if getattr(pipeline, "unet", None) is not None else "transformer"
+    return {f"{component}.{_short(key)}": tensor for key, tensor in tensors.items()}
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("base_model.model.")
+
+
+def _words_of(error: Exception) -> str:
+    """What an error says, in a line: torch names every tensor that misfits, thousands of them."""
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = listed(lines or [type(error).__name__])
+    return text if len(text) <= 1000 else f"{text[:1000]} …"
 
 
 def _fetched(there: Checkpoint, file: str) -> Path:

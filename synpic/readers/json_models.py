@@ -189,9 +189,9 @@ def _explain(problem: Mapping[str, Any]) -> str:
 
 
 def _plain(key: str) -> str:
-    """A key as it is, if it prints; cut."""
+    """A key as it is, if it prints; cut where it is longer than any name of a tensor."""
     written = key if key.isprintable() else ascii(key)
-    return written if len(written) <= 60 else f"{written[:57]}..."
+    return written if len(written) <= 200 else f"{written[:197]}..."
 
 
 def _shown(value: Any) -> str:
