@@ -33,7 +33,13 @@ class _Objective(Record):
 
 class _Tuning(Record):
     method: Literal["lora", "full"]
-    rank: int | None = None
+    rank: Count | None = None
+
+    @model_validator(mode="after")
+    def _has_rank(self) -> Self:
+        if self.rank is None and self.method == "lora":
+            raise ValueError("rank is missing, which lora needs")
+        return self
 
 
 class _Optimizer(Record):

@@ -26,9 +26,10 @@ def read(data: bytes) -> Any:
 def test_any_key_taken_away_or_of_another_type(preset: str) -> None:
     facts = json.loads(json.dumps(about(preset, absent=["text_encoder_3"])))
     assert read(json.dumps(facts).encode()) == facts
-    every = [(place, value) for place in places(facts) for value in (..., *WRONG)]
+    gone = [(place, ...) for place in places(facts)]  # each of them
+    wrong = [(place, value) for place in places(facts) for value in WRONG]
     refused = 0
-    for place, value in random.Random(14).sample(every, 500):
+    for place, value in [*gone, *random.Random(14).sample(wrong, 400)]:
         other, _ = changed(copy.deepcopy(facts), place, value)
         try:
             found = read(json.dumps(other).encode())
