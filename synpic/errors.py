@@ -140,7 +140,7 @@ class OlderSchema(WorkspaceError):
     def of(cls, where: str, version: int) -> OlderSchema:
         """The error that names a file of ``version``."""
         return cls(
-            f"{where} has schema version {version}, which was never released: make the workspace "
+            f"{where}: schema_version is {version}, which was never released: make the workspace "
             "again, with its recipe in a new folder",
         )
 

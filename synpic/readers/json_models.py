@@ -181,6 +181,13 @@ def _explain(problem: Mapping[str, Any]) -> str:
         what = "is missing"
     elif fault in ("model_type", "dict_type"):
         what = f"expected an object, found {_shown(problem['input'])}"
+    elif fault == "too_short":
+        noun = "key" if isinstance(problem["input"], dict) else "item"
+        context = problem["ctx"]
+        what = (
+            f"expected at least {count(context['min_length'], noun)}, found "
+            f"{context['actual_length']}"
+        )
     else:
         what = str(problem["msg"]).removeprefix("Value error, ")
         if fault != "value_error" or not isinstance(problem["input"], dict):

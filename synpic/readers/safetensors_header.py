@@ -103,8 +103,9 @@ def read_header(path: Path, *, error: type[SynpicError], hint: str) -> dict[str,
         place = end
     if place != size - 8 - length:
         raise error(
-            f"{where}: its tensors take {count(place, 'byte')}, and there are "
-            f"{size - 8 - length:,}: the file is cut, or has something behind it",
+            f"{where}: its header describes {count(place, 'byte')} of tensors, and "
+            f"{size - 8 - length:,} follow it: the header lacks a tensor, the file is cut, or it "
+            "has something behind it",
             hint=hint,
         )
     return header.tensors

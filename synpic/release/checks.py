@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -21,7 +22,7 @@ from synpic.display import count
 from synpic.errors import ReleaseError
 from synpic.readers.card_head import read_head
 from synpic.readers.json_models import validate
-from synpic.release.manifest import CARD, Feature
+from synpic.release.manifest import CARD, MANIFEST, Feature
 from synpic.workspace.tables import IMAGE
 
 __all__ = [
@@ -117,7 +118,7 @@ def check_card(
             counts = counted.get(config, {}).get(split, rows)
             if counts != rows:
                 said = f"says {counts} rows for `{config}`, split `{split}`"
-                found.append(Problem(CARD, f"{said}; the manifest says {rows}"))
+                found.append(Problem(CARD, f"{said}; {MANIFEST} says {rows}"))
     for config in patterns:
         if config not in records:
             found.append(Problem(CARD, f"its `configs` name `{config}`, which the release has not"))
@@ -195,19 +196,25 @@ def check_features(path: str, schema: pa.Schema, features: Sequence[Feature]) ->
     """Whether a shard has the columns that the manifest says, of those types and in that order."""
     there = {field.name: _feature(field.type) for field in schema}
     said = {one.name: _described(one) for one in features}
-    found = [Problem(path, f"column `{name}` is missing") for name in said if name not in there]
+    twice = [name for name, number in Counter(schema.names).items() if number > 1]
+    found = [Problem(path, f"two columns are named `{name}`") for name in twice]
     found += [
-        Problem(path, f"column `{name}` is none of the manifest's")
+        Problem(path, f"column `{name}` is missing; {MANIFEST} lists it")
+        for name in said
+        if name not in there
+    ]
+    found += [
+        Problem(path, f"column `{name}` is none of those in {MANIFEST}")
         for name in there
         if name not in said
     ]
     found += [
-        Problem(path, f"column `{name}` is {_words(kind)}; the manifest says {_words(said[name])}")
+        Problem(path, f"column `{name}` is {_words(kind)}; {MANIFEST} says {_words(said[name])}")
         for name, kind in there.items()
         if name in said and kind != said[name]
     ]
     if not found and list(there) != list(said):
-        found.append(Problem(path, "its columns stand in another order than the manifest says"))
+        found.append(Problem(path, f"its columns stand in another order than {MANIFEST} says"))
     return found
 
 

@@ -205,9 +205,9 @@ class Agreements(Record):
         names = dict.fromkeys(row.reward_a for row in self.rewards)
         found = {(row.reward_a, row.reward_b) for row in self.rewards}
         if found != {(a, b) for a in names for b in names} or len(found) != len(self.rewards):
-            raise ValueError("rewards does not hold every pair of rewards once")
+            raise ValueError("reward_a and reward_b of rewards do not name every pair once")
         if any(row.reward not in names for row in self.leave_one_out):
-            raise ValueError("leave_one_out names a reward that rewards does not")
+            raise ValueError("a reward of leave_one_out is not among those of rewards")
         return self
 
 
@@ -379,7 +379,7 @@ def decode_manifest(data: bytes, where: str) -> Manifest | ExportManifest:
 
 def _older(where: str, version: int) -> ReleaseError:
     return ReleaseError(
-        f"{where} has schema version {version}; this synpic reads {SCHEMA_VERSION}",
+        f"{where}: schema_version is {version}; this synpic reads {SCHEMA_VERSION}",
         hint="publish it again, from its workspace",
     )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from synpic.errors import NoRelease, ReleaseError, SynpicError, did_you_mean
 from synpic.hub.client import dataset, resolve
 from synpic.hub.files import RepositoryFiles
 from synpic.hub.names import parse_name
+from synpic.release.checks import check_features
 from synpic.release.manifest import (
     MANIFEST,
     ExportManifest,
@@ -156,13 +156,6 @@ class Published:
     ) -> list[str]:
         """The columns to read of the shard at ``path``."""
         self.check_columns(config, path, schema)
-        for one in self.manifest.features[config]:
-            wanted = one.dtype != "image" if columns is None else one.name in columns
-            if wanted and one.name not in schema.names:
-                raise ReleaseError(
-                    f"{self.name}: {path}: column {one.name!r} is missing; the manifest lists it",
-                    hint="download it again, or publish again",
-                )
         if columns is None:
             return [field.name for field in schema if not _is_image(field.type)]
         chosen = [name for name in dict.fromkeys(columns) if name != "split"]
@@ -179,19 +172,11 @@ class Published:
         """Hold the columns that the shard at ``path`` has to those of the manifest.
 
         Raises:
-            ReleaseError: two columns have one name, or one that is to hold images holds none.
+            ReleaseError: they have other names, types or another order.
         """
-        twice = [name for name, number in Counter(schema.names).items() if number > 1]
-        images = {one.name for one in self.manifest.features[config] if one.dtype == "image"}
-        others = [
-            field.name for field in schema if field.name in images and not _is_image(field.type)
-        ]
-        if twice or others:
-            what = (
-                f"two columns are named {twice[0]!r}" if twice else f"{others[0]!r} has no images"
-            )
+        for problem in check_features(path, schema, self.manifest.features[config]):
             raise ReleaseError(
-                f"{self.name}: {path}: {what}", hint="download it again, or publish again"
+                f"{self.name}: {path}: {problem.text}", hint="download it again, or publish again"
             )
 
     def check_rows(self, config: str, split: str, found: int) -> None:
@@ -200,13 +185,26 @@ class Published:
         Raises:
             ReleaseError: they are others.
         """
-        expected = self.records[config][split]
-        if found != expected:
+        wrong = self.wrong_rows(config, split, found)
+        if wrong:
             raise ReleaseError(
-                f"{self.name}: {config}/{split} has {count(found, 'row')}, where the manifest says "
-                f"{expected:,}",
+                f"{self.name}: {wrong}",
                 hint=f"`synpic verify {self.name}` says which file is damaged; download it again",
             )
+
+    def wrong_rows(self, config: str, split: str, found: int) -> str | None:
+        """What is wrong with ``found`` rows in the shards of a split; None if they are right."""
+        expected = self.records[config][split]
+        if found == expected:
+            return None
+        shards = self.shards(config)[split]
+        if not shards:
+            return (
+                f"{MANIFEST}: key `files` lists no shard of {config}/{split}, and key `records` "
+                f"says that it has {count(expected, 'row')}"
+            )
+        others = f" and {count(len(shards) - 1, 'more file')}" if len(shards) > 1 else ""
+        return f"{shards[0]}{others}: {count(found, 'row')}, where {MANIFEST} says {expected:,}"
 
     @contextmanager
     def reading(self, path: str) -> Iterator[None]:

@@ -150,9 +150,9 @@ class _Work:
     def _look_for_files(self, present: Mapping[str, int]) -> None:
         for path, file in self.manifest.files.items():
             if path not in present:
-                self.problems.append(Problem(path, "is missing"))
+                self.problems.append(Problem(path, f"is missing; {MANIFEST} lists it"))
             elif present[path] != file.bytes and path != CARD:
-                text = f"has {count(present[path], 'byte')}; the manifest says {file.bytes:,}"
+                text = f"has {count(present[path], 'byte')}; {MANIFEST} says {file.bytes:,}"
                 self.problems.append(Problem(path, text))
             elif present[path] != file.bytes:
                 self.edited.append(path)
@@ -253,12 +253,9 @@ class _Work:
     ) -> None:
         unread = {shards[problem.path] for problem in self.problems if problem.path in shards}
         for config, splits in self.manifest.records.items():
-            for split, expected in splits.items():
-                found = rows.get((config, split), 0)
-                if found != expected and (config, split) not in unread:
-                    text = (
-                        f"split `{split}` has {count(found, 'row')}; the manifest says {expected:,}"
-                    )
+            for split in splits:
+                text = self.release.wrong_rows(config, split, rows.get((config, split), 0))
+                if text and (config, split) not in unread:
                     self.problems.append(Problem(config, text))
 
     @contextmanager

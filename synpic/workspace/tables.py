@@ -175,7 +175,7 @@ def require_version(
         return
     if version > SCHEMA_VERSION:
         raise NewerSchema(
-            f"{where} has schema version {version}; this synpic reads up to {SCHEMA_VERSION}",
+            f"{where}: schema_version is {version}; this synpic reads up to {SCHEMA_VERSION}",
             hint="pip install --upgrade synpic",
         )
     if 0 < version < SCHEMA_VERSION:

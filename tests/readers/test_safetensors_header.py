@@ -105,7 +105,7 @@ def test_flipped_and_cut(file: Path, seed: int) -> None:
         (b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}', r"a\.shape\.0"),
         (b'{"a": {"dtype": "F32", "shape": [1]}}', r"a\.data_offsets: is missing"),
         (b'{"__metadata__": {"a": 1}}', r"metadata\.a"),
-        (b"{}", "its tensors take 0 bytes, and there are 4"),
+        (b"{}", "describes 0 bytes of tensors, and 4 follow"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, header: bytes, said: str) -> None:

@@ -261,12 +261,12 @@ def test_numbers_and_names_that_do_not_fit(changes: dict[str, Any], said: str) -
 
 
 def test_another_schema() -> None:
-    with pytest.raises(NewerSchema, match=f"schema version {SCHEMA_VERSION + 1}"):
+    with pytest.raises(NewerSchema, match=f"schema_version is {SCHEMA_VERSION + 1}"):
         decode_manifest(
             json.dumps({"synpic": "9", "schema_version": SCHEMA_VERSION + 1}).encode(), "x"
         )
     if SCHEMA_VERSION > 1:
-        with pytest.raises(ReleaseError, match="x has schema version 1; this synpic reads"):
+        with pytest.raises(ReleaseError, match="x: schema_version is 1; this synpic reads"):
             decode_manifest(json.dumps(least(schema_version=1)).encode(), "x")
 
 

@@ -169,9 +169,9 @@ def test_a_shard_that_lacks_a_column_is_named(out: Path, column: str) -> None:
     shard = sorted((out / "scores").glob("train-*"))[-1]
     pq.write_table(pq.read_table(shard).drop_columns([column]), shard)
     name = shard.relative_to(out).as_posix()
-    with pytest.raises(ReleaseError, match=f"{name}: column '{column}' is missing"):
+    with pytest.raises(ReleaseError, match=f"{name}: column `{column}` is missing"):
         rerank(open_release(out))
-    with pytest.raises(ReleaseError, match=f"{name}: column '{column}' is missing"):
+    with pytest.raises(ReleaseError, match=f"{name}: column `{column}` is missing"):
         open_release(out).table("scores", [column])
 
 

@@ -128,8 +128,8 @@ def test_a_file_is_missing(broken: Path, deep: bool) -> None:
     (broken / SCORES).unlink()
     (broken / "pictures" / "examples.png").unlink()
     found = problems(broken, deep=deep)
-    assert found[SCORES] == "is missing"
-    assert found["pictures/examples.png"] == "is missing"
+    assert found[SCORES] == "is missing; manifest.json lists it"
+    assert found["pictures/examples.png"] == "is missing; manifest.json lists it"
     assert found.keys() == {SCORES, "pictures/examples.png", CARD}
     assert "leads to 0 files of `scores`" in found[CARD]
 
@@ -140,7 +140,7 @@ def test_a_file_is_truncated(broken: Path, deep: bool) -> None:
     (broken / RANKED).write_bytes(data[:-100])
     found = looked_at(broken, deep=deep).problems
     assert {problem.path for problem in found} == {RANKED}
-    assert f"has {len(data) - 100:,} bytes; the manifest says {len(data):,}" in found[0].text
+    assert f"has {len(data) - 100:,} bytes; manifest.json says {len(data):,}" in found[0].text
     assert "truncated or damaged" in found[-1].text
 
 
@@ -245,18 +245,21 @@ def test_a_card_that_leads_nowhere(broken: Path, old: str, new: str, said: str) 
 
 @pytest.mark.parametrize("deep", [True, False])
 def test_rows_are_missing(broken: Path, deep: bool) -> None:
-    rewrite(broken, "images/train-00000-of-00001.parquet", lambda table: table.slice(1))
-    expected = {"images": "split `train` has 16 rows; the manifest says 17"}
+    path = "images/train-00000-of-00001.parquet"
+    rewrite(broken, path, lambda table: table.slice(1))
+    expected = {"images": f"{path}: 16 rows, where manifest.json says 17"}
     assert problems(broken, deep=deep) == expected
 
 
 @pytest.mark.parametrize("deep", [True, False])
 def test_columns_are_others(broken: Path, deep: bool) -> None:
     rewrite(broken, SCORES, lambda table: table.drop_columns(["seed"]))
-    assert problems(broken, deep=deep) == {SCORES: "column `seed` is missing"}
+    assert problems(broken, deep=deep) == {
+        SCORES: "column `seed` is missing; manifest.json lists it"
+    }
     typed = [("seed", pa.array([0] * 17, pa.int32()))]
     rewrite(broken, SCORES, lambda table: table.append_column(*typed[0]))
-    expected = {SCORES: "column `seed` is int32; the manifest says int64"}
+    expected = {SCORES: "column `seed` is int32; manifest.json says int64"}
     assert problems(broken, deep=deep) == expected
 
 
@@ -371,7 +374,11 @@ def test_everything_is_listed(broken: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "path", "said"),
     [
-        (lambda one: one["records"]["ranked"].update(test=1), "ranked", "has 0 rows"),
+        (
+            lambda one: one["records"]["ranked"].update(test=1),
+            "ranked",
+            "key `files` lists no shard of ranked/test",
+        ),
         (lambda one: one["ranking"].update(aggregation="none"), "scores", "unknown aggregation"),
     ],
 )

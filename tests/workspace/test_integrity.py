@@ -261,7 +261,7 @@ def test_a_workspace_of_version_1_is_refused(copy: Workspace) -> None:
     copy.store.write(f"{folder}/part-0123456789abcdef.parquet", b"")
     for read in (ranked, status, Workspace.verify):
         with pytest.raises(
-            OlderSchema, match=r"schema version 1.*make the workspace again"
+            OlderSchema, match=r"schema_version is 1.*make the workspace again"
         ) as error:
             read(copy)
         assert "\n" not in error.value.message
@@ -270,7 +270,7 @@ def test_a_workspace_of_version_1_is_refused(copy: Workspace) -> None:
 
 def test_a_lock_of_version_1_is_refused(copy: Workspace) -> None:
     copy.store.write("recipe.lock", b'{"schema_version": 1, "resolved": []}')
-    with pytest.raises(OlderSchema, match=r"recipe\.lock has schema version 1"):
+    with pytest.raises(OlderSchema, match=r"recipe\.lock: schema_version is 1"):
         ranked(copy)
 
 

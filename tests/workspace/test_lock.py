@@ -91,7 +91,7 @@ def test_entries_of_many_at_once_are_all_kept(tmp_path: Path) -> None:
 
 def test_a_lock_of_a_newer_synpic_is_refused(tmp_path: Path) -> None:
     newer = tables.SCHEMA_VERSION + 1
-    with pytest.raises(NewerSchema, match=rf"recipe\.lock has schema version {newer}"):
+    with pytest.raises(NewerSchema, match=rf"recipe\.lock: schema_version is {newer}"):
         RecipeLock.read(write(tmp_path, {"anything": 1}, schema_version=newer, unknown=1))
 
 

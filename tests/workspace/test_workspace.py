@@ -188,7 +188,7 @@ def test_a_part_of_a_newer_schema_is_refused(
         patched.setattr(tables, "SCHEMA_VERSION", 3)
         name = workspace.write_part(FOLDER, candidates("x"), {})
         workspace.snapshot().lock.remember(entry(None, 1))
-    with pytest.raises(NewerSchema, match=f"{name}.* has schema version 3"):
+    with pytest.raises(NewerSchema, match=f"{name}.*: schema_version is 3"):
         workspace.candidates([FOLDER])
     with pytest.raises(NewerSchema, match=r"recipe\.lock"):
         workspace.snapshot()
