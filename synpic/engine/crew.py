@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from synpic.display import duration
 from synpic.engine.foreman import Foreman
-from synpic.engine.messages import Answer, Message, Stop
+from synpic.engine.messages import Answer, Job, Message, Stop
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.task import Task
+from synpic.engine.watch import Watch, shortest_deadline
+from synpic.hub.retry import patience_of_readers
 
 __all__ = ["Crew", "Gone", "conduct"]
 
@@ -58,6 +61,14 @@ class Crew(Protocol):
         """What workers say, in the order in which each says it; [] after so long a silence."""
         ...
 
+    def stopped(self, seat: int) -> bool:
+        """Whether the worker in this seat is known not to run: a signal has stopped it."""
+        ...
+
+    def end(self, seat: int) -> None:
+        """End the worker in this seat, at once; :class:`Gone` comes of it."""
+        ...
+
     def close(self) -> None:
         """End every worker that is left, at once."""
         ...
@@ -78,12 +89,15 @@ def conduct(
     """
     stop = stop or threading.Event()
     foreman = Foreman(tasks, crew.seats, together, listener, crew.late)
+    watch = Watch(shortest_deadline(), patience_of_readers().limit)
+    late: dict[int, str] = {}
     at_work = set(range(crew.seats))
     silent = set(at_work)
     told = False
     looked = time.monotonic()
     try:
         for seat in at_work:
+            watch.started(seat)
             crew.start(seat)
         # Whoever has not come yet, and for whom there is nothing any more, is not waited for.
         while at_work - silent or (at_work and not foreman.idle):
@@ -95,14 +109,22 @@ def conduct(
             for seat, said in crew.receive(0.5):
                 if not isinstance(said, Gone):
                     silent.discard(seat)
+                    watch.heard(seat, said)
                     foreman.hear(seat, said)
-                elif foreman.lost(seat, said.how):
+                elif foreman.lost(seat, late.pop(seat, said.how)):
                     silent.add(seat)
+                    watch.started(seat)
                     crew.start(seat)
                 else:
                     at_work.discard(seat)
             for seat, answer in foreman.answers():
+                if isinstance(answer, Job):
+                    watch.given(seat, answer)
                 crew.send(seat, answer)
+            watch.turn()
+            for seat, silence in watch.late(crew.stopped):
+                late[seat] = f"nothing was heard of it for {duration(silence)}, and it was killed"
+                crew.end(seat)
             if time.monotonic() - looked > SECONDS_BETWEEN_LOOKS:
                 foreman.look_around()
                 looked = time.monotonic()

@@ -20,12 +20,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import IO, BinaryIO, NoReturn
 
 from synpic.engine.crew import Gone
 from synpic.engine.mailbox import Mailbox
 from synpic.engine.messages import Answer, Message
 from synpic.engine.task import Task
+from synpic.engine.watch import shortest_deadline
 from synpic.engine.worker import baggage, work_with
 from synpic.errors import DeviceLost
 
@@ -119,6 +121,18 @@ class Processes:
                 heard.append(self._inbox.get_nowait())
         return heard
 
+    def stopped(self, seat: int) -> bool:
+        """See :class:`synpic.engine.crew.Crew`."""
+        try:
+            text = Path(f"/proc/{self._processes[seat].pid}/stat").read_text("ascii", "replace")
+        except OSError:  # it has ended; or the system has no such file
+            return False
+        return text.rpartition(")")[2].split()[0] in ("T", "t")
+
+    def end(self, seat: int) -> None:
+        """See :class:`synpic.engine.crew.Crew`."""
+        self._processes[seat].kill()
+
     def close(self) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
         for process in self._processes.values():
@@ -188,9 +202,10 @@ def main(device: str, hears: int, talks: int) -> None:
     # They are this process's, and none's that it starts.
     for descriptor in (hears, talks):
         os.set_inheritable(descriptor, False)
+    os.register_at_fork(after_in_child=partial(_without, hears, talks))
     link = Mailbox(
         partial(_say, says),
-        partial(pickle.load, told),
+        partial(_hear, told),
         gone=(EOFError, OSError, pickle.UnpicklingError),
     )
     end_with_grace(link.stop)
@@ -228,6 +243,27 @@ def end_with_grace(stop: threading.Event) -> None:
     """Leave Ctrl-C to the foreman, who is told too; SIGTERM sets ``stop``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+
+
+def _hear(stream: BinaryIO) -> Answer:
+    try:
+        answer: Answer = pickle.load(stream)
+    except (EOFError, OSError):
+        # The command is gone. A batch that hangs must not keep this process for ever.
+        timer = threading.Timer(shortest_deadline(), os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+        raise
+    return answer
+
+
+def _without(*descriptors: int) -> None:
+    # A child that outlives this process would keep the pipe open, and nothing would tell that this
+    # process has ended.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)
 
 
 def _say(stream: BinaryIO, message: Message | Gone) -> None:

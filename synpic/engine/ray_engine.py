@@ -176,6 +176,15 @@ class Actors:
             return Gone(f"it said what cannot be read: {words}"[:300])
         return message
 
+    def stopped(self, seat: int) -> bool:
+        """See :class:`synpic.engine.crew.Crew`."""
+        return False
+
+    def end(self, seat: int) -> None:
+        """See :class:`synpic.engine.crew.Crew`."""
+        with self._in_words():
+            self._ray.kill(self._actors[seat])
+
     def close(self) -> None:
         """See :class:`synpic.engine.crew.Crew`."""
         for actor in [*self._actors.values(), self._relay]:

@@ -13,9 +13,18 @@ from urllib.parse import urlsplit, urlunsplit
 
 from synpic.errors import ReleaseError
 
-__all__ = ["endpoint", "is_commit", "is_inner_path", "page_of", "parse_name", "shown_endpoint"]
+__all__ = [
+    "PUBLIC",
+    "endpoint",
+    "is_commit",
+    "is_inner_path",
+    "page_of",
+    "parse_name",
+    "shown_endpoint",
+]
 
-_HUB = "https://huggingface.co"
+PUBLIC = "https://huggingface.co"
+"""The Hub itself, without ``HF_ENDPOINT``."""
 
 
 def endpoint() -> str:
@@ -23,7 +32,7 @@ def endpoint() -> str:
 
     It may hold a password; messages use :func:`shown_endpoint`.
     """
-    return os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
+    return os.environ.get("HF_ENDPOINT", PUBLIC).rstrip("/")
 
 
 def shown_endpoint() -> str:

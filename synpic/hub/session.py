@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from synpic.hub.answers import TRANSIENT, NotTheHub
-from synpic.hub.names import endpoint, is_commit
+from synpic.hub.names import PUBLIC, endpoint, is_commit
 
 __all__ = ["SECONDS", "deciding_ourselves", "guard", "is_deciding"]
 
@@ -85,6 +85,9 @@ def _look_at(response: Any) -> None:
     if _place(str(response.request.url)) != _place(endpoint()):
         return
     _check_headers(response.headers)
+    following = response.links.get("next", {}).get("url")
+    if following is not None:
+        _check_host(following, "the next page")
     path = urlsplit(str(response.request.url)).path
     status = response.status_code
     if status == 200 and "/api/" in path:
@@ -93,6 +96,8 @@ def _look_at(response: Any) -> None:
             raise NotTheHub(f"{response.request.method} {path} brings a page of HTML")
         if response.request.method == "GET" and _INFO.search(path) and "json" in kind.lower():
             _check_commit(response, path)
+    if path.endswith("/info/lfs/objects/batch"):
+        _check_reports(response)
     if _ours.get() and status in TRANSIENT:
         from huggingface_hub.utils._http import hf_raise_for_status
 
@@ -123,6 +128,36 @@ def _check_commit(response: Any, path: str) -> None:
         raise NotTheHub(f"GET {path} brings no JSON that can be read") from error
     if isinstance(body, dict) and body.get("sha") is not None and not is_commit(body["sha"]):
         raise NotTheHub(f"it names a commit {body['sha']!r:.100}, one is 40 hexadecimal digits")
+
+
+def _check_host(url: str, what: str) -> None:
+    """The client sends the token with what it asks next, and does not look where."""
+    if _origin(url) not in (_origin(endpoint()), _origin(PUBLIC)):
+        raise NotTheHub(f"{what} leads to another host: {url!r:.200}")
+
+
+def _check_reports(response: Any) -> None:
+    """Where the client reports that a large file was sent."""
+    response.read()
+    try:
+        hrefs = [
+            one["actions"]["verify"]["href"]
+            for one in json.loads(response.content).get("objects", [])
+            if "verify" in (one.get("actions") or {})
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return  # the client refuses it
+    for href in hrefs:
+        _check_host(str(href), "the report of an upload")
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return parts.scheme, parts.hostname or "", port
+    except ValueError:
+        return "", "", None
 
 
 def _place(url: str) -> tuple[str, int | None]:

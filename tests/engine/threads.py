@@ -70,6 +70,12 @@ class Threads:
             return [self._inbox.get(timeout=seconds)]
         return []
 
+    def stopped(self, seat: int) -> bool:
+        return False
+
+    def end(self, seat: int) -> None:
+        self._inbox.put((seat, Gone("exit code -9")))
+
     def close(self) -> None:
         # Threads cannot be killed, but told.
         for link in self._links.values():
