@@ -22,6 +22,8 @@ SHORTEST = 600.0
 """Seconds of silence that are never too long, without ``SYNPIC_WORKER_DEADLINE``."""
 TIMES = 20
 """A worker is late after so many times the median of the seconds that a batch of its task takes."""
+FIRST = 6
+"""The first batch of a worker has so many times longer: something may be compiled."""
 TURN = 5.0
 """Seconds that one turn of the command's loop may add: the command itself may have been stopped."""
 
@@ -31,6 +33,7 @@ class _Seat:
     heard: float
     job: set[int] = field(default_factory=set)
     working: set[int] = field(default_factory=set)
+    warm: set[int] = field(default_factory=set)
 
 
 class Watch:
@@ -70,16 +73,17 @@ class Watch:
         before, worker.heard = worker.heard, self._now
         match message:
             case Next():
-                worker.job.clear()
-                worker.working.clear()
                 worker.heard = math.inf
             case Told(task, event) if event.state == "working":
                 if task in worker.working:
                     self._batches[task].append(self._now - before)
+                    worker.warm.add(task)
                 worker.working.add(task)
-            case Ended(task):
+            case Ended(task, broken):
+                # Batches of less than a second are not told one by one.
+                if task in worker.working and broken is None:
+                    self._batches[task].append(self._now - before)
                 worker.job.discard(task)
-                worker.working.discard(task)
 
     def given(self, seat: int, job: Job) -> None:
         """The worker in this seat, which waited, has something to do."""
@@ -104,7 +108,8 @@ class Watch:
         batches = [self._batches[task] for task in worker.job]
         if not batches or worker.job - worker.working or not all(batches):
             return math.inf
-        return max(self._shortest + self._waits, *(TIMES * statistics.median(b) for b in batches))
+        shortest = self._shortest * (1 if worker.job <= worker.warm else FIRST) + self._waits
+        return max(shortest, *(TIMES * statistics.median(b) for b in batches))
 
 
 def shortest_deadline() -> float:

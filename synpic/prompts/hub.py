@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from synpic.display import visible
 from synpic.errors import PromptError, SynpicError
 from synpic.hub.errors import naming_hub_errors
 from synpic.prompts.columns import Columns, arrange, choose
@@ -66,11 +68,36 @@ def _open(
     options: dict[str, Any] = {}
     if columns is not None:
         builder = load_dataset_builder(location, config, revision=commit)
+        _require_own_files(builder, location, commit)
         # Only readers of columnar files can be asked for some columns.
         if hasattr(builder.config, "columns"):
             options["columns"] = columns.names
     stream = load_dataset(location, config, split=split, revision=commit, streaming=True, **options)
     return stream.select_columns(columns.names) if columns is not None else stream
+
+
+def _require_own_files(builder: Any, location: str, commit: str | None) -> None:
+    """A card may name any file: one of this machine, or of a private dataset.
+
+    Raises:
+        PromptError: a file that would be read is not the dataset's.
+    """
+    root = (
+        Path(location).resolve().as_posix()
+        if commit is None
+        else f"hf://datasets/{location}@{commit}"
+    )
+    for files in (builder.config.data_files or {}).values():
+        for file in map(str, files):
+            # "::" chains file systems: "gzip://a::b" is a, in the archive b.
+            name = file.rpartition("::")[2]
+            name = name.replace("\\", "/").removeprefix("file://")
+            if not name.startswith(f"{root}/") or ".." in name.split("/"):
+                raise PromptError(
+                    f"{location}: its card takes {visible(file)[:200]} for a file of it, which "
+                    "lies elsewhere",
+                    hint="do not trust that dataset; [prompts] file takes one of your own",
+                )
 
 
 def _columns(stream: Any) -> dict[str, Column]:

@@ -120,7 +120,7 @@ def _read_config(source: str, location: str, commit: str | None) -> Mapping[str,
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise ValueError("no table")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SafetyError(
             f"{source} is no classifier of transformers: its config.json cannot be read "
             f"({type(error).__name__})",

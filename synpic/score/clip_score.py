@@ -106,5 +106,5 @@ def _names_a_type(config: Path) -> bool:
     """Whether it is transformers' ``config.json``; timm has one too."""
     try:
         return "model_type" in json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False

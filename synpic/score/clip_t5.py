@@ -192,7 +192,7 @@ def _described(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         config = {key: found[key] for key in (*DESCRIBED, "mm_vision_select_layer")}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RewardError(
             f"{path} does not describe a CLIP-T5: {type(error).__name__}: {error}",
             hint="name a checkpoint such as zhiqiulin/clip-flant5-xl",

@@ -180,7 +180,7 @@ def _described(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return {key: found[key] for key in wanted}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RewardError(
             f"{path} does not describe a BERT: {type(error).__name__}: {error}",
             hint="delete it, so that it is downloaded again, or put a whole copy in its place",

@@ -94,7 +94,7 @@ def _described(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         described = json.loads(path.read_text(encoding="utf-8"))
         architecture = dict(described["model_cfg"])
         text, vision = dict(architecture["text_cfg"]), dict(architecture["vision_cfg"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RewardError(
             f"{path} does not describe an open_clip model: {type(error).__name__}: {error}",
             hint="delete it, so that it is downloaded again, or put a whole copy in its place",

@@ -21,6 +21,7 @@ from synpic.engine.attempt import out_of_memory
 from synpic.errors import CheckpointError, HubUnreachable, RewardError, SynpicError
 from synpic.hub.errors import Subject, naming_hub_errors
 from synpic.hub.files import download
+from synpic.hub.names import is_inner_path
 from synpic.hub.progress import bars_shown, show_bars
 
 if TYPE_CHECKING:
@@ -109,7 +110,10 @@ def find_shards(checkpoint: str, revision: str | None, *names: str) -> list[Path
     try:
         listed = json.loads(first.read_text(encoding="utf-8"))["weight_map"]
         shards = sorted(set(listed.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        outside = [shard for shard in shards if not is_inner_path(shard)]
+        if outside:
+            raise ValueError(f"it names a file elsewhere: {outside[0]!r:.200}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RewardError(
             f"{first} does not say where weights are: {type(error).__name__}: {error}",
             hint="delete it, so that it is downloaded again, or put a whole copy in its place",

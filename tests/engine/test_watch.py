@@ -8,7 +8,7 @@ import pytest
 
 from synpic.engine.messages import Ended, Job, More, Next, Told
 from synpic.engine.progress import Event
-from synpic.engine.watch import TIMES, Watch, shortest_deadline
+from synpic.engine.watch import FIRST, TIMES, Watch, shortest_deadline
 from synpic.errors import SynpicError
 
 
@@ -90,6 +90,19 @@ def test_what_has_no_known_time_is_late_only_if_it_is_stopped(stage: str) -> Non
     run.stopped = {0}
     run.passes(1)
     assert run.late == [0]
+
+
+def test_what_others_took_is_known_of_a_first_batch_too() -> None:
+    run = Run()
+    run.begin(0, 0)
+    run.batches(0, 1, seconds=1)
+    run.watch.heard(0, Ended(0))
+    run.watch.heard(0, Next())
+    run.begin(1, 0)
+    run.passes(FIRST * 60)
+    assert run.late == []
+    run.passes(1)
+    assert run.late == [1]
 
 
 def test_a_worker_without_work_may_be_silent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -132,3 +133,18 @@ def test_a_repository_at_its_commit_is_read_once(
     assert asked == [("someone/prompts", commit)]
     assert first.table == second.table
     assert first.table.column("source").to_pylist() == [f"someone/prompts@{commit}"] * 2
+
+
+@pytest.mark.parametrize("chain", ["zip://*.csv::{}", "{}", "../secret.zip", "file://{}"])
+def test_a_card_takes_no_file_from_elsewhere(make: Make, tmp_path: Path, chain: str) -> None:
+    """Its rows would be published as prompts."""
+    secret = tmp_path / "secret.zip"
+    with zipfile.ZipFile(secret, "w") as archive:
+        archive.writestr("a.csv", "caption\nmine alone\n")
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    files = [{"split": "train", "path": chain.format(secret)}]
+    head = json.dumps({"configs": [{"config_name": "default", "data_files": files}]})
+    (folder / "README.md").write_text(f"---\n{head}\n---\n")
+    with pytest.raises(PromptError, match=r"lies elsewhere|cannot be read"):
+        ensure_prompts(make('dataset = "./pairs"\ncolumn = "caption"').snapshot())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -26,6 +27,7 @@ from synpic.score.weights import (
     as_dtype,
     fill,
     find_file,
+    find_shards,
     open_pretrained,
     read_tensors,
     reading,
@@ -281,3 +283,20 @@ class TestFinding:
         with pytest.raises(HubUnreachable):
             find_file("owner/name", None, "a.pt", "b.pt")
         assert waited == ["a.pt", "a.pt"]
+
+
+@pytest.mark.parametrize("shard", ["../w.safetensors", "{}/w.safetensors", "w\0.safetensors", 3])
+def test_an_index_names_no_file_outside_of_its_folder(tmp_path: Path, shard: object) -> None:
+    save_file(tensors(), tmp_path / "w.safetensors")
+    folder = tmp_path / "reward"
+    folder.mkdir()
+    name = shard.format(tmp_path) if isinstance(shard, str) else shard
+    (folder / "m.index.json").write_text(json.dumps({"weight_map": {"weight": name}}))
+    with pytest.raises(RewardError, match="names a file elsewhere"):
+        find_shards(str(folder), None, "m.index.json")
+
+
+def test_an_index_without_a_bottom_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "m.index.json").write_text('{"a":' * 50_000)
+    with pytest.raises(RewardError, match="does not say where weights are"):
+        find_shards(str(tmp_path), None, "m.index.json")

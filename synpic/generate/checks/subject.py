@@ -152,3 +152,20 @@ def _check_code(checkpoint: Checkpoint, found: object, components: Mapping[str, 
             f"allow: {where.location} brings code of its own, for {of}",
             hint='write allow = ["remote code"] if you trust whoever wrote it: it runs as you',
         )
+    for name, component in components.items():
+        if not name.isidentifier() or not _is_known(component):
+            raise ModelError(
+                f"checkpoint: {component.checkpoint.location} has a component {name!r:.100} of "
+                f"class {component.library}.{component.kind}, which is not of diffusers or "
+                "transformers",
+                hint='do not trust that checkpoint; if you know why, write allow = ["remote code"]',
+            )
+
+
+def _is_known(component: Component) -> bool:
+    from diffusers import pipelines
+
+    library = component.library
+    if library in (None, "diffusers", "transformers") or component.kind == "PaellaVQModel":
+        return True
+    return any(hasattr(place, str(library)) for place in (pipelines, pipelines.deprecated))
