@@ -130,7 +130,7 @@ def opened(rewards: dict[str, Any]) -> AbstractContextManager[Any]:
 def measure(name: str, workspace: Workspace, options: argparse.Namespace) -> dict[str, Any]:
     """Images per second of the three, and their ratios."""
     device, size = options.device, options.batch_size
-    (wanted,) = (r for r in take_inventory(workspace).rewards if r.name == name)
+    (wanted,) = (r for r in take_inventory(workspace).found_rewards if r.name == name)
     reward: Any = open_reward(wanted, workspace, device)
     assert isinstance(reward, StagedReward)
     prompts, files = encoded(workspace)
@@ -185,7 +185,7 @@ def measure_all(workspace: Workspace, rows: list[dict[str, Any]], device: str) -
     """All rewards at once, each image decoded once."""
     rewards: dict[str, Any] = {}
     _, files = encoded(workspace)
-    for wanted in take_inventory(workspace).rewards:
+    for wanted in take_inventory(workspace).found_rewards:
         reward: Any = open_reward(wanted, workspace, device)
         reward.score(["warm up"] * 4, [decode(data) for data in files[:4]])
         rewards[wanted.name] = reward

@@ -9,6 +9,7 @@ import polars as pl
 
 from synpic import ids
 from synpic.inventory import WantedModel, take_inventory
+from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace import SET_ASIDE, Snapshot, Workspace, tables
 
@@ -57,6 +58,7 @@ class Status:
         prompts: distinct ones; ``prompts_read``, ``prompts_empty`` and ``prompts_duplicate`` say
             what the source held.
         unused: (folder, rows, bytes) of models and rewards that the recipe no longer names.
+        undecided: the same, of models and rewards that are not found: the recipe may want them.
         unresolved: models and rewards that are not found: (name, why).
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
@@ -70,6 +72,7 @@ class Status:
     prompts_duplicate: int
     counts: list[Count]
     unused: list[tuple[str, int, int]]
+    undecided: list[tuple[str, int, int]]
     unresolved: list[tuple[str, str]]
     failures: list[tuple[str, str, str, int]]
     set_aside: int
@@ -114,6 +117,11 @@ def status(workspace: Workspace | Snapshot) -> Status:
         )
         counts.append(_count(workspace, "score", reward, rows, there))
     used = {count.folder for count in counts}
+    rest = [folder for folder in _folders(workspace) if folder not in used]
+    kinds = {"models": "candidates", "rewards": "scores"}
+    places = (place.partition(".") for place in inventory.unresolved)
+    owners = {f"{kinds[kind]}/{name}" for kind, _, name in places if kind in kinds}
+    undecided = [folder for folder in rest if folder.rpartition("-")[0] in owners]
     return Status(
         workspace=str(workspace.store),
         prompts=inventory.prompts.height,
@@ -121,7 +129,8 @@ def status(workspace: Workspace | Snapshot) -> Status:
         prompts_empty=prompts.empty,
         prompts_duplicate=prompts.duplicates,
         counts=counts,
-        unused=[_folder(workspace, f) for f in _folders(workspace) if f not in used],
+        unused=[_folder(workspace, f) for f in rest if f not in undecided],
+        undecided=[_folder(workspace, f) for f in undecided],
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
         failures=_reasons(workspace, used),
         set_aside=_set_aside(workspace),
@@ -132,7 +141,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
 def _count(
     workspace: Workspace,
     stage: str,
-    of: WantedModel | WantedReward,
+    of: WantedModel | WantedReward | RecordedReward,
     rows: pl.DataFrame,
     want: pl.DataFrame,
 ) -> Count:

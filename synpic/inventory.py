@@ -1,24 +1,29 @@
-"""What a recipe wants against what its workspace holds, and the join of both."""
+"""What a recipe wants against what its workspace holds, and the join of both.
+
+Reading never needs what only making needs. Where a model's weights, a reward's code or the Hub are
+away, its images and scores are found by what their parts record.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 import polars as pl
 
 from synpic.engine.progress import Listener
-from synpic.errors import CheckpointError, SynpicError
+from synpic.errors import SynpicError
 from synpic.generate.model import Model, check_models, complete, resolve_model
-from synpic.given import GivenImages, current_index, given_prompts
+from synpic.generate.recorded import recorded_models
+from synpic.given import INDEX, GivenImages, current_index, given_prompts
 from synpic.prompts import PromptTable, current_prompts
 from synpic.recipe import Recipe
+from synpic.score.recorded import RecordedReward, recorded_reward
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.settings import ModelSettings
-from synpic.workspace import Snapshot, Workspace
+from synpic.workspace import PROMPTS, Snapshot, Workspace
 from synpic.workspace.parts import frame
 
 __all__ = ["Inventory", "WantedModel", "take_inventory"]
@@ -60,17 +65,22 @@ class Inventory:
     Args:
         snapshot: the recipe and its lock, as they were when the command began.
         prompt_table: the prompts, with what the source held beside them.
-        models: one for each model and size that is to be had; of a recipe with [given], its
-            source alone.
-        rewards: those that are to be had.
-        unresolved: the others, as "models.NAME" or "rewards.NAME", each with what is wrong.
+        models: one for each model and size that is found or recorded; of a recipe with [given],
+            its source alone.
+        rewards: those that are found or recorded.
+        unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "given", each
+            with what is wrong.
+        recorded: of those, the ones that are read all the same: folders, or files, that hold them.
+        doubtful: of those, the ones of which nothing tells which of several folders is meant.
     """
 
     snapshot: Snapshot
     prompt_table: PromptTable
     models: Sequence[WantedModel]
-    rewards: list[WantedReward]
+    rewards: Sequence[WantedReward | RecordedReward]
     unresolved: dict[str, SynpicError]
+    recorded: dict[str, list[str]] = field(default_factory=dict)
+    doubtful: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def workspace(self) -> Workspace:
@@ -87,8 +97,18 @@ class Inventory:
         """The rows of ``prompt_table``."""
         return frame(self.prompt_table.table)
 
+    @property
+    def found_models(self) -> list[WantedModel]:
+        """The models that can make images."""
+        return [m for m in self.models if f"models.{m.name}" not in self.unresolved]
+
+    @property
+    def found_rewards(self) -> list[WantedReward]:
+        """The rewards that can score."""
+        return [reward for reward in self.rewards if isinstance(reward, WantedReward)]
+
     def require(self, kind: str, names: Iterable[str]) -> None:
-        """Insist on some "models" or "rewards".
+        """Insist on some "models" or "rewards", to make something with them.
 
         Raises:
             SynpicError: what is wrong with the first of ``names`` that is not found.
@@ -97,11 +117,46 @@ class Inventory:
             if f"{kind}.{name}" in self.unresolved:
                 raise self.unresolved[f"{kind}.{name}"]
 
+    def require_readable(self, rewards: Iterable[str]) -> None:
+        """Insist that what there is of all models and of ``rewards`` can be told.
+
+        A model that is not found, and of which nothing is recorded, has no image here.
+
+        Raises:
+            SynpicError: what is wrong with the first of which it cannot be told.
+        """
+        wanted = [f"rewards.{name}" for name in rewards]
+        for place, error in self.unresolved.items():
+            if place in self.doubtful:
+                raise type(error)(
+                    f"{error.message}; and nothing tells which is meant of "
+                    f"{' and '.join(self.doubtful[place])}",
+                    hint=f"{error.hint or 'put back what is missing'}; or move the folder that is "
+                    "not meant out of the workspace",
+                )
+            if place in wanted and place not in self.recorded:
+                raise error
+        if not self.models:
+            raise next(iter(self.unresolved_of("models").values()))
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each thing that is not found, with what is read instead."""
+        return [
+            f"{place} is not found: {error.message}; "
+            + (
+                f"what was made is read: {', '.join(self.recorded[place])}"
+                if place in self.recorded
+                else "nothing of it is here"
+            )
+            for place, error in self.unresolved.items()
+        ]
+
     def wanted_settings(self, name: str) -> ModelSettings:
         """What the recipe wants of a model, whether or not its weights are found."""
         written = self.recipe.models[name]
         try:
-            return complete(name, written)
+            return complete(name, written, self.workspace.folder)
         except SynpicError:
             return written
 
@@ -121,7 +176,7 @@ class Inventory:
             )
             for model in self.models
         ]
-        return pl.concat(frames)
+        return pl.concat(frames) if frames else pl.DataFrame(schema=_WANTED)
 
     def candidates(self) -> pl.DataFrame:
         """Every wanted candidate that is there, without pixels, with its prompt and split.
@@ -183,58 +238,95 @@ class Inventory:
         return list(dict.fromkeys(model.folder for model in self.models))
 
 
-def take_inventory(
-    workspace: Workspace | Snapshot, listener: Listener | None = None, *, patient: bool = False
-) -> Inventory:
+_WANTED = {
+    **dict.fromkeys(("candidate_id", "prompt_id", "prompt"), pl.String),
+    "sample": pl.Int32,
+    "seed": pl.Int64,
+    "batch": pl.Int64,
+    **dict.fromkeys(("model", "place", "folder", "fingerprint"), pl.String),
+}
+
+
+def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = None) -> Inventory:
     """Read the prompts and resolve the names of a workspace's recipe, as far as they can be.
+
+    What cannot be resolved is noted, and read from what its parts record.
 
     Args:
         workspace: or a snapshot of one, where a command has taken it already.
         listener: is told of progress, where given images have to be found anew.
-        patient: go on where of no model the weights are to be had: what is wanted can be told,
-            though nothing of it can be found.
 
     Raises:
-        CheckpointError: the weights of no model are to be had.
         RecipeError: no ranking can come of the recipe.
-        PromptError, GivenError: there are no prompts, or no given images, to be had.
+        PromptError, GivenError, CheckpointError, UnknownName: there are no prompts, or no given
+            images, to be had, and none were ever read.
     """
     snapshot = workspace.snapshot()
-    unresolved: dict[str, SynpicError] = {}
+    noted = _Noted(snapshot)
     models: Sequence[WantedModel]
     if snapshot.recipe.given is not None:
-        index = current_index(snapshot, listener)
+        index, problem = current_index(snapshot, listener)
+        noted.source("given", problem, INDEX)
         prompts = given_prompts(snapshot, index)
         models = [GivenImages.take(snapshot.workspace, index)]
     else:
-        prompts = current_prompts(snapshot)
-        models = _resolve_models(snapshot, unresolved, patient)
-    rewards: list[WantedReward] = []
-    for name, settings in snapshot.recipe.rewards.items():
-        with _noting(unresolved, f"rewards.{name}"):
-            rewards.append(resolve_reward(name, settings, snapshot.lock))
-    return Inventory(snapshot, prompts, models, rewards, unresolved)
+        prompts, problem = current_prompts(snapshot)
+        noted.source("prompts", problem, PROMPTS)
+        models = noted.models()
+    rewards = noted.rewards()
+    return Inventory(
+        snapshot, prompts, models, rewards, noted.unresolved, noted.recorded, noted.doubtful
+    )
 
 
-def _resolve_models(
-    snapshot: Snapshot, unresolved: dict[str, SynpicError], patient: bool
-) -> list[Model]:
-    recipe = snapshot.recipe
-    models: list[Model] = []
-    for name in recipe.models:
-        with _noting(unresolved, f"models.{name}"):
-            models += resolve_model(name, snapshot)
-    missing = list(unresolved.values())
-    if not models and not (patient and all(isinstance(e, CheckpointError) for e in missing)):
-        raise missing[0]
-    if not unresolved:
-        check_models(recipe, models)
-    return models
+class _Noted:
+    """What is found of a recipe, and what of the rest is recorded."""
 
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.unresolved: dict[str, SynpicError] = {}
+        self.recorded: dict[str, list[str]] = {}
+        self.doubtful: dict[str, list[str]] = {}
 
-@contextmanager
-def _noting(unresolved: dict[str, SynpicError], name: str) -> Iterator[None]:
-    try:
-        yield
-    except SynpicError as error:
-        unresolved[name] = error
+    def source(self, place: str, problem: SynpicError | None, file: str) -> None:
+        if problem is not None:
+            self.unresolved[place] = problem
+            self.recorded[place] = [file]
+
+    def models(self) -> list[WantedModel]:
+        recipe = self._snapshot.recipe
+        found: list[WantedModel] = []
+        drawn: list[Model] = []
+        for name in recipe.models:
+            try:
+                sizes = resolve_model(name, self._snapshot)
+                found += sizes
+                drawn += sizes
+            except SynpicError as error:
+                records, doubtful = recorded_models(name, self._snapshot)
+                found += records
+                self._note(f"models.{name}", error, [one.folder for one in records], doubtful)
+        if {model.name for model in drawn} == recipe.models.keys():
+            check_models(recipe, drawn)
+        return found
+
+    def rewards(self) -> list[WantedReward | RecordedReward]:
+        found: list[WantedReward | RecordedReward] = []
+        for name, settings in self._snapshot.recipe.rewards.items():
+            try:
+                found.append(resolve_reward(name, settings, self._snapshot.lock))
+            except SynpicError as error:
+                record, doubtful = recorded_reward(name, self._snapshot)
+                found += [record] if record else []
+                folders = [record.folder] if record else []
+                self._note(f"rewards.{name}", error, folders, doubtful)
+        return found
+
+    def _note(
+        self, place: str, error: SynpicError, folders: list[str], doubtful: list[str]
+    ) -> None:
+        self.unresolved[place] = error
+        if folders:
+            self.recorded[place] = folders
+        if doubtful:
+            self.doubtful[place] = doubtful

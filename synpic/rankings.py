@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import polars as pl
 
-from synpic.display import count
+from synpic.display import count, visible
 from synpic.errors import RankingError, RecipeError
 from synpic.inventory import Inventory, take_inventory
 from synpic.rank import Ranking, rank
@@ -14,6 +15,8 @@ from synpic.recipe import Flagged
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["RankedSet", "rank_candidates"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,8 @@ def rank_candidates(
 ) -> RankedSet:
     """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
 
+    Where a model or a reward is not found, a warning is logged, and what was made of it is read.
+
     Args:
         workspace: or a snapshot of one, where a command has taken it already.
         flagged: "leave-out" ranks the others alone, so that k and φ are over what is published; as
@@ -45,7 +50,8 @@ def rank_candidates(
 
     Raises:
         RecipeError: it names no reward.
-        UnknownName, CheckpointError: it names a model or reward that is not found.
+        UnknownName, CheckpointError: it names a reward that is not found and has no scores here; or
+            nothing tells which of several folders are of a model or reward that is not found.
         RankingError: there is nothing to rank; the message says what is missing.
         RewardError: the scores of a reward cannot be trusted.
     """
@@ -56,8 +62,9 @@ def rank_candidates(
             "there is nothing to rank by: the recipe has no [rewards.NAME]",
             hint="add one and run `synpic score`; `synpic list rewards` shows what there is",
         )
-    inventory.require("models", recipe.models)
-    inventory.require("rewards", recipe.weights)
+    inventory.require_readable(recipe.weights)
+    for remark in inventory.remarks:
+        _LOG.warning("%s", visible(remark))
     scored = inventory.scored()
     if scored.is_empty():
         raise RankingError(

@@ -3,14 +3,21 @@
 Three doors, in this order: what synpic brings itself (``module:object`` strings, imported only when
 asked for), what installed packages offer through an entry-point group, and any
 ``package.module:callable`` written out. What the things are is the business of who asks.
+
+A module of one's own may lie beside the recipe. The folder of the workspace at hand is the last
+entry of ``sys.path``, so that installed packages come first; a module of another workspace's folder
+is not taken for one of the same name here, and one whose file was edited is read again.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from synpic.errors import UnknownName, did_you_mean
@@ -50,14 +57,20 @@ class Registry:
         plugin = self._plugins().get(name)
         return plugin.dist.name if plugin and plugin.dist else "?"
 
-    def load(self, name: str) -> Any:
+    def load(self, name: str, beside: str | os.PathLike[str] | None = None) -> Any:
         """The thing called ``name``.
+
+        Args:
+            beside: a folder in which modules of one's own are looked for too: the workspace's.
 
         Raises:
             UnknownName: nothing is called so, or the ``module:object`` does not import.
         """
         if ":" in name:
-            return self._import(name, name)
+            _beside.look_in(beside)
+            found = self._import(name, name)
+            _beside.note()
+            return found
         if name in self.builtin:
             return self._import(self.builtin[name], name)
         plugin = self._plugins().get(name)
@@ -88,9 +101,62 @@ class Registry:
             raise UnknownName(
                 f"{self.kind} {name!r} cannot be imported from {target}: "
                 f"{type(error).__name__}: {error}",
-                hint="write it as package.module:callable, importable from where synpic runs",
+                hint="write it as package.module:callable, installed or beside the recipe",
             ) from error
         return thing
+
+
+class _Beside:
+    """The modules beside the recipe at hand: ``folder`` is the entry of ``sys.path`` for them."""
+
+    def __init__(self) -> None:
+        self.folder: str | None = None
+        self.stamps: dict[str, tuple[int, int] | None] = {}
+
+    def look_in(self, folder: str | os.PathLike[str] | None) -> None:
+        """Let modules in ``folder`` be imported, as they are now, and none of another workspace."""
+        if folder is None or not Path(folder).is_dir():
+            return
+        wanted = str(Path(folder).absolute())
+        if wanted != self.folder:
+            if wanted in (str(Path(entry).absolute()) for entry in sys.path):
+                return  # "" is one, for a command: the working directory
+            self._forget()
+            if self.folder in sys.path:
+                sys.path.remove(self.folder)
+            sys.path.append(wanted)
+            self.folder = wanted
+        elif any(_stamp(file) != self.stamps.get(name) for name, file in self._modules()):
+            self._forget()
+        importlib.invalidate_caches()
+
+    def note(self) -> None:
+        """Remember the files of what was imported."""
+        self.stamps |= {
+            name: _stamp(file) for name, file in self._modules() if name not in self.stamps
+        }
+
+    def _modules(self) -> list[tuple[str, str]]:
+        if self.folder is None:
+            return []
+        files = [(name, getattr(module, "__file__", None)) for name, module in sys.modules.items()]
+        return [(name, f) for name, f in files if f and f.startswith(self.folder + os.sep)]
+
+    def _forget(self) -> None:
+        for name, _ in self._modules():
+            del sys.modules[name]
+        self.stamps.clear()
+
+
+def _stamp(file: str) -> tuple[int, int] | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+_beside = _Beside()
 
 
 FAMILIES = Registry(

@@ -34,13 +34,13 @@ def drawing_tasks(
         ensure_index(snapshot)
     else:
         ensure_prompts(snapshot)
-    inventory = take_inventory(snapshot, patient=True)
+    inventory = take_inventory(snapshot)
     known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
     names = _chosen(inventory, "models", known, only)
     make: Callable[..., Task] = drawing_task if recipe.given is None else gathering_task
     return [
         make(snapshot, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
-        for model in inventory.models
+        for model in inventory.found_models
         if model.name in names
     ], [
         Outcome(name, _images_of(inventory, name), broken=error)
@@ -59,6 +59,7 @@ def scoring_tasks(
     inventory = take_inventory(workspace)
     there = inventory.workspace
     names = chosen_rewards(inventory, only)
+    inventory.require_readable([])
     candidates = inventory.candidates()
     if candidates.is_empty():
         raise WorkspaceError(
@@ -67,7 +68,7 @@ def scoring_tasks(
     images = ReadyImages(there.images(inventory.image_folders()))
     return [
         scoring_task(there, reward, candidates, images, shard, retry_failed)
-        for reward in inventory.rewards
+        for reward in inventory.found_rewards
         if reward.name in names
     ], [
         Outcome(name, candidates.height, broken=error)

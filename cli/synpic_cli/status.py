@@ -94,6 +94,11 @@ def _show(found: Status) -> None:
             f"unused: {folder}: {count(rows_there, 'row')}, {size(bytes_there)}; "
             "no longer in the recipe"
         )
+    for folder, rows_there, bytes_there in found.undecided:
+        say(
+            f"undecided: {folder}: {count(rows_there, 'row')}, {size(bytes_there)}; what made it "
+            "is not found, so keep it"
+        )
     if found.set_aside:
         say(f"set aside: {found.set_aside} damaged parts")
 

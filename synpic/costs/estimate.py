@@ -17,7 +17,7 @@ from synpic.engine.engines import Engine
 from synpic.engine.progress import Listener
 from synpic.engine.shard import WHOLE
 from synpic.engine.task import Row, Task
-from synpic.errors import Stopped, SynpicError
+from synpic.errors import CheckpointError, Stopped, SynpicError
 from synpic.generate.loop import drawing_task
 from synpic.generate.model import Model, sizes_of
 from synpic.given import GivenImages, gathering_task
@@ -69,23 +69,25 @@ def plan_costs(
     """
     if batches < 1:
         raise ValueError(f"{batches} batches to time: at least one is needed")
-    inventory = take_inventory(workspace, listener, patient=True)
+    inventory = take_inventory(workspace, listener)
     recipe = inventory.recipe
+    if not inventory.found_models:
+        for error in inventory.unresolved_of("models").values():
+            if not isinstance(error, CheckpointError):
+                raise error
     devices = Engine().devices(device) if calibrate else []
     run = _Calibration(devices[0] if devices else None, batches, listener, stop)
     run.keep = _images_to_score(recipe, run) if rewards else 0
-    items = [_drawing_item(inventory, model, run) for model in inventory.models]
+    items = [_drawing_item(inventory, model, run) for model in inventory.found_models]
     for name, error in inventory.unresolved_of("models").items():
         items += _unresolved_models(inventory, name, error)
     images = sum(item.wanted for item in items)
-    there = (
-        inventory.candidates() if inventory.models else as_candidates([], inventory.prompts, 0)[0]
-    )
+    there = inventory.candidates()
     # Of an image that failed for good there will be no score.
     to_score = there.height + sum(item.left for item in items)
     if calibrate and not run.kept:
         run.kept = stored(inventory, there, run.keep)
-    for reward in inventory.rewards:
+    for reward in inventory.found_rewards:
         items.append(_scoring_item(inventory, reward, there, images, to_score, run, rewards))
     for name, error in inventory.unresolved_of("rewards").items():
         size = recipe.rewards[name].batch_size

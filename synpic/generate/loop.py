@@ -108,7 +108,7 @@ def open_model(workspace: Workspace, model: Model, device: str) -> Family:
         ModelError: it cannot be opened, or does not take a setting.
     """
     settings, location, commit = model.located(workspace)
-    family: type[Family] = FAMILIES.load(model.family)
+    family: type[Family] = FAMILIES.load(model.family, workspace.folder)
     try:
         return family(settings, location, commit, device)
     except SynpicError:

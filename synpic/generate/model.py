@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -20,7 +21,16 @@ from synpic.registry import FAMILIES, MODELS
 from synpic.settings import ImageSettings, ModelSettings, written_size
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["KnownModel", "Model", "check_models", "complete", "resolve_model", "sizes_of", "wanted"]
+__all__ = [
+    "KnownModel",
+    "Model",
+    "check_models",
+    "complete",
+    "decided_by",
+    "resolve_model",
+    "sizes_of",
+    "wanted",
+]
 
 DEFAULT_BATCH = 8
 
@@ -82,23 +92,11 @@ class Model:
         A key of None counts for nothing: a setting that is added later, and not used, changes no
         fingerprint.
         """
-        settings = self.settings
         return {
-            "family": self.family,
+            **decided_by(self.settings, self.width, self.height, self.images),
             "source": self.source_hash,
             "checkpoint": checkpoints.identity(self.checkpoint),
-            "variant": settings.variant,
-            "scheduler": settings.scheduler,
-            "scheduler_options": settings.scheduler_options or None,
-            "steps": settings.steps,
-            "guidance": None if settings.guidance is None else float(settings.guidance),
-            "negative_prompt": settings.negative_prompt,
-            "size": None if self.width is None else [self.width, self.height],
-            "dtype": settings.dtype or "float32",
-            "call": settings.call or None,
-            "images": self.images.decides,
-            "vae_tiling": settings.vae_tiling or None,
-            **self.sources.decides(settings),
+            **self.sources.decides(self.settings),
         }
 
     @cached_property
@@ -140,12 +138,40 @@ class Model:
         )
 
 
-def complete(name: str, settings: ModelSettings) -> ModelSettings:
+def decided_by(
+    settings: ModelSettings, width: int | None, height: int | None, images: ImageSettings
+) -> dict[str, Any]:
+    """What of :attr:`Model.decides` a recipe says by itself, with no weights and no code at hand.
+
+    Args:
+        settings: complete.
+        width, height: in pixels; None for the pipeline's own size.
+    """
+    return {
+        "family": settings.family or "auto",
+        "variant": settings.variant,
+        "scheduler": settings.scheduler,
+        "scheduler_options": settings.scheduler_options or None,
+        "steps": settings.steps,
+        "guidance": None if settings.guidance is None else float(settings.guidance),
+        "negative_prompt": settings.negative_prompt,
+        "size": None if width is None else [width, height],
+        "dtype": settings.dtype or "float32",
+        "call": settings.call or None,
+        "images": images.decides,
+        "vae_tiling": settings.vae_tiling or None,
+    }
+
+
+def complete(name: str, settings: ModelSettings, beside: Path | None = None) -> ModelSettings:
     """``settings`` over those of the registered model they start from, if any.
 
     Key by key; ``call``, ``scheduler_options`` and ``components`` are tables of keys themselves.
     What says where weights are goes together: who gives a checkpoint takes no revision and no prior
     from the registry, and who gives a prior takes no revision of another. A variant of "" is none.
+
+    Args:
+        beside: a folder in which modules of one's own are looked for too: the workspace's.
 
     Raises:
         UnknownName: ``model`` names nothing.
@@ -160,7 +186,7 @@ def complete(name: str, settings: ModelSettings) -> ModelSettings:
                 hint=f'give checkpoint = "owner/name" or a folder; or model = one of {known}',
             )
         return _with_variant(settings)
-    entry = MODELS.load(registered)
+    entry = MODELS.load(registered, beside)
     if not isinstance(entry, KnownModel):
         raise RecipeError(
             f"models.{name}: {registered} is a {type(entry).__name__}, not a registered model",
@@ -195,9 +221,9 @@ def resolve_model(name: str, snapshot: Snapshot) -> list[Model]:
         RecipeError: it has none.
     """
     written = snapshot.recipe.models[name]
-    settings = complete(name, written)
+    settings = complete(name, written, snapshot.workspace.folder)
     try:
-        family = FAMILIES.load(settings.family or "auto")
+        family = FAMILIES.load(settings.family or "auto", snapshot.workspace.folder)
     except UnknownName as error:
         raise UnknownName(f"models.{name}.family: {error.message}", hint=error.hint) from error
     if not callable(getattr(family, "draw", None)):
@@ -239,7 +265,20 @@ def check_models(recipe: Recipe, models: Sequence[Model]) -> None:
         )
 
 
-def wanted(recipe: Recipe, model: Model, prompts: pl.DataFrame) -> pl.DataFrame:
+class _Drawn(Protocol):
+    """What decides which images are wanted of a model."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def settings(self) -> ModelSettings: ...
+
+
+def wanted(recipe: Recipe, model: _Drawn, prompts: pl.DataFrame) -> pl.DataFrame:
     """Every image ``recipe`` wants of ``model``, in the fixed order in which it is drawn.
 
     Args:

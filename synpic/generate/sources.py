@@ -13,7 +13,7 @@ from synpic.hub.lock import Lock, LockEntry
 from synpic.settings import ModelSettings
 from synpic.workspace import Workspace
 
-__all__ = ["Sources", "resolve_sources"]
+__all__ = ["Sources", "recorded_sources", "resolve_sources"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,29 @@ def resolve_sources(lock: Lock, settings: ModelSettings, where: str) -> Sources:
         with _naming(f"{where}.components.{name}"):
             components[name] = checkpoints.resolve(lock, component.checkpoint, component.revision)
     return Sources(prior, tuple(adapters), components)
+
+
+def recorded_sources(lock: Lock, settings: ModelSettings) -> dict[str, Any]:
+    """What of ``settings`` from elsewhere decides pixels, as far as ``lock`` knows it."""
+    prior = checkpoints.locked(lock, settings.prior or "", settings.prior_revision)
+    adapters = [
+        entry
+        for one in settings.adapters
+        if (entry := checkpoints.locked(lock, one.checkpoint, one.revision, file=True))
+    ]
+    components = {
+        name: entry
+        for name, one in settings.components.items()
+        if (entry := checkpoints.locked(lock, one.checkpoint, one.revision))
+    }
+    known = Sources(prior, tuple(adapters), components)
+    if (
+        (prior is None) != (settings.prior is None)
+        or len(adapters) < len(settings.adapters)
+        or len(components) < len(settings.components)
+    ):
+        return {"without": Sources().decides(ModelSettings(without=settings.without))["without"]}
+    return known.decides(settings)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from synpic import ids
 from synpic.engine.progress import Listener
-from synpic.errors import GivenGone, HubUnreachable
+from synpic.errors import CheckpointError, GivenGone, SynpicError
 from synpic.given.names import name_models
 from synpic.given.opening import open_source, settings_of
 from synpic.given.source import FOUND, Source
@@ -148,20 +148,25 @@ def given_prompts(snapshot: Snapshot, index: Index) -> PromptTable:
     return made
 
 
-def current_index(snapshot: Snapshot, listener: Listener | None = None) -> Index:
-    """:func:`ensure_index`, or what ``given.parquet`` holds where the source is out of reach.
+def current_index(
+    snapshot: Snapshot, listener: Listener | None = None
+) -> tuple[Index, SynpicError | None]:
+    """:func:`ensure_index`, or what ``given.parquet`` holds where the source is away.
+
+    Returns:
+        The index; and what is wrong with its source, where it is not read from it.
 
     Raises:
-        As :func:`ensure_index`; GivenGone, HubUnreachable: and nothing was ever read, or it can be
-        read no more.
+        As :func:`ensure_index`: GivenError where the source is there and wrong; the others where
+            nothing was ever read, or it can be read no more.
     """
     stored = _stored(snapshot.workspace)
     try:
-        return _up_to_date(snapshot, stored, listener)
-    except (GivenGone, HubUnreachable):
+        return _up_to_date(snapshot, stored, listener), None
+    except (GivenGone, CheckpointError) as error:
         if stored is None:
             raise
-        return stored
+        return stored, error
 
 
 def read_index(snapshot: Snapshot) -> Index:

@@ -23,6 +23,7 @@ __all__ = [
     "identity",
     "load_from",
     "load_unlocked",
+    "locked",
     "resolve",
     "resolve_unlocked",
 ]
@@ -54,12 +55,12 @@ def resolve(
     """
     local: Literal["file", "folder"]
     local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
-    locked = lock.get(local, source, None) or lock.get(kind, source, revision)
+    known = locked(lock, source, revision, kind, file=file)
     path = _locate(source, lock.folder)
     there = path is not None and (path.is_file() if local == "file" else _is_folder(path))
-    if locked is not None and (locked.kind != local or not there):
+    if known is not None and (known.kind != local or not there):
         # Weights that are gone are missed when they are to be loaded, and not before.
-        return locked
+        return known
     if path is None:
         return lock.remember(_ask_the_hub(source, revision, kind))
     if not there:
@@ -68,18 +69,31 @@ def resolve(
             hint="paths are relative to the recipe; a Hub repository is written owner/name",
         )
     stamp = ids.file_stamp(path) if local == "file" else ids.folder_stamp(path)
-    if locked is not None and locked.stamp == stamp:
-        return locked
+    if known is not None and known.stamp == stamp:
+        return known
     found = ids.file_hash(path) if local == "file" else ids.folder_hash(path)
-    if locked is None:
+    if known is None:
         return lock.remember(LockEntry(kind=local, source=source, identity=found, stamp=stamp))
-    if found != locked.identity:
+    if found != known.identity:
         raise CheckpointError(
             f"{source} has changed since recipe.lock recorded it",
             hint="put the old weights back, or give the new ones a folder of their own; to let the "
             "new ones take this name, delete its entry from recipe.lock",
         )
-    return lock.remember(locked.model_copy(update={"stamp": stamp}))
+    return lock.remember(known.model_copy(update={"stamp": stamp}))
+
+
+def locked(
+    lock: Lock,
+    source: str,
+    revision: str | None,
+    kind: Literal["model", "dataset"] = "model",
+    *,
+    file: bool = False,
+) -> LockEntry | None:
+    """What the lock has for ``source``, wherever it is now; None if it was never resolved."""
+    local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
+    return lock.get(local, source, None) or lock.get(kind, source, revision)
 
 
 def load_from(folder: Path, entry: LockEntry) -> tuple[str, str | None]:

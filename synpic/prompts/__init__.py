@@ -3,7 +3,7 @@
     open_source   which source the recipe names, and how to tell whether it is still the same
     read_prompts  source → PromptTable, whatever the kind
     ensure_prompts  prompts.parquet, read anew only when the source or its settings have changed
-    current_prompts  the same, content with prompts.parquet where the source is out of reach
+    current_prompts  the same, or prompts.parquet as it is where the source cannot be read
 
 Text is stored as given, in NFC. Prompts that are equal then are one prompt, the first of them;
 those that are empty or blank are left out. Both are counted. The order is the source's.

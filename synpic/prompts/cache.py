@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from synpic.errors import HubUnreachable, PromptsGone
+from synpic.errors import CheckpointError, PromptsGone, SynpicError, UnknownName
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.read import open_source
 from synpic.readers.json_models import Record
@@ -39,22 +39,25 @@ def ensure_prompts(snapshot: Snapshot) -> PromptTable:
     return _up_to_date(snapshot, stored_prompts(snapshot.workspace))
 
 
-def current_prompts(snapshot: Snapshot) -> PromptTable:
-    """:func:`ensure_prompts`, or what ``prompts.parquet`` holds where the source is out of reach.
+def current_prompts(snapshot: Snapshot) -> tuple[PromptTable, SynpicError | None]:
+    """:func:`ensure_prompts`, or what ``prompts.parquet`` holds where the source is away.
 
     A workspace that was moved without its prompt file can still be scored, ranked and published.
 
+    Returns:
+        The prompts; and what is wrong with their source, where they are not read from it.
+
     Raises:
-        As :func:`ensure_prompts`; PromptsGone, HubUnreachable: and nothing was ever read, or it
-        can be read no more.
+        As :func:`ensure_prompts`: PromptError where the source is there and wrong; the others where
+            nothing was ever read, or it can be read no more.
     """
     stored = stored_prompts(snapshot.workspace)
     try:
-        return _up_to_date(snapshot, stored)
-    except (PromptsGone, HubUnreachable):
+        return _up_to_date(snapshot, stored), None
+    except (PromptsGone, CheckpointError, UnknownName) as error:
         if stored is None:
             raise
-        return stored
+        return stored, error
 
 
 def stored_prompts(workspace: Workspace) -> PromptTable | None:

@@ -54,16 +54,16 @@ def open_source(settings: PromptSettings, snapshot: Snapshot) -> Source:
         UnknownName: there is no such world.
     """
     if settings.world is not None:
-        return _world(settings, settings.world)
+        return _world(settings, settings.world, snapshot.workspace.folder)
     if settings.dataset is not None:
         return _dataset(settings, settings.dataset, snapshot.lock)
     assert settings.file is not None, "PromptSettings holds exactly one of the three"
     return _file(settings, settings.file, snapshot.workspace)
 
 
-def _world(settings: PromptSettings, name: str) -> Source:
+def _world(settings: PromptSettings, name: str, beside: Path) -> Source:
     _check_taken(settings, "world")
-    callable_ = WORLDS.load(name)
+    callable_ = WORLDS.load(name, beside)
     if not callable(callable_) or settings.count is None:
         raise PromptError(
             f"world {name!r} is of type {type(callable_).__name__}, which cannot be called",

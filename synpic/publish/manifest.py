@@ -17,8 +17,10 @@ import numpy as np
 import polars as pl
 
 from synpic.generate.model import KnownModel, Model
+from synpic.generate.recorded import RecordedModel
 from synpic.given import GivenImages
 from synpic.hub import checkpoints
+from synpic.hub.lock import LockEntry
 from synpic.inventory import Inventory
 from synpic.publish.features import yaml_features
 from synpic.publish.records import with_meta
@@ -26,6 +28,7 @@ from synpic.publish.shards import Shard
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
 from synpic.release.manifest import PAIRED, File, Manifest, own_version
+from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace.tables import SCHEMA_VERSION
 
@@ -149,7 +152,7 @@ def _models(inventory: Inventory, scored: pl.DataFrame) -> list[dict[str, Any]]:
     for model in inventory.models:
         if isinstance(model, GivenImages):
             entries += _given(model, scored)
-        elif isinstance(model, Model):
+        elif isinstance(model, Model | RecordedModel):
             entries.append(_model(model, scored))
     return entries
 
@@ -168,14 +171,14 @@ def _given(given: GivenImages, scored: pl.DataFrame) -> Iterator[dict[str, Any]]
         }
 
 
-def _model(model: Model, scored: pl.DataFrame) -> dict[str, Any]:
+def _model(model: Model | RecordedModel, scored: pl.DataFrame) -> dict[str, Any]:
     known = _registered(model)
     # Two models of equal settings have one fingerprint, and two sizes of a model have one name.
     mine = (pl.col("model") == model.name) & (pl.col("fingerprint") == model.fingerprint)
     return {
         "name": model.name,
         "fingerprint": model.fingerprint,
-        "checkpoint": checkpoints.describe(model.checkpoint),
+        "checkpoint": _weights(model.checkpoint),
         "decides": model.decides,
         "licence": known.licence if known else None,
         "samples": model.settings.samples,
@@ -183,23 +186,36 @@ def _model(model: Model, scored: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _registered(model: Model) -> KnownModel | None:
+def _registered(model: Model | RecordedModel) -> KnownModel | None:
     """What the registry says of the checkpoint that ``model`` loads; None if it is the recipe's."""
     name = model.settings.model or model.name
     if name not in MODELS.names():
         return None
     known: KnownModel = MODELS.load(name)
-    return known if known.settings.checkpoint == model.settings.checkpoint else None
+    checkpoint = model.settings.checkpoint
+    if isinstance(model, RecordedModel):
+        checkpoint = (model.decides.get("checkpoint") or {}).get("repository")
+    return known if known.settings.checkpoint == checkpoint else None
 
 
-def _reward(reward: WantedReward, scored: pl.DataFrame, ranking: Ranking) -> dict[str, Any]:
-    info = reward.info
-    own = info is not None and reward.settings.checkpoint in (None, info.checkpoint)
+def _weights(checkpoint: LockEntry | str | None) -> str | None:
+    return checkpoints.describe(checkpoint) if isinstance(checkpoint, LockEntry) else checkpoint
+
+
+def _reward(
+    reward: WantedReward | RecordedReward, scored: pl.DataFrame, ranking: Ranking
+) -> dict[str, Any]:
+    # Of a reward whose code is away, no more than its scores record.
+    info = reward.info if isinstance(reward, WantedReward) else None
+    own = isinstance(reward, WantedReward) and reward.settings.checkpoint in (
+        None,
+        info and info.checkpoint,
+    )
     return {
         "name": reward.name,
         "fingerprint": reward.fingerprint,
         "reward": reward.registered,
-        "checkpoint": checkpoints.describe(reward.checkpoint) if reward.checkpoint else None,
+        "checkpoint": _weights(reward.checkpoint),
         "decides": reward.decides,
         "licence": info.licence if info and own else None,
         "paper": info.paper if info else None,

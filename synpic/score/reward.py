@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from PIL.Image import Image
@@ -160,7 +161,7 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
         RewardError: it is no reward, or an option it does not take.
         CheckpointError: its checkpoint cannot be resolved.
     """
-    thing = registered_reward(name, settings)
+    thing = registered_reward(name, settings, lock.folder)
     info: RewardInfo | None = getattr(thing, "info", None)
     weights = settings.checkpoint or (info.checkpoint if info else None)
     checkpoint = checkpoints.resolve(lock, weights, settings.revision) if weights else None
@@ -179,15 +180,20 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
     return WantedReward(name, registered, settings, info, checkpoint, source, companions)
 
 
-def registered_reward(name: str, settings: RewardSettings) -> Callable[..., Any]:
-    """The class or function that ``settings`` are for; nothing is looked for on a disk or the Hub.
+def registered_reward(
+    name: str, settings: RewardSettings, beside: Path | None = None
+) -> Callable[..., Any]:
+    """The class or function that ``settings`` are for; no weights are looked for.
+
+    Args:
+        beside: a folder in which modules of one's own are looked for too.
 
     Raises:
         UnknownName: no registry knows it.
         RewardError: it is no reward, or takes no such option, or no checkpoint.
     """
     registered = settings.reward or name
-    thing = REWARDS.load(registered)
+    thing = REWARDS.load(registered, beside)
     if not callable(thing) or (inspect.isclass(thing) and not hasattr(thing, "score")):
         raise RewardError(
             f"rewards.{name}: {registered} is a {type(thing).__name__}, not a reward",
@@ -227,7 +233,9 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     for name, entry in wanted.companions.items():
         location, commit = checkpoints.load_from(workspace.folder, entry)
         arguments |= {name: location, f"{name}_revision": commit}
-    return construct_reward(wanted.name, REWARDS.load(wanted.registered), arguments)
+    return construct_reward(
+        wanted.name, REWARDS.load(wanted.registered, workspace.folder), arguments
+    )
 
 
 def construct_reward(name: str, thing: Callable[..., Any], arguments: dict[str, Any]) -> Reward:

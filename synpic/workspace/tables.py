@@ -97,10 +97,12 @@ class PartMetadata(Record):
     Args:
         schema_version: that of the tables when it was written.
         environments: a candidate's ``environment`` → versions of libraries, device, dtype.
+        decides: of a model's or reward's part, what decides its rows.
     """
 
     schema_version: int = Field(ge=1)
     environments: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    decides: dict[str, Any] = Field(default_factory=dict)
 
 
 _METADATA_KEY = b"synpic"

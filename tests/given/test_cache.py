@@ -40,7 +40,7 @@ def damage(workspace: Workspace, name: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-@pytest.mark.parametrize("read", [ensure_index, current_index])
+@pytest.mark.parametrize("read", [ensure_index, lambda of: current_index(of)[0]])
 def test_an_index_that_cannot_be_read_is_made_again(
     how: str, read: Callable[..., object], indexed: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:

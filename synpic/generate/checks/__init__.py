@@ -39,7 +39,7 @@ def check_model(workspace: Workspace, model: Model) -> list[SynpicError]:
         Errors that name keys of the recipe; a ``HubUnreachable`` for what could not be looked at.
         Of a family that says nothing (it has no ``problems``), none.
     """
-    family = FAMILIES.load(model.family)
+    family = FAMILIES.load(model.family, workspace.folder)
     problems = getattr(family, "problems", None)
     if problems is None:
         return []

@@ -1,0 +1,121 @@
+"""A model whose weights or code are away, as the parts of its images record it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic.errors import SynpicError
+from synpic.generate.model import DEFAULT_BATCH, complete, decided_by, sizes_of, wanted
+from synpic.generate.sources import recorded_sources
+from synpic.hub import checkpoints
+from synpic.recipe import Recipe
+from synpic.registry import FAMILIES
+from synpic.settings import ModelSettings
+from synpic.workspace import Snapshot
+from synpic.workspace.recorded import Recorded, closest, describe_weights, fits, recorded
+
+__all__ = ["RecordedModel", "recorded_models"]
+
+
+@dataclass(frozen=True)
+class RecordedModel(Recorded):
+    """One model at one size: its images can be read, and no more of them be drawn.
+
+    Args:
+        settings: the recipe's.
+        checkpoint: for people.
+    """
+
+    settings: ModelSettings
+    checkpoint: str
+
+    @property
+    def batch_size(self) -> int:
+        """Images drawn at once."""
+        return self.settings.batch_size or DEFAULT_BATCH
+
+    def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
+        """Every image wanted of it, as of a model that is there."""
+        return wanted(recipe, self, prompts).with_columns(
+            model=pl.lit(self.name), place=pl.lit(None, pl.String)
+        )
+
+
+def recorded_models(name: str, snapshot: Snapshot) -> tuple[list[RecordedModel], list[str]]:
+    """What the workspace records of the model that a recipe calls ``name``, once for each size.
+
+    A record counts where it agrees with everything that the recipe says and recipe.lock knows.
+
+    Returns:
+        The records, and folders of which nothing tells which one is meant.
+    """
+    written = snapshot.recipe.models[name]
+    images = snapshot.recipe.images
+    whole = True
+    try:
+        settings = complete(name, written, snapshot.workspace.folder)
+    except SynpicError:
+        settings, whole = written, False
+    records = [
+        RecordedModel(
+            name,
+            one.folder,
+            one.decides,
+            settings,
+            describe_weights(one.decides.get("checkpoint") or {}, snapshot.lock.entries),
+        )
+        for one in recorded(snapshot.workspace, "candidates", name)
+    ]
+    sizes: list[Any] = [list(size) for size in sizes_of(settings)]
+    if not whole and settings.sizes is None:
+        sizes = [[*(one.decides.get("size") or (None, None))] for one in records]
+    found: dict[str, RecordedModel] = {}
+    doubtful: list[str] = []
+    for width, height in sizes:
+        known = decided_by(settings, width, height, images)
+        if not whole:
+            set_here = {*written.model_fields_set, "size", "images"}
+            known = {key: known[key] for key in known.keys() & set_here}
+        if not _is_family(settings, snapshot):
+            known.pop("family", None)
+        known |= _known_weights(settings, snapshot)
+        fitting = closest(
+            (one for one in records if fits(one.decides, known)),
+            lambda one: _likeness(one.decides, settings),
+        )
+        if len(fitting) == 1:
+            found[fitting[0].folder] = fitting[0]
+        doubtful += [one.folder for one in fitting if len(fitting) > 1]
+    return list(found.values()), list(dict.fromkeys(doubtful))
+
+
+def _is_family(settings: ModelSettings, snapshot: Snapshot) -> bool:
+    try:
+        FAMILIES.load(settings.family or "auto", snapshot.workspace.folder)
+    except SynpicError:
+        return False
+    return True
+
+
+def _known_weights(settings: ModelSettings, snapshot: Snapshot) -> dict[str, Any]:
+    """Of weights, what recipe.lock knows."""
+    known = recorded_sources(snapshot.lock, settings)
+    if settings.checkpoint is not None:
+        entry = checkpoints.locked(snapshot.lock, settings.checkpoint, settings.revision)
+        if entry is not None:
+            known["checkpoint"] = checkpoints.identity(entry)
+    return known
+
+
+def _likeness(decides: Mapping[str, Any], settings: ModelSettings) -> int:
+    weights = decides.get("checkpoint") or {}
+    same_code = decides.get("family") == (settings.family or "auto")
+    return (
+        4 * same_code
+        + (weights.get("repository") == settings.checkpoint)
+        + (weights.get("commit") == settings.revision)
+    )

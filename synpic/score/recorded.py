@@ -1,0 +1,76 @@
+"""A reward whose code or weights are away, as the parts of its scores record it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from synpic.hub import checkpoints
+from synpic.recipe import RewardSettings
+from synpic.workspace import Snapshot
+from synpic.workspace.recorded import Recorded, closest, describe_weights, fits, recorded
+
+__all__ = ["RecordedReward", "recorded_reward"]
+
+
+@dataclass(frozen=True)
+class RecordedReward(Recorded):
+    """Its scores can be read, and nothing more be scored.
+
+    Args:
+        registered: what it was registered as when it scored.
+        checkpoint: for people; None for a reward without weights.
+    """
+
+    registered: str
+    checkpoint: str | None
+
+
+def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | None, list[str]]:
+    """What the workspace records of the reward that a recipe calls ``name``.
+
+    A record counts where it agrees with the recipe's options and with what recipe.lock knows.
+
+    Returns:
+        The record, if there is one; and folders of which nothing tells which one is meant.
+    """
+    settings = snapshot.recipe.rewards[name]
+    fitting = closest(
+        (
+            one
+            for one in recorded(snapshot.workspace, "scores", name)
+            if fits(one.decides, _known(one, settings, snapshot))
+        ),
+        lambda one: _likeness(one, name, settings),
+    )
+    if len(fitting) != 1:
+        return None, [one.folder for one in fitting]
+    one = fitting[0]
+    weights = one.decides.get("checkpoint")
+    return (
+        RecordedReward(
+            name,
+            one.folder,
+            one.decides,
+            str(one.decides.get("reward")),
+            describe_weights(weights, snapshot.lock.entries) if weights else None,
+        ),
+        [],
+    )
+
+
+def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[str, Any]:
+    companions = one.decides.get("companions") or {}
+    options = {key: v for key, v in settings.options.items() if key not in companions}
+    known: dict[str, Any] = {"options": options or None}
+    if settings.checkpoint is not None:
+        entry = checkpoints.locked(snapshot.lock, settings.checkpoint, settings.revision)
+        if entry is not None:
+            known["checkpoint"] = checkpoints.identity(entry)
+    return known
+
+
+def _likeness(one: Recorded, name: str, settings: RewardSettings) -> int:
+    weights = one.decides.get("checkpoint") or {}
+    same_code = one.decides.get("reward") == (settings.reward or name)
+    return 2 * same_code + (weights.get("repository") == settings.checkpoint)

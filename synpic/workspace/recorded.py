@@ -1,0 +1,85 @@
+"""What the parts of a workspace record of the models and rewards that made them.
+
+A part notes what decides its rows, and its folder is named by the hash of that. So images and
+scores can be read where what made them is away: a reward's code, weights, the Hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from synpic import ids
+from synpic.hub.lock import LockEntry
+from synpic.workspace.workspace import Workspace
+
+__all__ = ["Recorded", "closest", "describe_weights", "fits", "folders_of", "recorded"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A model or a reward, as a part of it describes it.
+
+    Args:
+        name: the recipe's name for it.
+        folder: where its parts are.
+        decides: everything that decides its images or scores.
+    """
+
+    name: str
+    folder: str
+    decides: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of ``decides``."""
+        return ids.fingerprint(self.decides)
+
+
+Some = TypeVar("Some", bound=Recorded)
+
+
+def folders_of(workspace: Workspace, kind: str, name: str) -> list[str]:
+    """The folders of ``kind`` ("candidates" or "scores") that hold what ``name`` made."""
+    return [f for f in workspace.folders(kind) if f.rpartition("-")[0] == f"{kind}/{name}"]
+
+
+def recorded(workspace: Workspace, kind: str, name: str) -> list[Recorded]:
+    """What the parts of ``kind`` say of ``name``: one for each folder, and so each fingerprint.
+
+    Raises:
+        CorruptPart, NewerSchema, OlderSchema: of the first part of a folder.
+    """
+    found: list[Recorded] = []
+    for folder in folders_of(workspace, kind, name):
+        for part in workspace.parts(folder)[:1]:
+            one = Recorded(name, folder, workspace.part_metadata(part).decides)
+            if folder.endswith(f"-{ids.short(one.fingerprint)}"):
+                found.append(one)
+    return found
+
+
+def fits(decides: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether what a part records agrees with all that is ``known`` without what is away."""
+    there = {key: decides.get(key) for key in known}
+    return ids.fingerprint(there) == ids.fingerprint(known)
+
+
+def closest(found: Iterable[Some], likeness: Callable[[Some], int]) -> Sequence[Some]:
+    """Those of ``found`` that are most alike; several where nothing tells them apart."""
+    all_of_them = list(found)
+    most = max(map(likeness, all_of_them), default=0)
+    return [one for one in all_of_them if likeness(one) == most]
+
+
+def describe_weights(identity: Mapping[str, Any], entries: Iterable[LockEntry]) -> str:
+    """Recorded weights for people: ``owner/name@1a2b3c4d``.
+
+    Args:
+        identity: of a checkpoint, as it decides a result.
+        entries: of recipe.lock, which knows what a folder was called.
+    """
+    known = str(identity.get("commit") or identity.get("sha256"))
+    called = (entry.source for entry in entries if entry.identity == known)
+    return f"{identity.get('repository') or next(called, 'folder')}@{ids.short(known)}"
