@@ -40,6 +40,7 @@ from synpic.train.settings import TrainRecipe
 from synpic.train.state import checkpoint_at, load_state, save_state, unread
 from synpic.train.step import loss_of_batch
 from synpic.train.track import Log, check_trackers
+from synpic.workspace.root import Root
 
 __all__ = ["Trained", "train"]
 
@@ -82,6 +83,7 @@ def train(
         TrainingError: the data, the model or the settings do not fit, or another run is at work in
             ``out``.
         TrainingDiverged: the run went wrong.
+        StorageError: the disk is full, or refuses; or ``out`` was moved or unmounted.
         Stopped: ``stop`` was set.
         SynpicError: as opening a dataset and a checkpoint do.
     """
@@ -96,7 +98,8 @@ def train(
     check_targets(checkpoint.skeleton(family), recipe.tuning)
     data = open_data(recipe, checkpoint, family, accelerator, cache, listener, stop, token)
     with held(out, accelerator):
-        about = _run(recipe, out, checkpoint, family, data, accelerator, listener, stop)
+        root = Root(str(out.absolute()))
+        about = _run(recipe, out, checkpoint, family, data, accelerator, listener, stop, root)
     return Trained(out / "model", about, str(checkpoint.settings.checkpoint))
 
 
@@ -109,6 +112,7 @@ def _run(
     accelerator: Accelerator,
     listener: Listener | None,
     stop: threading.Event | None,
+    root: Root,
 ) -> Mapping[str, Any]:
     """All steps that are left, and the model; gives what ``training.json`` holds."""
     main = accelerator.is_main_process
@@ -142,6 +146,7 @@ def _run(
     began, first = time.monotonic(), done
 
     def keep(step: int) -> None:
+        root.require()
         log.flush()
         if main:
             save_state(
@@ -199,6 +204,7 @@ def _run(
             guard.look(step, metrics, float(norm))
             optimizer.step()
             optimizer.zero_grad()
+            root.require()
             log.add(step + 1, metrics, rate, float(norm))
             if listener:
                 speed = (step + 1 - first) / (time.monotonic() - began)
@@ -211,6 +217,7 @@ def _run(
             if stopping and step + 1 < recipe.run.steps:
                 raise stopped(step + 1)
     about = facts_of(recipe, checkpoint, family, data.about, log.recent, accelerator)
+    root.require()
     if main:
         plain = accelerator.unwrap_model(model)
         about = save_result(out / "model", checkpoint, family, plain, recipe.tuning, about)

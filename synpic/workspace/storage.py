@@ -24,6 +24,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from synpic.errors import StorageError, WorkspaceError
+from synpic.workspace.root import Root
 
 __all__ = ["Store"]
 
@@ -32,7 +33,8 @@ class Store:
     """Files below one root, named by relative POSIX paths.
 
     Args:
-        root: a folder, or an fsspec address such as ``memory://set``.
+        root: a folder, or an fsspec address such as ``memory://set``. A folder is made if need be,
+            and has to stay the one it was when it was first seen.
 
     Raises:
         WorkspaceError: nothing that is installed opens such an address.
@@ -43,6 +45,7 @@ class Store:
         self.root: str
         self.fs, self.root = _open(os.fspath(root))
         self.is_local = isinstance(self.fs, LocalFileSystem)
+        self._folder = Root(self.root) if self.is_local else None
 
     def __str__(self) -> str:
         return self.root if self.is_local else str(self.fs.unstrip_protocol(self.root))
@@ -102,11 +105,11 @@ class Store:
         """
         target = self.path(name)
         with self.raising_storage_errors(name):
-            if not self.is_local:
+            if self._folder is None:
                 self._put(target, data)
                 return
             folder, base = os.path.split(target)
-            os.makedirs(folder, exist_ok=True)
+            self._folder.make(folder)
             temporary = os.path.join(folder, f".{base}.{uuid.uuid4().hex[:8]}.tmp")
             try:
                 with open(temporary, "wb") as stream:
@@ -138,15 +141,27 @@ class Store:
     def move(self, name: str, target: str) -> None:
         """Rename ``name`` to ``target``, making its folder."""
         with self.raising_storage_errors(name):
-            self.fs.makedirs(posixpath.dirname(self.path(target)), exist_ok=True)
+            folder = posixpath.dirname(self.path(target))
+            if self._folder is None:
+                self.fs.makedirs(folder, exist_ok=True)
+            else:
+                self._folder.make(folder)
             self.fs.mv(self.path(name), self.path(target))
 
     @contextmanager
     def raising_storage_errors(self, name: str) -> Iterator[None]:
-        """Turn the operating system's refusals into one that says what to do."""
+        """Turn the operating system's refusals into one that says what to do.
+
+        Raises:
+            StorageError: it refuses; or the root is not the folder that it was.
+        """
+        if self._folder is not None:
+            self._folder.require()
         try:
             yield
         except OSError as error:
+            if self._folder is not None:
+                self._folder.require()
             hint = {
                 errno.ENOSPC: "free some room and run the same command again: it goes on",
                 errno.EDQUOT: "the quota is used up; free some room and run the same command again",

@@ -37,7 +37,9 @@ KNOWN = KnownModel(
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     load = type(MODELS).load
     monkeypatch.setattr(
-        type(MODELS), "load", lambda self, name: KNOWN if name == "known" else load(self, name)
+        type(MODELS),
+        "load",
+        lambda self, name, *beside: KNOWN if name == "known" else load(self, name, *beside),
     )
 
 
