@@ -105,7 +105,7 @@ class Store:
         """
         target = self.path(name)
         with self.raising_storage_errors(name):
-            if self._folder is None:
+            if self._folder is None or not self.is_local:
                 self._put(target, data)
                 return
             folder, base = os.path.split(target)
