@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
+# Where torch is taken from, if not from PyPI: https://download.pytorch.org/whl/cpu has small wheels
+# for machines without a GPU.
+TORCH_INDEX ?=
+
 UPSTREAM := .venv-parity
 
 # Those of minutes; benchmarks/ablation.py takes hours.
@@ -31,6 +35,8 @@ $(READY): pyproject.toml constraints.txt
 	  exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	@test -z "$(TORCH_INDEX)" || $(BIN)/uv pip install --quiet --python $(BIN)/python \
+	  -c constraints.txt --index-url "$(TORCH_INDEX)" torch torchvision
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
