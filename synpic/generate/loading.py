@@ -1,20 +1,21 @@
-"""Weights are loaded whole, or not at all.
+"""The parts of a pipeline that have weights, opened one by one, and each of them whole.
 
-What a file of weights lacks, the libraries fill with random numbers, and say so in a warning: the
-model would draw, and draw other images each time it is opened, all under one fingerprint.
+Pipelines open their parts themselves, and have no option to refuse what is not whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from synpic.errors import ModelError, SynpicError
-from synpic.generate.checkpoint import class_of
+from synpic.generate.checkpoint import Component, class_of, is_variant
 from synpic.generate.checks.subject import Subject
+from synpic.readers.pretrained import open_whole
 
-__all__ = ["load_components", "only_whole"]
+__all__ = ["load_components", "load_own"]
 
 
 def load_components(subject: Subject, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,23 +25,23 @@ def load_components(subject: Subject, arguments: Mapping[str, Any]) -> dict[str,
         arguments: of ``from_pretrained``: ``dtype`` and ``use_safetensors``.
 
     Raises:
-        ModelError: one cannot be opened.
+        ModelError: one cannot be opened, or lacks weights.
     """
-    import torch
-
     made: dict[str, Any] = {}
     for name, component in subject.replaced.items():
         there, kind = component.checkpoint, class_of(component)
         options: dict[str, Any] = {"revision": there.commit}
         if component.folder:
             options["subfolder"] = component.folder
-        if issubclass(kind, torch.nn.Module):
-            variant = subject.settings.components[name].variant
-            options |= {"variant": variant, "dtype": arguments["dtype"]}
-            options["use_safetensors"] = arguments["use_safetensors"]
+        open_it: Callable[..., Any] = kind.from_pretrained
+        if _has_weights(kind):
+            options |= {key: arguments[key] for key in ("dtype", "use_safetensors")}
+            options["variant"] = subject.settings.components[name].variant
+            source = f"{component.key}: {component.place}"
+            open_it = partial(open_whole, kind, error=ModelError, source=source)
         try:
             with there.naming_errors():
-                made[name] = kind.from_pretrained(there.location, **options)
+                made[name] = open_it(there.location, **options)
         except SynpicError:
             raise
         except Exception as error:
@@ -52,39 +53,58 @@ def load_components(subject: Subject, arguments: Mapping[str, Any]) -> dict[str,
     return made
 
 
-@contextmanager
-def only_whole() -> Iterator[None]:
-    """While it lasts, a model whose files lack a parameter is not loaded: a ``ValueError``.
+def load_own(
+    pipeline: Any,
+    components: Mapping[str, Component],
+    left: Mapping[str, Any],
+    variant: str | None,
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The components with weights that a checkpoint gives itself, by its names for them.
 
-    Pipelines load their parts themselves, and have no option for this.
+    Those whose class the checkpoint brings as code are left to the pipeline.
+
+    Args:
+        pipeline: the class that opens the checkpoint.
+        components: all of one checkpoint.
+        left: those that are not to be opened → what the pipeline gets instead.
+        variant: of the files, where a component has such.
+        arguments: of ``from_pretrained``; ``dtype`` may be a dtype for each component.
+
+    Raises:
+        ModelError: one lacks weights.
     """
-    import diffusers
-    import transformers
+    opened = {
+        name: component
+        for name, component in components.items()
+        if name not in left and _has_weights(class_of(component))
+    }
+    if not opened:
+        return {}
+    checkpoint = next(iter(opened.values())).checkpoint
+    folder = checkpoint.local_folder()
+    if folder is None:
+        options = {key: value for key, value in arguments.items() if key != "dtype"}
+        options |= {"revision": checkpoint.commit, "variant": variant, **left}
+        folder = Path(pipeline.download(checkpoint.location, **options))
+    made = {}
+    for name, component in opened.items():
+        place = folder / component.folder if (folder / component.folder).is_dir() else folder
+        options = {"use_safetensors": arguments["use_safetensors"]}
+        if variant is not None and any(is_variant(one.name, variant) for one in place.iterdir()):
+            options["variant"] = variant
+        dtype = arguments.get("dtype")
+        if isinstance(dtype, dict):
+            dtype = dtype.get(name, dtype["default"])
+        if dtype is not None:
+            options["dtype"] = dtype
+        source = f"{component.key}: {component.place}"
+        kind = class_of(component)
+        made[name] = open_whole(kind, str(place), error=ModelError, source=source, **options)
+    return made
 
-    kinds: tuple[Any, ...] = (diffusers.ModelMixin, transformers.PreTrainedModel)
-    before = [vars(kind)["from_pretrained"] for kind in kinds]
-    for kind, method in zip(kinds, before, strict=True):
-        kind.from_pretrained = classmethod(_strict(method.__func__))
-    try:
-        yield
-    finally:
-        for kind, method in zip(kinds, before, strict=True):
-            kind.from_pretrained = method
 
+def _has_weights(kind: Any) -> bool:
+    import torch
 
-def _strict(load: Callable[..., Any]) -> Callable[..., Any]:
-    def loaded(cls: Any, place: Any, *args: Any, **options: Any) -> Any:
-        asked = options.pop("output_loading_info", False)
-        model, told = load(cls, place, *args, output_loading_info=True, **options)
-        # What else can be missing is computed and not learned, as positions are.
-        learned = {name for name, _ in model.named_parameters()}
-        missing = sorted(learned.intersection(told["missing_keys"]))
-        if missing:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise ValueError(
-                f"the weights of {cls.__name__} in {place} are not whole: "
-                f"{', '.join(missing[:3])}{more} missing"
-            )
-        return (model, told) if asked else model
-
-    return loaded
+    return isinstance(kind, type) and issubclass(kind, torch.nn.Module)

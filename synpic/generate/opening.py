@@ -13,7 +13,7 @@ from synpic.generate.checks import check_subject, find_problems
 from synpic.generate.checks.call import call_problems
 from synpic.generate.checks.subject import Subject, inspect_checkpoint
 from synpic.generate.embeddings import remember_texts
-from synpic.generate.loading import load_components, only_whole
+from synpic.generate.loading import load_components, load_own
 from synpic.generate.placement import Placement, check_placement, place
 from synpic.generate.schedulers import make_scheduler
 from synpic.settings import ModelSettings
@@ -114,7 +114,7 @@ class OpenedPipeline:
         if "remote code" in settings.allow:
             arguments["trust_remote_code"] = True
         try:
-            with only_whole(), subject.checkpoint.naming_errors():
+            with subject.checkpoint.naming_errors():
                 pipeline = self._load(subject, arguments)
         except SynpicError:
             raise
@@ -133,14 +133,18 @@ class OpenedPipeline:
         """The pipeline in the host's memory, of the components that the recipe wants."""
         import diffusers
 
-        parts = left_out(subject.index) | dict.fromkeys(self.settings.without)
-        return getattr(diffusers, self.pipeline_class).from_pretrained(
+        kind = getattr(diffusers, self.pipeline_class)
+        absent = left_out(subject.index) | dict.fromkeys(self.settings.without)
+        parts = {**absent, **load_components(subject, arguments)}
+        variant = self.settings.variant
+        own = load_own(kind, subject.components, parts, variant, arguments)
+        return kind.from_pretrained(
             subject.checkpoint.location,
             revision=subject.checkpoint.commit,
-            variant=self.settings.variant,
+            variant=variant,
             **arguments,
             **{**_switched_off(subject.pipeline), **self.components},
-            **{**parts, **load_components(subject, arguments)},
+            **{**parts, **own},
         )
 
     def _set_scheduler(self) -> None:

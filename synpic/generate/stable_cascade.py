@@ -7,14 +7,14 @@ that a decoder's card names is not opened, for nothing says which commit of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from synpic.generate.auto import AutoFamily
 from synpic.generate.checks.subject import Subject
-from synpic.generate.loading import load_components
+from synpic.generate.loading import load_components, load_own
 from synpic.generate.opening import left_out
 from synpic.generate.schedulers import make_scheduler
 from synpic.settings import ModelSettings
@@ -58,27 +58,28 @@ class StableCascade(AutoFamily):
         location, commit = subject.checkpoint.location, subject.checkpoint.commit
         with _names_of_old():
             parts = load_components(subject, arguments)
-            arguments = {"variant": settings.variant, **arguments}
+            variant, own = settings.variant, subject.components
             if subject.prior is None:
-                silent = {n: None for n in subject.components if n.endswith(_READS_IMAGES)}
-                arguments |= {**left_out(index), **silent, **parts}
-                return whole.from_pretrained(location, revision=commit, **arguments)
-            ahead = {
-                name.removeprefix("prior_"): parts.pop(name)
-                for name in [*parts]
-                if name.startswith("prior_")
-            }
+                silent = {n: None for n in own if n.endswith(_READS_IMAGES)}
+                parts = {**left_out(index), **silent, **parts}
+                parts |= load_own(whole, own, parts, variant, arguments)
+                return whole.from_pretrained(
+                    location, revision=commit, variant=variant, **arguments, **parts
+                )
             first, first_index = subject.prior
             silent = {name: None for name in first_index if name in _READS_IMAGES}
-            open_prior: Any = diffusers.StableCascadePriorPipeline.from_pretrained
-            open_decoder: Any = diffusers.StableCascadeDecoderPipeline.from_pretrained
-            prior = open_prior(
-                first.location,
-                revision=first.commit,
-                **{**arguments, **left_out(first_index), **silent, **ahead},
+            ahead = {**left_out(first_index), **silent, **_of_prior(parts)}
+            behind = {**left_out(index), **{n: p for n, p in parts.items() if not _is_prior(n)}}
+            open_prior: Any = diffusers.StableCascadePriorPipeline
+            open_decoder: Any = diffusers.StableCascadeDecoderPipeline
+            ahead |= load_own(open_prior, _of_prior(own), ahead, variant, arguments)
+            inner = {n: one for n, one in own.items() if not _is_prior(n)}
+            behind |= load_own(open_decoder, inner, behind, variant, arguments)
+            prior = open_prior.from_pretrained(
+                first.location, revision=first.commit, variant=variant, **arguments, **ahead
             )
-            decoder = open_decoder(
-                location, revision=commit, **{**arguments, **left_out(index), **parts}
+            decoder = open_decoder.from_pretrained(
+                location, revision=commit, variant=variant, **arguments, **behind
             )
         both = {f"prior_{name}": part for name, part in prior.components.items()}
         return whole(**decoder.components, **both)
@@ -86,6 +87,15 @@ class StableCascade(AutoFamily):
     def _set_scheduler(self) -> None:
         prior = self.pipeline.prior_pipe
         prior.scheduler = make_scheduler(self.settings, prior.scheduler)
+
+
+def _is_prior(name: str) -> bool:
+    return name.startswith("prior_")
+
+
+def _of_prior(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The prior's of a combined pipeline's parts, by its own names for them."""
+    return {name.removeprefix("prior_"): part for name, part in parts.items() if _is_prior(name)}
 
 
 def _unconnected(kind: Any) -> Any:

@@ -16,6 +16,7 @@ from PIL.Image import Image
 from synpic.engine.attempt import out_of_memory
 from synpic.errors import SafetyError, SynpicError
 from synpic.hub.errors import naming_hub_errors
+from synpic.readers.pretrained import open_whole
 from synpic.safety.classes import Classes
 
 if TYPE_CHECKING:
@@ -56,21 +57,16 @@ class _Classifier:
         self._classes, self._places, self._device = classes, list(places), device
         with _naming_errors(classes.source, location, commit):
             self._open_inputs(location, commit)
-            model, loading = getattr(transformers, self.kind).from_pretrained(
+            model = open_whole(
+                getattr(transformers, self.kind),
                 location,
+                error=SafetyError,
+                source=classes.source,
                 revision=commit,
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
-                output_loading_info=True,
             )
-            # transformers would fill what a file lacks with random numbers, and say so in a line.
-            lacking = sorted(k for k in loading["missing_keys"] if "position_ids" not in k)
-            if lacking:
-                raise SafetyError(
-                    f"{classes.source} lacks weights: {', '.join(lacking[:3])}",
-                    hint="name a checkpoint that was trained as a classifier",
-                )
             self._model: Any = model.eval().to(device)
 
     def _open_inputs(self, location: str, commit: str | None) -> None:

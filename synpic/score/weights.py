@@ -23,6 +23,7 @@ from synpic.hub.errors import Subject, naming_hub_errors
 from synpic.hub.files import download
 from synpic.hub.names import is_inner_path
 from synpic.hub.progress import bars_shown, show_bars
+from synpic.readers.pretrained import refuse_lacking
 
 if TYPE_CHECKING:
     import torch
@@ -340,16 +341,16 @@ def account_for(
     Raises:
         RewardError: naming the first of them.
     """
-    foreign = [
+    refuse_lacking(missing, source, RewardError)
+    foreign = sorted(
         key for key in unexpected if not any(fnmatchcase(key, pattern) for pattern in leftovers)
-    ]
-    for what, keys in (("lacks", sorted(missing)), ("has foreign", sorted(foreign))):
-        if keys:
-            raise RewardError(
-                f"{source} {what} weights: {', '.join(keys[:3])}"
-                + (f" and {len(keys) - 3} more" if len(keys) > 3 else ""),
-                hint="a judge with random or wrong weights scores noise; check the checkpoint",
-            )
+    )
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise RewardError(
+            f"{source} has foreign weights: {', '.join(foreign[:3])}{more}",
+            hint="a judge with wrong weights scores noise; check the checkpoint",
+        )
 
 
 def _refuse_shape(

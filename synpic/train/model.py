@@ -17,10 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from synpic.errors import CheckpointError, ModelError, SynpicError
+from synpic.generate.checkpoint import Checkpoint as Files
+from synpic.generate.checkpoint import components_of
+from synpic.generate.loading import load_own
 from synpic.generate.model import complete
 from synpic.generate.opening import left_out
 from synpic.hub import checkpoints
 from synpic.hub.errors import naming_hub_errors
+from synpic.readers.pretrained import open_whole
 from synpic.settings import ModelSettings
 from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import Family
@@ -111,8 +115,11 @@ class Checkpoint:
 
         name = family.denoiser
         with self._explaining(name):
-            return getattr(diffusers, self.index()[name][1]).from_pretrained(
+            return open_whole(
+                getattr(diffusers, self.index()[name][1]),
                 self.location,
+                error=ModelError,
+                source=f"model.checkpoint: {self.location}/{name}",
                 subfolder=name,
                 revision=self.commit,
                 variant=self.settings.variant,
@@ -200,14 +207,14 @@ class Checkpoint:
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         kind = getattr(diffusers, str(self.index()["_class_name"]))
+        files, variant = Files(self.location, self.commit), self.settings.variant
+        arguments = {"dtype": dtype, "use_safetensors": True}
+        parts = {**left_out(self.index()), **parts}
         with self._explaining("pipeline"):
+            components = components_of(files, self.index(), "model.checkpoint")
+            parts |= load_own(kind, components, parts, variant, arguments)
             pipeline = kind.from_pretrained(
-                self.location,
-                revision=self.commit,
-                variant=self.settings.variant,
-                use_safetensors=True,
-                dtype=dtype,
-                **{**left_out(self.index()), **parts},
+                self.location, revision=self.commit, variant=variant, **arguments, **parts
             )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import diffusers
 import pytest
-import transformers
 from safetensors.torch import load_file, save_file
 
 from synpic.errors import ModelError
@@ -46,24 +44,16 @@ def test_of_the_checkpoint_s_own(kind: str, part: str, end: str, copied: Folder)
     folder = copied(kind)
     open_it(folder)
     lost = lose(folder / part, end)
-    with pytest.raises(ModelError, match="are not whole") as caught:
+    with pytest.raises(ModelError, match=rf"^checkpoint: .*{part} lacks weights: ") as caught:
         open_it(folder)
     assert lost.split(".")[-2] in caught.value.message
-    assert "missing" in caught.value.message
 
 
 def test_of_a_component(copied: Folder, saved: Folder, tmp_path: Path) -> None:
     other = tiny.save("sd", tmp_path / "other", seed=1)
     lose(other / "text_encoder", "q_proj.bias")
-    with pytest.raises(ModelError, match=r"^components\.text_encoder: .*are not whole"):
+    with pytest.raises(ModelError, match=r"^components\.text_encoder: .*lacks weights: "):
         open_it(saved("sd"), components={"text_encoder": {"checkpoint": str(other)}})
-
-
-def test_the_libraries_are_as_they_were(saved: Folder) -> None:
-    kinds = (diffusers.ModelMixin, transformers.PreTrainedModel)
-    before = [vars(kind)["from_pretrained"] for kind in kinds]
-    open_it(saved("sd"))
-    assert [vars(kind)["from_pretrained"] for kind in kinds] == before
 
 
 def test_names_of_old_are_whole(copied: Folder) -> None:
