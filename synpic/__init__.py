@@ -22,7 +22,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from synpic.interrupts import keep_interrupts
+
 __version__ = "0.1.0"
+
+keep_interrupts()
 
 __all__ = [
     "Engine",

@@ -6,13 +6,14 @@ Nothing heavy is imported here or at the top of a verb's module: ``synpic --help
 
 from __future__ import annotations
 
-import io
+import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from synpic.errors import SynpicError
+from synpic.errors import Stopped, SynpicError, causes
 from synpic_cli import (
     check,
     demo,
@@ -35,6 +36,7 @@ from synpic_cli import (
 )
 from synpic_cli import init as init_
 from synpic_cli.options import chdir, print_version
+from synpic_cli.streams import OutputLost, ReaderGone, prepare_streams
 
 __all__ = ["app", "run"]
 
@@ -90,14 +92,35 @@ def run() -> None:
     """The entry point: a user's mistake is one message and an exit code, never a traceback."""
     # A reward or family of one's own may lie beside the recipe; installed packages come first.
     sys.path.append("")
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows an escape where it has no character.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
+    code = 0
     try:
-        app()
+        try:
+            app()
+        except SystemExit as ended:
+            if any(isinstance(one, KeyboardInterrupt) for one in causes(ended)):
+                raise _interrupted() from None
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        sys.stdout.flush()
+    except ReaderGone as error:
+        code = error.exit_code
     except SynpicError as error:
         from synpic_cli.output import show_error
 
         show_error(error)
-        sys.exit(error.exit_code)
+        code = error.exit_code
+        if isinstance(error, Stopped):
+            from synpic_cli.stopping import exit_code_of_stop
+
+            # What was interrupted may have left threads that wait for a network.
+            with suppress(OutputLost):
+                sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(exit_code_of_stop())
+    sys.exit(code)
+
+
+def _interrupted() -> Stopped:
+    return Stopped(
+        "stopped at once", hint="what was finished before is kept; run it again to go on"
+    )

@@ -7,10 +7,10 @@ names of files and answers of servers are written by others.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from rich.text import Text
 
 from synpic.display import number, visible, visible_lines
 from synpic.errors import SynpicError
+from synpic_cli.streams import OutputLost
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,15 +79,11 @@ def print_json(value: Any) -> None:
 def print_line(value: Any) -> None:
     """``value`` for machines, on a line of stdout, at once.
 
-    The reader may be gone: work that runs for days does not end for that.
+    The reader may be gone, or a disk full: work that runs for days does not end for that.
     """
-    try:
+    with suppress(OutputLost):  # once; what comes after it is dropped
         sys.stdout.write(_json(value) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -22,6 +21,7 @@ from synpic.display import duration, size, visible
 from synpic.engine.progress import Event, Listener
 from synpic.engine.stop import stop_on_signals
 from synpic_cli.output import errors, print_line, say_aside, shown
+from synpic_cli.stopping import Acknowledged
 
 __all__ = ["counted_work", "note", "watched_work"]
 
@@ -44,16 +44,23 @@ def watched_work(
         quiet: show nothing: another process does.
         as_json: nothing on stderr, but an object a line on stdout, as docs/plan.md has it.
     """
-    with stop_on_signals(None if quiet else _acknowledge) as stop:
-        if quiet:
+    if quiet:
+        with stop_on_signals() as stop:
             yield (lambda event: None), stop
-            return
-        if as_json:
-            yield _Objects(), stop
-            return
-        if not errors.is_terminal:
-            yield _Lines(), stop
-            return
+        return
+    with _shown(as_json) as listener:
+        acknowledged = Acknowledged(listener)
+        with stop_on_signals(acknowledged.acknowledge) as stop:
+            yield acknowledged, stop
+
+
+@contextmanager
+def _shown(as_json: bool) -> Iterator[Listener]:
+    if as_json:
+        yield _Objects()
+    elif not errors.is_terminal:
+        yield _Lines()
+    else:
         progress = Progress(
             # The bar has what room is left, which may be none: words and numbers come first.
             TextColumn("{task.fields[stage]}", markup=False, table_column=_whole()),
@@ -65,7 +72,7 @@ def watched_work(
             expand=True,
         )
         with progress:
-            yield _Bars(progress), stop
+            yield _Bars(progress)
 
 
 def _whole(width: int | None = None) -> Column:
@@ -146,11 +153,6 @@ def note(line: str) -> None:
 
 def _news(event: Event) -> str:
     return f"{event.stage} {event.label}: {event.news}"
-
-
-def _acknowledge() -> None:
-    # Straight to the descriptor: a signal handler must not wait for anybody's lock.
-    os.write(2, b"\nfinishing the batch in hand; Ctrl-C again stops at once\n")
 
 
 def _describe(event: Event) -> str:

@@ -240,8 +240,10 @@ def _leave(says: BinaryIO, code: int) -> NoReturn:
 
 
 def end_with_grace(stop: threading.Event) -> None:
-    """Leave Ctrl-C to the foreman, who is told too; SIGTERM sets ``stop``."""
+    """Leave Ctrl-C, and a terminal that is closed, to the command; SIGTERM sets ``stop``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
 
 

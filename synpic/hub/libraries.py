@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from synpic.errors import SynpicError
-from synpic.hub.answers import TRANSIENT, plain, transient
+from synpic.hub.answers import TRANSIENT, no_answer, plain, transient
 from synpic.hub.errors import Subject
 from synpic.hub.retry import patience_of_readers
 from synpic.hub.session import is_deciding
@@ -46,7 +46,7 @@ def patiently(send: Callable[..., Any]) -> Callable[..., Any]:
                     _raise_if_it_may_pass(answer)
                 patience.down, patience.given_up = False, ""
                 return answer
-            except Exception as error:  # of an HTTP library, whose errors have no other ancestor
+            except no_answer() as error:
                 # The client asks some things anew by itself: they were waited for already.
                 if asked == patience.given_up or not transient(error):
                     raise

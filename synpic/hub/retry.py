@@ -23,6 +23,7 @@ __all__ = [
     "Attempts",
     "Patience",
     "ask",
+    "is_asking",
     "patience_of_readers",
     "waiting",
 ]
@@ -113,11 +114,12 @@ class Patience:
     def rest(self, what: str, seconds: float) -> None:
         """Sleep, with a line every 30 s."""
         sleep = self._sleep or time.sleep
-        while seconds > _REPORT_EVERY:
-            sleep(_REPORT_EVERY)
-            seconds -= _REPORT_EVERY
-            self.tell(f"{what}: still waiting, {seconds:.0f} s left")
-        sleep(seconds)
+        with _asking():
+            while seconds > _REPORT_EVERY:
+                sleep(_REPORT_EVERY)
+                seconds -= _REPORT_EVERY
+                self.tell(f"{what}: still waiting, {seconds:.0f} s left")
+            sleep(seconds)
 
     @contextmanager
     def watching(self, subject: Subject) -> Iterator[None]:
@@ -132,7 +134,8 @@ class Patience:
         """Inside, a line every 30 s: the client may wait, or send gigabytes, without a word."""
         what = subject.what
         if self._tell is None:
-            yield
+            with _asking():
+                yield
             return
         ended = threading.Event()
         started = time.monotonic()
@@ -144,7 +147,8 @@ class Patience:
         thread = threading.Thread(target=watch, name="synpic-hub-watch", daemon=True)
         thread.start()
         try:
-            yield
+            with _asking():
+                yield
         finally:
             ended.set()
             thread.join()
@@ -247,6 +251,21 @@ def waiting(limit: float = READING, tell: Callable[[str], None] | None = None) -
         _readers.remove(ours)
 
 
+def is_asking() -> bool:
+    """Whether this thread waits for the Hub, or is about to ask it again."""
+    return getattr(_state, "depth", 0) > 0
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    _state.depth = getattr(_state, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _state.depth -= 1
+
+
+_state = threading.local()
 _readers = [Patience(READING)]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +24,9 @@ __all__ = ["SECONDS", "deciding_ourselves", "guard", "is_deciding"]
 
 SECONDS = 120.0
 """How long one request may be silent. The Hub itself gives up a commit after 60 s."""
+
+_TRICKLE = 1_000
+"""Bytes that :data:`SECONDS` have to bring of an answer; what is slower never ends."""
 
 _ours: ContextVar[bool] = ContextVar("synpic_decides_about_retries", default=False)
 
@@ -82,6 +87,7 @@ def _look_at(response: Any) -> None:
         NotTheHub: as said.
         Exception: the client's own, of the status.
     """
+    _limit(response)
     if _place(str(response.request.url)) != _place(endpoint()):
         return
     _check_headers(response.headers)
@@ -103,6 +109,34 @@ def _look_at(response: Any) -> None:
 
         response.read()
         hf_raise_for_status(response)
+
+
+def _limit(response: Any) -> None:
+    """Have the body of an answer end in the library's ``ReadTimeout`` where it only trickles.
+
+    The limit of the session is for each read, and a server that sends a byte a minute meets it.
+    """
+    library: Any = sys.modules[type(response).__module__.partition(".")[0]]
+    whole = response.stream
+
+    class Limited(library.SyncByteStream):  # type: ignore[misc]
+        def __iter__(self) -> Iterator[bytes]:
+            since, brought = time.monotonic(), 0
+            for block in whole:
+                yield block
+                brought += len(block)
+                now = time.monotonic()
+                if now - since > SECONDS:
+                    if brought < _TRICKLE:
+                        raise library.ReadTimeout(
+                            f"{brought} bytes in {now - since:.0f} s", request=response.request
+                        )
+                    since, brought = now, 0
+
+        def close(self) -> None:
+            whole.close()
+
+    response.stream = Limited()
 
 
 def _check_headers(headers: Any) -> None:

@@ -73,7 +73,7 @@ def test_generate_and_score_survive_kills(
     assert corrupt_parts(killed) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_with_grace(
     tmp_path: Path, recipe: MakeRecipe, run: Run, start: Start, number: signal.Signals
 ) -> None:
@@ -82,7 +82,7 @@ def test_a_signal_ends_the_run_with_grace(
     wait_for_work(workspace, "candidates", process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "everything finished so far is kept" in errors
     assert "`synpic generate` goes on from here" in errors
     assert "Traceback" not in errors

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError
 
 from synpic.engine.worker import baggage
 from synpic.errors import HubUnreachable
-from synpic.hub import retry
+from synpic.hub import retry, session
 from synpic.hub.errors import naming_hub_errors
 from synpic.hub.retry import waiting
 from synpic.hub.session import guard
@@ -82,6 +84,31 @@ def test_a_connection_that_is_down_is_waited_for_once(hub: HubServer, slept: lis
             with pytest.raises((HTTPError, LocalEntryNotFoundError)):
                 fetch()
     assert sum(slept) == pytest.approx(20, abs=1)
+
+
+def test_an_answer_that_trickles_has_a_time_limit(
+    hub: HubServer, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 50
+        return now
+
+    monkeypatch.setattr(session.time, "monotonic", clock)
+    slow = answer_of([b" "] * 20)
+    session._limit(slow)
+    with pytest.raises(httpx2.ReadTimeout, match="3 bytes in 150 s"):
+        list(slow.stream)
+    quick = answer_of([b" " * 400] * 20)
+    session._limit(quick)
+    assert len(list(quick.stream)) == 20
+
+
+def answer_of(blocks: list[bytes]) -> Any:
+    request = httpx2.Request("GET", "http://localhost/x")
+    return httpx2.Response(200, content=iter(blocks), request=request)
 
 
 def test_a_worker_waits_as_long_as_its_command() -> None:
