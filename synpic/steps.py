@@ -18,6 +18,7 @@ from synpic.engine.engines import HERE, Engine, run_on
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.shard import WHOLE, Shard
+from synpic.engine.task import Task
 from synpic.errors import CheckpointError, RecipeError, SynpicError
 from synpic.given import ensure_index, given_recipe
 from synpic.inventory import take_inventory
@@ -36,6 +37,9 @@ __all__ = [
     "init_workspace",
     "score_candidates",
 ]
+
+_EXAMPLES = 3
+"""How many failures a message names."""
 
 _GATHERERS = 16
 """Actors that read given images, at most: more would only wait for the same disks."""
@@ -103,6 +107,7 @@ def generate_candidates(
             device = "cpu"
     tasks, broken = drawing_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "generate", tasks, device, listener, stop)
+    _name_failures(report, tasks, snapshot)
     report.outcomes += broken
     return report
 
@@ -259,6 +264,7 @@ def score_candidates(
             return gathered
     tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "score", tasks, device, listener, stop, together)
+    _name_failures(report, tasks, snapshot)
     report.outcomes = [*gathered.outcomes, *report.outcomes, *broken]
     report.remarks = [*gathered.remarks, *report.remarks]
     return report
@@ -284,6 +290,29 @@ def _check_rewards(snapshot: Snapshot) -> None:
     for name, settings in snapshot.recipe.rewards.items():
         with suppress(CheckpointError):
             resolve_reward(name, settings, snapshot.lock)
+
+
+def _name_failures(report: Report, tasks: Sequence[Task], snapshot: Snapshot) -> None:
+    """Say in each outcome which images failed first, by file or id, and why."""
+    failed = {(one.name, one.size): one for one in report.outcomes if one.failed}
+    if not failed:
+        return
+    reasons = snapshot.workspace.failures(report.stage)
+    wanted = take_inventory(snapshot).wanted_candidates().select("candidate_id", "place").unique()
+    for task in tasks:
+        outcome = failed.get((task.name, task.size))
+        if outcome is not None:
+            new = pl.col("candidate_id").is_in([*task.failures.since()])
+            rows = (
+                reasons.filter(new & (pl.col("name") == task.name))
+                .join(wanted, on="candidate_id", how="left")
+                .select(pl.coalesce("place", "candidate_id").alias("image"), "reason")
+                .sort("image")
+            )
+            outcome.examples = [
+                f"{image}: {' '.join(reason.split())[:200]}"
+                for image, reason in rows.head(_EXAMPLES).iter_rows()
+            ]
 
 
 def _holds_images(workspace: Workspace) -> bool:

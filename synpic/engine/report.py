@@ -26,6 +26,7 @@ class Outcome:
         size: of the model's images, as "1280x768"; None where the pipeline chooses, where no size
             could be tried, and of everything else.
         failed_before: those of ``already`` that have a failure row of an earlier run.
+        examples: of those that failed in this run, the first few: which image, and why.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Outcome:
     broken: SynpicError | None = None
     size: str | None = None
     failed_before: int = 0
+    examples: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -102,13 +104,16 @@ class Report:
             (one.label, one.broken.message, one.broken.hint) for one in self.outcomes if one.broken
         ]
         hint = "`synpic status` tells why; --retry-failed tries them again"
-        found += [
-            (one.label, f"{one.failed} of {one.wanted} failed and have a failure row each", hint)
-            for one in self.outcomes
-            if one.failed
-        ]
+        found += [(one.label, _failed(one), hint) for one in self.outcomes if one.failed]
         if found:
             raise unfinished(found)
+
+
+def _failed(one: Outcome) -> str:
+    lines = [f"{one.failed} of {one.wanted} failed and have a failure row each", *one.examples]
+    if one.examples and one.failed > len(one.examples):
+        lines.append(f"and {one.failed - len(one.examples):,} more")
+    return "\n  ".join(lines)
 
 
 def unfinished(found: Sequence[tuple[str, str, str | None]]) -> Unfinished:

@@ -97,6 +97,8 @@ class Checkpoint:
             error: object = f"an object expected, not {type(found).__name__}"
         except (ValueError, RecursionError) as raised:
             error = raised
+        except RecursionError:
+            error = "nested too deeply"
         raise ModelError(
             f"checkpoint: {self.location} cannot be opened: {name} is damaged: {error}",
             hint="get the checkpoint again",

@@ -116,8 +116,13 @@ def arrange(table: pa.Table, columns: Columns, where: str, at: At) -> pa.Table:
         )
     arranged = {"prompt": table.column(columns.prompt)}
     if columns.split:
-        values = table.column(columns.split).to_pylist()
-        arranged["split"] = pa.array(_checked_splits(values, at), pa.string())
+        splits = table.column(columns.split)
+        if not pa.types.is_string(splits.type):
+            raise PromptError(
+                f"{where}: column {columns.split!r} is {splits.type}, not text",
+                hint="rename the column, if it means something else",
+            )
+        arranged["split"] = pa.array(_checked_splits(splits.to_pylist(), at), pa.string())
     for name, kept in columns.meta.items():
         arranged[kept] = table.column(name)
     return pa.table(arranged)

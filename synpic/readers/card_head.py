@@ -14,7 +14,7 @@ from typing import Any
 
 from synpic.display import count
 from synpic.errors import SynpicError
-from synpic.readers.json_models import DEPTH, unusable
+from synpic.readers.json_models import DEPTH, DIGITS, unusable
 
 __all__ = ["Head", "read_head"]
 
@@ -109,6 +109,9 @@ def _limit(written: str) -> None:
             raise ValueError(f"line {line}: write out what `*{event.anchor}` stands for")
         if getattr(event, "tag", None) not in (None, "!"):
             raise ValueError(f"line {line}: write it without the tag {event.tag}")
+        value = getattr(event, "value", "")
+        if len(value) > DIGITS and event.style is None and value.lstrip("+-").isdigit():
+            raise ValueError(f"line {line}: a number of {count(len(value), 'digit')}")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH:

@@ -18,6 +18,7 @@ from synpic.errors import SynpicError
 
 __all__ = [
     "DEPTH",
+    "DIGITS",
     "Record",
     "TooDeep",
     "items",
@@ -35,7 +36,7 @@ DEPTH = 32
 BYTES = 1 << 28
 """How long a document may be. A manifest of 100,000 files takes a tenth."""
 
-_DIGITS = 400
+DIGITS = 400
 """How many digits a number may have; Python takes quadratic time for them."""
 
 _HALF = "a text holds half of a character (a lone surrogate)"
@@ -208,7 +209,7 @@ def _shown(value: Any) -> str:
 
 
 def _integer(written: str) -> int:
-    if len(written) > _DIGITS:
+    if len(written) > DIGITS:
         raise ValueError(f"a number of {count(len(written), 'digit')}")
     found = int(written)
     # Beyond this neither Parquet nor polars holds it.
@@ -218,7 +219,7 @@ def _integer(written: str) -> int:
 
 
 def _float(written: str) -> float:
-    if len(written) > _DIGITS:
+    if len(written) > DIGITS:
         raise ValueError(f"a number of {count(len(written), 'digit')}")
     found = float(written)
     if found in (float("inf"), float("-inf")):

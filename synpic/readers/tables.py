@@ -35,6 +35,10 @@ _ROWS = 16_384
 
 _LONGEST_CELL = 2**31 - 1
 
+_JSON = {type(None): "null", bool: "boolean", int: "number", float: "number", str: "string",
+         list: "list"}  # fmt: skip
+"""What a value of JSON is called that is no object."""
+
 _PLAIN = (str, bool, int, float)
 
 
@@ -214,7 +218,7 @@ def _open_json(data: bytes, where: str, error: type[SynpicError], may_be_list: b
         items = [_parse(line, place, error, hint) for place, line in numbered]
     for place, item in zip(places, items, strict=True):
         if not isinstance(item, dict):
-            raise error(f"{place}: a JSON {type(item).__name__}, not an object", hint=hint)
+            raise error(f"{place}: a JSON {_JSON[type(item)]}, not an object", hint=hint)
 
     def batches(names: Sequence[str]) -> Iterator[Batch]:
         # One batch: the type of a column is settled by all of its values.

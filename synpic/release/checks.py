@@ -113,11 +113,11 @@ def check_card(
             named = patterns[config].get(split, [])
             led = {path for path in present if any(one.fullmatch(path) for one in named)}
             if led != expected or not led:
-                said = f"leads to {len(led)} files of `{config}`, split `{split}`"
+                said = f"key `configs` leads to {len(led)} files of `{config}`, split `{split}`"
                 found.append(Problem(CARD, f"{said}; there are {len(expected)}"))
             counts = counted.get(config, {}).get(split, rows)
             if counts != rows:
-                said = f"says {counts} rows for `{config}`, split `{split}`"
+                said = f"key `dataset_info` says {counts} rows for `{config}`, split `{split}`"
                 found.append(Problem(CARD, f"{said}; {MANIFEST} says {rows}"))
     for config in patterns:
         if config not in records:

@@ -52,9 +52,12 @@ def load_release(
     except Exception as error:
         # Its errors, its readers' and its network clients' share no class but this one.
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, AttributeError | KeyError | TypeError | IndexError):
+            reason = "a value there has another type than it expects"
         _require_config(release, config)
         raise ReleaseError(
-            f"{release.name}: datasets cannot load it as {CARD} describes it: {reason:.400}",
+            f"{release.name}: datasets cannot load it as {CARD} describes it, under key "
+            f"`configs` or `dataset_info` of its head: {reason:.400}",
             hint=f"`synpic verify {release.name}` says what is damaged; after a broken connection "
             "run it again",
         ) from error

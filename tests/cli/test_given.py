@@ -42,7 +42,10 @@ def test_a_folder_is_scored_and_written_as_a_table(synpic: Synpic, pictures: Pat
     table = pl.read_csv("scores.csv")
     assert table.height == 7
     assert table["score_redness"].count() == table["score_blueness"].count() == 5
-    assert table["failure"].count() == 2
+    broken = table.drop_nulls("failure")
+    assert broken.height == 2
+    for place, why in broken.select("place", "failure").iter_rows():
+        assert f"\n  {place}: {why}" in str(scored.exception)
 
     # Again, with the options or without: there is nothing left to do.
     for words in (("--images", "../pictures"), ("--together",), ("--table", "scores.jsonl")):

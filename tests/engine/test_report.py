@@ -14,7 +14,7 @@ def test_what_is_missing_is_said_with_what_to_do() -> None:
         [
             Outcome("a", 10, made=10),
             Outcome("b", 10, broken=ModelError("no weights", hint="fetch them")),
-            Outcome("c", 10, made=8, failed=2),
+            Outcome("c", 10, made=7, failed=3, examples=["x.png: no image", "y.png: no image"]),
             Outcome("d", 10, made=3, broken=ModelError("it fell over")),
             Outcome("e", 10, broken=ModelError("none either", hint="fetch them")),
         ],
@@ -26,7 +26,10 @@ def test_what_is_missing_is_said_with_what_to_do() -> None:
         "b: no weights",
         "d: it fell over",
         "e: none either",
-        "c: 2 of 10 failed and have a failure row each",
+        "c: 3 of 10 failed and have a failure row each",
+        "  x.png: no image",
+        "  y.png: no image",
+        "  and 1 more",
     ]
     assert caught.value.hint is not None
     assert caught.value.hint.splitlines() == [
@@ -71,6 +74,7 @@ def test_another_shard_s_share_is_left_and_not_missing() -> None:
             "broken": None,
             "size": None,
             "failed_before": 0,
+            "examples": [],
         }
     ]
 

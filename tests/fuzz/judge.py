@@ -27,7 +27,7 @@ SECONDS = 20
 
 _PYTHON = re.compile(
     r"Traceback|\b(Key|Type|Attribute|Index|Recursion|Assertion|Unicode(De|En)code|Overflow)Error\b"
-    r"|has no attribute|NoneType|object is not|unhashable|must be str, not|not subscriptable"
+    r"|has no attribute|NoneType|object is not|unhashable type|must be str, not|not subscriptable"
     r"|indices must be|PanicException|panicked|takes \d+ positional|^'[^']*'$"
 )
 _PLACE = re.compile(

@@ -69,7 +69,7 @@ class Fuzz:
         self._standing: dict[str, dict[str, tuple[int, int, int]]] = {}
         self._stack = ExitStack()
         self._hub: Any = None
-        self._asked: dict[str, list[Exchange]] = {}
+        self._asked: dict[tuple[str, str], list[Exchange]] = {}
 
     def __enter__(self) -> Fuzz:
         patch = self._stack.enter_context(pytest.MonkeyPatch.context())
@@ -137,7 +137,7 @@ class Fuzz:
         """One of the Hub's answers is damaged: once, or whenever it is asked for."""
         command = rng.choice(target.commands)
         expected = self._expect(name, target, command)
-        asked = self._asked[" ".join(command)]
+        asked = self._asked[name, " ".join(command)]
         struck = rng.choice(asked)
         damage = Damaged(rng.randrange(2**62))
         path = re.escape(struck.target.partition("?")[0])
@@ -185,8 +185,8 @@ class Fuzz:
         with self._online(target):
             asked = len(self._hub.requests) if self._hub else 0
             outcome = call(command, FUNCTIONS)
-            if self._hub and " ".join(command) not in self._asked:
-                self._asked[" ".join(command)] = self._hub.requests[asked:]
+            if self._hub and (name, " ".join(command)) not in self._asked:
+                self._asked[name, " ".join(command)] = self._hub.requests[asked:]
         os.chdir(stand)
         now, before = files_of(self._box), self._standing[name]
         changed = [one for one in now.keys() | before.keys() if now.get(one) != before.get(one)]

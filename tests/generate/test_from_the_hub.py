@@ -214,4 +214,5 @@ def test_problems_of_repositories(
         "maker/base", {"model_index.json": json.dumps({**index, "_class_name": "No"}).encode()}
     )
     (message,) = told(6)
-    assert "models.m.checkpoint: maker/base is a No, and diffusers has no such pipeline" in message
+    assert "models.m.checkpoint: maker/base is a No (key _class_name" in message
+    assert "diffusers has no such pipeline" in message

@@ -162,6 +162,12 @@ def test_parquet_with_numbers_for_prompts_is_refused(tmp_path: Path) -> None:
         parquet_table(tmp_path, pa.table({"prompt": [1, 2]}))
 
 
+def test_parquet_with_times_for_splits_is_refused(tmp_path: Path) -> None:
+    times = pa.array([0], pa.timestamp("us", "Mars/Olympus"))  # no Python value can be made of it
+    with pytest.raises(PromptError, match=r"column 'split' is timestamp.*, not text"):
+        parquet_table(tmp_path, pa.table({"prompt": ["a"], "split": times}))
+
+
 def test_a_bad_split_in_parquet_is_named_with_its_row(tmp_path: Path) -> None:
     splits = ["train"] * 20_000 + ["a b"]
     table = pa.table({"prompt": ["a"] * len(splits), "split": splits})

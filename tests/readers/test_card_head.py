@@ -78,7 +78,7 @@ def test_a_byte_order_mark_before_the_head(end: str) -> None:
         ("a: !!python/object:os.system x\n", "line 2: write it without the tag"),
         ("a: !!int ''\n", "without the tag"),
         ("a: 2026-99-99\n", "month"),
-        (f"a: {'9' * 6000}\n", "digit"),
+        (f"a: {'9' * 6000}\n", "line 2: a number of 6,000 digits"),
         ('a: "\\ud800"\n', "half of a character"),
         ("a: " + "[" * 40 + "]" * 40 + "\n", "line 2: nested more than 32 deep"),
         ("a: " + "{a: " * 100_000 + "\n", "nested more than 32 deep"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from synpic.errors import ModelError
 from synpic.generate.checkpoint import (
+    INDEX,
     Checkpoint,
     Component,
     class_of_pipeline,
@@ -101,7 +102,8 @@ def inspect_checkpoint(
         pipeline = class_of_pipeline(named)
         if pipeline is None:
             raise ModelError(
-                f"checkpoint: {location} is a {found}, and diffusers has no such pipeline",
+                f"checkpoint: {location} is a {found:.80} (key _class_name of {INDEX}), and "
+                "diffusers has no such pipeline",
                 hint="a newer diffusers may have it: pip install -U diffusers",
             )
         if not family.takes_prior:
@@ -114,7 +116,8 @@ def _check_family(family: Any, found: object, location: str) -> None:
     wanted = (family.pipeline_class, *family.relatives)
     if family.pipeline_class != "DiffusionPipeline" and found not in wanted:
         raise ModelError(
-            f"family: {location} is a {_spelt(found)}, and this family opens {' or '.join(wanted)}",
+            f"family: {location} is a {_spelt(found):.80} (key _class_name of {INDEX}), and this "
+            f"family opens {' or '.join(wanted)}",
             hint='name the family of that checkpoint; "auto" opens any',
         )
 
