@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +9,7 @@ from typing import Any
 
 from synpic.display import size
 from synpic.hub.client import settings
+from synpic.threads import cores
 
 __all__ = ["describe"]
 
@@ -46,7 +46,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _PACKAGES},
-        "devices": [*devices, f"cpu ({os.cpu_count()} cores, {torch.get_num_threads()} threads)"],
+        "devices": [*devices, f"cpu ({cores()} cores, {torch.get_num_threads()} threads)"],
         "disk": f"{size(disk.free)} free of {size(disk.total)} here",
         **settings(),
     }

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from synpic.errors import Stopped, SynpicError, causes
+from synpic.threads import settle
 from synpic_cli import (
     check,
     demo,
@@ -92,6 +93,7 @@ def run() -> None:
     """The entry point: a user's mistake is one message and an exit code, never a traceback."""
     # A reward or family of one's own may lie beside the recipe; installed packages come first.
     sys.path.append("")
+    settle()
     prepare_streams()
     code = 0
     try:

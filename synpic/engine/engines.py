@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -143,15 +142,8 @@ def run_on(
     _require_shared(tasks)
     from synpic.engine.local import Processes
 
-    crew = Processes(tasks, devices, threads=max(1, cores() // len(devices)))
+    crew = Processes(tasks, devices)
     return conduct(crew, stage, tasks, listener, stop, together)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _require_shared(tasks: Sequence[Task]) -> None:

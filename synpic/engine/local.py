@@ -30,6 +30,7 @@ from synpic.engine.task import Task
 from synpic.engine.watch import shortest_deadline
 from synpic.engine.worker import baggage, work_with
 from synpic.errors import DeviceLost
+from synpic.threads import share
 
 __all__ = ["Processes", "end_with_grace", "main"]
 
@@ -47,17 +48,12 @@ class Processes:
 
     Args:
         devices: one for each worker, as torch names them.
-        threads: for each worker's mathematics; as the environment has it if None.
     """
 
-    def __init__(
-        self, tasks: Sequence[Task], devices: Sequence[str], threads: int | None = None
-    ) -> None:
+    def __init__(self, tasks: Sequence[Task], devices: Sequence[str]) -> None:
         self._devices = list(devices)
         self._baggage = baggage(tasks)
-        self._environment = dict(os.environ)
-        if threads is not None:
-            self._environment.setdefault("OMP_NUM_THREADS", str(threads))
+        self._environment = os.environ | share(len(devices))
         self._inbox: queue.Queue[tuple[int, Message | Gone]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._ways: dict[int, BinaryIO] = {}

@@ -25,6 +25,7 @@ from synpic.engine.ray_worker import Relay, Who, Worker
 from synpic.engine.task import Task
 from synpic.engine.worker import baggage
 from synpic.errors import MissingExtra, SynpicError
+from synpic.threads import CPUS
 
 __all__ = ["Actors", "room"]
 
@@ -85,6 +86,9 @@ class Actors:
             )
         self.seats = max(1, min(workers or places, most))
         """How many workers."""
+        shares = [int(node.get("CPU", 1)) // n for node in nodes if (n := _places(node, self.gpus))]
+        self._cpus = {CPUS: str(max(1, min(shares, default=1)))}
+        """What a worker may use of its node, which it shares with others."""
         self.late = 2 * SIGHT
         """See :class:`synpic.engine.crew.Crew`."""
         self._workspace.store.write(self._sign, b"a run on a cluster is at work here\n")
@@ -126,7 +130,7 @@ class Actors:
                 .remote()
             )
             end = actor.run.remote(
-                self._baggage, self._relay, who, device, look_for, paths, secrets
+                self._baggage, self._relay, who, device, look_for, paths, secrets | self._cpus
             )
         self._ends[end] = who, actor
 

@@ -62,7 +62,7 @@ class Worker:
         device: str,
         look_for: tuple[str, float],
         paths: list[str],
-        secrets: dict[str, str],
+        variables: dict[str, str],
     ) -> None:
         """Work until the foreman has nothing more, or is gone.
 
@@ -73,7 +73,7 @@ class Worker:
             look_for: a file that the foreman wrote into the workspace, and the seconds it may take
                 to be seen here.
             paths: from which the foreman imports.
-            secrets: variables of the environment that others should not see.
+            variables: of the environment; others do not see them.
 
         Raises:
             DeviceLost: this process is of no use any more.
@@ -82,7 +82,7 @@ class Worker:
         # the first there is the command's own word, perhaps JSON.
         sys.stdout.flush()
         os.dup2(2, 1)
-        os.environ |= secrets
+        os.environ |= variables
         # A reward of one's own may lie beside the recipe; what is installed here comes first.
         sys.path += [path for path in paths if path not in sys.path]
         import ray

@@ -7,7 +7,6 @@ again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synpic import ids
+from synpic import ids, threads
 from synpic.engine.attempt import Attempts, Done, Failed, in_words
 from synpic.engine.task import Made, Row
 from synpic.generate.family import Family, Provident
@@ -62,7 +61,7 @@ class Drawing:
 
     def __init__(self, model: Model, family: Family, environment: str) -> None:
         self.model, self.family, self.environment = model, family, environment
-        self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "encode")
+        self._threads = ThreadPoolExecutor(threads.pool(8), "encode")
         self._attempts = Attempts(self._draw, self._make_room)
         self._held: _Held | None = None
         self._groups: list[tuple[str, ...]] = []

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from synpic import ids
+from synpic import ids, threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import GivenError, GivenGone
 from synpic.given.captions import METADATA, Said, parse_metadata, said
@@ -96,7 +96,7 @@ class Folder:
         meter.begin()
         keys: dict[str, tuple[str, str | None]] = {}
         rows: list[tuple[Any, ...]] = []
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(threads.pool(8)) as pool:
             for start in range(0, len(wanted), _AT_ONCE):
                 some = wanted[start : start + _AT_ONCE]
                 new = list(dict.fromkeys(one.file for one in some if one.file not in keys))

@@ -33,6 +33,7 @@ from synpic.score.reward import (
 )
 from synpic.score.staged import StagedReward
 from synpic.score.trust import check_finite
+from synpic.threads import pool
 
 __all__ = ["OpenedReward", "Picture", "reward"]
 
@@ -145,7 +146,7 @@ class OpenedReward:
         cuts = range(0, len(rows), self._batch_size)
         batches = [*(rows[cut : cut + self._batch_size] for cut in cuts), []]
         scores: list[float] = []
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "ready") as threads:
+        with ThreadPoolExecutor(pool(8), "ready") as threads:
             # One batch is made ready while another is judged.
             soon = self._soon(threads, pictures, batches[0])
             for batch, following in pairwise(batches):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from PIL.Image import Image
 
 from synpic.engine.task import Row
 from synpic.readers.images import ImageError, decode
+from synpic.threads import pool
 
 __all__ = ["Broken", "Encoded", "Order", "ReadyImages", "key_of"]
 
@@ -86,7 +86,7 @@ class ReadyImages:
 
     def __init__(self, images: Encoded, threads: int | None = None) -> None:
         self._images = images
-        self._threads = threads or min(16, os.cpu_count() or 1)
+        self._threads = threads or pool(16)
         self._kinds: dict[Hashable, list[Make]] = {}
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._largest = 1

@@ -10,6 +10,7 @@ curve, and eight processes with one prompt each take the step that one process w
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from torch.utils.data import DataLoader
 
 from synpic.engine.progress import Event, Listener
 from synpic.errors import Stopped, TrainingError
+from synpic.threads import cores
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
 from synpic.train.data import DTYPES, TrainingData, open_data
@@ -276,10 +278,16 @@ def _batches(recipe: TrainRecipe, data: TrainingData, done: int) -> Iterator[Bat
         data.batches,
         batch_size=None,
         sampler=numbers,
-        num_workers=recipe.run.workers,
+        num_workers=_loaders(recipe.run.workers),
         pin_memory=torch.cuda.is_available(),
     )
     return iter(loader)
+
+
+def _loaders(wanted: int) -> int:
+    """Processes that read for this one: no more than its share of the processors."""
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(wanted, max(1, cores() // together))
 
 
 def _sampler(

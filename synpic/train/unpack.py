@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,13 +13,12 @@ import numpy.typing as npt
 from synpic import ids
 from synpic.errors import TrainingError
 from synpic.readers.images import ImageError, decode
+from synpic.threads import pool
 from synpic.train.facts import Fact
 from synpic.train.framing import Size, fit
 from synpic.train.records import Records
 
 __all__ = ["Pixels", "Row", "unpack"]
-
-_THREADS = min(8, os.cpu_count() or 1)
 
 Pixels = npt.NDArray[np.uint8]
 """``UInt8[height, width, 3]``."""
@@ -59,17 +57,18 @@ def unpack(
         TrainingError: an image is missing, or is no whole image; it is named.
     """
     coming: deque[Future[Row]] = deque()
-    with ThreadPoolExecutor(_THREADS, "unpack") as pool:
+    threads = pool(8)
+    with ThreadPoolExecutor(threads, "unpack") as unpacking:
         try:
             for number, places in rows:
                 data = records.images(number, places)
-                coming.append(pool.submit(_unpack, records, number, places, data, size_of))
-                if len(coming) > _THREADS:
+                coming.append(unpacking.submit(_unpack, records, number, places, data, size_of))
+                if len(coming) > threads:
                     yield coming.popleft().result()
             while coming:
                 yield coming.popleft().result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            unpacking.shutdown(cancel_futures=True)
 
 
 def _unpack(

@@ -188,7 +188,25 @@ def test_settings_of_the_hub_go_along_and_the_token_is_not_shown(
     shown = ray.of_workers()[0]["runtime_env"]["env_vars"]
     assert shown["HF_HOME"] == "/shared/hf"
     assert not {"HF_TOKEN", "OTHER"} & shown.keys()
-    assert ray.runs[0][-1] == {"HF_TOKEN": "hf_x"}
+    assert ray.runs[0][-1] == {"HF_TOKEN": "hf_x", "SYNPIC_CPUS": "1"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "share"),
+    [
+        ([{"GPU": 4.0, "CPU": 64.0}], 1.0, "16"),
+        ([{"GPU": 4.0, "CPU": 64.0}, {"GPU": 1.0, "CPU": 8.0}], 1.0, "8"),
+        ([{"GPU": 1.0, "CPU": 6.0}], 0.5, "3"),
+        ([{"GPU": 4.0, "CPU": 2.0}], 1.0, "1"),
+        ([{"CPU": 8.0}], 0.0, "1"),
+    ],
+)
+def test_workers_of_a_node_share_its_processors(
+    begin: Begin, nodes: list[dict[str, float]], gpus: float, share: str
+) -> None:
+    ray, crew = begin(nodes, None, gpus)
+    crew.start(0)
+    assert ray.runs[0][-1]["SYNPIC_CPUS"] == share
 
 
 def test_sigterm_stays_with_whoever_had_it(begin: Begin) -> None:
