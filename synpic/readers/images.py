@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from synpic.readers import _jpeg, _png
+from synpic.readers import _jpeg, _jpeg2000, _png
 from synpic.readers._image_formats import ImageError, damaged, orientation_of
 
 __all__ = ["Description", "ImageError", "as_rgb", "decode", "describe"]
@@ -34,7 +34,6 @@ _EXTENSIONS = {
     "AVIF": "avif",
     "BMP": "bmp",
     "GIF": "gif",
-    "ICO": "ico",
     "JPEG": "jpg",
     "JPEG2000": "jp2",
     "PNG": "png",
@@ -59,6 +58,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """Exif orientation → how the stored pixels are brought upright."""
+
+
+_BITS, _MEANING, _ZERO_IS_WHITE = 258, 262, 0
+"""TIFF's tags BitsPerSample and PhotometricInterpretation, and a value of the second."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,9 @@ def decode(data: bytes) -> Image.Image:
     """The picture in the bytes of an image file, as :func:`as_rgb` gives it.
 
     A file is whole if everything is there that its format lets a reader check: of PNG the checksums
-    and the end of the pixels, of JPEG its end. Bytes after the end, text, colour profiles and Exif
-    are not the picture, whatever they hold. Single flipped bits among the pixels of JPEG, WebP and
-    other formats without checksums cannot be seen.
+    and the end of the pixels, of JPEG and JPEG 2000 the end. Bytes after it, text, colour profiles
+    and Exif are not the picture, whatever they hold. Single flipped bits among the pixels of JPEG,
+    WebP and other formats without checksums cannot be seen.
 
     Raises:
         ImageError: it is no whole image, or an image that is not read: too large, too slim, or of
@@ -124,6 +127,8 @@ def decode(data: bytes) -> Image.Image:
         formats = ("JPEG",)
     else:
         formats = _BY_PILLOW
+        if data.startswith(_jpeg2000.SIGNATURES):
+            _jpeg2000.require_end(data)
         if size := _webp_size(data):
             _check_size(*size)
     with _naming_damage():
@@ -136,9 +141,9 @@ def as_rgb(image: Image.Image) -> Image.Image:
     """An image of any mode as 8-bit RGB.
 
     It is turned as its Exif says, and transparency is laid over white, as a viewer on a page shows
-    it; palettes are resolved before that; 16-bit grey keeps its upper 8 bits; CMYK is converted by
-    Pillow without a profile; of an animation, the first frame counts. Exif counts where a format
-    has a place for it; what XMP or text say of the orientation does not.
+    it; palettes are resolved before that; 12- and 16-bit grey keep their upper 8 bits; CMYK is
+    converted by Pillow without a profile; of an animation, the first frame counts. Exif counts
+    where a format has a place for it; what XMP or text say of the orientation does not.
 
     Raises:
         ImageError: it was opened from a file that is no whole image; it is too large or too slim;
@@ -162,8 +167,13 @@ def _rgb(image: Image.Image, exif: bytes | None) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64)
-        return Image.fromarray((grey >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+        tags = getattr(image, "tag_v2", {})
+        # Pillow leaves 12 bits of a TIFF as they are, and does not turn 0 for white into black.
+        grey = np.asarray(image).astype(np.int64) >> (4 if tags.get(_BITS) == (12,) else 8)
+        grey = 255 - grey if tags.get(_MEANING) == _ZERO_IS_WHITE else grey
+        return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "La":
+        image = image.convert("LA")
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
@@ -213,6 +223,8 @@ def _naming_damage() -> Iterator[None]:
     except MemoryError:
         raise
     except UnidentifiedImageError as error:  # whose own words hold an address in memory
-        raise damaged("of no format that is read, or its header is damaged") from error
+        raise damaged(
+            "of no format or kind of pixels that is read, or its header is damaged"
+        ) from error
     except Exception as error:  # of a broken file, every plug-in of Pillow's says something else
         raise damaged(" ".join(str(error).split()) or type(error).__name__) from error

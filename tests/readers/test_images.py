@@ -84,6 +84,32 @@ def test_pixels_of_an_unknown_range_are_refused(mode: str) -> None:
             refused()
 
 
+@pytest.mark.parametrize(("white", "seen"), [(1, [0, 77, 255]), (0, [255, 178, 0])])
+def test_grey_of_16_bits_is_seen_as_a_tiff_means_it(white: int, seen: list[int]) -> None:
+    grey = np.array([[0, 77 * 256 + 5, 65535]], np.uint16)
+    data = encoded(Image.fromarray(grey), "TIFF", tiffinfo={262: white})
+    assert pixels(data)[0, :, 0].tolist() == seen
+
+
+def test_grey_of_12_bits_is_not_dark() -> None:
+    """Two values in three bytes; Pillow writes none, so the header of 16 bits is changed."""
+    rows = np.zeros((2, 24), np.uint16)
+    whole = encoded(Image.fromarray(rows), "TIFF")
+    data = whole.replace(
+        struct.pack("<HHIHH", 258, 3, 1, 16, 0), struct.pack("<HHIHH", 258, 3, 1, 12, 0)
+    )
+    start = len(data) - rows.nbytes
+    packed = b"\xff\xff\xff" * (rows.size // 2)
+    data = data[:start] + packed + bytes(rows.nbytes - len(packed))
+    assert Image.open(io.BytesIO(data)).tag_v2[258] == (12,)
+    assert pixels(data).min() == 255
+
+
+def test_premultiplied_grey_is_laid_over_white() -> None:
+    image = Image.new("LA", (4, 4), (77, 0)).convert("La")
+    assert as_rgb(image).getpixel((1, 1)) == (255, 255, 255)
+
+
 TURNED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda seen: seen,
     2: lambda seen: seen[:, ::-1],
@@ -193,8 +219,8 @@ def test_a_header_is_read_without_pixels(
 
 
 def test_other_formats_are_not_read() -> None:
-    for kind in ("EPS", "PCX", "SGI"):
-        with pytest.raises(ImageError, match="of no format that is read"):
+    for kind in ("EPS", "PCX", "SGI", "ICO"):
+        with pytest.raises(ImageError, match="of no format or kind of pixels that is read"):
             decode(encoded(PLAIN, kind))
 
 
@@ -319,13 +345,13 @@ def test_pixels_that_fail_their_checksums_are_no_image() -> None:
 
 
 @pytest.mark.parametrize("truncated", [False, True])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "JPEG2000"])
 def test_an_image_that_breaks_off_anywhere_is_none(
     kind: str, truncated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where another library of the process has Pillow accept it."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", truncated)
-    data = encoded(PLAIN, kind, progressive=True) if kind == "JPEG" else PNG
+    data = encoded(PLAIN, kind, **({"progressive": True} if kind == "JPEG" else {}))
     for keep in range(len(data)):
         with pytest.raises(ImageError, match=r"^not a whole image: "):
             decode(data[:keep])
@@ -400,7 +426,9 @@ def test_any_bytes_are_an_image_or_have_a_reason(data: bytes, whole: bytes, keep
 
 def test_a_reason_is_the_same_each_time() -> None:
     for data in (b"", b"no image", b"\x00" * 100):
-        with pytest.raises(ImageError, match=r"^not a whole image: of no format that is read, or"):
+        with pytest.raises(
+            ImageError, match=r"^not a whole image: of no format or kind of pixels that is read, or"
+        ):
             decode(data)
 
 

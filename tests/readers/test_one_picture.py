@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 from synpic.engine.task import Made, Row
+from synpic.errors import SynpicError
 from synpic.publish.export import export
 from synpic.publish.picture import Example, contact_sheet
 from synpic.readers.images import ImageError, decode
@@ -130,6 +132,35 @@ def in_training(data: bytes) -> np.ndarray:
     return row.pixels[0]
 
 
+def refused_by_all(data: bytes, reason: str) -> None:
+    for look in (by_reward, by_safety_check, in_training, partial(on_card, expected=np.ones(3))):
+        with pytest.raises((ImageError, SynpicError)) as caught:
+            look(data)
+        assert reason in str(caught.value)
+
+
+def damaged() -> dict[str, bytes]:
+    plain, jpeg = encoded(in_mode("RGB")), encoded(in_mode("RGB"), "JPEG")
+    place = plain.index(b"IDAT") + 20
+    grey = np.asarray(in_mode("L"))
+    return {
+        "pixels that fail their checksum": plain[:place] + b"\0\0" + plain[place + 2 :],
+        "a PNG that breaks off": plain[:-12],
+        "a JPEG that breaks off": jpeg[:-40],
+        "a JPEG 2000 that breaks off": encoded(in_mode("RGB"), "JPEG2000")[:-40],
+        "floats": encoded(Image.fromarray(grey.astype(np.float32)), "TIFF"),
+        "32-bit integers": encoded(Image.fromarray(grey.astype(np.int32)), "TIFF"),
+    }
+
+
+@pytest.mark.parametrize("case", damaged())
+def test_all_refuse_what_is_damaged_or_of_unknown_range(case: str) -> None:
+    data = damaged()[case]
+    with pytest.raises(ImageError, match=r"not a whole image|range is not known") as caught:
+        decode(data)
+    refused_by_all(data, str(caught.value))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", MODES)
 def test_all_see_one_picture(mode: str, kind: str) -> None:
@@ -137,10 +168,7 @@ def test_all_see_one_picture(mode: str, kind: str) -> None:
         try:
             expected = np.asarray(decode(data))
         except ImageError as error:
-            for look in (by_reward, by_safety_check):
-                with pytest.raises(ImageError) as caught:
-                    look(data)
-                assert str(caught.value) == str(error)
+            refused_by_all(data, str(error))
             continue
         for look in (by_reward, by_safety_check, in_training):
             assert np.array_equal(look(data), expected), look.__name__
