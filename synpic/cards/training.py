@@ -81,6 +81,7 @@ class _Dataset(Record):
     prompts: Count
     images: Count
     without_preference: Count
+    same_picture: Count = 0
 
 
 class _File(Record):

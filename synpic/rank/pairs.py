@@ -57,7 +57,8 @@ def pairs(ranking_table: pl.DataFrame, strategy: str) -> pl.DataFrame:
     - ``all``: every two
     - ``adjacent``: each with the next
 
-    and then those of equal preference are dropped.
+    and then those of equal preference are dropped. A candidate whose preference is null or NaN has
+    no place in that order, and is in no pair.
 
     Args:
         ranking_table: prompt_id, candidate_id and preference, such as ``Ranking.table`` or rows of
@@ -79,7 +80,8 @@ def pairs(ranking_table: pl.DataFrame, strategy: str) -> pl.DataFrame:
         )
     columns = ("prompt_id", "candidate_id", "preference")
     require_columns(ranking_table, columns, "ranked candidates")
-    table = ranking_table.select(columns).sort(columns[0], -pl.col("preference"), "candidate_id")
+    known = ranking_table.select(columns).filter(pl.col("preference").cast(pl.Float64).is_not_nan())
+    table = known.sort(columns[0], -pl.col("preference"), "candidate_id")
     preference = table["preference"].to_numpy()
 
     empty = np.zeros(0, np.int64)

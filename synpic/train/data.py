@@ -120,6 +120,7 @@ def open_data(
         "prompts": len(examples),
         "images": examples.images,
         "without_preference": tied,
+        "same_picture": examples.same_picture,
     }
     return TrainingData(
         batches, about, stack(rows) if rows else {}, stack(blank) if rows else {}, (width, height)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from synpic.display import count
 from synpic.engine.progress import Event, Listener, Meter
 from synpic.errors import Stopped, TrainingError
 from synpic.train.cache import Caches
@@ -67,7 +68,8 @@ def encode_all(
         stop: when set, the work ends, and what was made is kept.
 
     Raises:
-        TrainingError: an image that cannot be read or encoded; it is named.
+        TrainingError: an image that cannot be read or encoded; it is named. Or each row shows one
+            picture only.
         StorageError: the disk is full, or refuses.
         Stopped: ``stop`` was set.
     """
@@ -102,7 +104,14 @@ def encode_all(
             caches.latents.flush()
             facts.flush()
         meter.end(None)
-    return examples_of(records, facts, size_of)
+    examples = examples_of(records, facts, size_of)
+    if examples.same_picture and not len(examples):
+        raise TrainingError(
+            f"{records.source.name}: none of {count(examples.same_picture, 'row')} can prefer one "
+            "image to another: all images of a row are one picture",
+            hint="there is nothing to learn; look how the dataset was put together",
+        )
+    return examples
 
 
 def sizing(size: str | None, multiple: int) -> SizeOf:

@@ -57,13 +57,15 @@ class Examples(Sequence[Example]):
 
     Args:
         table: row, prompt, sha256, heights, widths, size, preference and rank, a row each.
+        same_picture: rankings that were left out, because all their images are one.
 
     Attributes:
         sizes: height and width in pixels of the images of each, as they are learnt from.
     """
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, same_picture: int = 0) -> None:
         self._table = table
+        self.same_picture = same_picture
         self.sizes: list[Size] = [(one[0], one[1]) for one in table["size"].to_pylist()]
 
     def __len__(self) -> int:
@@ -97,16 +99,20 @@ class Examples(Sequence[Example]):
 def examples_of(
     records: Records, facts: Facts, size_of: Callable[[Sequence[Fact]], Size]
 ) -> Examples:
-    """Records, all of whose images are known.
+    """Records, all of whose images are known; those that show one picture only are left out.
 
     Args:
         size_of: at what size images that are known are learnt from.
     """
     columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
+    same_picture = 0
     table = records.table.select("row", "prompt", "images", "preference", "rank")
     for row, prompt, places, preference, rank in table.iter_rows():
         known = facts.get(row, places)
         assert known is not None
+        if len({fact.sha256 for fact in known}) == 1:
+            same_picture += 1
+            continue
         columns["row"].append(row)
         columns["prompt"].append(prompt_key(prompt))
         columns["sha256"].append([fact.sha256 for fact in known])
@@ -115,7 +121,7 @@ def examples_of(
         columns["size"].append(size_of(known))
         columns["preference"].append(preference)
         columns["rank"].append(rank)
-    return Examples(pa.table(columns, _SCHEMA))
+    return Examples(pa.table(columns, _SCHEMA), same_picture)
 
 
 _SCHEMA = pa.schema(

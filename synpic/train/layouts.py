@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from synpic.display import count
 from synpic.errors import TrainingError
 
 __all__ = ["SCORE", "Layout", "find_layout"]
@@ -70,22 +71,35 @@ def _rankings(rows: pl.DataFrame, what: str, most: int) -> pl.DataFrame:
     _require(rows, equal, what, "lists of other lengths than it has images")
     _require(rows, size >= 2, what, "fewer than two images, which is no ranking")
     for name in ("preference", "rank"):
-        known = pl.col(name).list.eval(pl.element().is_not_null()).list.all()
+        value = pl.element().cast(pl.Float64)
+        known = pl.col(name).list.eval(value.is_not_null() & value.is_not_nan()).list.all()
         _require(rows, known, what, f"an image without {name}")
     return _shaped(rows.with_columns(images=pl.int_ranges(size), key="prompt"), what)
 
 
 def _pairs(rows: pl.DataFrame, what: str) -> pl.DataFrame:
-    """φ of a labelled pair is 1 and 0; both are ½ in a tie, and where nobody has labelled it."""
+    """φ of a labelled pair is 1 and 0; both are ½ in a tie, and without a label.
+
+    A label that is null or NaN is none; so is 0 and 0, unless ``has_label`` says that there is one.
+    """
     for name in rows.columns:
         kind = rows.schema[name]
         if name.startswith("label_") and not kind.is_numeric():
             raise _other_type(name, kind, what, "a number, 1 where it is preferred")
-    first = pl.col("label_0").cast(pl.Float64)
-    second = pl.col("label_1").cast(pl.Float64) if "label_1" in rows.columns else 1 - first
+    first = pl.col("label_0").cast(pl.Float64).fill_nan(None)
+    two = "label_1" in rows.columns
+    second = pl.col("label_1").cast(pl.Float64).fill_nan(None) if two else 1 - first
     labelled = first.is_not_null() & second.is_not_null()
     if "has_label" in rows.columns:
         labelled &= pl.col("has_label").fill_null(False)
+    else:
+        labelled &= (first != 0) | (second != 0)
+    for name, side in (("label_0", first), ("label_1", second))[: 1 + two]:
+        share = ~labelled | side.is_between(0, 1)
+        _require(rows, share, what, f"a {name} that is no share, 0 … 1", name)
+    agree = ~labelled | ((first - 0.5) * (second - 0.5) <= 0)
+    otherwise = "a label_0 and a label_1 that contradict each other"
+    _require(rows, agree, what, otherwise, "label_0", "label_1")
     sides = [pl.when(labelled).then(side).otherwise(0.5) for side in (first, second)]
     ranks = [1 + (sides[n] < sides[1 - n]).cast(pl.Int32) for n in range(2)]
     numbered = rows.with_row_index("row")
@@ -124,10 +138,17 @@ def _other_type(name: str, kind: pl.DataType, what: str, wanted: str) -> Trainin
     )
 
 
-def _require(rows: pl.DataFrame, holds: pl.Expr, what: str, otherwise: str) -> None:
+def _require(rows: pl.DataFrame, holds: pl.Expr, what: str, otherwise: str, *shown: str) -> None:
+    """Refuse ``rows`` where there is one of which ``holds`` is not true.
+
+    Args:
+        shown: columns whose values in the first such row the message has.
+    """
     broken = rows.with_row_index("row").filter(~holds.fill_null(False))
     if not broken.is_empty():
+        values = " and ".join(f"{broken[name][0]:g}" for name in shown)
         raise TrainingError(
-            f"{what}: row {broken['row'][0]} has {otherwise} ({broken.height} such rows)",
+            f"{what}: row {broken['row'][0]} has {otherwise}{values and f': {values}'} "
+            f"({count(broken.height, 'such row')})",
             hint="`synpic verify` checks a release; publish it again, or take another split",
         )

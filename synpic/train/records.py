@@ -16,6 +16,7 @@ from synpic import ids
 from synpic.errors import NoRelease, SynpicError, TrainingError, did_you_mean
 from synpic.hub import client as hub
 from synpic.hub.errors import naming_hub_errors
+from synpic.hub.local_datasets import loadable
 from synpic.release.load import load_release
 from synpic.release.source import Published, open_release
 from synpic.train.layouts import find_layout
@@ -212,7 +213,7 @@ def _load(data: DataSettings, location: str, commit: str | None, token: str | No
 
     try:
         with naming_hub_errors(location, commit, "dataset") if commit else nullcontext():
-            splits = load_dataset(location, data.config, revision=commit, token=token)
+            splits = load_dataset(loadable(location), data.config, revision=commit, token=token)
     except SynpicError:
         raise
     except Exception as error:

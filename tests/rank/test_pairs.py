@@ -85,3 +85,16 @@ def test_what_is_asked_wrongly() -> None:
         pairs(ranked, "best_worst")
     with pytest.raises(RankingError, match="no column 'preference'"):
         pairs(ranked.drop("preference"), "all")
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan")])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_candidate_without_preference_is_in_no_pair(strategy: str, unknown: float | None) -> None:
+    table = pl.DataFrame(
+        {
+            "prompt_id": ["p"] * 3 + ["q"] * 2,
+            "candidate_id": list("abcde"),
+            "preference": [1.0, unknown, 0.0, unknown, 1.0],
+        }
+    )
+    assert pairs(table, strategy).select("chosen_id", "rejected_id").rows() == [("a", "c")]

@@ -362,3 +362,13 @@ def test_the_cut_is_where_the_frame_says() -> None:
     top, left = frame_of((32, 64), (32, 40))[2:4]
     assert (top, left) == (0, 12)
     assert np.array_equal(fit(Image.fromarray(ramp), (32, 40)), ramp[:, 12:52])
+
+
+def test_rows_of_one_picture_are_left_out_and_counted(tmp_path: Path) -> None:
+    a, b = (encoded_image(16, 16, n) for n in range(2))
+    records, _ = records_of([[a, a], [a, b], [b, b, b], [a, a, b]])
+    examples = encode_all(records, Averages(), caches(tmp_path), Opener())
+    assert ([one.row for one in examples], examples.same_picture) == ([1, 3], 2)
+    only, _ = records_of([[a, a], [b, b]], content="only")
+    with pytest.raises(TrainingError, match="none of 2 rows can prefer one image to another"):
+        encode_all(only, Averages(), caches(tmp_path), Opener())

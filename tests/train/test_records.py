@@ -251,3 +251,48 @@ def test_rows_that_are_no_rankings(tmp_path: Path, columns: dict[str, Any], says
     where = write(tmp_path / "set", image_0=image, image_1=image, **columns)
     with pytest.raises(TrainingError, match=says):
         read_records(data(where))
+
+
+def test_a_label_that_is_nan_or_twice_zero_is_none(tmp_path: Path) -> None:
+    nan = float("nan")
+    where = pairs(tmp_path, label_0=[1.0, nan, 0.0, nan], label_1=[0.0, nan, 0.0, 1.0])
+    table = read_records(data(where)).table
+    assert table["preference"].to_list() == [[1, 0], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"label_0": [1.0, 2.0]}, r"row 1 has a label_0 that is no share, 0 … 1: 2 \(1 such row"),
+        ({"label_0": [1.0, -0.5]}, "row 1 has a label_0 that is no share, 0 … 1: -0.5"),
+        ({"label_0": [0.0], "label_1": [float("inf")]}, "row 0 has a label_1 .*: inf"),
+        (
+            {"label_0": [0.0, 1.0, 1.0], "label_1": [1.0, 1.0, 1.0]},
+            r"row 1 has a label_0 and a label_1 that contradict each other: 1 and 1 \(2 such rows",
+        ),
+        ({"label_0": [0.0], "label_1": [0.0], "has_label": [True]}, "contradict each other: 0 a"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused_with_row_and_column(
+    tmp_path: Path, columns: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(TrainingError, match=says):
+        read_records(data(pairs(tmp_path, **columns)))
+    if "has_label" not in columns:
+        return
+    unlabelled = {**columns, "has_label": [False]}
+    (tmp_path / "again").mkdir()
+    assert read_records(data(pairs(tmp_path / "again", **unlabelled))).table["rank"][0].to_list()
+
+
+def test_a_ranking_with_nan_is_named_by_its_row(tmp_path: Path) -> None:
+    image = [encoded_image(8, 8, 0)]
+    columns = {"prompt": ["a"], "preference": [[1.0, float("nan")]], "rank": [[1, 2]]}
+    where = write(tmp_path / "ranked", image_0=image, image_1=image, **columns)
+    with pytest.raises(TrainingError, match="row 0 has an image without preference"):
+        read_records(data(where))
+
+
+def test_a_folder_whose_path_is_a_pattern_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ds [v1]").mkdir()
+    assert read_records(data(pairs(tmp_path / "ds [v1]", label_0=[1.0, 0.0]))).table.height == 2
