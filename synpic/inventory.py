@@ -211,7 +211,10 @@ class Inventory:
         return rows
 
     def image_scores(self) -> pl.DataFrame:
-        """A row for every wanted image, with what it scored, or why it is not there."""
+        """A row for every wanted image, with what it scored, or why it did not.
+
+        Of given images also one for each further place of the same image.
+        """
         scored = self.scored()
         scores = [name for name in scored.columns if name.startswith("score_")]
         failures = self.workspace.failures("generate").select(
@@ -225,13 +228,39 @@ class Inventory:
             on="candidate_id",
             how="left",
             maintain_order="left",
-        )
-        return rows.select(
+        ).with_columns(pl.coalesce("failure", pl.lit("not made yet")).alias("failure"))
+        for reward in self.rewards:
+            rows = rows.join(self._unscored(reward), on="candidate_id", how="left")
+        reasons = [
+            pl.when(pl.col(f"score_{name}").is_null()).then(
+                pl.format("{}: {}", pl.lit(name), pl.col(f"_{name}").fill_null("not scored yet"))
+            )
+            for name in (reward.name for reward in self.rewards)
+        ]
+        unscored = pl.concat_str(reasons or [pl.lit("")], separator="; ", ignore_nulls=True)
+        table = rows.with_row_index("nth").select(
+            "nth",
             *("prompt", "place", "model", "sample", "prompt_id", "candidate_id"),
             *scores,
             # One that failed once and is there now has not failed.
-            pl.when(pl.col("there").is_null()).then("failure").alias("failure"),
+            pl.when(pl.col("there").is_null())
+            .then("failure")
+            .otherwise(pl.when(unscored != "").then(unscored))
+            .alias("failure"),
         )
+        for model in self.models:
+            if isinstance(model, GivenImages):
+                copies = table.drop("place").join(model.copies, on="candidate_id", how="inner")
+                table = pl.concat([table, copies.select(table.columns)])
+        return table.sort("nth", maintain_order=True).drop("nth")
+
+    def _unscored(self, reward: WantedReward) -> pl.DataFrame:
+        """``candidate_id``, and why ``reward`` gave it no score, as a column named after it."""
+        failures = self.workspace.failures("score").filter(
+            (pl.col("name") == reward.name) & (pl.col("fingerprint") == reward.fingerprint)
+        )
+        last = failures.unique("candidate_id", keep="last", maintain_order=True)
+        return last.select("candidate_id", pl.col("reason").alias(f"_{reward.name}"))
 
     def image_folders(self) -> list[str]:
         """Folders that hold the pixels of :meth:`candidates`."""

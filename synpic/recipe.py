@@ -104,6 +104,8 @@ class GivenSettings(Table):
     """What says which model drew an image: one for all, or one for each of ``image``."""
     count: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """Take this many images of a folder, or rows of a dataset; all where it is not given."""
+    follow_links: bool = False
+    """Read what links lead to outside the folder, too: images, captions and metadata."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -114,6 +116,8 @@ class GivenSettings(Table):
             for key in ("config", "revision", "image"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key}: a dataset takes it, and a folder of images does not")
+        elif self.follow_links:
+            raise ValueError("follow_links: a folder of images takes it, and a dataset does not")
         if self.model is not None and len(self.model) not in (1, len(self.image or self.model)):
             raise ValueError("model: name one column, or as many as in image")
         if problem := split_problem(self.split):

@@ -21,6 +21,7 @@ from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
 from synpic.errors import CheckpointError, RecipeError, SynpicError
 from synpic.given import ensure_index, given_recipe
+from synpic.given.opening import settings_of
 from synpic.inventory import take_inventory
 from synpic.recipe import parse_recipe
 from synpic.recipes import preset
@@ -105,10 +106,13 @@ def generate_candidates(
             engine = replace(engine, gpus_per_worker=0, workers=most)
         else:
             device = "cpu"
+    # Here, and not where the tasks are made, because it may take long, and can be shown.
+    notes = ensure_index(snapshot, listener).notes if recipe.given is not None else []
     tasks, broken = drawing_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "generate", tasks, device, listener, stop)
     _name_failures(report, tasks, snapshot)
     report.outcomes += broken
+    report.remarks += notes
     return report
 
 
@@ -197,8 +201,7 @@ def gather_candidates(
         StorageError: the disk is full; what was gathered before is kept.
     """
     snapshot = workspace.snapshot()
-    # Here, and not where the tasks are made, because it may take long, and can be shown.
-    ensure_index(snapshot, listener)
+    settings_of(snapshot.recipe)
     return generate_candidates(
         snapshot,
         shard=shard,
@@ -271,13 +274,14 @@ def score_candidates(
 
 
 def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
-    """A row for each image the recipe wants, whether it could be had and scored or not.
+    """A row for each image the recipe wants, whether it was made and scored or not.
 
     Returns:
         ``prompt``; ``place``, where a given image lies in its source (null where it was drawn);
         ``model``, ``sample``, ``prompt_id``, ``candidate_id``; ``score_<reward>`` for each reward,
-        null where it is missing; and ``failure``, why the image itself is. In the order of the
-        recipe's wants.
+        null where it is missing; and ``failure``, why the image is missing, or a score of it (null
+        where neither is). In the order of the recipe's wants; a further place of the same given
+        image has a row beside it, with the same ``candidate_id`` and scores.
 
     Raises:
         SynpicError: the recipe cannot be resolved, or a part cannot be read.

@@ -47,6 +47,8 @@ class Validation:
     Args:
         problems: each would stop a command; (message, hint).
         notes: what could not be checked here.
+        sharing: of given images, how many have a prompt that another has too; None where the
+            recipe draws.
     """
 
     prompts: int = 0
@@ -56,6 +58,7 @@ class Validation:
     rewards: list[str] = field(default_factory=list)
     problems: list[tuple[str, str | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sharing: int | None = None
 
     @property
     def images(self) -> int:
@@ -150,6 +153,8 @@ def _check_gathering(made: Validation, snapshot: Snapshot) -> list[str]:
     note = index.prompts_note
     made.prompts = note["read"] - note["empty"] - note["duplicates"]
     made.prompts_empty, made.prompts_duplicate = note["empty"], note["duplicates"]
+    made.sharing = index.sharing
+    made.notes += index.notes
     sound = index.rows.filter(pl.col("problem").is_null())
     counted = sound.group_by("model", maintain_order=True).agg(pl.len(), pl.col("bytes").sum())
     for name, images, size in counted.iter_rows():

@@ -23,6 +23,7 @@ __all__ = [
     "Directory",
     "EngineOption",
     "EventsAsJson",
+    "FollowLinks",
     "GpusPerWorker",
     "ImageColumns",
     "ImagesOption",
@@ -154,6 +155,13 @@ DatasetOption = Annotated[
     str | None,
     typer.Option(
         "--dataset", metavar="NAME", help="The same, in a dataset: on the Hub, or a folder."
+    ),
+]
+FollowLinks = Annotated[
+    bool,
+    typer.Option(
+        "--follow-links",
+        help="With --images: read what links lead to outside the folder, too.",
     ),
 ]
 RewardNames = Annotated[

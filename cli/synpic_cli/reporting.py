@@ -5,13 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from synpic.display import size
+from synpic.display import count, size
 from synpic.engine.report import Outcome, Report
 from synpic.engine.task import Task
 from synpic.score.forecast import Fetch
 from synpic_cli.output import print_line, print_table, say
 
-__all__ = ["show_fetches", "show_report", "show_tasks"]
+__all__ = ["prompts_line", "show_fetches", "show_report", "show_tasks"]
+
+
+def prompts_line(prompts: int, empty: int, duplicates: int, sharing: int | None) -> str:
+    """How many prompts there are, and of what.
+
+    Args:
+        sharing: of given images, those that have a prompt that another has too; None where prompts
+            were read from a source of their own.
+    """
+    read = prompts + empty + duplicates
+    if sharing is None:
+        return (
+            f"{count(prompts, 'prompt')} of {read:,} ({count(duplicates, 'duplicate')}, "
+            f"{empty:,} empty left out)"
+        )
+    return (
+        f"{count(prompts, 'prompt')} of {count(read, 'image')}: {sharing:,} share a prompt with "
+        f"another, {empty:,} without a caption"
+    )
 
 
 def show_report(report: Report, as_json: bool = False) -> None:

@@ -17,6 +17,7 @@ from synpic_cli.options import (
     Directory,
     EngineOption,
     EventsAsJson,
+    FollowLinks,
     GpusPerWorker,
     ImageColumns,
     ImagesOption,
@@ -50,6 +51,7 @@ def score(
     prompt_column: PromptColumn = None,
     model_column: ModelColumns = None,
     count: Count = None,
+    follow_links: FollowLinks = False,
     table: Annotated[
         Path | None,
         typer.Option(
@@ -102,6 +104,7 @@ def score(
         "prompt": prompt_column,
         "model": model_column or None,
         "count": count,
+        "follow_links": follow_links or None,
     }
     told = reward or any(value is not None for value in given.values())
     if told and images is None and dataset is None:

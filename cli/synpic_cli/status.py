@@ -70,11 +70,9 @@ def _show_damage(read: Verification, as_json: bool) -> None:
 
 def _show(found: Status) -> None:
     from synpic_cli.output import print_table, say
+    from synpic_cli.reporting import prompts_line
 
-    dropped = (
-        f"{count(found.prompts_duplicate, 'duplicate')}, {found.prompts_empty:,} empty left out"
-    )
-    say(f"{count(found.prompts, 'prompt')} of {found.prompts_read:,} ({dropped})")
+    say(prompts_line(found.prompts, found.prompts_empty, found.prompts_duplicate, found.sharing))
     columns = "stage name fingerprint wanted done failed missing doubled unused bytes"
     rows = [
         [*(getattr(c, column) for column in columns.split()[:-1]), size(c.bytes)]

@@ -16,6 +16,7 @@ def validate(
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, print_table, say, show_problem
+    from synpic_cli.reporting import prompts_line
     from synpic_cli.watching import note
 
     with waiting(wait, note):
@@ -23,10 +24,7 @@ def validate(
     if as_json:
         print_json(made.as_dict())
     else:
-        dropped = (
-            f"{count(made.prompts_duplicate, 'duplicate')}, {made.prompts_empty:,} empty left out"
-        )
-        say(f"{count(made.prompts, 'prompt')} ({dropped})")
+        say(prompts_line(made.prompts, made.prompts_empty, made.prompts_duplicate, made.sharing))
         print_table(
             ["model", "checkpoint", "images", "bytes, about"],
             [[m.name, m.checkpoint, m.images, size(m.bytes)] for m in made.models],

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from synpic.errors import GivenError, did_you_mean
+from synpic.given.listing import shown
 from synpic.readers.tables import open_table
 from synpic.readers.text import fault_of, is_blank
 from synpic.recipe import GivenSettings
@@ -62,13 +63,14 @@ def parse_metadata(path: str, data: bytes, settings: GivenSettings) -> list[Said
     Raises:
         GivenError: it is no such file, or lacks a column; with the line or row.
     """
-    table = open_table(io.BytesIO(data), path, error=GivenError)
+    where = shown(path)
+    table = open_table(io.BytesIO(data), where, error=GivenError)
     columns = list(table.columns)
     if not columns:
         return []
-    prompt = choose_prompt(columns, settings.prompt, path)
+    prompt = choose_prompt(columns, settings.prompt, where)
     for name in ("file_name", *(settings.model or ())):
-        require(name, [*columns, FOLDER], path)
+        require(name, [*columns, FOLDER], where)
     wanted = dict.fromkeys(("file_name", prompt, *(settings.model or ()), FOLDER))
     found: list[Said] = []
     for batch in table.batches([name for name in wanted if name in table.columns]):
@@ -93,7 +95,7 @@ def _file_name(row: Mapping[str, Any], place: str) -> str:
 
 def said(file: str, prompt: Any, row: Mapping[str, Any], settings: GivenSettings) -> Said:
     """One image with its ``prompt``, whatever is written there."""
-    row = {FOLDER: PurePosixPath(file).parent.as_posix().removeprefix("."), **row}
+    row = {FOLDER: shown(PurePosixPath(file).parent.as_posix()).removeprefix("."), **row}
     labels = [str(row[name]) for name in settings.model or () if row.get(name) not in (None, "")]
     label = labels[0] if labels else None
     problem = caption_problem(prompt)

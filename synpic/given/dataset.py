@@ -21,14 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synpic import ids
+from synpic.display import count
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import CheckpointError, GivenError, GivenGone
 from synpic.given.captions import caption_problem
 from synpic.given.columns import Columns, choose_columns
+from synpic.given.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
 from synpic.given.rows import RowReader
-from synpic.given.source import FOUND
+from synpic.given.source import FOUND, Found
 from synpic.hub import checkpoints
 from synpic.hub.errors import naming_hub_errors
+from synpic.hub.local_datasets import loadable
 from synpic.hub.lock import Lock, LockEntry
 from synpic.readers.arrow import plain_texts
 from synpic.readers.tables import rows_from
@@ -81,7 +84,7 @@ class Dataset:
         settings = self.settings.model_dump(exclude={"dataset", "revision"}, exclude_none=True)
         return {"dataset": checkpoints.identity(self.entry), **settings}
 
-    def find(self, before: pl.DataFrame, listener: Listener | None) -> tuple[pl.DataFrame, str]:
+    def find(self, before: pl.DataFrame, listener: Listener | None) -> Found:
         """Every image, in the order of rows; see ``Source.find``."""
         files = self._files()
         meter = Meter("find", self._shown, len(files), listener)
@@ -107,7 +110,18 @@ class Dataset:
                 f"{self._shown}: there is no row in split {self.settings.split!r}",
                 hint="name another: split in [given], or --split",
             )
-        return pl.concat(pieces), f"{self._shown}@{ids.short(self.entry.identity)}"
+        found = pl.concat(pieces)
+        if found["prompt"].is_null().all():
+            reasons = found["problem"].value_counts(sort=True).head(3).iter_rows()
+            why = "; ".join(f"{number:,} × {reason}" for reason, number in reasons)
+            raise GivenError(
+                f"{self._shown}: none of {count(found.height, 'image')} of split "
+                f"{self.settings.split!r} has a caption (column {columns and columns.prompt!r}: "
+                f"{why})",
+                hint='name the column that holds prompts: prompt = "…" in [given], or '
+                "--prompt-column",
+            )
+        return Found(found, f"{self._shown}@{ids.short(self.entry.identity)}")
 
     def reader(self) -> RowReader:
         """What reads its images."""
@@ -131,18 +145,17 @@ class Dataset:
 
         name = str(self.settings.dataset)
         with self.naming_errors("its list of files"):
+            location = loadable(self.location)
             try:
-                builder = load_dataset_builder(
-                    self.location, self.settings.config, revision=self.commit
-                )
+                builder = load_dataset_builder(location, self.settings.config, revision=self.commit)
             except (ValueError, RuntimeError, FileNotFoundError) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
-                raise GivenError(
+                raise self._unread_layout() or GivenError(
                     f"{name}: the dataset cannot be read: {reason:.400}",
                     hint=f"check dataset and config; {_CONVERTED}",
                 ) from error
         if not isinstance(builder, Parquet):
-            raise GivenError(
+            raise self._unread_layout() or GivenError(
                 f"{name}: its files are not Parquet",
                 hint=f"download it and name the folder with --images; {_CONVERTED}",
             )
@@ -153,9 +166,31 @@ class Dataset:
                 hint=f"it has: {', '.join(map(str, files))}; name one: split in [given], or "
                 "--split",
             )
-        root = self.address("").rstrip("/") + "/"
+        root = (self.address("") if location == self.location else location).rstrip("/") + "/"
         paths = [str(path).replace("\\", "/") for path in files[self.settings.split]]
+        for path in paths:
+            if not path.isascii() and any("\ud800" <= sign <= "\udfff" for sign in path):
+                raise GivenError(
+                    f"{name}: the name of {path.removeprefix(root)} is not UTF-8",
+                    hint="rename the file",
+                )
         return [path.removeprefix(root) for path in paths]
+
+    def _unread_layout(self) -> GivenError | None:
+        """Where it is a list of preferences in JSON: which, and that it is not read."""
+        fs, root = fsspec.core.url_to_fs(self.address(""))
+        with self.naming_errors("its list of files"):
+            for path in sorted(fs.ls(root, detail=False)):
+                if path.endswith((".json", ".jsonl")) and fs.isfile(path):
+                    with fs.open(path, "rb") as stream:
+                        kind = layout_of(stream.read(HEAD_BYTES))
+                    if kind is not None:
+                        return GivenError(
+                            f"{self.settings.dataset}: {posixpath.basename(path)} is in the layout "
+                            f"of {kind}",
+                            hint=UNREAD_LAYOUT,
+                        )
+        return None
 
     def _columns(self, name: str) -> Columns:
         with self.open_file(name) as file:

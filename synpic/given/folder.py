@@ -5,22 +5,33 @@ What has been looked at is not read again while its size and time are what they 
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from stat import S_ISREG
 from typing import Any
 
 import polars as pl
 
 from synpic import ids, threads
+from synpic.display import count
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import GivenError, GivenGone
 from synpic.given.captions import METADATA, Said, parse_metadata, said
-from synpic.given.source import FOUND
+from synpic.given.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
+from synpic.given.listing import (
+    LEADS_OUT,
+    Listing,
+    list_folder,
+    plain_name,
+    read_regular,
+    shown,
+    spelt,
+)
+from synpic.given.source import FOUND, Found
 from synpic.readers.text import decode
 from synpic.recipe import GivenSettings
 from synpic.workspace import Workspace
@@ -29,7 +40,7 @@ __all__ = ["ENDINGS", "Folder", "FolderReader"]
 
 ENDINGS = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".avif", ".ppm", ".tga"),
+    *(".avif", ".ppm", ".tga", ".mpo"),
 )
 """Of names of image files, in small letters."""
 
@@ -39,15 +50,10 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder, listed.
-
-    Args:
-        files: path below the folder, with slashes → "size:time"; images, captions and metadata.
-    """
+    """A folder, listed: its images, captions and metadata."""
 
     settings: GivenSettings
-    root: Path
-    files: Mapping[str, str]
+    listing: Listing
 
     @classmethod
     def open(cls, settings: GivenSettings, workspace: Workspace) -> Folder:
@@ -71,7 +77,7 @@ class Folder:
                 raise GivenGone(
                     f"{name}: no such folder ({root})", hint="paths are relative to the recipe"
                 )
-            return cls(settings, root, dict(_list(root)))
+            return cls(settings, list_folder(root, _is_wanted, settings.follow_links))
         except (OSError, RuntimeError, ValueError) as error:
             raise GivenError(f"{name}: {error}", hint="check the path") from error
 
@@ -84,15 +90,18 @@ class Folder:
     def identity(self) -> dict[str, Any]:
         """Everything that decides what is found; while it is what it was, nothing is read."""
         settings = self.settings.model_dump(exclude={"images"}, exclude_none=True)
-        return {"files": ids.fingerprint({"files": self.files}), **settings}
+        files = {spelt(name): stamp for name, stamp in self.listing.files.items()}
+        outside = sorted(map(spelt, self.listing.outside))
+        return {"files": ids.fingerprint({"files": files, "outside": outside}), **settings}
 
-    def find(self, before: pl.DataFrame, listener: Listener | None) -> tuple[pl.DataFrame, str]:
+    def find(self, before: pl.DataFrame, listener: Listener | None) -> Found:
         """Every image, in the order of metadata, else of names; see ``Source.find``."""
         known = {
             file: (stamp, key) for file, stamp, key in before["file", "stamp", "key"].iter_rows()
         }
         wanted = list(islice(self._said(), self.settings.count))
-        meter = Meter("find", self.root.name, len(wanted), listener)
+        root = self.listing.root
+        meter = Meter("find", shown(root.name), len(wanted), listener)
         meter.begin()
         keys: dict[str, tuple[str, str | None]] = {}
         rows: list[tuple[Any, ...]] = []
@@ -104,47 +113,54 @@ class Folder:
                 rows += [self._row(one, *keys[one.file]) for one in some]
                 meter.add(len(some), 0, len(wanted) - start - len(some))
         meter.end(None)
-        if not rows:
-            raise GivenError(
-                f"{self.settings.images}: no image in this folder",
-                hint=f"images are files named {', '.join(ENDINGS)}, or those in metadata.jsonl",
-            )
+        if all(one.prompt is None for one in wanted):
+            raise self._nothing(wanted)
         found = pl.DataFrame(rows, schema=FOUND, orient="row")
         held = ids.sha256("\n".join(sorted(found["key"].unique())).encode())
-        return found, f"{self.root.resolve().name}@{ids.short(held)}"
+        return Found(found, f"{shown(root.resolve().name)}@{ids.short(held)}", self._unread())
 
     def reader(self) -> FolderReader:
         """What reads its files."""
-        return FolderReader(self.root)
+        return FolderReader(self.listing.root)
 
     def _said(self) -> Iterator[Said]:
         """What the metadata say, then the images that they do not name."""
         told: set[str] = set()
-        for path in self.files:
-            if PurePosixPath(path).name in METADATA:
+        every = sorted({*self.listing.files, *self.listing.outside})
+        for path in every:
+            if _is_metadata(path):
                 for one in parse_metadata(path, self._metadata(path), self.settings):
-                    told.add(one.file)
-                    yield one
-        for path in self.files:
-            if path not in told and path.lower().endswith(ENDINGS):
+                    meant = self.listing.find(one.file)
+                    told.update(meant)
+                    yield replace(one, file=meant[0]) if len(meant) == 1 else one
+        for path in every:
+            if path not in told and _is_image(path):
                 yield self._beside(path)
 
     def _metadata(self, path: str) -> bytes:
+        if path in self.listing.outside:
+            raise GivenError(
+                f"{shown(path)}: {LEADS_OUT}",
+                hint="follow_links = true in [given], or --follow-links; or put a copy there",
+            )
         try:
-            return (self.root / path).read_bytes()
+            return read_regular(self.listing.root / path)
         except OSError as error:
             raise GivenError(
-                f"{path}: {error.strerror}", hint="check who may read it, and the disk"
+                f"{shown(path)}: {error.strerror}", hint="check who may read it, and the disk"
             ) from error
 
     def _beside(self, path: str) -> Said:
         """An image with the caption of its ``.txt``."""
-        beside = PurePosixPath(path).with_suffix(_CAPTION).as_posix()
-        if beside not in self.files:
+        named = self.listing.find(PurePosixPath(path).with_suffix(_CAPTION).as_posix())
+        if not named:
             return said(path, None, {}, self.settings)
+        beside = named[0]
+        if beside in self.listing.outside:
+            return Said(path, None, None, f"its caption is not read: {LEADS_OUT}")
         try:
-            data = (self.root / beside).read_bytes()
-            text = decode(data, beside, error=GivenError).strip("\r\n")
+            data = read_regular(self.listing.root / beside)
+            text = decode(data, shown(beside), error=GivenError).strip("\r\n")
         except OSError as error:
             return Said(path, None, None, f"its caption cannot be read: {error.strerror}")
         except GivenError as error:
@@ -153,24 +169,74 @@ class Folder:
 
     def _key(self, file: str, known: Mapping[str, tuple[str, str]]) -> tuple[str, str | None]:
         """What an image is known by, and what is wrong with it."""
-        if file not in self.files:
-            return f"file:{file}", "there is no such image file"
-        if known.get(file, ("", ""))[0] == self.files[file]:
-            return known[file][1], None
+        name = spelt(file)
+        if file not in self.listing.files:
+            return f"file:{name}", self._why_missing(file)
+        if known.get(name, ("", ""))[0] == self.listing.files[file]:
+            return known[name][1], None
         try:
-            with (self.root / file).open("rb") as stream:
-                return ids.sha256(stream.read()), None
+            return ids.sha256(read_regular(self.listing.root / file)), None
         except OSError as error:
-            return f"file:{file}", f"it cannot be read: {error.strerror}"
+            return f"file:{name}", f"it cannot be read: {error.strerror}"
+
+    def _why_missing(self, file: str) -> str:
+        if file in self.listing.outside:
+            return LEADS_OUT
+        alike = len(self.listing.find(file))
+        if alike > 1:
+            return f"{alike} files have this name, each in another composition of Unicode"
+        return "there is no such image file"
 
     def _row(self, one: Said, key: str, problem: str | None) -> tuple[Any, ...]:
-        stamp = self.files.get(one.file, "") if problem is None else ""
+        stamp = self.listing.files.get(one.file, "") if problem is None else ""
         size = int(stamp.partition(":")[0] or 0)
         problem = one.problem or problem
         return (
-            *(key, one.prompt, one.label, one.file, one.file, None, None, None),
+            *(key, one.prompt, one.label, shown(one.file), spelt(one.file), None, None, None),
             *(size, stamp, problem),
         )
+
+    def _nothing(self, images: Sequence[Said]) -> GivenError:
+        """Why nothing of this folder can be gathered, with what was found in it."""
+        name, listing = self.settings.images, self.listing
+        lists = [f"{file} is in the layout of {kind}" for file, kind in self._lists()]
+        seen = [*lists, *self._unread()]
+        hint = f"images are files named {', '.join(ENDINGS)}, or those in metadata.jsonl"
+        if not images:
+            what = "no image in this folder"
+        else:
+            texts = Counter(
+                PurePosixPath(file).name if _is_metadata(file) else "*.txt"
+                for file in listing.files
+                if not _is_image(file)
+            )
+            beside = [
+                count(number, f"file {kind}", f"files {kind}") for kind, number in texts.items()
+            ]
+            reasons = Counter(one.problem for one in images).most_common(3)
+            what = f"none of {count(len(images), 'image')} has a caption"
+            seen = [
+                " and ".join(beside) or "no .txt and no metadata",
+                *(f"{number:,} × {reason}" for reason, number in reasons),
+                *seen,
+            ]
+            first = PurePosixPath(shown(images[0].file))
+            hint = (
+                f"write {first.with_suffix(_CAPTION)} beside {first}, or a metadata.jsonl with a "
+                'line for each image: {"file_name": "…", "text": "…"}'
+            )
+        found = f" (found: {'; '.join(seen)})" if seen else ""
+        return GivenError(f"{name}: {what}{found}", hint=UNREAD_LAYOUT if lists else hint)
+
+    def _unread(self) -> list[str]:
+        return [f"{shown(name)} was not read: {why}" for name, why in self.listing.unread.items()]
+
+    def _lists(self) -> Iterator[tuple[str, str]]:
+        """Lists of preferences in the folder itself: name and layout."""
+        for path in sorted(self.listing.root.glob("*.json*")):
+            with suppress(OSError):
+                if kind := layout_of(read_regular(path, HEAD_BYTES)):
+                    yield shown(path.name), kind
 
 
 class FolderReader:
@@ -188,28 +254,19 @@ class FolderReader:
 
     def _read(self, row: Mapping[str, Any]) -> bytes | None:
         try:
-            data = (self._root / row["file"]).read_bytes()
+            data = read_regular(self._root / plain_name(row["file"]))
         except OSError:
             return None
         return data if ids.sha256(data) == row["key"] else None
 
 
-def _list(root: Path) -> Iterator[tuple[str, str]]:
-    """Every image, caption and metadata file below ``root``, in order, hidden ones left out."""
-    paths: list[Path] = []
-    for folder, inner, names in os.walk(root):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        paths += [
-            Path(folder) / name
-            for name in names
-            if not name.startswith(".")
-            and (name.lower().endswith((*ENDINGS, _CAPTION)) or name in METADATA)
-        ]
-    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in paths):
-        try:
-            stat = path.stat()
-        except OSError:  # a link to nothing
-            continue
-        if not S_ISREG(stat.st_mode):  # a pipe, say, from which reading might never end
-            continue
-        yield name, f"{stat.st_size}:{stat.st_mtime_ns}"
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(ENDINGS)
+
+
+def _is_metadata(name: str) -> bool:
+    return PurePosixPath(name).name in METADATA
+
+
+def _is_wanted(name: str) -> bool:
+    return _is_image(name) or name.lower().endswith(_CAPTION) or name in METADATA

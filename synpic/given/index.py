@@ -7,7 +7,7 @@ are kept from one index to the next, so that what was there before is called as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +55,14 @@ class Index:
     Args:
         rows: in the source's order, one for each image: candidate_id, prompt_id, model, sample,
             ``batch`` (images that are read together), ``share`` (batches that one shard reads) and
-            the columns of ``FOUND``; of an image without a prompt, that of the empty text.
+            ``copies`` (other places of the same image) and the columns of ``FOUND``; of an image
+            without a prompt, that of the empty text.
         source: with what it holds: ``pictures@1a2b3c4d``.
         fingerprint: of all of them.
         decides: what it is a hash of.
         found: rows of the source, before images that it names twice were folded.
         identity: of the source, when it was read.
+        notes: what of the source was not read, and why; a sentence each.
     """
 
     rows: pl.DataFrame
@@ -69,6 +71,7 @@ class Index:
     decides: Mapping[str, Any]
     found: int
     identity: Mapping[str, Any]
+    notes: Sequence[str]
 
     @property
     def labels(self) -> dict[str, str | None]:
@@ -85,6 +88,12 @@ class Index:
         return there.unique("prompt_id", keep="first", maintain_order=True).select(
             "prompt_id", "prompt"
         )
+
+    @property
+    def sharing(self) -> int:
+        """How many images have a prompt that another has too."""
+        texts = self.rows.filter(pl.col("prompt_id") != ids.prompt_id(_BLANK))["prompt_id"]
+        return int(texts.is_duplicated().sum())
 
     @property
     def prompts_note(self) -> dict[str, Any]:
@@ -105,6 +114,7 @@ class Index:
             "decides": dict(self.decides),
             "found": self.found,
             "identity": dict(self.identity),
+            "notes": list(self.notes),
         }
 
 
@@ -184,11 +194,12 @@ def read_index(snapshot: Snapshot) -> Index:
 
 def _read(source: Source, stored: Index | None, listener: Listener | None) -> Index:
     empty = pl.DataFrame(schema=FOUND)
-    found, name = source.find(empty if stored is None else stored.rows, listener)
+    found = source.find(empty if stored is None else stored.rows, listener)
     decides = {"given": source.what}
     fingerprint = ids.fingerprint(decides)
-    rows = _number(found, fingerprint, stored)
-    return Index(rows, name, fingerprint, decides, found.height, source.identity)
+    rows = _number(found.rows, fingerprint, stored)
+    height = found.rows.height
+    return Index(rows, found.name, fingerprint, decides, height, source.identity, found.notes)
 
 
 def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.DataFrame:
@@ -205,16 +216,17 @@ def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.D
     names = name_models(found["label"].unique(maintain_order=True), known)
     made: list[tuple[str, str, str, int, str]] = []
     kept: list[int] = []
-    seen: set[str] = set()
-    columns = found.select("key", "prompt", "label")
-    for row, (key, prompt, label) in enumerate(columns.iter_rows()):
+    places: dict[str, dict[str, None]] = {}
+    columns = found.select("key", "prompt", "label", "place")
+    for row, (key, prompt, label, place) in enumerate(columns.iter_rows()):
         # Without a prompt there is no candidate, but a row to say so.
         text = _BLANK if prompt is None or not prompt.strip() else ids.normalise_prompt(prompt)
         prompt_id = ids.prompt_id(text)
         id_ = ids.given_id(prompt_id, fingerprint, key)
-        if id_ in seen:
+        if id_ in places:
+            places[id_][place] = None
             continue
-        seen.add(id_)
+        places[id_] = {place: None}
         model = names[label]
         if id_ not in samples:
             samples[id_] = following.get((prompt_id, model), 0)
@@ -222,7 +234,9 @@ def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.D
         kept.append(row)
         made.append((id_, prompt_id, model, samples[id_], text))
     numbers = pl.DataFrame(made, schema=_NUMBERS, orient="row")
-    return _cut(numbers.hstack(found[kept].drop("prompt")))
+    # The first place is the image's own.
+    copies = pl.Series("copies", [[*one][1:] for one in places.values()], pl.List(pl.String))
+    return _cut(numbers.hstack(found[kept].drop("prompt")).with_columns(copies))
 
 
 _NUMBERS = {
@@ -252,7 +266,13 @@ def _cut(rows: pl.DataFrame) -> pl.DataFrame:
     return cut.with_columns(batch=batch).drop("piece")
 
 
-_COLUMNS = {**_NUMBERS, **FOUND, "batch": pl.Int64, "share": pl.Int64}
+_COLUMNS: Mapping[str, pl.DataType | type[pl.DataType]] = {
+    **_NUMBERS,
+    **FOUND,
+    "copies": pl.List(pl.String),
+    "batch": pl.Int64,
+    "share": pl.Int64,
+}
 
 
 class _Note(Record):
@@ -262,6 +282,7 @@ class _Note(Record):
     decides: dict[str, Any]
     found: int = Field(ge=0)
     identity: dict[str, Any]
+    notes: list[str]
 
 
 def _stored(workspace: Workspace) -> Index | None:
@@ -271,4 +292,5 @@ def _stored(workspace: Workspace) -> Index | None:
         return None
     table, note = cached
     fingerprint = ids.fingerprint(note.decides)
-    return Index(frame(table), note.source, fingerprint, note.decides, note.found, note.identity)
+    held = note.source, fingerprint, note.decides, note.found, note.identity, note.notes
+    return Index(frame(table), *held)

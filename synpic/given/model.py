@@ -15,6 +15,8 @@ from synpic.workspace import Workspace, tables
 
 __all__ = ["GivenImages"]
 
+_COPIES = {"candidate_id": pl.String, "place": pl.String}
+
 
 @dataclass(frozen=True)
 class GivenImages:
@@ -23,10 +25,12 @@ class GivenImages:
     Args:
         index: what the source has.
         rows: of the index, without images that turned out to be another's equal.
+        equal: those images: ``place``, and ``candidate_id`` of the one that counts.
     """
 
     index: Index
     rows: pl.DataFrame
+    equal: pl.DataFrame
 
     @classmethod
     def take(cls, workspace: Workspace, index: Index) -> GivenImages:
@@ -36,7 +40,7 @@ class GivenImages:
         are left out. A source without ids names an image anew for every pair it is in, and only its
         bytes tell.
         """
-        whole = cls(index, index.rows)
+        whole = cls(index, index.rows, pl.DataFrame(schema=_COPIES))
         there = workspace.read(
             workspace.parts(whole.folder), tables.CANDIDATES, ["candidate_id", "sha256"]
         )
@@ -46,9 +50,21 @@ class GivenImages:
         )
         first = known.sort("sample").unique(keys, keep="first")
         equal = known.join(first.select("candidate_id"), on="candidate_id", how="anti")
-        return cls(
-            index, index.rows.join(equal, on="candidate_id", how="anti", maintain_order="left")
+        rows = index.rows.join(equal, on="candidate_id", how="anti", maintain_order="left")
+        counted = first.select(*keys, counts="candidate_id")
+        places = (
+            index.rows.select("candidate_id", pl.concat_list("place", "copies").alias("place"))
+            .join(equal, on="candidate_id", how="inner", maintain_order="left")
+            .join(counted, on=keys, how="inner", maintain_order="left")
+            .select(candidate_id="counts", place="place")
         )
+        return cls(index, rows, places.explode("place"))
+
+    @property
+    def copies(self) -> pl.DataFrame:
+        """Where other files or cells hold the same image: ``candidate_id`` and ``place``."""
+        named = self.rows.select("candidate_id", place="copies").explode("place").drop_nulls()
+        return pl.concat([named, self.equal])
 
     @property
     def name(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import polars as pl
 
 from synpic.engine.progress import Listener
 
-__all__ = ["FOUND", "Reader", "Source"]
+__all__ = ["FOUND", "Found", "Reader", "Source"]
 
 FOUND = {
     "key": pl.String,
@@ -30,10 +31,26 @@ FOUND = {
   gives it, or its place at a commit
 - ``prompt``: as it stands there, null where there is none; ``label``: the source's name of the
   model that drew it, null where it says nothing
-- ``place``: for people; ``file``, ``group``, ``row`` and ``column``: for the reader
+- ``place``: for people; ``file`` (of a folder as :func:`synpic.given.listing.spelt` spells it),
+  ``group``, ``row`` and ``column``: for the reader
 - ``bytes``: about how many; ``stamp``: while it holds, the file need not be looked at again
 - ``problem``: why it cannot be gathered, null if it can as far as is known
 """
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source has.
+
+    Args:
+        rows: every image, in order; columns of ``FOUND``.
+        name: of the source, with what it holds: ``pictures@1a2b3c4d``.
+        notes: what was not read, and why; a sentence each.
+    """
+
+    rows: pl.DataFrame
+    name: str
+    notes: Sequence[str] = ()
 
 
 class Reader(Protocol):
@@ -66,15 +83,15 @@ class Source(Protocol):
         """What decides what is found; plain JSON values."""
         ...
 
-    def find(self, before: pl.DataFrame, listener: Listener | None) -> tuple[pl.DataFrame, str]:
-        """Every image, in order, and the source's name with what it holds: ``pictures@1a2b3c4d``.
+    def find(self, before: pl.DataFrame, listener: Listener | None) -> Found:
+        """Every image.
 
         Args:
             before: what was found the last time; empty if nothing was.
             listener: is told of progress.
 
         Raises:
-            GivenError: it cannot be read, or lacks what the recipe names.
+            GivenError: it cannot be read, or lacks what the recipe names; or no image has a prompt.
         """
         ...
 

@@ -17,8 +17,7 @@ def given_recipe(rewards: Sequence[str], given: Mapping[str, Any]) -> str:
 
     Args:
         rewards: names in the registry, or ``package.module:callable``.
-        given: the keys of ``[given]``: texts, whole numbers and lists of texts; None leaves one
-            out.
+        given: the keys of ``[given]``: texts, numbers, lists of texts, true; None leaves one out.
 
     Raises:
         RecipeError: there is no reward.

@@ -17,6 +17,7 @@ import pyarrow as pa
 from synpic.display import visible
 from synpic.errors import PromptError, SynpicError
 from synpic.hub.errors import naming_hub_errors
+from synpic.hub.local_datasets import loadable
 from synpic.prompts.columns import Columns, arrange, choose
 from synpic.readers.arrow import Column, column_of
 from synpic.readers.tables import rows_from
@@ -65,6 +66,7 @@ def _open(
 ) -> Any:
     from datasets import load_dataset, load_dataset_builder
 
+    location = loadable(location)
     options: dict[str, Any] = {}
     if columns is not None:
         builder = load_dataset_builder(location, config, revision=commit)

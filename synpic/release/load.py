@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from synpic.errors import HubUnreachable, ReleaseError, did_you_mean
 from synpic.hub.errors import naming_hub_errors
+from synpic.hub.local_datasets import loadable
 from synpic.readers.text import decode
 from synpic.release.checks import card_configs
 from synpic.release.manifest import CARD
@@ -45,7 +46,11 @@ def load_release(
     try:
         with naming_hub_errors(release.location, commit, "dataset") if commit else nullcontext():
             return load_dataset(
-                release.location, config, split=split, revision=commit, token=release.token
+                loadable(release.location),
+                config,
+                split=split,
+                revision=commit,
+                token=release.token,
             )
     except HubUnreachable:
         raise

@@ -239,3 +239,36 @@ def test_what_is_no_dataset_of_images(make: MakeWorkspace, tmp_path: Path) -> No
     (tmp_path / "lines" / "train.jsonl").write_text('{"prompt": "a"}\n')
     with pytest.raises(GivenError, match="its files are not Parquet"):
         synpic.gather_candidates(make('dataset = "../lines"'))
+
+
+def test_a_dataset_whose_path_is_a_pattern_is_read(
+    make: MakeWorkspace, pickapic: Path, tmp_path: Path
+) -> None:
+    pickapic.rename(tmp_path / "ds [v1]")
+    (outcome,) = synpic.gather_candidates(make('dataset = "../ds [v1]"')).outcomes
+    assert (outcome.made, outcome.failed) == (5, 1)
+
+
+def test_a_dataset_without_a_caption_is_refused(make: MakeWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    table = pa.table(
+        {"image": [picture(1), picture(2)], "text": pa.array([None, " "], pa.string())}
+    )
+    pq.write_table(table, tmp_path / "bare" / "train.parquet")
+    workspace = make('dataset = "../bare"')
+    with pytest.raises(GivenError, match=r"none of 2 images .* has a caption \(column 'text': 2 ×"):
+        synpic.gather_candidates(workspace)
+    assert not workspace.store.exists("given.parquet")
+
+
+def test_equal_images_without_ids_have_a_row_each(make: MakeWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "twice").mkdir()
+    images = [picture(1), picture(2), picture(1)]
+    table = pa.table({"image": images, "text": ["a cup"] * 3})
+    pq.write_table(table, tmp_path / "twice" / "train.parquet")
+    workspace = make('dataset = "../twice"')
+    synpic.score_candidates(workspace, device="cpu")
+    rows = synpic.image_scores(workspace)
+    assert rows["place"].n_unique() == 3
+    assert rows["candidate_id"].n_unique() == 2
+    assert rows["score_red"].null_count() == rows["failure"].count() == 0

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import datasets
 import pytest
 
+import synpic
 from synpic.errors import ReleaseError
 from synpic.release import open_release
 from synpic.release.load import load_release
@@ -82,3 +84,18 @@ def test_a_card_that_does_not_say_where_tables_lie_is_named(
         load_release(open_release(out))
     assert "README.md" in caught.value.message
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["rel [v1]", "what?", "a*b"])
+def test_a_folder_whose_path_is_a_pattern_loads(
+    name: str, out: Path, cache: Path, tmp_path: Path
+) -> None:
+    plain = synpic.load_rankings(out, split="train")
+    shutil.copytree(out, tmp_path / name)
+    for _ in range(2):
+        found = synpic.load_rankings(tmp_path / name, split="train")
+        assert found.features == plain.features
+        assert found["prompt"] == plain["prompt"]
+    shutil.rmtree(tmp_path / name)
+    with pytest.raises(ReleaseError, match="no such folder"):
+        synpic.load_rankings(tmp_path / name)
