@@ -57,6 +57,10 @@ def test_what_is_trained_and_measured_is_said() -> None:
     ):
         assert words in text
     assert "the same of the model it was made from" not in text  # it was not measured
+    facts = about()
+    assert "all images are one picture" not in text
+    same = render_card({**facts, "dataset": {**facts["dataset"], "same_picture": 2}})
+    assert "| prompts left out: all images are one picture | 2 |" in same
     plain = render_card(about("rankdpo-sdxl", "objective.name=sft", metrics={}))
     assert "β" not in plain
     assert "Over the last steps" not in plain
