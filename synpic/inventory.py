@@ -230,7 +230,9 @@ class Inventory:
             maintain_order="left",
         ).with_columns(pl.coalesce("failure", pl.lit("not made yet")).alias("failure"))
         for reward in self.rewards:
-            rows = rows.join(self._unscored(reward), on="candidate_id", how="left")
+            rows = rows.join(
+                self._unscored(reward), on="candidate_id", how="left", maintain_order="left"
+            )
         reasons = [
             pl.when(pl.col(f"score_{name}").is_null()).then(
                 pl.format("{}: {}", pl.lit(name), pl.col(f"_{name}").fill_null("not scored yet"))
@@ -250,11 +252,13 @@ class Inventory:
         )
         for model in self.models:
             if isinstance(model, GivenImages):
-                copies = table.drop("place").join(model.copies, on="candidate_id", how="inner")
+                copies = table.drop("place").join(
+                    model.copies, on="candidate_id", how="inner", maintain_order="right"
+                )
                 table = pl.concat([table, copies.select(table.columns)])
         return table.sort("nth", maintain_order=True).drop("nth")
 
-    def _unscored(self, reward: WantedReward) -> pl.DataFrame:
+    def _unscored(self, reward: WantedReward | RecordedReward) -> pl.DataFrame:
         """``candidate_id``, and why ``reward`` gave it no score, as a column named after it."""
         failures = self.workspace.failures("score").filter(
             (pl.col("name") == reward.name) & (pl.col("fingerprint") == reward.fingerprint)
