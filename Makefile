@@ -15,7 +15,7 @@ UPSTREAM := .venv-parity
 # Those of minutes; benchmarks/ablation.py takes hours.
 BENCHMARKS := startup rank read_scores generate publish rewards precision train
 
-.PHONY: help setup demo test test-slow parity lint format bench docs clean
+.PHONY: help setup demo test test-slow parity lint format bench docs facts clean
 
 help:
 	@echo "make demo       the whole method on the embedded world, into ./demo-shapes"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint       ruff, mypy and the import contract (make format: let ruff write)"
 	@echo "make bench      the benchmarks (but the ablation, which takes hours)"
 	@echo "make docs       docs/cli.md from the commands' own help"
+	@echo "make facts      the table of the installed diffusers' classes, after a new version of it"
 	@echo "make clean      remove what these commands made, the environment too"
 
 setup: $(READY)
@@ -79,6 +80,10 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m synpic_cli.reference > docs/cli.md
 	$(BIN)/python -m synpic_cli.rewards_page docs/rewards.md
+
+# What is known of diffusers' classes without importing them, for the version that is installed.
+facts: $(READY)
+	$(BIN)/python -m synpic.generate.facts_of_classes
 
 clean:
 	rm -rf $(VENV) $(UPSTREAM) demo-shapes build dist *.egg-info cli/*.egg-info

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,13 @@ from synpic.display import count
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.generate.checks import check_model
 from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
+from synpic.generate.schedules import asking
+from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.given import read_index
 from synpic.prompts import read_prompts
 from synpic.rank.weights import exact_weights
 from synpic.recipe import PromptSettings
+from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
 from synpic.score.reward import resolve_reward
 from synpic.settings import ImageSettings, ModelSettings, rough_bytes
@@ -46,7 +50,7 @@ class Validation:
 
     Args:
         problems: each would stop a command; (message, hint).
-        notes: what could not be checked here.
+        notes: what could not be checked here, or may not be meant.
         sharing: of given images, how many have a prompt that another has too; None where the
             recipe draws.
     """
@@ -125,22 +129,75 @@ def _check_drawing(made: Validation, snapshot: Snapshot, source: PromptSettings)
     except SynpicError as error:
         _note(made, error)
     models: list[Model] = []
+    schedules: dict[str, Schedule] = {}
     for name, written in recipe.models.items():
         try:
             settings = complete(name, written)
             made.models.append(_model(name, settings, made.prompts, recipe.images))
+            _note_inherited(made, name, written, settings)
             sizes = resolve_model(name, snapshot)
             models += sizes
             for problem in check_model(snapshot.workspace, sizes[0]):
                 _note(made, problem)
+            if changes_schedule(written):
+                schedule = asking.schedule_of_model(snapshot.workspace, sizes[0])
+                if schedule is not None:
+                    schedules[name] = schedule
         except SynpicError as error:
             _note(made, error)
+    _check_schedules(made, snapshot, schedules)
     if len({model.name for model in models}) == len(recipe.models):
         try:
             check_models(recipe, models)
         except SynpicError as error:
             _note(made, error)
     return texts
+
+
+def _note_inherited(
+    made: Validation, name: str, written: ModelSettings, settings: ModelSettings
+) -> None:
+    """Say what a model with a checkpoint of its own has from the registered one of its name."""
+    if written.checkpoint is None or written.model is not None or name not in MODELS:
+        return
+    plain = ModelSettings()
+    kept = [
+        f"{key} = {json.dumps(value)}"
+        for key in ("family", "variant", "dtype", "sizes", "steps", "guidance")
+        if key not in written.model_fields_set
+        and (value := getattr(settings, key)) != getattr(plain, key)
+    ]
+    if kept:
+        made.notes.append(
+            f"models.{name} has the name of a registered model, and what it leaves out is that "
+            f"model's: {', '.join(kept)}; set them, or give it another name"
+        )
+
+
+def _check_schedules(
+    made: Validation, snapshot: Snapshot, schedules: Mapping[str, Schedule]
+) -> None:
+    """Have the schedulers that the recipe changes tried."""
+    answers = asking.ask(snapshot.lock, list(schedules.values()))
+    for (name, schedule), answer in zip(schedules.items(), answers, strict=True):
+        if answer is None:
+            made.notes.append(
+                f"models.{name}: whether {schedule.name} does {_steps(schedule)} is not known: a "
+                "trial of it did not end"
+            )
+            continue
+        if answer.problem is not None:
+            message = f"models.{name}.{answer.problem.message}"
+            made.problems.append((message, answer.problem.hint))
+        for option in answer.ignored:
+            made.notes.append(
+                f"models.{name}.scheduler_options.{option} changes nothing: {schedule.name} makes "
+                f"{_steps(schedule)} the same without it"
+            )
+
+
+def _steps(schedule: Schedule) -> str:
+    return "its steps" if schedule.steps is None else count(schedule.steps, "step")
 
 
 def _check_gathering(made: Validation, snapshot: Snapshot) -> list[str]:

@@ -17,6 +17,7 @@ from tests.properties import properties_with_io
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*(ROOT / "synpic").rglob("*.py"), *(ROOT / "cli" / "synpic_cli").rglob("*.py")])
 HEAVY = ["torch", "diffusers", "transformers", "polars", "pyarrow", "datasets"]
+TOO_HEAVY = ["torch", "diffusers", "transformers", "datasets", "pandas", "huggingface_hub"]
 
 
 def test_every_public_name_is_there() -> None:
@@ -42,6 +43,37 @@ def test_help_is_light() -> None:
     *shown, loaded = ended.stdout.splitlines()
     assert "generate" in "\n".join(shown)
     assert loaded == "loaded:"
+
+
+def test_looking_imports_no_torch(tmp_path: Path) -> None:
+    """``status``, ``rank`` and ``validate`` of registered models: tables, and nothing to draw with.
+
+    What they cost is what they import; ``python benchmarks/startup.py`` measures it.
+    """
+    code = (
+        "import sys\n"
+        "from synpic_cli.main import run\n"
+        "for verb in (['init', 'set'], ['-C', 'set', 'validate'], ['status'], ['rank']):\n"
+        "    sys.argv = ['synpic', *verb]\n"
+        "    try:\n"
+        "        run()\n"
+        "    except SystemExit as end:\n"
+        "        print('ended', verb[-1], end.code, flush=True)\n"
+        f"print('loaded:', *(name for name in {TOO_HEAVY!r} if name in sys.modules))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    shown = ended.stdout.splitlines()
+    # A set that is empty has no ranking.
+    assert [line for line in shown if line.startswith("ended")] == [
+        "ended set 0",
+        "ended validate 0",
+        "ended status 0",
+        "ended rank 1",
+    ], ended.stderr
+    assert "The recipe is good." in shown
+    assert shown[-1] == "loaded:"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -84,6 +116,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/generate/loop.py": (1, FOREIGN),
     "synpic/generate/opening.py": (1, READERS),
     "synpic/generate/placement.py": (1, READERS),
+    "synpic/generate/schedules/trial.py": (1, "schedulers check little, and fail with any error"),
     "synpic/readers/images.py": (1, READERS),
     "synpic/hub/branches.py": (2, CLIENTS),
     "synpic/hub/commit.py": (1, CLIENTS),

@@ -20,6 +20,7 @@ __all__ = [
     "WEIGHTS",
     "Checkpoint",
     "Component",
+    "class_named",
     "class_of",
     "class_of_pipeline",
     "components_of",
@@ -212,19 +213,22 @@ def is_variant(name: str, variant: str) -> bool:
 
 def class_of(component: Component) -> Any:
     """The class of a component; None for one that neither diffusers nor transformers has."""
+    return class_named(component.library, component.kind)
+
+
+def class_named(library: str | None, kind: str | None) -> Any:
+    """The class that a model_index.json names so; None where there is none."""
     from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
 
-    if component.library is None or component.kind is None:
+    if library is None or kind is None:
         return None
-    if component.kind == "PaellaVQModel":
+    if kind == "PaellaVQModel":
         # Wherever it is said to be: synpic.generate.stable_cascade tells why.
         from diffusers.pipelines.stable_cascade import pipeline_stable_cascade
 
-        return vars(pipeline_stable_cascade)[component.kind]
+        return vars(pipeline_stable_cascade)[kind]
     try:
-        return simple_get_class_obj(  # type: ignore[no-untyped-call]
-            component.library, component.kind
-        )
+        return simple_get_class_obj(library, kind)  # type: ignore[no-untyped-call]
     except (AttributeError, ImportError, TypeError, ValueError):
         return None
 

@@ -9,13 +9,18 @@ from typing import Any, ClassVar
 
 from synpic.errors import HubUnreachable, ModelError, SynpicError
 from synpic.generate.adapters import add_adapters
+from synpic.generate.checkpoint import class_of_pipeline
 from synpic.generate.checks import check_subject, find_problems
 from synpic.generate.checks.call import call_problems
 from synpic.generate.checks.subject import Subject, inspect_checkpoint
 from synpic.generate.embeddings import remember_texts
+from synpic.generate.facts import PipelineFacts
+from synpic.generate.facts_of_classes import of_pipeline
 from synpic.generate.loading import load_components, load_own
 from synpic.generate.placement import Placement, check_placement, place
 from synpic.generate.schedulers import make_scheduler
+from synpic.generate.schedules.schedule import Schedule, schedule_of
+from synpic.generate.schedules.trial import check_schedule
 from synpic.settings import ModelSettings
 
 __all__ = ["OpenedPipeline", "left_out"]
@@ -55,12 +60,14 @@ class OpenedPipeline:
             # What could not be asked of the Hub may be in its cache: loading will tell.
             if not isinstance(problem, HubUnreachable):
                 raise problem
+        if (schedule := schedule_of(subject)) is not None:
+            check_schedule(schedule)
         self.placement = self._open(subject, device)
         self.pipeline: Any = self.placement.pipeline
         self.pipeline.set_progress_bar_config(disable=True)
         self._set_scheduler()
         # Known before, but of a pipeline that its checkpoint brings as code.
-        for problem in call_problems(type(self), settings, type(self.pipeline)):
+        for problem in call_problems(type(self), settings, of_pipeline(type(self.pipeline))):
             raise problem
 
     @classmethod
@@ -74,6 +81,18 @@ class OpenedPipeline:
             what could not be looked at.
         """
         return find_problems(cls, settings, location, commit)
+
+    @classmethod
+    def schedule(
+        cls, settings: ModelSettings, location: str, commit: str | None
+    ) -> Schedule | None:
+        """What the settings ask of the scheduler; None where that cannot be known beforehand.
+
+        Raises:
+            HubUnreachable: the Hub did not answer.
+            ModelError: the checkpoint is not what it should be.
+        """
+        return schedule_of(inspect_checkpoint(cls, settings, location, commit))
 
     @classmethod
     def call_arguments(
@@ -162,8 +181,9 @@ def left_out(index: Mapping[str, Any]) -> dict[str, None]:
     return dict.fromkeys(sorted(absent | ({"safety_checker"} & index.keys())))
 
 
-def _switched_off(pipeline: Any) -> dict[str, bool]:
+def _switched_off(pipeline: PipelineFacts | None) -> dict[str, bool]:
     """Arguments of ``from_pretrained`` without which installed packages would decide on pixels."""
     # Of a pipeline that its checkpoint brings as code, nothing is known yet.
-    takes = inspect.signature(pipeline.__init__).parameters if pipeline is not None else ()
+    kind = None if pipeline is None else class_of_pipeline(pipeline.name)
+    takes = () if kind is None else inspect.signature(kind.__init__).parameters
     return {"add_watermarker": False} if "add_watermarker" in takes else {}

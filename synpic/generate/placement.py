@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from synpic.engine.attempt import out_of_memory
 from synpic.engine.device import free_memory, lost, lost_by
 from synpic.errors import ModelError
-from synpic.generate.checkpoint import Component, class_of
+from synpic.generate.checkpoint import Component
+from synpic.generate.facts import component_facts
 from synpic.settings import ModelSettings
 
 __all__ = ["Placement", "check_placement", "place", "stages", "text_encoders", "vae_of"]
@@ -189,7 +190,7 @@ def place(pipeline: Any, settings: ModelSettings, device: str) -> Placement:
         ModelError: it, or the device, does not take one of them.
     """
     _, vae = vae_of(pipeline)
-    _check_vae(settings, type(vae) if vae is not None else None)
+    _check_vae(settings, type(vae).__name__ if vae is not None else None, dir(vae))
     _check_device(settings, device)
     if settings.vae_slicing:
         vae.enable_slicing()
@@ -220,8 +221,9 @@ def check_placement(
     """
     vaes = [components[name] for name in _VAES if name in components]
     # A class that is nobody's but the checkpoint's is looked at when it has been loaded.
-    if vaes and (kind := class_of(vaes[0])) is not None:
-        _check_vae(settings, kind)
+    kind = component_facts(vaes[0].library, vaes[0].kind) if vaes else None
+    if kind is not None:
+        _check_vae(settings, kind.name, kind.methods)
     if device is not None:
         _check_device(settings, device)
 
@@ -255,10 +257,10 @@ def vae_of(pipeline: Any) -> tuple[str | None, Any]:
     return None, None
 
 
-def _check_vae(settings: ModelSettings, kind: type | None) -> None:
+def _check_vae(settings: ModelSettings, kind: str | None, methods: Sequence[str]) -> None:
     for key, method in (("vae_slicing", "enable_slicing"), ("vae_tiling", "enable_tiling")):
-        if getattr(settings, key) and not hasattr(kind, method):
-            whose = f"{kind.__name__} takes none" if kind else "this pipeline has no VAE"
+        if getattr(settings, key) and method not in methods:
+            whose = f"{kind} takes none" if kind else "this pipeline has no VAE"
             raise ModelError(f"{key}: {whose}", hint=f"leave out {key}")
 
 

@@ -137,6 +137,12 @@ def _named(name: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin):
         return kind
     known = [word for word in dir(diffusers) if word.endswith("Scheduler")]
+    if name in known:  # a stand-in for a class that needs another package
+        needs = " and ".join(one for one in getattr(kind, "_backends", ()) if one != "torch")
+        raise ModelError(
+            f"scheduler: {name} needs {needs or 'a package'}, which is not installed",
+            hint="install it, or name another scheduler",
+        )
     raise ModelError(
         f"scheduler: {name!r} is not in diffusers.{did_you_mean(name, known)}",
         hint="use the class name of a diffusers scheduler, as DPMSolverMultistepScheduler",

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from synpic.errors import PromptError, did_you_mean
-from synpic.readers.arrow import Column, faults_of, plain_texts
+from synpic.readers.arrow import Column, faults_of, integers, plain_texts, texts
 from synpic.readers.text import At, refuse_faults, require_texts
 from synpic.recipe import split_problem
 
@@ -122,7 +122,7 @@ def arrange(table: pa.Table, columns: Columns, where: str, at: At) -> pa.Table:
                 f"{where}: column {columns.split!r} is {splits.type}, not text",
                 hint="rename the column, if it means something else",
             )
-        arranged["split"] = pa.array(_checked_splits(splits.to_pylist(), at), pa.string())
+        arranged["split"] = texts(_checked_splits(splits.to_pylist(), at))
     for name, kept in columns.meta.items():
         arranged[kept] = table.column(name)
     return pa.table(arranged)
@@ -139,13 +139,11 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Columns, where: str, at
     for name in columns.names:
         require_texts((row.get(name) for row in rows), name, at, error=PromptError)
     found: dict[str, pa.Array] = {
-        columns.prompt: pa.array(
-            [_text(row.get(columns.prompt), at(i)) for i, row in enumerate(rows)], pa.string()
-        )
+        columns.prompt: texts([_text(row.get(columns.prompt), at(i)) for i, row in enumerate(rows)])
     }
     if columns.split:
         splits = _checked_splits([row.get(columns.split) for row in rows], at)
-        found[columns.split] = pa.array(splits, pa.string())
+        found[columns.split] = texts(splits)
     for name in columns.meta:
         if name not in found:
             found[name] = _array([row.get(name) for row in rows])
@@ -178,7 +176,14 @@ def _checked_splits(values: Sequence[Any], at: At) -> list[str | None]:
     return [value or None for value in values]
 
 
+_INT64 = 1 << 63
+
+
 def _array(values: list[Any]) -> pa.Array:
+    if set(map(type, values)) in ({str}, {str, type(None)}):
+        return texts(values)
+    if set(map(type, values)) == {int} and min(values) >= -_INT64 and max(values) < _INT64:
+        return integers(values)
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):

@@ -12,6 +12,7 @@ from synpic import ids
 from synpic.display import count as count_of
 from synpic.errors import PromptError
 from synpic.prompts.source import Source
+from synpic.readers.arrow import integers, texts
 from synpic.readers.text import is_blank
 from synpic.workspace import tables
 
@@ -77,7 +78,7 @@ def fold(source: Source, split: str, count: int | None) -> PromptTable:
             seen.add(id_)
             rows.append(row)
             found.append((id_, text))
-        pieces.append(_piece(batch.take(pa.array(rows, pa.int64())), found, split, source.name))
+        pieces.append(_piece(batch.take(integers(rows)), found, split, source.name))
     if not seen:
         raise PromptError(
             f"{source.name}: no prompts ({count_of(read, 'row')}, {empty:,} of them empty)",
@@ -105,7 +106,8 @@ def _piece(rows: pa.Table, found: list[tuple[str, str]], split: str, source: str
         "split": [value or split for value in splits] or [split] * len(found),
         "source": [source] * len(found),
     }
-    table = pa.table(columns, schema=tables.PROMPTS)
+    arrays = [texts(columns[name]) for name in tables.PROMPTS.names]
+    table = pa.Table.from_arrays(arrays, schema=tables.PROMPTS)
     for name in rows.column_names:
         if name.startswith("meta_"):
             table = table.append_column(name, rows.column(name))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from synpic.errors import PromptError
+from synpic.readers.arrow import texts
 from synpic.readers.text import lines, require_texts
 
 __all__ = ["read_text"]
@@ -20,4 +21,4 @@ def read_text(data: bytes, where: str) -> Iterator[pa.Table]:
     """
     found = lines(data, where, error=PromptError)
     require_texts(found, "the prompt", lambda row: f"{where}:{row + 1}", error=PromptError)
-    yield pa.table({"prompt": pa.array(found, pa.string())})
+    yield pa.Table.from_arrays([texts(found)], ["prompt"])

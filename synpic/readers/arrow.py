@@ -8,14 +8,27 @@ from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from synpic.errors import SynpicError
 from synpic.readers.text import LONGEST, At, Fault, fault_of
 
-__all__ = ["Column", "column_of", "faults_of", "is_text", "plain_texts"]
+__all__ = ["Column", "column_of", "faults_of", "integers", "is_text", "plain_texts", "texts"]
 
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d|Z")
+
+
+def texts(values: Sequence[str | None]) -> pa.Array:
+    """``values`` as an array of strings.
+
+    ``pa.array`` makes the same, and imports pandas first, to see whether they are pandas': half a
+    second of a command that takes one.
+    """
+    return pl.Series(values, dtype=pl.String).to_arrow().cast(pa.string())
+
+
+def integers(values: Sequence[int]) -> pa.Array:
+    """``values`` as an array of int64; see :func:`texts`."""
+    return pl.Series(values, dtype=pl.Int64).to_arrow()
 
 
 @dataclass(frozen=True)
@@ -66,11 +79,12 @@ def plain_texts(table: pa.Table, at: At, *, error: type[SynpicError]) -> pa.Tabl
 
 def faults_of(column: pa.ChunkedArray) -> list[tuple[int, Fault]]:
     """The rows of a column of strings whose texts are refused, and why."""
-    suspicious = pc.greater(pc.binary_length(column), LONGEST)
+    values = pl.from_arrow(column)
+    assert isinstance(values, pl.Series)
+    suspicious = values.str.len_bytes() > LONGEST
     for sign in ("\0", "\ufeff"):
-        suspicious = pc.or_(suspicious, pc.match_substring(column, sign))
-    rows = pc.indices_nonzero(suspicious.combine_chunks()).to_pylist()
-    found = ((row, fault_of(column[row].as_py())) for row in rows)
+        suspicious |= values.str.contains(sign, literal=True)
+    found = ((row, fault_of(values[row])) for row in suspicious.fill_null(False).arg_true())
     return [(row, fault) for row, fault in found if fault is not None]
 
 

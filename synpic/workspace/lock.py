@@ -1,4 +1,4 @@
-"""recipe.lock: what the names of a recipe resolved to, read once by each command."""
+"""recipe.lock: what was found out about a recipe once, read once by each command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from synpic.readers.json_models import Record, parse_json, validate
 from synpic.workspace import tables
 from synpic.workspace.storage import Store
 
-__all__ = ["LOCK", "RecipeLock"]
+__all__ = ["LOCK", "RecipeLock", "TriedSchedule"]
 
 LOCK = "recipe.lock"
 
@@ -30,11 +30,30 @@ _PATIENCE = 30.0
 """Seconds to wait for another process that is adding an entry; it takes milliseconds."""
 
 
+class TriedSchedule(Record, extra="forbid"):
+    """A scheduler that does what a model of the recipe asks of it, as a trial found.
+
+    Args:
+        scheduler: its class.
+        steps: how many are asked for; None: the pipeline's own number.
+        diffusers: the version that it was tried with.
+        ignored: options that change nothing.
+        sha256: of everything that was asked, the version of diffusers too.
+    """
+
+    scheduler: str
+    steps: int | None
+    diffusers: str
+    ignored: list[str]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class _File(Record, extra="forbid"):
     """What recipe.lock holds."""
 
     schema_version: int = Field(ge=1)
     resolved: list[LockEntry]
+    schedules: list[TriedSchedule] = Field(default_factory=list)
 
 
 class RecipeLock:
@@ -45,12 +64,19 @@ class RecipeLock:
 
     Args:
         store: of the workspace.
-        entries: what the file holds.
+        entries: the names in it.
+        schedules: the schedules in it.
     """
 
-    def __init__(self, store: Store, entries: Iterable[LockEntry] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        entries: Iterable[LockEntry] = (),
+        schedules: Iterable[TriedSchedule] = (),
+    ) -> None:
         self._store = store
         self._known = {entry.key: entry for entry in entries}
+        self._tried = {one.sha256: one for one in schedules}
 
     @classmethod
     def read(cls, store: Store) -> RecipeLock:
@@ -60,7 +86,8 @@ class RecipeLock:
             WorkspaceError: recipe.lock is damaged; the message names each key that is wrong.
             NewerSchema: a later synpic wrote it.
         """
-        return cls(store, _read(store))
+        file = _read(store)
+        return cls(store, file.resolved, file.schedules)
 
     @property
     def entries(self) -> list[LockEntry]:
@@ -88,37 +115,61 @@ class RecipeLock:
             StorageError: it cannot be written.
         """
         with _alone(self._store):
-            written = {one.key: one for one in _read(self._store)}
+            file = _read(self._store)
+            written = {one.key: one for one in file.resolved}
             found = written.get(entry.key)
             kept = entry if found is None or found.identity == entry.identity else found
             self._known[entry.key] = kept
             # Also what this process knows and the file has lost: it stays as it was resolved.
             merged = {**self._known, **written, entry.key: kept}
             if merged != written:
-                self._store.write(LOCK, _encode(merged.values()))
+                self._store.write(LOCK, _encode(merged.values(), file.schedules))
         return kept
 
+    def tried(self, sha256: str) -> TriedSchedule | None:
+        """The schedule that was tried and works; None of one that is not known to."""
+        return self._tried.get(sha256)
 
-def _read(store: Store) -> list[LockEntry]:
+    def remember_tried(self, schedules: Iterable[TriedSchedule]) -> None:
+        """Add ``schedules`` to the file, which keeps what other processes have added.
+
+        Raises:
+            WorkspaceError: recipe.lock has been damaged since it was read.
+            StorageError: it cannot be written.
+        """
+        self._tried |= {one.sha256: one for one in schedules}
+        with _alone(self._store):
+            file = _read(self._store)
+            written = {one.sha256: one for one in file.schedules}
+            if not self._tried.keys() <= written.keys():
+                merged = {**self._tried, **written}
+                self._store.write(LOCK, _encode(file.resolved, merged.values()))
+
+
+def _read(store: Store) -> _File:
     if not store.exists(LOCK):
-        return []
+        return _File(schema_version=tables.SCHEMA_VERSION, resolved=[])
     where = store.path(LOCK)
     data = parse_json(store.read(LOCK), where, error=WorkspaceError, hint=_HINT)
     if isinstance(data, dict):
         tables.require_version(data, where)
-    entries = validate(_File, data, where, WorkspaceError, _HINT).resolved
-    twice = [key for key, number in Counter(entry.key for entry in entries).items() if number > 1]
+    file = validate(_File, data, where, WorkspaceError, _HINT)
+    keys = Counter(entry.key for entry in file.resolved)
+    twice = [key for key, number in keys.items() if number > 1]
     if twice:
         kind, source, revision = twice[0]
         at = f" at {revision}" if revision else ""
         raise WorkspaceError(f"{where}: resolved: {kind} {source}{at} is there twice", hint=_HINT)
-    return entries
+    return file
 
 
-def _encode(entries: Iterable[LockEntry]) -> bytes:
+def _encode(entries: Iterable[LockEntry], schedules: Iterable[TriedSchedule]) -> bytes:
     rows: list[dict[str, Any]] = [entry.model_dump() for entry in _sorted(entries)]
-    text = json.dumps({"schema_version": tables.SCHEMA_VERSION, "resolved": rows}, indent=2)
-    return (text + "\n").encode()
+    data: dict[str, Any] = {"schema_version": tables.SCHEMA_VERSION, "resolved": rows}
+    tried = sorted(schedules, key=lambda one: (one.scheduler, one.sha256))
+    if tried:
+        data["schedules"] = [one.model_dump() for one in tried]
+    return (json.dumps(data, indent=2) + "\n").encode()
 
 
 def _sorted(entries: Iterable[LockEntry]) -> list[LockEntry]:

@@ -150,7 +150,8 @@ class Workspace:
             NewerSchema, OlderSchema: naming the first part that another version of synpic wrote.
         """
         chosen = list(columns) if columns else [n for n in schema.names if n != "image"]
-        empty = pa.schema([schema.field(name) for name in chosen]).empty_table()
+        # Not schema.empty_table(): it makes arrays of lists, for which pyarrow imports pandas.
+        empty = pa.Table.from_batches([], pa.schema([schema.field(name) for name in chosen]))
         read = parquet.read_part_columns if "image" in schema.names else parquet.read_part
         with ThreadPoolExecutor(8) as pool:
             rows = list(pool.map(lambda part: read(self.store, part, empty.schema), parts))

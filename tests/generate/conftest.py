@@ -6,7 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from synpic.generate.schedules import asking
+from synpic.generate.schedules.trial import answer_of
 from tests.generate import tiny
+
+
+@pytest.fixture(autouse=True)
+def tried_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedules are tried in this process, which has torch; but for tests of the other one."""
+    if "tried_there" not in request.fixturenames:
+        monkeypatch.setattr(asking, "try_all", lambda schedules: [*map(answer_of, schedules)])
+
+
+@pytest.fixture
+def tried_there() -> None:
+    """Schedules are tried in a process of its own, as users have it."""
 
 
 @pytest.fixture(scope="session")

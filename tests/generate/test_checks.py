@@ -178,9 +178,9 @@ def test_everything_wrong_is_said_at_once(hollow: Folder, tmp_path: Path) -> Non
     keys = [message.partition(": ")[0] for message, _ in found]
     assert keys == [
         "models.m.call.nonsense",
-        "models.m.scheduler",
         "models.m.sizes",
         "models.m.components.nonsense",
+        "models.m.scheduler",
     ]
 
 

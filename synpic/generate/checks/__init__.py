@@ -5,10 +5,11 @@ Names of files, small JSON and signatures of classes say it in seconds; weights 
 
 ``subject`` reads what a checkpoint says of itself, and refuses what is no pipeline, is another
 family's, or brings code that nobody allowed. The others are asked about that subject, one after
-another: ``call`` (arguments and scheduler), ``sizes``, ``components``, ``adapters``, ``weights``.
-Each gives errors whose messages begin with a key of the recipe's model. What the Hub did not
-answer is one of the errors, a ``HubUnreachable``: a note to ``validate``, and nothing to whoever
-opens a model, for loading will tell.
+another: ``call`` (arguments, and the scheduler by its name), ``sizes``, ``components``,
+``adapters``, ``weights``. Each gives errors whose messages begin with a key of the recipe's model.
+What the Hub did not answer is one of the errors, a ``HubUnreachable``: a note to ``validate``, and
+nothing to whoever opens a model, for loading will tell. What a scheduler can do is found out in
+:mod:`synpic.generate.schedules`.
 """
 
 from __future__ import annotations

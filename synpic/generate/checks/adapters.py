@@ -14,7 +14,8 @@ __all__ = ["check_adapters"]
 def check_adapters(subject: Subject) -> Iterator[ModelError]:
     """What is wrong with the recipe's adapters, as far as their weights need not be read."""
     settings, pipeline = subject.settings, subject.pipeline
-    takes = pipeline is None or hasattr(pipeline, "load_lora_weights")
+    whose = "this pipeline" if pipeline is None else pipeline.name
+    takes = pipeline is None or pipeline.lora
     for number, adapter in enumerate(settings.adapters):
         key = f"adapters[{number}]"
         there = subject.at(adapter.checkpoint, adapter.revision)
@@ -26,15 +27,15 @@ def check_adapters(subject: Subject) -> Iterator[ModelError]:
             continue
         if by_peft and takes and pipeline is not None:
             yield ModelError(
-                f"{key}: {adapter.checkpoint} is in peft's layout, and {pipeline.__name__} takes "
+                f"{key}: {adapter.checkpoint} is in peft's layout, and {whose} takes "
                 "diffusers' own",
                 hint="save it with pipeline.save_lora_weights(folder, …)",
             )
         if not takes and not ({"unet", "transformer"} & subject.components.keys()):
-            yield ModelError(f"{key}: {pipeline.__name__} takes no LoRA", hint="leave it out")
+            yield ModelError(f"{key}: {whose} takes no LoRA", hint="leave it out")
         elif not takes and not by_peft:
             yield ModelError(
-                f"{key}: {pipeline.__name__} takes a LoRA in peft's layout only, and {file} of "
+                f"{key}: {whose} takes a LoRA in peft's layout only, and {file} of "
                 f"{adapter.checkpoint} is in another, or has no adapter_config.json beside it",
                 hint="name a folder that peft's save_pretrained or `synpic train` wrote; where it "
                 'holds both, file = "adapter_model.safetensors"',

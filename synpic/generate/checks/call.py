@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from synpic.errors import ModelError, did_you_mean
-from synpic.generate.checkpoint import class_of
 from synpic.generate.checks.subject import Subject
-from synpic.generate.schedulers import check_seeded, make_scheduler
+from synpic.generate.facts import PipelineFacts
+from synpic.generate.schedulers import check_seeded
 from synpic.settings import ModelSettings
 
 __all__ = ["call_problems", "check_call", "check_scheduler"]
@@ -23,8 +22,6 @@ _TENSORS = re.compile(
     r"|.+_attention_mask|ip_adapter_.+|callback.*"
 )
 """Arguments that are no words or numbers, or one for each image: nothing that a recipe can hold."""
-
-_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _KEYS = {
     "num_inference_steps": "steps",
@@ -46,8 +43,10 @@ def check_call(subject: Subject) -> Iterator[ModelError]:
         yield from call_problems(subject.family, subject.settings, subject.pipeline)
 
 
-def call_problems(family: Any, settings: ModelSettings, pipeline: Any) -> Iterator[ModelError]:
-    """Settings that the call of the class ``pipeline`` does not take."""
+def call_problems(
+    family: Any, settings: ModelSettings, pipeline: PipelineFacts
+) -> Iterator[ModelError]:
+    """Settings that the call of ``pipeline`` does not take."""
     for key in sorted(_OURS & settings.call.keys()):
         yield ModelError(f"call.{key}: synpic sets this itself", hint="leave it out")
     for name in settings.call:
@@ -58,29 +57,22 @@ def call_problems(family: Any, settings: ModelSettings, pipeline: Any) -> Iterat
             )
     for name in sorted(_of_keys(family, settings) & settings.call.keys()):
         yield ModelError(f"call.{name}: the recipe has a key for this", hint=f"use `{_KEYS[name]}`")
-    # **kwargs is no excuse: diffusers' pipelines look in it for deprecated names only.
-    parameters = inspect.signature(pipeline.__call__).parameters
     side = 8 if settings.sizes else None
     told: set[str] = set()
     given = ["prompt", "generator", *family.call_arguments(settings, side, side)]
-    for name, parameter in list(parameters.items())[1:]:
-        if (
-            parameter.default is parameter.empty
-            and parameter.kind not in _ANY
-            and name not in given
-        ):
+    for name in pipeline.wants:
+        if name not in given:
             yield ModelError(
-                f"checkpoint: {pipeline.__name__} does not draw from a prompt alone: it wants "
-                f"{name}",
+                f"checkpoint: {pipeline.name} does not draw from a prompt alone: it wants {name}",
                 hint="name a text-to-image checkpoint; for Stable Cascade, its family as well",
             )
     for name in given:
         key = f"call.{name}" if name in settings.call else _KEYS.get(name, name)
-        if name in parameters or key in told:
+        if name in pipeline.takes or key in told:
             continue
         told.add(key)
         yield ModelError(
-            f"{key}: {pipeline.__name__} takes no {name}.{did_you_mean(name, parameters)}",
+            f"{key}: {pipeline.name} takes no {name}.{did_you_mean(name, pipeline.takes)}",
             hint="leave that setting out, or name another family or checkpoint",
         )
 
@@ -93,18 +85,13 @@ def _of_keys(family: Any, settings: ModelSettings) -> set[str]:
 
 
 def check_scheduler(subject: Subject) -> Iterator[ModelError]:
-    """Whether the scheduler asked for can be made from the checkpoint's own."""
+    """Whether a scheduler draws noise that no seed decides. What it can do, a trial finds out."""
     settings = subject.settings
     own = subject.components.get(subject.family.scheduler_slot)
     for name, component in subject.components.items():
-        # The one asked about below, and of a pipeline of two stages the other's.
+        # The one asked for, and of a pipeline of two stages the other's.
         if name.endswith("scheduler") and (settings.scheduler is None or component is not own):
             check_seeded(component.kind or "", asked=False)
-    if own is None or (settings.scheduler is None and not settings.scheduler_options):
-        return
-    kind, config = class_of(own), own.json("scheduler_config.json")
-    if kind is not None and config is not None:
-        try:
-            make_scheduler(settings, kind.from_config(config))
-        except ModelError as problem:
-            yield problem
+    if settings.scheduler is not None:
+        check_seeded(settings.scheduler, asked=True)
+    yield from ()

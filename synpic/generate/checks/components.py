@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from synpic.errors import ModelError, did_you_mean
-from synpic.generate.checkpoint import Component, class_of
+from synpic.generate.checkpoint import Component
 from synpic.generate.checks.subject import Subject
 from synpic.generate.checks.weights import weight_problems
+from synpic.generate.facts import component_facts
 
 __all__ = ["check_components", "check_prior", "check_without"]
 
@@ -48,7 +49,7 @@ def check_without(subject: Subject) -> Iterator[ModelError]:
     """Whether the pipeline draws without what ``without`` leaves out."""
     if subject.pipeline is None:
         return
-    name = subject.pipeline.__name__
+    name = subject.pipeline.name
     allowed = _DISPENSABLE.get(name, ())
     for part in subject.settings.without:
         if part not in allowed:
@@ -106,20 +107,19 @@ def check_components(subject: Subject) -> Iterator[ModelError]:
 
 def _misfit(own: Component, other: Component) -> ModelError | None:
     """Why ``other`` cannot stand for ``own``: another kind, or another shape."""
-    kind = class_of(own)
+    kind = component_facts(own.library, own.kind)
     if kind is None:
         return ModelError(
             f"{other.key}: the checkpoint does without it, so nothing says what it would be",
             hint="start from a checkpoint that has one",
         )
-    config_class = getattr(kind, "config_class", None)
-    if config_class is None and not hasattr(kind, "load_config"):
+    if not kind.configured:
         # A tokenizer or processor: whether it fits, only from_pretrained finds out.
         inside = other.checkpoint.inside(other.folder)
         if any(word in file for file in inside for word in _READERS):
             return None
         return ModelError(
-            f"{other.key}: {other.place} holds no {kind.__name__}",
+            f"{other.key}: {other.place} holds no {kind.name}",
             hint="name its folder with `subfolder`",
         )
     config = other.json("config.json")
@@ -132,15 +132,15 @@ def _misfit(own: Component, other: Component) -> ModelError | None:
             if folders
             else "name a component's folder, or a pipeline that has one",
         )
-    if config_class is not None:
-        wanted, found = config_class.model_type, config.get("model_type")
+    if kind.model_type is not None:
+        wanted, found = kind.model_type, config.get("model_type")
         both = isinstance(config.get("text_config"), dict)
         same = found == wanted or both
         made = [str(name) for name in config.get("architectures") or ()]
-        if made and not both and _lacks_projection(kind.__name__, made):
-            wanted, found, same = kind.__name__, made[0], False
+        if made and not both and _lacks_projection(kind.name, made):
+            wanted, found, same = kind.name, made[0], False
     else:
-        wanted, found = kind.__name__, config.get("_class_name")
+        wanted, found = kind.name, config.get("_class_name")
         same = found == wanted or found in _LATER.get(wanted, ())
     if not same:
         return ModelError(

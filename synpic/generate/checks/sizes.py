@@ -35,7 +35,7 @@ def check_sizes(subject: Subject) -> Iterator[ModelError]:
     if subject.pipeline is None:
         return
     for size in dict.fromkeys(subject.settings.sizes or ()):
-        problem = _problem(subject, subject.pipeline.__name__, size)
+        problem = _problem(subject, subject.pipeline.name, size)
         if problem is not None:
             yield problem
 

@@ -12,10 +12,10 @@ from synpic.generate.checkpoint import (
     INDEX,
     Checkpoint,
     Component,
-    class_of_pipeline,
     components_of,
     read_index,
 )
+from synpic.generate.facts import PipelineFacts, pipeline_facts
 from synpic.settings import ModelSettings
 
 __all__ = ["Subject", "inspect_checkpoint"]
@@ -33,7 +33,7 @@ class Subject:
         settings: complete, and its weights located.
         index: the checkpoint's model_index.json.
         prior: the checkpoint of a first stage that is another, and its index; None where it is not.
-        pipeline: class of diffusers; None for one that the checkpoint brings as code.
+        pipeline: its class in diffusers; None for one that the checkpoint brings as code.
         components: the pipeline's, as the checkpoint and the prior give them.
     """
 
@@ -42,7 +42,7 @@ class Subject:
     checkpoint: Checkpoint
     index: Mapping[str, Any]
     prior: tuple[Checkpoint, Mapping[str, Any]] | None
-    pipeline: Any
+    pipeline: PipelineFacts | None
     components: Mapping[str, Component]
     _seen: dict[tuple[str, str | None], Checkpoint] = field(default_factory=dict, repr=False)
 
@@ -73,9 +73,6 @@ def inspect_checkpoint(
         HubUnreachable: the Hub did not answer.
         ModelError: it is no pipeline, is another family's, or wants more trust than it is given.
     """
-    import diffusers
-
-    diffusers.utils.logging.set_verbosity_error()
     checkpoint = Checkpoint(location, commit)
     seen = {(location, commit): checkpoint}
     index = read_index(checkpoint)
@@ -99,7 +96,7 @@ def inspect_checkpoint(
     pipeline = None
     if isinstance(found, str):
         named = found if family.pipeline_class == "DiffusionPipeline" else family.pipeline_class
-        pipeline = class_of_pipeline(named)
+        pipeline = pipeline_facts(named)
         if pipeline is None:
             raise ModelError(
                 f"checkpoint: {location} is a {found:.80} (key _class_name of {INDEX}), and "
@@ -122,11 +119,11 @@ def _check_family(family: Any, found: object, location: str) -> None:
         )
 
 
-def _check_connected(checkpoint: Checkpoint, pipeline: Any) -> None:
+def _check_connected(checkpoint: Checkpoint, pipeline: PipelineFacts) -> None:
     """Refuse what would open another repository, that its card names, at whatever commit it is."""
-    if not getattr(pipeline, "_load_connected_pipes", False):
+    if not pipeline.connected:
         return
-    if pipeline.__name__ == "StableCascadeCombinedPipeline":
+    if pipeline.name == "StableCascadeCombinedPipeline":
         raise ModelError(
             f"family: {checkpoint.location} is a Stable Cascade, which this family does not open",
             hint='write family = "stable_cascade"',

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from synpic.errors import ModelError
-from synpic.generate.checkpoint import WEIGHTS, Component, class_of, is_variant
+from synpic.generate.checkpoint import WEIGHTS, Component, is_variant
 from synpic.generate.checks.subject import Subject
+from synpic.generate.facts import component_facts
 
 __all__ = ["check_weights", "weight_problems"]
 
@@ -82,7 +83,5 @@ def weight_problems(
 
 
 def _has_weights(component: Component) -> bool:
-    import torch
-
-    kind = class_of(component)
-    return isinstance(kind, type) and issubclass(kind, torch.nn.Module)
+    kind = component_facts(component.library, component.kind)
+    return kind is not None and kind.weights
