@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from synpic.errors import ModelError
@@ -163,9 +165,11 @@ def _check_code(checkpoint: Checkpoint, found: object, components: Mapping[str, 
 
 
 def _is_known(component: Component) -> bool:
-    from diffusers import pipelines
-
     library = component.library
     if library in (None, "diffusers", "transformers") or component.kind == "PaellaVQModel":
         return True
-    return any(hasattr(place, str(library)) for place in (pipelines, pipelines.deprecated))
+    # A folder of diffusers' pipelines, found without importing any.
+    spec = find_spec("diffusers")
+    roots = [Path(root) / "pipelines" for root in (spec and spec.submodule_search_locations) or ()]
+    places = [place for root in roots for place in (root, root / "deprecated")]
+    return library.isidentifier() and any((place / library).is_dir() for place in places)
