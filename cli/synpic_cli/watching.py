@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
+from rich.cells import cell_len, set_cell_size
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -66,13 +67,17 @@ def _shown(as_json: bool) -> Iterator[Listener]:
             TextColumn("{task.fields[stage]}", markup=False, table_column=_whole()),
             TextColumn("{task.description}", "bold", markup=False, table_column=_whole()),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
-            MofNCompleteColumn(table_column=_whole(11)),
+            MofNCompleteColumn(table_column=_whole(_NUMBERS)),
             TextColumn("{task.fields[text]}", markup=False, table_column=_whole()),
             console=errors,
             expand=True,
         )
         with progress:
             yield _Bars(progress)
+
+
+_NUMBERS, _BAR, _LEAST = 11, 8, 12
+"""Cells of "done/total", of a bar, and of the shortest text."""
 
 
 def _whole(width: int | None = None) -> Column:
@@ -93,10 +98,18 @@ class _Bars:
             self._tasks[event.key],
             completed=event.done,
             total=event.total,
-            text=visible(_describe(event)),
+            text=self._fitting(visible(_describe(event))),
         )
         if event.news:
             self._progress.print(shown(_news(event)))
+
+    def _fitting(self, text: str) -> str:
+        """``text``, cut where it would leave no room for a name or a bar."""
+        taken = max(
+            len(task.fields["stage"]) + cell_len(task.description) for task in self._progress.tasks
+        )
+        room = max(_LEAST, errors.width - taken - _NUMBERS - _BAR - 4)  # spaces between columns
+        return text if cell_len(text) <= room else f"{set_cell_size(text, room - 1)}…"
 
 
 class _Pace:

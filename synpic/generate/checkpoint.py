@@ -96,7 +96,7 @@ class Checkpoint:
             if isinstance(found, dict):
                 return found
             error: object = f"an object expected, not {type(found).__name__}"
-        except (ValueError, RecursionError) as raised:
+        except ValueError as raised:
             error = raised
         except RecursionError:
             error = "nested too deeply"

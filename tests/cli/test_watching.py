@@ -73,6 +73,24 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Non
     assert "━" in output
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_long_note_gives_way_to_names_and_bars(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    shown = Terminal()
+    console = Console(file=shown, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(watching, "errors", console)
+    note = "no weights: " + "猫 a long story " * 30
+    with watched_work() as (listener, _):
+        listener(Event("generate", "sdxl-turbo 1280x768", "broken", 57000, 58000, note=note))
+        listener(Event("generate", "m", "working", 29000, 58000, 0, 1.5, "a note " * 20, 7))
+    bars = [line for line in shown.getvalue().splitlines() if "/58000" in line][-2:]
+    for line, name in zip(bars, ("sdxl-turbo 1280x768", "m"), strict=True):
+        assert name in line
+        assert "━━━━" in line
+        assert "…" in line
+
+
 def test_a_line_a_minute_elsewhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
