@@ -111,7 +111,9 @@ if mask:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:mask])
 from synpic_cli import main
 main.app = lambda: None
-main.run()
+from contextlib import suppress
+with suppress(SystemExit):
+    main.run()
 import polars, pyarrow, torch
 from synpic.threads import cores
 libraries = [torch.get_num_threads(), polars.thread_pool_size(), pyarrow.cpu_count()]
