@@ -98,8 +98,6 @@ class Checkpoint:
             error: object = f"an object expected, not {type(found).__name__}"
         except ValueError as raised:
             error = raised
-        except RecursionError:
-            error = "nested too deeply"
         raise ModelError(
             f"checkpoint: {self.location} cannot be opened: {name} is damaged: {error}",
             hint="get the checkpoint again",

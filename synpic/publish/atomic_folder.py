@@ -110,8 +110,8 @@ def require_free(target: Path, kind: Kind = "release") -> None:
     foreign = sorted(present - {*manifest.files, MANIFEST})
     if foreign:
         raise PublishError(
-            f"{target} holds what is no part of its {kind}: {foreign[0]}"
-            + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
+            f"{target} holds what {MANIFEST} does not list, which is no part of its {kind}: "
+            f"{foreign[0]}" + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""),
             hint=f"a new {kind} replaces the whole folder; move what is yours out of it first",
         )
 
