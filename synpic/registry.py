@@ -96,7 +96,7 @@ class Registry:
             thing: Any = importlib.import_module(module_name)
             for piece in attribute.split("."):
                 thing = getattr(thing, piece)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Importing runs code that may be anyone's: whatever it raises is about this name.
             raise UnknownName(
                 f"{self.kind} {name!r} cannot be imported from {target}: "

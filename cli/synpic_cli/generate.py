@@ -47,7 +47,7 @@ def generate(
     from synpic.tasks import drawing_tasks
     from synpic.workspace import Workspace
     from synpic_cli.reporting import show_report, show_tasks
-    from synpic_cli.watching import note, watched_work
+    from synpic_cli.watching import note, prints_aside, watched_work
 
     snapshot = Workspace.open().snapshot()
     share = Shard.parse(shard) if shard else WHOLE
@@ -58,7 +58,7 @@ def generate(
         given = snapshot.recipe.given is not None
         show_tasks(*tasks, "images to gather" if given else "images to draw", as_json)
         return
-    with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop):
+    with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop), prints_aside():
         report = generate_candidates(
             snapshot,
             only=only,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -76,14 +76,15 @@ def print_json(value: Any) -> None:
     sys.stdout.write(_json(value, indent=2) + "\n")
 
 
-def print_line(value: Any) -> None:
-    """``value`` for machines, on a line of stdout, at once.
+def print_line(value: Any, stream: TextIO | None = None) -> None:
+    """``value`` for machines, on a line of ``stream`` (stdout if None), at once.
 
     The reader may be gone, or a disk full: work that runs for days does not end for that.
     """
+    stream = stream or sys.stdout
     with suppress(OutputLost):  # once; what comes after it is dropped
-        sys.stdout.write(_json(value) + "\n")
-        sys.stdout.flush()
+        stream.write(_json(value) + "\n")
+        stream.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -49,10 +49,10 @@ def plan(
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json
-    from synpic_cli.watching import note, watched_work
+    from synpic_cli.watching import note, prints_aside, watched_work
 
     workspace = Workspace.open()
-    with waiting(wait, note), watched_work() as (listener, stop):
+    with waiting(wait, note), watched_work() as (listener, stop), prints_aside():
         made = plan_costs(
             workspace,
             calibrate=calibrate,

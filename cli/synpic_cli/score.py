@@ -92,7 +92,7 @@ def score(
     from synpic.workspace import Workspace
     from synpic_cli.output import require_table_file, say, write_table
     from synpic_cli.reporting import show_report
-    from synpic_cli.watching import note, watched_work
+    from synpic_cli.watching import note, prints_aside, watched_work
 
     given: dict[str, object] = {
         "images": images,
@@ -125,17 +125,18 @@ def score(
         if dry_run:
             _show_work(snapshot, only, share, retry_failed, as_json)
             return
-        report = score_candidates(
-            snapshot,
-            only=only,
-            shard=share,
-            device=device,
-            engine=where,
-            retry_failed=retry_failed,
-            together=together,
-            listener=listener,
-            stop=stop,
-        )
+        with prints_aside():
+            report = score_candidates(
+                snapshot,
+                only=only,
+                shard=share,
+                device=device,
+                engine=where,
+                retry_failed=retry_failed,
+                together=together,
+                listener=listener,
+                stop=stop,
+            )
     if table is not None:
         write_table(image_scores(snapshot), table, "--table")
         if not as_json:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 
 from rich.cells import cell_len, set_cell_size
 from rich.progress import (
@@ -24,7 +25,7 @@ from synpic.engine.stop import stop_on_signals
 from synpic_cli.output import errors, print_line, say_aside, shown
 from synpic_cli.stopping import Acknowledged
 
-__all__ = ["counted_work", "note", "watched_work"]
+__all__ = ["counted_work", "note", "prints_aside", "watched_work"]
 
 SECONDS_BETWEEN_LINES = 60.0
 SECONDS_BETWEEN_OBJECTS = 1.0
@@ -153,10 +154,19 @@ class _Objects:
 
     def __init__(self) -> None:
         self._pace = _Pace(SECONDS_BETWEEN_OBJECTS)
+        self._stream = sys.stdout  # as it is before :func:`prints_aside`
 
     def __call__(self, event: Event) -> None:
         if event.news or self._pace.admits(event) is not None:
-            print_line({"time": round(time.time(), 3), **event.as_dict()})
+            print_line({"time": round(time.time(), 3), **event.as_dict()}, self._stream)
+
+
+def prints_aside() -> AbstractContextManager[object]:
+    """Inside, what the code of models and rewards prints goes to stderr.
+
+    stdout is what the command says, perhaps JSON.
+    """
+    return redirect_stdout(sys.stderr)
 
 
 def note(line: str) -> None:

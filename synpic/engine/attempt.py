@@ -99,7 +99,7 @@ class Attempts(Generic[T]):
             results = self._work(rows)
         except SynpicError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A reward or a family may be any code: what it raises is about these rows.
             problem = _Problem(in_words(error), out_of_memory(error))
             if not problem.out_of_memory and lost(error):
@@ -119,7 +119,7 @@ class _Problem:
     out_of_memory: bool = False
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """The reason of a failure row."""
     first = (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {first}"[:500]

@@ -113,7 +113,7 @@ def open_model(workspace: Workspace, model: Model, device: str) -> Family:
         return family(settings, location, commit, device)
     except SynpicError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A family may be anyone's code; whatever it raises is about this model and no other.
         raise ModelError(
             f"model {model.name!r} cannot be opened: {type(error).__name__}: {error}",

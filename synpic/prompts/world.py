@@ -35,7 +35,7 @@ def read_world(
         rows = list(islice(source(count=count, seed=seed, split=split), count))
     except SynpicError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # It is somebody's function: anything may come out of it.
         raise PromptError(
             f"{where}: it failed: {type(error).__name__}: {error}",

@@ -179,7 +179,7 @@ class OpenedReward:
             return image
         try:
             return self._reward.pixels(image)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A reward may be anyone's code.
             raise RewardError(
                 f"image {number}: {self.name} cannot make it ready: "

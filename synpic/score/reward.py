@@ -250,7 +250,7 @@ def construct_reward(name: str, thing: Callable[..., Any], arguments: dict[str, 
         return _OneAtATime(thing, arguments)
     except SynpicError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A reward may be anyone's code; whatever it raises is about this reward and no other.
         raise RewardError(
             f"reward {name!r} cannot be opened: {type(error).__name__}: {error}",
