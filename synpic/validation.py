@@ -12,7 +12,9 @@ import polars as pl
 from synpic.display import count
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.generate.checks import check_model
+from synpic.generate.image_bytes import mean_bytes
 from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
+from synpic.generate.recorded import recorded_models
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.given import read_index
@@ -22,7 +24,7 @@ from synpic.recipe import PromptSettings
 from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
 from synpic.score.reward import resolve_reward
-from synpic.settings import ImageSettings, ModelSettings, rough_bytes
+from synpic.settings import ModelSettings
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["ValidatedModel", "Validation", "validate"]
@@ -35,13 +37,16 @@ class ValidatedModel:
     Args:
         checkpoint: its weights; of given images, their source.
         images: prompts × sizes × samples; of given images, those that have a prompt.
-        bytes: a rough estimate of their files.
+        bytes: of their files: the mean of those in the workspace, for all; where it has none, a
+            rough estimate.
+        mean_of: so many images; 0 where there are none.
     """
 
     name: str
     checkpoint: str
     images: int
     bytes: int
+    mean_of: int = 0
 
 
 @dataclass
@@ -129,11 +134,11 @@ def _check_drawing(made: Validation, snapshot: Snapshot, source: PromptSettings)
     except SynpicError as error:
         _note(made, error)
     models: list[Model] = []
+    completed: dict[str, ModelSettings] = {}
     schedules: dict[str, Schedule] = {}
     for name, written in recipe.models.items():
         try:
-            settings = complete(name, written)
-            made.models.append(_model(name, settings, made.prompts, recipe.images))
+            settings = completed[name] = complete(name, written)
             _note_inherited(made, name, written, settings)
             sizes = resolve_model(name, snapshot)
             models += sizes
@@ -145,6 +150,9 @@ def _check_drawing(made: Validation, snapshot: Snapshot, source: PromptSettings)
                     schedules[name] = schedule
         except SynpicError as error:
             _note(made, error)
+    for name, settings in completed.items():
+        found = [model for model in models if model.name == name]
+        made.models.append(_model(made, name, settings, snapshot, found))
     _check_schedules(made, snapshot, schedules)
     if len({model.name for model in models}) == len(recipe.models):
         try:
@@ -246,13 +254,28 @@ def _note(made: Validation, error: SynpicError) -> None:
 
 
 def _model(
-    name: str, settings: ModelSettings, prompts: int, images: ImageSettings
+    made: Validation,
+    name: str,
+    settings: ModelSettings,
+    snapshot: Snapshot,
+    found: Sequence[Model],
 ) -> ValidatedModel:
+    """``found``: each of its sizes; none where its weights are not found."""
+    workspace, images = snapshot.workspace, snapshot.recipe.images
     sizes = list(sizes_of(settings))
-    drawn = prompts * settings.samples
+    try:
+        folders = {(one.width, one.height): one.folder for one in found}
+        if not found:
+            folders = {one.sides: one.folder for one in recorded_models(name, snapshot)[0]}
+        each = [mean_bytes(workspace, folders.get(size), *size, images) for size in sizes]
+    except SynpicError as error:
+        _note(made, error)
+        each = [mean_bytes(workspace, None, *size, images) for size in sizes]
+    drawn = made.prompts * settings.samples
     return ValidatedModel(
         name=name,
         checkpoint=str(settings.checkpoint),
         images=drawn * len(sizes),
-        bytes=round(drawn * sum(rough_bytes(*size, images) for size in sizes)),
+        bytes=round(drawn * sum(one.bytes for one in each)),
+        mean_of=sum(one.mean_of for one in each),
     )

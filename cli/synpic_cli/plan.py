@@ -94,7 +94,7 @@ def _show(made: CostPlan, devices: int, rate: float | None) -> None:
 
 def _work(item: Item) -> list[object]:
     told = size(item.bytes_per_image) if item.bytes_per_image else ""
-    if told and not item.timing:
+    if told and not (item.timing or item.mean_of):
         told = f"~{told}"
     return [item.stage, item.name, item.size or "", item.wanted, item.left, told]
 

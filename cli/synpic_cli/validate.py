@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from synpic.display import count, size
 from synpic_cli.options import READING, AsJson, Directory, WaitToRead
+
+if TYPE_CHECKING:
+    from synpic.validation import ValidatedModel
 
 
 def validate(
@@ -27,7 +32,7 @@ def validate(
         say(prompts_line(made.prompts, made.prompts_empty, made.prompts_duplicate, made.sharing))
         print_table(
             ["model", "checkpoint", "images", "bytes, about"],
-            [[m.name, m.checkpoint, m.images, size(m.bytes)] for m in made.models],
+            [[m.name, m.checkpoint, m.images, _bytes(m)] for m in made.models],
         )
         say(f"{count(made.images, 'image')}, about {size(made.bytes)}")
         say(f"{count(made.scores, 'score')} by {', '.join(made.rewards) or 'no reward'}")
@@ -39,3 +44,8 @@ def validate(
         raise typer.Exit(1)
     if not as_json:
         say("The recipe is good.")
+
+
+def _bytes(model: ValidatedModel) -> str:
+    mean = f" (mean of {count(model.mean_of, 'image')})" if model.mean_of else ""
+    return f"{size(model.bytes)}{mean}"

@@ -18,15 +18,17 @@ from synpic.engine.progress import Listener
 from synpic.engine.shard import WHOLE
 from synpic.engine.task import Row, Task
 from synpic.errors import CheckpointError, Stopped, SynpicError
+from synpic.generate.image_bytes import MeanBytes, mean_bytes
 from synpic.generate.loop import drawing_task
 from synpic.generate.model import Model, sizes_of
+from synpic.generate.recorded import RecordedModel
 from synpic.given import GivenImages, gathering_task
 from synpic.inventory import Inventory, WantedModel, take_inventory
 from synpic.recipe import Recipe
 from synpic.score.loop import scoring_task
 from synpic.score.ready import ReadyImages
 from synpic.score.reward import WantedReward
-from synpic.settings import rough_bytes, written_size
+from synpic.settings import written_size
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["plan_costs"]
@@ -51,8 +53,7 @@ def plan_costs(
     images that are drawn here are scored, and dropped.
 
     Args:
-        calibrate: open models and rewards and time them; else there are counts and rough bytes
-            alone.
+        calibrate: open models and rewards and time them; else there are counts and bytes alone.
         batches: to time, of each, after one to warm up.
         rewards: time them too.
         device: as torch names it; the first accelerator, else the CPU, if None.
@@ -171,15 +172,16 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
         first = want.filter(pl.col("batch") <= run.batches * model.settings.samples)
         # Of each prompt once: with the texts of the last batch at hand, the next would be quicker.
         batches = [batch.to_dicts() for batch in first.filter(sample=0).partition_by("batch")]
-        batch_size, rough = model.batch_size, rough_bytes(model.width, model.height, model.images)
-        size = model.size
+        batch_size, size = model.batch_size, model.size
+        sides = model.width, model.height
+        each = mean_bytes(inventory.workspace, model.folder, *sides, model.images)
     else:
         assert isinstance(model, GivenImages), "images are drawn or given"
         task = gathering_task(snapshot, model, want, WHOLE, retry_failed=False)
         batches = task.batches
-        rough = model.rows.select(pl.col("bytes").mean().fill_null(0)).item()
+        each = MeanBytes(model.rows.select(pl.col("bytes").mean().fill_null(0)).item(), 0)
     timing, problem = run.run(task, batches, run.keep)
-    measured = timing.bytes_per_image if timing else None
+    drawn = timing.bytes_per_image if timing and not each.mean_of else None
     return Item(
         stage=task.stage,
         name=model.name,
@@ -188,9 +190,10 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
         wanted=task.wanted,
         left=len(task.todo),
         work=sum(map(len, task.batches)),
-        bytes_per_image=measured or rough,
+        bytes_per_image=drawn or each.bytes,
         timing=timing,
         problem=problem,
+        mean_of=each.mean_of,
     )
 
 
@@ -198,7 +201,11 @@ def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> I
     """Whose weights are not to be had: that they are wanted is known all the same."""
     settings = inventory.wanted_settings(name)
     images = inventory.prompts.height * settings.samples
+    recorded = [one for one in inventory.models if isinstance(one, RecordedModel)]
+    folders = {one.sides: one.folder for one in recorded if one.name == name}
     for width, height in sizes_of(settings):
+        folder = folders.get((width, height))
+        each = mean_bytes(inventory.workspace, folder, width, height, inventory.recipe.images)
         yield Item(
             stage="generate",
             name=name,
@@ -207,8 +214,9 @@ def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> I
             wanted=images,
             left=images,
             work=images,
-            bytes_per_image=rough_bytes(width, height, inventory.recipe.images),
+            bytes_per_image=each.bytes,
             problem=error,
+            mean_of=each.mean_of,
         )
 
 
@@ -235,6 +243,8 @@ def _scoring_item(
 
 
 def _notes(item: Item) -> Iterator[str]:
+    if item.mean_of:
+        yield f"{item.label}: bytes each are the mean of {count(item.mean_of, 'image')} here"
     timing = item.timing
     if timing is None:
         return

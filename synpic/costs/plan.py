@@ -32,9 +32,12 @@ class Item:
         wanted: images in all.
         left: of those, neither made nor failed for good.
         work: images that a run would make: a batch with anything missing is drawn whole.
-        bytes_per_image: encoded: as measured, else a rough mean; None of a reward.
+        bytes_per_image: encoded: the mean of those in the workspace, else of what was drawn for
+            timing, else a guess; None of a reward.
         timing: what calibration told; None without it.
         problem: why it could not be opened, or nothing came of it.
+        mean_of: ``bytes_per_image`` is the mean of so many images of the workspace; 0 where it has
+            none of them.
     """
 
     stage: str
@@ -47,6 +50,7 @@ class Item:
     bytes_per_image: float | None = None
     timing: Timing | None = None
     problem: SynpicError | None = None
+    mean_of: int = 0
 
     @property
     def label(self) -> str:

@@ -38,6 +38,12 @@ class RecordedModel(Recorded):
         """Images drawn at once."""
         return self.settings.batch_size or DEFAULT_BATCH
 
+    @property
+    def sides(self) -> tuple[int | None, int | None]:
+        """Width and height in pixels; None for the pipeline's own size."""
+        width, height = self.decides.get("size") or (None, None)
+        return width, height
+
     def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
         """Every image wanted of it, as of a model that is there."""
         return wanted(recipe, self, prompts).with_columns(

@@ -44,6 +44,9 @@ RECIPE = "recipe.toml"
 PROMPTS = "prompts.parquet"
 GIVEN = "given.parquet"
 
+_SIZED_PARTS = 32
+"""Enough for a mean: a part holds hundreds of images."""
+
 
 class Workspace:
     """One workspace, local or on any fsspec file system.
@@ -188,6 +191,24 @@ class Workspace:
     def images(self, folders: Iterable[str]) -> ImageReader:
         """A reader of encoded images by candidate id."""
         return ImageReader(self.store, [part for folder in folders for part in self.parts(folder)])
+
+    def image_sizes(self, folder: str) -> tuple[int, int]:
+        """How many images parts of ``folder`` hold, and their bytes in all; no image is read.
+
+        Of many parts some are looked at. A part's name is a hash, so that the first are any.
+
+        Raises:
+            CorruptPart, NewerSchema, OlderSchema: as :meth:`read`, of their footers.
+        """
+
+        def sizes(part: str) -> tuple[int, int]:
+            with parquet.open_part(self.store, part) as opened:
+                opened.check_folder()
+                return sum(opened.rows_of_groups), opened.image_bytes
+
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(sizes, self.parts(folder)[:_SIZED_PARTS]))
+        return sum(images for images, _ in found), sum(held for _, held in found)
 
     def part_metadata(self, part: str) -> tables.PartMetadata:
         """The metadata that a part carries.

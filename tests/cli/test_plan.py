@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from synpic import Workspace
@@ -76,6 +77,76 @@ def test_counts_alone_open_nothing(
     assert made.stdout.startswith("stage ")
     assert line(made.stdout, "generate", "a")[-2:] == ["~1.6", "MB"]
     assert "20 images, about 31.9 MB" in made.stdout
+
+
+def drawn(workspace: Workspace) -> dict[str, list[int]]:
+    """Folder of candidates → sizes of its images in bytes."""
+    return {
+        folder: [
+            len(row["bytes"])
+            for part in workspace.parts(folder)
+            for row in pq.read_table(workspace.store.path(part))["image"].to_pylist()
+        ]
+        for folder in workspace.folders("candidates")
+    }
+
+
+@pytest.mark.parametrize("words", [("--no-calibrate",), ("--device", "cpu", "--no-rewards")])
+def test_bytes_are_the_mean_of_images_that_are_there(
+    synpic: Synpic, workspace: Workspace, recipe: MakeRecipe, words: tuple[str, ...]
+) -> None:
+    edit(workspace, recipe(a='sizes = ["64x48", "24x24"]'))
+    synpic("generate", "--device", "cpu", "--only", "a")
+    # More prompts, and a size that nothing was drawn in.
+    edit(workspace, recipe(prompts=30, a='sizes = ["64x48", "24x24", "8x8"]'))
+    planned = json.loads(synpic("plan", "--json", *words).stdout)
+    large, small, unknown, b = planned["items"][:4]
+    held = sorted(drawn(workspace).values(), key=sum)
+    for item, sizes in zip((small, large), held, strict=True):
+        assert item["bytes_per_image"] == pytest.approx(sum(sizes) / len(sizes), rel=0.02, abs=16)
+        assert item["mean_of"] == len(sizes) == 10
+        label = f"a {item['size']}"
+        assert f"{label}: bytes each are the mean of 10 images here" in planned["notes"]
+    assert (unknown["mean_of"], b["mean_of"]) == (0, 0)
+    expected = 30 * sum(item["bytes_per_image"] for item in planned["items"][:4])
+    assert planned["whole"]["image_bytes"] == pytest.approx(expected, abs=4)
+    checked = json.loads(synpic("validate", "--json").stdout)
+    a, b = checked["models"]
+    assert (a["mean_of"], b["mean_of"]) == (20, 0)
+    if "--no-calibrate" in words:
+        assert a["bytes"] == pytest.approx(
+            expected - 30 * planned["items"][3]["bytes_per_image"], abs=4
+        )
+    assert "(mean of 20 images)" in synpic("validate").stdout
+
+
+def test_of_a_model_that_is_away_the_images_tell(
+    synpic: Synpic, workspace: Workspace, weights: Path
+) -> None:
+    synpic("generate", "--device", "cpu")
+    weights.rename(weights.with_name("elsewhere"))
+    a, b = json.loads(synpic("plan", "--json", "--no-calibrate").stdout)["items"][:2]
+    assert (a["mean_of"], b["mean_of"]) == (10, 10)
+    held = [sum(sizes) / len(sizes) for sizes in drawn(workspace).values()]
+    means = sorted((a["bytes_per_image"], b["bytes_per_image"]))
+    assert means == pytest.approx(sorted(held), rel=0.02, abs=16)
+    models = json.loads(synpic("validate", "--json").stdout)["models"]
+    assert [model["mean_of"] for model in models] == [10, 10]
+
+
+def test_a_damaged_part_is_a_problem_that_validate_names(
+    synpic: Synpic, workspace: Workspace
+) -> None:
+    synpic("generate", "--device", "cpu", "--only", "a")
+    (folder,) = workspace.folders("candidates")
+    (part,) = workspace.parts(folder)
+    path = Path(workspace.store.path(part))
+    path.write_bytes(path.read_bytes()[:-20])
+    made = synpic("validate", "--json")
+    assert made.exit_code == 1
+    (problem,) = json.loads(made.stdout)["problems"]
+    assert path.name in problem["message"]
+    assert json.loads(made.stdout)["images"] == 20
 
 
 def test_a_plan_as_json_is_one_object(synpic: Synpic) -> None:
