@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -250,7 +251,8 @@ def _ending(data: bytes, path: str) -> str:
     try:
         return f".{describe(data).extension}"
     except ImageError:
-        return PurePosixPath(path).suffix
+        suffix = PurePosixPath(path).suffix
+        return suffix if re.fullmatch(r"\.\w{1,8}", suffix, re.ASCII) else ""
 
 
 def _notes(files: Mapping[str, File]) -> tuple[str, ...]:

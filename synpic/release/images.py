@@ -65,6 +65,17 @@ class PublishedImages:
             ("split", "prompt_id", "prompt", "candidate_id", "model"), pl.String()
         ) | {"preference": pl.Float64(), "path": pl.String(), "size": pl.Int64()}
         self.candidates = self._with_hashes(pl.DataFrame(rows, schema))
+        self._require_ids()
+
+    def _require_ids(self) -> None:
+        # Names of files are made of them.
+        ids = self.candidates["candidate_id"]
+        bad = ids.filter(~ids.str.contains(r"\A[0-9A-Za-z_-]{1,64}\z").fill_null(False))
+        if len(bad):
+            raise ReleaseError(
+                f"{self._release.name}: {bad[0]!r:.100} is no candidate_id",
+                hint="do not trust that release; synpic makes ids of 32 hexadecimal digits",
+            )
 
     def read(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
         """Images for (candidate_id, sha256) pairs, in that order; "" for a hash checks nothing.

@@ -9,6 +9,8 @@ from typing import Any
 
 import datasets
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -348,3 +350,18 @@ def test_splits_that_yaml_reads_as_something_else(tmp_path: Path, load: Load, sp
     made = build(tmp_path / "set", [(prompt, split) for prompt, _ in PROMPTS])
     export(made, "pickapic", tmp_path / "x")
     assert list(load(tmp_path / "x")) == [split]
+
+
+@pytest.mark.parametrize("evil", ["../../../escaped", "/tmp/escaped", "a\0b", ""])
+def test_ids_of_a_release_lead_nowhere(out: Path, tmp_path: Path, evil: str) -> None:
+    """Files are named after them."""
+    for path in (out / "ranked").iterdir():
+        table = pq.read_table(path)
+        place = table.schema.get_field_index("candidate_ids")
+        ids = [[evil or "", *row[1:]] if row else row for row in table["candidate_ids"].to_pylist()]
+        column = pa.array(ids, table.schema.field(place).type)
+        pq.write_table(table.set_column(place, table.schema.field(place), column), path)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(ReleaseError, match="is no candidate_id"):
+        export(str(out), "folders", tmp_path / "pairs")
+    assert set(tmp_path.rglob("*")) == before
