@@ -20,7 +20,8 @@ def begin(tmp_path: Path, name: str) -> Workspace:
     folder.mkdir()
     for path in (tmp_path / "secret.png", folder / "a.png"):
         path.write_bytes(encoded(Image.new("RGB", (8, 8))))
-    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    if name == "link.png":
+        (folder / "link.png").symlink_to(tmp_path / "secret.png")
     rows = ({"file_name": name, "text": "secret"}, {"file_name": "a.png", "text": "a"})
     (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return given_workspace(tmp_path / "set", ["tests.fakes:redness"], images=str(folder))
