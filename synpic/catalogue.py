@@ -102,11 +102,17 @@ def _first_line(thing: Any) -> str:
 
 def _declared(info: RewardInfo) -> dict[str, Any]:
     """Every field, as JSON has it."""
-    companions = {
-        name: {"repository": c.repository, "files": list(c.files)}
-        for name, c in info.companions.items()
+    companions = {name: {**vars(c), "files": list(c.files)} for name, c in info.companions.items()}
+    by_option = {
+        option: {value: list(files) for value, files in values.items()}
+        for option, values in info.files_by_option.items()
     }
-    return {**vars(info), "files": list(info.files), "companions": companions}
+    return {
+        **vars(info),
+        "files": list(info.files),
+        "files_by_option": by_option,
+        "companions": companions,
+    }
 
 
 def _options(thing: Any, info: RewardInfo) -> dict[str, Any]:

@@ -28,7 +28,12 @@ class Judge:
         score_range="0 … 1",
         checkpoint="maker/judge",
         files=("weights.safetensors",),
-        companions={"words": Companion("maker/words", ("vocab.txt", "merges.txt"))},
+        files_by_option={"level": {"1": ("low.safetensors",)}},
+        companions={
+            "words": Companion(
+                "maker/words", ("vocab.txt", "merges.txt"), unless={"merges.txt": "words."}
+            )
+        },
         licence="MIT",
         paper="2101.00001",
         text_limit="7 words",
@@ -78,8 +83,13 @@ def test_everything_that_a_reward_declares(cache: Path) -> None:
         "score_range": "0 … 1",
         "checkpoint": "maker/judge",
         "files": ["weights.safetensors"],
+        "files_by_option": {"level": {"1": ["low.safetensors"]}},
         "companions": {
-            "words": {"repository": "maker/words", "files": ["vocab.txt", "merges.txt"]}
+            "words": {
+                "repository": "maker/words",
+                "files": ["vocab.txt", "merges.txt"],
+                "unless": {"merges.txt": "words."},
+            }
         },
         "licence": "MIT",
         "paper": "2101.00001",

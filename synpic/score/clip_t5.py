@@ -21,6 +21,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, T5Config, T5Model
 
 from synpic.errors import RewardError
 from synpic.score.t5_tokens import PAD
+from synpic.score.tensor_names import WEIGHTS
+from synpic.score.vqascore import TOWER
 from synpic.score.weights import (
     fill_parts,
     find_file,
@@ -30,18 +32,7 @@ from synpic.score.weights import (
     reading,
 )
 
-__all__ = ["WEIGHTS", "ClipT5"]
-
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
-"""What a checkpoint may hold; transformers prefers the first there is, too."""
-
-TOWER = "vision_tower.vision_tower."
-"""Before the names of a checkpoint's own copy of the tower."""
+__all__ = ["ClipT5"]
 
 WORDS = ("shared", "embed_tokens", "encoder.embed_tokens", "decoder.embed_tokens")
 """All that one matrix is called; files hold it under one name, or some, or all."""

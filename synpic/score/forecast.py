@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from synpic.errors import CheckpointError, HubUnreachable
+from synpic.errors import CheckpointError, HubUnreachable, RewardError
 from synpic.hub.cache import repository_folder
+from synpic.hub.checkpoints import load_from
 from synpic.hub.client import files_of
 from synpic.hub.errors import Subject
-from synpic.score.cached import in_cache, matching, repositories
-from synpic.score.reward import WantedReward, resolve_reward
+from synpic.hub.lock import LockEntry
+from synpic.score.cached import in_cache, matching
+from synpic.score.reward import Companion, WantedReward, resolve_reward
+from synpic.score.tensor_names import tensor_names
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Fetch", "weights_to_fetch"]
@@ -50,7 +53,7 @@ def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> l
     readers: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = {}
     for name in names:
         wanted = resolve_reward(name, rewards[name], snapshot.lock)
-        for repository, commit, files in _reads(wanted):
+        for repository, commit, files in _reads(wanted, snapshot.workspace):
             readers.setdefault((repository, commit), []).append((name, files))
     return [
         _fetch(*where, tuple(dict.fromkeys(n for n, _ in read)), [files for _, files in read])
@@ -58,15 +61,35 @@ def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> l
     ]
 
 
-def _reads(wanted: WantedReward) -> list[tuple[str, str, tuple[str, ...]]]:
+def _reads(
+    wanted: WantedReward, workspace: Workspace
+) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Repository, commit and declared files of what is to be read from the Hub."""
-    declared = repositories(wanted.info) if wanted.info else {}
-    entries = {"checkpoint": wanted.checkpoint, **wanted.companions}
-    return [
-        (entry.source, entry.identity, declared.get(role, ("", ()))[1])
-        for role, entry in entries.items()
-        if entry is not None and entry.kind != "folder"
-    ]
+    info, checkpoint = wanted.info, wanted.checkpoint
+    if info is None:
+        return
+    if checkpoint is not None and checkpoint.kind != "folder":
+        yield checkpoint.source, checkpoint.identity, info.files_with(wanted.options)
+    for name, entry in wanted.companions.items():
+        if entry.kind != "folder":
+            files = info.companions[name].files
+            unread = _unread(info.companions[name], checkpoint, workspace)
+            yield entry.source, entry.identity, tuple(one for one in files if one not in unread)
+
+
+def _unread(companion: Companion, checkpoint: LockEntry | None, workspace: Workspace) -> set[str]:
+    """Entries of the companion's files in whose place the checkpoint has tensors of its own."""
+    if checkpoint is None or not companion.unless:
+        return set()
+    try:
+        names = tensor_names(*load_from(workspace.folder, checkpoint)) or ()
+    except (CheckpointError, RewardError):
+        return set()  # What is wrong with it is found where it is opened.
+    return {
+        entry
+        for entry, beginning in companion.unless.items()
+        if any(name.startswith(beginning) for name in names)
+    }
 
 
 def _fetch(

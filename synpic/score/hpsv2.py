@@ -23,7 +23,10 @@ if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wai
 
 __all__ = ["HPSv2"]
 
-FILES = {"2.1": "HPS_v2.1_compressed", "2.0": "HPS_v2_compressed"}
+FILES = {
+    version: (f"{stem}.safetensors", f"{stem}.pt")
+    for version, stem in {"2.1": "HPS_v2.1_compressed", "2.0": "HPS_v2_compressed"}.items()
+}
 """The versions, and what their weights are called; scores of one say nothing to the other's."""
 
 
@@ -49,7 +52,8 @@ class HPSv2(StagedReward):
         summary="HPSv2.1: CLIP ViT-H-14 trained on people's choices between pictures",
         score_range="-1 … 1",
         checkpoint="xswu/HPSv2",
-        files=("HPS_v2.1_compressed.safetensors|HPS_v2.1_compressed.pt",),
+        files=("|".join(FILES["2.1"]),),
+        files_by_option={"version": {name: ("|".join(files),) for name, files in FILES.items()}},
         licence="Apache-2.0 (the authors' code)",
         paper="2306.09341",
         text_limit="77 tokens of CLIP; what is longer is cut off",
@@ -74,8 +78,7 @@ class HPSv2(StagedReward):
             raise RewardError(
                 f"hpsv2 has no version {version!r}", hint=f"one of: {', '.join(FILES)}"
             )
-        stem = FILES[version]
-        path = find_file(checkpoint, revision, f"{stem}.safetensors", f"{stem}.pt")
+        path = find_file(checkpoint, revision, *FILES[version])
         architecture = self._architecture()
         with init_empty_weights(include_buffers=False):
             self._model: Any = CLIP(**architecture)

@@ -47,10 +47,13 @@ class Companion:
     Args:
         repository: the one it reads unless told otherwise.
         files: what is read of it, as of a checkpoint.
+        unless: an entry of ``files`` → how names of tensors begin: it is not read where the
+            checkpoint holds such tensors.
     """
 
     repository: str
     files: tuple[str, ...] = ()
+    unless: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class RewardInfo:
         checkpoint: the repository it loads unless told otherwise; None if it needs no weights.
         files: what is read of the checkpoint, as file names or patterns. ``a|b`` stands for a where
             it is there, else b; ``a|`` for a where it is there.
+        files_by_option: an option → its values → what is read of the checkpoint then, in place of
+            ``files``.
         companions: further repositories, by the name of the constructor's argument that says where
             one is: ``processor`` comes with ``processor_revision``.
         licence: as it was seen, with what it is the licence of where that is not the checkpoint.
@@ -79,11 +84,19 @@ class RewardInfo:
     score_range: str | None = None
     checkpoint: str | None = None
     files: tuple[str, ...] = ()
+    files_by_option: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     companions: Mapping[str, Companion] = field(default_factory=dict)
     licence: str | None = None
     paper: str | None = None
     text_limit: str | None = None
     verified: str | None = None
+
+    def files_with(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """What is read of the checkpoint with these options; nothing where it is not declared."""
+        for option, files in self.files_by_option.items():
+            if option in options:
+                return files.get(str(options[option]), ())
+        return self.files
 
 
 @runtime_checkable

@@ -44,7 +44,11 @@ TOKENS = 2048
 LARGEST = 16_384
 """Pixels of the longest side: around it a square of three bytes each takes 0.8 GB."""
 
+TOWER = "vision_tower.vision_tower."
+"""Before the names of a checkpoint's own copy of the CLIP's tower."""
+
 WEIGHT_FILES = "model*.safetensors*|pytorch_model*.bin*"
+VISION_FILES = "model.safetensors|pytorch_model.bin|"
 
 
 class VQAScore(StagedReward):
@@ -81,7 +85,8 @@ class VQAScore(StagedReward):
             "tokenizer": Companion("google/flan-t5-xxl", (FILE,)),
             "vision": Companion(
                 "openai/clip-vit-large-patch14-336",
-                ("config.json", "preprocessor_config.json", "model.safetensors|pytorch_model.bin|"),
+                ("config.json", "preprocessor_config.json", VISION_FILES),
+                unless={VISION_FILES: TOWER},
             ),
         },
         licence="Apache-2.0 (the authors' code)",

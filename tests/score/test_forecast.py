@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from huggingface_hub import constants, hf_hub_download
@@ -14,6 +15,7 @@ from synpic.score.forecast import weights_to_fetch
 from synpic.score.reward import Companion, RewardInfo
 from synpic.workspace import Workspace
 from synpic_cli.reporting import show_fetches
+from tests.cli.conftest import Synpic, in_process
 from tests.conftest import MakeRecipe, edit
 from tests.hub_server import HubServer, Status
 from tests.hub_server.fixtures import hub, online, waits
@@ -90,6 +92,12 @@ def judged(
     return edit(workspace, recipe(more=REWARDS))
 
 
+@pytest.fixture
+def synpic(judged: Workspace, monkeypatch: pytest.MonkeyPatch) -> Synpic:
+    monkeypatch.chdir(judged.store.root)
+    return in_process
+
+
 def commit(hub: HubServer, name: str, revision: str = "main") -> str:
     return hub.repositories[name].find(revision).oid
 
@@ -163,6 +171,78 @@ def test_a_folder_is_not_fetched(
         'Judge"\n\n', f'Judge"\ncheckpoint = "{folder}"\noptions = {{ words = "{folder}" }}\n\n'
     )
     assert weights_to_fetch(edit(judged, recipe(more=more)), ["judge"]) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "file", "size"),
+    [
+        ("", "HPS_v2.1_compressed.pt", 21_000),
+        ('version = "2.1"', "HPS_v2.1_compressed.pt", 21_000),
+        ('version = "2.0"', "HPS_v2_compressed.pt", 20_000),
+    ],
+)
+def test_files_follow_the_options(
+    judged: Workspace,
+    hub: HubServer,
+    recipe: MakeRecipe,
+    synpic: Synpic,
+    options: str,
+    file: str,
+    size: int,
+) -> None:
+    hub.create("xswu/HPSv2", kind="model")
+    files: dict[str, bytes | None] = {
+        "HPS_v2.1_compressed.pt": b"1" * 21_000,
+        "HPS_v2_compressed.pt": b"0" * 20_000,
+    }
+    hub.commit("xswu/HPSv2", files)
+    edit(judged, recipe(more=f"[rewards.hpsv2]\noptions = {{ {options} }}\n"))
+    (fetch,) = foretold(synpic, "hpsv2")
+    assert (fetch["files"], fetch["bytes"]) == ([file], size)
+
+
+T5, CLIP, PIECES = (
+    "zhiqiulin/clip-flant5-xl",
+    "openai/clip-vit-large-patch14-336",
+    "google/flan-t5-xl",
+)
+
+
+@pytest.mark.parametrize("layout", ["with the tower", "without", "one file"])
+def test_a_tower_that_the_checkpoint_holds_is_not_fetched_twice(
+    judged: Workspace, hub: HubServer, recipe: MakeRecipe, synpic: Synpic, layout: str
+) -> None:
+    names = ["shared.weight", "vision_tower.vision_tower.a"][: 1 + (layout == "with the tower")]
+    shard = "pytorch_model-00001-of-00001.bin"
+    index = json.dumps({"weight_map": dict.fromkeys(names, shard)}).encode()
+    files: dict[str, bytes | None] = {"config.json": b"{}"}
+    if layout == "one file":
+        files["pytorch_model.bin"] = b"0" * 50_000
+    else:
+        files |= {shard: b"0" * 50_000, "pytorch_model.bin.index.json": index}
+    for name in (T5, CLIP, PIECES):
+        hub.create(name, kind="model")
+    hub.commit(T5, files)
+    weights = {"model.safetensors": b"0" * 30_000}
+    hub.commit(CLIP, {"config.json": b"{}", "preprocessor_config.json": b"{}", **weights})
+    hub.commit(PIECES, {"spiece.model": b"pieces"})
+    edit(judged, recipe(more="[rewards.vqascore_xl]\n"))
+    fetches = {fetch["repository"]: fetch for fetch in foretold(synpic, "vqascore_xl")}
+    # Of one pickled file nothing tells what is in it: the most that may be needed is told.
+    tower = [] if layout == "with the tower" else ["model.safetensors"]
+    assert fetches[CLIP]["files"] == ["config.json", *tower, "preprocessor_config.json"]
+    assert fetches[CLIP]["bytes"] == 4 + 30_000 * len(tower)
+    assert fetches[T5]["bytes"] >= 50_000
+    assert not hub.seen(part=f"/resolve/{commit(hub, T5)}/pytorch_model-"), "weights were fetched"
+
+
+def foretold(synpic: Synpic, reward: str) -> list[dict[str, Any]]:
+    """What `score --dry-run` says, of a few images."""
+    assert synpic("generate", "--device", "cpu", "--only", "a").exit_code == 0
+    made = synpic("score", "--dry-run", "--json", "--only", reward)
+    assert made.exit_code == 0, made.output
+    fetches: list[dict[str, Any]] = json.loads(made.stdout.splitlines()[-1])["fetches"]
+    return fetches
 
 
 def test_what_is_printed(
