@@ -30,7 +30,8 @@ def plan(
         typer.Option(min=0, metavar="DOLLARS", help="What an hour of one device costs."),
     ] = None,
     batches: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Time so many, after one to warm up.")
+        int,
+        typer.Option(min=1, max=1000, metavar="N", help="Batches to time, after one to warm up."),
     ] = 2,
     calibrate: Annotated[
         bool,

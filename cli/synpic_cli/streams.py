@@ -71,9 +71,16 @@ def _require_open(number: int) -> None:
             os.close(nowhere)
 
 
+def _descriptor(stream: Any) -> int | None:
+    try:
+        return int(stream.fileno())
+    except (AttributeError, OSError, ValueError):  # not a file, or closed
+        return None
+
+
 def _guarded(stream: Any, number: int, kind: type[io.FileIO]) -> Any:
-    if stream is not None and not isinstance(stream, io.TextIOWrapper):
-        return stream  # a program that holds it already
+    if stream is not None and _descriptor(stream) != number:
+        return stream  # a program that calls the command has put it there
     raw = kind(number, "wb", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),

@@ -96,7 +96,7 @@ class Checkpoint:
             if isinstance(found, dict):
                 return found
             error: object = f"an object expected, not {type(found).__name__}"
-        except ValueError as raised:
+        except (OSError, ValueError, RecursionError) as raised:
             error = raised
         raise ModelError(
             f"checkpoint: {self.location} cannot be opened: {name} is damaged: {error}",

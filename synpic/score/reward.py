@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 from PIL.Image import Image
 
 from synpic import ids
-from synpic.errors import RewardError, SynpicError
+from synpic.errors import RewardError, SynpicError, UnknownName
 from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import RewardSettings
@@ -206,7 +206,7 @@ def registered_reward(
         RewardError: it is no reward, or takes no such option, or no checkpoint.
     """
     registered = settings.reward or name
-    thing = REWARDS.load(registered, beside)
+    thing = _load(name, registered, beside)
     if not callable(thing) or (inspect.isclass(thing) and not hasattr(thing, "score")):
         raise RewardError(
             f"rewards.{name}: {registered} is a {type(thing).__name__}, not a reward",
@@ -246,9 +246,16 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     for name, entry in wanted.companions.items():
         location, commit = checkpoints.load_from(workspace.folder, entry)
         arguments |= {name: location, f"{name}_revision": commit}
-    return construct_reward(
-        wanted.name, REWARDS.load(wanted.registered, workspace.folder), arguments
-    )
+    code = _load(wanted.name, wanted.registered, workspace.folder)
+    return construct_reward(wanted.name, code, arguments)
+
+
+def _load(name: str, registered: str, beside: Path | None) -> Any:
+    """What ``registered`` stands for, as the reward that a recipe calls ``name``."""
+    try:
+        return REWARDS.load(registered, beside)
+    except UnknownName as error:
+        raise UnknownName(f"rewards.{name}: {error.message}", hint=error.hint) from error
 
 
 def construct_reward(name: str, thing: Callable[..., Any], arguments: dict[str, Any]) -> Reward:

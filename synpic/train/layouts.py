@@ -52,6 +52,11 @@ def find_layout(columns: Sequence[str], name: str) -> Layout:
     if set(_PICKAPIC) <= set(columns):
         labels = [one for one in ("label_0", "label_1", "has_label") if one in columns]
         return Layout(("jpg_0", "jpg_1"), ("caption", *labels), _pairs)
+    if not columns:
+        raise TrainingError(
+            f"{name}: it has no table, or one without columns",
+            hint="`synpic verify` says what a release lacks; or name another with data.source",
+        )
     raise TrainingError(
         f"{name}: its columns are neither rankings ({', '.join(_RANKED)} …) nor pairs "
         f"({', '.join(_PICKAPIC)})",

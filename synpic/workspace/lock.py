@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import Field
@@ -49,11 +48,23 @@ class TriedSchedule(Record, extra="forbid"):
 
 
 class _File(Record, extra="forbid"):
-    """What recipe.lock holds."""
+    """What recipe.lock holds.
+
+    Args:
+        sha256: of the entries. A commit with another digit is a commit too, and images of the one
+            that was resolved would be left out of every ranking. None in a lock of an earlier
+            synpic.
+    """
 
     schema_version: int = Field(ge=1)
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     resolved: list[LockEntry]
     schedules: list[TriedSchedule] = Field(default_factory=list)
+
+    def of_entries(self) -> str:
+        """The SHA-256 of the entries as they are, whatever the layout of the file."""
+        rows = [[one.model_dump() for one in some] for some in (self.resolved, self.schedules)]
+        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 class RecipeLock:
@@ -160,15 +171,23 @@ def _read(store: Store) -> _File:
         kind, source, revision = twice[0]
         at = f" at {revision}" if revision else ""
         raise WorkspaceError(f"{where}: resolved: {kind} {source}{at} is there twice", hint=_HINT)
+    if file.sha256 not in (None, file.of_entries()):
+        raise WorkspaceError(
+            f"{where}: its entries are not those that were written: they do not match its sha256",
+            hint=f"{_HINT}; after an edit or a merge by hand, delete the line of sha256",
+        )
     return file
 
 
 def _encode(entries: Iterable[LockEntry], schedules: Iterable[TriedSchedule]) -> bytes:
-    rows: list[dict[str, Any]] = [entry.model_dump() for entry in _sorted(entries)]
-    data: dict[str, Any] = {"schema_version": tables.SCHEMA_VERSION, "resolved": rows}
-    tried = sorted(schedules, key=lambda one: (one.scheduler, one.sha256))
-    if tried:
-        data["schedules"] = [one.model_dump() for one in tried]
+    file = _File(
+        schema_version=tables.SCHEMA_VERSION,
+        resolved=_sorted(entries),
+        schedules=sorted(schedules, key=lambda one: (one.scheduler, one.sha256)),
+    )
+    data = file.model_copy(update={"sha256": file.of_entries()}).model_dump()
+    if not file.schedules:
+        del data["schedules"]
     return (json.dumps(data, indent=2) + "\n").encode()
 
 

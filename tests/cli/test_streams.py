@@ -47,3 +47,15 @@ def test_an_encoding_without_a_character_gets_an_escape() -> None:
     poor = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     ended = shell(shlex.join([*command()[:2], code]), **poor)
     assert (ended.stdout, ended.stderr) == ("\\u03c6 \\u732b\n", "")
+
+
+def test_a_stream_that_a_program_has_put_there_is_written_to() -> None:
+    code = (
+        "import contextlib, io, sys, synpic_cli.main as m; sys.argv = ['synpic', '--version']\n"
+        "with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())) as out:\n"
+        "    try: m.run()\n"
+        "    except SystemExit: out.flush()\n"
+        "assert out.buffer.getvalue().startswith(b'synpic'), out.buffer.getvalue()"
+    )
+    ended = shell(shlex.join([*command()[:2], code]))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -82,7 +82,7 @@ TARGETS: Mapping[str, Target] = {
         "workspace",
         ["recipe.lock"],
         [("status", "--json"), ("rank", "--json"), ("publish", "--to", "made"), ("validate",)],
-        exact="raw",
+        exact="always",
         writes=("made/*", *CACHES),
         result="made/ranked/*.parquet",
         kind="json",
@@ -164,7 +164,8 @@ TARGETS: Mapping[str, Target] = {
         hub=True, fast=0,
     ),
     "state": Target(
-        "run", ["checkpoints/step-*/*"], [("@state",)], names=["step-00000007"], fast=0,
+        "run", ["checkpoints/step-*/*"], [("@state",)], exact="always", names=["step-00000007"],
+        fast=0,
     ),
     "trained_release": Target(
         "run", ["rel/manifest.json", "rel/*/*.parquet"],
