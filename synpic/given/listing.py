@@ -61,12 +61,14 @@ class Listing:
         files: name below the folder, with slashes → "size:time"; in order of names.
         outside: names of files that are links leading out of the folder.
         unread: folders that were not read → why.
+        linked: whether there are links in it.
     """
 
     root: Path
     files: Mapping[str, str]
     outside: frozenset[str]
     unread: Mapping[str, str]
+    linked: bool
 
     def find(self, name: str) -> list[str]:
         """The files that ``name`` may mean: one in most cases.
@@ -79,8 +81,14 @@ class Listing:
         alike = self._by_nfc.get(unicodedata.normalize("NFC", name), [])
         if alike:
             return alike
-        real = os.path.relpath(os.path.realpath(self.root / name), os.path.realpath(self.root))
+        if not self.linked and name == os.path.normpath(name):
+            return []
+        real = os.path.relpath(os.path.realpath(self.root / name), self._real_root)
         return [one for one in [real.replace(os.sep, "/")] if one in self.files]
+
+    @cached_property
+    def _real_root(self) -> str:
+        return os.path.realpath(self.root)
 
     @cached_property
     def _by_nfc(self) -> dict[str, list[str]]:
@@ -104,6 +112,7 @@ def list_folder(root: Path, wanted: Callable[[str], bool], follow_links: bool) -
     outside: set[str] = set()
     unread: dict[str, str] = {}
     seen: set[str] = set()
+    linked = False
     folders, links = [""], list[str]()
     # Linked folders come last: what is in the folder is known by its own name.
     while folders or links:
@@ -123,18 +132,20 @@ def list_folder(root: Path, wanted: Callable[[str], bool], follow_links: bool) -
             if entry.name.startswith("."):
                 continue
             name = f"{below}/{entry.name}" if below else entry.name
-            refused = not follow_links and entry.is_symlink() and _leads_out(entry.path, inside)
+            link = entry.is_symlink()
+            linked = linked or link
+            refused = link and not follow_links and _leads_out(entry.path, inside)
             if _is_folder(entry):
                 if refused:
                     unread[name] = LEADS_OUT
                 else:
-                    (links if entry.is_symlink() else folders).append(name)
+                    (links if link else folders).append(name)
             elif wanted(entry.name):
                 if refused:
                     outside.add(name)
                 elif stamp := _stamp(entry):
                     files[name] = stamp
-    return Listing(root, dict(sorted(files.items())), frozenset(outside), unread)
+    return Listing(root, dict(sorted(files.items())), frozenset(outside), unread, linked)
 
 
 def _leads_out(path: str, inside: str) -> bool:

@@ -31,7 +31,7 @@ __all__ = ["ModelForecast", "ModelRelease", "forecast_model", "publish_model"]
 
 FACTS = "training.json"
 
-_SENT = {".json", ".md", ".model", ".safetensors", ".txt"}
+_SENT = {".jinja", ".json", ".md", ".model", ".safetensors", ".txt"}
 """Kinds of files of which a model that diffusers saved consists. No pickles: they run code."""
 
 _WEIGHTS = ".safetensors"

@@ -1,7 +1,8 @@
 """A folder that appears whole, or not at all, and is on the disk when it appears.
 
 It is filled beside its place, under a hidden name, flushed and then renamed. What a kill leaves
-behind has a hidden name too, and is removed by the next that is written there.
+behind has a hidden name too. The next write there removes it, or puts it back if the kill came
+between the two renames that replace a folder.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 __all__ = ["remove_folder", "settle", "whole_folder"]
 
-_MAKING, _OLD = ".tmp", ".old"
+_MAKING, _OLD, _GONE = ".tmp", ".old", ".gone"
 
 
 @contextmanager
@@ -26,13 +27,14 @@ def whole_folder(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the disk is full, or refuses.
     """
-    making = _hidden(target, _MAKING)
-    shutil.rmtree(making, ignore_errors=True)
+    making, old = _hidden(target, _MAKING), _hidden(target, _OLD)
+    _put_back(old, target)
+    for left in (making, _hidden(target, _GONE)):
+        shutil.rmtree(left, ignore_errors=True)
     making.mkdir(parents=True)
     try:
         yield making
         settle(making)
-        old = _hidden(target, _OLD)
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             target.rename(old)
@@ -40,17 +42,23 @@ def whole_folder(target: Path) -> Iterator[Path]:
         _flush(target.parent)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
+        _put_back(old, target)
         shutil.rmtree(making, ignore_errors=True)
         raise
 
 
+def _put_back(old: Path, target: Path) -> None:
+    if old.exists() and not target.exists():
+        old.rename(target)
+
+
 def remove_folder(folder: Path) -> None:
     """Remove ``folder``; a kill in the middle leaves nothing under its name."""
-    old = _hidden(folder, _OLD)
-    shutil.rmtree(old, ignore_errors=True)
+    gone = _hidden(folder, _GONE)
+    shutil.rmtree(gone, ignore_errors=True)
     with suppress(OSError):
-        folder.rename(old)
-    shutil.rmtree(old, ignore_errors=True)
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def settle(folder: Path) -> None:

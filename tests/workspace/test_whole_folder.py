@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -55,6 +56,27 @@ def test_what_raises_leaves_what_was_there(tmp_path: Path) -> None:
         raise OSError("full")
     assert content(target) == {"old"}
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_was_there_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "made"
+    fill(target, "old")
+    rename = Path.rename
+
+    def fails(path: Path, to: Path) -> Path:
+        if path.name.endswith(".tmp"):
+            raise OSError(errno.EIO, "the disk")
+        return rename(path, to)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="the disk"):
+        patch.setattr(Path, "rename", fails)
+        fill(target, "new")
+    assert content(target) == {"old"}
+    # A kill between the two renames, and then a write that fails.
+    target.rename(tmp_path / ".made.old")
+    with pytest.raises(OSError, match="full"), whole_folder(target):
+        raise OSError("full")
+    assert content(target) == {"old"}
 
 
 @pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.slow), 6])
