@@ -33,7 +33,8 @@ class Wanted:
     Args:
         tensors: "component.layer.lora_A.weight" → the matrix.
         sources: the same keys → names of the tensors in the file that it is made from.
-        alphas: "component.layer" → alpha, where the file has one and its matrices are unchanged.
+        alphas: "component.layer" → alpha, where the file has any and the matrices are unchanged;
+            the rank for a layer without one.
     """
 
     tensors: Mapping[str, Tensor]
@@ -155,7 +156,8 @@ def wanted_of(pipeline: Any, tensors: Mapping[str, Tensor], convert: Any) -> Wan
 def check_applied(pipeline: Any, name: str, wanted: Wanted) -> None:
     """Compare every layer that the adapter ``name`` has adapted with the file, and set its alpha.
 
-    diffusers keeps one alpha for all of a UNet's attention, where a file has several.
+    diffusers keeps one alpha for all of a UNet's attention, where a file has several, and takes the
+    commonest for a layer that has none.
 
     Raises:
         Misfit: a layer has other matrices, or none; or a tensor went nowhere.
@@ -198,13 +200,17 @@ def _alphas(
     stems = {stem: name for name in tensors if (stem := owner_of(name)) is not None}
     changed = set()
     for key, tensor in placed.items():
-        layer = _split(key)[0]
+        layer, part = _split(key)
+        if not stems or part.startswith("lokr_"):
+            continue  # the conversion puts a LoKr's alpha into its matrices
         for source in sources[key]:
             alpha = next((stems[s] for s in _stems(source) if s in stems), None)
             if alpha is not None:
                 found[layer] = tensors[alpha].item()
                 if not torch.equal(tensor, tensors[source]):
                     changed.add(layer)  # the conversion has put alpha into the matrices
+            elif part.startswith("lora_A"):
+                found[layer] = float(len(tensor))
     return {layer: alpha for layer, alpha in found.items() if layer not in changed}
 
 
@@ -263,9 +269,15 @@ def _split(key: str) -> tuple[str, str]:
 
 def _layer(parts: Mapping[str, Any], key: str) -> Any:
     """The layer that a key is for; None if there is no such layer with a weight."""
-    component, _, path = _split(key)[0].partition(".")
+    name, matrix = _split(key)
+    component, _, path = name.partition(".")
     try:
-        layer = parts[component].get_submodule(path)
+        part = parts[component]
+        if matrix.startswith("lokr_") and hasattr(part, "fuse_qkv_projections"):
+            # For a LoKr of the three together, diffusers fuses them as it loads it.
+            path = re.sub(r"\.to_qkv$", ".to_q", path)
+            path = re.sub(r"\.to_added_qkv$", ".add_q_proj", path)
+        layer = part.get_submodule(path)
     except (KeyError, AttributeError):
         return None
     return layer if getattr(layer, "weight", None) is not None else None
@@ -279,11 +291,13 @@ def _shape_problem(layer: Any, key: str, tensor: Tensor) -> list[int] | None:
     if not isinstance(base, torch.nn.Linear | torch.nn.Conv2d):
         return None
     weight, shape, part = list(base.weight.shape), list(tensor.shape), _split(key)[1]
+    if isinstance(base, torch.nn.Linear):  # in four bits its weight is packed
+        weight = [base.out_features, base.in_features]
     if part.startswith("lora_A"):
         takes = [shape[0] if shape else 1, *weight[1:]]
     elif part == "lora_B.weight":
         takes = [weight[0], shape[1] if len(shape) > 1 else 1, *[1] * (len(weight) - 2)]
-    elif part == "lora_magnitude_vector" and len(weight) == 2:
+    elif part == "lora_B.bias" or (part == "lora_magnitude_vector" and len(weight) == 2):
         takes = [weight[0]]
     else:
         return None

@@ -1,15 +1,18 @@
 """What the names and shapes of a LoRA's tensors say of it, before any of them is read.
 
 A layer's change is the product of two matrices, which files call ``lora_A`` and ``lora_B``, or
-``down`` and ``up``; an ``alpha`` beside them says how strong it is. A file that has one matrix
-without the other, or an alpha for some layers only, has lost tensors.
+``down`` and ``up``; in a LoKr it is the Kronecker product of ``lokr_w1`` and ``lokr_w2``, each of
+which may be a product ``_a`` by ``_b`` itself. An ``alpha`` beside them says how strong it is; a
+layer without one has its rank for it, as kohya's programs have it. A file that has one matrix
+without the other has lost tensors, and so has one with a magnitude (DoRA) or a bias for some layers
+of a component only: libraries make them for all of its layers.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = ["listed", "owner_of", "pair_problem"]
 
@@ -18,7 +21,11 @@ _MATRIX = re.compile(
     r"(?P<rest>(?:\.\w+)?(?:\.weight)?)"
 )
 _OTHER = {"A": "B", "B": "A", "down": "up", "up": "down"}
-_BESIDE = re.compile(r"(?P<stem>.+)\.(?P<what>alpha|dora_scale|lora_magnitude_vector(?:\.weight)?)")
+_KRONECKER = re.compile(r"(?P<stem>.+)\.lokr_(?P<which>w[12](?:_[ab])?|t2)")
+_BESIDE = re.compile(
+    r"(?P<stem>.+)\.(?P<what>alpha|dora_scale|lora_magnitude_vector(?:\.weight)?|lora_(?:B|up)\.bias)"
+)
+_COMPONENT = re.compile(r"lora_(?:unet|transformer|te\d?)_|[^.]+")
 
 
 def pair_problem(shapes: Mapping[str, Sequence[int]]) -> str | None:
@@ -32,6 +39,7 @@ def pair_problem(shapes: Mapping[str, Sequence[int]]) -> str | None:
     """
     lacking, misfits, stems = set(), [], set()
     beside: dict[str, dict[str, str]] = {}
+    factors: dict[str, set[str]] = {}
     for name, shape in shapes.items():
         if found := _BESIDE.fullmatch(name):
             beside.setdefault(found["what"], {})[found["stem"]] = name
@@ -45,16 +53,39 @@ def pair_problem(shapes: Mapping[str, Sequence[int]]) -> str | None:
                 lacking.add(partner)
             elif found["which"] in ("A", "down") and not _multiply(other, shape):
                 misfits.append(f"{name} {list(shape)} beside {partner} {list(other)}")
+        elif found := _KRONECKER.fullmatch(name):
+            stems.add(found["stem"])
+            factors.setdefault(found["stem"], set()).add(found["which"])
+    for stem, parts in factors.items():
+        lacking |= {f"{stem}.lokr_{part}" for part in _factors_lacking(parts)}
     alone = []
     for what, names in beside.items():
-        lacking |= {f"{stem}.{what}" for stem in stems - names.keys()}
         alone += [name for stem, name in names.items() if stem not in stems]
+        if what != "alpha":
+            concerned = {_component(stem) for stem in names}
+            others = {stem for stem in stems - names.keys() if _component(stem) in concerned}
+            lacking |= {f"{stem}.{what}" for stem in others}
     problems = [
         f"it lacks {len(lacking)} of its tensors: {listed(sorted(lacking))}" if lacking else "",
         f"{len(alone)} of its tensors have no matrices: {listed(alone)}" if alone else "",
         f"shapes that do not go together: {listed(misfits)}" if misfits else "",
     ]
     return "; ".join(filter(None, problems)) or None
+
+
+def _factors_lacking(parts: Collection[str]) -> list[str]:
+    lacking = []
+    for whole in ("w1", "w2"):
+        halves = [f"{whole}_a", f"{whole}_b"]
+        has = [half for half in halves if half in parts]
+        if whole not in parts:
+            lacking += [half for half in halves if half not in has] if has else [whole]
+    return lacking
+
+
+def _component(stem: str) -> str:
+    found = _COMPONENT.match(stem)
+    return found[0] if found else ""
 
 
 def _multiply(up: Sequence[int], down: Sequence[int]) -> bool:

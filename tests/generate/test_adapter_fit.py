@@ -106,6 +106,23 @@ def as_kohya_without_alphas(layers: Layers) -> Named:
     return as_kohya(layers, alphas=False)
 
 
+def as_kohya_with_some_alphas(layers: Layers) -> Named:
+    named = as_kohya(layers)
+    return {n: t for n, t in named.items() if not (n.endswith(".alpha") and "_to_q" in n)}
+
+
+def as_peft_with_biases(layers: Layers) -> Named:
+    named = as_peft(layers)
+    for (component, path), (_, up, _) in layers.items():
+        named[f"{component}.{path}.lora_B.bias"] = torch.ones(len(up))
+    return named
+
+
+def as_dora_of_the_denoiser(layers: Layers) -> Named:
+    named = as_dora(layers)
+    return {n: t for n, t in named.items() if n.startswith("transformer.") or "magnitude" not in n}
+
+
 def as_dora(layers: Layers) -> Named:
     named = as_peft(layers)
     for (component, path), (_, up, _) in layers.items():
@@ -119,7 +136,10 @@ NAMINGS: Mapping[str, tuple[str, Callable[[Layers], Named]]] = {
     "diffusers": ("sd", as_diffusers),
     "kohya": ("sd", as_kohya),
     "kohya without alphas": ("sd", as_kohya_without_alphas),
+    "kohya with some alphas": ("sd", as_kohya_with_some_alphas),
+    "biases": ("sd", as_peft_with_biases),
     "dora": ("sd3", as_dora),
+    "dora of the denoiser": ("sd3", as_dora_of_the_denoiser),
     "peft, SDXL": ("sdxl", as_peft),
     "kohya, SDXL": ("sdxl", as_kohya),
     "peft, SD3": ("sd3", as_peft),
@@ -185,7 +205,8 @@ def test_all_of_it_is_applied(naming: str, pipelines: Callable[[str], Any], plac
         assert torch.equal(layer.lora_B["adapter_0"].weight, up)
         strength = alpha / RANK if naming.startswith("kohya") else 1.0
         strength = 2.0 if kind == "pixart_sigma" else strength
-        strength = 1.0 if naming == "kohya without alphas" else strength
+        if naming == "kohya without alphas" or (naming.endswith("some alphas") and "to_q" in path):
+            strength = 1.0
         assert layer.scaling["adapter_0"] == pytest.approx(0.5 * strength)
     assert adapted(pipeline) == set(layers)
 
@@ -238,13 +259,18 @@ def test_any_tensor_damaged_is_refused(
     pipeline = opened(kind)
     named = name(layers_of(pipeline))
     key = data.draw(st.sampled_from(sorted(named)))
-    damages = [drop, rename, elsewhere, whole_layer_elsewhere, reshape, widen, spoil]
-    damaged = data.draw(st.sampled_from(damages))(named, key)
+    damages = [rename, elsewhere, whole_layer_elsewhere, reshape, widen, spoil]
+    if not key.endswith(".alpha"):  # which a layer need not have
+        damages.append(drop)
+    damage = data.draw(st.sampled_from(damages))
+    damaged = damage(named, key)
     file = write(kind, {n: t.contiguous() for n, t in damaged.items()}, place)
     with pytest.raises(ModelError, match=rf"^adapters\[0\]: {place} cannot be laid") as caught:
         lay(pipeline, file, place)
     assert not adapted(pipeline), "it is refused before anything is changed"
     stem = key.split(".lora")[0].split("_lora")[0].removesuffix(".alpha")
+    if key.endswith(".alpha") and damage is rename:
+        stem = re.sub(r"\d", "7", stem, count=1)
     assert stem.removeprefix("transformer.") in caught.value.message
 
 
@@ -307,3 +333,110 @@ def test_the_adapter_s_name_in_its_names(pipelines: Callable[[str], Any], place:
     }
     with pytest.raises(ModelError, match=r"^adapters\[0\]: .*\.lora_A\.default\.weight"):
         lay(pipelines("sd"), write("sd", named, place), place)
+
+
+def lokr_of(pipeline: Any, prefix: str = "diffusion_model.") -> Named:
+    """A random LoKr of a Z-Image, as ai-toolkit names it: one layer whole, one in ranks."""
+    whole, parted = (f"{prefix}layers.{number}.attention.to_q" for number in (0, 1))
+    out, inner = pipeline.transformer.layers[0].attention.to_q.weight.shape
+    generator = torch.Generator().manual_seed(0)
+    shapes = {
+        f"{whole}.lokr_w1": (4, 4),
+        f"{whole}.lokr_w2": (out // 4, inner // 4),
+        f"{parted}.lokr_w1": (4, 4),
+        f"{parted}.lokr_w2_a": (out // 4, 1),
+        f"{parted}.lokr_w2_b": (1, inner // 4),
+    }
+    named = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    return {**named, f"{whole}.alpha": torch.tensor(7.0), f"{parted}.alpha": torch.tensor(0.5)}
+
+
+@pytest.fixture
+def z_image() -> Any:
+    """A pipeline that LoKrs are laid over; nothing is drawn with it."""
+    torch.manual_seed(0)
+    transformer = diffusers.ZImageTransformer2DModel(
+        in_channels=4, dim=32, n_layers=2, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
+        cap_feat_dim=16, axes_dims=[4, 6, 6], axes_lens=[8, 8, 8],
+    )  # fmt: skip
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    nothing: Any = None
+    return diffusers.ZImagePipeline(scheduler, nothing, nothing, nothing, transformer)
+
+
+def test_a_lokr_is_applied(z_image: Any, place: Path) -> None:
+    named = lokr_of(z_image)
+    lay(z_image, write("z_image", named, place), place, scale=0.5)
+    wholes = {
+        0: (named["diffusion_model.layers.0.attention.to_q.lokr_w2"], 1.0),  # LyCORIS: no alpha
+        1: (
+            named["diffusion_model.layers.1.attention.to_q.lokr_w2_a"]
+            @ named["diffusion_model.layers.1.attention.to_q.lokr_w2_b"],
+            0.5,
+        ),
+    }
+    for number, (right, strength) in wholes.items():
+        layer = z_image.transformer.layers[number].attention.to_q
+        left = named[f"diffusion_model.layers.{number}.attention.to_q.lokr_w1"]
+        x = torch.randn(1, 3, left.shape[1] * right.shape[1])
+        change = layer(x) - layer.base_layer(x)
+        expected = 0.5 * strength * x @ torch.kron(left, right).T
+        torch.testing.assert_close(change, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("damage", [drop, rename, elsewhere, widen, spoil])
+def test_a_damaged_lokr_is_refused(
+    damage: Callable[[Named, str], Named], z_image: Any, place: Path
+) -> None:
+    named = lokr_of(z_image)
+    for key in named:
+        if damage is drop and key.endswith(".alpha"):
+            continue
+        pipeline = copy.deepcopy(z_image)
+        with pytest.raises(ModelError, match=r"^adapters\[0\]: "):
+            lay(pipeline, write("z_image", damage(named, key), place), place)
+
+
+class Packed(torch.nn.Linear):
+    """As bitsandbytes has a layer in four bits: two numbers a byte, in one column."""
+
+    def __init__(self, inner: int, out: int) -> None:
+        super().__init__(inner, out)
+        packed = torch.zeros(inner * out // 2, 1, dtype=torch.uint8)
+        self.weight = torch.nn.Parameter(packed, requires_grad=False)
+
+
+@pytest.mark.parametrize("name", [as_peft, as_kohya])
+def test_over_weights_in_four_bits(
+    name: Callable[[Layers], Named], pipelines: Callable[[str], Any], place: Path
+) -> None:
+    pipeline = pipelines("sd")
+    layers = layers_of(pipeline)
+    for component, path in layers:
+        head, _, end = path.rpartition(".")
+        if end.startswith("to_"):
+            parent = getattr(pipeline, component).get_submodule(head)
+            plain = getattr(parent, end)
+            setattr(parent, end, Packed(plain.in_features, plain.out_features))
+    damaged = {n: widen(name(layers), n)[n] if "to_q" in n else t for n, t in name(layers).items()}
+    damaged = {n: t.contiguous() for n, t in damaged.items() if not n.endswith(".alpha")}
+    with pytest.raises(ModelError, match=r"size mismatch|do not go together"):
+        lay(copy.deepcopy(pipeline), write("sd", damaged, place), place)
+    lay(pipeline, write("sd", name(layers), place), place)
+    assert adapted(pipeline) == set(layers)
+
+
+def test_a_lokr_of_three_projections_together(place: Path) -> None:
+    """diffusers fuses them in Flux.2's transformer as it loads it."""
+    transformer = diffusers.Flux2Transformer2DModel(
+        in_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=16, timestep_guidance_channels=8,
+        axes_dims_rope=(4, 4, 4, 4),
+    )  # fmt: skip
+    nothing: Any = None
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    pipeline = diffusers.Flux2Pipeline(scheduler, nothing, nothing, nothing, transformer)
+    stem = "diffusion_model.double_blocks.0.img_attn.qkv"
+    named = {f"{stem}.lokr_w1": torch.randn(4, 4), f"{stem}.lokr_w2": torch.randn(24, 8)}
+    lay(pipeline, write("flux2", named, place), place)
+    assert adapted(pipeline) == {("transformer", "transformer_blocks.0.attn.to_qkv")}
