@@ -11,9 +11,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -33,23 +33,34 @@ def keep_interrupts() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds polars once, as the others do, and adds something to its import."""
+    """Finds polars as the others do, and adds something to its import.
+
+    It stays until polars is imported: libraries look for polars without importing it.
+    """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != _NAME:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
+        spec = self._found_by_others(name, path, target)
         if spec is None or spec.loader is None:
             return spec
         load = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             load(module)
+            with suppress(ValueError):  # another thread may have looked for it too
+                sys.meta_path.remove(self)
             _put_back()
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+    def _found_by_others(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+        return None
 
 
 def _put_back() -> None:

@@ -95,12 +95,13 @@ def run() -> None:
     sys.path.append("")
     settle()
     prepare_streams()
-    code = 0
+    code, at_once = 0, False
     try:
         try:
             app()
         except SystemExit as ended:
             if any(isinstance(one, KeyboardInterrupt) for one in causes(ended)):
+                at_once = True
                 raise _interrupted() from None
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         sys.stdout.flush()
@@ -114,11 +115,13 @@ def run() -> None:
         if isinstance(error, Stopped):
             from synpic_cli.stopping import exit_code_of_stop
 
+            code = exit_code_of_stop()
+        if at_once:
             # What was interrupted may have left threads that wait for a network.
             with suppress(OutputLost):
                 sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(exit_code_of_stop())
+            os._exit(code)
     sys.exit(code)
 
 

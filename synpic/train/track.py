@@ -120,9 +120,11 @@ class Log:
                 os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """No more steps."""
+        """No more steps; trackers are told, or wandb would take the run for crashed."""
         if self._main:
             self._file.close()
+        while self._accelerator.trackers:
+            self._accelerator.trackers.pop().finish()
 
 
 class _Row(Record):

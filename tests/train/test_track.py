@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate.tracking import TensorBoardTracker
 
 from synpic.engine.progress import Event
-from synpic.errors import MissingExtra, StorageError, TrainingError
+from synpic.errors import MissingExtra, Stopped, StorageError, TrainingError
 from synpic.train import track
 from synpic.train.loop import train
 from synpic.train.metrics import Metrics
@@ -26,6 +28,7 @@ class Accelerator:
         self.is_main_process = main
         self.told: list[tuple[dict[str, Any], int]] = []
         self.config: dict[str, Any] = {}
+        self.trackers: list[Any] = []
 
     def init_trackers(
         self, project: str, config: dict[str, Any], init_kwargs: dict[str, Any]
@@ -164,6 +167,23 @@ def test_a_tracker_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MissingExtra, match=r"run\.track: wandb is not installed") as caught:
         check_trackers(["wandb"])
     assert "synpic[wandb]" in str(caught.value.hint)
+
+
+def test_a_run_that_is_stopped_ends_for_its_trackers(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(TensorBoardTracker, "finish", lambda tracker: ended.append(tracker.name))
+    stop = threading.Event()
+
+    def at_the_first_step(event: Event) -> None:
+        if event.stage == "train" and event.done == 1:
+            stop.set()
+
+    recipe = wanted("sd", "run.track=tensorboard", "run.steps=2")
+    with pytest.raises(Stopped, match="after step 1 of 2"):
+        train(recipe, tmp_path, listener=at_the_first_step, stop=stop)
+    assert ended == ["tensorboard"]
 
 
 def test_tensorboard_has_the_curve(wanted: Wanted, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+
+from pydantic import ValidationError
 
 from synpic.errors import SynpicError
 from synpic.generate.facts import diffusers_version
@@ -70,7 +73,11 @@ def schedule_of_model(workspace: Workspace, model: Model) -> Schedule | None:
 
 
 def try_all(schedules: Sequence[Schedule]) -> list[Answer | None]:
-    """Try ``schedules`` in another process; None from the first on that ended or outlived it."""
+    """Try ``schedules`` in another process; None from the first on that ended or outlived it.
+
+    A line that is no answer leaves its schedule and the rest unknown: which of them the following
+    lines are of is not known either.
+    """
     try:
         ended = subprocess.run(
             _COMMAND,
@@ -82,6 +89,8 @@ def try_all(schedules: Sequence[Schedule]) -> list[Answer | None]:
         said = ended.stdout
     except subprocess.TimeoutExpired as error:
         said = error.stdout or b""
-    lines = said.splitlines()[: len(schedules)]
-    answers: list[Answer | None] = [Answer.model_validate_json(line) for line in lines]
+    answers: list[Answer | None] = []
+    with suppress(ValidationError):
+        for line in said.splitlines()[: len(schedules)]:
+            answers.append(Answer.model_validate_json(line))
     return answers + [None] * (len(schedules) - len(answers))

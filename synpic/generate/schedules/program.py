@@ -7,6 +7,7 @@ process, and no command.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 
@@ -15,6 +16,9 @@ __all__ = ["main"]
 
 def main() -> None:
     """Try the schedules of standard input."""
+    # Libraries write to standard output as they are imported; among the answers it would be one.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     # Half of what diffusers takes to be imported is a compiler, for models that none of this has;
     # where there is none, diffusers does without it.
     sys.modules["torch._dynamo"] = None  # type: ignore[assignment]
@@ -23,7 +27,7 @@ def main() -> None:
     from synpic.generate.schedules.trial import answer_of
 
     for schedule in decode_schedules(sys.stdin.buffer.read()):
-        print(answer_of(schedule).model_dump_json(), flush=True)
+        print(answer_of(schedule).model_dump_json(), file=answers, flush=True)
 
 
 if __name__ == "__main__":
