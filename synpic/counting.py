@@ -60,6 +60,7 @@ class Status:
             what the source held.
         unused: (folder, rows, bytes) of models and rewards that the recipe no longer names.
         undecided: the same, of models and rewards that are not found: the recipe may want them.
+        changed: models that have images, and none of their present settings: (name, what).
         unresolved: models and rewards that are not found: (name, why).
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
@@ -77,6 +78,7 @@ class Status:
     counts: list[Count]
     unused: list[tuple[str, int, int]]
     undecided: list[tuple[str, int, int]]
+    changed: list[tuple[str, str]]
     unresolved: list[tuple[str, str]]
     failures: list[tuple[str, str, str, int]]
     set_aside: int
@@ -136,6 +138,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         counts=counts,
         unused=[_folder(workspace, f) for f in rest if f not in undecided],
         undecided=[_folder(workspace, f) for f in undecided],
+        changed=list(inventory.changed().items()),
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
         failures=_reasons(workspace, used),
         set_aside=_set_aside(workspace),

@@ -25,6 +25,7 @@ from synpic.score.reward import WantedReward, resolve_reward
 from synpic.settings import ModelSettings
 from synpic.workspace import PROMPTS, Snapshot, Workspace
 from synpic.workspace.parts import frame
+from synpic.workspace.recorded import folders_of
 
 __all__ = ["Inventory", "WantedModel", "take_inventory"]
 
@@ -127,6 +128,8 @@ class Inventory:
         """
         wanted = [f"rewards.{name}" for name in rewards]
         for place, error in self.unresolved.items():
+            if place.startswith("rewards.") and place not in wanted:
+                continue
             if place in self.doubtful:
                 raise type(error)(
                     f"{error.message}; and nothing tells which is meant of "
@@ -140,17 +143,48 @@ class Inventory:
             raise next(iter(self.unresolved_of("models").values()))
 
     @property
-    def remarks(self) -> list[str]:
-        """A line for each thing that is not found, with what is read instead."""
-        return [
-            f"{place} is not found: {error.message}; "
-            + (
-                f"what was made is read: {', '.join(self.recorded[place])}"
-                if place in self.recorded
-                else "nothing of it is here"
+    def absent_models(self) -> dict[str, SynpicError]:
+        """The models that are not found and of which nothing is recorded, with what is wrong."""
+        models = self.unresolved_of("models")
+        return {name: models[name] for name in models if f"models.{name}" not in self.recorded}
+
+    def require_whole(self) -> None:
+        """Insist that no model or reward of the recipe is left out of what is read.
+
+        Raises:
+            SynpicError: what is wrong with the first that is, or of which it cannot be told.
+        """
+        self.require_readable(self.recipe.rewards)
+        for name, error in self.absent_models.items():
+            raise type(error)(
+                f"models.{name} is not found, and no image of it is here: {error.message}",
+                hint=f"{error.hint or 'correct it'}; or take [models.{name}] out of the recipe",
             )
-            for place, error in self.unresolved.items()
-        ]
+
+    def remarks(self) -> dict[str, str]:
+        """A line for each thing that is not found, with what is read instead, and for each of
+        :meth:`changed`; by its place: "models.NAME", "rewards.NAME", "prompts" or "given"."""
+        lines = {f"models.{name}": f"models.{name} {why}" for name, why in self.changed().items()}
+        for place, error in self.unresolved.items():
+            folders = ", ".join(self.recorded.get(place, []))
+            read = f"what was made is read: {folders}" if folders else "nothing of it is here"
+            lines[place] = f"{place} is not found: {error.message}; {read}"
+        return lines
+
+    def changed(self) -> dict[str, str]:
+        """By name, of each model with images of other settings and none of its present ones:
+        where both lie, as the rest of a sentence."""
+        found = {}
+        for name in self.recipe.models:
+            now = {model.folder for model in self.models if model.name == name}
+            held = folders_of(self.workspace, "candidates", name)
+            there = {folder for folder in held if self.workspace.parts(folder)}
+            if (empty := sorted(now - there)) and (others := sorted(there - now)):
+                found[name] = (
+                    f"has no image of its present settings (in {', '.join(empty)}); "
+                    f"those of other settings (in {', '.join(others)}) are not read"
+                )
+        return found
 
     def wanted_settings(self, name: str) -> ModelSettings:
         """What the recipe wants of a model, whether or not its weights are found."""

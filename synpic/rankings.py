@@ -42,6 +42,7 @@ def rank_candidates(
     """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
 
     Where a model or a reward is not found, a warning is logged, and what was made of it is read.
+    Another names a model that has images, and none with the recipe's present settings.
 
     Args:
         workspace: or a snapshot of one, where a command has taken it already.
@@ -63,7 +64,7 @@ def rank_candidates(
             hint="add one and run `synpic score`; `synpic list rewards` shows what there is",
         )
     inventory.require_readable(recipe.weights)
-    for remark in inventory.remarks:
+    for remark in inventory.remarks().values():
         _LOG.warning("%s", visible(remark))
     scored = inventory.scored()
     if scored.is_empty():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from synpic.display import visible
 from synpic.engine.report import Outcome
 from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
@@ -18,6 +20,8 @@ from synpic.score.ready import ReadyImages
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["chosen_rewards", "drawing_tasks", "scoring_tasks"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def drawing_tasks(
@@ -55,11 +59,18 @@ def scoring_tasks(
     shard: Shard = WHOLE,
     retry_failed: bool = False,
 ) -> tuple[list[Task], list[Outcome]]:
-    """What :func:`synpic.steps.score_candidates` would do, and the rewards that it could not."""
+    """What :func:`synpic.steps.score_candidates` would do, and what it could not.
+
+    That is rewards, and models that are not found and have no image here to score. A warning is
+    logged for each model, or source, of which only what was made before can be read.
+    """
     inventory = take_inventory(workspace)
     there = inventory.workspace
     names = chosen_rewards(inventory, only)
     inventory.require_readable([])
+    for place, remark in inventory.remarks().items():
+        if not place.startswith("rewards."):  # the outcomes name these
+            _LOG.warning("%s", visible(remark))
     candidates = inventory.candidates()
     if candidates.is_empty():
         raise WorkspaceError(
@@ -71,8 +82,14 @@ def scoring_tasks(
         for reward in inventory.found_rewards
         if reward.name in names
     ], [
-        Outcome(name, candidates.height, broken=error)
-        for name, error in _unresolved(inventory, "rewards", names)
+        *(
+            Outcome(name, _images_of(inventory, name), broken=error)
+            for name, error in inventory.absent_models.items()
+        ),
+        *(
+            Outcome(name, candidates.height, broken=error)
+            for name, error in _unresolved(inventory, "rewards", names)
+        ),
     ]
 
 

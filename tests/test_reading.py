@@ -11,7 +11,9 @@ import pytest
 
 import synpic
 from synpic.errors import SynpicError, UnknownName
+from synpic.generate.recorded import recorded_models
 from synpic.inventory import take_inventory
+from synpic.score.recorded import recorded_reward
 from tests.cli.conftest import in_process
 
 REWARDS = """
@@ -254,6 +256,91 @@ def test_a_model_of_which_nothing_was_drawn_stops_no_reading(made: Path, tmp_pat
         recipe.write('\n[rewards.nothing]\nreward = "my_reward:nothing"\n')
     with pytest.raises(UnknownName, match="nothing"):
         synpic.rank_candidates(synpic.Workspace.open(folder))
+
+
+def test_a_reward_in_doubt_stops_only_what_it_concerns(edited: Path) -> None:
+    (edited / "my_reward.py").write_text(REWARDS.replace("def redness", "def other"))
+    workspace = synpic.Workspace.open(edited)
+    assert take_inventory(workspace).doubtful.keys() == {"rewards.red"}
+    synpic.score_candidates(workspace, only=["tall"]).raise_if_unfinished()
+    with (edited / "recipe.toml").open("a") as recipe:
+        recipe.write('\n[ranking]\nrewards = ["tall"]\n')
+    assert synpic.rank_candidates(workspace).ranking.counts.kept_prompts == 4
+    # A release has the scores of every reward.
+    with pytest.raises(UnknownName, match="which is meant"):
+        synpic.publish_to(workspace, edited.parent / "out")
+
+
+def test_weights_that_the_recipe_does_not_name_are_not_guessed(made: Path, tmp_path: Path) -> None:
+    """With its own checkpoint a reward has no name in the recipe, as weights of a folder have no
+    repository; that both are nothing makes them not alike."""
+    folder = tmp_path / "set"
+    shutil.copytree(made, folder)
+    tall = 'checkpoint = "owner/towers"\noptions'
+    _written(tall, 'checkpoint = "./weights"\noptions')(folder)
+    workspace = synpic.Workspace.open(folder)
+    synpic.score_candidates(workspace, only=["tall"]).raise_if_unfinished()
+    _written('checkpoint = "./weights"\noptions', "options")(folder)
+    (folder / "my_reward.py").unlink()
+    snapshot = workspace.snapshot()
+    folders = [name for name in workspace.folders("scores") if "/tall-" in name]
+    assert len(folders) == 2
+    assert recorded_reward("tall", snapshot) == (None, folders)
+    _written("options", 'checkpoint = "owner/towers"\noptions')(folder)
+    found, doubtful = recorded_reward("tall", workspace.snapshot())
+    assert (found and found.checkpoint, doubtful) == ("owner/towers@bbbbbbbb", [])
+
+
+def test_a_models_weights_are_found_by_what_the_recipe_says(made: Path, tmp_path: Path) -> None:
+    """A revision that is not set is not that of weights from a folder."""
+    folder = tmp_path / "set"
+    shutil.copytree(made, folder)
+    _written('"owner/drawer"', '"./weights"')(folder)
+    workspace = synpic.Workspace.open(folder)
+    synpic.generate_candidates(workspace, only=["b"]).raise_if_unfinished()
+    _written('"./weights"\nsizes', '"owner/drawer"\nsizes')(folder)
+    (folder / "recipe.lock").unlink()
+    found, doubtful = recorded_models("b", workspace.snapshot())
+    assert doubtful == []
+    assert [one.checkpoint for one in found] == ["owner/drawer@aaaaaaaa"] * 2
+
+
+def test_no_model_is_left_out_of_a_release_in_silence(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(tmp_path)
+    with (folder / "recipe.toml").open("a") as recipe:
+        recipe.write('\n[models.c]\ncheckpoint = "./does-not-exist"\n')
+    scored = in_process("score", "-C", folder, "--json")
+    assert scored.exit_code == 3
+    report = json.loads(scored.stdout.splitlines()[-1])
+    assert not report["complete"]
+    assert [one["name"] for one in report["outcomes"] if one["broken"]] == ["c"]
+    assert "models.c is not found" in caplog.text
+    published = in_process("publish", "-C", folder, "--to", "../out")
+    assert published.exit_code == 1
+    assert "models.c is not found" in str(published.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_whose_settings_changed_is_named(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(tmp_path)
+    assert synpic.status(synpic.Workspace.open(folder)).changed == []
+    (old,) = [at for at in synpic.Workspace.open(folder).folders("candidates") if "/a-" in at]
+    _written("samples = 2", "samples = 2\nsteps = 7")(folder)
+    for words in (("rank",), ("publish", "--to", "../out"), ("score",)):
+        caplog.clear()
+        assert in_process(words[0], "-C", folder, *words[1:]).exit_code == 0
+        assert f"those of other settings (in {old})" in caplog.text
+    assert f"other settings (in {old})" in in_process("status", "-C", folder).stdout
+    synpic.generate_candidates(synpic.Workspace.open(folder)).raise_if_unfinished()
+    assert synpic.status(synpic.Workspace.open(folder)).changed == []
 
 
 def test_code_beside_a_recipe_is_that_of_its_workspace(made: Path, tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def _show(found: Status) -> None:
             say(f"flagged: {seen}; {c.unchecked:,} were not checked")
     for stage, name, reason, number in found.failures:
         say(f"failed: {stage} {name}: {number:,} × {reason}")
+    for name, what in found.changed:
+        say(f"changed: models.{name} {what}")
     for name, why in found.unresolved:
         say(f"not found: {name}: {why}")
     for folder, rows_there, bytes_there in found.unused:

@@ -16,7 +16,14 @@ from synpic.recipe import Recipe
 from synpic.registry import FAMILIES
 from synpic.settings import ModelSettings
 from synpic.workspace import Snapshot
-from synpic.workspace.recorded import Recorded, closest, describe_weights, fits, recorded
+from synpic.workspace.recorded import (
+    Recorded,
+    closest,
+    describe_weights,
+    fits,
+    recorded,
+    weights_likeness,
+)
 
 __all__ = ["RecordedModel", "recorded_models"]
 
@@ -118,10 +125,5 @@ def _known_weights(settings: ModelSettings, snapshot: Snapshot) -> dict[str, Any
 
 
 def _likeness(decides: Mapping[str, Any], settings: ModelSettings) -> int:
-    weights = decides.get("checkpoint") or {}
     same_code = decides.get("family") == (settings.family or "auto")
-    return (
-        4 * same_code
-        + (weights.get("repository") == settings.checkpoint)
-        + (weights.get("commit") == settings.revision)
-    )
+    return 4 * same_code + weights_likeness(decides, settings.checkpoint, settings.revision)

@@ -64,13 +64,15 @@ def prepare(
         RankingError: there is nothing to rank, and why.
         PublishError: there is nothing to publish, or not under such names.
         RewardError: the scores of a reward cannot be trusted.
-        SynpicError: as resolving the recipe, reading the workspace and ranking do.
+        SynpicError: a model or reward of the recipe is not found, and nothing that it made is
+            here; and as resolving the recipe, reading the workspace and ranking do.
     """
     snapshot = workspace.snapshot()
     recipe = snapshot.recipe
     names = _known_configs(configs or recipe.records.configs)
     ranked = rank_candidates(snapshot, flagged=flagged)
     inventory, scored, ranking = ranked.inventory, ranked.scored, ranked.ranking
+    inventory.require_whole()
     splits = _splits(inventory)
     images = snapshot.workspace.images(dict.fromkeys(inventory.image_folders()))
     keys = list(scored.select("candidate_id", "sha256").iter_rows())

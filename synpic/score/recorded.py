@@ -8,7 +8,14 @@ from typing import Any
 from synpic.hub import checkpoints
 from synpic.recipe import RewardSettings
 from synpic.workspace import Snapshot
-from synpic.workspace.recorded import Recorded, closest, describe_weights, fits, recorded
+from synpic.workspace.recorded import (
+    Recorded,
+    closest,
+    describe_weights,
+    fits,
+    recorded,
+    weights_likeness,
+)
 
 __all__ = ["RecordedReward", "recorded_reward"]
 
@@ -71,6 +78,5 @@ def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[
 
 
 def _likeness(one: Recorded, name: str, settings: RewardSettings) -> int:
-    weights = one.decides.get("checkpoint") or {}
     same_code = one.decides.get("reward") == (settings.reward or name)
-    return 2 * same_code + (weights.get("repository") == settings.checkpoint)
+    return 4 * same_code + weights_likeness(one.decides, settings.checkpoint, settings.revision)

@@ -14,7 +14,15 @@ from synpic import ids
 from synpic.hub.lock import LockEntry
 from synpic.workspace.workspace import Workspace
 
-__all__ = ["Recorded", "closest", "describe_weights", "fits", "folders_of", "recorded"]
+__all__ = [
+    "Recorded",
+    "closest",
+    "describe_weights",
+    "fits",
+    "folders_of",
+    "recorded",
+    "weights_likeness",
+]
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,16 @@ def closest(found: Iterable[Some], likeness: Callable[[Some], int]) -> Sequence[
     all_of_them = list(found)
     most = max(map(likeness, all_of_them), default=0)
     return [one for one in all_of_them if likeness(one) == most]
+
+
+def weights_likeness(decides: Mapping[str, Any], repository: str | None, commit: str | None) -> int:
+    """How much of what a recipe says of weights a part records: 0 to 2.
+
+    What the recipe does not say counts for no record, since weights from a folder have neither.
+    """
+    weights = decides.get("checkpoint") or {}
+    asked = {"repository": repository, "commit": commit}
+    return sum(value is not None and weights.get(key) == value for key, value in asked.items())
 
 
 def describe_weights(identity: Mapping[str, Any], entries: Iterable[LockEntry]) -> str:
