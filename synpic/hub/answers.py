@@ -28,6 +28,7 @@ __all__ = [
     "status_of",
     "transient",
     "words_of",
+    "wrong_size",
 ]
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -108,6 +109,11 @@ def transient(error: BaseException) -> bool:
 def never_passes(error: BaseException) -> bool:
     """Whether there is no answer for a reason that stays: what was asked cannot be sent so."""
     return any(kind.__name__ in _NEVER_PASS for one in causes(error) for kind in type(one).__mro__)
+
+
+def wrong_size(error: BaseException) -> bool:
+    """Whether a file came that is shorter or longer than the Hub had said: the client's own check."""
+    return type(error) is OSError and str(error).startswith("Consistency check failed")
 
 
 def no_answer() -> tuple[type[Exception], ...]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from synpic.errors import ReleaseError, SynpicError
-from synpic.hub.answers import NotTheHub
 from synpic.hub.errors import Subject
-from synpic.hub.names import endpoint, is_commit, is_inner_path, parse_name, shown_endpoint
+from synpic.hub.names import endpoint, parse_name, shown_endpoint
+from synpic.hub.questions import commit, content_hash, inner_path
 from synpic.hub.retry import Patience, ask
 
 __all__ = [
@@ -66,9 +65,7 @@ def commit_of(subject: Subject, patience: Patience | None = None) -> str:
 
     def look() -> str:
         info = api.repo_info(subject.name, revision=subject.revision, repo_type=subject.kind)
-        if info.sha is None:
-            raise NotTheHub("it names no commit")
-        return _checked(info.sha)
+        return commit(info.sha)
 
     return ask(subject, look, patience)
 
@@ -107,8 +104,8 @@ def refs_of(subject: Subject, patience: Patience | None = None) -> Refs:
     def look() -> Refs:
         refs = api.list_repo_refs(subject.name, repo_type=subject.kind)
         return Refs(
-            {ref.name: _checked(ref.target_commit) for ref in refs.branches},
-            frozenset(ref.name for ref in refs.tags if _checked(ref.target_commit)),
+            {ref.name: commit(ref.target_commit) for ref in refs.branches},
+            frozenset(ref.name for ref in refs.tags if commit(ref.target_commit)),
         )
 
     return ask(subject, look, patience)
@@ -141,7 +138,7 @@ def commits_of(subject: Subject, patience: Patience | None = None) -> dict[str, 
             subject.name, repo_type=subject.kind, revision=subject.revision
         )
         return {
-            _checked(one.commit_id): CommitNote(
+            commit(one.commit_id): CommitNote(
                 one.commit_id, one.created_at.isoformat(), str(one.title)
             )
             for one in found
@@ -179,8 +176,8 @@ def files_of(subject: Subject) -> dict[str, RemoteFileInfo]:
         for file in info.siblings or []:
             content = file.lfs.sha256 if file.lfs else file.blob_id
             if content is not None:  # the cache has a file of that name
-                content = _checked_hash(content)
-            found[_checked_path(file.rfilename)] = RemoteFileInfo(file.size, content)
+                content = content_hash(content)
+            found[inner_path(file.rfilename)] = RemoteFileInfo(file.size, content)
         return found
 
     return ask(subject, look)
@@ -212,8 +209,8 @@ def tree_of(subject: Subject, patience: Patience | None = None) -> dict[str, Sto
             subject.name, recursive=True, revision=subject.revision, repo_type=subject.kind
         )
         return {
-            _checked_path(entry.path): Stored(
-                _checked_hash(entry.lfs.sha256 if entry.lfs else entry.blob_id), entry.size
+            inner_path(entry.path): Stored(
+                content_hash(entry.lfs.sha256 if entry.lfs else entry.blob_id), entry.size
             )
             for entry in tree
             if isinstance(entry, RepoFile)
@@ -232,7 +229,7 @@ def names_of(subject: Subject) -> frozenset[str]:
 
     def look() -> frozenset[str]:
         found = api.list_repo_files(subject.name, revision=subject.revision, repo_type=subject.kind)
-        return frozenset(map(_checked_path, found))
+        return frozenset(map(inner_path, found))
 
     return ask(subject, look)
 
@@ -257,24 +254,6 @@ def settings() -> dict[str, Any]:
         "hub_offline": bool(constants.HF_HUB_OFFLINE),
         "hub_token": "present" if token_of() else "none",
     }
-
-
-def _checked(commit: object) -> str:
-    if not is_commit(commit):
-        raise NotTheHub(f"it names a commit {commit!r:.200}")
-    return str(commit)
-
-
-def _checked_path(path: object) -> str:
-    if not is_inner_path(path):
-        raise NotTheHub(f"it names a file {path!r:.200}")
-    return str(path)
-
-
-def _checked_hash(content: object) -> str:
-    if not isinstance(content, str) or not re.fullmatch("[0-9a-f]{40,64}", content, re.ASCII):
-        raise NotTheHub(f"it names a file's content {content!r:.200}")
-    return content
 
 
 def api_of(subject: Subject) -> Any:

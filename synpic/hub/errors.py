@@ -36,6 +36,7 @@ from synpic.hub.answers import (
     status_of,
     transient,
     words_of,
+    wrong_size,
 )
 from synpic.hub.names import page_of, shown_endpoint
 
@@ -96,7 +97,7 @@ def explain(error: Exception, subject: Subject, *, tries: int = 1) -> SynpicErro
     met = _decisive(error)
     if isinstance(met, SynpicError):
         return met
-    if isinstance(met, (NotTheHub, *_no_metadata())):
+    if isinstance(met, (NotTheHub, *_no_metadata())) or wrong_size(met):
         return _not_the_hub(subject, str(met))
     status = status_of(met)
     if not isinstance(met, (*no_answer(), *_refusals(), *_UNANSWERED)) and status is None:
@@ -152,12 +153,15 @@ def naming_hub_errors(source: str, revision: str | None, kind: str = "model") ->
     except Exception as raised:
         # The libraries' errors have no common ancestor; what is not of the Hub goes on as it is.
         met = _decisive(raised)
-        if type(met) is OSError:  # transformers' own: a file that is not there, or is damaged
+        if type(met) is OSError and not wrong_size(
+            met
+        ):  # transformers' own: a file that is not there, or is damaged
             first = (str(met).splitlines() or [""])[0]
             raise CheckpointError(
                 f"{source}: {plain(redact(first))}", hint=f"see {subject.page}"
             ) from raised
-        if not isinstance(met, _UNANSWERED) and _package(met) not in (*_CLIENTS, "synpic"):
+        ours = isinstance(met, _UNANSWERED) or wrong_size(met)
+        if not ours and _package(met) not in (*_CLIENTS, "synpic"):
             raise
         explained = explain(raised, subject)
         if explained is None:
@@ -270,7 +274,7 @@ def _decisive(error: BaseException) -> BaseException:
     """Of an error and its causes the one that says most: libraries wrap what the client raises."""
     chain = list(causes(error))
     for one in chain:
-        if isinstance(one, (NotTheHub, *_no_metadata())):
+        if isinstance(one, (NotTheHub, *_no_metadata())) or wrong_size(one):
             return one
     for one in chain:  # the client itself wraps a refusal in "not in the cache, and no connection"
         if _package(one) == "huggingface_hub" and status_of(one) is not None:

@@ -146,7 +146,12 @@ class RemoteFile:
 
         def act() -> bytes:
             self._stream.seek(self._at)
-            return cast(bytes, self._stream.read(-1 if size is None else size))
+            data = cast(bytes, self._stream.read(-1 if size is None else size))
+            left = max(0, self.size - self._at)
+            wanted = left if size is None or size < 0 else min(size, left)
+            if len(data) != wanted:
+                raise NotTheHub(f"{wanted} bytes of a file were asked for, and {len(data)} came")
+            return data
 
         found = ask(self._subject, act)
         self._at += len(found)

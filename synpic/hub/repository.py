@@ -348,7 +348,7 @@ class Remote:
         def in_its_words() -> T:
             try:
                 return act()
-            except JSONDecodeError:
+            except (JSONDecodeError, RecursionError):  # of an answer that is none of the Hub's
                 raise
             except (ValueError, RuntimeError) as error:
                 if status_of(error) is not None or is_of_the_hub(error) or transient(error):

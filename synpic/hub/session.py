@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from synpic.hub.answers import TRANSIENT, NotTheHub
 from synpic.hub.names import PUBLIC, endpoint, is_commit
+from synpic.hub.questions import Question, question
 
 __all__ = ["SECONDS", "deciding_ourselves", "guard", "is_deciding"]
 
@@ -30,7 +31,8 @@ _TRICKLE = 1_000
 
 _ours: ContextVar[bool] = ContextVar("synpic_decides_about_retries", default=False)
 
-_INFO = re.compile(r"/api/(?:models|datasets|spaces)/[^/]+(?:/[^/]+)?(?:/revision/[^/]+)?/?")
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _ETAG = re.compile(r"[\w.:+=-]{1,200}", re.ASCII)
 
 
@@ -88,22 +90,27 @@ def _look_at(response: Any) -> None:
         Exception: the client's own, of the status.
     """
     _limit(response)
-    if _place(str(response.request.url)) != _place(endpoint()):
-        return
+    _check_range(response)
     _check_headers(response.headers)
+    url, method = str(response.request.url), response.request.method
+    path, status = urlsplit(url).path, response.status_code
+    is_ours = _place(url) == _place(endpoint())
+    kind = str(response.headers.get("content-type") or "")
+    if is_ours and status == 200 and "/api/" in path and "html" in kind.lower():
+        raise NotTheHub(f"{method} {path} brings a page of HTML")
+    asked = question(method, url)
+    if response.has_redirect_location:
+        _check_redirect(response, asked)
+    if asked is not None and response.is_success:
+        response.read()
+        asked.check(response.content)
+    if not is_ours:
+        return
     following = response.links.get("next", {}).get("url")
     if following is not None:
         _check_host(following, "the next page")
-    path = urlsplit(str(response.request.url)).path
-    status = response.status_code
-    if status == 200 and "/api/" in path:
-        kind = str(response.headers.get("content-type") or "")
-        if "html" in kind.lower():
-            raise NotTheHub(f"{response.request.method} {path} brings a page of HTML")
-        if response.request.method == "GET" and _INFO.search(path) and "json" in kind.lower():
-            _check_commit(response, path)
-    if path.endswith("/info/lfs/objects/batch"):
-        _check_reports(response)
+    if response.is_success and path.endswith("/info/lfs/objects/batch"):
+        _check_uploads(response)
     if _ours.get() and status in TRANSIENT:
         from huggingface_hub.utils._http import hf_raise_for_status
 
@@ -143,25 +150,64 @@ def _check_headers(headers: Any) -> None:
     """What the client makes names of folders and files from."""
     commit = headers.get("x-repo-commit")
     if commit is not None and not is_commit(commit):
-        raise NotTheHub(f"it names a commit {commit!r}, one is 40 hexadecimal digits")
+        raise NotTheHub(f"it names a commit {commit!r:.200}, one is 40 hexadecimal digits")
     if commit is None:
         return
     for name in ("x-linked-etag", "etag"):
         tag = headers.get(name)
         bare = (tag or "").removeprefix("W/").strip('"')
         if tag and (not _ETAG.fullmatch(bare) or set(bare) <= {"."}):
-            raise NotTheHub(f"it names a file's content {tag!r}")
+            raise NotTheHub(f"it names a file's content {tag!r:.200}")
+    size = headers.get("x-linked-size")
+    if size is not None and not re.fullmatch(r"\d{1,18}", size, re.ASCII):
+        raise NotTheHub(f"it names a file's size {size!r:.200}")
 
 
-def _check_commit(response: Any, path: str) -> None:
-    """The ``sha`` of a repository, of which the client makes a folder."""
-    response.read()
+def _check_redirect(response: Any, asked: Question | None) -> None:
+    """A question that is passed on stays that question, on the Hub: its answer is checked as such.
+
+    A mirror may pass it on to the public Hub, and a repository that was renamed to its new name.
+    """
+    method, url = response.request.method, str(response.request.url)
+    location = response.headers["location"]
     try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError) as error:
-        raise NotTheHub(f"GET {path} brings no JSON that can be read") from error
-    if isinstance(body, dict) and body.get("sha") is not None and not is_commit(body["sha"]):
-        raise NotTheHub(f"it names a commit {body['sha']!r:.100}, one is 40 hexadecimal digits")
+        target = urljoin(url, location)
+        _ = urlsplit(target).port
+    except ValueError as error:
+        raise NotTheHub(f"a redirect leads to {location!r:.200}, which is no URL") from error
+    if asked is None:
+        return
+    _check_host(target, "a redirect")
+    if not asked.is_asked(method, target):
+        raise NotTheHub(f"{method} {urlsplit(url).path} is redirected to {target!r:.200}")
+
+
+def _check_range(response: Any) -> None:
+    """Part of a file is that part: the client takes whatever comes for the bytes it asked for.
+
+    A whole file in place of its end ("bytes=5-") is an answer that the client understands.
+    """
+    wanted = _RANGE.fullmatch(response.request.headers.get("range") or "")
+    if wanted is None or not response.is_success or (not wanted[2] and response.status_code == 200):
+        return
+    got = _CONTENT_RANGE.fullmatch(response.headers.get("content-range") or "")
+    start, last = int(wanted[1]), int(wanted[2] or 2**63)
+    if got is not None and response.status_code == 206:
+        last = min(last, int(got[3]) - 1) if got[3] != "*" else min(last, int(got[2]))
+        if (int(got[1]), int(got[2])) == (start, last) and _length(response) in (
+            None,
+            last + 1 - start,
+        ):
+            return
+    raise NotTheHub(
+        f"{response.request.headers['range']} of a file were asked for, and it brings "
+        f"{response.headers.get('content-range') or 'something else'!r:.100}"
+    )
+
+
+def _length(response: Any) -> int | None:
+    text = response.headers.get("content-length") or ""
+    return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
 
 
 def _check_host(url: str, what: str) -> None:
@@ -170,19 +216,15 @@ def _check_host(url: str, what: str) -> None:
         raise NotTheHub(f"{what} leads to another host: {url!r:.200}")
 
 
-def _check_reports(response: Any) -> None:
-    """Where the client reports that a large file was sent."""
-    response.read()
-    try:
-        hrefs = [
-            one["actions"]["verify"]["href"]
-            for one in json.loads(response.content).get("objects", [])
-            if "verify" in (one.get("actions") or {})
-        ]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return  # the client refuses it
-    for href in hrefs:
-        _check_host(str(href), "the report of an upload")
+def _check_uploads(response: Any) -> None:
+    """Which files are to be sent, and where the client reports it; the form is checked before."""
+    objects = json.loads(response.content)["objects"]
+    wanted = {one["oid"] for one in json.loads(response.request.content)["objects"]}
+    for one in objects:
+        if one["oid"] not in wanted:
+            raise NotTheHub(f"it names a file {one['oid']}, which is not to be sent")
+        if "verify" in (one.get("actions") or {}):
+            _check_host(one["actions"]["verify"]["href"], "the report of an upload")
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -141,7 +141,7 @@ def test_weights_of_an_installed_package(workspace: Workspace) -> None:
         (OfflineModeIsEnabled("off"), HubUnreachable, "the Hub cannot be reached"),
         (httpx2.ConnectError("no route"), HubUnreachable, "the Hub cannot be reached"),
         (TimeoutError(), HubUnreachable, "the Hub cannot be reached"),
-        (None, HubUnreachable, "the answer is not the Hub's: it names no commit"),
+        (None, HubUnreachable, "the answer is not the Hub's: it names a commit None"),
     ],
 )
 def test_what_the_hub_refuses_is_one_error_with_the_page_to_visit(

@@ -97,12 +97,26 @@ QUESTIONS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_another_host_takes_no_token_along(here: HubServer, status: int) -> None:
-    here.faults.plan(Redirect(status, here.storage_endpoint), times=1000, host="hub")
+    redirect = Redirect(status, here.storage_endpoint)
+    here.faults.plan(redirect, times=1000, host="hub", path="/resolve/")
     for question in QUESTIONS.values():
         with suppress(SynpicError, FileNotFoundError):
             question()
     assert others(here), "the redirects were followed"
     assert set(others(here)) == {None}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    "name", [name for name in QUESTIONS if "file" not in name or name == "files"]
+)
+def test_a_question_that_is_passed_on_to_another_host_is_refused(
+    here: HubServer, status: int, name: str
+) -> None:
+    here.faults.plan(Redirect(status, here.storage_endpoint), times=99, host="hub", path="/api/")
+    with pytest.raises(SynpicError, match="not the Hub's: a redirect leads to another host"):
+        QUESTIONS[name]()
+    assert not others(here)
 
 
 @pytest.mark.parametrize("question", ["history", "tree", "listing"])
