@@ -112,7 +112,7 @@ def never_passes(error: BaseException) -> bool:
 
 
 def wrong_size(error: BaseException) -> bool:
-    """Whether a file came that is shorter or longer than the Hub had said: the client's own check."""
+    """Whether a file came in another size than the Hub had said: the check of the client."""
     return type(error) is OSError and str(error).startswith("Consistency check failed")
 
 
