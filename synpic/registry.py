@@ -5,8 +5,9 @@ asked for), what installed packages offer through an entry-point group, and any
 ``package.module:callable`` written out. What the things are is the business of who asks.
 
 A module of one's own may lie beside the recipe. The folder of the workspace at hand is the last
-entry of ``sys.path``, so that installed packages come first; a module of another workspace's folder
-is not taken for one of the same name here, and one whose file was edited is read again.
+entry of ``sys.path`` but the working directory, so that installed packages come first; a module of
+another workspace's folder is not taken for one of the same name here, and one whose file was edited
+is read again. What was found by another entry (an environment, a checkout) stays as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -67,10 +69,8 @@ class Registry:
             UnknownName: nothing is called so, or the ``module:object`` does not import.
         """
         if ":" in name:
-            _beside.look_in(beside)
-            found = self._import(name, name)
-            _beside.note()
-            return found
+            with _beside.looking_in(beside):
+                return self._import(name, name)
         if name in self.builtin:
             return self._import(self.builtin[name], name)
         plugin = self._plugins().get(name)
@@ -107,45 +107,90 @@ class Registry:
 
 
 class _Beside:
-    """The modules beside the recipe at hand: ``folder`` is the entry of ``sys.path`` for them."""
+    """The modules beside the recipe at hand.
+
+    ``folder`` is the workspace's; ``added`` is it too, where ``sys.path`` has it from here.
+    """
 
     def __init__(self) -> None:
         self.folder: str | None = None
+        self.added: str | None = None
         self.stamps: dict[str, tuple[int, int] | None] = {}
 
-    def look_in(self, folder: str | os.PathLike[str] | None) -> None:
+    @contextmanager
+    def looking_in(self, folder: str | os.PathLike[str] | None) -> Iterator[None]:
         """Let modules in ``folder`` be imported, as they are now, and none of another workspace."""
         if folder is None or not Path(folder).is_dir():
+            yield
             return
         wanted = str(Path(folder).absolute())
-        if wanted != self.folder:
-            if wanted in (str(Path(entry).absolute()) for entry in sys.path):
-                return  # "" is one, for a command: the working directory
-            self._forget()
-            if self.folder in sys.path:
-                sys.path.remove(self.folder)
-            sys.path.append(wanted)
-            self.folder = wanted
-        elif any(_stamp(file) != self.stamps.get(name) for name, file in self._modules()):
-            self._forget()
+        modules = self._modules()
+        if wanted != self.folder or any(
+            # One that was imported after the last look has no stamp, and was not edited for that.
+            name in self.stamps and _stamp(file) != self.stamps[name]
+            for name, file in modules
+        ):
+            for name, _ in modules:
+                del sys.modules[name]
+            self.stamps.clear()
+        self._enter(wanted)
         importlib.invalidate_caches()
+        with _working_directory_last():
+            yield
+        for name, file in self._modules():
+            self.stamps.setdefault(name, _stamp(file))
 
-    def note(self) -> None:
-        """Remember the files of what was imported."""
-        self.stamps |= {
-            name: _stamp(file) for name, file in self._modules() if name not in self.stamps
-        }
+    def _enter(self, wanted: str) -> None:
+        if self.added not in (None, wanted):
+            if self.added in sys.path:
+                sys.path.remove(self.added)
+            self.added = None
+        # "" is an entry, for Python at a prompt: the working directory.
+        if wanted not in (str(Path(entry).absolute()) for entry in sys.path):
+            sys.path.append(wanted)
+            self.added = wanted
+        self.folder = wanted
 
     def _modules(self) -> list[tuple[str, str]]:
+        """Name and file of what was imported from ``folder``, as its entry of ``sys.path`` would.
+
+        Not of what lies deeper and was found by another entry: an environment, a checkout.
+        """
         if self.folder is None:
             return []
-        files = [(name, getattr(module, "__file__", None)) for name, module in sys.modules.items()]
-        return [(name, f) for name, f in files if f and f.startswith(self.folder + os.sep)]
+        places = [at + os.sep for at in {self.folder, os.path.realpath(self.folder)}]
+        found = []
+        for name, module in list(sys.modules.items()):
+            top, file = name.partition(".")[0], getattr(module, "__file__", None)
+            if not isinstance(file, str) or top in ("__main__", _OWN):
+                continue
+            for place in places:
+                first = file.removeprefix(place).partition(os.sep)[0]
+                if file.startswith(place) and first.partition(".")[0] == top:
+                    found.append((name, file))
+                    break
+        return found
 
-    def _forget(self) -> None:
-        for name, _ in self._modules():
-            del sys.modules[name]
-        self.stamps.clear()
+
+_OWN = __name__.partition(".")[0]
+
+
+@contextmanager
+def _working_directory_last() -> Iterator[None]:
+    """Let what is beside the recipe come before a module of its name in the working directory."""
+    if "" not in sys.path:
+        yield
+        return
+    at = sys.path.index("")
+    del sys.path[at]
+    sys.path.append("")
+    try:
+        yield
+    finally:
+        # What is imported may change the path, too.
+        if "" in sys.path:
+            sys.path.remove("")
+        sys.path.insert(at, "")
 
 
 def _stamp(file: str) -> tuple[int, int] | None:

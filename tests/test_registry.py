@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from synpic.errors import UnknownName
-from synpic.registry import FAMILIES, MODELS, REWARDS, Registry
+from synpic.registry import FAMILIES, MODELS, REWARDS, Registry, _Beside
 
 HERE = Registry("thing", "synpic.things", {"ids": "synpic.ids:short"}, planned=("soon",))
 
@@ -52,6 +55,73 @@ def test_entry_points_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("synpic.registry.entry_points", lambda group: [point])
     assert HERE.names() == ["ids", "mine"]
     assert HERE.load("mine").__name__ == "redness"
+
+
+@pytest.fixture
+def prompt(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``sys.path`` and ``sys.modules`` as of Python at a prompt, and put back afterwards."""
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    monkeypatch.setattr("synpic.registry._beside", _Beside())
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def _workspaces(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / "first", tmp_path / "second"]
+    for folder in found:
+        folder.mkdir()
+        (folder / "its_code.py").write_text(f"WHOSE = {folder.name!r}")
+    return found
+
+
+def test_a_workspaces_code_is_its_own_from_any_working_directory(
+    prompt: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = _workspaces(tmp_path)
+    for here in [*folders, tmp_path, *folders]:
+        monkeypatch.chdir(here)
+        for folder in [here, *folders] if here in folders else folders:
+            assert HERE.load("its_code:WHOSE", folder) == folder.name
+        assert sys.path[0] == ""
+    (folder / "its_code.py").write_text("WHOSE = 'edited'")
+    assert HERE.load("its_code:WHOSE", folder) == "edited"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "of_the_place.py").write_text("HERE = 1")
+    assert HERE.load("of_the_place:HERE", folder) == 1
+
+
+@pytest.mark.parametrize("entry", [".venv/lib/site-packages", "checkout/src", None])
+def test_a_library_in_a_workspaces_folder_stays_imported(
+    prompt: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str | None
+) -> None:
+    """Found by an entry of its own, or (None) by an import hook that knows a checkout."""
+    first, second = _workspaces(tmp_path)
+    package = first / (entry or "checkout") / "some_library"
+    package.mkdir(parents=True)
+    for name in ("__init__", "later", "latest"):
+        (package / f"{name}.py").write_text("class Error(Exception): pass")
+    sys.path.insert(1, str(package.parent))
+    library = importlib.import_module("some_library")
+    if entry is None:
+        del sys.path[1]
+    HERE.load("its_code:WHOSE", first)
+    later = importlib.import_module("some_library.later")
+    (package / "__init__.py").write_text("# edited\n")
+    for folder in (first, second, first):
+        HERE.load("its_code:WHOSE", folder)
+        assert sys.modules["some_library"] is library
+        assert sys.modules["some_library.later"] is later
+
+
+def test_code_that_is_imported_late_is_not_taken_for_edited(prompt: None, tmp_path: Path) -> None:
+    first, _ = _workspaces(tmp_path)
+    (first / "its_helper.py").write_text("")
+    HERE.load("its_code:WHOSE", first)
+    code, helper = sys.modules["its_code"], importlib.import_module("its_helper")
+    HERE.load("its_code:WHOSE", first)
+    assert (sys.modules["its_code"], sys.modules["its_helper"]) == (code, helper)
 
 
 @pytest.mark.parametrize("registry", [FAMILIES, MODELS, REWARDS], ids=lambda r: r.kind)
