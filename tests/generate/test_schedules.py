@@ -217,3 +217,30 @@ def test_a_process_that_dies_leaves_the_rest_unknown(
     code = "print(open(0).read() and '{}', flush=True); import os; os.abort()"
     monkeypatch.setattr(asking, "_COMMAND", [sys.executable, "-c", code])
     assert asking.try_all([schedule(3), schedule(4)]) == [Answer(), None]
+
+
+def test_what_libraries_print_is_among_no_answers(
+    monkeypatch: pytest.MonkeyPatch, tried_there: None
+) -> None:
+    code = (
+        "import os\n"
+        "from synpic.generate.schedules import program, trial\n"
+        "from synpic.generate.schedules.answer import Answer\n"
+        "def noisy(schedule):\n"
+        "    print('[INFO] Setting ds_accelerator to cuda', flush=True)\n"
+        "    os.write(1, b'{}\\n')\n"
+        "    return Answer(ignored=[str(schedule.steps)])\n"
+        "trial.answer_of = noisy\n"
+        "program.main()\n"
+    )
+    monkeypatch.setattr(asking, "_COMMAND", [sys.executable, "-c", code])
+    found = asking.try_all([schedule(3), schedule(4)])
+    assert found == [Answer(ignored=["3"]), Answer(ignored=["4"])]
+
+
+def test_after_a_line_that_is_no_answer_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch, tried_there: None
+) -> None:
+    code = "print('{}\\n[INFO] cuda\\n{}', flush=True)"
+    monkeypatch.setattr(asking, "_COMMAND", [sys.executable, "-c", code])
+    assert asking.try_all([schedule(3), schedule(4), schedule(5)]) == [Answer(), None, None]
