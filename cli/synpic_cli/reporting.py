@@ -48,6 +48,10 @@ def show_report(report: Report, as_json: bool = False) -> None:
         return
     columns = ["name", "wanted", "already done", "made", "failed", "left"]
     rows = [[o.label, o.wanted, o.already, o.made, o.failed, o.left] for o in report.outcomes]
+    if any(outcome.by_others for outcome in report.outcomes):
+        columns.insert(4, "by others")
+        for row, outcome in zip(rows, report.outcomes, strict=True):
+            row.insert(4, outcome.by_others)
     print_table(columns, rows)
     failed = [(one.label, one.failed_before) for one in report.outcomes if one.failed_before]
     if failed:

@@ -43,13 +43,13 @@ class FailureLog:
         """The names of the parts that this log has written."""
         self._settled: dict[str, str] = {}
         self._streak: list[Mapping[str, str]] = []
-        self.count = 0
-        """How many were added, and not taken back."""
+        self.added: set[str] = set()
+        """Candidate ids of those that were added, and not taken back."""
 
     def anew(self) -> FailureLog:
         """One that knows the same, and that nothing was added to."""
         other = copy.copy(self)
-        other._settled, other._streak, other.count, other.written = {}, [], 0, set()
+        other._settled, other._streak, other.added, other.written = {}, [], set(), set()
         return other
 
     def since(self, named: Iterable[str] = ()) -> frozenset[str]:
@@ -64,13 +64,13 @@ class FailureLog:
 
     def condemn(self, failed: Mapping[str, str]) -> None:
         """Write failures about which there is no doubt, now."""
-        self.count += len(failed)
+        self.added.update(failed)
         self._settled.update(failed)
         self.write()
 
     def add(self, failed: Mapping[str, str], succeeded: int) -> None:
         """Take what failed of a batch, by candidate id, with how many others did not."""
-        self.count += len(failed)
+        self.added.update(failed)
         if succeeded:
             self._settle()
         if succeeded or failed.keys() <= self.known.keys():
@@ -96,7 +96,7 @@ class FailureLog:
         batches = len(self._streak)
         reason = next(iter(self._streak[-1].values())) if self._streak else ""
         names = {name for failed in self._streak for name in failed}
-        self.count -= sum(map(len, self._streak))
+        self.added -= names
         self._streak = []
         return batches, reason, names
 

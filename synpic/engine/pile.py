@@ -40,7 +40,6 @@ class Pile:
         self._waiting = [n for n, batch in enumerate(task.batches) if task.missing(batch)]
         self._rows_waiting: int | None = None
         self._from = 0
-        self._ours = frozenset(task.todo)
         self._there: set[Key] = set()
         self._failed: set[Key] = set()
         self._handed: set[Key] = set()
@@ -70,7 +69,7 @@ class Pile:
     @property
     def known(self) -> int:
         """Images of which the workspace was seen to hold what came of them."""
-        return len(self._ours) - len(self.task.todo)
+        return len(self.task.ours) - len(self.task.todo)
 
     @property
     def proven(self) -> bool:
@@ -158,12 +157,17 @@ class Pile:
             WorkspaceError: it cannot be read.
         """
         task = self.task
-        if not task.todo:
+        if not (task.todo or self._failed):
             return False
         until = time.monotonic() + SIGHT
         seen = [part for part in parts if _appears(task.workspace, part, until)]
         ours = [part for part in seen if part.startswith(f"{task.folder}/")]
-        there = task.todo.intersection(task.new_rows(ours))
+        rows = task.new_rows(ours)
+        there = task.todo.intersection(rows)
+        # What failed here, others have made.
+        made_all_the_same = self._failed.intersection(rows)
+        self._failed -= made_all_the_same
+        self._handed -= made_all_the_same
         failed = set[Key]()
         if names := task.failures.since(part for part in seen if part not in ours):
             failed = {key for key in task.todo if key[0] in names} - there
@@ -233,6 +237,7 @@ class Pile:
             broken=broken,
             size=self.task.size,
             failed_before=self.task.failed_before,
+            other_shards=self.task.other_shards,
         )
 
     def _in_order(self) -> Iterable[int]:

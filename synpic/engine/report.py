@@ -19,13 +19,14 @@ class Outcome:
     Args:
         wanted: by the recipe, in all.
         already: of those, done before this run, or failed and not tried again.
-        made: in this run.
-        failed: in this run; each has a failure row.
-        by_others: what other workers made of our share meanwhile.
+        made: in this run, each counted once.
+        failed: in this run; each has a failure row, and no other run has made it.
+        by_others: what other runs made of our share meanwhile, and we did not.
         broken: why the rest was not tried.
         size: of the model's images, as "1280x768"; None where the pipeline chooses, where no size
             could be tried, and of everything else.
         failed_before: those of ``already`` that have a failure row of an earlier run.
+        other_shards: what was not ours to do.
         examples: of those that failed in this run, the first few: which image, and why.
     """
 
@@ -38,6 +39,7 @@ class Outcome:
     broken: SynpicError | None = None
     size: str | None = None
     failed_before: int = 0
+    other_shards: int = 0
     examples: Sequence[str] = ()
 
     @property
@@ -70,8 +72,10 @@ class Report:
     remarks: list[str] = field(default_factory=list)
 
     def nothing_left(self, tasks: int) -> bool:
-        """Whether all of ``tasks`` were taken up and nothing of them is left."""
-        return len(self.outcomes) >= tasks and not any(outcome.left for outcome in self.outcomes)
+        """Whether all of ``tasks`` were taken up and nothing that was ours of them is left."""
+        return len(self.outcomes) >= tasks and not any(
+            outcome.left > outcome.other_shards for outcome in self.outcomes
+        )
 
     @property
     def finished(self) -> bool:

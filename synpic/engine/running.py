@@ -14,7 +14,7 @@ from synpic.engine.batches import Batches, Jumps
 from synpic.engine.device import environment, free_memory, lost, lost_by
 from synpic.engine.progress import Listener, Meter
 from synpic.engine.report import Outcome
-from synpic.engine.task import Made, Row, Task, Work
+from synpic.engine.task import Key, Made, Row, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
 from synpic.errors import DeviceLost, SynpicError, WorkspaceError, causes
 
@@ -47,6 +47,7 @@ class Running:
             already=task.already,
             size=task.size,
             failed_before=task.failed_before,
+            other_shards=task.other_shards,
         )
         self._task, self._device, self._stop, self._jumps = task, device, stop, jumps
         self._meter = Meter(task.stage, task.name, len(task.todo), listener, device, size=task.size)
@@ -56,6 +57,7 @@ class Running:
         self._batches: Batches[list[Row]]
         self._coming: list[Row] | None = None
         self._parts_seen = 0
+        self._made: set[Key] = set()
         self._strayed = False
         """Whether what is coming is from anywhere in the list."""
         self.parts: set[str] = set()
@@ -79,7 +81,8 @@ class Running:
         """
         task = self._task
         # Other tasks may have run for days since this one was made.
-        task.note_others(set())
+        task.note_others(self.parts)
+        self._meter.total = self._meter.done + len(task.todo)
         if not task.todo or self._stop.is_set():
             self._end(None)
             return False
@@ -155,7 +158,7 @@ class Running:
             batch = self._draw()
         if batch is None:
             self._keep_what_was_held()  # it may tell what the last batches had in common
-            if failures.suspicious() and not (task.proven or self.outcome.made):
+            if failures.suspicious() and not (task.proven or self._made):
                 raise self._hopeless()
             return False
         missing = task.missing(batch)
@@ -177,7 +180,7 @@ class Running:
         """The next batch, after a look around whenever a part of ours has been written."""
         if self._writer.begun > self._parts_seen:
             self._parts_seen = self._writer.begun
-            if self._task.note_others(self._writer.names):
+            if self._task.note_others(self.parts | self._writer.names):
                 self._batches.jump()
         more = None if self._stop.is_set() else self._task.more
         self._strayed = self._task.failures.suspicious()
@@ -202,7 +205,7 @@ class Running:
         if self._writer.begun > parts:
             # About with the successes they came with, so that a kill loses few of either.
             self._task.failures.write()
-        self.outcome.made += len(made.rows)
+        self._made.update(map(self._task.key_of, made.rows))
 
     def _keep_what_was_held(self) -> None:
         held = self._work.finish()
@@ -233,13 +236,27 @@ class Running:
 
     def _put_off(self, error: SynpicError | None) -> None:
         self._forget(error)
+        self._count()
         self._meter.tell("waiting", "no room beside the others")
 
     def _end(self, broken: SynpicError | None) -> None:
         self._forget(broken)
+        self._count()
+        if self.outcome.failed or self.outcome.left > self.outcome.other_shards:
+            # Others may have done it since we looked last.
+            self._task.note_others(self.parts)
+            self._count()
         self.outcome.broken = broken
-        self.outcome.by_others = self._task.by_others
+        self._meter.total = self._meter.done + len(self._task.todo)
         self._meter.end(broken)
+
+    def _count(self) -> None:
+        """What the workspace holds of our share, each piece once, whoever made it."""
+        task, outcome = self._task, self.outcome
+        outcome.made = len(self._made)
+        outcome.by_others = len(task.theirs - self._made)
+        there = {key[0] for key in self._made | task.theirs}
+        outcome.failed = len(task.failures.added - there)
 
     def _let_go(self, error: BaseException | None) -> None:
         """Close model, writer and failures; without an error, whatever they still have to say."""
@@ -249,7 +266,6 @@ class Running:
         finally:
             self._coming = None
             self.parts |= self._writer.names | self._task.failures.written
-            self.outcome.failed = self._task.failures.count
 
     def _forget(self, error: SynpicError | None) -> None:
         # Without its frames, which hold the model: the next one needs the room.

@@ -113,7 +113,18 @@ class Task:
     more: Callable[[bool], list[list[Row]]] | None = None
     size: str | None = None
     failed_before: int = 0
-    by_others: int = field(default=0, init=False)
+    ours: frozenset[Key] = field(init=False)
+    """What ``todo`` was at first: our share of what is missing."""
+    theirs: set[Key] = field(default_factory=set, init=False)
+    """What of it others were seen to have done, whether or not we have done it too."""
+
+    def __post_init__(self) -> None:
+        self.ours = frozenset(self.todo)
+
+    @property
+    def other_shards(self) -> int:
+        """How many pieces are missing that are not ours to do."""
+        return self.wanted - self.already - len(self.ours)
 
     @property
     def label(self) -> str:
@@ -153,7 +164,6 @@ class Task:
         if self.more is not None:
             return False
         rows = self.watcher.new_rows(self.key, but=ours)
-        before = len(self.todo)
+        self.theirs.update(self.ours.intersection(rows))
         self.todo.difference_update(rows)
-        self.by_others += before - len(self.todo)
         return bool(rows)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -91,11 +94,73 @@ def test_a_signal_ends_the_run_with_grace(
     assert counts[0].done % 4 == 0
 
 
-def test_two_processes_at_once(tmp_path: Path, recipe: MakeRecipe, start: Start) -> None:
-    Workspace.create(tmp_path / "set", recipe(prompts=200, a="call = { sleep = 0.02 }"))
-    both = [start("generate", "--device", "cpu", cwd=tmp_path / "set") for _ in range(2)]
-    for process in both:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-    counts = status(Workspace.open(tmp_path / "set")).counts
-    assert [(count.wanted, count.done) for count in counts[:2]] == [(200, 200), (200, 200)]
+SHAPES = """
+[prompts]
+world = "shapes"
+count = 80
+
+[models.shapes_mmdit_small]
+steps = 2
+batch_size = 4
+
+[models.shapes_pixart]
+steps = 2
+batch_size = 4
+
+[rewards.shapes_clip]
+batch_size = 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("embedded", "words"),
+    [
+        (False, ()),
+        pytest.param(True, (), marks=pytest.mark.slow),
+        pytest.param(True, ("--workers", "2"), marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_at_once(
+    tmp_path: Path, recipe: MakeRecipe, start: Start, embedded: bool, words: tuple[str, ...]
+) -> None:
+    slow = "call = { sleep = 0.01 }"
+    made = Workspace.create(
+        tmp_path / "set", SHAPES if embedded else recipe(prompts=80, a=slow, more=MORE)
+    )
+    models, rewards = len(made.snapshot().recipe.models), len(made.snapshot().recipe.rewards)
+    prompts = 80
+    for verb, of, wanted in [
+        ("generate", models, prompts),
+        ("score", rewards, models * prompts),
+    ]:
+        options = (verb, "--json", "--device", "cpu")
+        both = [
+            start(*options, cwd=tmp_path / "set"),
+            start(*options, *words, cwd=tmp_path / "set"),
+        ]
+        ends = [ended(process) for process in both]
+        for end in ends:
+            assert (end["complete"], end["stopped"]) == (True, False)
+            assert [(o["wanted"], o["left"], o["failed"]) for o in end["outcomes"]] == [
+                (wanted, 0, 0)
+            ] * of
+        for one, other in zip(*(end["outcomes"] for end in ends), strict=True):
+            assert one["made"] + other["made"] >= wanted
+            assert min(one["made"], other["made"], one["by_others"], other["by_others"]) >= 0
+    rows = take_inventory(Workspace.open(made.store.root)).scored()
+    assert rows["candidate_id"].n_unique() == rows.height == models * prompts
+    assert sum(rows.null_count().select(pl.col("^score_.*$")).row(0)) == 0
+    assert all(count.done == count.wanted for count in status(made).counts)
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The report of a run that told of no number that cannot be."""
+    output, errors = process.communicate(timeout=280)
+    assert process.returncode == 0, errors
+    assert "stopped" not in errors
+    *events, end = map(json.loads, output.splitlines())
+    for event in events:
+        assert 0 <= event["done"] <= event["total"], event
+        assert (event["seconds_left"] or 0) >= 0
+    found: dict[str, Any] = end
+    return found

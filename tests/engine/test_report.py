@@ -74,6 +74,7 @@ def test_another_shard_s_share_is_left_and_not_missing() -> None:
             "broken": None,
             "size": None,
             "failed_before": 0,
+            "other_shards": 0,
             "examples": [],
         }
     ]
