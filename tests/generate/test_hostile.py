@@ -31,7 +31,10 @@ def index(folder: Path, **changed: Any) -> None:
         ({"../../x": ["diffusers", "AutoencoderKL"]}, "component '../../x'"),
         ({"/etc": ["diffusers", "AutoencoderKL"]}, "component '/etc'"),
         ({"vae\0": ["diffusers", "AutoencoderKL"]}, r"component 'vae\\x00'"),
-        ({"_class_name": "os.system"}, "is a os.system, and diffusers has no such pipeline"),
+        (
+            {"_class_name": "os.system"},
+            r"is a os\.system \(key _class_name of model_index\.json\), and diffusers has no such",
+        ),
         ({"_class_name": "ModelMixin"}, "diffusers has no such pipeline"),
         ({"_class_name": ["pipeline", "Evil"]}, "brings code of its own"),
         ({"unet": ["mine", "Evil"]}, "brings code of its own"),
