@@ -115,6 +115,8 @@ def start(server: Server, tmp_path: Path) -> Iterator[Callable[..., subprocess.P
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                # A shell that starts the tests in the background has them ignore SIGINT.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         return started[-1]
