@@ -47,6 +47,9 @@ def main() -> None:
 
 def _be(request: Mapping[str, Any]) -> None:
     os.setsid()
+    # Tests that run in the background, or under nohup, hand down signals that are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(request["log"], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     for number, file in enumerate((nothing, log, log)):
