@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,6 +33,12 @@ Start = Callable[..., subprocess.Popen[str]]
 def command(*words: str | Path) -> list[str]:
     code = "from synpic_cli.main import run; run()"
     return [sys.executable, "-c", code, *map(str, words)]
+
+
+def usual_signals() -> None:
+    """Let a new process take signals that this one ignores: tests may run under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def in_process(*words: object) -> Result:
@@ -64,6 +71,7 @@ def start() -> Start:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=usual_signals,
         )
 
     return start

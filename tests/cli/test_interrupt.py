@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.cli.conftest import ENVIRONMENT, command
+from tests.cli.conftest import ENVIRONMENT, command, usual_signals
 from tests.hub_server.fixtures import client_environment
 from tests.publish.test_model import trained
 
@@ -115,8 +115,7 @@ def start(server: Server, tmp_path: Path) -> Iterator[Callable[..., subprocess.P
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                # A shell that starts the tests in the background has them ignore SIGINT.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=usual_signals,
             )
         )
         return started[-1]
