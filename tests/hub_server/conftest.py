@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, HfApi, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import _http
 
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
@@ -18,6 +19,15 @@ __all__ = ["CARD", "LARGE", "REPO", "adding", "commit", "hub", "online", "status
 REPO = "user/set"
 LARGE = bytes(range(256)) * 1000
 CARD = b"---\nlicense: mit\nconfigs:\n- config_name: a\n  data_files: a/*.parquet\n---\n# Set\n"
+
+
+@pytest.fixture(autouse=True)
+def plain_sessions() -> Iterator[None]:
+    """The client's own sessions: synpic's, which tests before these may have set, ask again."""
+    before = _http._GLOBAL_CLIENT_FACTORY
+    set_client_factory(_http.default_client_factory)
+    yield
+    set_client_factory(before)
 
 
 @pytest.fixture
