@@ -9,6 +9,7 @@ import pytest
 
 _WAITS = """
 import importlib.util, os, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup it is ignored
 import synpic
 {before}
 import polars
