@@ -11,7 +11,6 @@ import polars as pl
 from synpic.errors import SynpicError
 from synpic.generate.model import DEFAULT_BATCH, complete, decided_by, sizes_of, wanted
 from synpic.generate.sources import recorded_sources
-from synpic.hub import checkpoints
 from synpic.recipe import Recipe
 from synpic.registry import FAMILIES
 from synpic.settings import ModelSettings
@@ -21,6 +20,7 @@ from synpic.workspace.recorded import (
     closest,
     describe_weights,
     fits,
+    known_weights,
     recorded,
     weights_likeness,
 )
@@ -95,7 +95,8 @@ def recorded_models(name: str, snapshot: Snapshot) -> tuple[list[RecordedModel],
             known = {key: known[key] for key in known.keys() & set_here}
         if not _is_family(settings, snapshot):
             known.pop("family", None)
-        known |= _known_weights(settings, snapshot)
+        known |= recorded_sources(snapshot.lock, settings)
+        known |= known_weights(snapshot.lock, settings.checkpoint, settings.revision)
         fitting = closest(
             (one for one in records if fits(one.decides, known)),
             lambda one: _likeness(one.decides, settings),
@@ -112,16 +113,6 @@ def _is_family(settings: ModelSettings, snapshot: Snapshot) -> bool:
     except SynpicError:
         return False
     return True
-
-
-def _known_weights(settings: ModelSettings, snapshot: Snapshot) -> dict[str, Any]:
-    """Of weights, what recipe.lock knows."""
-    known = recorded_sources(snapshot.lock, settings)
-    if settings.checkpoint is not None:
-        entry = checkpoints.locked(snapshot.lock, settings.checkpoint, settings.revision)
-        if entry is not None:
-            known["checkpoint"] = checkpoints.identity(entry)
-    return known
 
 
 def _likeness(decides: Mapping[str, Any], settings: ModelSettings) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from synpic.hub import checkpoints
 from synpic.recipe import RewardSettings
 from synpic.workspace import Snapshot
 from synpic.workspace.recorded import (
@@ -13,6 +12,7 @@ from synpic.workspace.recorded import (
     closest,
     describe_weights,
     fits,
+    known_weights,
     recorded,
     weights_likeness,
 )
@@ -69,12 +69,8 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
 def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[str, Any]:
     companions = one.decides.get("companions") or {}
     options = {key: v for key, v in settings.options.items() if key not in companions}
-    known: dict[str, Any] = {"options": options or None}
-    if settings.checkpoint is not None:
-        entry = checkpoints.locked(snapshot.lock, settings.checkpoint, settings.revision)
-        if entry is not None:
-            known["checkpoint"] = checkpoints.identity(entry)
-    return known
+    weights = known_weights(snapshot.lock, settings.checkpoint, settings.revision)
+    return {"options": options or None, **weights}
 
 
 def _likeness(one: Recorded, name: str, settings: RewardSettings) -> int:

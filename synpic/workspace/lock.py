@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import Field
@@ -47,24 +48,32 @@ class TriedSchedule(Record, extra="forbid"):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class _File(Record, extra="forbid"):
-    """What recipe.lock holds.
+class _Row(LockEntry, extra="forbid"):
+    """An entry as the file has it.
 
     Args:
-        sha256: of the entries. A commit with another digit is a commit too, and images of the one
-            that was resolved would be left out of every ranking. None in a lock of an earlier
-            synpic.
+        sha256: of the entry. A commit with another digit is a commit too, and images of the one
+            that was resolved would be left out of every ranking. None where an earlier synpic, or
+            a person, wrote it.
     """
 
-    schema_version: int = Field(ge=1)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    resolved: list[LockEntry]
+
+    @property
+    def entry(self) -> LockEntry:
+        return LockEntry(**self.model_dump(exclude={"sha256"}))
+
+
+class _File(Record, extra="forbid"):
+    """What recipe.lock holds."""
+
+    schema_version: int = Field(ge=1)
+    resolved: list[_Row]
     schedules: list[TriedSchedule] = Field(default_factory=list)
 
-    def of_entries(self) -> str:
-        """The SHA-256 of the entries as they are, whatever the layout of the file."""
-        rows = [[one.model_dump() for one in some] for some in (self.resolved, self.schedules)]
-        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+    @property
+    def entries(self) -> list[LockEntry]:
+        return [row.entry for row in self.resolved]
 
 
 class RecipeLock:
@@ -98,7 +107,7 @@ class RecipeLock:
             NewerSchema: a later synpic wrote it.
         """
         file = _read(store)
-        return cls(store, file.resolved, file.schedules)
+        return cls(store, file.entries, file.schedules)
 
     @property
     def entries(self) -> list[LockEntry]:
@@ -127,7 +136,7 @@ class RecipeLock:
         """
         with _alone(self._store):
             file = _read(self._store)
-            written = {one.key: one for one in file.resolved}
+            written = {one.key: one for one in file.entries}
             found = written.get(entry.key)
             kept = entry if found is None or found.identity == entry.identity else found
             self._known[entry.key] = kept
@@ -154,7 +163,7 @@ class RecipeLock:
             written = {one.sha256: one for one in file.schedules}
             if not self._tried.keys() <= written.keys():
                 merged = {**self._tried, **written}
-                self._store.write(LOCK, _encode(file.resolved, merged.values()))
+                self._store.write(LOCK, _encode(file.entries, merged.values()))
 
 
 def _read(store: Store) -> _File:
@@ -171,24 +180,28 @@ def _read(store: Store) -> _File:
         kind, source, revision = twice[0]
         at = f" at {revision}" if revision else ""
         raise WorkspaceError(f"{where}: resolved: {kind} {source}{at} is there twice", hint=_HINT)
-    if file.sha256 not in (None, file.of_entries()):
-        raise WorkspaceError(
-            f"{where}: its entries are not those that were written: they do not match its sha256",
-            hint=f"{_HINT}; after an edit or a merge by hand, delete the line of sha256",
-        )
+    for number, row in enumerate(file.resolved):
+        if row.sha256 not in (None, _hash(row.entry)):
+            raise WorkspaceError(
+                f"{where}: resolved.{number}: {row.kind} {row.source} is not the entry that was "
+                "written: it does not match its sha256",
+                hint=f"{_HINT}; after an edit by hand, delete its line of sha256",
+            )
     return file
 
 
 def _encode(entries: Iterable[LockEntry], schedules: Iterable[TriedSchedule]) -> bytes:
-    file = _File(
-        schema_version=tables.SCHEMA_VERSION,
-        resolved=_sorted(entries),
-        schedules=sorted(schedules, key=lambda one: (one.scheduler, one.sha256)),
-    )
-    data = file.model_copy(update={"sha256": file.of_entries()}).model_dump()
-    if not file.schedules:
-        del data["schedules"]
+    # The hash comes first: without its line the rest is still JSON.
+    rows = [{"sha256": _hash(entry), **entry.model_dump()} for entry in _sorted(entries)]
+    data: dict[str, Any] = {"schema_version": tables.SCHEMA_VERSION, "resolved": rows}
+    tried = sorted(schedules, key=lambda one: (one.scheduler, one.sha256))
+    if tried:
+        data["schedules"] = [one.model_dump() for one in tried]
     return (json.dumps(data, indent=2) + "\n").encode()
+
+
+def _hash(entry: LockEntry) -> str:
+    return hashlib.sha256(json.dumps(entry.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
 def _sorted(entries: Iterable[LockEntry]) -> list[LockEntry]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from synpic import ids
-from synpic.hub.lock import LockEntry
+from synpic.hub import checkpoints
+from synpic.hub.lock import Lock, LockEntry
 from synpic.workspace.workspace import Workspace
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "describe_weights",
     "fits",
     "folders_of",
+    "known_weights",
     "recorded",
     "weights_likeness",
 ]
@@ -79,6 +81,12 @@ def closest(found: Iterable[Some], likeness: Callable[[Some], int]) -> Sequence[
     all_of_them = list(found)
     most = max(map(likeness, all_of_them), default=0)
     return [one for one in all_of_them if likeness(one) == most]
+
+
+def known_weights(lock: Lock, source: str | None, revision: str | None) -> dict[str, Any]:
+    """Of the weights that a recipe names, what ``lock`` knows, as a part records it."""
+    entry = checkpoints.locked(lock, source, revision) if source is not None else None
+    return {"checkpoint": checkpoints.identity(entry)} if entry is not None else {}
 
 
 def weights_likeness(decides: Mapping[str, Any], repository: str | None, commit: str | None) -> int:

@@ -167,14 +167,18 @@ def test_entries_that_are_not_those_that_were_written_are_refused(tmp_path: Path
     file = tmp_path / "recipe.lock"
     written = file.read_text()
     file.write_text(written.replace(COMMIT, OTHER))
-    with pytest.raises(WorkspaceError, match=r"recipe\.lock: .* do not match its sha256") as raised:
+    with pytest.raises(
+        WorkspaceError, match=r"recipe\.lock: .* does not match its sha256"
+    ) as raised:
         RecipeLock.read(store)
-    assert "delete the line of sha256" in str(raised.value.hint)
+    assert "delete its line of sha256" in str(raised.value.hint)
     lines = [line for line in file.read_text().splitlines() if '"sha256"' not in line]
     file.write_text("\n".join(lines))
     assert RecipeLock.read(store).entries == [entry(identity=OTHER)]
     file.write_text(json.dumps(json.loads(written)))  # another layout of the same
     assert RecipeLock.read(store).entries == [entry()]
+    file.write_text(json.dumps({**json.loads(written), "resolved": []}))  # an entry is deleted
+    assert RecipeLock.read(store).entries == []
 
 
 def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
