@@ -3,7 +3,7 @@
 polars 2 puts a handler of its own below Python's, and asks the system to restart calls that SIGINT
 interrupts: a program that waits for a network, or for a lock, then takes no notice of Ctrl-C until
 there is an answer. :func:`keep_interrupts` puts Python's handler back as soon as polars is
-imported. What handles the signal in Python stays what it was, whoever set it.
+imported. What handles the signal in Python stays as it was set.
 """
 
 from __future__ import annotations
@@ -65,6 +65,6 @@ class _Finder(MetaPathFinder):
 
 def _put_back() -> None:
     handler = signal.getsignal(signal.SIGINT)
-    # None: not installed from Python, and not to be had back. Other threads may set none.
+    # None: not installed from Python, and cannot be put back. Other threads may set none.
     if handler is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, handler)

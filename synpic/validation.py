@@ -39,7 +39,7 @@ class ValidatedModel:
         images: prompts × sizes × samples; of given images, those that have a prompt.
         bytes: of their files: the mean of those in the workspace, for all; where it has none, a
             rough estimate.
-        mean_of: so many images; 0 where there are none.
+        mean_of: the number of images in the mean; 0 where there are none.
     """
 
     name: str

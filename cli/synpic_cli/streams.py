@@ -22,7 +22,7 @@ class OutputLost(SynpicError):
 
 
 class ReaderGone(OutputLost):
-    """Whatever read stdout has ended, as ``head`` does: no more is wanted, and none is missed."""
+    """The reader of stdout has ended, as ``head`` does: further output is not wanted."""
 
     exit_code = 141  # as a shell has it for a program that SIGPIPE ended
 

@@ -36,7 +36,7 @@ class Item:
             timing, else a guess; None of a reward.
         timing: what calibration told; None without it.
         problem: why it could not be opened, or nothing came of it.
-        mean_of: ``bytes_per_image`` is the mean of so many images of the workspace; 0 where it has
+        mean_of: ``bytes_per_image`` is the mean of this number of images; 0 where the workspace has
             none of them.
     """
 

@@ -21,9 +21,9 @@ __all__ = ["Watch", "shortest_deadline"]
 SHORTEST = 600.0
 """Seconds of silence that are never too long, without ``SYNPIC_WORKER_DEADLINE``."""
 TIMES = 20
-"""A worker is late after so many times the median of the seconds that a batch of its task takes."""
+"""A worker is late after this multiple of the median seconds of a batch of its task."""
 FIRST = 6
-"""The first batch of a worker has so many times longer: something may be compiled."""
+"""The first batch of a worker has this multiple of the time: something may be compiled."""
 TURN = 5.0
 """Seconds that one turn of the command's loop may add: the command itself may have been stopped."""
 
@@ -43,7 +43,7 @@ class Watch:
     is opened (its weights may be on their way for hours), a worker is late only if it is stopped.
 
     Args:
-        shortest: no worker is late before so many seconds.
+        shortest: seconds before which no worker is late.
         waits: further seconds that a worker may wait for the Hub within a batch.
         clock: seconds, from anywhere, that never go back.
     """
