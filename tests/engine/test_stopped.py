@@ -76,14 +76,15 @@ class StopsAll:
 def test_stopped_workers_are_killed_and_others_do_their_work(
     tmp_path: Path, recipe: MakeRecipe
 ) -> None:
-    text = recipe(prompts=40, a="call = { sleep = 0.05 }")
+    # Workers report about once a second: the work takes several.
+    text = recipe(prompts=60, a="call = { sleep = 0.2 }")
     alone = Workspace.create(tmp_path / "alone", text)
     generate_candidates(alone, device="cpu")
     workspace = Workspace.create(tmp_path / "set", text)
     stops = StopsAll()
     report = generate_candidates(workspace, device="cpu", engine=TWO, listener=stops)
     assert len(stops.stopped) == 2
-    assert made(report) == [("a", 40, 0, 0), ("b", 40, 0, 0)]
+    assert made(report) == [("a", 60, 0, 0), ("b", 60, 0, 0)]
     assert any("nothing was heard of it for" in news for news in stops.news)
     assert not any(worker.is_running() for worker in stops.stopped)
     assert table(workspace).equals(table(alone))
