@@ -41,7 +41,7 @@ def timestep_facts(call: Callable[..., Any]) -> TimestepFacts | None:
         return None
     known = {_STEPS, "device", *_GIVEN, "mu", "**"}
     more: dict[str, Any] = {}
-    for name in found.keys() - known:
+    for name in sorted(found.keys() - known):
         # What the call takes itself, and hands on by the same name.
         if found[name] != name or name not in parameters:
             return None

@@ -55,10 +55,15 @@ def in_process(*words: object) -> Result:
 def run() -> Run:
     def run(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(*words), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=280
+            command(*words), cwd=cwd, env=_environment(), capture_output=True, text=True, timeout=280
         )
 
     return run
+
+
+def _environment() -> dict[str, str]:
+    """With the settings of synpic that a test has made."""
+    return ENVIRONMENT | {k: v for k, v in os.environ.items() if k.startswith("SYNPIC_")}
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def start() -> Start:
         return subprocess.Popen(
             command(*words),
             cwd=cwd,
-            env=ENVIRONMENT,
+            env=_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
