@@ -185,7 +185,7 @@ def test_sigterm_ends_all_with_grace_and_what_workers_print_is_in_nobodys_way(
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    assert process.returncode == 143, errors
     assert "everything finished so far is kept" in errors
     assert "Traceback" not in errors
     assert "a library says hello" in errors
