@@ -38,10 +38,10 @@ __all__ = [
     "cost_of",
     "diff_releases",
     "export",
-    "gather_candidates",
     "generate_candidates",
-    "given_workspace",
     "image_scores",
+    "ingest_candidates",
+    "ingest_workspace",
     "init_workspace",
     "load_rankings",
     "open_release",
@@ -86,10 +86,10 @@ if TYPE_CHECKING:
     from synpic.release.versions import versions
     from synpic.score.direct import reward
     from synpic.steps import (
-        gather_candidates,
         generate_candidates,
-        given_workspace,
         image_scores,
+        ingest_candidates,
+        ingest_workspace,
         init_workspace,
         score_candidates,
     )
@@ -107,9 +107,9 @@ _WHERE = {
     "cost_of": "synpic.costs",
     "diff_releases": "synpic.release.diff",
     "export": "synpic.publish.export",
-    "gather_candidates": "synpic.steps",
+    "ingest_candidates": "synpic.steps",
     "generate_candidates": "synpic.steps",
-    "given_workspace": "synpic.steps",
+    "ingest_workspace": "synpic.steps",
     "image_scores": "synpic.steps",
     "init_workspace": "synpic.steps",
     "load_rankings": "synpic.publish.load",

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from synpic import ids
-from synpic.given import GivenImages
+from synpic.ingest import IngestedImages
 from synpic.inventory import WantedModel, take_inventory
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
@@ -65,7 +65,7 @@ class Status:
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
         checks: whether the recipe has [safety] now.
-        sharing: of given images, how many have a prompt that another has too; None where the
+        sharing: of ingested images, how many have a prompt that another has too; None where the
             recipe draws. Of them ``prompts_read`` counts images, ``prompts_empty`` those without a
             caption.
     """
@@ -144,7 +144,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         set_aside=_set_aside(workspace),
         checks=inventory.recipe.safety is not None,
         sharing=next(
-            (m.index.sharing for m in inventory.models if isinstance(m, GivenImages)), None
+            (m.index.sharing for m in inventory.models if isinstance(m, IngestedImages)), None
         ),
     )
 

@@ -6,8 +6,8 @@
     ├── MissingExtra            an optional dependency that is not installed
     ├── PromptError             prompts that cannot be read
     │   └── PromptsGone         their source is not where the recipe says
-    ├── GivenError              images that exist already and cannot be gathered
-    │   └── GivenGone           their source is not where the recipe says
+    ├── IngestError             images that exist already and cannot be ingested
+    │   └── SourceMissing       their source is not where the recipe says
     ├── CheckpointError         weights that cannot be found, reached or trusted
     │   └── HubUnreachable      the Hub did not answer; perhaps it will later
     ├── WorkspaceError          a folder that is not, or not only, a workspace
@@ -43,9 +43,8 @@ __all__ = [
     "CorruptPart",
     "DamagedRelease",
     "DeviceLost",
-    "GivenError",
-    "GivenGone",
     "HubUnreachable",
+    "IngestError",
     "MissingExtra",
     "ModelError",
     "NewerSchema",
@@ -59,6 +58,7 @@ __all__ = [
     "ReleaseError",
     "RewardError",
     "SafetyError",
+    "SourceMissing",
     "Stopped",
     "StorageError",
     "SynpicError",
@@ -107,12 +107,12 @@ class PromptsGone(PromptError):
     """The source of prompts is not where the recipe says; it may have stayed behind elsewhere."""
 
 
-class GivenError(SynpicError):
-    """Images that exist already, and cannot be gathered."""
+class IngestError(SynpicError):
+    """Images that exist already, and cannot be ingested."""
 
 
-class GivenGone(GivenError):
-    """The source of given images is not where the recipe says; it may have stayed elsewhere."""
+class SourceMissing(IngestError):
+    """The source of ingested images is not where the recipe says."""
 
 
 class CheckpointError(SynpicError):

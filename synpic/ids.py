@@ -23,7 +23,7 @@ __all__ = [
     "fingerprint",
     "folder_hash",
     "folder_stamp",
-    "given_id",
+    "ingested_id",
     "normalise_prompt",
     "prompt_id",
     "seed_of",
@@ -63,13 +63,14 @@ def candidate_id(prompt: str, model_fingerprint: str, sample: int, seed: int) ->
     return _hash_of([prompt, model_fingerprint, sample, seed])[:_ID_DIGITS]
 
 
-def given_id(prompt: str, fingerprint: str, key: str) -> str:
-    """32 hex digits that name one image of prompt id ``prompt`` that nobody here has drawn.
+def ingested_id(prompt: str, fingerprint: str, key: str) -> str:
+    """32 hex digits that name one ingested image of prompt id ``prompt``.
 
     Args:
         fingerprint: of its source.
         key: what tells the image from all others of the source.
     """
+    # "given" is part of every such id: another word would rename all images.
     return _hash_of(["given", prompt, fingerprint, key])[:_ID_DIGITS]
 
 

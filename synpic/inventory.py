@@ -17,7 +17,7 @@ from synpic.engine.progress import Listener
 from synpic.errors import SynpicError
 from synpic.generate.model import Model, check_models, complete, resolve_model
 from synpic.generate.recorded import recorded_models
-from synpic.given import INDEX, GivenImages, current_index, given_prompts
+from synpic.ingest import INDEX, IngestedImages, current_index, ingested_prompts
 from synpic.prompts import PromptTable, current_prompts
 from synpic.recipe import Recipe
 from synpic.score.recorded import RecordedReward, recorded_reward
@@ -31,7 +31,7 @@ __all__ = ["Inventory", "WantedModel", "take_inventory"]
 
 
 class WantedModel(Protocol):
-    """What makes images be there: a model that draws them, or a source of given ones."""
+    """What images come from: a model that draws them, or a source that has them."""
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class WantedModel(Protocol):
 
     def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
         """Every image wanted: candidate_id, prompt_id, prompt, sample, seed, batch, model, and
-        ``place``, where a given image lies in its source."""
+        ``place``, where an ingested image lies in its source."""
         ...
 
 
@@ -66,10 +66,10 @@ class Inventory:
     Args:
         snapshot: the recipe and its lock, as they were when the command began.
         prompt_table: the prompts, with what the source held beside them.
-        models: one for each model and size that is found or recorded; of a recipe with [given],
+        models: one for each model and size that is found or recorded; of a recipe with [ingest],
             its source alone.
         rewards: those that are found or recorded.
-        unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "given", each
+        unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "ingest", each
             with what is wrong.
         recorded: of those, the ones that are read all the same: folders, or files, that hold them.
         doubtful: of those, the ones of which nothing tells which of several folders is meant.
@@ -163,7 +163,7 @@ class Inventory:
 
     def remarks(self) -> dict[str, str]:
         """A line for each thing that is not found, with what is read instead, and for each of
-        :meth:`changed`; by its place: "models.NAME", "rewards.NAME", "prompts" or "given"."""
+        :meth:`changed`; by its place: "models.NAME", "rewards.NAME", "prompts" or "ingest"."""
         lines = {f"models.{name}": f"models.{name} {why}" for name, why in self.changed().items()}
         for place, error in self.unresolved.items():
             folders = ", ".join(self.recorded.get(place, []))
@@ -247,7 +247,7 @@ class Inventory:
     def image_scores(self) -> pl.DataFrame:
         """A row for every wanted image, with what it scored, or why it did not.
 
-        Of given images also one for each further place of the same image.
+        Of ingested images also one for each further place of the same image.
         """
         scored = self.scored()
         scores = [name for name in scored.columns if name.startswith("score_")]
@@ -285,7 +285,7 @@ class Inventory:
             .alias("failure"),
         )
         for model in self.models:
-            if isinstance(model, GivenImages):
+            if isinstance(model, IngestedImages):
                 copies = table.drop("place").join(
                     model.copies, on="candidate_id", how="inner", maintain_order="right"
                 )
@@ -321,21 +321,21 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
 
     Args:
         workspace: or a snapshot of one, where a command has taken it already.
-        listener: is told of progress, where given images have to be found anew.
+        listener: is told of progress, where images of a source have to be found again.
 
     Raises:
         RecipeError: no ranking can come of the recipe.
-        PromptError, GivenError, CheckpointError, UnknownName: there are no prompts, or no given
-            images, to be had, and none were ever read.
+        PromptError, IngestError, CheckpointError, UnknownName: prompts, or the images of a
+            source, are not found, and none were ever read.
     """
     snapshot = workspace.snapshot()
     noted = _Noted(snapshot)
     models: Sequence[WantedModel]
-    if snapshot.recipe.given is not None:
+    if snapshot.recipe.ingest is not None:
         index, problem = current_index(snapshot, listener)
-        noted.source("given", problem, INDEX)
-        prompts = given_prompts(snapshot, index)
-        models = [GivenImages.take(snapshot.workspace, index)]
+        noted.source("ingest", problem, INDEX)
+        prompts = ingested_prompts(snapshot, index)
+        models = [IngestedImages.take(snapshot.workspace, index)]
     else:
         prompts, problem = current_prompts(snapshot)
         noted.source("prompts", problem, PROMPTS)

@@ -7,7 +7,7 @@ and the rooms below look it up. Every mistake becomes one ``RecipeError`` that n
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -17,7 +17,7 @@ from synpic.toml import Table, read_toml
 
 __all__ = [
     "Flagged",
-    "GivenSettings",
+    "IngestSettings",
     "PromptSettings",
     "PublishSettings",
     "RankingSettings",
@@ -74,9 +74,9 @@ class PromptSettings(Table):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [k for k in ("world", "file", "dataset") if getattr(self, k) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "none of them"
+        named = [k for k in ("world", "file", "dataset") if getattr(self, k) is not None]
+        if len(named) != 1:
+            found = " and ".join(named) if named else "none of them"
             raise ValueError(f"give exactly one of world, file and dataset; found {found}")
         if self.world is not None and self.count is None:
             raise ValueError("count: a world makes prompts without end; say how many are wanted")
@@ -85,7 +85,7 @@ class PromptSettings(Table):
         return self
 
 
-class GivenSettings(Table):
+class IngestSettings(Table):
     """Images that exist already, instead of prompts and models: ``images`` or ``dataset``."""
 
     images: Place | None = None
@@ -207,6 +207,8 @@ class PublishSettings(Table):
 class Recipe(Table):
     """Everything that is wanted."""
 
+    renamed: ClassVar = {"given": "ingest"}
+
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     """From which the seed of every image is derived."""
     shared_seeds: bool = True
@@ -214,7 +216,7 @@ class Recipe(Table):
     prompts: PromptSettings | None = None
     images: ImageSettings = ImageSettings()
     models: dict[Name, ModelSettings] = {}
-    given: GivenSettings | None = None
+    ingest: IngestSettings | None = None
     safety: SafetySettings | None = None
     rewards: dict[Name, RewardSettings] = {}
     ranking: RankingSettings = RankingSettings()
@@ -222,17 +224,17 @@ class Recipe(Table):
     publish: PublishSettings = PublishSettings()
 
     @model_validator(mode="after")
-    def _drawn_or_given(self) -> Self:
+    def _drawn_or_ingested(self) -> Self:
         tables = ("prompts", "images", "models")
         written = [name for name in tables if name in self.model_fields_set]
-        if self.given is not None and written:
+        if self.ingest is not None and written:
             raise ValueError(
-                f"{written[0]}: images are either drawn ([prompts] and [models.NAME]) or given "
-                "([given]); leave one out"
+                f"{written[0]}: images are either drawn ([prompts] and [models.NAME]) or "
+                "ingested ([ingest]); leave one out"
             )
-        if self.given is None and self.prompts is None:
-            raise ValueError("prompts: is missing; or, for images that exist already, [given]")
-        if self.given is None and not self.models:
+        if self.ingest is None and self.prompts is None:
+            raise ValueError("prompts: is missing; or, for images that exist already, [ingest]")
+        if self.ingest is None and not self.models:
             raise ValueError("models: is missing: at least one [models.NAME] draws images")
         return self
 

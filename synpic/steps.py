@@ -20,8 +20,8 @@ from synpic.engine.report import Report
 from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
 from synpic.errors import CheckpointError, RecipeError, SynpicError
-from synpic.given import ensure_index, given_recipe
-from synpic.given.opening import settings_of
+from synpic.ingest import ensure_index, ingest_recipe
+from synpic.ingest.opening import settings_of
 from synpic.inventory import take_inventory
 from synpic.recipe import parse_recipe
 from synpic.recipes import preset
@@ -30,11 +30,11 @@ from synpic.tasks import chosen_rewards, drawing_tasks, scoring_tasks
 from synpic.workspace import RECIPE, Snapshot, Workspace
 
 __all__ = [
-    "gather_candidates",
     "generate_candidates",
-    "given_snapshot",
-    "given_workspace",
     "image_scores",
+    "ingest_candidates",
+    "ingest_snapshot",
+    "ingest_workspace",
     "init_workspace",
     "score_candidates",
 ]
@@ -42,8 +42,8 @@ __all__ = [
 _EXAMPLES = 3
 """How many failures a message names."""
 
-_GATHERERS = 16
-"""Actors that read given images, at most: more would only wait for the same disks."""
+_READERS = 16
+"""Actors that read existing images, at most: more would only wait for the same disks."""
 
 
 def init_workspace(
@@ -73,7 +73,7 @@ def generate_candidates(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Draw every image the recipe wants and the workspace lacks; or gather it, where it is given.
+    """Draw every image that the recipe wants and the workspace lacks; or ingest those of a source.
 
     Killed at any moment and called again, it goes on; called twice at once, it shares the work.
 
@@ -93,21 +93,21 @@ def generate_candidates(
         named in its outcome and does not stop the others.
 
     Raises:
-        RecipeError, UnknownName, PromptError, GivenError: the recipe cannot be followed.
+        RecipeError, UnknownName, PromptError, IngestError: the recipe cannot be followed.
         StorageError: the disk is full; what was drawn before is kept.
         DeviceLost: this process can use its device no more; likewise.
     """
     snapshot = workspace.snapshot()
     recipe = snapshot.recipe
-    if recipe.given is not None and not (recipe.safety and recipe.safety.classifies):
+    if recipe.ingest is not None and not (recipe.safety and recipe.safety.classifies):
         # Files are read by the CPU alone, and no accelerator has to be looked for.
         if engine.kind == "ray":
-            most = min(engine.workers or _GATHERERS, _GATHERERS)
+            most = min(engine.workers or _READERS, _READERS)
             engine = replace(engine, gpus_per_worker=0, workers=most)
         else:
             device = "cpu"
     # Here, and not where the tasks are made, because it may take long, and can be shown.
-    notes = ensure_index(snapshot, listener).notes if recipe.given is not None else []
+    notes = ensure_index(snapshot, listener).notes if recipe.ingest is not None else []
     tasks, broken = drawing_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "generate", tasks, device, listener, stop)
     _name_failures(report, tasks, snapshot)
@@ -116,37 +116,37 @@ def generate_candidates(
     return report
 
 
-def given_workspace(
+def ingest_workspace(
     root: str | os.PathLike[str],
     rewards: Sequence[str] = (),
     listener: Listener | None = None,
-    **given: Any,
+    **ingest: Any,
 ) -> Workspace:
     """A workspace at ``root`` for images that exist already: begun, or gone on with.
 
     Args:
         rewards: names in the registry, or ``package.module:callable``.
         listener: is told of progress, while images are found.
-        given: the keys of a recipe's ``[given]``; those that are None are left out.
+        ingest: the keys of a recipe's ``[ingest]``; those that are None are left out.
 
     Raises:
         RecipeError: they make no recipe; or there is one already, and it says something else.
-        GivenError, CheckpointError, UnknownName, RewardError: they name what is not there; then no
+        IngestError, CheckpointError, UnknownName, RewardError: they name what is not there; then no
             recipe is left behind.
     """
-    return given_snapshot(root, rewards, listener, **given).workspace
+    return ingest_snapshot(root, rewards, listener, **ingest).workspace
 
 
-def given_snapshot(
+def ingest_snapshot(
     root: str | os.PathLike[str],
     rewards: Sequence[str] = (),
     listener: Listener | None = None,
-    **given: Any,
+    **ingest: Any,
 ) -> Snapshot:
-    """What :func:`given_workspace` gives, with its recipe and lock as they were read for that."""
+    """What :func:`ingest_workspace` gives, with its recipe and lock as they were read for that."""
     workspace = Workspace(root)
     if not workspace.store.exists(RECIPE):
-        workspace = Workspace.create(root, given_recipe(rewards, given))
+        workspace = Workspace.create(root, ingest_recipe(rewards, ingest))
         try:
             snapshot = workspace.snapshot()
             _check_rewards(snapshot)
@@ -158,17 +158,17 @@ def given_snapshot(
         return snapshot
     snapshot = workspace.snapshot()
     there = snapshot.recipe
-    if there.given is None:
+    if there.ingest is None:
         raise RecipeError(
-            f"{workspace.store} has a {RECIPE} whose images are drawn, not given",
+            f"{workspace.store} has a {RECIPE} whose images are drawn, not ingested",
             hint="choose another folder for the workspace: -C DIR",
         )
     # Of a recipe that is there, its rewards are good enough where none are named.
-    asked = parse_recipe(given_recipe(rewards or ["any"], given), "the options")
+    asked = parse_recipe(ingest_recipe(rewards or ["any"], ingest), "the options")
     named = {settings.reward or name for name, settings in asked.rewards.items()}
     known = {settings.reward or name for name, settings in there.rewards.items()}
     for what, same in (
-        ("[given]", there.given == asked.given),
+        ("[ingest]", there.ingest == asked.ingest),
         ("the rewards", not rewards or named == known),
     ):
         if not same:
@@ -180,7 +180,7 @@ def given_snapshot(
     return snapshot
 
 
-def gather_candidates(
+def ingest_candidates(
     workspace: Workspace | Snapshot,
     *,
     shard: Shard = WHOLE,
@@ -190,15 +190,15 @@ def gather_candidates(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Take every image that the recipe's ``[given]`` names and the workspace lacks, as it is.
+    """Take every image that the recipe's ``[ingest]`` names and the workspace lacks, as it is.
 
     Args:
         workspace, shard, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
         device: for the classifiers of [safety]; nothing else of this needs one.
 
     Raises:
-        GivenError, CheckpointError: the recipe has no [given], or its source cannot be read.
-        StorageError: the disk is full; what was gathered before is kept.
+        IngestError, CheckpointError: the recipe has no [ingest], or its source cannot be read.
+        StorageError: the disk is full; what was ingested before is kept.
     """
     snapshot = workspace.snapshot()
     settings_of(snapshot.recipe)
@@ -227,7 +227,7 @@ def score_candidates(
 ) -> Report:
     """Give every image that is there and wanted the score of every reward.
 
-    Images that are given are gathered first, as by :func:`gather_candidates`.
+    Images that exist already are ingested first, as by :func:`ingest_candidates`.
 
     Args:
         only: names of rewards; all of the recipe's if None.
@@ -244,16 +244,16 @@ def score_candidates(
     Raises:
         RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
         WorkspaceError: nothing has been drawn yet.
-        GivenError: images that are given cannot be gathered.
+        IngestError: images that exist already cannot be ingested.
         StorageError: the disk is full; what was scored before is kept.
         DeviceLost: this process can use its device no more; likewise.
     """
     snapshot = workspace.snapshot()
-    gathered = Report("score")
-    if snapshot.recipe.given is not None:
-        # First whether there are rewards to score with: gathering may take hours.
+    ingested = Report("score")
+    if snapshot.recipe.ingest is not None:
+        # First whether there are rewards to score with: ingest may take hours.
         chosen_rewards(take_inventory(snapshot, listener), only)
-        report = gather_candidates(
+        report = ingest_candidates(
             snapshot,
             shard=shard,
             device=device,
@@ -262,14 +262,14 @@ def score_candidates(
             listener=listener,
             stop=stop,
         )
-        gathered = replace(report, stage="score")
-        if gathered.stopped or not _holds_images(snapshot.workspace):
-            return gathered
+        ingested = replace(report, stage="score")
+        if ingested.stopped or not _holds_images(snapshot.workspace):
+            return ingested
     tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     report = run_on(engine, "score", tasks, device, listener, stop, together)
     _name_failures(report, tasks, snapshot)
-    report.outcomes = [*gathered.outcomes, *report.outcomes, *broken]
-    report.remarks = [*gathered.remarks, *report.remarks]
+    report.outcomes = [*ingested.outcomes, *report.outcomes, *broken]
+    report.remarks = [*ingested.remarks, *report.remarks]
     return report
 
 
@@ -277,10 +277,10 @@ def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
     """A row for each image the recipe wants, whether it was made and scored or not.
 
     Returns:
-        ``prompt``; ``place``, where a given image lies in its source (null where it was drawn);
+        ``prompt``; ``place``, where an ingested image lies in its source (null where it was drawn);
         ``model``, ``sample``, ``prompt_id``, ``candidate_id``; ``score_<reward>`` for each reward,
         null where it is missing; and ``failure``, why the image is missing, or a score of it (null
-        where neither is). In the order of the recipe's wants; a further place of the same given
+        where neither is). In the order of the recipe's wants; a further place of the same
         image has a row beside it, with the same ``candidate_id`` and scores.
 
     Raises:

@@ -12,7 +12,7 @@ from synpic.engine.task import Task
 from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
 from synpic.generate.loop import drawing_task
 from synpic.generate.model import sizes_of
-from synpic.given import ensure_index, gathering_task
+from synpic.ingest import ensure_index, ingest_task
 from synpic.inventory import Inventory, take_inventory
 from synpic.prompts import ensure_prompts
 from synpic.score.loop import scoring_task
@@ -34,14 +34,14 @@ def drawing_tasks(
     """What :func:`synpic.steps.generate_candidates` would do, and the models that it could not."""
     snapshot = workspace.snapshot()
     recipe = snapshot.recipe
-    if recipe.given is not None:
+    if recipe.ingest is not None:
         ensure_index(snapshot)
     else:
         ensure_prompts(snapshot)
     inventory = take_inventory(snapshot)
     known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
     names = _chosen(inventory, "models", known, only)
-    make: Callable[..., Task] = drawing_task if recipe.given is None else gathering_task
+    make: Callable[..., Task] = drawing_task if recipe.ingest is None else ingest_task
     return [
         make(snapshot, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
         for model in inventory.found_models

@@ -7,7 +7,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,6 +21,9 @@ class Table(BaseModel):
     """A TOML table: unknown keys are mistakes, types are not coerced, instances do not change."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions → what they are called now."""
 
 
 T = TypeVar("T", bound=Table)
@@ -177,9 +180,13 @@ def _explain(
     key = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in pieces)[1:]
     fault = problem["type"]
     if fault == "extra_forbidden":
-        known = list(_table_at(kind, location[:-1]).model_fields)
-        meant = did_you_mean(location[-1], known)
-        what = f"unknown key.{meant or ' There are: ' + ', '.join(known)}"
+        table = _table_at(kind, location[:-1])
+        known = list(table.model_fields)
+        if new := table.renamed.get(location[-1]):
+            what = f"this key is called {new} now"
+        else:
+            meant = did_you_mean(location[-1], known)
+            what = f"unknown key.{meant or ' There are: ' + ', '.join(known)}"
     elif fault == "missing":
         what = "is missing"
     elif fault == "string_pattern_mismatch":

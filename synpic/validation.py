@@ -17,7 +17,7 @@ from synpic.generate.model import Model, check_models, complete, resolve_model, 
 from synpic.generate.recorded import recorded_models
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
-from synpic.given import read_index
+from synpic.ingest import read_index
 from synpic.prompts import read_prompts
 from synpic.rank.weights import exact_weights
 from synpic.recipe import PromptSettings
@@ -32,11 +32,11 @@ __all__ = ["ValidatedModel", "Validation", "validate"]
 
 @dataclass(frozen=True)
 class ValidatedModel:
-    """What one model will draw, or what is given of one.
+    """What one model will draw, or what a source has of one.
 
     Args:
-        checkpoint: its weights; of given images, their source.
-        images: prompts × sizes × samples; of given images, those that have a prompt.
+        checkpoint: its weights; of ingested images, their source.
+        images: prompts × sizes × samples; of ingested images, those that have a prompt.
         bytes: of their files: the mean of those in the workspace, for all; where it has none, a
             rough estimate.
         mean_of: the number of images in the mean; 0 where there are none.
@@ -56,7 +56,7 @@ class Validation:
     Args:
         problems: each would stop a command; (message, hint).
         notes: what could not be checked here, or may not be meant.
-        sharing: of given images, how many have a prompt that another has too; None where the
+        sharing: of ingested images, how many have a prompt that another has too; None where the
             recipe draws.
     """
 
@@ -104,7 +104,7 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     if recipe.prompts is not None:
         texts = _check_drawing(made, snapshot, recipe.prompts)
     else:
-        texts = _check_gathering(made, snapshot)
+        texts = _check_ingest(made, snapshot)
     _check_safety(made, snapshot, texts)
     for name, reward in recipe.rewards.items():
         made.rewards.append(name)
@@ -208,8 +208,8 @@ def _steps(schedule: Schedule) -> str:
     return "its steps" if schedule.steps is None else count(schedule.steps, "step")
 
 
-def _check_gathering(made: Validation, snapshot: Snapshot) -> list[str]:
-    """What is given; the prompts themselves, as far as they can be read."""
+def _check_ingest(made: Validation, snapshot: Snapshot) -> list[str]:
+    """Check the source of images; the prompts themselves, as far as they can be read."""
     try:
         index = read_index(snapshot)
     except SynpicError as error:
@@ -225,7 +225,7 @@ def _check_gathering(made: Validation, snapshot: Snapshot) -> list[str]:
     for name, images, size in counted.iter_rows():
         made.models.append(ValidatedModel(name, index.source, images, size))
     for problem, number in index.rows["problem"].drop_nulls().value_counts().iter_rows():
-        made.notes.append(f"{count(number, 'image')} cannot be gathered: {problem}")
+        made.notes.append(f"{count(number, 'image')} cannot be ingested: {problem}")
     if sound["prompt_id"].n_unique() == sound.height:
         made.notes.append("no prompt has two images: they can be scored, but not ranked")
     return index.prompts["prompt"].to_list()

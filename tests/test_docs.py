@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 import synpic
 from synpic.publish import publish_to
 from synpic.recipe import (
-    GivenSettings,
     ImageSettings,
+    IngestSettings,
     ModelSettings,
     PromptSettings,
     PublishSettings,
@@ -56,7 +56,7 @@ TEXTS = [*PAGES, *sorted(RECIPES)]
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Recipe,
     "`[prompts]`": PromptSettings,
-    "`[given]`": GivenSettings,
+    "`[ingest]`": IngestSettings,
     "`[images]`": ImageSettings,
     "`[models.NAME]`": ModelSettings,
     "`[[models.NAME.adapters]]`": AdapterSettings,
@@ -154,7 +154,7 @@ def test_recipes_are_recipes(page: Path) -> None:
         if not found.keys() <= Recipe.model_fields.keys():
             assert "project" in found, f"neither a recipe nor a pyproject.toml:\n{block}"
             continue
-        missing = [key for key in whole if key not in found and "given" not in found]
+        missing = [key for key in whole if key not in found and "ingest" not in found]
         tables = [f"[{key if key != 'models' else 'models.any'}]\n{whole[key]}" for key in missing]
         parse_recipe("\n".join([block, *tables]), page.name)
 

@@ -311,7 +311,7 @@ READS_PARQUET = {
 PARTS = "workspace/parts.py"
 """The one module that opens parts of a workspace."""
 
-OTHERS = ("given", "hub", "prompts", "publish/load_check", "readers", "release", "train")
+OTHERS = ("hub", "ingest", "prompts", "publish/load_check", "readers", "release", "train")
 """Where files of others and releases are read."""
 
 

@@ -90,6 +90,12 @@ def test_every_mistake_is_told_at_once() -> None:
     assert len(caught.value.message.splitlines()) == 2
 
 
+def test_the_old_name_of_ingest_is_one_error_that_says_the_new_one() -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe('seed = 1\n[given]\nimages = "pictures"\n')
+    assert caught.value.message == "recipe.toml:2: given: this key is called ingest now"
+
+
 def test_ranking_names_rewards_that_are_there() -> None:
     with pytest.raises(RecipeError, match=r"there is no \[rewards.rad\]. Did you mean 'red'"):
         parse_recipe(SMALL + '[ranking]\nrewards = ["rad"]')
@@ -147,8 +153,8 @@ def test_the_recipe_s_words_are_those_of_the_rooms() -> None:
     [
         '[prompts]\nfile = "PLACE"',
         '[prompts]\ndataset = "PLACE"',
-        '[given]\nimages = "PLACE"',
-        '[given]\ndataset = "PLACE"',
+        '[ingest]\nimages = "PLACE"',
+        '[ingest]\ndataset = "PLACE"',
         '[models.a]\ncheckpoint = "PLACE"',
         '[models.a]\nadapters = [{ checkpoint = "PLACE" }]',
         '[models.a]\ncomponents = { vae = { checkpoint = "PLACE" } }',

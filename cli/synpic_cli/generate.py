@@ -38,7 +38,7 @@ def generate(
 ) -> None:
     """Draw the images that the recipe wants and the workspace lacks. Run it again to go on.
 
-    Images that are given ([given] in the recipe) are gathered, and nothing is drawn.
+    Images that exist already ([ingest] in the recipe) are ingested, and nothing is drawn.
     """
     from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
@@ -55,8 +55,8 @@ def generate(
     if dry_run:
         with waiting(wait, note):
             tasks = drawing_tasks(snapshot, only=only, shard=share, retry_failed=retry_failed)
-        given = snapshot.recipe.given is not None
-        show_tasks(*tasks, "images to gather" if given else "images to draw", as_json)
+        ingests = snapshot.recipe.ingest is not None
+        show_tasks(*tasks, "images to ingest" if ingests else "images to draw", as_json)
         return
     with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop), prints_aside():
         report = generate_candidates(

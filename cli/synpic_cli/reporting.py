@@ -18,8 +18,8 @@ def prompts_line(prompts: int, empty: int, duplicates: int, sharing: int | None)
     """How many prompts there are, and of what.
 
     Args:
-        sharing: of given images, those that have a prompt that another has too; None where prompts
-            were read from a source of their own.
+        sharing: of ingested images, those that have a prompt that another has too; None where
+            prompts were read from a source of their own.
     """
     read = prompts + empty + duplicates
     if sharing is None:

@@ -94,7 +94,7 @@ def score(
     from synpic_cli.reporting import show_report
     from synpic_cli.watching import note, prints_aside, watched_work
 
-    given: dict[str, object] = {
+    ingest: dict[str, object] = {
         "images": images,
         "dataset": dataset,
         "config": config,
@@ -106,20 +106,20 @@ def score(
         "count": count,
         "follow_links": follow_links or None,
     }
-    told = reward or any(value is not None for value in given.values())
-    if told and images is None and dataset is None:
+    asked = reward or any(value is not None for value in ingest.values())
+    if asked and images is None and dataset is None:
         raise SynpicError(
-            "these options tell of images that exist already, and neither --images nor --dataset "
-            "names them",
-            hint="name them; or put it into recipe.toml, and run `synpic score` alone",
+            "these options are for images that exist already, and neither --images nor --dataset "
+            "names any",
+            hint="name the images; or put it into recipe.toml, and run `synpic score` alone",
         )
     if table is not None:
         require_table_file(table, "--table")
     share = Shard.parse(shard) if shard else WHOLE
     where = Engine(engine, workers, gpus_per_worker)
     with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop):
-        if told:
-            snapshot = _begin(reward or [], given, listener, as_json)
+        if asked:
+            snapshot = _begin(reward or [], ingest, listener, as_json)
         else:
             snapshot = Workspace.open().snapshot()
         if dry_run:
@@ -145,15 +145,15 @@ def score(
 
 
 def _begin(
-    rewards: list[str], given: dict[str, object], listener: Listener, quiet: bool
+    rewards: list[str], ingest: dict[str, object], listener: Listener, quiet: bool
 ) -> Snapshot:
     """The workspace we stand in, which is begun if there is none."""
-    from synpic.steps import given_snapshot
+    from synpic.steps import ingest_snapshot
     from synpic.workspace import RECIPE, Workspace
     from synpic_cli.output import say
 
     new = not Workspace().store.exists(RECIPE)
-    snapshot = given_snapshot(".", rewards, listener, **given)
+    snapshot = ingest_snapshot(".", rewards, listener, **ingest)
     if new and not quiet:
         say(f"Wrote {RECIPE}: edit it to grow this set, and run `synpic score` again.")
     return snapshot
@@ -172,9 +172,9 @@ def _show_work(
     from synpic_cli.output import say
     from synpic_cli.reporting import show_fetches, show_tasks
 
-    if snapshot.recipe.given is not None:
+    if snapshot.recipe.ingest is not None:
         tasks, broken = drawing_tasks(snapshot, shard=shard, retry_failed=retry_failed)
-        show_tasks(tasks, broken, "images to gather", as_json)
+        show_tasks(tasks, broken, "images to ingest", as_json)
         if not as_json:
             whole = validate(snapshot)
             say(

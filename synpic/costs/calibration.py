@@ -110,7 +110,7 @@ def _time(
     meter: Meter,
     stop: threading.Event,
 ) -> tuple[Timing, list[Row]]:
-    gathered = _Gathered(keep)
+    collected = _Collected(keep)
     left = meter.total
     took: list[tuple[int, float]] = []
     meter.opening()
@@ -125,32 +125,32 @@ def _time(
             began = time.perf_counter()
             made = work.do(batch, batch, following)
             took.append((len(batch), time.perf_counter() - began))
-            gathered.add(made)
+            collected.add(made)
             left -= len(batch)
             meter.add(len(batch), len(made.failed), left)
         began = time.perf_counter()
-        gathered.add(work.finish())
+        collected.add(work.finish())
         drained = time.perf_counter() - began
         note = getattr(work, "note", None)
         held = memory.peak(device)
-    if not gathered.made:
-        raise _nothing_came(task, gathered)
+    if not collected.made:
+        raise _nothing_came(task, collected)
     (warm_images, warm_seconds), *timed = took
     per_image = _seconds_per_image(warm_images, timed, drained)
     return Timing(
         opening=opening + max(0.0, warm_seconds - warm_images * per_image),
         batches=tuple(timed),
         seconds_per_image=per_image,
-        batch_size=max(gathered.sizes[-len(batches[-1]) :], default=len(batches[-1])),
+        batch_size=max(collected.sizes[-len(batches[-1]) :], default=len(batches[-1])),
         memory=held,
-        bytes_per_image=gathered.bytes / gathered.made if gathered.bytes else None,
-        failed=len(gathered.failed),
-        reason=next(iter(gathered.failed.values()), None),
+        bytes_per_image=collected.bytes / collected.made if collected.bytes else None,
+        failed=len(collected.failed),
+        reason=next(iter(collected.failed.values()), None),
         note=note,
-    ), gathered.rows
+    ), collected.rows
 
 
-class _Gathered:
+class _Collected:
     """What came of all batches so far."""
 
     def __init__(self, keep: int) -> None:
@@ -182,11 +182,12 @@ def _seconds_per_image(
     return max(seconds / images, (seconds + drained) / (images + warm_images))
 
 
-def _nothing_came(task: Task, gathered: _Gathered) -> SynpicError:
-    reason = next(iter(gathered.failed.values()), "it gave nothing")
+def _nothing_came(task: Task, collected: _Collected) -> SynpicError:
+    reason = next(iter(collected.failed.values()), "it gave nothing")
     hint = "try one image by hand to see why"
-    if gathered.starved or "out of memory" in reason.lower():
+    if collected.starved or "out of memory" in reason.lower():
         hint = "this device has no room for one image alone"
     return task.error(
-        f"{task.label}: nothing came of {count(len(gathered.failed), 'image')}: {reason}", hint=hint
+        f"{task.label}: nothing came of {count(len(collected.failed), 'image')}: {reason}",
+        hint=hint,
     )

@@ -22,7 +22,7 @@ from synpic.generate.image_bytes import MeanBytes, mean_bytes
 from synpic.generate.loop import drawing_task
 from synpic.generate.model import Model, sizes_of
 from synpic.generate.recorded import RecordedModel
-from synpic.given import GivenImages, gathering_task
+from synpic.ingest import IngestedImages, ingest_task
 from synpic.inventory import Inventory, WantedModel, take_inventory
 from synpic.recipe import Recipe
 from synpic.score.loop import scoring_task
@@ -64,7 +64,7 @@ def plan_costs(
         The plan. What cannot be opened is named in its item, and does not stop the others.
 
     Raises:
-        RecipeError, UnknownName, PromptError, GivenError: the recipe cannot be followed.
+        RecipeError, UnknownName, PromptError, IngestError: the recipe cannot be followed.
         Stopped: ``stop`` was set.
         ValueError: no batch is to be timed.
     """
@@ -176,8 +176,8 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
         sides = model.width, model.height
         each = mean_bytes(inventory.workspace, model.folder, *sides, model.images)
     else:
-        assert isinstance(model, GivenImages), "images are drawn or given"
-        task = gathering_task(snapshot, model, want, WHOLE, retry_failed=False)
+        assert isinstance(model, IngestedImages), "images are drawn or ingested"
+        task = ingest_task(snapshot, model, want, WHOLE, retry_failed=False)
         batches = task.batches
         each = MeanBytes(model.rows.select(pl.col("bytes").mean().fill_null(0)).item(), 0)
     timing, problem = run.run(task, batches, run.keep)

@@ -22,13 +22,13 @@ PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2}
 
 @dataclass(frozen=True)
 class Item:
-    """One model at one size, the images that are given, or one reward.
+    """One model at one size, the images of a source, or one reward.
 
     Args:
-        stage: "generate", "gather" or "score".
-        size: of the images, as "1280x768"; None where the pipeline chooses, of given images, and
+        stage: "generate", "ingest" or "score".
+        size: of the images, as "1280x768"; None where the pipeline chooses, of ingested images, and
             of a reward.
-        batch_size: images at once, as the recipe has it; None of given images.
+        batch_size: images at once, as the recipe has it; None of ingested images.
         wanted: images in all.
         left: of those, neither made nor failed for good.
         work: images that a run would make: a batch with anything missing is drawn whole.
@@ -120,7 +120,7 @@ class CostPlan:
         return [item.label for item in self.items if item.timing is None]
 
     def images(self, which: Which = "whole") -> int:
-        """To be drawn or gathered, in all or still."""
+        """To be drawn or ingested, in all or still."""
         return self._count("images", which)
 
     def scores(self, which: Which = "whole") -> int:
@@ -163,7 +163,7 @@ class CostPlan:
 
         Args:
             which: all that is wanted, or what is left of it.
-            stage: "generate", "gather" or "score" alone; all of them if None.
+            stage: "generate", "ingest" or "score" alone; all of them if None.
             devices: equal ones, each of which opens every model and reward; :attr:`devices` if
                 None.
             rate: dollars for an hour of one device.

@@ -29,7 +29,7 @@ class Event:
     """How far one model at one size is, or one reward.
 
     Args:
-        stage: "find", "gather", "generate", "score"; "plan"; of training, "encode" and "train".
+        stage: "find", "ingest", "generate", "score"; "plan"; of training, "encode" and "train".
         name: the model or reward; what is encoded; the objective.
         state: "opening", "working", "waiting" (for room on the device), "done" or "broken".
         done, total: of this run, in images; of training in steps.

@@ -76,7 +76,7 @@ def stored_prompts(workspace: Workspace) -> PromptTable | None:
 
 def _up_to_date(snapshot: Snapshot, stored: PromptTable | None) -> PromptTable:
     settings = snapshot.recipe.prompts
-    assert settings is not None, "a recipe without [prompts] has [given], whose images bring them"
+    assert settings is not None, "a recipe without [prompts] has [ingest], whose images bring them"
     source = open_source(settings, snapshot)
     if stored is not None and stored.identity == source.identity:
         return stored

@@ -17,6 +17,7 @@ from synpic import ids
 from synpic.cards.head import yaml_head
 from synpic.cards.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.display import count, number, size
+from synpic.ingest import SOURCE_KEY
 from synpic.publish.charts import AGREEMENT, SCORES
 from synpic.publish.features import yaml_features
 from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
@@ -101,7 +102,7 @@ def render_card(
         },
         meanings=_MEANINGS,
         judges=_judges(manifest),
-        given="given" in manifest.models[0].decides,
+        ingested=SOURCE_KEY in manifest.models[0].decides,
         aggregation=paragraphs(inspect.getdoc(AGGREGATIONS[manifest.ranking.aggregation])),
         ties=_TIES[manifest.ranking.ties],
         failed=list(manifest.counts.failed.items())[:_REASONS],
@@ -231,8 +232,9 @@ def _pages(lock: Sequence[LockRow]) -> dict[str, str]:
 def _sources(manifest: Manifest) -> list[str]:
     """The repositories that gave images which were not drawn."""
     pages = _pages(manifest.lock)
-    given = [model for model in manifest.models if "given" in model.decides]
-    return list(dict.fromkeys(one.decides["given"] for one in given if one.checkpoint in pages))
+    ingested = [model for model in manifest.models if SOURCE_KEY in model.decides]
+    sources = (one.decides[SOURCE_KEY] for one in ingested if one.checkpoint in pages)
+    return list(dict.fromkeys(sources))
 
 
 def _judges(manifest: Manifest) -> list[dict[str, Any]]:

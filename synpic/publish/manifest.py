@@ -18,9 +18,9 @@ import polars as pl
 
 from synpic.generate.model import KnownModel, Model
 from synpic.generate.recorded import RecordedModel
-from synpic.given import GivenImages
 from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
+from synpic.ingest import IngestedImages
 from synpic.inventory import Inventory
 from synpic.publish.features import yaml_features
 from synpic.publish.records import with_meta
@@ -150,21 +150,21 @@ def _lock(inventory: Inventory) -> list[dict[str, Any]]:
 def _models(inventory: Inventory, scored: pl.DataFrame) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for model in inventory.models:
-        if isinstance(model, GivenImages):
-            entries += _given(model, scored)
+        if isinstance(model, IngestedImages):
+            entries += _ingested(model, scored)
         elif isinstance(model, Model | RecordedModel):
             entries.append(_model(model, scored))
     return entries
 
 
-def _given(given: GivenImages, scored: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def _ingested(images: IngestedImages, scored: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """An entry for each model that a source of images names, with what is known: its name there."""
-    for name, label in given.index.labels.items():
+    for name, label in images.index.labels.items():
         yield {
             "name": name,
-            "fingerprint": given.fingerprint,
-            "checkpoint": given.index.source,
-            "decides": {**given.decides, **({} if label is None else {"model": label})},
+            "fingerprint": images.fingerprint,
+            "checkpoint": images.index.source,
+            "decides": {**images.decides, **({} if label is None else {"model": label})},
             "licence": None,
             "samples": None,
             "candidates": scored.filter(pl.col("model") == name).height,

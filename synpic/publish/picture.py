@@ -174,7 +174,7 @@ def _decoded(example: Example, place: int) -> Image.Image:
         raise PublishError(
             f"the image by {example.models[place]!r} for {example.prompt!r:.80} cannot be drawn in "
             f"the card: {error}",
-            hint="replace it where it comes from, then gather, score and publish again",
+            hint="replace it where it comes from, then ingest, score and publish again",
         ) from error
 
 

@@ -1,6 +1,6 @@
 """Files that are made again from their source when they cannot be read.
 
-``prompts.parquet`` and ``given.parquet`` save reading a source again; nothing else is lost with
+``prompts.parquet`` and ``ingest.parquet`` save reading a source again; nothing else is lost with
 them. A damaged one is never fatal while its source is there.
 """
 

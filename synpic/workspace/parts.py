@@ -56,8 +56,8 @@ __all__ = [
 ]
 
 
-_GIVEN = "given"
-"""The folder of images that exist already holds those of any model; its rows name theirs."""
+_INGESTED = ("ingested", "given")
+"""Folders of ingested images, the second of an earlier synpic: rows of any model lie in them."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Part:
         name, _, short = folder.rpartition("-")
         fingerprints = self._values("fingerprint")
         fitting = all(one is not None and ids.short(one) == short for one in fingerprints)
-        owners = {name} if name == _GIVEN else self._values(owner)
+        owners = {name} if name in _INGESTED else self._values(owner)
         if not (fitting and owners <= {name}):
             found = sorted(
                 f"{one}-{ids.short(fingerprint or '')}"

@@ -1,6 +1,6 @@
 """Parquet files of a fixed name that hold the hash of their own bytes.
 
-``prompts.parquet`` and ``given.parquet`` have names that cannot hold a hash, as those of parts do.
+``prompts.parquet`` and ``ingest.parquet`` have names that cannot hold a hash, as those of parts do.
 The file itself holds it: 8 bytes of a mark and the 32 bytes of the SHA-256 of all other bytes lie
 between the last column and the footer. A Parquet reader finds columns by their offsets and the
 footer from the end, and never sees them; so any reader opens such a file, and none of its bytes

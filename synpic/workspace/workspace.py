@@ -42,7 +42,9 @@ __all__ = ["Workspace"]
 
 RECIPE = "recipe.toml"
 PROMPTS = "prompts.parquet"
-GIVEN = "given.parquet"
+INGEST = "ingest.parquet"
+OLD_INGEST = "given.parquet"
+"""What an earlier synpic called it."""
 
 _SIZED_PARTS = 32
 """Enough for a mean: a part holds hundreds of images."""
@@ -239,7 +241,7 @@ class Workspace:
             for part in self.parts(folder)
         }
         expected |= dict.fromkeys(self.parts("failures"), tables.FAILURES)
-        caches = [name for name in (PROMPTS, GIVEN) if self.store.exists(name)]
+        caches = [name for name in (PROMPTS, INGEST, OLD_INGEST) if self.store.exists(name)]
         return verify_files(self.store, expected, caches, on_progress)
 
     def set_aside(self, part: str) -> str:

@@ -29,7 +29,7 @@ checkpoint = "maker/model"
 checkpoint = "maker/reward"
 """
 GIVEN = """
-[given]
+[ingest]
 dataset = "user/set"
 [rewards.clip_score]
 checkpoint = "maker/reward"

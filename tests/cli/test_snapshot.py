@@ -19,7 +19,7 @@ from synpic.workspace.images import ImageReader
 from synpic.workspace.storage import Store
 from tests.cli.conftest import in_process
 from tests.conftest import MakeRecipe, edit
-from tests.given.conftest import cache, pictures
+from tests.ingest.conftest import cache, pictures
 from tests.publish.fixtures import build
 
 __all__ = ["cache", "pictures"]
@@ -160,14 +160,14 @@ def test_workers_need_neither_recipe_nor_lock(
     tasks, _ = drawing_tasks(workspace)
     generate_candidates(workspace, device="cpu")
     tasks += scoring_tasks(workspace)[0]
-    given = Workspace.create(
-        tmp_path / "given",
-        f'[given]\nimages = "{pictures}"\n[rewards.red]\nreward = "tests.fakes:redness"\n{SAFETY}',
+    images = Workspace.create(
+        tmp_path / "images",
+        f'[ingest]\nimages = "{pictures}"\n[rewards.red]\nreward = "tests.fakes:redness"\n{SAFETY}',
     )
-    given.store.write("words.txt", b"circle\n")
-    tasks += drawing_tasks(given)[0]
-    assert [task.stage for task in tasks] == ["generate", "generate", "score", "score", "gather"]
-    for root in (workspace.store.root, given.store.root):
+    images.store.write("words.txt", b"circle\n")
+    tasks += drawing_tasks(images)[0]
+    assert [task.stage for task in tasks] == ["generate", "generate", "score", "score", "ingest"]
+    for root in (workspace.store.root, images.store.root):
         for name in (*FILES, "words.txt"):
             (Path(root) / name).unlink(missing_ok=True)
     assert [first_batch(task) > 0 for task in tasks] == [True] * 5

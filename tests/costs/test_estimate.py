@@ -260,7 +260,7 @@ def test_published_bytes_follow_the_tables(
     assert plan.published_bytes() == round(images * plan.image_bytes() / 40)
 
 
-def test_given_images_are_planned_too(tmp_path: Path) -> None:
+def test_ingested_images_are_planned_too(tmp_path: Path) -> None:
     from PIL import Image
 
     folder = tmp_path / "pictures"
@@ -269,17 +269,17 @@ def test_given_images_are_planned_too(tmp_path: Path) -> None:
         Image.effect_noise((16, 16), 40).convert("RGB").save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(f"prompt {number // 2}")
     rewards = ["tests.fakes:redness"]
-    workspace = synpic.given_workspace(tmp_path / "set", rewards, images=str(folder))
+    workspace = synpic.ingest_workspace(tmp_path / "set", rewards, images=str(folder))
     plan = plan_costs(workspace, device="cpu")
     first, reward = plan.items
-    assert (first.stage, first.wanted, first.left) == ("gather", 6, 6)
+    assert (first.stage, first.wanted, first.left) == ("ingest", 6, 6)
     mean = sum(path.stat().st_size for path in folder.glob("*.png")) / 6
     assert first.bytes_per_image == pytest.approx(mean)
     assert reward.timing is not None
     synpic.score_candidates(workspace)
     plan = plan_costs(workspace, device="cpu")
     first, reward = plan.items
-    # There is nothing to gather any more: the reward looks at what is stored.
+    # There is nothing to ingest any more: the reward looks at what is stored.
     assert (first.left, first.timing, reward.left) == (0, None, 0)
     assert reward.timing is not None
 

@@ -21,7 +21,7 @@ from synpic.engine.shard import Shard
 from synpic.engine.task import Work
 from synpic.errors import RewardError, StorageError, Unfinished
 from synpic.inventory import take_inventory
-from synpic.steps import given_workspace
+from synpic.steps import ingest_workspace
 from synpic.tasks import drawing_tasks, scoring_tasks
 from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe, corrupt_parts
@@ -114,7 +114,7 @@ def test_given_images_are_gathered_by_several(tmp_path: Path) -> None:
         noise = np.random.default_rng(n).integers(0, 256, (4, 4, 3), dtype=np.uint8)
         Image.fromarray(noise).save(folder / f"{n:03}.png")
         (folder / f"{n:03}.txt").write_text(f"prompt {n // 2}")
-    workspace = given_workspace(tmp_path / "set", ["tests.fakes:redness"], images=str(folder))
+    workspace = ingest_workspace(tmp_path / "set", ["tests.fakes:redness"], images=str(folder))
     report, _ = generate(workspace, 2)
     assert [(o.made, o.left) for o in report.outcomes] == [(200, 0)]
     assert made(score(workspace, together=False)) == [("redness", 200, 0, 0)]

@@ -300,7 +300,7 @@ def test_given_images_are_read_by_a_few_and_on_processors(
     for number in range(2):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(f"caption {number}")
-    workspace = Workspace.create(tmp_path / "set", '[given]\nimages = "../images"\n')
+    workspace = Workspace.create(tmp_path / "set", '[ingest]\nimages = "../images"\n')
     asked: list[Engine] = []
 
     def run_on(engine: Engine, *arguments: Any) -> Any:

@@ -41,7 +41,7 @@ aggregation = "win-rate"
 """
 
 GIVEN = """\
-[given]
+[ingest]
 images = "pictures"
 
 [rewards.redness]
@@ -131,7 +131,7 @@ def release(root: Path) -> None:
 
 def pictures(root: Path) -> None:
     """Images with captions, in each of the three ways in which captions are given."""
-    from tests.given.conftest import picture
+    from tests.ingest.conftest import picture
 
     for way in ("txt", "csv", "jsonl"):
         folder = root / way / "pictures"
@@ -153,7 +153,7 @@ def pictures(root: Path) -> None:
 
 
 def ingested(root: Path) -> None:
-    """The same, gathered and scored."""
+    """The same, ingested and scored."""
     from synpic.steps import score_candidates
     from synpic.workspace import Workspace
 

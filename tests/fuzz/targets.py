@@ -52,7 +52,7 @@ class Target:
     own: bool = field(default=False)
 
 
-CACHES = ("recipe.lock", "prompts.parquet", "given.parquet")
+CACHES = ("recipe.lock", "prompts.parquet", "ingest.parquet")
 """What commands make again by themselves."""
 
 _MADE = ("candidates/*", "scores/*", "failures/*")
@@ -109,9 +109,9 @@ TARGETS: Mapping[str, Target] = {
         writes=("made/*", *CACHES),
         result="made/*/*.parquet",
     ),
-    "given_cache": Target(
+    "ingest_cache": Target(
         "ingested",
-        ["given.parquet"],
+        ["ingest.parquet"],
         [("status", "--json"), ("validate", "--json"), ("score", "--dry-run", "--json")],
         inside="txt",
         exact="always",

@@ -63,7 +63,7 @@ def test_a_seed_gives_one_mutation(kind: str, tmp_path: Path) -> None:
 
 
 def _sample(kind: str, folder: Path) -> bytes:
-    from tests.given.conftest import picture
+    from tests.ingest.conftest import picture
 
     if kind in ("png", "jpeg"):
         return picture(0, kind.upper())

@@ -22,10 +22,10 @@ from synpic.publish import publish_to
 from tests.cli.conftest import in_process
 from tests.generate import tiny
 from tests.generate.loras import save_lora
-from tests.given.conftest import pairs_table
 from tests.hub.hostile import Hostile
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import online
+from tests.ingest.conftest import pairs_table
 from tests.publish.fixtures import TWO_SPLITS, build, picture
 from tests.publish.test_model import trained
 from tests.score import random_rewards

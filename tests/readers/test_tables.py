@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synpic.errors import GivenError, PromptError, SynpicError
-from synpic.given.captions import parse_metadata
+from synpic.errors import IngestError, PromptError, SynpicError
+from synpic.ingest.captions import parse_metadata
 from synpic.prompts import ensure_prompts, read_prompts
 from synpic.readers.tables import ENDINGS, open_table
-from synpic.recipe import GivenSettings
+from synpic.recipe import IngestSettings
 from synpic.workspace import Workspace
 from synpic.workspace.parts import frame
 from synpic.workspace.sealing import read_sealed
@@ -235,14 +235,16 @@ METADATA = [
 @pytest.mark.parametrize(("name", "content", "says"), METADATA)
 def test_metadata_is_held_to_the_same(name: str, content: bytes | str, says: str) -> None:
     data = content.encode() if isinstance(content, str) else content
-    with pytest.raises(GivenError, match=says):
-        parse_metadata(name, data, GivenSettings(images="."))
+    with pytest.raises(IngestError, match=says):
+        parse_metadata(name, data, IngestSettings(images="."))
 
 
 def test_metadata_of_every_kind_say_the_same() -> None:
     rows = [{"file_name": "a.png", "text": "a cat"}, {"file_name": "b.png", "text": "x\0"}]
     for kind in (".csv", ".jsonl", ".parquet"):
-        found = parse_metadata(f"sub/metadata{kind}", _write(rows, kind), GivenSettings(images="."))
+        found = parse_metadata(
+            f"sub/metadata{kind}", _write(rows, kind), IngestSettings(images=".")
+        )
         assert [(one.file, one.prompt, one.problem) for one in found] == [
             ("sub/a.png", "a cat", None),
             ("sub/b.png", None, "its caption has a NUL at character 2"),

@@ -103,7 +103,7 @@ def test_the_check_does_not_read_the_prompts_again(
         images.mkdir()
         Image.new("RGB", (8, 8), "red").save(images / "0.png")
         (images / "0.txt").write_text("prompt 0-0")
-        text = f'[given]\nimages = "{images.as_posix()}"\n'
+        text = f'[ingest]\nimages = "{images.as_posix()}"\n'
     checked = edit(workspace, text + WORDS)
     checked.store.write("words.txt", b"0-0\n")
     task = drawing_tasks(checked)[0][0]
@@ -262,7 +262,7 @@ def test_a_model_that_breaks_condemns_nothing_of_what_it_had_in_hand(
     assert workspace.failures("generate").is_empty()
 
 
-def test_given_images_are_checked_too(tmp_path: Path, save_images: Save) -> None:
+def test_ingested_images_are_checked_too(tmp_path: Path, save_images: Save) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     modes = ["RGB", "RGBA", "L", "P", "CMYK"]
@@ -273,7 +273,7 @@ def test_given_images_are_checked_too(tmp_path: Path, save_images: Save) -> None
         Image.fromarray(noise).convert(mode).save(folder / f"{number}.{ending}")
         (folder / f"{number}.txt").write_text(f"caption {number // 2}")
     text = f"""
-    [given]
+    [ingest]
     images = "../images"
     [safety]
     images = "{save_images().as_posix()}"

@@ -268,7 +268,7 @@ def test_safety_and_given_images_from_memory(recipe: MakeRecipe, tmp_path: Path)
     for number in range(4):
         Image.new("RGB", (4, 4), (number * 50, 0, 0)).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(f"caption {number // 2}")
-    text = '[given]\ndataset = "{}"\n[rewards.red]\nreward = "tests.fakes:redness"\n'
+    text = '[ingest]\ndataset = "{}"\n[rewards.red]\nreward = "tests.fakes:redness"\n'
     data = tmp_path / "data"
     datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=str(tmp_path / "c"))
     data.mkdir()

@@ -103,12 +103,12 @@ def pickapic(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(tmp_path: Path) -> MakeWorkspace:
-    """A workspace beside these, whose recipe has the given lines below ``[given]``."""
+    """A workspace beside these, whose recipe has ``lines`` below ``[ingest]``."""
 
     def write(lines: str, more: str = REWARDS) -> Workspace:
         root = tmp_path / "set"
         root.mkdir(exist_ok=True)
-        (root / "recipe.toml").write_text(f"[given]\n{lines}\n{more}")
+        (root / "recipe.toml").write_text(f"[ingest]\n{lines}\n{more}")
         return Workspace.open(root)
 
     return write

@@ -10,9 +10,9 @@ import synpic
 from synpic.engine.shard import Shard
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.inventory import take_inventory
-from tests.given.conftest import MakeWorkspace
 from tests.hub_server import Drop, HubServer
 from tests.hub_server.fixtures import hub, online, waits
+from tests.ingest.conftest import MakeWorkspace
 
 __all__ = ["hub", "online", "waits"]
 
@@ -36,7 +36,7 @@ def test_a_repository_is_read_at_its_commit(
 ) -> None:
     workspace = make(f'dataset = "{REPO}"')
     commit = served.repositories[REPO].find().oid
-    synpic.gather_candidates(workspace, shard=Shard(1, 2))
+    synpic.ingest_candidates(workspace, shard=Shard(1, 2))
     # The dataset moves on; the workspace does not.
     served.commit(REPO, {"data/train-00000-of-00002.parquet": b"other"})
     report = synpic.score_candidates(workspace, device="cpu")
@@ -60,13 +60,13 @@ def test_a_broken_connection_is_told_and_gone_on_from(
     workspace = make(f'dataset = "{REPO}"')
     take_inventory(workspace)
     served.faults.plan(Drop(), 0, times=1000)
-    (outcome,) = synpic.gather_candidates(workspace).outcomes
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
     assert isinstance(outcome.broken, HubUnreachable)
     served.faults.clear()
-    (outcome,) = synpic.gather_candidates(workspace).outcomes
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
     assert (outcome.made, outcome.failed) == (5, 1)
 
 
 def test_a_dataset_that_is_not_there(served: HubServer, make: MakeWorkspace) -> None:
     with pytest.raises(SynpicError, match="there is no dataset 'user/nowhere' on the Hub"):
-        synpic.gather_candidates(make('dataset = "user/nowhere"'))
+        synpic.ingest_candidates(make('dataset = "user/nowhere"'))

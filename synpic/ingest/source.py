@@ -1,4 +1,4 @@
-"""What a source of given images is, whatever its kind."""
+"""The protocol of a source of images, whatever its kind."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ FOUND = {
   gives it, or its place at a commit
 - ``prompt``: as it stands there, null where there is none; ``label``: the source's name of the
   model that drew it, null where it says nothing
-- ``place``: for people; ``file`` (of a folder as :func:`synpic.given.listing.spelt` spells it),
+- ``place``: for people; ``file`` (of a folder as :func:`synpic.ingest.listing.spelt` spells it),
   ``group``, ``row`` and ``column``: for the reader
 - ``bytes``: about how many; ``stamp``: while it holds, the file need not be looked at again
-- ``problem``: why it cannot be gathered, null if it can as far as is known
+- ``problem``: why it cannot be ingested, null if it can as far as is known
 """
 
 
@@ -60,7 +60,7 @@ class Reader(Protocol):
         """The encoded images of ``rows`` of an index, in their order; None where there is none.
 
         Raises:
-            GivenError, HubUnreachable: nothing can be read any more.
+            IngestError, HubUnreachable: nothing can be read any more.
         """
         ...
 
@@ -91,7 +91,7 @@ class Source(Protocol):
             listener: is told of progress.
 
         Raises:
-            GivenError: it cannot be read, or lacks what the recipe names; or no image has a prompt.
+            IngestError: it cannot be read, lacks what the recipe names, or no image has a prompt.
         """
         ...
 

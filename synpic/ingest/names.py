@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 __all__ = ["UNNAMED", "name_models"]
 
-UNNAMED = "given"
+UNNAMED = "unknown"
 """The model of images of which the source says none."""
 
 _LONGEST = 64
@@ -21,7 +21,7 @@ def name_models(
 
     Args:
         labels: in the order of the source; None for images of which it names no model.
-        known: names given before, which stand.
+        known: names chosen before, which stay.
     """
     names = dict(known)
     taken = set(names.values())

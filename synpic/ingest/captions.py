@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from synpic.errors import GivenError, did_you_mean
-from synpic.given.listing import shown
+from synpic.errors import IngestError, did_you_mean
+from synpic.ingest.listing import shown
 from synpic.readers.tables import open_table
 from synpic.readers.text import fault_of, is_blank
-from synpic.recipe import GivenSettings
+from synpic.recipe import IngestSettings
 
 __all__ = [
     "METADATA",
@@ -54,17 +54,17 @@ class Said:
     problem: str | None = None
 
 
-def parse_metadata(path: str, data: bytes, settings: GivenSettings) -> list[Said]:
+def parse_metadata(path: str, data: bytes, settings: IngestSettings) -> list[Said]:
     """The rows of one file of metadata.
 
     Args:
         path: of the file, below the folder.
 
     Raises:
-        GivenError: it is no such file, or lacks a column; with the line or row.
+        IngestError: it is no such file, or lacks a column; with the line or row.
     """
     where = shown(path)
-    table = open_table(io.BytesIO(data), where, error=GivenError)
+    table = open_table(io.BytesIO(data), where, error=IngestError)
     columns = list(table.columns)
     if not columns:
         return []
@@ -83,17 +83,17 @@ def parse_metadata(path: str, data: bytes, settings: GivenSettings) -> list[Said
 def _file_name(row: Mapping[str, Any], place: str) -> str:
     name = row.get("file_name")
     if not isinstance(name, str) or is_blank(name):
-        raise GivenError(
+        raise IngestError(
             f"{place}: file_name is {name!r:.60}, not the name of a file",
             hint="a row names its image, relative to the folder of the metadata",
         )
     fault = fault_of(name)
     if fault is not None:
-        raise GivenError(f"{place}: file_name has {fault.what}", hint=fault.hint)
+        raise IngestError(f"{place}: file_name has {fault.what}", hint=fault.hint)
     return name
 
 
-def said(file: str, prompt: Any, row: Mapping[str, Any], settings: GivenSettings) -> Said:
+def said(file: str, prompt: Any, row: Mapping[str, Any], settings: IngestSettings) -> Said:
     """One image with its ``prompt``, whatever is written there."""
     row = {FOLDER: shown(PurePosixPath(file).parent.as_posix()).removeprefix("."), **row}
     labels = [str(row[name]) for name in settings.model or () if row.get(name) not in (None, "")]
@@ -118,16 +118,16 @@ def choose_prompt(columns: Sequence[str], asked: str | None, where: str) -> str:
     """The column that holds prompts.
 
     Raises:
-        GivenError: there is none.
+        IngestError: there is none.
     """
     if asked is not None:
         return require(asked, columns, where)
     for name in PROMPTS:
         if name in columns:
             return name
-    raise GivenError(
+    raise IngestError(
         f"{where}: there is no column {', '.join(PROMPTS[:-1])} or {PROMPTS[-1]}",
-        hint=f'it has: {", ".join(columns)}; name the prompt\'s: prompt = "…" in [given], or '
+        hint=f'it has: {", ".join(columns)}; name the prompt\'s: prompt = "…" in [ingest], or '
         "--prompt-column",
     )
 
@@ -136,10 +136,10 @@ def require(name: str, columns: Sequence[str], where: str) -> str:
     """``name``, which is one of ``columns``.
 
     Raises:
-        GivenError: it is not.
+        IngestError: it is not.
     """
     if name not in columns:
-        raise GivenError(
+        raise IngestError(
             f"{where}: there is no column {name!r}.{did_you_mean(name, columns)}",
             hint=f"it has: {', '.join(columns) or 'none'}",
         )

@@ -1,4 +1,4 @@
-"""``given.parquet``, and the prompts that are written with it, are made again."""
+"""``ingest.parquet``, and the prompts that are written with it, are made again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from synpic.errors import GivenGone
-from synpic.given import current_index, ensure_index
+from synpic.errors import SourceMissing
+from synpic.ingest import current_index, ensure_index
 from synpic.inventory import take_inventory
 from synpic.workspace import Workspace
 from synpic.workspace.parts import frame
 from synpic.workspace.sealing import read_sealed
-from tests.given.conftest import pictures
+from tests.ingest.conftest import pictures
 
 __all__ = ["pictures"]
 
@@ -22,14 +22,14 @@ Damage = Callable[[Path], object]
 DAMAGES: dict[str, Damage] = {
     "empty": lambda path: path.write_bytes(b""),
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-9]),
-    "flipped": lambda path: path.write_bytes(path.read_bytes().replace(b"given", b"gifen")),
+    "flipped": lambda path: path.write_bytes(path.read_bytes().replace(b"source", b"sourve")),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 
 
 @pytest.fixture
 def indexed(pictures: Path, tmp_path: Path) -> Workspace:
-    text = f'[given]\nimages = "{pictures}"\n[rewards.red]\nreward = "tests.fakes:redness"\n'
+    text = f'[ingest]\nimages = "{pictures}"\n[rewards.red]\nreward = "tests.fakes:redness"\n'
     workspace = Workspace.create(tmp_path / "set", text)
     take_inventory(workspace)
     return workspace
@@ -45,9 +45,9 @@ def test_an_index_that_cannot_be_read_is_made_again(
     how: str, read: Callable[..., object], indexed: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = take_inventory(indexed)
-    damage(indexed, "given.parquet", how)
+    damage(indexed, "ingest.parquet", how)
     read(indexed.snapshot())
-    assert "given.parquet" in caplog.text
+    assert "ingest.parquet" in caplog.text
     caplog.clear()
     again = take_inventory(indexed)
     assert again.wanted_candidates().equals(first.wanted_candidates())
@@ -69,7 +69,7 @@ def test_prompts_come_back_from_the_index_without_the_source(
 def test_without_source_and_index_the_source_is_named(
     how: str, indexed: Workspace, pictures: Path
 ) -> None:
-    damage(indexed, "given.parquet", how)
+    damage(indexed, "ingest.parquet", how)
     shutil.rmtree(pictures)
-    with pytest.raises(GivenGone, match="no such folder"):
+    with pytest.raises(SourceMissing, match="no such folder"):
         take_inventory(indexed)

@@ -23,19 +23,19 @@ import pyarrow.parquet as pq
 from synpic import ids
 from synpic.display import count
 from synpic.engine.progress import Listener, Meter
-from synpic.errors import CheckpointError, GivenError, GivenGone
-from synpic.given.captions import caption_problem
-from synpic.given.columns import Columns, choose_columns
-from synpic.given.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
-from synpic.given.rows import RowReader
-from synpic.given.source import FOUND, Found
+from synpic.errors import CheckpointError, IngestError, SourceMissing
 from synpic.hub import checkpoints
 from synpic.hub.errors import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.hub.lock import Lock, LockEntry
+from synpic.ingest.captions import caption_problem
+from synpic.ingest.columns import Columns, choose_columns
+from synpic.ingest.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
+from synpic.ingest.rows import RowReader
+from synpic.ingest.source import FOUND, Found
 from synpic.readers.arrow import plain_texts
 from synpic.readers.tables import rows_from
-from synpic.recipe import GivenSettings
+from synpic.recipe import IngestSettings
 from synpic.workspace.parts import frame
 
 __all__ = ["Dataset"]
@@ -52,17 +52,17 @@ _CONVERTED = (
 class Dataset:
     """A dataset at a commit, or in a folder that is what it was when it was locked."""
 
-    settings: GivenSettings
+    settings: IngestSettings
     location: str
     commit: str | None
     entry: LockEntry
 
     @classmethod
-    def open(cls, settings: GivenSettings, lock: Lock) -> Dataset:
+    def open(cls, settings: IngestSettings, lock: Lock) -> Dataset:
         """Resolve the dataset that ``settings`` name.
 
         Raises:
-            GivenGone: its folder is gone.
+            SourceMissing: its folder is gone.
             CheckpointError: there is none, or the Hub cannot be reached.
         """
         source = str(settings.dataset)
@@ -70,7 +70,7 @@ class Dataset:
         try:
             location, commit = checkpoints.load_from(lock.folder, entry)
         except CheckpointError as error:
-            raise GivenGone(error.message, hint=error.hint) from error
+            raise SourceMissing(error.message, hint=error.hint) from error
         return cls(settings, location, commit, entry)
 
     @property
@@ -106,19 +106,19 @@ class Dataset:
                 meter.add(len(some), 0, len(files) - start - len(some))
         meter.end(None)
         if not rows:
-            raise GivenError(
+            raise IngestError(
                 f"{self._shown}: there is no row in split {self.settings.split!r}",
-                hint="name another: split in [given], or --split",
+                hint="name another: split in [ingest], or --split",
             )
         found = pl.concat(pieces)
         if found["prompt"].is_null().all():
             reasons = found["problem"].value_counts(sort=True).head(3).iter_rows()
             why = "; ".join(f"{number:,} × {reason}" for reason, number in reasons)
-            raise GivenError(
+            raise IngestError(
                 f"{self._shown}: none of {count(found.height, 'image')} of split "
                 f"{self.settings.split!r} has a caption (column {columns and columns.prompt!r}: "
                 f"{why})",
-                hint='name the column that holds prompts: prompt = "…" in [given], or '
+                hint='name the column that holds prompts: prompt = "…" in [ingest], or '
                 "--prompt-column",
             )
         return Found(found, f"{self._shown}@{ids.short(self.entry.identity)}")
@@ -150,33 +150,33 @@ class Dataset:
                 builder = load_dataset_builder(location, self.settings.config, revision=self.commit)
             except (ValueError, RuntimeError, FileNotFoundError) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
-                raise self._unread_layout() or GivenError(
+                raise self._unread_layout() or IngestError(
                     f"{name}: the dataset cannot be read: {reason:.400}",
                     hint=f"check dataset and config; {_CONVERTED}",
                 ) from error
         if not isinstance(builder, Parquet):
-            raise self._unread_layout() or GivenError(
+            raise self._unread_layout() or IngestError(
                 f"{name}: its files are not Parquet",
                 hint=f"download it and name the folder with --images; {_CONVERTED}",
             )
         files = builder.config.data_files
         if self.settings.split not in files:
-            raise GivenError(
+            raise IngestError(
                 f"{name}: there is no split {self.settings.split!r}",
-                hint=f"it has: {', '.join(map(str, files))}; name one: split in [given], or "
+                hint=f"it has: {', '.join(map(str, files))}; name one: split in [ingest], or "
                 "--split",
             )
         root = (self.address("") if location == self.location else location).rstrip("/") + "/"
         paths = [str(path).replace("\\", "/") for path in files[self.settings.split]]
         for path in paths:
             if not path.isascii() and any("\ud800" <= sign <= "\udfff" for sign in path):
-                raise GivenError(
+                raise IngestError(
                     f"{name}: the name of {path.removeprefix(root)} is not UTF-8",
                     hint="rename the file",
                 )
         return [path.removeprefix(root) for path in paths]
 
-    def _unread_layout(self) -> GivenError | None:
+    def _unread_layout(self) -> IngestError | None:
         """Where it is a list of preferences in JSON: which, and that it is not read."""
         fs, root = fsspec.core.url_to_fs(self.address(""))
         with self.naming_errors("its list of files"):
@@ -185,7 +185,7 @@ class Dataset:
                     with fs.open(path, "rb") as stream:
                         kind = layout_of(stream.read(HEAD_BYTES))
                     if kind is not None:
-                        return GivenError(
+                        return IngestError(
                             f"{self.settings.dataset}: {posixpath.basename(path)} is in the layout "
                             f"of {kind}",
                             hint=UNREAD_LAYOUT,
@@ -203,7 +203,7 @@ class Dataset:
             try:
                 table = file.read(columns=columns.small).select(columns.small).cast(strings)
             except KeyError as error:
-                raise GivenError(
+                raise IngestError(
                     f"{self._shown}: {name} has other columns than the files before it: {error}",
                     hint="name a config whose files are alike",
                 ) from error
@@ -216,7 +216,7 @@ class Dataset:
         ]
         schema = {"_group": pl.Int32, "_row": pl.Int64, "_bytes": pl.Int64}
         at = rows_from(f"{self._shown}: {name}", 0)
-        texts = plain_texts(table.replace_schema_metadata(), at, error=GivenError)
+        texts = plain_texts(table.replace_schema_metadata(), at, error=IngestError)
         problems = map(caption_problem, texts.column(columns.prompt).to_pylist())
         return frame(texts).hstack(
             pl.DataFrame(places, schema=schema, orient="row").with_columns(
@@ -259,7 +259,7 @@ class Dataset:
         """One of its files, closed at the end.
 
         Raises:
-            GivenError: it is no Parquet, or damaged.
+            IngestError: it is no Parquet, or damaged.
             HubUnreachable, CheckpointError: the Hub did not give it.
         """
         with self.naming_errors(name):
@@ -279,7 +279,7 @@ class Dataset:
                 yield
             except damage as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise GivenError(
+                raise IngestError(
                     f"{source}: {name}: not Parquet, or damaged: {reason:.300}",
                     hint="put a whole file in its place, then run the same command again",
                 ) from error

@@ -1,4 +1,4 @@
-"""Gathering: what a source has and a workspace lacks, and how a batch of files becomes candidates.
+"""Ingest: what a source has and a workspace lacks, and how a batch of files becomes candidates.
 
 Bytes are kept as they are. An image is decoded once, to see that it is whole, and never
 encoded. Width and height are those of the picture as it is seen.
@@ -18,11 +18,11 @@ from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
 from synpic.engine.task import Made, Row, Task, Work
 from synpic.engine.writing import PartWatcher
-from synpic.errors import GivenError
-from synpic.given.index import BATCH
-from synpic.given.model import GivenImages
-from synpic.given.opening import open_source
-from synpic.given.source import Reader
+from synpic.errors import IngestError
+from synpic.ingest.index import BATCH
+from synpic.ingest.model import IngestedImages
+from synpic.ingest.opening import open_source
+from synpic.ingest.source import Reader
 from synpic.readers.images import ImageError, decode, describe
 from synpic.safety import (
     WantedSafety,
@@ -33,7 +33,7 @@ from synpic.safety import (
 )
 from synpic.workspace import Snapshot, tables
 
-__all__ = ["gathering_task"]
+__all__ = ["ingest_task"]
 
 _Reading = Future[list[tuple[Row, bytes | None]]]
 
@@ -43,37 +43,37 @@ PART_BYTES = 1 << 26
 _GONE = "its place holds no image, or another one than was found"
 
 
-def gathering_task(
-    snapshot: Snapshot, given: GivenImages, want: pl.DataFrame, shard: Shard, retry_failed: bool
+def ingest_task(
+    snapshot: Snapshot, images: IngestedImages, want: pl.DataFrame, shard: Shard, retry_failed: bool
 ) -> Task:
     """What is missing of ``want``.
 
     Args:
-        want: every image, as :meth:`GivenImages.wanted` gives it.
+        want: every image, as :meth:`IngestedImages.wanted` gives it.
         shard: the share of the work that is ours: whole row groups of a dataset.
         retry_failed: take up again what has a failure row.
     """
     workspace = snapshot.workspace
     safety = resolve_safety(snapshot)
-    failures = FailureLog(workspace, "generate", given.name, given.fingerprint)
-    watcher = PartWatcher(workspace, given.folder, tables.CANDIDATES)
+    failures = FailureLog(workspace, "generate", images.name, images.fingerprint)
+    watcher = PartWatcher(workspace, images.folder, tables.CANDIDATES)
     there = {row[0] for row in watcher.new_rows(["candidate_id"])}
     done = there if retry_failed else there | failures.known.keys()
     # What is found of an image is looked up when its turn comes: of millions, rows would not fit.
-    places = given.rows.select("candidate_id", "batch", "share").with_row_index("place")
+    places = images.rows.select("candidate_id", "batch", "share").with_row_index("place")
     lacking = places.filter(~pl.col("candidate_id").is_in(list(done)))
     shares = [one for one in lacking["share"].unique().to_list() if shard.holds(one)]
     ours = lacking.filter(pl.col("share").is_in(shares))
     return Task(
         workspace=workspace,
-        stage="gather",
-        name=given.name,
-        folder=given.folder,
+        stage="ingest",
+        name=images.name,
+        folder=images.folder,
         schema=tables.CANDIDATES,
-        part_rows=_part_rows(given.rows),
+        part_rows=_part_rows(images.rows),
         note={
-            "model": given.name,
-            "decides": dict(given.decides),
+            "model": images.name,
+            "decides": dict(images.decides),
             **describe_safety(safety),
         },
         dtype=None,
@@ -87,25 +87,25 @@ def gathering_task(
         todo={(name,) for name in ours["candidate_id"]},
         watcher=watcher,
         failures=failures,
-        open=partial(_open, snapshot, given, safety, prompts_to_check(safety, want)),
+        open=partial(_open, snapshot, images, safety, prompts_to_check(safety, want)),
         proven=bool(there),
-        error=GivenError,
+        error=IngestError,
         failed_before=places.filter(pl.col("candidate_id").is_in(list(done - there))).height,
     )
 
 
 def _open(
     snapshot: Snapshot,
-    given: GivenImages,
+    images: IngestedImages,
     safety: WantedSafety | None,
     prompts: pl.DataFrame,
     device: str,
     environment: str,
 ) -> Work:
-    def gathering() -> Work:
-        return _Gathering(given, open_source(snapshot).reader(), environment)
+    def ingesting() -> Work:
+        return _Ingesting(images, open_source(snapshot).reader(), environment)
 
-    return checked(safety, prompts, snapshot.workspace, device, gathering)
+    return checked(safety, prompts, snapshot.workspace, device, ingesting)
 
 
 def _part_rows(rows: pl.DataFrame) -> int:
@@ -113,12 +113,12 @@ def _part_rows(rows: pl.DataFrame) -> int:
     return max(BATCH, min(1024, PART_BYTES // max(1, int(mean))))
 
 
-class _Gathering:
+class _Ingesting:
     """An opened source: batches of places in the index → rows of the candidates table."""
 
-    def __init__(self, given: GivenImages, reader: Reader, environment: str) -> None:
-        self._given, self._reader, self._environment = given, reader, environment
-        self._reading = ThreadPoolExecutor(1, "gather")
+    def __init__(self, images: IngestedImages, reader: Reader, environment: str) -> None:
+        self._images, self._reader, self._environment = images, reader, environment
+        self._reading = ThreadPoolExecutor(1, "ingest")
         self._looking = ThreadPoolExecutor(4, "look")
         self._begun: list[tuple[set[str], _Reading]] = []
 
@@ -155,7 +155,7 @@ class _Gathering:
 
     def _read(self, missing: Sequence[Row]) -> list[tuple[Row, bytes | None]]:
         """Rows of the index, each with its image; those with a known problem are not even read."""
-        found = self._given.rows[[row["place"] for row in missing]].to_dicts()
+        found = self._images.rows[[row["place"] for row in missing]].to_dicts()
         sound = [row for row in found if row["problem"] is None]
         data = dict(
             zip((row["candidate_id"] for row in sound), self._reader.read(sound), strict=True)
@@ -177,7 +177,7 @@ class _Gathering:
             "candidate_id": name,
             "prompt_id": found["prompt_id"],
             "model": found["model"],
-            "fingerprint": self._given.fingerprint,
+            "fingerprint": self._images.fingerprint,
             "sample": found["sample"],
             "seed": 0,
             "image": {"bytes": data, "path": f"{name}.{extension}"},

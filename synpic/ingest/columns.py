@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from synpic.errors import GivenError
-from synpic.given.captions import choose_prompt, require
+from synpic.errors import IngestError
+from synpic.ingest.captions import choose_prompt, require
 from synpic.readers.arrow import column_of, is_text
-from synpic.recipe import GivenSettings
+from synpic.recipe import IngestSettings
 
 __all__ = ["LAYOUTS", "Columns", "Layout", "choose_columns"]
 
@@ -65,29 +65,29 @@ class Columns:
         return list(dict.fromkeys([self.prompt, *self.models.values(), *self.keys.values()]))
 
 
-def choose_columns(schema: pa.Schema, settings: GivenSettings, where: str) -> Columns:
+def choose_columns(schema: pa.Schema, settings: IngestSettings, where: str) -> Columns:
     """Settle which columns of ``schema`` are read.
 
     Raises:
-        GivenError: one is not there, or holds something else; or there are several to choose from.
+        IngestError: one is not there, or holds something else; or there are several to choose from.
     """
     names = list(schema.names)
     layout = _layout(schema, settings, where)
     leaves = {name: _leaf(schema, name, where) for name in layout.images}
     prompt = choose_prompt(names, settings.prompt, where)
     if not is_text(schema.field(prompt).type):
-        raise GivenError(
+        raise IngestError(
             f"{where}: column {prompt!r} is {schema.field(prompt).type}, not text",
-            hint='name the column that holds prompts: prompt = "…" in [given], or --prompt-column',
+            hint='name the column that holds prompts: prompt = "…" in [ingest], or --prompt-column',
         )
     models = tuple(settings.model or layout.models)
     for name in settings.model or ():
         require(name, names, where)
     for name in {*models, *layout.keys} & set(names):
         if not column_of(schema.field(name)).plain:
-            raise GivenError(
+            raise IngestError(
                 f"{where}: column {name!r} is {schema.field(name).type}, not one name or id a row",
-                hint='name the column of models: model = ["…"] in [given], or --model-column',
+                hint='name the column of models: model = ["…"] in [ingest], or --model-column',
             )
     models = models * len(layout.images) if len(models) == 1 else models
     return Columns(
@@ -98,7 +98,7 @@ def choose_columns(schema: pa.Schema, settings: GivenSettings, where: str) -> Co
     )
 
 
-def _layout(schema: pa.Schema, settings: GivenSettings, where: str) -> Layout:
+def _layout(schema: pa.Schema, settings: IngestSettings, where: str) -> Layout:
     if settings.image is not None:
         for name in settings.image:
             require(name, schema.names, where)
@@ -111,10 +111,10 @@ def _layout(schema: pa.Schema, settings: GivenSettings, where: str) -> Layout:
     images = [field.name for field in schema if _holds_images(field.type)]
     if len(images) == 1:
         return Layout((images[0],))
-    raise GivenError(
+    raise IngestError(
         f"{where}: cannot tell which column holds images"
         + (f": {' or '.join(images)}" if images else ""),
-        hint=f'it has: {", ".join(schema.names)}; name one or more: image = ["…"] in [given], or '
+        hint=f'it has: {", ".join(schema.names)}; name one or more: image = ["…"] in [ingest], or '
         "--image-column",
     )
 
@@ -126,7 +126,7 @@ def _leaf(schema: pa.Schema, name: str, where: str) -> str:
     types = pa.types
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
         return name
-    raise GivenError(
+    raise IngestError(
         f"{where}: column {name!r} is {kind}, and holds no encoded images",
         hint="images are bytes, or the `Image` feature of datasets; an address is not fetched",
     )

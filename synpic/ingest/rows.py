@@ -40,7 +40,7 @@ class RowReader:
         """The images of ``rows`` as they are encoded; None where a cell is empty.
 
         Raises:
-            GivenError, CheckpointError: a file cannot be read.
+            IngestError, CheckpointError: a file cannot be read.
         """
         leaves = frozenset(row["column"] for row in rows)
         places = [(row["file"], row["group"], row["row"]) for row in rows]

@@ -12,7 +12,7 @@ import pytest
 from synpic import Workspace
 from synpic.errors import SynpicError
 from tests.cli.conftest import Run, Start, Synpic, in_process
-from tests.given.conftest import cache, pickapic, picture, pictures
+from tests.ingest.conftest import cache, pickapic, picture, pictures
 
 __all__ = ["cache", "pickapic", "pictures"]
 
@@ -31,7 +31,7 @@ def test_a_folder_is_scored_and_written_as_a_table(synpic: Synpic, pictures: Pat
     dry = synpic("score", "--images", "../pictures", *REWARDS, "--dry-run")
     assert dry.exit_code == 0
     assert "Wrote recipe.toml" in dry.output
-    assert "7 images to gather." in dry.output
+    assert "7 images to ingest." in dry.output
     assert "3 prompts, 6 images of about " in dry.output
     assert Workspace.open().folders("candidates") == []
 
@@ -52,9 +52,9 @@ def test_a_folder_is_scored_and_written_as_a_table(synpic: Synpic, pictures: Pat
         assert synpic("score", *words).exit_code == 0
     lines = Path("scores.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["place"] == "0 a.png"
-    assert "0 images to gather." in synpic("generate", "--dry-run").output
+    assert "0 images to ingest." in synpic("generate", "--dry-run").output
     assert "0 scores to give." in synpic("score", "--dry-run").output
-    assert "failed: generate given: 1 × there is no caption" in synpic("status").output
+    assert "failed: generate ingested: 1 × there is no caption" in synpic("status").output
     assert "2 prompts and 4 images ranked" in synpic("rank").output
     assert synpic("validate").exit_code == 0
     assert synpic("publish", "--to", "../out").exit_code == 0
@@ -66,13 +66,13 @@ def test_a_dataset_is_scored(synpic: Synpic, pickapic: Path) -> None:
     assert synpic("score").exit_code == 0
     status = json.loads(synpic("status", "--json").stdout)
     assert [(one["name"], one["done"]) for one in status["counts"]] == [
-        ("given", 3),
+        ("ingested", 3),
         ("redness", 3),
         ("blueness", 3),
     ]
     recipe = Workspace.open().snapshot().recipe
-    assert recipe.given is not None
-    assert (recipe.given.dataset, recipe.given.count) == ("../pickapic", 2)
+    assert recipe.ingest is not None
+    assert (recipe.ingest.dataset, recipe.ingest.count) == ("../pickapic", 2)
     assert synpic("export", "--to", "pickapic", "../pairs").exit_code == 0
 
 
@@ -106,14 +106,14 @@ def test_a_recipe_that_says_something_else_is_not_overwritten(
     synpic("score", "--images", "../pictures", *REWARDS, "--dry-run")
     before = Path("recipe.toml").read_text()
     for words, says in (
-        (("--images", "../pictures", "--count", "2"), r"something else: [given]"),
-        (("--images", "../elsewhere"), r"something else: [given]"),
+        (("--images", "../pictures", "--count", "2"), r"something else: [ingest]"),
+        (("--images", "../elsewhere"), r"something else: [ingest]"),
         (("--images", "../pictures", "--reward", "tests.fakes:redness"), "else: the rewards"),
     ):
         assert says in str(synpic("score", *words).exception)
     assert Path("recipe.toml").read_text() == before
     Path("recipe.toml").write_text('[prompts]\nfile = "p.txt"\n[models.m]\ncheckpoint = "o/m"\n')
-    assert "are drawn, not given" in str(synpic("score", "--images", "../x", *REWARDS).exception)
+    assert "are drawn, not ingested" in str(synpic("score", "--images", "../x", *REWARDS).exception)
 
 
 def test_a_kill_loses_nothing_and_doubles_nothing(run: Run, start: Start, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synpic
-from synpic.errors import GivenError, RecipeError
-from synpic.given.layouts import layout_of
-from synpic.given.listing import LEADS_OUT, list_folder, plain_name, read_regular, shown, spelt
+from synpic.errors import IngestError, RecipeError
+from synpic.ingest.layouts import layout_of
+from synpic.ingest.listing import LEADS_OUT, list_folder, plain_name, read_regular, shown, spelt
 from synpic.steps import image_scores
 from synpic.validation import validate
-from tests.given.conftest import MakeWorkspace, metadata, picture
+from tests.ingest.conftest import MakeWorkspace, metadata, picture
 
 FOLDER = 'images = "../pictures"'
 FOLLOWED = FOLDER + "\nfollow_links = true"
@@ -67,8 +67,8 @@ def test_a_name_that_is_not_utf_8_is_scored_and_shown_escaped(
     assert found.keys() == {"b.png", r"caf\xe9.png", r"d\xe9/broken.png"}
     assert [one is None for one in found.values()] == [True, True, False]
     (folder / os.fsdecode(b"d\xe9") / "metadata.csv").write_text("file_name,text\nx.png,a,b\n")
-    with pytest.raises(GivenError, match=r"^d\\xe9/metadata.csv:2: 3 cells") as caught:
-        synpic.gather_candidates(make(FOLDER))
+    with pytest.raises(IngestError, match=r"^d\\xe9/metadata.csv:2: 3 cells") as caught:
+        synpic.ingest_candidates(make(FOLDER))
     caught.value.message.encode()
 
 
@@ -153,15 +153,15 @@ def test_links_that_lead_out_are_followed_on_request(
     (folder / "metadata.jsonl").symlink_to(tmp_path / "elsewhere" / "metadata.jsonl")
     metadata(tmp_path / "elsewhere", {"file_name": "own.png", "text": "a secret"})
     if followed:
-        synpic.gather_candidates(workspace)
+        synpic.ingest_candidates(workspace)
     else:
-        with pytest.raises(GivenError, match=r"^metadata.jsonl: it is a link that leads out"):
-            synpic.gather_candidates(workspace)
+        with pytest.raises(IngestError, match=r"^metadata.jsonl: it is a link that leads out"):
+            synpic.ingest_candidates(workspace)
 
 
 def test_a_dataset_takes_no_links(make: MakeWorkspace) -> None:
     with pytest.raises(RecipeError, match="follow_links: a folder of images takes it"):
-        synpic.gather_candidates(make('dataset = "a/b"\nfollow_links = true'))
+        synpic.ingest_candidates(make('dataset = "a/b"\nfollow_links = true'))
 
 
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
             read_regular(tmp_path / name)
 
 
-# -- nothing to gather -----------------------------------------------------------------------------
+# -- nothing to ingest -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_folder_without_a_caption_is_refused_before_anything_is_gathered(
+def test_a_folder_without_a_caption_is_refused_before_anything_is_ingested(
     make: MakeWorkspace, folder: Path, files: dict[str, bytes], says: str
 ) -> None:
     put(folder / "a.png", 1, None)
@@ -204,10 +204,10 @@ def test_a_folder_without_a_caption_is_refused_before_anything_is_gathered(
     for name, data in files.items():
         (folder / name).write_bytes(data)
     workspace = make(FOLDER)
-    with pytest.raises(GivenError, match=says) as caught:
-        synpic.gather_candidates(workspace)
+    with pytest.raises(IngestError, match=says) as caught:
+        synpic.ingest_candidates(workspace)
     assert caught.value.hint
-    assert not workspace.store.exists("given.parquet")
+    assert not workspace.store.exists("ingest.parquet")
 
 
 def test_a_folder_without_images_names_a_list_of_preferences(
@@ -216,8 +216,8 @@ def test_a_folder_without_images_names_a_list_of_preferences(
     row = {"prompt": "a", "image_path": ["a.jpg"], "rank": [1], "raw_annotations": []}
     (folder / "test.json").write_text(json.dumps([row], indent=1))
     for lines in (FOLDER, 'dataset = "../pictures"'):
-        with pytest.raises(GivenError, match=r"test.json is in the layout of HPDv2 \(prompt, im"):
-            synpic.gather_candidates(make(lines))
+        with pytest.raises(IngestError, match=r"test.json is in the layout of HPDv2 \(prompt, im"):
+            synpic.ingest_candidates(make(lines))
 
 
 @pytest.mark.parametrize(
@@ -259,9 +259,9 @@ def test_an_image_without_a_score_says_why(make: MakeWorkspace, folder: Path) ->
     put(folder / "a.png", 1, "a cup")
     put(folder / "b.png", 2, "FAIL")
     more = '[rewards.red]\nreward = "tests.fakes:redness"\n[rewards.picky]\n'
-    workspace = make(FOLDER, more + 'reward = "tests.given.test_listing:picky"\n')
+    workspace = make(FOLDER, more + 'reward = "tests.ingest.test_listing:picky"\n')
     assert image_scores(workspace)["failure"].to_list() == ["not made yet"] * 2
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     waits = "red: not scored yet; picky: not scored yet"
     assert image_scores(workspace)["failure"].to_list() == [waits] * 2
     synpic.score_candidates(workspace, device="cpu")
@@ -286,7 +286,7 @@ def test_status_counts_images_that_share_a_prompt(make: MakeWorkspace, folder: P
     put(folder / "other.png", 7, "alone")
     put(folder / "none.png", 8, None)
     workspace = make(FOLDER)
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     found, checked = status(workspace), validate(workspace)
     assert (found.sharing, checked.sharing) == (3, 3)
     line = prompts_line(found.prompts, found.prompts_empty, found.prompts_duplicate, found.sharing)

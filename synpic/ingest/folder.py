@@ -19,10 +19,10 @@ import polars as pl
 from synpic import ids, threads
 from synpic.display import count
 from synpic.engine.progress import Listener, Meter
-from synpic.errors import GivenError, GivenGone
-from synpic.given.captions import METADATA, Said, parse_metadata, said
-from synpic.given.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
-from synpic.given.listing import (
+from synpic.errors import IngestError, SourceMissing
+from synpic.ingest.captions import METADATA, Said, parse_metadata, said
+from synpic.ingest.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
+from synpic.ingest.listing import (
     LEADS_OUT,
     Listing,
     list_folder,
@@ -31,9 +31,9 @@ from synpic.given.listing import (
     shown,
     spelt,
 )
-from synpic.given.source import FOUND, Found
+from synpic.ingest.source import FOUND, Found
 from synpic.readers.text import decode
-from synpic.recipe import GivenSettings
+from synpic.recipe import IngestSettings
 from synpic.workspace import Workspace
 
 __all__ = ["ENDINGS", "Folder", "FolderReader"]
@@ -52,34 +52,34 @@ _AT_ONCE = 256
 class Folder:
     """A folder, listed: its images, captions and metadata."""
 
-    settings: GivenSettings
+    settings: IngestSettings
     listing: Listing
 
     @classmethod
-    def open(cls, settings: GivenSettings, workspace: Workspace) -> Folder:
+    def open(cls, settings: IngestSettings, workspace: Workspace) -> Folder:
         """List the folder that ``settings`` name, relative to the workspace.
 
         Raises:
-            GivenGone: it is not there.
-            GivenError: it is no folder, or not one that can be listed.
+            SourceMissing: it is not there.
+            IngestError: it is no folder, or not one that can be listed.
         """
         name = str(settings.images)
         if not workspace.store.is_local:
-            raise GivenError(
+            raise IngestError(
                 f"{name}: the workspace {workspace.store} has no folders beside it",
                 hint="gather into a workspace on a disk, or name a dataset",
             )
         try:
             root = Path(workspace.store.root) / Path(name).expanduser()
             if root.is_file():
-                raise GivenError(f"{name} is a file", hint="name the folder of the images")
+                raise IngestError(f"{name} is a file", hint="name the folder of the images")
             if not root.is_dir():
-                raise GivenGone(
+                raise SourceMissing(
                     f"{name}: no such folder ({root})", hint="paths are relative to the recipe"
                 )
             return cls(settings, list_folder(root, _is_wanted, settings.follow_links))
         except (OSError, RuntimeError, ValueError) as error:
-            raise GivenError(f"{name}: {error}", hint="check the path") from error
+            raise IngestError(f"{name}: {error}", hint="check the path") from error
 
     @property
     def what(self) -> str:
@@ -139,14 +139,14 @@ class Folder:
 
     def _metadata(self, path: str) -> bytes:
         if path in self.listing.outside:
-            raise GivenError(
+            raise IngestError(
                 f"{shown(path)}: {LEADS_OUT}",
-                hint="follow_links = true in [given], or --follow-links; or put a copy there",
+                hint="follow_links = true in [ingest], or --follow-links; or put a copy there",
             )
         try:
             return read_regular(self.listing.root / path)
         except OSError as error:
-            raise GivenError(
+            raise IngestError(
                 f"{shown(path)}: {error.strerror}", hint="check who may read it, and the disk"
             ) from error
 
@@ -160,10 +160,10 @@ class Folder:
             return Said(path, None, None, f"its caption is not read: {LEADS_OUT}")
         try:
             data = read_regular(self.listing.root / beside)
-            text = decode(data, shown(beside), error=GivenError).strip("\r\n")
+            text = decode(data, shown(beside), error=IngestError).strip("\r\n")
         except OSError as error:
             return Said(path, None, None, f"its caption cannot be read: {error.strerror}")
-        except GivenError as error:
+        except IngestError as error:
             return Said(path, None, None, f"its caption is refused: {error.message}")
         return said(path, text, {}, self.settings)
 
@@ -196,7 +196,7 @@ class Folder:
             *(size, stamp, problem),
         )
 
-    def _nothing(self, images: Sequence[Said]) -> GivenError:
+    def _nothing(self, images: Sequence[Said]) -> IngestError:
         """Why nothing of this folder can be gathered, with what was found in it."""
         name, listing = self.settings.images, self.listing
         lists = [f"{file} is in the layout of {kind}" for file, kind in self._lists()]
@@ -226,7 +226,7 @@ class Folder:
                 'line for each image: {"file_name": "…", "text": "…"}'
             )
         found = f" (found: {'; '.join(seen)})" if seen else ""
-        return GivenError(f"{name}: {what}{found}", hint=UNREAD_LAYOUT if lists else hint)
+        return IngestError(f"{name}: {what}{found}", hint=UNREAD_LAYOUT if lists else hint)
 
     def _unread(self) -> list[str]:
         return [f"{shown(name)} was not read: {why}" for name, why in self.listing.unread.items()]

@@ -1,4 +1,4 @@
-"""The recipe that options on the command line amount to, for those who begin with images."""
+"""The recipe that options on the command line amount to, where images exist already."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synpic.errors import RecipeError
-from synpic.given.names import name_models
+from synpic.ingest.names import name_models
 from synpic.toml import toml_value
 
-__all__ = ["given_recipe"]
+__all__ = ["ingest_recipe"]
 
 
-def given_recipe(rewards: Sequence[str], given: Mapping[str, Any]) -> str:
+def ingest_recipe(rewards: Sequence[str], ingest: Mapping[str, Any]) -> str:
     """The text of a recipe.
 
     Args:
         rewards: names in the registry, or ``package.module:callable``.
-        given: the keys of ``[given]``: texts, numbers, lists of texts, true; None leaves one out.
+        ingest: the keys of ``[ingest]``: texts, numbers, lists of texts, true; None leaves one out.
 
     Raises:
         RecipeError: there is no reward.
@@ -29,9 +29,9 @@ def given_recipe(rewards: Sequence[str], given: Mapping[str, Any]) -> str:
         )
     lines = [
         "# Images that exist already, scored. Edit it and run `synpic score` again: what is",
-        "# missing is gathered and scored, and nothing is done twice.",
-        "[given]",
-        *(f"{key} = {toml_value(value)}" for key, value in given.items() if value is not None),
+        "# missing is ingested and scored, and nothing is done twice.",
+        "[ingest]",
+        *(f"{key} = {toml_value(value)}" for key, value in ingest.items() if value is not None),
     ]
     words: dict[str, str] = {}
     for reward in dict.fromkeys(rewards):

@@ -18,14 +18,14 @@ from PIL import Image
 import synpic
 from synpic.counting import status
 from synpic.engine.shard import Shard
-from synpic.errors import CheckpointError, GivenError
-from synpic.given.index import read_index
+from synpic.errors import CheckpointError, IngestError
+from synpic.ingest.index import read_index
 from synpic.inventory import take_inventory
 from synpic.publish.export import export
 from synpic.steps import image_scores
 from synpic.validation import validate
 from synpic.workspace import Workspace
-from tests.given.conftest import PROMPTS, MakeWorkspace, picture
+from tests.ingest.conftest import PROMPTS, MakeWorkspace, picture
 
 PAIRS = 'dataset = "../pickapic"'
 
@@ -42,7 +42,7 @@ def write(folder: Path, **columns: Any) -> Path:
 
 def test_images_that_pairs_share_are_one_candidate(make: MakeWorkspace, pickapic: Path) -> None:
     workspace = make(PAIRS)
-    (outcome,) = synpic.gather_candidates(workspace).outcomes
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
     assert (outcome.wanted, outcome.made, outcome.failed) == (6, 5, 1)
     found = rows(workspace)
     assert Counter(found.select("prompt", "model").rows()) == {
@@ -100,10 +100,10 @@ def test_without_ids_equal_images_are_found_by_their_bytes(
     found = rows(workspace)
     assert Counter(found["prompt"]) == {"x": 3, "y": 1}
     assert sorted(found.filter(pl.col("prompt") == "x")["sample"]) == [0, 1, 3]
-    (given, red, _) = status(workspace).counts
-    assert (given.wanted, given.done, given.failed, given.unused) == (5, 4, 1, 1)
+    (images, red, _) = status(workspace).counts
+    assert (images.wanted, images.done, images.failed, images.unused) == (5, 4, 1, 1)
     assert (red.wanted, red.done, red.missing) == (4, 4, 0)
-    (again,) = synpic.gather_candidates(workspace).outcomes
+    (again,) = synpic.ingest_candidates(workspace).outcomes
     assert (again.made, again.failed, again.left) == (0, 0, 0)
 
 
@@ -117,15 +117,15 @@ def test_one_image_a_row_and_columns_by_name(make: MakeWorkspace, tmp_path: Path
     )
     lines = 'dataset = "../set"\nimage = ["other", "img"]\nprompt = "words"\nmodel = "who"'
     (tmp_path / "ws").mkdir()
-    (tmp_path / "ws" / "recipe.toml").write_text(f"[given]\n{lines}")
+    (tmp_path / "ws" / "recipe.toml").write_text(f"[ingest]\n{lines}")
     workspace = Workspace.open(tmp_path / "ws")
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     found = rows(workspace)
     assert found.select("prompt", "model", "sample").rows() == [
         ("a", "model_1", 0),
         ("a", "model_1", 1),
-        ("b", "given", 0),
-        ("b", "given", 1),
+        ("b", "unknown", 0),
+        ("b", "unknown", 1),
     ]
     assert set(workspace.failures("generate")["reason"]) == {"there is no caption"}
     table = image_scores(workspace)
@@ -140,7 +140,7 @@ def test_every_layout_of_text_and_bytes_is_read(make: MakeWorkspace, tmp_path: P
         model=pa.array(["x", "y", "z"], pa.large_string()),
     )
     workspace = make('dataset = "../views"')
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     assert rows(workspace).select("prompt", "model").rows() == [("a", "x")]
     assert sorted(workspace.failures("generate")["reason"]) == [
         "its caption has a NUL at character 2",
@@ -152,15 +152,15 @@ def test_a_column_of_models_that_holds_lists_is_refused(
     make: MakeWorkspace, tmp_path: Path
 ) -> None:
     write(tmp_path / "views", image=[picture(0)], prompt=["a"], model=[["x"]])
-    with pytest.raises(GivenError, match=r"column 'model' is .*, not one name or id a row"):
-        synpic.gather_candidates(make('dataset = "../views"'))
+    with pytest.raises(IngestError, match=r"column 'model' is .*, not one name or id a row"):
+        synpic.ingest_candidates(make('dataset = "../views"'))
 
 
 def test_more_rows_leave_what_was_there(make: MakeWorkspace, pickapic: Path) -> None:
-    synpic.gather_candidates(make(PAIRS + "\ncount = 2"))
+    synpic.ingest_candidates(make(PAIRS + "\ncount = 2"))
     before = rows(make(PAIRS + "\ncount = 2"))
     assert before.height == 3
-    (outcome,) = synpic.gather_candidates(make(PAIRS)).outcomes
+    (outcome,) = synpic.ingest_candidates(make(PAIRS)).outcomes
     assert outcome.made == 2
     after = rows(make(PAIRS)).select("candidate_id", "model", "sample")
     assert set(before.select(after.columns).rows()) < set(after.rows())
@@ -178,8 +178,8 @@ def test_going_on_reads_no_more_than_is_missing(
         return plain(self, *sizes, row_groups=row_groups, columns=columns)
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
-    synpic.gather_candidates(workspace, shard=Shard(1, 2))
-    synpic.gather_candidates(workspace, shard=Shard(2, 2))
+    synpic.ingest_candidates(workspace, shard=Shard(1, 2))
+    synpic.ingest_candidates(workspace, shard=Shard(2, 2))
     # The first row group of both files, once; the others hold no image that was not there.
     assert read == [(0, ["jpg_0", "jpg_1"])] * 2
     read.clear()
@@ -200,7 +200,7 @@ def test_what_is_found_is_found_without_pixels(make: MakeWorkspace, pickapic: Pa
         file.write_bytes(data)
     workspace = make(PAIRS)
     assert read_index(workspace.snapshot()).rows.height == 6
-    (outcome,) = synpic.gather_candidates(workspace).outcomes
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
     assert outcome.broken is not None
     assert "train-00000-of-00002.parquet: not Parquet, or damaged" in outcome.broken.message
 
@@ -225,27 +225,27 @@ def test_a_plan_knows_bytes_and_what_cannot_be_ranked(make: MakeWorkspace, picka
     ],
 )
 def test_mistakes_are_told(make: MakeWorkspace, pickapic: Path, lines: str, says: str) -> None:
-    with pytest.raises(GivenError, match=says):
-        synpic.gather_candidates(make(f"{PAIRS}\n{lines}"))
+    with pytest.raises(IngestError, match=says):
+        synpic.ingest_candidates(make(f"{PAIRS}\n{lines}"))
 
 
 def test_what_is_no_dataset_of_images(make: MakeWorkspace, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such folder"):
-        synpic.gather_candidates(make('dataset = "../nowhere"'))
+        synpic.ingest_candidates(make('dataset = "../nowhere"'))
     write(tmp_path / "texts", prompt=["a"], n=[1])
-    with pytest.raises(GivenError, match="cannot tell which column holds images"):
-        synpic.gather_candidates(make('dataset = "../texts"'))
+    with pytest.raises(IngestError, match="cannot tell which column holds images"):
+        synpic.ingest_candidates(make('dataset = "../texts"'))
     (tmp_path / "lines").mkdir()
     (tmp_path / "lines" / "train.jsonl").write_text('{"prompt": "a"}\n')
-    with pytest.raises(GivenError, match="its files are not Parquet"):
-        synpic.gather_candidates(make('dataset = "../lines"'))
+    with pytest.raises(IngestError, match="its files are not Parquet"):
+        synpic.ingest_candidates(make('dataset = "../lines"'))
 
 
 def test_a_dataset_whose_path_is_a_pattern_is_read(
     make: MakeWorkspace, pickapic: Path, tmp_path: Path
 ) -> None:
     pickapic.rename(tmp_path / "ds [v1]")
-    (outcome,) = synpic.gather_candidates(make('dataset = "../ds [v1]"')).outcomes
+    (outcome,) = synpic.ingest_candidates(make('dataset = "../ds [v1]"')).outcomes
     assert (outcome.made, outcome.failed) == (5, 1)
 
 
@@ -256,9 +256,11 @@ def test_a_dataset_without_a_caption_is_refused(make: MakeWorkspace, tmp_path: P
     )
     pq.write_table(table, tmp_path / "bare" / "train.parquet")
     workspace = make('dataset = "../bare"')
-    with pytest.raises(GivenError, match=r"none of 2 images .* has a caption \(column 'text': 2 ×"):
-        synpic.gather_candidates(workspace)
-    assert not workspace.store.exists("given.parquet")
+    with pytest.raises(
+        IngestError, match=r"none of 2 images .* has a caption \(column 'text': 2 ×"
+    ):
+        synpic.ingest_candidates(workspace)
+    assert not workspace.store.exists("ingest.parquet")
 
 
 def test_equal_images_without_ids_have_a_row_each(make: MakeWorkspace, tmp_path: Path) -> None:

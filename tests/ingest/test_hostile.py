@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from synpic import generate_candidates
-from synpic.errors import GivenError
-from synpic.steps import given_workspace
+from synpic.errors import IngestError
+from synpic.steps import ingest_workspace
 from synpic.workspace import Workspace
 from tests.readers.image_files import encoded
 
@@ -24,7 +24,7 @@ def begin(tmp_path: Path, name: str) -> Workspace:
         (folder / "link.png").symlink_to(tmp_path / "secret.png")
     rows = ({"file_name": name, "text": "secret"}, {"file_name": "a.png", "text": "a"})
     (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return given_workspace(tmp_path / "set", ["tests.fakes:redness"], images=str(folder))
+    return ingest_workspace(tmp_path / "set", ["tests.fakes:redness"], images=str(folder))
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "{}/secret.png", "link.png"])
@@ -34,5 +34,5 @@ def test_what_lies_elsewhere_is_a_failure(tmp_path: Path, name: str) -> None:
 
 
 def test_a_nul_in_a_name(tmp_path: Path) -> None:
-    with pytest.raises(GivenError, match=r"metadata\.jsonl:1: file_name has a NUL"):
+    with pytest.raises(IngestError, match=r"metadata\.jsonl:1: file_name has a NUL"):
         generate_candidates(begin(tmp_path, "a.png\0"), device="cpu")

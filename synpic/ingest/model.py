@@ -1,46 +1,51 @@
-"""Given images as a want: what stands in a recipe without models where else a model stands."""
+"""Ingested images as a want: what a recipe has instead of models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from synpic import ids
-from synpic.given.index import NAME, Index
+from synpic.ingest.index import NAME, OLD_NAME, Index
 from synpic.recipe import Recipe
 from synpic.workspace import Workspace, tables
 
-__all__ = ["GivenImages"]
+__all__ = ["IngestedImages"]
 
 _COPIES = {"candidate_id": pl.String, "place": pl.String}
 
 
 @dataclass(frozen=True)
-class GivenImages:
+class IngestedImages:
     """All images of a source, whichever models drew them: they are read together.
 
     Args:
         index: what the source has.
         rows: of the index, without images that turned out to be another's equal.
         equal: those images: ``place``, and ``candidate_id`` of the one that counts.
+        name: of all of them; the name of the model that drew one is in its row.
     """
 
     index: Index
     rows: pl.DataFrame
     equal: pl.DataFrame
+    name: str = NAME
 
     @classmethod
-    def take(cls, workspace: Workspace, index: Index) -> GivenImages:
-        """``index`` over what ``workspace`` has gathered of it.
+    def take(cls, workspace: Workspace, index: Index) -> IngestedImages:
+        """``index`` over what ``workspace`` has ingested of it.
 
         Of images of one prompt and model that have the same bytes, the first counts and the others
-        are left out. A source without ids names an image anew for every pair it is in, and only its
-        bytes tell.
+        are left out. A source without ids names an image anew for every pair it is in; only the
+        bytes show that it is the same. What an earlier synpic has ingested stays in its folder.
         """
         whole = cls(index, index.rows, pl.DataFrame(schema=_COPIES))
+        old = replace(whole, name=OLD_NAME)
+        if workspace.parts(old.folder):
+            whole = old
         there = workspace.read(
             workspace.parts(whole.folder), tables.CANDIDATES, ["candidate_id", "sha256"]
         )
@@ -58,18 +63,13 @@ class GivenImages:
             .join(counted, on=keys, how="inner", maintain_order="left")
             .select(candidate_id="counts", place="place")
         )
-        return cls(index, rows, places.explode("place"))
+        return replace(whole, rows=rows, equal=places.explode("place"))
 
     @property
     def copies(self) -> pl.DataFrame:
         """Where other files or cells hold the same image: ``candidate_id`` and ``place``."""
         named = self.rows.select("candidate_id", place="copies").explode("place").drop_nulls()
         return pl.concat([named, self.equal])
-
-    @property
-    def name(self) -> str:
-        """Of all of them; the name of the model that drew one is in its row."""
-        return NAME
 
     @property
     def decides(self) -> Mapping[str, Any]:

@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synpic.given.names import name_models
-from synpic.given.writing import given_recipe
+from synpic.ingest.names import name_models
+from synpic.ingest.writing import ingest_recipe
 from synpic.recipe import parse_recipe
 
 LABELS = st.lists(st.none() | st.text(max_size=80), max_size=12)
@@ -23,7 +23,7 @@ def test_every_label_gets_a_name_that_a_recipe_could_have(labels: list[str | Non
 
 
 @given(LABELS, LABELS)
-def test_names_that_were_given_stand(first: list[str | None], more: list[str | None]) -> None:
+def test_names_that_were_chosen_stay(first: list[str | None], more: list[str | None]) -> None:
     before = name_models(first, {})
     after = name_models(more, before)
     assert {label: after[label] for label in before} == before
@@ -37,7 +37,7 @@ def test_names_are_those_one_would_choose() -> None:
         "猫",
         "Äpfel",
         None,
-        "given",
+        "unknown",
     ]
     assert list(name_models(labels, {}).values()) == [
         "stabilityai_sdxl_turbo",
@@ -45,8 +45,8 @@ def test_names_are_those_one_would_choose() -> None:
         "model_2b",
         "model",
         "apfel",
-        "given",
-        "given_2",
+        "unknown",
+        "unknown_2",
     ]
     long = "x" * 80
     assert list(name_models([long, long + "!"], {}).values()) == ["x" * 64, "x" * 62 + "_2"]
@@ -54,8 +54,8 @@ def test_names_are_those_one_would_choose() -> None:
 
 def test_a_recipe_that_is_written_can_be_read() -> None:
     odd = {"images": 'C:\\x "y"\x7f\n猫', "model": ["a", "b"], "count": 3, "prompt": None}
-    recipe = parse_recipe(given_recipe(["hpsv2", "a.b:red", "c:red", "a.b:red"], odd))
-    assert recipe.given is not None
-    assert recipe.given.model_dump(include=set(odd)) == odd
+    recipe = parse_recipe(ingest_recipe(["hpsv2", "a.b:red", "c:red", "a.b:red"], odd))
+    assert recipe.ingest is not None
+    assert recipe.ingest.model_dump(include=set(odd)) == odd
     rewards = {name: settings.reward for name, settings in recipe.rewards.items()}
     assert rewards == {"hpsv2": None, "red": "a.b:red", "red_2": "c:red"}

@@ -18,14 +18,14 @@ from datasets import load_dataset
 import synpic
 from synpic.counting import status
 from synpic.engine.progress import Event
-from synpic.errors import GivenError, GivenGone, RecipeError, Stopped, SynpicError
+from synpic.errors import IngestError, RecipeError, SourceMissing, Stopped, SynpicError
 from synpic.inventory import take_inventory
 from synpic.publish.export import export
 from synpic.release.compare import compare
 from synpic.steps import image_scores
 from synpic.validation import validate
 from synpic.workspace import Workspace
-from tests.given.conftest import PROMPTS, MakeWorkspace, metadata, picture
+from tests.ingest.conftest import PROMPTS, MakeWorkspace, metadata, picture
 
 FOLDER = 'images = "../pictures"'
 
@@ -36,8 +36,8 @@ def rows(workspace: Workspace) -> pl.DataFrame:
 
 def test_files_become_candidates_as_they_are(make: MakeWorkspace, pictures: Path) -> None:
     workspace = make(FOLDER)
-    (outcome,) = synpic.gather_candidates(workspace).outcomes
-    assert (outcome.name, outcome.wanted, outcome.made, outcome.failed) == ("given", 7, 5, 2)
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
+    assert (outcome.name, outcome.wanted, outcome.made, outcome.failed) == ("ingested", 7, 5, 2)
     inventory = take_inventory(workspace)
     found = inventory.candidates()
     keys = list(found.select("candidate_id", "sha256").iter_rows())
@@ -47,23 +47,23 @@ def test_files_become_candidates_as_they_are(make: MakeWorkspace, pictures: Path
     assert kept == {hashlib.sha256(path.read_bytes()).hexdigest() for path in whole}
     assert {path.rpartition(".")[2] for path in reader.paths(keys)} == {"png", "jpg", "webp"}
     assert found["prompt"].unique(maintain_order=True).to_list() == PROMPTS
-    assert found.select(pl.col("model", "seed", "width").unique()).row(0) == ("given", 0, 12)
+    assert found.select(pl.col("model", "seed", "width").unique()).row(0) == ("unknown", 0, 12)
     assert found.sort("prompt", "sample")["sample"].to_list() == [0, 1, 0, 1, 0]
     reasons = sorted(workspace.failures("generate")["reason"])
     assert reasons[1] == "there is no caption"
     assert reasons[0].startswith("not a whole image: ")
-    (again,) = synpic.gather_candidates(workspace).outcomes
+    (again,) = synpic.ingest_candidates(workspace).outcomes
     assert (again.already, again.made, again.left) == (7, 0, 0)
 
 
-def test_scores_come_with_gathering_and_go_all_the_way(
+def test_scores_come_with_ingest_and_go_all_the_way(
     make: MakeWorkspace, pictures: Path, tmp_path: Path
 ) -> None:
     workspace = make(FOLDER)
     report = synpic.score_candidates(workspace, device="cpu")
-    assert [(o.name, o.made) for o in report.outcomes] == [("given", 5), ("red", 5), ("blue", 5)]
+    assert [(o.name, o.made) for o in report.outcomes] == [("ingested", 5), ("red", 5), ("blue", 5)]
     counts = {one.name: one for one in status(workspace).counts}
-    assert (counts["given"].done, counts["given"].failed, counts["red"].done) == (5, 2, 5)
+    assert (counts["ingested"].done, counts["ingested"].failed, counts["red"].done) == (5, 2, 5)
 
     table = image_scores(workspace)
     assert table.height == 7
@@ -85,7 +85,7 @@ def test_scores_come_with_gathering_and_go_all_the_way(
     assert synpic.verify(synpic.open_release(release.directory)).problems == []
     card = (release.directory / "README.md").read_text()
     assert "Images for 2 prompts, taken as they are from pictures" in card
-    assert "| `given` | not named | 5 |" in card
+    assert "| `unknown` | not named | 5 |" in card
     assert "text-to-image model" not in card.split("## Cite")[0]
     for invented in ("steps", "None", "scheduler"):
         assert invented not in card.split("## How it was made")[1].split("### Rewards")[0]
@@ -127,15 +127,15 @@ def test_metadata_name_images(make: MakeWorkspace, pictures: Path) -> None:
         {"file_name": "1 a.webp", "text": 7},
     )
     workspace = make(FOLDER + '\nmodel = "by"')
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     found = {(row["prompt"], row["model"]) for row in rows(workspace).to_dicts()}
     # What metadata do not name still has its .txt.
     assert found == {
         ("a green square", "sdxl"),
         ("a blue square", "sdxl"),
         ("café", "sdxl_2"),
-        (PROMPTS[0], "given"),
-        (PROMPTS[1], "given"),
+        (PROMPTS[0], "unknown"),
+        (PROMPTS[1], "unknown"),
     }
     assert set(workspace.failures("generate")["reason"]) >= {
         "there is no such image file",
@@ -146,8 +146,8 @@ def test_metadata_name_images(make: MakeWorkspace, pictures: Path) -> None:
 
 def test_folders_can_say_the_model(make: MakeWorkspace, pictures: Path) -> None:
     workspace = make(FOLDER + '\nmodel = "folder"')
-    synpic.gather_candidates(workspace)
-    assert set(rows(workspace)["model"]) == {"given", "sub_dir"}
+    synpic.ingest_candidates(workspace)
+    assert set(rows(workspace)["model"]) == {"unknown", "sub_dir"}
 
 
 def test_a_folder_grows(make: MakeWorkspace, pictures: Path) -> None:
@@ -169,17 +169,17 @@ def test_a_folder_grows(make: MakeWorkspace, pictures: Path) -> None:
 
 def test_an_image_is_its_bytes(make: MakeWorkspace, pictures: Path) -> None:
     workspace = make(FOLDER)
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     before = set(rows(workspace)["candidate_id"])
     for ending in (".png", ".txt"):
         (pictures / f"0 a{ending}").rename(pictures / f"moved{ending}")
     (pictures / "twin.png").write_bytes((pictures / "moved.png").read_bytes())
     (pictures / "twin.txt").write_text(PROMPTS[0])
-    (outcome,) = synpic.gather_candidates(workspace).outcomes
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
     assert outcome.made == 0
     assert set(rows(workspace)["candidate_id"]) == before
     (pictures / "moved.png").write_bytes(picture(21))
-    (outcome,) = synpic.gather_candidates(workspace).outcomes
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
     assert outcome.made == 1
 
 
@@ -187,13 +187,13 @@ def test_what_is_as_it_was_is_not_read_again(
     make: MakeWorkspace, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = make(FOLDER)
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     (pictures / "new.png").write_bytes(picture(22))
     (pictures / "new.txt").write_text("a new one")
     hashed = []
-    sha256 = synpic.given.folder.ids.sha256  # type: ignore[attr-defined]
+    sha256 = synpic.ingest.folder.ids.sha256  # type: ignore[attr-defined]
     monkeypatch.setattr(
-        "synpic.given.folder.ids.sha256", lambda data: hashed.append(data) or sha256(data)
+        "synpic.ingest.folder.ids.sha256", lambda data: hashed.append(data) or sha256(data)
     )
     take_inventory(workspace)
     assert sum(data == picture(22) for data in hashed) == 1
@@ -207,8 +207,34 @@ def test_a_folder_that_is_gone_can_still_be_ranked(
     synpic.score_candidates(workspace, device="cpu")
     pictures.rename(tmp_path / "elsewhere")
     assert synpic.rank_candidates(workspace).ranking.counts.kept_candidates == 4
-    with pytest.raises(GivenGone, match="no such folder"):
-        synpic.gather_candidates(workspace)
+    with pytest.raises(SourceMissing, match="no such folder"):
+        synpic.ingest_candidates(workspace)
+
+
+def test_a_workspace_of_an_earlier_synpic_keeps_its_images_and_names(
+    make: MakeWorkspace, pictures: Path, tmp_path: Path
+) -> None:
+    workspace = make(FOLDER)
+    synpic.score_candidates(workspace, device="cpu")
+    before = take_inventory(workspace).scored()
+    root = Path(workspace.store.root)
+    (root / "ingest.parquet").rename(root / "given.parquet")
+    (folder,) = (root / "candidates").iterdir()
+    folder.rename(folder.with_name(folder.name.replace("ingested", "given")))
+
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
+    assert (outcome.name, outcome.made) == ("given", 0)
+    assert [c.unused for c in status(workspace).counts] == [0, 0, 0]
+    assert take_inventory(workspace).scored().equals(before)
+    assert workspace.verify().damaged == []
+    (pictures / "new.png").write_bytes(picture(22))
+    (pictures / "new.txt").write_text(PROMPTS[0])
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
+    assert outcome.made == 1
+    assert len(list((root / "candidates").iterdir())) == 1, "the new image lies beside the others"
+    assert (root / "ingest.parquet").exists()
+    pictures.rename(tmp_path / "elsewhere")
+    assert take_inventory(workspace).scored().height == before.height + 1
 
 
 def test_shards_share_a_folder(make: MakeWorkspace, tmp_path: Path) -> None:
@@ -220,7 +246,7 @@ def test_shards_share_a_folder(make: MakeWorkspace, tmp_path: Path) -> None:
         (folder / f"{number:03d}.png").write_bytes(picture(number, edge=2))
         (folder / f"{number:03d}.txt").write_text(f"prompt {number}")
     workspace = make(FOLDER)
-    made = [synpic.gather_candidates(workspace, shard=Shard(n, 2)).outcomes[0].made for n in (2, 1)]
+    made = [synpic.ingest_candidates(workspace, shard=Shard(n, 2)).outcomes[0].made for n in (2, 1)]
     assert made == [64, 86]
     assert rows(workspace).height == 150
 
@@ -233,28 +259,28 @@ def test_a_plan_says_what_there_is(make: MakeWorkspace, pictures: Path) -> None:
         for path in pictures.rglob("*")
         if path.with_suffix(".txt").exists() and path.suffix != ".txt"
     )
-    assert found.notes == ["1 image cannot be gathered: there is no caption"]
-    assert not (Path(make(FOLDER).store.root) / "given.parquet").exists()
+    assert found.notes == ["1 image cannot be ingested: there is no caption"]
+    assert not (Path(make(FOLDER).store.root) / "ingest.parquet").exists()
 
 
 def test_a_damaged_index_is_made_again(make: MakeWorkspace, pictures: Path) -> None:
     workspace = make(FOLDER)
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     before = set(rows(workspace)["candidate_id"])
-    workspace.store.write("given.parquet", b"PAR1")
+    workspace.store.write("ingest.parquet", b"PAR1")
     assert set(rows(workspace)["candidate_id"]) == before
 
 
 @pytest.mark.parametrize(
     ("lines", "error", "says"),
     [
-        ('images = "../nowhere"', GivenGone, "no such folder"),
-        ('images = "../pictures/notes.md"', GivenError, "is a file"),
-        ('images = "../empty"', GivenError, "no image in this folder"),
+        ('images = "../nowhere"', SourceMissing, "no such folder"),
+        ('images = "../pictures/notes.md"', IngestError, "is a file"),
+        ('images = "../empty"', IngestError, "no image in this folder"),
         ('images = "../pictures"\nimage = "x"', RecipeError, "a dataset takes it"),
         ('images = "a"\ndataset = "b"', RecipeError, "exactly one of images and dataset"),
         ("count = 3", RecipeError, "exactly one of images and dataset; found neither"),
-        ('images = "a"\nmodel = ["x", 3]', RecipeError, "given.model"),
+        ('images = "a"\nmodel = ["x", 3]', RecipeError, "ingest.model"),
         ('images = "a"\n[prompts]\nfile = "p"', RecipeError, "either drawn"),
     ],
 )
@@ -269,7 +295,7 @@ def test_mistakes_are_told(
     (tmp_path / "empty").mkdir()
     workspace = make(lines)
     with pytest.raises(error, match=says):
-        synpic.gather_candidates(workspace)
+        synpic.ingest_candidates(workspace)
 
 
 @pytest.mark.parametrize(
@@ -286,8 +312,8 @@ def test_mistakes_in_metadata_are_told_with_their_line(
     metadata(pictures, {"file_name": "0 a.png", "text": "a cat"})
     with (pictures / "metadata.jsonl").open("a") as stream:
         stream.write(line)
-    with pytest.raises(GivenError, match=says.replace("[", r"\[")):
-        synpic.gather_candidates(make(FOLDER))
+    with pytest.raises(IngestError, match=says.replace("[", r"\[")):
+        synpic.ingest_candidates(make(FOLDER))
 
 
 def test_captions_that_are_no_text_are_one_failure_each(
@@ -302,7 +328,7 @@ def test_captions_that_are_no_text_are_one_failure_each(
     for name, data in captions.items():
         (pictures / name).write_bytes(data)
     workspace = make(FOLDER)
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     reasons = sorted(workspace.failures("generate")["reason"])
     assert [reason for reason in reasons if "whole image" not in reason] == [
         "its caption has a NUL at character 2",
@@ -316,7 +342,7 @@ def test_captions_that_are_no_text_are_one_failure_each(
 def test_a_pipe_is_no_image_and_no_metadata(make: MakeWorkspace, pictures: Path) -> None:
     os.mkfifo(pictures / "endless.png")
     os.mkfifo(pictures / "metadata.csv")
-    (outcome,) = synpic.gather_candidates(make(FOLDER)).outcomes
+    (outcome,) = synpic.ingest_candidates(make(FOLDER)).outcomes
     assert outcome.wanted == 7
 
 
@@ -325,7 +351,7 @@ def test_metadata_may_be_parquet(make: MakeWorkspace, pictures: Path) -> None:
     table = pa.table({"file_name": names, "caption": ["a cat", "a cat"], "odd": [[1], [2]]})
     pq.write_table(table, pictures / "metadata.parquet")
     workspace = make(FOLDER)
-    synpic.gather_candidates(workspace)
+    synpic.ingest_candidates(workspace)
     assert rows(workspace).filter(prompt="a cat").height == 2
 
 
@@ -334,31 +360,31 @@ def test_metadata_with_an_uneven_row_are_refused(
 ) -> None:
     (pictures / "metadata.csv").write_text("file_name,text\n0 a.png,a cat, asleep\n")
     workspace = make(FOLDER)
-    with pytest.raises(GivenError, match=r"^metadata\.csv:2: 3 cells, where the header has 2$"):
-        synpic.gather_candidates(workspace)
-    assert not workspace.store.exists("given.parquet")
+    with pytest.raises(IngestError, match=r"^metadata\.csv:2: 3 cells, where the header has 2$"):
+        synpic.ingest_candidates(workspace)
+    assert not workspace.store.exists("ingest.parquet")
 
 
 def test_metadata_without_a_known_column(make: MakeWorkspace, pictures: Path) -> None:
     metadata(pictures, {"file_name": "0 a.png", "says": "a cat"})
-    with pytest.raises(GivenError, match="no column prompt, caption or text"):
-        synpic.gather_candidates(make(FOLDER))
-    with pytest.raises(GivenError, match="Did you mean 'says'"):
-        synpic.gather_candidates(make(FOLDER + '\nprompt = "say"'))
-    synpic.gather_candidates(make(FOLDER + '\nprompt = "says"'))
+    with pytest.raises(IngestError, match="no column prompt, caption or text"):
+        synpic.ingest_candidates(make(FOLDER))
+    with pytest.raises(IngestError, match="Did you mean 'says'"):
+        synpic.ingest_candidates(make(FOLDER + '\nprompt = "say"'))
+    synpic.ingest_candidates(make(FOLDER + '\nprompt = "says"'))
     assert "a cat" in set(rows(make(FOLDER + '\nprompt = "says"'))["prompt"])
 
 
-def test_generate_gathers_too(make: MakeWorkspace, pictures: Path) -> None:
+def test_generate_ingests_too(make: MakeWorkspace, pictures: Path) -> None:
     assert synpic.generate_candidates(make(FOLDER)).outcomes[0].made == 5
 
 
-def test_a_recipe_that_draws_has_nothing_to_gather(workspace: Workspace) -> None:
-    with pytest.raises(GivenError, match=r"it has no \[given\]"):
-        synpic.gather_candidates(workspace)
+def test_a_recipe_that_draws_has_nothing_to_ingest(workspace: Workspace) -> None:
+    with pytest.raises(IngestError, match=r"it has no \[ingest\]"):
+        synpic.ingest_candidates(workspace)
 
 
-def test_a_stop_keeps_what_was_gathered_and_scores_nothing(
+def test_a_stop_keeps_what_was_ingested_and_scores_nothing(
     make: MakeWorkspace, tmp_path: Path
 ) -> None:
     folder = tmp_path / "pictures"
@@ -372,17 +398,17 @@ def test_a_stop_keeps_what_was_gathered_and_scores_nothing(
 
     def listener(event: Event) -> None:
         seen.append((event.stage, event.state, event.done))
-        if event.stage == "gather" and event.done:
+        if event.stage == "ingest" and event.done:
             stop.set()
 
     report = synpic.score_candidates(workspace, device="cpu", listener=listener, stop=stop)
-    assert [(o.name, o.made) for o in report.outcomes] == [("given", 64)]
+    assert [(o.name, o.made) for o in report.outcomes] == [("ingested", 64)]
     with pytest.raises(Stopped, match="score: stopped"):
         report.raise_if_unfinished()
     assert ("find", "done", 200) in seen
     report = synpic.score_candidates(workspace, device="cpu")
     assert [(o.name, o.made) for o in report.outcomes] == [
-        ("given", 136),
+        ("ingested", 136),
         ("red", 200),
         ("blue", 200),
     ]
@@ -406,7 +432,7 @@ def test_releases_are_compared_and_ranked_anew(
 
 
 def test_a_mistake_in_the_recipe_is_told_with_its_line(make: MakeWorkspace) -> None:
-    with pytest.raises(RecipeError, match=r"recipe.toml:2: given.imges: unknown key. Did you"):
-        synpic.gather_candidates(make('imges = "../pictures"'))
-    with pytest.raises(RecipeError, match=r"recipe.toml:1: given: image: a dataset takes it"):
-        synpic.gather_candidates(make(FOLDER + '\nimage = "x"'))
+    with pytest.raises(RecipeError, match=r"recipe.toml:2: ingest.imges: unknown key. Did you"):
+        synpic.ingest_candidates(make('imges = "../pictures"'))
+    with pytest.raises(RecipeError, match=r"recipe.toml:1: ingest: image: a dataset takes it"):
+        synpic.ingest_candidates(make(FOLDER + '\nimage = "x"'))

@@ -1,8 +1,8 @@
-"""``given.parquet``: every image that a source has, with its prompt, its id and where it lies.
+"""``ingest.parquet``: every image that a source has, with its prompt, its id and where it lies.
 
-The index is to given images what the recipe is to drawn ones: the list of what is wanted. Ids are
-hashes of prompt and image and need no list to stand; the numbers of samples and the names of models
-are kept from one index to the next, so that what was there before is called as before.
+It lists what is wanted, as the recipe does for images that are drawn. Ids are hashes of prompt and
+image, and do not depend on it; the numbers of samples and the names of models are kept from one
+index to the next.
 """
 
 from __future__ import annotations
@@ -16,31 +16,38 @@ from pydantic import Field
 
 from synpic import ids
 from synpic.engine.progress import Listener
-from synpic.errors import CheckpointError, GivenGone, SynpicError
-from synpic.given.names import name_models
-from synpic.given.opening import open_source, settings_of
-from synpic.given.source import FOUND, Source
+from synpic.errors import CheckpointError, SourceMissing, SynpicError
+from synpic.ingest.names import name_models
+from synpic.ingest.opening import open_source, settings_of
+from synpic.ingest.source import FOUND, Source
 from synpic.prompts import PromptTable, stored_prompts
 from synpic.readers.json_models import Record
 from synpic.workspace import Snapshot, Workspace, tables
 from synpic.workspace.cache import read_cache, write_cache
 from synpic.workspace.parts import frame
-from synpic.workspace.workspace import GIVEN
+from synpic.workspace.workspace import INGEST, OLD_INGEST
 
 __all__ = [
     "INDEX",
     "NAME",
+    "SOURCE_KEY",
     "Index",
     "current_index",
     "ensure_index",
-    "given_prompts",
+    "ingested_prompts",
     "read_index",
 ]
 
-INDEX = GIVEN
+INDEX = INGEST
 
-NAME = "given"
-"""Of all given images, as `--only` and progress have it; which model drew one is in its row."""
+NAME = "ingested"
+"""Of all ingested images, in `--only` and progress; which model drew one is in its row."""
+
+SOURCE_KEY = "given"
+"""Of the source, among what decides a fingerprint. Another word would change every fingerprint."""
+
+OLD_NAME = "given"
+"""What an earlier synpic called them, and their folder."""
 
 BATCH = 64
 """Images that are read, and kept, together."""
@@ -103,12 +110,12 @@ class Index:
             "read": self.rows.height,
             "empty": empty,
             "duplicates": self.rows.height - empty - self.prompts.height,
-            "identity": {"given": ids.fingerprint({"source": self.source, **self.identity})},
+            "identity": {"ingest": ids.fingerprint({"source": self.source, **self.identity})},
         }
 
     @property
     def note(self) -> dict[str, Any]:
-        """The metadata of ``given.parquet``."""
+        """The metadata of ``ingest.parquet``."""
         return {
             "source": self.source,
             "decides": dict(self.decides),
@@ -124,7 +131,7 @@ def ensure_index(snapshot: Snapshot, listener: Listener | None = None) -> Index:
     ``prompts.parquet`` is written with it. Either file is made again where it cannot be read.
 
     Raises:
-        GivenError, CheckpointError: the source cannot be read.
+        IngestError, CheckpointError: the source cannot be read.
         NewerSchema: a later synpic wrote one of the files.
     """
     return _up_to_date(snapshot, _stored(snapshot.workspace), listener)
@@ -136,12 +143,12 @@ def _up_to_date(snapshot: Snapshot, stored: Index | None, listener: Listener | N
         return stored
     index = _read(source, stored, listener)
     # Prompts first: an index that is there says that they are.
-    given_prompts(snapshot, index)
+    ingested_prompts(snapshot, index)
     write_cache(snapshot.workspace.store, INDEX, index.rows.to_arrow(), index.note)
     return index
 
 
-def given_prompts(snapshot: Snapshot, index: Index) -> PromptTable:
+def ingested_prompts(snapshot: Snapshot, index: Index) -> PromptTable:
     """``prompts.parquet`` as ``index`` has its prompts; written unless it is up to date.
 
     Raises:
@@ -161,19 +168,19 @@ def given_prompts(snapshot: Snapshot, index: Index) -> PromptTable:
 def current_index(
     snapshot: Snapshot, listener: Listener | None = None
 ) -> tuple[Index, SynpicError | None]:
-    """:func:`ensure_index`, or what ``given.parquet`` holds where the source is away.
+    """:func:`ensure_index`, or what ``ingest.parquet`` holds where the source is away.
 
     Returns:
         The index; and what is wrong with its source, where it is not read from it.
 
     Raises:
-        As :func:`ensure_index`: GivenError where the source is there and wrong; the others where
-            nothing was ever read, or it can be read no more.
+        As :func:`ensure_index`: IngestError where the source is there and wrong; the others where
+            nothing was ever read, or it can no longer be read.
     """
     stored = _stored(snapshot.workspace)
     try:
         return _up_to_date(snapshot, stored, listener), None
-    except (GivenGone, CheckpointError) as error:
+    except (SourceMissing, CheckpointError) as error:
         if stored is None:
             raise
         return stored, error
@@ -183,7 +190,7 @@ def read_index(snapshot: Snapshot) -> Index:
     """Read the source; nothing is written but recipe.lock.
 
     Raises:
-        GivenError, CheckpointError: the source cannot be read.
+        IngestError, CheckpointError: the source cannot be read.
     """
     source = open_source(snapshot)
     stored = _stored(snapshot.workspace)
@@ -195,7 +202,7 @@ def read_index(snapshot: Snapshot) -> Index:
 def _read(source: Source, stored: Index | None, listener: Listener | None) -> Index:
     empty = pl.DataFrame(schema=FOUND)
     found = source.find(empty if stored is None else stored.rows, listener)
-    decides = {"given": source.what}
+    decides = {SOURCE_KEY: source.what}
     fingerprint = ids.fingerprint(decides)
     rows = _number(found.rows, fingerprint, stored)
     height = found.rows.height
@@ -222,7 +229,7 @@ def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.D
         # Without a prompt there is no candidate, but a row to say so.
         text = _BLANK if prompt is None or not prompt.strip() else ids.normalise_prompt(prompt)
         prompt_id = ids.prompt_id(text)
-        id_ = ids.given_id(prompt_id, fingerprint, key)
+        id_ = ids.ingested_id(prompt_id, fingerprint, key)
         if id_ in places:
             places[id_][place] = None
             continue
@@ -276,7 +283,7 @@ _COLUMNS: Mapping[str, pl.DataType | type[pl.DataType]] = {
 
 
 class _Note(Record):
-    """The metadata of ``given.parquet``; see :class:`Index`."""
+    """The metadata of ``ingest.parquet``; see :class:`Index`."""
 
     source: str
     decides: dict[str, Any]
@@ -287,7 +294,9 @@ class _Note(Record):
 
 def _stored(workspace: Workspace) -> Index | None:
     """The index as it was written; None before that, or where it cannot be read."""
-    cached = read_cache(workspace.store, INDEX, _COLUMNS, _Note)
+    # Names and numbers that an earlier synpic chose stay, also where the source is away.
+    old = not workspace.store.exists(INDEX) and workspace.store.exists(OLD_INGEST)
+    cached = read_cache(workspace.store, OLD_INGEST if old else INDEX, _COLUMNS, _Note)
     if cached is None:
         return None
     table, note = cached
