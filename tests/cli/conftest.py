@@ -55,7 +55,12 @@ def in_process(*words: object) -> Result:
 def run() -> Run:
     def run(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(*words), cwd=cwd, env=_environment(), capture_output=True, text=True, timeout=280
+            command(*words),
+            cwd=cwd,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=280,
         )
 
     return run
