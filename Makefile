@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 
 UPSTREAM := .venv-parity
 
-# Those of minutes; benchmarks/ablation.py takes hours.
+# Those of minutes.
 BENCHMARKS := startup rank read_scores generate publish rewards precision train
 
 .PHONY: help setup demo test test-slow parity lint format bench docs facts clean
@@ -22,7 +22,7 @@ help:
 	@echo "make test       the tests (make test-slow: those that take minutes too)"
 	@echo "make parity     rewards at full size against their authors' packages (minutes, 9 GB of disk)"
 	@echo "make lint       ruff, mypy and the import contract (make format: let ruff write)"
-	@echo "make bench      the benchmarks (but the ablation, which takes hours)"
+	@echo "make bench      the benchmarks"
 	@echo "make docs       docs/cli.md from the commands' own help"
 	@echo "make facts      the table of the installed diffusers' classes, after a new version of it"
 	@echo "make clean      remove what these commands made, the environment too"
@@ -88,4 +88,4 @@ facts: $(READY)
 clean:
 	rm -rf $(VENV) $(UPSTREAM) demo-shapes build dist *.egg-info cli/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find synpic cli tests benchmarks dataset_cards -name __pycache__ -type d -exec rm -rf {} +
+	find synpic cli tests benchmarks research dataset_cards -name __pycache__ -type d -exec rm -rf {} +

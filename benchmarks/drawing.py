@@ -23,10 +23,10 @@ from benchmarks.machine import Watch, forget_peak, held, peak, settle
 from synpic import init_workspace
 from synpic.engine.device import free_memory
 from synpic.engine.progress import Event
-from synpic.settings import ModelSettings
-from synpic.steps import generate_candidates
-from synpic.tasks import drawing_tasks
-from synpic.toml import write_toml
+from synpic.pipeline.steps import generate_candidates
+from synpic.pipeline.tasks import drawing_tasks
+from synpic.recipe.settings import ModelSettings
+from synpic.recipe.toml import write_toml
 
 __all__ = ["Clock", "Drawn", "Job", "Stock"]
 

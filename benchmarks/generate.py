@@ -49,7 +49,7 @@ from synpic.errors import SynpicError
 from synpic.generate.model import complete
 from synpic.hub.checkpoints import load_unlocked
 from synpic.readers.images import decode
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 MODELS = ("shapes_mmdit", "shapes_unet", "shapes_mmdit_small", "shapes_pixart")
 SIZES = (1, 2, 4, 8, 16, 32, 64)

@@ -12,7 +12,7 @@ from benchmarks import large
 from benchmarks.drawing import Job
 from synpic.engine.device import free_memory
 from synpic.generate.model import complete
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from tests.generate import tiny
 
 __all__ = ["MODELS", "opened"]

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synpic.recipes import preset
+from synpic.recipe.presets import preset
 from synpic.workspace import Workspace, tables
 from synpic.workspace.parts import frame, read_part_columns
 

@@ -35,12 +35,12 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from synpic.engine.progress import Event
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.steps import score_candidates
 from synpic.readers.images import decode
 from synpic.score import loop
 from synpic.score.reward import open_reward
 from synpic.score.staged import StagedReward
-from synpic.steps import score_candidates
 from synpic.workspace import Workspace
 from tests.publish import fixtures
 from tests.score import random_rewards

@@ -22,7 +22,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from synpic.interrupts import keep_interrupts
+from synpic.engine.interrupts import keep_interrupts
 
 __version__ = "0.1.0"
 
@@ -65,18 +65,27 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from synpic.costs import cost_of
-    from synpic.costs import plan_costs as plan
-    from synpic.counting import status
     from synpic.demo import run_demo
     from synpic.engine.engines import Engine
     from synpic.engine.shard import Shard
     from synpic.errors import SynpicError
+    from synpic.pipeline.costs import cost_of
+    from synpic.pipeline.costs import plan_costs as plan
+    from synpic.pipeline.ranking import rank_candidates
+    from synpic.pipeline.status import status
+    from synpic.pipeline.steps import (
+        generate_candidates,
+        image_scores,
+        ingest_candidates,
+        ingest_workspace,
+        init_workspace,
+        score_candidates,
+    )
+    from synpic.pipeline.validation import validate
     from synpic.publish import publish_to, publish_to_hub
     from synpic.publish.export import export
     from synpic.publish.load import load_rankings
     from synpic.publish.model import publish_model
-    from synpic.rankings import rank_candidates
     from synpic.recipe import Recipe, parse_recipe
     from synpic.release.diff import diff_releases
     from synpic.release.pairs import pairs
@@ -85,17 +94,8 @@ if TYPE_CHECKING:
     from synpic.release.verify import verify
     from synpic.release.versions import versions
     from synpic.score.direct import reward
-    from synpic.steps import (
-        generate_candidates,
-        image_scores,
-        ingest_candidates,
-        ingest_workspace,
-        init_workspace,
-        score_candidates,
-    )
     from synpic.train.loop import train as train_model
     from synpic.train.settings import parse_train_recipe
-    from synpic.validation import validate
     from synpic.workspace import Workspace
 
 _WHERE = {
@@ -104,31 +104,31 @@ _WHERE = {
     "Shard": "synpic.engine.shard",
     "SynpicError": "synpic.errors",
     "Workspace": "synpic.workspace",
-    "cost_of": "synpic.costs",
+    "cost_of": "synpic.pipeline.costs",
     "diff_releases": "synpic.release.diff",
     "export": "synpic.publish.export",
-    "ingest_candidates": "synpic.steps",
-    "generate_candidates": "synpic.steps",
-    "ingest_workspace": "synpic.steps",
-    "image_scores": "synpic.steps",
-    "init_workspace": "synpic.steps",
+    "ingest_candidates": "synpic.pipeline.steps",
+    "generate_candidates": "synpic.pipeline.steps",
+    "ingest_workspace": "synpic.pipeline.steps",
+    "image_scores": "synpic.pipeline.steps",
+    "init_workspace": "synpic.pipeline.steps",
     "load_rankings": "synpic.publish.load",
     "open_release": "synpic.release.source",
     "pairs": "synpic.release.pairs",
     "parse_recipe": "synpic.recipe",
     "parse_train_recipe": "synpic.train.settings",
-    "plan": "synpic.costs:plan_costs",
+    "plan": "synpic.pipeline.costs:plan_costs",
     "publish_model": "synpic.publish.model",
     "publish_to": "synpic.publish",
     "publish_to_hub": "synpic.publish",
-    "rank_candidates": "synpic.rankings",
+    "rank_candidates": "synpic.pipeline.ranking",
     "rerank": "synpic.release.rerank",
     "reward": "synpic.score.direct",
     "run_demo": "synpic.demo",
-    "score_candidates": "synpic.steps",
-    "status": "synpic.counting",
+    "score_candidates": "synpic.pipeline.steps",
+    "status": "synpic.pipeline.status",
     "train_model": "synpic.train.loop:train",
-    "validate": "synpic.validation",
+    "validate": "synpic.pipeline.validation",
     "verify": "synpic.release.verify",
     "versions": "synpic.release.versions",
 }

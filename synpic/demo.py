@@ -14,12 +14,12 @@ from pathlib import Path
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.errors import Stopped, WorkspaceError
+from synpic.pipeline.steps import generate_candidates, init_workspace, score_candidates
 from synpic.publish import Release, publish_to
 from synpic.recipe import parse_recipe
-from synpic.recipes import preset
+from synpic.recipe.presets import preset
 from synpic.shapes.after import Comparison, compare, examination_recipe
 from synpic.shapes.selection import Share, judged, verdict
-from synpic.steps import generate_candidates, init_workspace, score_candidates
 from synpic.workspace import RECIPE, Workspace
 
 __all__ = ["Demo", "run_demo"]
@@ -94,7 +94,7 @@ def _train(
 ) -> Path:
     """The model, fine-tuned on ``folder/dataset``; one that is there stays."""
     from synpic.train.loop import train
-    from synpic.train.recipes import preset as training_recipe
+    from synpic.train.presets import preset as training_recipe
     from synpic.train.result import FACTS
     from synpic.train.settings import parse_train_recipe
 

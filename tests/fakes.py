@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL.Image import Image
 
+from synpic.recipe.settings import ModelSettings
 from synpic.score.reward import RewardInfo
-from synpic.settings import ModelSettings
 
 SIDE = 8
 

@@ -27,7 +27,7 @@ def main() -> None:
     import torch  # noqa: F401
     import transformers
 
-    from synpic import steps  # noqa: F401
+    from synpic.pipeline import steps  # noqa: F401
     from synpic_cli import generate, main  # noqa: F401
 
     # Their classes are imported when they are first asked for.

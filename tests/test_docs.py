@@ -22,9 +22,7 @@ from typer.testing import CliRunner
 import synpic
 from synpic.publish import publish_to
 from synpic.recipe import (
-    ImageSettings,
     IngestSettings,
-    ModelSettings,
     PromptSettings,
     PublishSettings,
     RankingSettings,
@@ -34,10 +32,15 @@ from synpic.recipe import (
     SafetySettings,
     parse_recipe,
 )
+from synpic.recipe.settings import (
+    AdapterSettings,
+    ComponentSettings,
+    ImageSettings,
+    ModelSettings,
+)
 from synpic.registry import REWARDS
 from synpic.release.manifest import Manifest
 from synpic.score.reward import open_reward, resolve_reward
-from synpic.settings import AdapterSettings, ComponentSettings
 from synpic.workspace import Workspace
 from synpic_cli.main import app
 from synpic_cli.reference import commands, reference
@@ -48,7 +51,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 RECIPES = [
     path
-    for room in ("recipes", "train/recipes")
+    for room in ("recipe/presets", "train/presets")
     for path in (ROOT / "synpic" / room).glob("*.toml")
 ]
 TEXTS = [*PAGES, *sorted(RECIPES)]
@@ -301,7 +304,7 @@ def _keys_of(annotation: Any) -> set[str]:
 def test_the_main_job_of_the_readme(
     offline: Path, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synpic.steps.preset", lambda name: recipe(prompts=6))
+    monkeypatch.setattr("synpic.pipeline.steps.preset", lambda name: recipe(prompts=6))
     readme = ROOT / "README.md"
     (job,) = re.findall(r"```bash\n(.*?)```", section(readme, "The main job"), re.S)
     load, alone = re.findall(r"```python\n(.*?)```", section(readme, "The main job"), re.S)

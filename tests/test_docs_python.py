@@ -95,7 +95,7 @@ def place(
     workspace = synpic.Workspace.open(folder / "my-set")
     publish(workspace, "user/name", version="1.2.0")
     recipe = (folder / "my-set" / "recipe.toml").read_text()
-    monkeypatch.setattr("synpic.steps.preset", lambda name: recipe)
+    monkeypatch.setattr("synpic.pipeline.steps.preset", lambda name: recipe)
     monkeypatch.chdir(folder)
     return folder
 

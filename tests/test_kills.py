@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synpic import Workspace, status
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from tests.cli.conftest import ENVIRONMENT
 from tests.conftest import corrupt_parts
 from tests.fakes import Painter

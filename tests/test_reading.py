@@ -12,7 +12,7 @@ import pytest
 import synpic
 from synpic.errors import SynpicError, UnknownName
 from synpic.generate.recorded import recorded_models
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.score.recorded import recorded_reward
 from tests.cli.conftest import in_process
 

@@ -43,8 +43,8 @@ def generate(
     from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
     from synpic.hub.retry import waiting
-    from synpic.steps import generate_candidates
-    from synpic.tasks import drawing_tasks
+    from synpic.pipeline.steps import generate_candidates
+    from synpic.pipeline.tasks import drawing_tasks
     from synpic.workspace import Workspace
     from synpic_cli.reporting import show_report, show_tasks
     from synpic_cli.watching import note, prints_aside, watched_work

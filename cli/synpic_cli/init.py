@@ -19,7 +19,7 @@ def init(
 ) -> None:
     """Begin a workspace with a commented recipe."""
     from synpic.errors import SynpicError
-    from synpic.recipes import preset as text_of
+    from synpic.recipe.presets import preset as text_of
 
     if show:
         typer.echo(text_of(preset), nl=False)
@@ -27,7 +27,7 @@ def init(
     if name is None:
         raise SynpicError("a workspace needs a name", hint="synpic init my-set")
     refuse_address("init", name)
-    from synpic.steps import init_workspace
+    from synpic.pipeline.steps import init_workspace
 
     init_workspace(name, from_preset=preset)
     typer.echo(f"Made {name}/recipe.toml. Next:")

@@ -22,7 +22,7 @@ app = typer.Typer(
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """Registered models: a recipe may name them without settings."""
-    from synpic.catalogue import models as known
+    from synpic.pipeline.catalogue import models as known
     from synpic_cli.output import print_json, print_table
 
     rows = known()
@@ -44,8 +44,8 @@ def rewards(
     as_json: AsJson = False,
 ) -> None:
     """Registered rewards, and whether their weights are in the cache."""
-    from synpic.catalogue import reward
-    from synpic.catalogue import rewards as known
+    from synpic.pipeline.catalogue import reward
+    from synpic.pipeline.catalogue import rewards as known
     from synpic_cli.output import print_json, print_table, say
 
     if name is not None:

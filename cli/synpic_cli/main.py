@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
+from synpic.engine.threads import settle
 from synpic.errors import Stopped, SynpicError, causes
-from synpic.threads import settle
 from synpic_cli import (
     check,
     demo,

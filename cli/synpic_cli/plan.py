@@ -10,8 +10,8 @@ from synpic.display import count, duration, size
 from synpic_cli.options import READING, AsJson, Device, Directory, WaitToRead
 
 if TYPE_CHECKING:
-    from synpic.costs import Cost, CostPlan, Item
-    from synpic.costs.plan import Which
+    from synpic.pipeline.costs import Cost, CostPlan, Item
+    from synpic.pipeline.costs.plan import Which
 
 
 def plan(
@@ -45,9 +45,9 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what the recipe will cost, from a short calibration here; nothing is kept."""
-    from synpic.costs import plan_costs
     from synpic.engine.report import unfinished
     from synpic.hub.retry import waiting
+    from synpic.pipeline.costs import plan_costs
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json
     from synpic_cli.watching import note, prints_aside, watched_work

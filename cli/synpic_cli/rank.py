@@ -20,7 +20,7 @@ def rank(
     as_json: AsJson = False,
 ) -> None:
     """Turn scores into preferences and ranks, and say who won. Takes seconds, and no GPU."""
-    from synpic.rankings import rank_candidates
+    from synpic.pipeline.ranking import rank_candidates
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say, write_table
     from synpic_cli.summary import show_ranking, summarise

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from synpic.catalogue import rewards
+from synpic.pipeline.catalogue import rewards
 
 __all__ = ["BEGIN", "END", "tables", "with_tables"]
 

@@ -88,7 +88,7 @@ def score(
     from synpic.engine.shard import WHOLE, Shard
     from synpic.errors import SynpicError
     from synpic.hub.retry import waiting
-    from synpic.steps import image_scores, score_candidates
+    from synpic.pipeline.steps import image_scores, score_candidates
     from synpic.workspace import Workspace
     from synpic_cli.output import require_table_file, say, write_table
     from synpic_cli.reporting import show_report
@@ -148,7 +148,7 @@ def _begin(
     rewards: list[str], ingest: dict[str, object], listener: Listener, quiet: bool
 ) -> Snapshot:
     """The workspace we stand in, which is begun if there is none."""
-    from synpic.steps import ingest_snapshot
+    from synpic.pipeline.steps import ingest_snapshot
     from synpic.workspace import RECIPE, Workspace
     from synpic_cli.output import say
 
@@ -166,9 +166,9 @@ def _show_work(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
+    from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
+    from synpic.pipeline.validation import validate
     from synpic.score.forecast import weights_to_fetch
-    from synpic.tasks import drawing_tasks, scoring_tasks
-    from synpic.validation import validate
     from synpic_cli.output import say
     from synpic_cli.reporting import show_fetches, show_tasks
 

@@ -10,7 +10,7 @@ from synpic.display import count, size
 from synpic_cli.options import AsJson, Directory
 
 if TYPE_CHECKING:
-    from synpic.counting import Status
+    from synpic.pipeline.status import Status
     from synpic.workspace import Workspace
     from synpic.workspace.verification import Verification
 
@@ -30,7 +30,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Count what is wanted, done, failed, doubled and unused."""
-    from synpic import counting
+    from synpic.pipeline import status as counting
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say
 

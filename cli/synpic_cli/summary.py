@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from synpic.display import count
+from synpic.pipeline.ranking import RankedSet
 from synpic.rank import agreement, head_to_head, leave_one_out, win_rate_by_model
-from synpic.rankings import RankedSet
 from synpic_cli.output import print_table, say
 
 __all__ = ["flags", "say_flags", "show_ranking", "summarise"]

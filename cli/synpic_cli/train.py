@@ -59,7 +59,7 @@ def train(
         if not main:
             return
         if show is not None:
-            from synpic.train.recipes import preset as text_of
+            from synpic.train.presets import preset as text_of
 
             typer.echo(text_of(show), nl=False)
             return
@@ -104,8 +104,8 @@ def _settings(
 ) -> tuple[TrainRecipe, Path]:
     """The recipe, and where its run lies unless told otherwise."""
     from synpic.errors import RecipeError
-    from synpic.train.recipes import preset as text_of
-    from synpic.train.recipes import presets
+    from synpic.train.presets import preset as text_of
+    from synpic.train.presets import presets
     from synpic.train.settings import parse_train_recipe
 
     if recipe is not None and preset is not None:
@@ -139,7 +139,7 @@ def _is_main() -> bool:
 
 
 def _show(trained: Trained, as_json: bool) -> None:
-    from synpic.cards.model import load_lines
+    from synpic.release.cards.model import load_lines
     from synpic_cli.output import print_json, say
 
     load = load_lines(trained.about, str(trained.folder), trained.checkpoint)

@@ -10,15 +10,15 @@ from synpic.display import count, size
 from synpic_cli.options import READING, AsJson, Directory, WaitToRead
 
 if TYPE_CHECKING:
-    from synpic.validation import ValidatedModel
+    from synpic.pipeline.validation import ValidatedModel
 
 
 def validate(
     directory: Directory = None, wait: WaitToRead = READING, as_json: AsJson = False
 ) -> None:
     """Check the recipe and say what it will make, before anything is spent."""
-    from synpic import validation
     from synpic.hub.retry import waiting
+    from synpic.pipeline import validation
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, print_table, say, show_problem
     from synpic_cli.reporting import prompts_line

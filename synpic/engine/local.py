@@ -27,10 +27,10 @@ from synpic.engine.crew import Gone
 from synpic.engine.mailbox import Mailbox
 from synpic.engine.messages import Answer, Message
 from synpic.engine.task import Task
+from synpic.engine.threads import share
 from synpic.engine.watch import shortest_deadline
 from synpic.engine.worker import baggage, work_with
 from synpic.errors import DeviceLost
-from synpic.threads import share
 
 __all__ = ["Processes", "end_with_grace", "main"]
 

@@ -23,9 +23,9 @@ from synpic.engine.crew import Gone
 from synpic.engine.messages import Answer, Message, Unable
 from synpic.engine.ray_worker import Relay, Who, Worker
 from synpic.engine.task import Task
+from synpic.engine.threads import CPUS
 from synpic.engine.worker import baggage
 from synpic.errors import MissingExtra, SynpicError
-from synpic.threads import CPUS
 
 __all__ = ["Actors", "room"]
 

@@ -20,7 +20,7 @@ from synpic.generate.checkpoint import Checkpoint
 from synpic.hub.errors import Subject
 from synpic.hub.files import download
 from synpic.readers.safetensors_header import read_header
-from synpic.settings import AdapterSettings, ModelSettings
+from synpic.recipe.settings import AdapterSettings, ModelSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

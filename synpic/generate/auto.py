@@ -13,7 +13,7 @@ from synpic.generate.decoding import heal_decoding
 from synpic.generate.embeddings import Embeddings
 from synpic.generate.opening import OpenedPipeline
 from synpic.generate.schedulers import StepNoise
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["AutoFamily"]
 

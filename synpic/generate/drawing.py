@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synpic import ids, threads
+from synpic import ids
+from synpic.engine import threads
 from synpic.engine.attempt import Attempts, Done, Failed, in_words
 from synpic.engine.task import Made, Row
 from synpic.generate.family import Family, Provident

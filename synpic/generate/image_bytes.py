@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synpic.settings import ImageSettings, rough_bytes
+from synpic.recipe.settings import ImageSettings, rough_bytes
 from synpic.workspace import Workspace
 
 __all__ = ["MeanBytes", "mean_bytes"]

@@ -7,7 +7,7 @@ into recipe.lock, and terms are on each model's page.
 from __future__ import annotations
 
 from synpic.generate.model import KnownModel
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 SDXL = KnownModel(
     ModelSettings(

@@ -17,8 +17,8 @@ from synpic.generate.sources import Sources, resolve_sources
 from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.recipe import Recipe
+from synpic.recipe.settings import ImageSettings, ModelSettings, written_size
 from synpic.registry import FAMILIES, MODELS
-from synpic.settings import ImageSettings, ModelSettings, written_size
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = [

@@ -21,7 +21,7 @@ from synpic.generate.placement import Placement, check_placement, place
 from synpic.generate.schedulers import make_scheduler
 from synpic.generate.schedules.schedule import Schedule, schedule_of
 from synpic.generate.schedules.trial import check_schedule
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["OpenedPipeline", "left_out"]
 

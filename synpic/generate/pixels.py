@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from synpic.settings import ImageSettings
+from synpic.recipe.settings import ImageSettings
 
 __all__ = ["eight_bits", "encode"]
 

@@ -12,8 +12,8 @@ from synpic.errors import SynpicError
 from synpic.generate.model import DEFAULT_BATCH, complete, decided_by, sizes_of, wanted
 from synpic.generate.sources import recorded_sources
 from synpic.recipe import Recipe
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from synpic.workspace import Snapshot
 from synpic.workspace.recorded import (
     Recorded,

@@ -14,7 +14,7 @@ from typing import Any
 
 from synpic.errors import ModelError, did_you_mean
 from synpic.generate.placement import stages
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["StepNoise", "check_seeded", "make_scheduler"]
 

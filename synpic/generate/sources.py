@@ -10,7 +10,7 @@ from typing import Any
 from synpic.errors import CheckpointError
 from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.workspace import Workspace
 
 __all__ = ["Sources", "recorded_sources", "resolve_sources"]

@@ -17,7 +17,7 @@ from synpic.generate.checks.subject import Subject
 from synpic.generate.loading import load_components, load_own
 from synpic.generate.opening import left_out
 from synpic.generate.schedulers import make_scheduler
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["StableCascade"]
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import polars as pl
 
-from synpic import ids, threads
+from synpic import ids
 from synpic.display import count
+from synpic.engine import threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import IngestError, SourceMissing
 from synpic.ingest.captions import METADATA, Said, parse_metadata, said

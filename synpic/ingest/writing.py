@@ -7,7 +7,7 @@ from typing import Any
 
 from synpic.errors import RecipeError
 from synpic.ingest.names import name_models
-from synpic.toml import toml_value
+from synpic.recipe.toml import toml_value
 
 __all__ = ["ingest_recipe"]
 

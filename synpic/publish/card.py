@@ -14,8 +14,6 @@ from importlib.resources import files
 from typing import Any
 
 from synpic import ids
-from synpic.cards.head import yaml_head
-from synpic.cards.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.display import count, number, size
 from synpic.ingest import SOURCE_KEY
 from synpic.publish.charts import AGREEMENT, SCORES
@@ -24,6 +22,8 @@ from synpic.publish.previous import NOTHING, Previous, changes_block, yours_bloc
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
+from synpic.release.cards.head import yaml_head
+from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.release.manifest import CARD, LockRow, Manifest
 
 __all__ = ["CARD", "config_entry", "render_card"]

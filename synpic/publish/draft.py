@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from synpic.errors import PublishError, did_you_mean
-from synpic.inventory import Inventory
+from synpic.pipeline.inventory import Inventory
+from synpic.pipeline.ranking import RankedSet, rank_candidates
 from synpic.publish.manifest import describe
 from synpic.publish.picture import choose_examples
 from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records, with_meta
 from synpic.publish.shards import Limits, Read, Shard, plan_shards
-from synpic.rankings import RankedSet, rank_candidates
 from synpic.recipe import Flagged, PublishSettings, split_problem
 from synpic.release.manifest import Manifest
 from synpic.workspace import Snapshot, Workspace

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synpic.pipeline.ranking import RankedSet
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.extra_files import PICTURE, extra_files
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
 from synpic.publish.shards import Limits
-from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
 from synpic.release.manifest import File
 from synpic.workspace import Snapshot, Workspace

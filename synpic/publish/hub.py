@@ -20,6 +20,7 @@ from synpic.hub.commit import Change
 from synpic.hub.names import page_of
 from synpic.hub.repository import Head, Remote
 from synpic.hub.retry import Patience
+from synpic.pipeline.ranking import RankedSet
 from synpic.publish.atomic_folder import scratch
 from synpic.publish.extra_files import extra_files
 from synpic.publish.load_check import check_loads
@@ -27,7 +28,6 @@ from synpic.publish.remote_state import BRANCHES, Decision, RemoteState
 from synpic.publish.send_files import send_extra_files, send_shards
 from synpic.publish.shards import Limits
 from synpic.publish.start import Start, begin
-from synpic.rankings import RankedSet
 from synpic.recipe import Flagged
 from synpic.release.manifest import MANIFEST, Manifest, decode_manifest, encode
 from synpic.release.versions import Version

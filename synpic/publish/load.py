@@ -15,11 +15,11 @@ import polars as pl
 import pyarrow as pa
 
 from synpic.errors import PublishError, ReleaseError, did_you_mean
+from synpic.pipeline.ranking import RankedSet, rank_candidates
 from synpic.publish.features import IMAGE, arrow_schema
 from synpic.publish.in_place import addresses
 from synpic.publish.origin import Where, find
 from synpic.publish.records import CONFIGS, Records, join, records, with_meta
-from synpic.rankings import RankedSet, rank_candidates
 from synpic.release.load import load_release
 from synpic.workspace import Workspace
 

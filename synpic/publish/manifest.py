@@ -21,7 +21,7 @@ from synpic.generate.recorded import RecordedModel
 from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.ingest import IngestedImages
-from synpic.inventory import Inventory
+from synpic.pipeline.inventory import Inventory
 from synpic.publish.features import yaml_features
 from synpic.publish.records import with_meta
 from synpic.publish.shards import Shard

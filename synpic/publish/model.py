@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synpic.cards.model import load_lines, render_card
-from synpic.cards.training import read_training
 from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.commit import Change, commit_onto
@@ -24,6 +22,8 @@ from synpic.publish.manifest import describe_bytes, describe_file
 from synpic.publish.previous import decode_card, parse_previous, yours_block
 from synpic.publish.remote_state import require_later
 from synpic.readers.safetensors_header import read_header
+from synpic.release.cards.model import load_lines, render_card
+from synpic.release.cards.training import read_training
 from synpic.release.manifest import CARD, File
 from synpic.release.versions import Version
 

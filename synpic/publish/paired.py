@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from synpic.errors import ReleaseError
+from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.origin import Where, find
 from synpic.publish.records import join
 from synpic.publish.shards import Read
 from synpic.rank import Ranking
-from synpic.rankings import rank_candidates
 from synpic.release import Published
 from synpic.release.images import PublishedImages
 from synpic.release.manifest import MANIFEST

@@ -19,6 +19,7 @@ from PIL.Image import Image
 from synpic.engine.attempt import Attempts, Failed
 from synpic.engine.device import pick_device
 from synpic.engine.task import Row
+from synpic.engine.threads import pool
 from synpic.errors import RewardError
 from synpic.hub import checkpoints
 from synpic.readers.images import as_rgb, decode
@@ -33,7 +34,6 @@ from synpic.score.reward import (
 )
 from synpic.score.staged import StagedReward
 from synpic.score.trust import check_finite
-from synpic.threads import pool
 
 __all__ = ["OpenedReward", "Picture", "reward"]
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from PIL.Image import Image
 
 from synpic.engine.task import Row
+from synpic.engine.threads import pool
 from synpic.readers.images import ImageError, decode
-from synpic.threads import pool
 
 __all__ = ["Broken", "Encoded", "Order", "ReadyImages", "key_of"]
 

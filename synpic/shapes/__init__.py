@@ -9,8 +9,7 @@
     learned    the reward shapes_clip
     quality    the reward shapes_quality
     models     the registered models; their weights lie in weights/
-    pipelines, contrast, jobs, train, pack         how those weights were made
-    measure, trial, selection, report, pictures    how good all this is, for docs/shapes.md
+    measure, selection, after   how good all this is, for docs/shapes.md and the demo
 
-Importing the first nine needs no torch.
+Importing the first nine needs no torch. How the weights were made is in ``research/shapes``.
 """

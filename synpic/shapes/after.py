@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.readers.images import decode
 from synpic.shapes.judge import read, strict
 from synpic.shapes.measure import summarise

@@ -23,7 +23,7 @@ from typing import Any
 
 from PIL import Image
 
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.shapes.judge import lenient, read, strict
 from synpic.shapes.meaning import parse
 from synpic.shapes.models import MMDIT, MMDIT_SMALL, PIXART, UNET

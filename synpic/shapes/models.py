@@ -6,7 +6,7 @@ How they were trained is in ``train`` and ``docs/shapes.md``; how often they are
 from __future__ import annotations
 
 from synpic.generate.model import KnownModel
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.shapes.scene import CANVAS
 
 __all__ = ["MMDIT", "MMDIT_SMALL", "PIXART", "UNET"]
@@ -26,7 +26,7 @@ MMDIT = KnownModel(
         call={"max_sequence_length": 1},
     ),
     licence="Apache-2.0",
-    source="synpic.shapes.train",
+    source="research/shapes of synpic's repository",
 )
 
 UNET = KnownModel(
@@ -40,13 +40,13 @@ UNET = KnownModel(
         batch_size=32,
     ),
     licence="Apache-2.0",
-    source="synpic.shapes.train",
+    source="research/shapes of synpic's repository",
 )
 
 MMDIT_SMALL = KnownModel(
     MMDIT.settings.model_copy(update={"checkpoint": "package:synpic.shapes/weights/mmdit_small"}),
     licence="Apache-2.0",
-    source="synpic.shapes.train",
+    source="research/shapes of synpic's repository",
 )
 
 PIXART = KnownModel(
@@ -62,5 +62,5 @@ PIXART = KnownModel(
         call={"max_sequence_length": 16, "use_resolution_binning": False},
     ),
     licence="Apache-2.0",
-    source="synpic.shapes.train",
+    source="research/shapes of synpic's repository",
 )

@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
+from synpic.pipeline.ranking import RankedSet, rank_candidates
 from synpic.rank import agreement, rank
-from synpic.rankings import RankedSet, rank_candidates
 from synpic.readers.images import decode
 from synpic.shapes.judge import strict
 from synpic.shapes.measure import wilson

@@ -24,8 +24,8 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from synpic.engine.progress import Event, Listener
+from synpic.engine.threads import cores
 from synpic.errors import Stopped, TrainingError
-from synpic.threads import cores
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
 from synpic.train.data import DTYPES, TrainingData, open_data

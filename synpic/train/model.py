@@ -25,7 +25,7 @@ from synpic.generate.opening import left_out
 from synpic.hub import checkpoints
 from synpic.hub.errors import naming_hub_errors
 from synpic.readers.pretrained import open_whole
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import Family
 from synpic.train.families.find import family_of

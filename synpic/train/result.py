@@ -13,10 +13,10 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from synpic import ids
-from synpic.cards.model import render_card
-from synpic.cards.training import read_training
 from synpic.engine.device import environment
 from synpic.errors import StorageError, TrainingError
+from synpic.release.cards.model import render_card
+from synpic.release.cards.training import read_training
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import Family
 from synpic.train.model import Checkpoint

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from synpic.recipe import Name
-from synpic.settings import ModelSettings, Place, Size
-from synpic.toml import Table, read_toml
+from synpic.recipe.settings import ModelSettings, Place, Size
+from synpic.recipe.toml import Table, read_toml
 
 __all__ = [
     "DataSettings",

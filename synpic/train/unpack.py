@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from synpic import ids
+from synpic.engine.threads import pool
 from synpic.errors import TrainingError
 from synpic.readers.images import ImageError, decode
-from synpic.threads import pool
 from synpic.train.facts import Fact
 from synpic.train.framing import Size, fit
 from synpic.train.records import Records

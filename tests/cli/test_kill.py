@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from synpic import Workspace, status
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from tests.cli.conftest import Run, Start
 from tests.conftest import MakeRecipe, corrupt_parts
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synpic import Workspace, status
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from tests.cli.conftest import Run, Start
 from tests.cli.test_kill import kill_three_times
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from synpic.errors import UnknownName
 from synpic_cli.main import app
-from tests.test_catalogue import Judge, put
+from tests.pipeline.test_catalogue import Judge, put
 
 JUDGE = f"{Judge.__module__}:Judge"
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synpic import Workspace
-from synpic.costs import CostPlan, Item, Timing
 from synpic.engine.engines import Engine
+from synpic.pipeline.costs import CostPlan, Item, Timing
 from synpic_cli.plan import _show
 from tests.cli.conftest import Synpic, in_process
 from tests.conftest import MakeRecipe, edit

@@ -13,7 +13,7 @@ import pytest
 
 from synpic import publish_to
 from synpic.engine.task import Task
-from synpic.tasks import drawing_tasks, scoring_tasks
+from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
 from synpic.workspace import Workspace
 from synpic.workspace.images import ImageReader
 from synpic.workspace.storage import Store

@@ -14,14 +14,14 @@ from synpic.engine.progress import Event
 from synpic.errors import PublishError, RecipeError, Stopped, StorageError, UnknownName
 from synpic.publish.model import publish_model
 from synpic.train import loop
-from synpic.train.recipes import preset, presets
+from synpic.train.presets import preset, presets
 from synpic_cli.watching import _describe
-from tests.cards.facts import about
 from tests.cli.conftest import ENVIRONMENT, in_process
 from tests.generate.conftest import saved
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.test_model import trained
+from tests.release.cards.facts import about
 from tests.train.conftest import Wanted, encoded, ranked, wanted
 from tests.train.families.opening import KINDS
 from tests.train.runs import RECIPE

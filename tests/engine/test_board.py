@@ -5,7 +5,7 @@ from __future__ import annotations
 from synpic import Workspace
 from synpic.engine.crew import conduct
 from synpic.engine.progress import Event
-from synpic.tasks import drawing_tasks
+from synpic.pipeline.tasks import drawing_tasks
 from tests.conftest import MakeRecipe, edit
 from tests.engine.threads import Threads
 

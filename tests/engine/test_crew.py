@@ -20,9 +20,9 @@ from synpic.engine.report import Report
 from synpic.engine.shard import Shard
 from synpic.engine.task import Work
 from synpic.errors import RewardError, StorageError, Unfinished
-from synpic.inventory import take_inventory
-from synpic.steps import ingest_workspace
-from synpic.tasks import drawing_tasks, scoring_tasks
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.steps import ingest_workspace
+from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
 from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe, corrupt_parts
 from tests.engine.threads import Dies, Threads

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from synpic import Workspace, generate_candidates, score_candidates
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from tests.conftest import MakeRecipe
 from tests.engine.test_crew import generate, score
 

@@ -18,7 +18,7 @@ from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
 from synpic.engine.ray_engine import Actors, room
 from synpic.errors import SynpicError
-from synpic.tasks import drawing_tasks
+from synpic.pipeline.tasks import drawing_tasks
 from tests.conftest import MakeRecipe
 
 
@@ -307,7 +307,7 @@ def test_given_images_are_read_by_a_few_and_on_processors(
         asked.append(engine)
         raise SynpicError("far enough")
 
-    monkeypatch.setattr("synpic.steps.run_on", run_on)
+    monkeypatch.setattr("synpic.pipeline.steps.run_on", run_on)
     for workers in (None, 4, 500):
         with pytest.raises(SynpicError, match="far enough"):
             generate_candidates(workspace, engine=Engine("ray", workers))

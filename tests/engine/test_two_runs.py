@@ -18,8 +18,8 @@ from synpic.engine.progress import Event
 from synpic.engine.report import Report
 from synpic.engine.shard import Shard
 from synpic.generate import loop as drawing
+from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
 from synpic.score import loop as scoring
-from synpic.tasks import drawing_tasks, scoring_tasks
 from tests.conftest import MakeRecipe, edit
 from tests.engine.threads import Threads
 from tests.fakes import Painter, redness

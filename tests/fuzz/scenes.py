@@ -81,7 +81,7 @@ def prompts_in(kind: str, folder: Path) -> str:
 
 def workspace(root: Path) -> None:
     """A workspace that is drawn and scored, with a failure; and a release of it in ``out``."""
-    from synpic.inventory import take_inventory
+    from synpic.pipeline.inventory import take_inventory
     from synpic.publish import publish_to
     from synpic.workspace import Workspace, tables
     from tests.publish.fixtures import build
@@ -154,7 +154,7 @@ def pictures(root: Path) -> None:
 
 def ingested(root: Path) -> None:
     """The same, ingested and scored."""
-    from synpic.steps import score_candidates
+    from synpic.pipeline.steps import score_candidates
     from synpic.workspace import Workspace
 
     pictures(root)

@@ -22,7 +22,7 @@ from torch import Tensor
 from synpic.errors import ModelError
 from synpic.generate.adapters import add_adapters
 from synpic.generate.checkpoint import Checkpoint
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 Folder = Callable[[str], Path]
 Layers = dict[tuple[str, str], tuple[Tensor, Tensor, float]]

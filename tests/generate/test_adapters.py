@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from synpic.errors import ModelError
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from tests.generate.loras import save_lora
 
 Folder = Callable[[str], Path]

@@ -17,10 +17,10 @@ from synpic import Workspace
 from synpic.engine.progress import Event
 from synpic.errors import CheckpointError, Unfinished
 from synpic.generate.checkpoint import Checkpoint
+from synpic.pipeline.steps import generate_candidates
+from synpic.pipeline.validation import validate
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
-from synpic.steps import generate_candidates
-from synpic.validation import validate
 from tests.cli.conftest import in_process
 from tests.generate import tiny
 from tests.generate.by_recipe import workspace_of

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from synpic.engine.attempt import Attempts, Done
 from synpic.generate.pixels import eight_bits
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from tests.generate.tiny import CASCADE_SIDE, SANA_SIDE, SIDE
 
 Folder = Callable[[str], Path]

@@ -21,7 +21,7 @@ from synpic.generate.drawing import Drawing
 from synpic.generate.model import Model
 from synpic.generate.pixels import eight_bits
 from synpic.hub.lock import LockEntry
-from synpic.settings import ImageSettings, ModelSettings
+from synpic.recipe.settings import ImageSettings, ModelSettings
 from tests.conftest import MakeRecipe
 from tests.fakes import Frugal, Painter
 

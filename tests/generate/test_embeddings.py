@@ -13,8 +13,8 @@ import torch
 
 from synpic.generate import embeddings, opening, placement
 from synpic.generate.placement import text_encoders
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from tests.generate.tiny import CASCADE_SIDE, SIDE
 
 Folder = Callable[[str], Path]

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from synpic.errors import ModelError
 from synpic.generate.family import Family
 from synpic.generate.stable_cascade import _names_of_old
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from tests.generate.tiny import SIDE, side
 
 Folder = Callable[[str], Path]

@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from synpic import Workspace, generate_candidates
-from synpic.validation import validate
+from synpic.pipeline.validation import validate
 from tests.generate import tiny
 from tests.generate.by_recipe import make, pictures, workspace_of
 from tests.generate.loras import save_lora

@@ -11,7 +11,7 @@ import pytest
 
 from synpic.errors import ModelError
 from synpic.generate.opening import OpenedPipeline
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from tests.generate.test_checks import problems
 
 DEEP = '{"a":' * 50_000 + "1" + "}" * 50_000

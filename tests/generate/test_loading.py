@@ -9,8 +9,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from synpic.errors import ModelError
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from tests.generate import tiny
 
 Folder = Callable[[str], Path]

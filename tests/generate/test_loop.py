@@ -19,7 +19,7 @@ from synpic import Workspace, generate_candidates, status
 from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
 from synpic.errors import RecipeError, Stopped, StorageError, SynpicError, Unfinished
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.workspace import tables
 from synpic.workspace.parts import read_part
 from synpic.workspace.storage import Store

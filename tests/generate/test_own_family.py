@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from synpic import Workspace
-from synpic.validation import validate
+from synpic.pipeline.validation import validate
 from tests.generate.by_recipe import make, pictures, rows
 
 ROOT = Path(__file__).parents[2]

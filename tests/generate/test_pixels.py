@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synpic.generate.pixels import eight_bits, encode
-from synpic.settings import ImageSettings
+from synpic.recipe.settings import ImageSettings
 
 
 def noise(side: int = 32) -> NDArray[np.float32]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from synpic.errors import DeviceLost, ModelError
 from synpic.generate.checkpoint import Checkpoint, Component
 from synpic.generate.placement import Placement, check_placement, place
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from tests.generate import tiny
 
 Folder = Callable[[str], Path]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from synpic.errors import ModelError
 from synpic.generate.auto import AutoFamily
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from tests.generate.tiny import side
 
 Folder = Callable[[str], Path]

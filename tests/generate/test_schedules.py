@@ -19,9 +19,9 @@ from synpic.generate.schedules import asking
 from synpic.generate.schedules.answer import Answer
 from synpic.generate.schedules.schedule import Schedule
 from synpic.generate.schedules.trial import answer_of
+from synpic.pipeline.validation import Validation, validate
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
-from synpic.validation import Validation, validate
 from synpic.workspace.lock import LOCK, RecipeLock
 from synpic.workspace.storage import Store
 from tests.generate.by_recipe import workspace_of

@@ -17,7 +17,7 @@ import torch
 from synpic import Workspace, generate_candidates
 from synpic.engine.shard import Shard
 from synpic.generate.auto import AutoFamily
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from tests.generate.tiny import CASCADE_SIDE, SIDE
 
 Folder = Callable[[str], Path]

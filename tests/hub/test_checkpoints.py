@@ -117,7 +117,7 @@ def test_weights_that_are_gone_are_missed_when_they_are_to_be_loaded(
 
 
 def test_weights_of_an_installed_package(workspace: Workspace) -> None:
-    entry = resolve(workspace, "package:synpic/recipes", None)
+    entry = resolve(workspace, "package:synpic/recipe/presets", None)
     location, commit = checkpoints.load_from(workspace.folder, entry)
     assert (Path(location) / "shapes.toml").exists()
     assert commit is None

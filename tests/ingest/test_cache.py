@@ -10,7 +10,7 @@ import pytest
 
 from synpic.errors import SourceMissing
 from synpic.ingest import current_index, ensure_index
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.workspace import Workspace
 from synpic.workspace.parts import frame
 from synpic.workspace.sealing import read_sealed

@@ -16,14 +16,14 @@ from datasets import load_dataset
 from PIL import Image
 
 import synpic
-from synpic.counting import status
 from synpic.engine.shard import Shard
 from synpic.errors import CheckpointError, IngestError
 from synpic.ingest.index import read_index
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.status import status
+from synpic.pipeline.steps import image_scores
+from synpic.pipeline.validation import validate
 from synpic.publish.export import export
-from synpic.steps import image_scores
-from synpic.validation import validate
 from synpic.workspace import Workspace
 from tests.ingest.conftest import PROMPTS, MakeWorkspace, picture
 

@@ -16,14 +16,14 @@ import pytest
 from datasets import load_dataset
 
 import synpic
-from synpic.counting import status
 from synpic.engine.progress import Event
 from synpic.errors import IngestError, RecipeError, SourceMissing, Stopped, SynpicError
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.status import status
+from synpic.pipeline.steps import image_scores
+from synpic.pipeline.validation import validate
 from synpic.publish.export import export
 from synpic.release.compare import compare
-from synpic.steps import image_scores
-from synpic.validation import validate
 from synpic.workspace import Workspace
 from tests.ingest.conftest import PROMPTS, MakeWorkspace, metadata, picture
 

@@ -9,7 +9,7 @@ import pytest
 import synpic
 from synpic.engine.shard import Shard
 from synpic.errors import HubUnreachable, SynpicError
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from tests.hub_server import Drop, HubServer
 from tests.hub_server.fixtures import hub, online, waits
 from tests.ingest.conftest import MakeWorkspace

@@ -15,8 +15,8 @@ import synpic
 from synpic.errors import IngestError, RecipeError
 from synpic.ingest.layouts import layout_of
 from synpic.ingest.listing import LEADS_OUT, list_folder, plain_name, read_regular, shown, spelt
-from synpic.steps import image_scores
-from synpic.validation import validate
+from synpic.pipeline.steps import image_scores
+from synpic.pipeline.validation import validate
 from tests.ingest.conftest import MakeWorkspace, metadata, picture
 
 FOLDER = 'images = "../pictures"'
@@ -278,7 +278,7 @@ def picky(prompt: str, image: object) -> float:
 
 
 def test_status_counts_images_that_share_a_prompt(make: MakeWorkspace, folder: Path) -> None:
-    from synpic.counting import status
+    from synpic.pipeline.status import status
     from synpic_cli.reporting import prompts_line
 
     for number in range(3):

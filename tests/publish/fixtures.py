@@ -14,7 +14,7 @@ import pyarrow as pa
 from PIL import Image
 
 from synpic import ids
-from synpic.inventory import Inventory, take_inventory
+from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.readers.images import describe
 from synpic.score.reward import RewardInfo
 from synpic.workspace import Workspace, tables

@@ -17,7 +17,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from synpic.cards.markdown import fence, markdown_text
 from synpic.errors import PublishError
 from synpic.publish import publish_to
 from synpic.publish.card import _settings, render_card
@@ -28,6 +27,7 @@ from synpic.publish.records import Records
 from synpic.publish.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
+from synpic.release.cards.markdown import fence, markdown_text
 from synpic.release.manifest import Manifest, read_manifest
 from tests.publish.fixtures import build, recipe
 from tests.release.manifests import as_manifest

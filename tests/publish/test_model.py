@@ -13,13 +13,13 @@ from huggingface_hub import snapshot_download
 from safetensors.torch import load_file, save_file
 
 from synpic import ids
-from synpic.cards.model import render_card
 from synpic.errors import PublishError
 from synpic.hub.retry import Patience
 from synpic.publish.model import ModelRelease, forecast_model, publish_model
-from tests.cards.facts import about
+from synpic.release.cards.model import render_card
 from tests.hub_server import Drop, HubServer, LostAnswer, Status
 from tests.hub_server.fixtures import hub, online, waits
+from tests.release.cards.facts import about
 
 __all__ = ["hub", "online", "waits"]
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synpic.cards.markdown import fence
 from synpic.errors import PublishError
 from synpic.publish.previous import (
     NOTHING,
@@ -14,6 +13,7 @@ from synpic.publish.previous import (
     parse_previous,
     yours_block,
 )
+from synpic.release.cards.markdown import fence
 
 YOURS = "<!-- synpic:yours -->"
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.publish import Limits, publish_to
 from synpic.publish.features import IMAGE
 from synpic.publish.records import REFERENCE, Records, join, records

@@ -17,12 +17,12 @@ from synpic import Workspace, generate_candidates, score_candidates
 from synpic.engine.failures import HOPELESS
 from synpic.engine.task import Made, Row
 from synpic.errors import CheckpointError, SafetyError, Unfinished
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.tasks import drawing_tasks
 from synpic.recipe import SafetySettings
 from synpic.safety import Checker, WantedSafety, open_safety, read_words, resolve_safety
 from synpic.safety.checked import Checked
 from synpic.safety.classifiers import ImageClassifier
-from synpic.tasks import drawing_tasks
 from synpic.workspace import tables
 from synpic.workspace.parts import read_part
 from tests.conftest import MakeRecipe, edit

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from research.shapes.pipelines import build_clip
 from synpic.errors import RewardError, SynpicError
 from synpic.score.clip_score import ClipScore
-from synpic.shapes.pipelines import build_clip
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online
 

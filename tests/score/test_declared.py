@@ -112,7 +112,7 @@ def test_its_documentation_explains_its_options(name: str) -> None:
 def test_all_of_this_is_told_without_torch() -> None:
     code = (
         "import sys\n"
-        "from synpic.catalogue import rewards\n"
+        "from synpic.pipeline.catalogue import rewards\n"
         "rows = rewards()\n"
         f"heavy = {['torch', 'torchvision', 'transformers', 'open_clip', 'accelerate']!r}\n"
         "print(sum(row['installed'] for row in rows), *(n for n in heavy if n in sys.modules))\n"

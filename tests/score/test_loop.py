@@ -25,8 +25,8 @@ from synpic.engine.progress import Event
 from synpic.engine.shard import Shard
 from synpic.errors import RewardError, SynpicError, Unfinished, WorkspaceError
 from synpic.generate.pixels import encode
-from synpic.inventory import take_inventory
-from synpic.settings import ImageSettings
+from synpic.pipeline.inventory import take_inventory
+from synpic.recipe.settings import ImageSettings
 from synpic.workspace import tables
 from synpic.workspace.parts import read_part
 from synpic.workspace.storage import Store

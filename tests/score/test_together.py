@@ -11,7 +11,7 @@ import pytest
 from synpic import Workspace, generate_candidates, ids, score_candidates, status
 from synpic.engine.progress import Event
 from synpic.errors import StorageError
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.readers.images import ImageError
 from synpic.score import loop, ready
 from synpic.workspace.storage import Store

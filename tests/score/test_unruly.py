@@ -15,7 +15,7 @@ import torch
 from PIL.Image import Image
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.score.reward import RewardInfo
 from tests.cli.conftest import in_process
 from tests.conftest import MakeRecipe, edit

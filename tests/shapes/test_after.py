@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from synpic import ids
-from synpic.inventory import Inventory
+from synpic.pipeline.inventory import Inventory
 from synpic.shapes import after
 from synpic.shapes.after import Comparison, compare, examination_recipe
 from synpic.shapes.meaning import illustrate, parse

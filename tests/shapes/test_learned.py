@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from research.shapes.trial import cases, try_reward
 from synpic.score.clip_score import ClipScore
 from synpic.shapes.learned import ShapesClip
 from synpic.shapes.measure import weights
-from synpic.shapes.trial import cases, try_reward
 
 
 def test_prefers_a_pictures_caption_to_a_near_miss() -> None:

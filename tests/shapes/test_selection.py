@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from synpic.rankings import rank_candidates
+from synpic.pipeline.ranking import rank_candidates
 from synpic.shapes.meaning import illustrate, parse
 from synpic.shapes.prompts import prompts
 from synpic.shapes.scene import to_image

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from synpic.publish import publish_to
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.cache import Caches, open_caches
 from synpic.train.families.family import Encoded, Family
 from synpic.train.records import Records, Source

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from synpic.errors import TrainingError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.adapters import add_adapters, check_targets, merge_adapters, without_adapters
 from synpic.train.model import find_checkpoint, prepare_tuning, trained
 from synpic.train.settings import NoiseSettings, TuningSettings

@@ -15,7 +15,7 @@ from diffusers import DDIMScheduler
 from safetensors.torch import save
 
 from synpic.errors import StorageError, TrainingError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train import cache as module
 from synpic.train.cache import TensorCache, default_folder, open_caches
 from synpic.train.families.family import Family

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from synpic.errors import ModelError, SynpicError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_tuning, trained
 from synpic.train.settings import NoiseSettings, TuningSettings
 from tests.train.families.opening import KINDS

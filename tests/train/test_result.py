@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from synpic import ids
-from synpic.cards.model import load_lines
 from synpic.errors import StorageError
+from synpic.release.cards.model import load_lines
 from synpic.train import result
 from synpic.train.loop import train
 from tests.train.conftest import Wanted

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from synpic.train import settings
 from synpic.train.objectives import OBJECTIVES
-from synpic.train.recipes import presets
+from synpic.train.presets import presets
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 

@@ -14,7 +14,7 @@ import pytest
 
 from synpic import load_rankings, rank_candidates, status
 from synpic.errors import CorruptPart, OlderSchema, WorkspaceError
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.prompts import ensure_prompts
 from synpic.workspace import Workspace, tables
 from synpic.workspace.naming import name_of, split_footer

@@ -21,7 +21,7 @@ from PIL import Image
 import synpic
 from synpic import Workspace
 from synpic.errors import CheckpointError, SynpicError, WorkspaceError
-from synpic.inventory import take_inventory
+from synpic.pipeline.inventory import take_inventory
 from synpic.workspace.storage import Store
 from tests.cli.conftest import in_process
 from tests.conftest import MakeRecipe, corrupt_parts

@@ -13,7 +13,7 @@ import pytest
 from synpic import ids
 from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
 from synpic.hub.lock import LockEntry
-from synpic.recipes import preset
+from synpic.recipe.presets import preset
 from synpic.workspace import Workspace, tables
 from synpic.workspace.naming import name_of
 from synpic.workspace.storage import Store

@@ -26,8 +26,8 @@ from synpic.generate.checks.subject import Subject, inspect_checkpoint
 from synpic.generate.checks.weights import check_weights
 from synpic.generate.model import Model
 from synpic.generate.placement import check_placement
+from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from synpic.settings import ModelSettings
 from synpic.workspace import Workspace
 
 __all__ = ["check_model", "check_subject", "find_problems"]

@@ -10,7 +10,7 @@ from synpic.errors import ModelError, did_you_mean
 from synpic.generate.checks.subject import Subject
 from synpic.generate.facts import PipelineFacts
 from synpic.generate.schedulers import check_seeded
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["call_problems", "check_call", "check_scheduler"]
 

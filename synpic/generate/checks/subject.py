@@ -18,7 +18,7 @@ from synpic.generate.checkpoint import (
     read_index,
 )
 from synpic.generate.facts import PipelineFacts, pipeline_facts
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["Subject", "inspect_checkpoint"]
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from synpic.generate.checks.subject import Subject
 from synpic.generate.facts import TimestepFacts, diffusers_version
 from synpic.readers.json_models import Record
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["Schedule", "changes_schedule", "schedule_of"]
 

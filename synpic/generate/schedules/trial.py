@@ -13,7 +13,7 @@ from synpic.errors import ModelError
 from synpic.generate.schedulers import make_scheduler
 from synpic.generate.schedules.answer import Answer, Problem
 from synpic.generate.schedules.schedule import Schedule
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 
 __all__ = ["answer_of", "check_schedule", "ignored_options"]
 

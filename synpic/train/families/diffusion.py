@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from synpic.errors import TrainingError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.families.family import Family
 from synpic.train.settings import NoiseSettings
 

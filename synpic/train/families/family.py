@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from synpic.errors import TrainingError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.settings import NoiseSettings
 
 __all__ = ["CLIP_TOKENS", "Encoded", "Family", "fitted"]

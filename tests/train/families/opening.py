@@ -8,7 +8,7 @@ from typing import Any
 
 import diffusers
 
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.families.family import Family
 from synpic.train.families.find import family_of
 from synpic.train.settings import NoiseSettings

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from synpic.errors import TrainingError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.families.find import family_of
 from synpic.train.settings import NoiseSettings
 from tests.generate.tiny import SIDE

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from synpic.errors import TrainingError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.families.sd import StableDiffusion
 from synpic.train.settings import NoiseSettings
 from tests.train.families.opening import file_of

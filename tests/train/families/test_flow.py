@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import TrainingError
-from synpic.settings import ModelSettings
+from synpic.recipe.settings import ModelSettings
 from synpic.train.families.sd3 import StableDiffusion3
 from synpic.train.settings import NoiseSettings
 from tests.train.families.opening import file_of

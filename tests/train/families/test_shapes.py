@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from synpic.shapes import jobs
+from research.shapes import jobs
 from synpic.shapes.models import MMDIT_SMALL, PIXART, UNET
 from synpic.shapes.scene import random_scene
 from tests.train.families.opening import family, pipeline
@@ -21,13 +21,13 @@ MODELS = {
     "unet": (UNET.settings, "build_unet", 0.4),
     "pixart": (PIXART.settings, "build_pixart", 0.45),
 }
-"""Settings, what of synpic.shapes.jobs builds it, and how much is left of the error of a model that
-always says zero; measured 0.13, 0.25 and 0.32."""
+"""Settings, what of research.shapes.jobs builds it, and how much is left of the error of a model
+that always says zero; measured 0.13, 0.25 and 0.32."""
 COUNT = 48
 
 
 def flow_times() -> torch.Tensor:
-    """As :func:`synpic.shapes.jobs.flow_job` draws them."""
+    """As :func:`research.shapes.jobs.flow_job` draws them."""
     return torch.sigmoid(0.2 + 1.2 * torch.randn(COUNT)) * 1000
 
 

@@ -1,0 +1,399 @@
+"""What a recipe wants against what its workspace holds, and the join of both.
+
+Reading never needs what only making needs. Where a model's weights, a reward's code or the Hub are
+away, its images and scores are found by what their parts record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import polars as pl
+
+from synpic.engine.progress import Listener
+from synpic.errors import SynpicError
+from synpic.generate.model import Model, check_models, complete, resolve_model
+from synpic.generate.recorded import recorded_models
+from synpic.ingest import INDEX, IngestedImages, current_index, ingested_prompts
+from synpic.prompts import PromptTable, current_prompts
+from synpic.recipe import Recipe
+from synpic.recipe.settings import ModelSettings
+from synpic.score.recorded import RecordedReward, recorded_reward
+from synpic.score.reward import WantedReward, resolve_reward
+from synpic.workspace import PROMPTS, Snapshot, Workspace
+from synpic.workspace.parts import frame
+from synpic.workspace.recorded import folders_of
+
+__all__ = ["Inventory", "WantedModel", "take_inventory"]
+
+
+class WantedModel(Protocol):
+    """What images come from: a model that draws them, or a source that has them."""
+
+    @property
+    def name(self) -> str:
+        """The recipe's."""
+        ...
+
+    @property
+    def decides(self) -> Mapping[str, Any]:
+        """Everything that decides its pixels, as far as it is known."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of ``decides``."""
+        ...
+
+    @property
+    def folder(self) -> str:
+        """Where its candidates lie in a workspace."""
+        ...
+
+    def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
+        """Every image wanted: candidate_id, prompt_id, prompt, sample, seed, batch, model, and
+        ``place``, where an ingested image lies in its source."""
+        ...
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A recipe's want, resolved, over a workspace.
+
+    Args:
+        snapshot: the recipe and its lock, as they were when the command began.
+        prompt_table: the prompts, with what the source held beside them.
+        models: one for each model and size that is found or recorded; of a recipe with [ingest],
+            its source alone.
+        rewards: those that are found or recorded.
+        unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "ingest", each
+            with what is wrong.
+        recorded: of those, the ones that are read all the same: folders, or files, that hold them.
+        doubtful: of those, the ones of which nothing tells which of several folders is meant.
+    """
+
+    snapshot: Snapshot
+    prompt_table: PromptTable
+    models: Sequence[WantedModel]
+    rewards: Sequence[WantedReward | RecordedReward]
+    unresolved: dict[str, SynpicError]
+    recorded: dict[str, list[str]] = field(default_factory=dict)
+    doubtful: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def workspace(self) -> Workspace:
+        """The snapshot's."""
+        return self.snapshot.workspace
+
+    @property
+    def recipe(self) -> Recipe:
+        """The snapshot's."""
+        return self.snapshot.recipe
+
+    @cached_property
+    def prompts(self) -> pl.DataFrame:
+        """The rows of ``prompt_table``."""
+        return frame(self.prompt_table.table)
+
+    @property
+    def found_models(self) -> list[WantedModel]:
+        """The models that can make images."""
+        return [m for m in self.models if f"models.{m.name}" not in self.unresolved]
+
+    @property
+    def found_rewards(self) -> list[WantedReward]:
+        """The rewards that can score."""
+        return [reward for reward in self.rewards if isinstance(reward, WantedReward)]
+
+    def require(self, kind: str, names: Iterable[str]) -> None:
+        """Insist on some "models" or "rewards", to make something with them.
+
+        Raises:
+            SynpicError: what is wrong with the first of ``names`` that is not found.
+        """
+        for name in names:
+            if f"{kind}.{name}" in self.unresolved:
+                raise self.unresolved[f"{kind}.{name}"]
+
+    def require_readable(self, rewards: Iterable[str]) -> None:
+        """Insist that what there is of all models and of ``rewards`` can be told.
+
+        A model that is not found, and of which nothing is recorded, has no image here.
+
+        Raises:
+            SynpicError: what is wrong with the first of which it cannot be told.
+        """
+        wanted = [f"rewards.{name}" for name in rewards]
+        for place, error in self.unresolved.items():
+            if place.startswith("rewards.") and place not in wanted:
+                continue
+            if place in self.doubtful:
+                raise type(error)(
+                    f"{error.message}; and nothing tells which is meant of "
+                    f"{' and '.join(self.doubtful[place])}",
+                    hint=f"{error.hint or 'put back what is missing'}; or move the folder that is "
+                    "not meant out of the workspace",
+                )
+            if place in wanted and place not in self.recorded:
+                raise error
+        if not self.models:
+            raise next(iter(self.unresolved_of("models").values()))
+
+    @property
+    def absent_models(self) -> dict[str, SynpicError]:
+        """The models that are not found and of which nothing is recorded, with what is wrong."""
+        models = self.unresolved_of("models")
+        return {name: models[name] for name in models if f"models.{name}" not in self.recorded}
+
+    def require_whole(self) -> None:
+        """Insist that no model or reward of the recipe is left out of what is read.
+
+        Raises:
+            SynpicError: what is wrong with the first that is, or of which it cannot be told.
+        """
+        self.require_readable(self.recipe.rewards)
+        for name, error in self.absent_models.items():
+            raise type(error)(
+                f"models.{name} is not found, and no image of it is here: {error.message}",
+                hint=f"{error.hint or 'correct it'}; or take [models.{name}] out of the recipe",
+            )
+
+    def remarks(self) -> dict[str, str]:
+        """A line for each thing that is not found, with what is read instead, and for each of
+        :meth:`changed`; by its place: "models.NAME", "rewards.NAME", "prompts" or "ingest"."""
+        lines = {f"models.{name}": f"models.{name} {why}" for name, why in self.changed().items()}
+        for place, error in self.unresolved.items():
+            folders = ", ".join(self.recorded.get(place, []))
+            read = f"what was made is read: {folders}" if folders else "nothing of it is here"
+            lines[place] = f"{place} is not found: {error.message}; {read}"
+        return lines
+
+    def changed(self) -> dict[str, str]:
+        """By name, of each model with images of other settings and none of its present ones:
+        where both lie, as the rest of a sentence."""
+        found = {}
+        for name in self.recipe.models:
+            now = {model.folder for model in self.models if model.name == name}
+            held = folders_of(self.workspace, "candidates", name)
+            there = {folder for folder in held if self.workspace.parts(folder)}
+            if (empty := sorted(now - there)) and (others := sorted(there - now)):
+                found[name] = (
+                    f"has no image of its present settings (in {', '.join(empty)}); "
+                    f"those of other settings (in {', '.join(others)}) are not read"
+                )
+        return found
+
+    def wanted_settings(self, name: str) -> ModelSettings:
+        """What the recipe wants of a model, whether or not its weights are found."""
+        written = self.recipe.models[name]
+        try:
+            return complete(name, written, self.workspace.folder)
+        except SynpicError:
+            return written
+
+    def unresolved_of(self, kind: str) -> dict[str, SynpicError]:
+        """The "models" or "rewards" that are not found, by name, each with what is wrong."""
+        return {
+            place.removeprefix(f"{kind}."): error
+            for place, error in self.unresolved.items()
+            if place.startswith(f"{kind}.")
+        }
+
+    def wanted_candidates(self) -> pl.DataFrame:
+        """What ``wanted`` gives for each model, with its ``folder`` and ``fingerprint``."""
+        frames = [
+            model.wanted(self.recipe, self.prompts).with_columns(
+                folder=pl.lit(model.folder), fingerprint=pl.lit(model.fingerprint)
+            )
+            for model in self.models
+        ]
+        return pl.concat(frames) if frames else pl.DataFrame(schema=_WANTED)
+
+    def candidates(self) -> pl.DataFrame:
+        """Every wanted candidate that is there, without pixels, with its prompt and split.
+
+        In the order in which they are drawn, which is about that in which they lie on the disk.
+        """
+        rows = self.workspace.candidates(model.folder for model in self.models)
+        want = self.wanted_candidates().select("candidate_id", "prompt")
+        splits = self.prompts.select("prompt_id", "split")
+        return (
+            want.join(rows, on="candidate_id", how="inner", maintain_order="left")
+            .join(splits, on="prompt_id", how="inner", maintain_order="left")
+            .select(*rows.columns, "prompt", "split")
+        )
+
+    def scored(self) -> pl.DataFrame:
+        """:meth:`candidates` with a column ``score_<name>`` per reward, null where it is missing.
+
+        A score attaches to a candidate with its very pixels (sha256) and no other.
+        """
+        rows = self.candidates()
+        for reward in self.rewards:
+            scores = self.workspace.scores(reward.folder)
+            rows = rows.join(
+                scores.select(
+                    "candidate_id", "sha256", pl.col("score").alias(f"score_{reward.name}")
+                ),
+                on=["candidate_id", "sha256"],
+                how="left",
+                maintain_order="left",
+            )
+        return rows
+
+    def image_scores(self) -> pl.DataFrame:
+        """A row for every wanted image, with what it scored, or why it did not.
+
+        Of ingested images also one for each further place of the same image.
+        """
+        scored = self.scored()
+        scores = [name for name in scored.columns if name.startswith("score_")]
+        failures = self.workspace.failures("generate").select(
+            "candidate_id", "fingerprint", failure="reason"
+        )
+        want = self.wanted_candidates().join(
+            failures, on=["candidate_id", "fingerprint"], how="left", maintain_order="left"
+        )
+        rows = want.join(
+            scored.select("candidate_id", *scores, pl.lit(True).alias("there")),
+            on="candidate_id",
+            how="left",
+            maintain_order="left",
+        ).with_columns(pl.coalesce("failure", pl.lit("not made yet")).alias("failure"))
+        for reward in self.rewards:
+            rows = rows.join(
+                self._unscored(reward), on="candidate_id", how="left", maintain_order="left"
+            )
+        reasons = [
+            pl.when(pl.col(f"score_{name}").is_null()).then(
+                pl.format("{}: {}", pl.lit(name), pl.col(f"_{name}").fill_null("not scored yet"))
+            )
+            for name in (reward.name for reward in self.rewards)
+        ]
+        unscored = pl.concat_str(reasons or [pl.lit("")], separator="; ", ignore_nulls=True)
+        table = rows.with_row_index("nth").select(
+            "nth",
+            *("prompt", "place", "model", "sample", "prompt_id", "candidate_id"),
+            *scores,
+            # One that failed once and is there now has not failed.
+            pl.when(pl.col("there").is_null())
+            .then("failure")
+            .otherwise(pl.when(unscored != "").then(unscored))
+            .alias("failure"),
+        )
+        for model in self.models:
+            if isinstance(model, IngestedImages):
+                copies = table.drop("place").join(
+                    model.copies, on="candidate_id", how="inner", maintain_order="right"
+                )
+                table = pl.concat([table, copies.select(table.columns)])
+        return table.sort("nth", maintain_order=True).drop("nth")
+
+    def _unscored(self, reward: WantedReward | RecordedReward) -> pl.DataFrame:
+        """``candidate_id``, and why ``reward`` gave it no score, as a column named after it."""
+        failures = self.workspace.failures("score").filter(
+            (pl.col("name") == reward.name) & (pl.col("fingerprint") == reward.fingerprint)
+        )
+        last = failures.unique("candidate_id", keep="last", maintain_order=True)
+        return last.select("candidate_id", pl.col("reason").alias(f"_{reward.name}"))
+
+    def image_folders(self) -> list[str]:
+        """Folders that hold the pixels of :meth:`candidates`."""
+        return list(dict.fromkeys(model.folder for model in self.models))
+
+
+_WANTED = {
+    **dict.fromkeys(("candidate_id", "prompt_id", "prompt"), pl.String),
+    "sample": pl.Int32,
+    "seed": pl.Int64,
+    "batch": pl.Int64,
+    **dict.fromkeys(("model", "place", "folder", "fingerprint"), pl.String),
+}
+
+
+def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = None) -> Inventory:
+    """Read the prompts and resolve the names of a workspace's recipe, as far as they can be.
+
+    What cannot be resolved is noted, and read from what its parts record.
+
+    Args:
+        workspace: or a snapshot of one, where a command has taken it already.
+        listener: is told of progress, where images of a source have to be found again.
+
+    Raises:
+        RecipeError: no ranking can come of the recipe.
+        PromptError, IngestError, CheckpointError, UnknownName: prompts, or the images of a
+            source, are not found, and none were ever read.
+    """
+    snapshot = workspace.snapshot()
+    noted = _Noted(snapshot)
+    models: Sequence[WantedModel]
+    if snapshot.recipe.ingest is not None:
+        index, problem = current_index(snapshot, listener)
+        noted.source("ingest", problem, INDEX)
+        prompts = ingested_prompts(snapshot, index)
+        models = [IngestedImages.take(snapshot.workspace, index)]
+    else:
+        prompts, problem = current_prompts(snapshot)
+        noted.source("prompts", problem, PROMPTS)
+        models = noted.models()
+    rewards = noted.rewards()
+    return Inventory(
+        snapshot, prompts, models, rewards, noted.unresolved, noted.recorded, noted.doubtful
+    )
+
+
+class _Noted:
+    """What is found of a recipe, and what of the rest is recorded."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.unresolved: dict[str, SynpicError] = {}
+        self.recorded: dict[str, list[str]] = {}
+        self.doubtful: dict[str, list[str]] = {}
+
+    def source(self, place: str, problem: SynpicError | None, file: str) -> None:
+        if problem is not None:
+            self.unresolved[place] = problem
+            self.recorded[place] = [file]
+
+    def models(self) -> list[WantedModel]:
+        recipe = self._snapshot.recipe
+        found: list[WantedModel] = []
+        drawn: list[Model] = []
+        for name in recipe.models:
+            try:
+                sizes = resolve_model(name, self._snapshot)
+                found += sizes
+                drawn += sizes
+            except SynpicError as error:
+                records, doubtful = recorded_models(name, self._snapshot)
+                found += records
+                self._note(f"models.{name}", error, [one.folder for one in records], doubtful)
+        if {model.name for model in drawn} == recipe.models.keys():
+            check_models(recipe, drawn)
+        return found
+
+    def rewards(self) -> list[WantedReward | RecordedReward]:
+        found: list[WantedReward | RecordedReward] = []
+        for name, settings in self._snapshot.recipe.rewards.items():
+            try:
+                found.append(resolve_reward(name, settings, self._snapshot.lock))
+            except SynpicError as error:
+                record, doubtful = recorded_reward(name, self._snapshot)
+                found += [record] if record else []
+                folders = [record.folder] if record else []
+                self._note(f"rewards.{name}", error, folders, doubtful)
+        return found
+
+    def _note(
+        self, place: str, error: SynpicError, folders: list[str], doubtful: list[str]
+    ) -> None:
+        self.unresolved[place] = error
+        if folders:
+            self.recorded[place] = folders
+        if doubtful:
+            self.doubtful[place] = doubtful

@@ -1,0 +1,220 @@
+"""What a workspace holds against what its recipe wants, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from synpic import ids
+from synpic.ingest import IngestedImages
+from synpic.pipeline.inventory import WantedModel, take_inventory
+from synpic.score.recorded import RecordedReward
+from synpic.score.reward import WantedReward
+from synpic.workspace import SET_ASIDE, Snapshot, Workspace, tables
+
+__all__ = ["Count", "Status", "status"]
+
+
+@dataclass(frozen=True)
+class Count:
+    """One model (at one size) or one reward.
+
+    Args:
+        wanted: images; for a reward, the wanted candidates that are there.
+        done: of those, how many are made or scored.
+        failed: of those, how many have a failure row instead.
+        doubled: rows made twice, by workers that raced; one of each is used.
+        unused: rows that the recipe no longer names.
+        bytes: of the parts in its folder.
+        flagged: of a model's done images, how many a safety check flagged.
+        unchecked: of those, how many no check has seen.
+    """
+
+    stage: str
+    name: str
+    folder: str
+    fingerprint: str
+    wanted: int
+    done: int
+    failed: int
+    doubled: int
+    unused: int
+    bytes: int
+    flagged: int = 0
+    unchecked: int = 0
+
+    @property
+    def missing(self) -> int:
+        """What the next run will do."""
+        return self.wanted - self.done - self.failed
+
+
+@dataclass(frozen=True)
+class Status:
+    """All that ``synpic status`` shows.
+
+    Args:
+        prompts: distinct ones; ``prompts_read``, ``prompts_empty`` and ``prompts_duplicate`` say
+            what the source held.
+        unused: (folder, rows, bytes) of models and rewards that the recipe no longer names.
+        undecided: the same, of models and rewards that are not found: the recipe may want them.
+        changed: models that have images, and none of their present settings: (name, what).
+        unresolved: models and rewards that are not found: (name, why).
+        failures: (stage, name, reason, how many), most frequent first.
+        set_aside: damaged parts that `synpic repair` moved out of the way.
+        checks: whether the recipe has [safety] now.
+        sharing: of ingested images, how many have a prompt that another has too; None where the
+            recipe draws. Of them ``prompts_read`` counts images, ``prompts_empty`` those without a
+            caption.
+    """
+
+    workspace: str
+    prompts: int
+    prompts_read: int
+    prompts_empty: int
+    prompts_duplicate: int
+    counts: list[Count]
+    unused: list[tuple[str, int, int]]
+    undecided: list[tuple[str, int, int]]
+    changed: list[tuple[str, str]]
+    unresolved: list[tuple[str, str]]
+    failures: list[tuple[str, str, str, int]]
+    set_aside: int
+    checks: bool
+    sharing: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing; what failed counts as missing."""
+        return not self.unresolved and all(count.done == count.wanted for count in self.counts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        counts = [{**vars(count), "missing": count.missing} for count in self.counts]
+        return {**vars(self), "counts": counts, "complete": self.complete}
+
+
+def status(workspace: Workspace | Snapshot) -> Status:
+    """Count what is wanted, done, failed, doubled and unused.
+
+    Raises:
+        SynpicError: the recipe cannot be resolved.
+        CorruptPart: naming a part that cannot be read.
+    """
+    inventory = take_inventory(workspace)
+    workspace, prompts = inventory.workspace, inventory.prompt_table
+    want = inventory.wanted_candidates()
+    candidates = inventory.candidates()
+    counts: list[Count] = []
+    for model in inventory.models:
+        rows = workspace.read(
+            workspace.parts(model.folder), tables.CANDIDATES, ["candidate_id", "sha256"]
+        )
+        mine = want.filter(pl.col("folder") == model.folder).select("candidate_id")
+        flags = candidates.join(mine, on="candidate_id", how="semi")["flagged"]
+        counted = _count(workspace, "generate", model, rows, mine)
+        flagged, unchecked = int(flags.sum() or 0), flags.null_count()
+        counts.append(replace(counted, flagged=flagged, unchecked=unchecked))
+    there = candidates.select("candidate_id", "sha256")
+    for reward in inventory.rewards:
+        rows = workspace.read(
+            workspace.parts(reward.folder), tables.SCORES, ["candidate_id", "sha256"]
+        )
+        counts.append(_count(workspace, "score", reward, rows, there))
+    used = {count.folder for count in counts}
+    rest = [folder for folder in _folders(workspace) if folder not in used]
+    kinds = {"models": "candidates", "rewards": "scores"}
+    places = (place.partition(".") for place in inventory.unresolved)
+    owners = {f"{kinds[kind]}/{name}" for kind, _, name in places if kind in kinds}
+    undecided = [folder for folder in rest if folder.rpartition("-")[0] in owners]
+    return Status(
+        workspace=str(workspace.store),
+        prompts=inventory.prompts.height,
+        prompts_read=prompts.read,
+        prompts_empty=prompts.empty,
+        prompts_duplicate=prompts.duplicates,
+        counts=counts,
+        unused=[_folder(workspace, f) for f in rest if f not in undecided],
+        undecided=[_folder(workspace, f) for f in undecided],
+        changed=list(inventory.changed().items()),
+        unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
+        failures=_reasons(workspace, used),
+        set_aside=_set_aside(workspace),
+        checks=inventory.recipe.safety is not None,
+        sharing=next(
+            (m.index.sharing for m in inventory.models if isinstance(m, IngestedImages)), None
+        ),
+    )
+
+
+def _count(
+    workspace: Workspace,
+    stage: str,
+    of: WantedModel | WantedReward | RecordedReward,
+    rows: pl.DataFrame,
+    want: pl.DataFrame,
+) -> Count:
+    keys = want.columns
+    # Two rows with one id are the same image (or score) made twice; of pixels, one sha256 is used.
+    distinct = rows.select(keys).unique()
+    done = distinct.join(want, on=keys, how="semi")
+    failures = workspace.failures(stage).filter(
+        (pl.col("fingerprint") == of.fingerprint) & (pl.col("name") == of.name)
+    )
+    failed = (
+        want.select("candidate_id")
+        .join(failures.select("candidate_id"), on="candidate_id", how="semi")
+        .join(done.select("candidate_id"), on="candidate_id", how="anti")
+    )
+    return Count(
+        stage=stage,
+        name=of.name,
+        folder=of.folder,
+        fingerprint=ids.short(of.fingerprint),
+        wanted=want.height,
+        done=done.height,
+        failed=failed.height,
+        doubled=rows.height - distinct.height,
+        unused=distinct.height - done.height,
+        bytes=_bytes(workspace, of.folder),
+    )
+
+
+def _folders(workspace: Workspace) -> list[str]:
+    return [*workspace.folders("candidates"), *workspace.folders("scores")]
+
+
+def _folder(workspace: Workspace, folder: str) -> tuple[str, int, int]:
+    schema = tables.CANDIDATES if folder.startswith("candidates/") else tables.SCORES
+    rows = workspace.read(workspace.parts(folder), schema, ["candidate_id"])
+    return folder, rows.height, _bytes(workspace, folder)
+
+
+def _bytes(workspace: Workspace, folder: str) -> int:
+    return sum(workspace.store.size(part) for part in workspace.parts(folder))
+
+
+def _reasons(workspace: Workspace, used: set[str]) -> list[tuple[str, str, str, int]]:
+    """Why things failed, for the models and rewards that are still wanted and still lack them."""
+    found: list[tuple[str, str, str, int]] = []
+    for stage, kind, schema in (
+        ("generate", "candidates", tables.CANDIDATES),
+        ("score", "scores", tables.SCORES),
+    ):
+        parts = [p for f in used if f.startswith(f"{kind}/") for p in workspace.parts(f)]
+        done = workspace.read(parts, schema, ["candidate_id", "fingerprint"])
+        rows = workspace.failures(stage).join(done, on=["candidate_id", "fingerprint"], how="anti")
+        wanted = {folder.removeprefix(f"{kind}/") for folder in used}
+        counted = rows.group_by("name", "fingerprint", "reason").len()
+        for name, fingerprint, reason, number in counted.iter_rows():
+            if f"{name}-{ids.short(fingerprint)}" in wanted:
+                found.append((stage, name, reason, number))
+    return sorted(found, key=lambda row: (-row[3], row))
+
+
+def _set_aside(workspace: Workspace) -> int:
+    kinds = [f"{SET_ASIDE}/{kind}" for kind in ("candidates", "scores")]
+    folders = [f"{kind}/{name}" for kind in kinds for name in workspace.store.list(kind)]
+    return sum(len(workspace.parts(f)) for f in [*folders, f"{SET_ASIDE}/failures", SET_ASIDE])

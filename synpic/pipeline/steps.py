@@ -1,0 +1,323 @@
+"""The steps of the main job, each a function of a workspace. The commands call these.
+
+Ranking and publishing have rooms of their own (``rankings``, ``publish``).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from synpic.engine.engines import HERE, Engine, run_on
+from synpic.engine.progress import Listener
+from synpic.engine.report import Report
+from synpic.engine.shard import WHOLE, Shard
+from synpic.engine.task import Task
+from synpic.errors import CheckpointError, RecipeError, SynpicError
+from synpic.ingest import ensure_index, ingest_recipe
+from synpic.ingest.opening import settings_of
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.tasks import chosen_rewards, drawing_tasks, scoring_tasks
+from synpic.recipe import parse_recipe
+from synpic.recipe.presets import preset
+from synpic.score.reward import resolve_reward
+from synpic.workspace import RECIPE, Snapshot, Workspace
+
+__all__ = [
+    "generate_candidates",
+    "image_scores",
+    "ingest_candidates",
+    "ingest_snapshot",
+    "ingest_workspace",
+    "init_workspace",
+    "score_candidates",
+]
+
+_EXAMPLES = 3
+"""How many failures a message names."""
+
+_READERS = 16
+"""Actors that read existing images, at most: more would only wait for the same disks."""
+
+
+def init_workspace(
+    root: str | os.PathLike[str], recipe: str | None = None, *, from_preset: str = "shapes"
+) -> Workspace:
+    """Begin a workspace at ``root``.
+
+    Args:
+        recipe: the text of a recipe; the preset's if None.
+        from_preset: "shapes" or "syn-pic".
+
+    Raises:
+        WorkspaceError: there is one already.
+        RecipeError, UnknownName: there is no such recipe.
+    """
+    return Workspace.create(root, preset(from_preset) if recipe is None else recipe)
+
+
+def generate_candidates(
+    workspace: Workspace | Snapshot,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    device: str | None = None,
+    engine: Engine = HERE,
+    retry_failed: bool = False,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Draw every image that the recipe wants and the workspace lacks; or ingest those of a source.
+
+    Killed at any moment and called again, it goes on; called twice at once, it shares the work.
+
+    Args:
+        workspace: or a snapshot of one: several steps of one command follow one recipe.
+        only: names of models; all of the recipe's if None.
+        shard: the share of the work that is ours.
+        device: as torch names it; every accelerator that is to be seen, else the CPU, if None. Not
+            for a Ray cluster, which places workers by what they need.
+        engine: how many workers there are, and where.
+        retry_failed: take up again what has a failure row.
+        listener: is told of progress.
+        stop: when set, the batch in hand is finished and kept, and the rest left.
+
+    Returns:
+        What came of each model. One whose weights are not to be had, or that cannot be opened, is
+        named in its outcome and does not stop the others.
+
+    Raises:
+        RecipeError, UnknownName, PromptError, IngestError: the recipe cannot be followed.
+        StorageError: the disk is full; what was drawn before is kept.
+        DeviceLost: this process can use its device no more; likewise.
+    """
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe
+    if recipe.ingest is not None and not (recipe.safety and recipe.safety.classifies):
+        # Files are read by the CPU alone, and no accelerator has to be looked for.
+        if engine.kind == "ray":
+            most = min(engine.workers or _READERS, _READERS)
+            engine = replace(engine, gpus_per_worker=0, workers=most)
+        else:
+            device = "cpu"
+    # Here, and not where the tasks are made, because it may take long, and can be shown.
+    notes = ensure_index(snapshot, listener).notes if recipe.ingest is not None else []
+    tasks, broken = drawing_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
+    report = run_on(engine, "generate", tasks, device, listener, stop)
+    _name_failures(report, tasks, snapshot)
+    report.outcomes += broken
+    report.remarks += notes
+    return report
+
+
+def ingest_workspace(
+    root: str | os.PathLike[str],
+    rewards: Sequence[str] = (),
+    listener: Listener | None = None,
+    **ingest: Any,
+) -> Workspace:
+    """A workspace at ``root`` for images that exist already: begun, or gone on with.
+
+    Args:
+        rewards: names in the registry, or ``package.module:callable``.
+        listener: is told of progress, while images are found.
+        ingest: the keys of a recipe's ``[ingest]``; those that are None are left out.
+
+    Raises:
+        RecipeError: they make no recipe; or there is one already, and it says something else.
+        IngestError, CheckpointError, UnknownName, RewardError: they name what is not there; then no
+            recipe is left behind.
+    """
+    return ingest_snapshot(root, rewards, listener, **ingest).workspace
+
+
+def ingest_snapshot(
+    root: str | os.PathLike[str],
+    rewards: Sequence[str] = (),
+    listener: Listener | None = None,
+    **ingest: Any,
+) -> Snapshot:
+    """What :func:`ingest_workspace` gives, with its recipe and lock as they were read for that."""
+    workspace = Workspace(root)
+    if not workspace.store.exists(RECIPE):
+        workspace = Workspace.create(root, ingest_recipe(rewards, ingest))
+        try:
+            snapshot = workspace.snapshot()
+            _check_rewards(snapshot)
+            ensure_index(snapshot, listener)
+        except SynpicError:
+            # Whoever corrects an option must not find the mistake of before in the way.
+            workspace.store.fs.rm_file(workspace.store.path(RECIPE))
+            raise
+        return snapshot
+    snapshot = workspace.snapshot()
+    there = snapshot.recipe
+    if there.ingest is None:
+        raise RecipeError(
+            f"{workspace.store} has a {RECIPE} whose images are drawn, not ingested",
+            hint="choose another folder for the workspace: -C DIR",
+        )
+    # Of a recipe that is there, its rewards are good enough where none are named.
+    asked = parse_recipe(ingest_recipe(rewards or ["any"], ingest), "the options")
+    named = {settings.reward or name for name, settings in asked.rewards.items()}
+    known = {settings.reward or name for name, settings in there.rewards.items()}
+    for what, same in (
+        ("[ingest]", there.ingest == asked.ingest),
+        ("the rewards", not rewards or named == known),
+    ):
+        if not same:
+            raise RecipeError(
+                f"{workspace.store} has a {RECIPE} that says something else: {what}",
+                hint="edit it, and run `synpic score` without these options; or choose another "
+                "folder: -C DIR",
+            )
+    return snapshot
+
+
+def ingest_candidates(
+    workspace: Workspace | Snapshot,
+    *,
+    shard: Shard = WHOLE,
+    device: str | None = None,
+    engine: Engine = HERE,
+    retry_failed: bool = False,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Take every image that the recipe's ``[ingest]`` names and the workspace lacks, as it is.
+
+    Args:
+        workspace, shard, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        device: for the classifiers of [safety]; nothing else of this needs one.
+
+    Raises:
+        IngestError, CheckpointError: the recipe has no [ingest], or its source cannot be read.
+        StorageError: the disk is full; what was ingested before is kept.
+    """
+    snapshot = workspace.snapshot()
+    settings_of(snapshot.recipe)
+    return generate_candidates(
+        snapshot,
+        shard=shard,
+        device=device,
+        engine=engine,
+        retry_failed=retry_failed,
+        listener=listener,
+        stop=stop,
+    )
+
+
+def score_candidates(
+    workspace: Workspace | Snapshot,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    device: str | None = None,
+    engine: Engine = HERE,
+    retry_failed: bool = False,
+    together: bool | None = None,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Give every image that is there and wanted the score of every reward.
+
+    Images that exist already are ingested first, as by :func:`ingest_candidates`.
+
+    Args:
+        only: names of rewards; all of the recipe's if None.
+        workspace, shard, device, engine, retry_failed, listener, stop: as for
+            :func:`generate_candidates`.
+        together: open all rewards at once, so that each image is decoded once for all of them. If
+            None, where there is an accelerator: one that has no room for it there waits its turn,
+            while a host that runs out of memory kills whoever asked.
+
+    Returns:
+        What came of each reward. One whose weights are not to be had, that cannot be opened, or
+        whose scores cannot be trusted, is named in its outcome and does not stop the others.
+
+    Raises:
+        RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
+        WorkspaceError: nothing has been drawn yet.
+        IngestError: images that exist already cannot be ingested.
+        StorageError: the disk is full; what was scored before is kept.
+        DeviceLost: this process can use its device no more; likewise.
+    """
+    snapshot = workspace.snapshot()
+    ingested = Report("score")
+    if snapshot.recipe.ingest is not None:
+        # First whether there are rewards to score with: ingest may take hours.
+        chosen_rewards(take_inventory(snapshot, listener), only)
+        report = ingest_candidates(
+            snapshot,
+            shard=shard,
+            device=device,
+            engine=engine,
+            retry_failed=retry_failed,
+            listener=listener,
+            stop=stop,
+        )
+        ingested = replace(report, stage="score")
+        if ingested.stopped or not _holds_images(snapshot.workspace):
+            return ingested
+    tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
+    report = run_on(engine, "score", tasks, device, listener, stop, together)
+    _name_failures(report, tasks, snapshot)
+    report.outcomes = [*ingested.outcomes, *report.outcomes, *broken]
+    report.remarks = [*ingested.remarks, *report.remarks]
+    return report
+
+
+def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
+    """A row for each image the recipe wants, whether it was made and scored or not.
+
+    Returns:
+        ``prompt``; ``place``, where an ingested image lies in its source (null where it was drawn);
+        ``model``, ``sample``, ``prompt_id``, ``candidate_id``; ``score_<reward>`` for each reward,
+        null where it is missing; and ``failure``, why the image is missing, or a score of it (null
+        where neither is). In the order of the recipe's wants; a further place of the same
+        image has a row beside it, with the same ``candidate_id`` and scores.
+
+    Raises:
+        SynpicError: the recipe cannot be resolved, or a part cannot be read.
+    """
+    return take_inventory(workspace).image_scores()
+
+
+def _check_rewards(snapshot: Snapshot) -> None:
+    """Refuse rewards that nobody knows; weights that are not to be had now may be later."""
+    for name, settings in snapshot.recipe.rewards.items():
+        with suppress(CheckpointError):
+            resolve_reward(name, settings, snapshot.lock)
+
+
+def _name_failures(report: Report, tasks: Sequence[Task], snapshot: Snapshot) -> None:
+    """Say in each outcome which images failed first, by file or id, and why."""
+    failed = {(one.name, one.size): one for one in report.outcomes if one.failed}
+    if not failed:
+        return
+    reasons = snapshot.workspace.failures(report.stage)
+    wanted = take_inventory(snapshot).wanted_candidates().select("candidate_id", "place").unique()
+    for task in tasks:
+        outcome = failed.get((task.name, task.size))
+        if outcome is not None:
+            new = pl.col("candidate_id").is_in([*task.failures.since()])
+            rows = (
+                reasons.filter(new & (pl.col("name") == task.name))
+                .join(wanted, on="candidate_id", how="left")
+                .select(pl.coalesce("place", "candidate_id").alias("image"), "reason")
+                .sort("image")
+            )
+            outcome.examples = [
+                f"{image}: {' '.join(reason.split())[:200]}"
+                for image, reason in rows.head(_EXAMPLES).iter_rows()
+            ]
+
+
+def _holds_images(workspace: Workspace) -> bool:
+    return any(workspace.parts(folder) for folder in workspace.folders("candidates"))

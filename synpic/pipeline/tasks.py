@@ -1,0 +1,138 @@
+"""What there is to do: a task for each model or reward, of what is wanted and missing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from synpic.display import visible
+from synpic.engine.report import Outcome
+from synpic.engine.shard import WHOLE, Shard
+from synpic.engine.task import Task
+from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
+from synpic.generate.loop import drawing_task
+from synpic.generate.model import sizes_of
+from synpic.ingest import ensure_index, ingest_task
+from synpic.pipeline.inventory import Inventory, take_inventory
+from synpic.prompts import ensure_prompts
+from synpic.score.loop import scoring_task
+from synpic.score.ready import ReadyImages
+from synpic.workspace import Snapshot, Workspace
+
+__all__ = ["chosen_rewards", "drawing_tasks", "scoring_tasks"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def drawing_tasks(
+    workspace: Workspace | Snapshot,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome]]:
+    """What :func:`~.steps.generate_candidates` would do, and the models that it could not."""
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe
+    if recipe.ingest is not None:
+        ensure_index(snapshot)
+    else:
+        ensure_prompts(snapshot)
+    inventory = take_inventory(snapshot)
+    known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
+    names = _chosen(inventory, "models", known, only)
+    make: Callable[..., Task] = drawing_task if recipe.ingest is None else ingest_task
+    return [
+        make(snapshot, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
+        for model in inventory.found_models
+        if model.name in names
+    ], [
+        Outcome(name, _images_of(inventory, name), broken=error)
+        for name, error in _unresolved(inventory, "models", names)
+    ]
+
+
+def scoring_tasks(
+    workspace: Workspace | Snapshot,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome]]:
+    """What :func:`~.steps.score_candidates` would do, and what it could not.
+
+    That is rewards, and models that are not found and have no image here to score. A warning is
+    logged for each model, or source, of which only what was made before can be read.
+    """
+    inventory = take_inventory(workspace)
+    there = inventory.workspace
+    names = chosen_rewards(inventory, only)
+    inventory.require_readable([])
+    for place, remark in inventory.remarks().items():
+        if not place.startswith("rewards."):  # the outcomes name these
+            _LOG.warning("%s", visible(remark))
+    candidates = inventory.candidates()
+    if candidates.is_empty():
+        raise WorkspaceError(
+            f"{there.store} holds no image the recipe wants", hint="run `synpic generate` first"
+        )
+    images = ReadyImages(there.images(inventory.image_folders()))
+    return [
+        scoring_task(there, reward, candidates, images, shard, retry_failed)
+        for reward in inventory.found_rewards
+        if reward.name in names
+    ], [
+        *(
+            Outcome(name, _images_of(inventory, name), broken=error)
+            for name, error in inventory.absent_models.items()
+        ),
+        *(
+            Outcome(name, candidates.height, broken=error)
+            for name, error in _unresolved(inventory, "rewards", names)
+        ),
+    ]
+
+
+def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str]:
+    """The names of the rewards to score with.
+
+    Raises:
+        RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
+        SynpicError: ``only`` names what is not in the recipe.
+    """
+    if not inventory.recipe.rewards:
+        raise RecipeError(
+            "the recipe names no reward", hint="add [rewards.NAME]; see `synpic list rewards`"
+        )
+    return _chosen(inventory, "rewards", inventory.recipe.rewards, only)
+
+
+def _chosen(
+    inventory: Inventory, kind: str, known: Iterable[str], only: Sequence[str] | None
+) -> list[str]:
+    """The names to work on: mistakes among them end the run before it costs anything."""
+    names = list(known)
+    for name in only or ():
+        if name not in names:
+            raise SynpicError(
+                f"the recipe has no {kind.removesuffix('s')} {name!r}",
+                hint=f"it has: {', '.join(names)}",
+            )
+    chosen = list(only) if only else names
+    for name in chosen:
+        if not isinstance(inventory.unresolved.get(f"{kind}.{name}"), CheckpointError | None):
+            inventory.require(kind, [name])
+    return chosen
+
+
+def _unresolved(
+    inventory: Inventory, kind: str, names: Sequence[str]
+) -> list[tuple[str, SynpicError]]:
+    """Weights that are not to be had now may be later: nothing that stops the others."""
+    found = inventory.unresolved_of(kind)
+    return [(name, found[name]) for name in dict.fromkeys(names) if name in found]
+
+
+def _images_of(inventory: Inventory, name: str) -> int:
+    settings = inventory.wanted_settings(name)
+    return inventory.prompts.height * settings.samples * len(list(sizes_of(settings)))

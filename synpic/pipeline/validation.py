@@ -1,0 +1,281 @@
+"""What a recipe wants, and what is wrong with it, before anything is spent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from synpic.display import count
+from synpic.errors import HubUnreachable, SynpicError
+from synpic.generate.checks import check_model
+from synpic.generate.image_bytes import mean_bytes
+from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
+from synpic.generate.recorded import recorded_models
+from synpic.generate.schedules import asking
+from synpic.generate.schedules.schedule import Schedule, changes_schedule
+from synpic.ingest import read_index
+from synpic.prompts import read_prompts
+from synpic.rank.weights import exact_weights
+from synpic.recipe import PromptSettings
+from synpic.recipe.settings import ModelSettings
+from synpic.registry import MODELS
+from synpic.safety import check_safety, resolve_safety
+from synpic.score.reward import resolve_reward
+from synpic.workspace import Snapshot, Workspace
+
+__all__ = ["ValidatedModel", "Validation", "validate"]
+
+
+@dataclass(frozen=True)
+class ValidatedModel:
+    """What one model will draw, or what a source has of one.
+
+    Args:
+        checkpoint: its weights; of ingested images, their source.
+        images: prompts × sizes × samples; of ingested images, those that have a prompt.
+        bytes: of their files: the mean of those in the workspace, for all; where it has none, a
+            rough estimate.
+        mean_of: the number of images in the mean; 0 where there are none.
+    """
+
+    name: str
+    checkpoint: str
+    images: int
+    bytes: int
+    mean_of: int = 0
+
+
+@dataclass
+class Validation:
+    """What a recipe wants, with everything that is wrong with it.
+
+    Args:
+        problems: each would stop a command; (message, hint).
+        notes: what could not be checked here, or may not be meant.
+        sharing: of ingested images, how many have a prompt that another has too; None where the
+            recipe draws.
+    """
+
+    prompts: int = 0
+    prompts_empty: int = 0
+    prompts_duplicate: int = 0
+    models: list[ValidatedModel] = field(default_factory=list)
+    rewards: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str | None]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sharing: int | None = None
+
+    @property
+    def images(self) -> int:
+        """In all."""
+        return sum(model.images for model in self.models)
+
+    @property
+    def scores(self) -> int:
+        """In all."""
+        return self.images * len(self.rewards)
+
+    @property
+    def bytes(self) -> int:
+        """Of all images, roughly."""
+        return sum(model.bytes for model in self.models)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        totals = {"images": self.images, "scores": self.scores, "bytes": self.bytes}
+        problems = [{"message": message, "hint": hint} for message, hint in self.problems]
+        models = [vars(model) for model in self.models]
+        return {**vars(self), "models": models, "problems": problems, **totals}
+
+
+def validate(workspace: Workspace | Snapshot) -> Validation:
+    """Check the recipe of ``workspace`` and count what it wants. Nothing is written but the lock.
+
+    Raises:
+        RecipeError: it is not even a recipe.
+    """
+    snapshot = workspace.snapshot()
+    recipe = snapshot.recipe
+    made = Validation()
+    if recipe.prompts is not None:
+        texts = _check_drawing(made, snapshot, recipe.prompts)
+    else:
+        texts = _check_ingest(made, snapshot)
+    _check_safety(made, snapshot, texts)
+    for name, reward in recipe.rewards.items():
+        made.rewards.append(name)
+        try:
+            resolve_reward(name, reward, snapshot.lock)
+        except SynpicError as error:
+            _note(made, error)
+    if not recipe.rewards:
+        made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
+    elif not made.problems:
+        try:
+            exact_weights(recipe.weights)
+        except SynpicError as error:
+            _note(made, error)
+    return made
+
+
+def _check_drawing(made: Validation, snapshot: Snapshot, source: PromptSettings) -> list[str]:
+    """Prompts and models; the prompts themselves, as far as they can be read."""
+    recipe = snapshot.recipe
+    texts: list[str] = []
+    try:
+        prompts = read_prompts(source, snapshot)
+        texts = prompts.table.column("prompt").to_pylist()
+        made.prompts = prompts.table.num_rows
+        made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
+    except SynpicError as error:
+        _note(made, error)
+    models: list[Model] = []
+    completed: dict[str, ModelSettings] = {}
+    schedules: dict[str, Schedule] = {}
+    for name, written in recipe.models.items():
+        try:
+            settings = completed[name] = complete(name, written)
+            _note_inherited(made, name, written, settings)
+            sizes = resolve_model(name, snapshot)
+            models += sizes
+            for problem in check_model(snapshot.workspace, sizes[0]):
+                _note(made, problem)
+            if changes_schedule(written):
+                schedule = asking.schedule_of_model(snapshot.workspace, sizes[0])
+                if schedule is not None:
+                    schedules[name] = schedule
+        except SynpicError as error:
+            _note(made, error)
+    for name, settings in completed.items():
+        found = [model for model in models if model.name == name]
+        made.models.append(_model(made, name, settings, snapshot, found))
+    _check_schedules(made, snapshot, schedules)
+    if len({model.name for model in models}) == len(recipe.models):
+        try:
+            check_models(recipe, models)
+        except SynpicError as error:
+            _note(made, error)
+    return texts
+
+
+def _note_inherited(
+    made: Validation, name: str, written: ModelSettings, settings: ModelSettings
+) -> None:
+    """Say what a model with a checkpoint of its own has from the registered one of its name."""
+    if written.checkpoint is None or written.model is not None or name not in MODELS:
+        return
+    plain = ModelSettings()
+    kept = [
+        f"{key} = {json.dumps(value)}"
+        for key in ("family", "variant", "dtype", "sizes", "steps", "guidance")
+        if key not in written.model_fields_set
+        and (value := getattr(settings, key)) != getattr(plain, key)
+    ]
+    if kept:
+        made.notes.append(
+            f"models.{name} has the name of a registered model, and what it leaves out is that "
+            f"model's: {', '.join(kept)}; set them, or give it another name"
+        )
+
+
+def _check_schedules(
+    made: Validation, snapshot: Snapshot, schedules: Mapping[str, Schedule]
+) -> None:
+    """Have the schedulers that the recipe changes tried."""
+    answers = asking.ask(snapshot.lock, list(schedules.values()))
+    for (name, schedule), answer in zip(schedules.items(), answers, strict=True):
+        if answer is None:
+            made.notes.append(
+                f"models.{name}: whether {schedule.name} does {_steps(schedule)} is not known: a "
+                "trial of it did not end"
+            )
+            continue
+        if answer.problem is not None:
+            message = f"models.{name}.{answer.problem.message}"
+            made.problems.append((message, answer.problem.hint))
+        for option in answer.ignored:
+            made.notes.append(
+                f"models.{name}.scheduler_options.{option} changes nothing: {schedule.name} makes "
+                f"{_steps(schedule)} the same without it"
+            )
+
+
+def _steps(schedule: Schedule) -> str:
+    return "its steps" if schedule.steps is None else count(schedule.steps, "step")
+
+
+def _check_ingest(made: Validation, snapshot: Snapshot) -> list[str]:
+    """Check the source of images; the prompts themselves, as far as they can be read."""
+    try:
+        index = read_index(snapshot)
+    except SynpicError as error:
+        _note(made, error)
+        return []
+    note = index.prompts_note
+    made.prompts = note["read"] - note["empty"] - note["duplicates"]
+    made.prompts_empty, made.prompts_duplicate = note["empty"], note["duplicates"]
+    made.sharing = index.sharing
+    made.notes += index.notes
+    sound = index.rows.filter(pl.col("problem").is_null())
+    counted = sound.group_by("model", maintain_order=True).agg(pl.len(), pl.col("bytes").sum())
+    for name, images, size in counted.iter_rows():
+        made.models.append(ValidatedModel(name, index.source, images, size))
+    for problem, number in index.rows["problem"].drop_nulls().value_counts().iter_rows():
+        made.notes.append(f"{count(number, 'image')} cannot be ingested: {problem}")
+    if sound["prompt_id"].n_unique() == sound.height:
+        made.notes.append("no prompt has two images: they can be scored, but not ranked")
+    return index.prompts["prompt"].to_list()
+
+
+def _check_safety(made: Validation, snapshot: Snapshot, prompts: Sequence[str]) -> None:
+    try:
+        wanted = resolve_safety(snapshot)
+        if wanted is None:
+            return
+        check_safety(wanted, snapshot.workspace)
+    except SynpicError as error:
+        _note(made, error)
+        return
+    if wanted.words is not None:
+        listed = sum(map(wanted.words.flags, prompts))
+        where, of = wanted.settings.words, count(len(prompts), "prompt")
+        made.notes.append(f"{listed:,} of {of} hold a word of {where}")
+
+
+def _note(made: Validation, error: SynpicError) -> None:
+    if isinstance(error, HubUnreachable):
+        made.notes.append(error.message)
+    else:
+        made.problems.append((error.message, error.hint))
+
+
+def _model(
+    made: Validation,
+    name: str,
+    settings: ModelSettings,
+    snapshot: Snapshot,
+    found: Sequence[Model],
+) -> ValidatedModel:
+    """``found``: each of its sizes; none where its weights are not found."""
+    workspace, images = snapshot.workspace, snapshot.recipe.images
+    sizes = list(sizes_of(settings))
+    try:
+        folders = {(one.width, one.height): one.folder for one in found}
+        if not found:
+            folders = {one.sides: one.folder for one in recorded_models(name, snapshot)[0]}
+        each = [mean_bytes(workspace, folders.get(size), *size, images) for size in sizes]
+    except SynpicError as error:
+        _note(made, error)
+        each = [mean_bytes(workspace, None, *size, images) for size in sizes]
+    drawn = made.prompts * settings.samples
+    return ValidatedModel(
+        name=name,
+        checkpoint=str(settings.checkpoint),
+        images=drawn * len(sizes),
+        bytes=round(drawn * sum(one.bytes for one in each)),
+        mean_of=sum(one.mean_of for one in each),
+    )

@@ -1,0 +1,41 @@
+"""What is wanted, as a TOML file and as pydantic models.
+
+recipe    the recipe, and its rules
+settings  of a model, and of how its images are encoded
+toml      TOML read into pydantic models, every mistake with its line; and written from them
+presets   recipes to start from
+"""
+
+from __future__ import annotations
+
+from synpic.recipe.recipe import (
+    Config,
+    Flagged,
+    IngestSettings,
+    Name,
+    PromptSettings,
+    PublishSettings,
+    RankingSettings,
+    Recipe,
+    RecordSettings,
+    RewardSettings,
+    SafetySettings,
+    parse_recipe,
+    split_problem,
+)
+
+__all__ = [
+    "Config",
+    "Flagged",
+    "IngestSettings",
+    "Name",
+    "PromptSettings",
+    "PublishSettings",
+    "RankingSettings",
+    "Recipe",
+    "RecordSettings",
+    "RewardSettings",
+    "SafetySettings",
+    "parse_recipe",
+    "split_problem",
+]

@@ -1,0 +1,266 @@
+"""The recipe: what is wanted, as pydantic models read from TOML, and checked before a GPU is spent.
+
+A recipe knows nothing of disks or of what its names stand for: ``model = "sdxl"`` is a string here,
+and the rooms below look it up. Every mistake becomes one ``RecipeError`` that names the key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from synpic.errors import did_you_mean
+from synpic.recipe.settings import ImageSettings, ModelSettings, Options, Place
+from synpic.recipe.toml import Table, read_toml
+
+__all__ = [
+    "Flagged",
+    "IngestSettings",
+    "PromptSettings",
+    "PublishSettings",
+    "RankingSettings",
+    "Recipe",
+    "RecordSettings",
+    "RewardSettings",
+    "SafetySettings",
+    "parse_recipe",
+    "split_problem",
+]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Flagged = Literal["keep", "leave-out"]
+Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def split_problem(name: str) -> str | None:
+    """Why ``load_dataset`` would not take a split of that name; None if it would."""
+    if not re.fullmatch(r"\w+(\.\w+)*", name):
+        return f"split {name!r}: letters, digits, _ and single dots only, as load_dataset asks"
+    if name.lower() == "all":
+        return f"split {name!r}: load_dataset reads that as every split; choose another name"
+    return None
+
+
+Columns = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class PromptSettings(Table):
+    """Where prompts come from: exactly one of ``world``, ``file`` and ``dataset``."""
+
+    world: str | None = None
+    """A registered source of prompts: "shapes"."""
+    file: Place | None = None
+    """A .txt (a prompt a line), .csv, .jsonl or .parquet file, relative to the recipe."""
+    dataset: Place | None = None
+    """A dataset on the Hub, or a folder that ``load_dataset`` opens."""
+    config: str | None = None
+    revision: str | None = None
+    column: str | None = None
+    """The column that holds the prompt; "prompt" where it is not given."""
+    split: str = "train"
+    """Which split of the world or dataset; for a file, what its rows are put into."""
+    count: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """Take this many; all of them where it is not given (a world needs it)."""
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    """Decides what a world makes."""
+    keep: list[str] | None = None
+    """Other columns to keep, as ``meta_<name>``; a file's scalar columns where it is not given."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        named = [k for k in ("world", "file", "dataset") if getattr(self, k) is not None]
+        if len(named) != 1:
+            found = " and ".join(named) if named else "none of them"
+            raise ValueError(f"give exactly one of world, file and dataset; found {found}")
+        if self.world is not None and self.count is None:
+            raise ValueError("count: a world makes prompts without end; say how many are wanted")
+        if problem := split_problem(self.split):
+            raise ValueError(problem)
+        return self
+
+
+class IngestSettings(Table):
+    """Images that exist already, instead of prompts and models: ``images`` or ``dataset``."""
+
+    images: Place | None = None
+    """A folder of image files with their captions, relative to the recipe."""
+    dataset: Place | None = None
+    """A dataset of Parquet files: on the Hub, or a folder."""
+    config: str | None = None
+    revision: str | None = None
+    split: str = "train"
+    """Which split of the dataset; for a folder, what its images are put into."""
+    image: Columns | None = None
+    """The columns that hold images; those of a known layout where it is not given."""
+    prompt: str | None = None
+    """What holds the prompt: the first of prompt, caption and text where it is not given."""
+    model: Columns | None = None
+    """What says which model drew an image: one for all, or one for each of ``image``."""
+    count: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """Take this many images of a folder, or rows of a dataset; all where it is not given."""
+    follow_links: bool = False
+    """Read what links lead to outside the folder, too: images, captions and metadata."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.images is None) == (self.dataset is None):
+            found = "both" if self.images is not None else "neither"
+            raise ValueError(f"give exactly one of images and dataset; found {found}")
+        if self.images is not None:
+            for key in ("config", "revision", "image"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key}: a dataset takes it, and a folder of images does not")
+        elif self.follow_links:
+            raise ValueError("follow_links: a folder of images takes it, and a dataset does not")
+        if self.model is not None and len(self.model) not in (1, len(self.image or self.model)):
+            raise ValueError("model: name one column, or as many as in image")
+        if problem := split_problem(self.split):
+            raise ValueError(problem)
+        return self
+
+
+class SafetySettings(Table):
+    """What marks an image as flagged: classifiers of images and prompts, and a list of words.
+
+    It decides no pixel. What is drawn while it is there is checked; nothing is left undrawn.
+    """
+
+    images: Place | None = None
+    """A transformers image classifier: a Hub repository, or a folder."""
+    images_revision: str | None = None
+    prompts: Place | None = None
+    """A transformers text classifier: a Hub repository, or a folder."""
+    prompts_revision: str | None = None
+    words: Place | None = None
+    """A file with a word or phrase a line, relative to the recipe; # begins a comment."""
+    labels: Annotated[list[str], Field(min_length=1)] = ["nsfw"]
+    """The classes that flag, as the classifiers name them, in any case of letters."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of the probability of those classes together."""
+
+    @property
+    def classifies(self) -> bool:
+        """Whether there is anything for a device to do."""
+        return self.images is not None or self.prompts is not None
+
+    @model_validator(mode="after")
+    def _checks_something(self) -> Self:
+        if self.images is None and self.prompts is None and self.words is None:
+            raise ValueError("give at least one of images, prompts and words")
+        for key in ("images", "prompts"):
+            if getattr(self, f"{key}_revision") is not None and getattr(self, key) is None:
+                raise ValueError(f"{key}_revision: there is no {key}")
+        return self
+
+
+class RewardSettings(Table):
+    """A reward and its weight in the ranking."""
+
+    reward: str | None = None
+    """A registered reward, or package.module:callable; the table's own name if not given."""
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    checkpoint: Place | None = None
+    revision: str | None = None
+    options: Options = {}
+    """Keyword arguments of the reward, each named in its documentation."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+
+
+class RankingSettings(Table):
+    """How scores become a ranking (docs/ranking.md)."""
+
+    aggregation: Literal["win-rate", "borda", "mean-zscore", "bradley-terry", "majority"] = (
+        "win-rate"
+    )
+    ties: Literal["competition", "ordinal"] = "competition"
+    rewards: list[Name] | None = None
+    """Which rewards rank; all of the recipe's where it is not given."""
+
+
+class RecordSettings(Table):
+    """Which tables are published."""
+
+    configs: Annotated[list[Config], Field(min_length=1)] = ["ranked", "scores"]
+    pairs: Literal["best-worst", "best-rest", "all", "adjacent"] = "best-worst"
+    """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``."""
+    flagged: Flagged = "keep"
+    """Whether flagged images are ranked and published; what no check has seen always is."""
+
+
+class PublishSettings(Table):
+    """What the card says that cannot be computed."""
+
+    title: str | None = None
+    description: str | None = None
+    license: str | None = None
+    """An identifier the Hub knows ("cc-by-4.0"); the card says "unknown" where it is not given."""
+    language: list[str] = ["en"]
+    tags: list[str] = []
+
+
+class Recipe(Table):
+    """Everything that is wanted."""
+
+    renamed: ClassVar = {"given": "ingest"}
+
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    """From which the seed of every image is derived."""
+    shared_seeds: bool = True
+    """Models draw a prompt's nth sample from the same seed (same noise, different models)."""
+    prompts: PromptSettings | None = None
+    images: ImageSettings = ImageSettings()
+    models: dict[Name, ModelSettings] = {}
+    ingest: IngestSettings | None = None
+    safety: SafetySettings | None = None
+    rewards: dict[Name, RewardSettings] = {}
+    ranking: RankingSettings = RankingSettings()
+    records: RecordSettings = RecordSettings()
+    publish: PublishSettings = PublishSettings()
+
+    @model_validator(mode="after")
+    def _drawn_or_ingested(self) -> Self:
+        tables = ("prompts", "images", "models")
+        written = [name for name in tables if name in self.model_fields_set]
+        if self.ingest is not None and written:
+            raise ValueError(
+                f"{written[0]}: images are either drawn ([prompts] and [models.NAME]) or "
+                "ingested ([ingest]); leave one out"
+            )
+        if self.ingest is None and self.prompts is None:
+            raise ValueError("prompts: is missing; or, for images that exist already, [ingest]")
+        if self.ingest is None and not self.models:
+            raise ValueError("models: is missing: at least one [models.NAME] draws images")
+        return self
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        for name in self.ranking.rewards or ():
+            if name not in self.rewards:
+                suggestion = did_you_mean(name, self.rewards)
+                raise ValueError(f"ranking.rewards: there is no [rewards.{name}].{suggestion}")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The rewards that rank, with their weights."""
+        chosen = self.ranking.rewards or list(self.rewards)
+        return {name: float(self.rewards[name].weight) for name in chosen}
+
+
+def parse_recipe(text: str | bytes, where: str = "recipe.toml") -> Recipe:
+    """Read a recipe.
+
+    Args:
+        text: TOML; bytes are taken as UTF-8.
+        where: the file's name, for messages.
+
+    Raises:
+        RecipeError: for any text that is no valid recipe, with every mistake on a line of its own.
+    """
+    return read_toml(Recipe, text, where, hint="`synpic init --show` prints a commented recipe")

@@ -1,0 +1,172 @@
+"""The card of a trained model: what ``training.json`` says, told to people.
+
+Names of datasets and checkpoints, prompts and labels are text from strangers. They reach Markdown
+only through ``markdown_text`` or ``fence``, Python only as literals, and YAML only through a YAML
+writer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from synpic.display import number
+from synpic.recipe.toml import write_toml
+from synpic.release.cards.head import yaml_head
+from synpic.release.cards.markdown import fence, markdown_text
+
+__all__ = ["load_lines", "render_card"]
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+_OBJECTIVES = {
+    "rankdpo": "RankDPO",
+    "dpo": "Diffusion-DPO",
+    "dpo-gain": "DPO with gain weights",
+    "sft": "supervised fine-tuning on the winners",
+    "weighted-sft": "weighted supervised fine-tuning",
+}
+
+
+def load_lines(about: Mapping[str, Any], where: str, base: str | None = None) -> str:
+    """Python that loads the model with stock diffusers.
+
+    Args:
+        about: what ``training.json`` holds.
+        where: the folder, or the repository on the Hub.
+        base: where the checkpoint lies that was trained, if that is a folder: ``about`` has but the
+            last name of its path, which is told to be put right.
+    """
+    lines = ["from diffusers import DiffusionPipeline", ""]
+    # A pipeline that lacks a part (an SD3 without its T5) does not open unless it is told so.
+    absent = "".join(f", {name}=None" for name in about.get("absent", ()) if name.isidentifier())
+    if about["saved"] == "pipeline":
+        lines.append(f"pipeline = DiffusionPipeline.from_pretrained({where!r}{absent})")
+        return "\n".join(lines)
+    model = about["model"]
+    checkpoint, known = str(model["checkpoint"]), {}
+    source = repr(base or checkpoint)
+    if checkpoint.startswith("package:"):
+        lines.insert(1, "from synpic.hub.checkpoints import load_unlocked")
+        source = f"load_unlocked({checkpoint!r}, None)[0]"
+    elif model.get("repository"):
+        known = {"revision": model.get("commit"), "variant": model.get("variant")}
+    else:
+        known = {"variant": model.get("variant")}
+        if base is None:
+            lines.append("# What it was made from is a folder: give the path that it has with you.")
+    options = "".join(f", {key}={value!r}" for key, value in known.items() if value)
+    lines.append(f"pipeline = DiffusionPipeline.from_pretrained({source}{options}{absent})")
+    if about["lora_mixin"]:
+        lines.append(f"pipeline.load_lora_weights({where!r})")
+    else:
+        lines.insert(1, "from peft import PeftModel")
+        lines.append(
+            f"pipeline.transformer = PeftModel.from_pretrained(pipeline.transformer, {where!r})"
+        )
+    return "\n".join(lines)
+
+
+def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
+    """The card as Markdown, with a YAML head that the Hub reads.
+
+    Args:
+        about: what ``training.json`` holds.
+        repository: its name on the Hub; None for a folder, whose card speaks of itself as ``.``.
+    """
+    recipe, dataset = about["recipe"], about["dataset"]
+    on_hub = bool(dataset.get("commit"))
+    body = _template().render(
+        about=about,
+        base=_base(about["model"]),
+        dataset=dataset,
+        dataset_page=_page(dataset["name"], dataset.get("commit"), "datasets/") if on_hub else None,
+        labels=_labels(recipe["data"]["labels"]),
+        load=load_lines(about, repository or "."),
+        metrics=_metrics(about["metrics"]),
+        objective=_OBJECTIVES[recipe["objective"]["name"]],
+        recipe=recipe,
+        recipe_toml=write_toml(recipe),
+        repository=repository,
+        trained="adapters" if recipe["tuning"]["method"] == "lora" else "all weights",
+    )
+    return f"---\n{yaml_head(_head(about, on_hub))}\n---\n\n{body}"
+
+
+def _head(about: Mapping[str, Any], on_hub: bool) -> dict[str, Any]:
+    """What the YAML head says. synpic knows no model's licence, and states none."""
+    adapter = about["saved"] == "lora"
+    base, objective = about["model"].get("repository"), about["recipe"]["objective"]["name"]
+    tags = ["synpic", "text-to-image", "diffusers", objective, *(["lora"] if adapter else [])]
+    relation = "adapter" if adapter else "finetune"
+    return {
+        "base_model": base or None,
+        "datasets": [_repository(about["dataset"]["name"])] if on_hub else None,
+        "library_name": "diffusers",
+        "license": "unknown",
+        "pipeline_tag": "text-to-image",
+        "tags": tags,
+        "base_model_relation": relation if base else None,
+    }
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["md"] = markdown_text
+    environment.globals |= {"fence": fence, "number": number}
+    source = files("synpic_cards").joinpath("model.md.jinja").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _base(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The checkpoint: what to call it, which one it is, and its page on the Hub."""
+    commit = model.get("commit")
+    return {
+        "name": str(model["checkpoint"]),
+        "id": commit or model.get("sha256"),
+        "page": _page(model["repository"], commit, "") if model.get("repository") else None,
+    }
+
+
+def _repository(name: str) -> str:
+    return name.partition("@")[0]
+
+
+def _page(name: str, commit: str | None, kind: str) -> str | None:
+    repository = _repository(name)
+    if not (_REPOSITORY.fullmatch(repository) and re.fullmatch(r"[0-9a-f]+", commit or "")):
+        return None
+    return f"https://huggingface.co/{kind}{repository}/tree/{commit}"
+
+
+def _labels(labels: Any) -> str:
+    """What ranked, in words."""
+    if labels == "published":
+        return "the published preference"
+    if labels == "random":
+        return "chance: the published preferences, shuffled within each prompt (a control)"
+    return f"the wins under {', '.join(labels)}, counted anew from the published scores"
+
+
+def _metrics(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Figures as people read them, those that were measured."""
+    known = {
+        "loss": ("loss", "{:.4f}"),
+        "accuracy": ("pairs that the model orders as the ranking does", "{:.1%}"),
+        "kendall": ("Kendall's τ-b between the model's order and the ranking", "{:.3f}"),
+        "error": ("the model's error: mean of (target − prediction)²", "{:.4f}"),
+        "reference_error": ("the same of the model it was made from", "{:.4f}"),
+    }
+    return {
+        words: form.format(metrics[name])
+        for name, (words, form) in known.items()
+        if metrics.get(name) is not None
+    }

@@ -1,0 +1,129 @@
+"""``training.json``, typed: what a run says of the model that it made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import Field, model_validator
+
+from synpic.errors import SynpicError
+from synpic.readers.json_models import Record, parse_json, validate
+from synpic.recipe.toml import write_toml
+
+__all__ = ["TrainingFacts", "read_training"]
+
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
+class _Labels(Record):
+    labels: str | list[str]
+
+
+class _Objective(Record):
+    name: Literal["rankdpo", "dpo", "dpo-gain", "sft", "weighted-sft"]
+    beta: float | None = None
+
+    @model_validator(mode="after")
+    def _has_beta(self) -> Self:
+        if self.beta is None and self.name not in ("sft", "weighted-sft"):
+            raise ValueError(f"beta is missing, which {self.name} needs")
+        return self
+
+
+class _Tuning(Record):
+    method: Literal["lora", "full"]
+    rank: Count | None = None
+
+    @model_validator(mode="after")
+    def _has_rank(self) -> Self:
+        if self.rank is None and self.method == "lora":
+            raise ValueError("rank is missing, which lora needs")
+        return self
+
+
+class _Optimizer(Record):
+    name: str
+    learning_rate: float
+    schedule: str
+    warmup_steps: Count
+
+
+class _Run(Record):
+    precision: Literal["no", "fp16", "bf16"]
+
+
+class _Recipe(Record):
+    """What a card shows of a recipe; the whole of it is written as TOML."""
+
+    seed: Count
+    data: _Labels
+    objective: _Objective
+    tuning: _Tuning
+    optimizer: _Optimizer
+    run: _Run
+
+
+class _Model(Record):
+    checkpoint: str
+    repository: str | None = None
+    commit: str | None = None
+    variant: str | None = None
+    sha256: str | None = None
+
+
+class _Dataset(Record):
+    name: str
+    commit: str | None
+    config: str | None
+    split: str
+    version: str | None
+    prompts: Count
+    images: Count
+    without_preference: Count
+    same_picture: Count = 0
+
+
+class _File(Record):
+    bytes: Count
+    sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+
+
+class TrainingFacts(Record):
+    """Everything that ``training.json`` must have for a card, and for loading the model."""
+
+    synpic: str
+    recipe: _Recipe
+    family: str
+    saved: Literal["lora", "pipeline"]
+    lora_mixin: bool
+    absent: list[str] = Field(default_factory=list)
+    model: _Model
+    dataset: _Dataset
+    steps: Count
+    prompts_per_step: Count
+    metrics: dict[str, float]
+    environment: dict[str, Any]
+    files: Annotated[dict[str, _File], Field(min_length=1)]
+
+
+def read_training(
+    data: bytes, where: str, *, error: type[SynpicError], hint: str
+) -> Mapping[str, Any]:
+    """What ``training.json`` holds, with all that a card needs there and of its type.
+
+    Args:
+        where: the file's name, for messages.
+        error: what is raised.
+        hint: what to do about a file that is not valid.
+
+    Raises:
+        SynpicError: an ``error`` that names ``where`` and each key that is wrong.
+    """
+    found = parse_json(data, where, error=error, hint=hint)
+    validate(TrainingFacts, found, where, error, hint)
+    try:
+        write_toml(found["recipe"])
+    except (TypeError, ValueError, AttributeError) as raised:
+        raise error(f"{where}: recipe: cannot be written as TOML: {raised}", hint=hint) from raised
+    return cast("Mapping[str, Any]", found)
