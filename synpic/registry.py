@@ -158,17 +158,17 @@ class _Beside:
         """
         if self.folder is None:
             return []
-        places = [at + os.sep for at in {self.folder, os.path.realpath(self.folder)}]
+        places = tuple({at + os.sep for at in (self.folder, os.path.realpath(self.folder))})
         found = []
         for name, module in list(sys.modules.items()):
-            top, file = name.partition(".")[0], getattr(module, "__file__", None)
-            if not isinstance(file, str) or top in ("__main__", _OWN):
+            file = getattr(module, "__file__", None)
+            # Thousands of modules: what most of them fail comes first.
+            if not isinstance(file, str) or not file.startswith(places):
                 continue
-            for place in places:
-                first = file.removeprefix(place).partition(os.sep)[0]
-                if file.startswith(place) and first.partition(".")[0] == top:
-                    found.append((name, file))
-                    break
+            top = name.partition(".")[0]
+            firsts = [file.removeprefix(at).partition(os.sep)[0] for at in places]
+            if top not in ("__main__", _OWN) and top in (one.partition(".")[0] for one in firsts):
+                found.append((name, file))
         return found
 
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import gc
 import os
-from collections.abc import Callable
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
+# Locks and folders half made lie apart from what other programs, and runs before, have left.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="synpic-", dir=os.environ["PYTEST_DEBUG_TEMPROOT"])
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from synpic.hub import retry
 from synpic.workspace import Workspace
+from tests.nursery import ForkServer
+
+tempfile.tempdir = os.environ["TMPDIR"]
+atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 
 # On a busy machine a first call takes as long as it takes.
 settings.register_profile("unhurried", deadline=None)
@@ -50,11 +64,53 @@ batch_size = 8
 """
 
 
+# A runner makes the tree of commands anew whenever it is asked: a third of a test of ``--help``.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
+
+_seen = 0
+
+
+@pytest.fixture(autouse=True)
+def young() -> None:
+    """Only what tests made is looked through for garbage, which runs do whenever they end.
+
+    The millions of objects of the libraries are left alone, once they are imported.
+    """
+    global _seen
+    if len(sys.modules) > _seen:
+        _seen = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    # The libraries' objects are to be taken to pieces at the end, as ever.
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the Hub does not answer is asked again without a wait."""
     readers = [retry.Patience(retry.READING, sleep=lambda _: None)]
     monkeypatch.setattr(retry, "_readers", readers)
+
+
+ROOT = Path(__file__).parent.parent
+
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")]),
+    "OMP_NUM_THREADS": "1",
+}
+"""Of the processes that tests start."""
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts commands in processes of their own, in milliseconds."""
+    server = ForkServer(ENVIRONMENT)
+    yield server
+    server.close()
 
 
 MakeRecipe = Callable[..., str]

@@ -15,24 +15,20 @@ from typer.testing import CliRunner
 
 from synpic.errors import SynpicError
 from synpic_cli.main import app
+from tests.conftest import ENVIRONMENT
+from tests.nursery import COMMAND, ForkServer, Started
 
-ROOT = Path(__file__).parent.parent.parent
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")]),
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",
-}
+__all__ = ["ENVIRONMENT", "command", "in_process", "run", "start", "usual_signals"]
 
 Synpic = Callable[..., Result]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., subprocess.Popen[str]]
+Start = Callable[..., Started]
 
 
 def command(*words: str | Path) -> list[str]:
-    code = "from synpic_cli.main import run; run()"
-    return [sys.executable, "-c", code, *map(str, words)]
+    """The words that start it in an interpreter of its own."""
+    return [sys.executable, "-c", COMMAND, *map(str, words)]
 
 
 def usual_signals() -> None:
@@ -52,16 +48,11 @@ def in_process(*words: object) -> Result:
 
 
 @pytest.fixture
-def run() -> Run:
+def run(forks: ForkServer) -> Run:
     def run(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*words),
-            cwd=cwd,
-            env=_environment(),
-            capture_output=True,
-            text=True,
-            timeout=280,
-        )
+        process = forks.start(words, cwd=cwd, environment=_environment())
+        output, errors = process.communicate(timeout=280)
+        return subprocess.CompletedProcess(command(*words), process.wait(), output, errors)
 
     return run
 
@@ -72,16 +63,8 @@ def _environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def start() -> Start:
-    def start(*words: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command(*words),
-            cwd=cwd,
-            env=_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=usual_signals,
-        )
+def start(forks: ForkServer) -> Start:
+    def start(*words: str | Path, cwd: Path | None = None) -> Started:
+        return forks.start(words, cwd=cwd, environment=_environment())
 
     return start

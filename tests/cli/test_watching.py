@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from synpic.engine.progress import Event
 from synpic.engine.report import Outcome, Report
 from synpic_cli import watching
 from synpic_cli.watching import _describe, watched_work
-from tests.cli.conftest import ENVIRONMENT, ROOT, Synpic, command, in_process
-from tests.conftest import MakeRecipe, edit
+from tests.cli.conftest import Start, Synpic, in_process
+from tests.conftest import ROOT, MakeRecipe, edit
 
 
 @pytest.fixture
@@ -310,16 +309,10 @@ def test_a_shard_that_is_done_is_complete(synpic: Synpic) -> None:
     assert [(o["made"], o["left"]) for o in last["outcomes"]] == [(4, 6), (4, 6)]
 
 
-def test_who_listens_may_go_away(workspace: Workspace, recipe: MakeRecipe) -> None:
+def test_who_listens_may_go_away(workspace: Workspace, recipe: MakeRecipe, start: Start) -> None:
     """A reader that closes its end does not end the run."""
     edit(workspace, recipe(prompts=40))
-    process = subprocess.Popen(
-        command("-C", workspace.store.root, "generate", "--json", "--device", "cpu"),
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start("-C", workspace.store.root, "generate", "--json", "--device", "cpu")
     assert process.stdout is not None
     assert process.stderr is not None
     assert json.loads(process.stdout.readline())["state"] == "opening"

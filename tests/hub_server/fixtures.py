@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ import pytest
 
 from tests.hub_server.server import HubServer
 
-__all__ = ["client_environment", "hub", "online", "waits"]
+__all__ = ["client_environment", "hub", "online", "read_at_import", "waits"]
 
 GoOnline = Callable[..., Path]
 
@@ -57,16 +57,53 @@ def hub(tmp_path: Path) -> Iterator[HubServer]:
     assert not server.errors, server.errors[0]
 
 
+def read_at_import(environment: Mapping[str, str]) -> Iterator[tuple[object, str, object]]:
+    """What the clients have read of the environment by the time that they are imported.
+
+    Some copy what they read: so every copy that counts is here.
+
+    Returns:
+        Objects, names of attributes, and the values that ``environment`` would have given them.
+    """
+    import datasets.config
+    from huggingface_hub import constants, hf_api
+
+    url, home = environment["HF_ENDPOINT"], Path(environment["HF_HOME"])
+    settings: dict[str, object] = {
+        "ENDPOINT": url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_STORED_TOKENS_PATH": str(home / "stored_tokens"),
+        "AGENT_HARNESSES_PATH": str(home / ".agent_harnesses.json"),
+    }
+    yield from ((constants, name, value) for name, value in settings.items())
+    yield hf_api.api, "endpoint", url
+    settings = {
+        "HF_ENDPOINT": url,
+        "HUB_DATASETS_URL": url + "/datasets/{repo_id}/resolve/{revision}/{path}",
+        "HF_HUB_OFFLINE": False,
+        "HF_DATASETS_OFFLINE": False,
+        "HF_UPDATE_DOWNLOAD_COUNTS": False,
+        "HF_CACHE_HOME": str(home),
+        "HF_DATASETS_CACHE": home / "datasets",
+        "DOWNLOADED_DATASETS_PATH": home / "datasets" / "downloads",
+        "EXTRACTED_DATASETS_PATH": home / "datasets" / "downloads" / "extracted",
+    }
+    yield from ((datasets.config, name, value) for name, value in settings.items())
+
+
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[GoOnline]:
     """``online(server, token, home)`` turns the clients in this process to ``server``.
 
-    They read the environment when they are imported, and some copy what they read: so every copy
-    that counts is set. It may be called again, for another server, token or home.
+    It may be called again, for another server, token or home.
     """
-    import datasets.config
     import huggingface_hub
-    from huggingface_hub import constants, hf_api
     from huggingface_hub.utils._http import close_session
 
     def go(server: HubServer, token: str | None, home: Path) -> Path:
@@ -74,35 +111,8 @@ def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[GoOnline]:
         monkeypatch.delenv("HF_TOKEN", raising=False)
         for name, text in environment.items():
             monkeypatch.setenv(name, text)
-        url = server.endpoint
-        settings = {
-            "ENDPOINT": url,
-            "HUGGINGFACE_CO_URL_TEMPLATE": url + "/{repo_id}/resolve/{revision}/{filename}",
-            "HF_HUB_OFFLINE": False,
-            "HF_HUB_DISABLE_XET": True,
-            "HF_HUB_DISABLE_TELEMETRY": True,
-            "HF_HOME": str(home),
-            "HF_HUB_CACHE": str(home / "hub"),
-            "HF_TOKEN_PATH": str(home / "token"),
-            "HF_STORED_TOKENS_PATH": str(home / "stored_tokens"),
-            "AGENT_HARNESSES_PATH": str(home / ".agent_harnesses.json"),
-        }
-        for name, value in settings.items():
-            monkeypatch.setattr(constants, name, value)
-        monkeypatch.setattr(hf_api.api, "endpoint", url)
-        settings = {
-            "HF_ENDPOINT": url,
-            "HUB_DATASETS_URL": url + "/datasets/{repo_id}/resolve/{revision}/{path}",
-            "HF_HUB_OFFLINE": False,
-            "HF_DATASETS_OFFLINE": False,
-            "HF_UPDATE_DOWNLOAD_COUNTS": False,
-            "HF_CACHE_HOME": str(home),
-            "HF_DATASETS_CACHE": home / "datasets",
-            "DOWNLOADED_DATASETS_PATH": home / "datasets" / "downloads",
-            "EXTRACTED_DATASETS_PATH": home / "datasets" / "downloads" / "extracted",
-        }
-        for name, value in settings.items():
-            monkeypatch.setattr(datasets.config, name, value)
+        for place, name, value in read_at_import(environment):
+            monkeypatch.setattr(place, name, value)
         forget()
         return home
 

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import command as synpic
+from tests.conftest import ENVIRONMENT
 from tests.hub_server import Call, Drop, HubServer
 from tests.hub_server.fixtures import client_environment, hub
+from tests.nursery import ForkServer, Started
 from tests.publish.fixtures import build
 
 __all__ = ["hub"]
 
-ROOT = Path(__file__).parents[2]
 
-
-def command(server: HubServer, workspace: Path, home: Path) -> subprocess.Popen[str]:
-    environment = client_environment(server, "hf_write", home)
-    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])}
-    return subprocess.Popen(
-        synpic("-C", workspace, "publish", "user/set"),
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def command(forks: ForkServer, server: HubServer, workspace: Path, home: Path) -> Started:
+    environment = {
+        **client_environment(server, "hf_write", home),
+        "PYTHONPATH": ENVIRONMENT["PYTHONPATH"],
+    }
+    return forks.start(("-C", workspace, "publish", "user/set"), environment=environment)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +38,10 @@ def command(server: HubServer, workspace: Path, home: Path) -> subprocess.Popen[
     ],
 )
 def test_killed_and_run_again(
-    hub: HubServer, tmp_path: Path, method: str, path: str, after_work: bool
+    forks: ForkServer, hub: HubServer, tmp_path: Path, method: str, path: str, after_work: bool
 ) -> None:
     build(tmp_path / "set")
-    killed: list[subprocess.Popen[str]] = []
+    killed: list[Started] = []
 
     def kill(_: Any) -> None:
         killed[0].send_signal(signal.SIGKILL)
@@ -57,13 +50,13 @@ def test_killed_and_run_again(
     hub.faults.plan(Call(kill, after_work=after_work), method=method, path=path)
     if not after_work:
         hub.faults.plan(Drop(), method=method, path=path)
-    killed.append(command(hub, tmp_path / "set", tmp_path / "home"))
+    killed.append(command(forks, hub, tmp_path / "set", tmp_path / "home"))
     killed[0].communicate(timeout=120)
     assert killed[0].returncode == -signal.SIGKILL
     assert not hub.repositories["user/set"].tags
     arrived = set(hub.sent)
 
-    again = command(hub, tmp_path / "set", tmp_path / "home")
+    again = command(forks, hub, tmp_path / "set", tmp_path / "home")
     output, complaints = again.communicate(timeout=120)
     assert again.returncode == 0, complaints
     assert "v1.0.0" in output
