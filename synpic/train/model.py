@@ -251,9 +251,12 @@ def find_checkpoint(settings: ModelSettings) -> Checkpoint:
                 "a checkpoint as it is",
                 hint="save the pipeline with them merged, and name that folder as the checkpoint",
             )
-    identity, location, commit = checkpoints.resolve_unlocked(
-        str(settings.checkpoint), settings.revision
-    )
+    try:
+        identity, location, commit = checkpoints.resolve_unlocked(
+            str(settings.checkpoint), settings.revision
+        )
+    except CheckpointError as error:
+        raise type(error)(f"model.checkpoint: {error.message}", hint=error.hint) from error
     return Checkpoint(settings, {**identity, "variant": settings.variant}, location, commit)
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfApi
 
-from synpic.errors import SynpicError, TrainingError
+from synpic.errors import CheckpointError, SynpicError, TrainingError
 from synpic.train import data, records
 from synpic.train.cache import Caches
 from synpic.train.loop import train
@@ -87,6 +87,11 @@ def test_the_plan_is_what_training_does(
     assert again.out is None
     there = plan(recipe, tmp_path / "out", cache=tmp_path / "cache")
     assert (there.out, there.goes_on_from) == (str(tmp_path / "out"), 2)
+
+
+def test_a_checkpoint_that_is_not_there_is_named_with_its_key(wanted: Wanted) -> None:
+    with pytest.raises(CheckpointError, match=r"^model\.checkpoint: \./gone: no such folder"):
+        plan(wanted("sd", "model.checkpoint=./gone"))
 
 
 def test_memory_is_counted(wanted: Wanted, tmp_path: Path) -> None:
