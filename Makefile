@@ -21,7 +21,7 @@ help:
 	@echo "make demo       the whole method on the embedded world, into ./demo-shapes"
 	@echo "make test       the tests (make test-slow: those that take minutes too)"
 	@echo "make parity     rewards at full size against their authors' packages (minutes, 9 GB of disk)"
-	@echo "make lint       ruff, mypy and the import contract (make format: let ruff write)"
+	@echo "make lint       ruff, mypy, the import contract, words (make format: let ruff write)"
 	@echo "make bench      the benchmarks"
 	@echo "make docs       docs/cli.md from the commands' own help"
 	@echo "make facts      the table of the installed diffusers' classes, after a new version of it"
@@ -68,6 +68,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/words.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix

@@ -37,7 +37,7 @@ class Demo:
     """What a demo made.
 
     Args:
-        verdict: what the ranking selects, said by the world's judge, which had no part in it:
+        verdict: what the ranking selects, according to the world's judge, which is no reward:
             rule → how often the image that it picks of a prompt shows just what was asked for.
         model: the fine-tuned pipeline; None if nothing was to be trained.
         trained: what the judge says of it, beside the model that it was.

@@ -27,7 +27,7 @@
     ├── TrainingError           training that cannot begin, or cannot go on
     │   └── TrainingDiverged    a model that came to be far worse than it was, or no number
     ├── Unfinished              work ended with something missing, and says what
-    └── Stopped                 Ctrl-C, SIGTERM or SIGHUP, after the batch in hand was kept
+    └── Stopped                 Ctrl-C, SIGTERM or SIGHUP, after the current batch was kept
 
 A command prints ``message`` and ``hint`` and exits with ``exit_code``; nothing here ends in a
 traceback. Anything else that escapes is a bug.
@@ -210,7 +210,7 @@ class Unfinished(SynpicError):
 
 
 class Stopped(SynpicError):
-    """Ctrl-C, SIGTERM or SIGHUP: the batch in hand was finished and kept.
+    """Ctrl-C, SIGTERM or SIGHUP: the current batch was finished and kept.
 
     Commands exit with 128 and the number of the signal.
     """

@@ -1,4 +1,4 @@
-"""``synpic``: gathers the verbs and turns errors into words.
+"""``synpic``: collects the commands and prints errors.
 
 Nothing heavy is imported here or at the top of a verb's module: ``synpic --help`` costs typer alone
 (and no rich, which would triple it: hence plain help texts).

@@ -205,7 +205,9 @@ ModelColumns = Annotated[
 ]
 Count = Annotated[
     int | None,
-    typer.Option("--count", min=1, help="Take the first so many images, or rows of the dataset."),
+    typer.Option(
+        "--count", min=1, help="Take this many images, or rows of the dataset, from the first on."
+    ),
 ]
 
 

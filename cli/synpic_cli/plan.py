@@ -21,7 +21,7 @@ def plan(
         typer.Option(
             min=1,
             metavar="N",
-            help="Share the work out to so many devices; as many as `synpic generate` would take "
+            help="Number of devices that share the work; as many as `synpic generate` would take "
             "here if not given.",
         ),
     ] = None,

@@ -26,7 +26,7 @@ def exit_code_of_stop() -> int:
 
 
 class Acknowledged:
-    """Passes events on to ``listener``, and knows from them what is in hand when a signal comes."""
+    """Passes events on to ``listener``, and knows from them what is running when a signal comes."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -52,6 +52,6 @@ class Acknowledged:
     def _in_hand(self) -> str:
         states = list(self._states.values())
         if any(state == "working" for state, _ in states):
-            return "finishing the batch in hand"
+            return "finishing the current batch"
         opening = [label for state, label in states if state == "opening"]
-        return f"waiting until {opening[0]} is open" if opening else "finishing what is in hand"
+        return f"waiting until {opening[0]} is open" if opening else "finishing what is running"

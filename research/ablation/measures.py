@@ -63,7 +63,7 @@ def examine(
 
 
 def outcomes(asked: Sequence[tuple[str, str]], images: Sequence[Image]) -> pl.DataFrame:
-    """What came of each picture, a row for each.
+    """The results of all pictures, a row for each.
 
     Returns:
         ``task``, ``text``, ``strict``, ``lenient``, ``blank`` (Boolean), ``things`` and

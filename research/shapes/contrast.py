@@ -101,7 +101,7 @@ def captioned_pairs(
 
 
 def contrastive_loss(logits: Tensor, holds: Tensor) -> Tensor:
-    """CLIP's loss (Radford et al., arXiv 2103.00020, figure 3) with captions nobody drew.
+    """CLIP's loss (Radford et al., arXiv 2103.00020, figure 3) with captions of no picture.
 
     Args:
         logits: ``Float[Tensor, "n m"]``, m ≥ n: picture i beside caption i, and m - n captions

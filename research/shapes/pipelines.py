@@ -98,7 +98,7 @@ def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def deaf_tokenizer() -> Any:
-    """A tokenizer that hears nothing: every text is the one token that ends it.
+    """A tokenizer that ignores its text: every text is the one token that ends it.
 
     So that a T5 that only has to be there takes one place in the sequence, and no pipeline warns
     of text that was cut off.

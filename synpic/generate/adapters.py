@@ -89,7 +89,7 @@ def peft_config(there: Checkpoint, file: str) -> dict[str, Any] | None:
 
     Args:
         there: its folder or repository.
-        file: of its weights: by their name layouts are told apart, where both lie in one folder.
+        file: of its weights: its name tells which layout it has, where both lie in one folder.
     """
     folder, _, name = file.rpartition("/")
     if name != _PEFT or Path(there.location).is_file():

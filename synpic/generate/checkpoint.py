@@ -109,7 +109,7 @@ class Checkpoint:
         return name if there else ""
 
     def has(self, name: str) -> bool:
-        """Whether there is a file called ``name``, as far as can be told from here."""
+        """Whether there is a file called ``name``, as far as is known here."""
         try:
             return name in self.file_names()
         except HubUnreachable:

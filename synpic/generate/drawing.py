@@ -1,8 +1,8 @@
 """An opened model at work: batches of wanted rows become rows of the candidates table.
 
 While the device draws a batch, threads encode and hash the one before. So a batch's rows, and what
-failed of it, are told of when the next has been drawn. What is held at a kill is missing, and drawn
-again.
+failed of it, are reported when the next has been drawn. A kill loses what is
+held; it is drawn again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What text encoders made of prompts, kept while it is wanted: every prompt is read once.
 
 A pipeline reads its prompts in ``encode_prompt``, whose arguments are words and numbers. Asked the
-same again, as for the next sample of the same prompts, it is given what came of it before, and no
+same again, as for the next sample of the same prompts, it gets the earlier result, and no
 encoder runs. Prompts are read in the company in which their images are drawn, ahead or not: in the
 same batch, and so into the same bits, whatever is kept.
 

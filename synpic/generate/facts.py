@@ -1,6 +1,6 @@
 """Facts of diffusers' classes, known without importing them.
 
-Whether a pipeline takes a setting is said by the signature of its call, and whether a component has
+Whether a pipeline takes a setting is seen in the signature of its call, and whether a component has
 weights by its class. To import them takes as much as ten seconds of a CPU: torch, diffusers, and
 for every pipeline the models that it is made of. The facts of one version of diffusers lie in a
 table beside this module, ``diffusers-<version>.json``, written by

@@ -17,8 +17,8 @@ class Family(Protocol):
     """An opened model. The registry holds classes; this is how one is made and used.
 
     A family may also have what :class:`Provident` has; it is used where it is there. So is a class
-    method ``problems(settings, location, commit)``: what is wrong with a model, as far as it can be
-    told without its weights, as errors whose messages begin with a key of the recipe's model.
+    method ``problems(settings, location, commit)``: what is wrong with a model, as far as is known
+    without its weights, as errors whose messages begin with a key of the recipe's model.
     """
 
     def __init__(

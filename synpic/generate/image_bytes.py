@@ -15,8 +15,8 @@ class MeanBytes:
     """Bytes of an encoded image on average.
 
     Args:
-        mean_of: so many images of the workspace; 0 where the mean is a guess from the number of
-            pixels and the format.
+        mean_of: over how many images of the workspace; 0 where the mean is a guess from the number
+            of pixels and the format.
     """
 
     bytes: float

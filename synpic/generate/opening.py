@@ -171,10 +171,10 @@ class OpenedPipeline:
 
 
 def left_out(index: Mapping[str, Any]) -> dict[str, None]:
-    """Parts to be told to ``from_pretrained`` as None.
+    """Parts that ``from_pretrained`` gets as None.
 
     Those that a checkpoint says it lacks (an SD3 without its T5 does not open otherwise), and a
-    safety checker: it would paint what it flags black, and a black image that nobody asked for
+    safety checker: it would paint what it flags black, and an unwanted black image
     is worse than one that is flagged.
     """
     absent = {part for part, value in index.items() if value == [None, None]}

@@ -76,7 +76,7 @@ class Placement:
 
     @property
     def note(self) -> str | None:
-        """What waits in the host's memory, where nobody asked for it; None where nothing does."""
+        """What waits in the host's memory unasked; None where nothing does."""
         return None if self._fixed else _WAITING[self.level]
 
     def retreat(self) -> bool:

@@ -112,7 +112,7 @@ def never_passes(error: BaseException) -> bool:
 
 
 def wrong_size(error: BaseException) -> bool:
-    """Whether a file came in another size than the Hub had said: the check of the client."""
+    """Whether a file came in another size than the Hub announced: the check of the client."""
     return type(error) is OSError and str(error).startswith("Consistency check failed")
 
 
@@ -126,7 +126,7 @@ def no_answer() -> tuple[type[Exception], ...]:
 
 
 def words_of(error: BaseException, *secrets: str | None) -> str | None:
-    """What the server itself said, whole, on one line; None if it said nothing.
+    """The server's own message, whole, on one line; None if there is none.
 
     The header ``X-Error-Message``, ``error`` and ``message`` of a JSON body, a body of plain text.
     Control characters are escaped, tokens are left out, and only what goes beyond 2,000 characters
@@ -150,7 +150,7 @@ def words_of(error: BaseException, *secrets: str | None) -> str | None:
 
 
 def plain(text: str) -> str:
-    """A stranger's text on one line of a message: control characters escaped, cut at 2,000."""
+    """Untrusted text on one line of a message: control characters escaped, cut at 2,000."""
     line = " ".join(text[: 4 * _LENGTH].split())
     cut = line if len(line) <= _LENGTH else f"{line[: _LENGTH - 1]}…"
     return visible(cut)

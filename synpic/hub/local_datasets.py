@@ -14,7 +14,7 @@ from synpic import ids
 __all__ = ["loadable"]
 
 _HEAD = ".huggingface.yaml"
-"""A hidden file that ``datasets`` reads all the same."""
+"""A hidden file that ``datasets`` still reads."""
 
 
 def loadable(location: str) -> str:

@@ -68,7 +68,7 @@ class Folder:
         if not workspace.store.is_local:
             raise IngestError(
                 f"{name}: the workspace {workspace.store} has no folders beside it",
-                hint="gather into a workspace on a disk, or name a dataset",
+                hint="ingest into a workspace on a disk, or name a dataset",
             )
         try:
             root = Path(workspace.store.root) / Path(name).expanduser()

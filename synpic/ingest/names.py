@@ -20,7 +20,7 @@ def name_models(
     """A name of lower-case letters, digits and ``_`` for every label, no two alike.
 
     Args:
-        labels: in the order of the source; None for images of which it names no model.
+        labels: in the order of the source; None for images whose model it does not name.
         known: names chosen before, which stay.
     """
     names = dict(known)

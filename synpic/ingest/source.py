@@ -88,7 +88,7 @@ class Source(Protocol):
 
         Args:
             before: what was found the last time; empty if nothing was.
-            listener: is told of progress.
+            listener: receives progress.
 
         Raises:
             IngestError: it cannot be read, lacks what the recipe names, or no image has a prompt.

@@ -71,7 +71,7 @@ class Inventory:
         rewards: those that are found or recorded.
         unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "ingest", each
             with what is wrong.
-        recorded: of those, the ones that are read all the same: folders, or files, that hold them.
+        recorded: of those, the ones that are still read: folders, or files, that hold them.
         doubtful: of those, the ones of which nothing tells which of several folders is meant.
     """
 
@@ -119,12 +119,12 @@ class Inventory:
                 raise self.unresolved[f"{kind}.{name}"]
 
     def require_readable(self, rewards: Iterable[str]) -> None:
-        """Insist that what there is of all models and of ``rewards`` can be told.
+        """Require that it is known what all models and ``rewards`` have.
 
         A model that is not found, and of which nothing is recorded, has no image here.
 
         Raises:
-            SynpicError: what is wrong with the first of which it cannot be told.
+            SynpicError: what is wrong with the first for which it is not known.
         """
         wanted = [f"rewards.{name}" for name in rewards]
         for place, error in self.unresolved.items():
@@ -152,7 +152,7 @@ class Inventory:
         """Insist that no model or reward of the recipe is left out of what is read.
 
         Raises:
-            SynpicError: what is wrong with the first that is, or of which it cannot be told.
+            SynpicError: what is wrong with the first that is, or may be.
         """
         self.require_readable(self.recipe.rewards)
         for name, error in self.absent_models.items():
@@ -321,7 +321,7 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
 
     Args:
         workspace: or a snapshot of one, where a command has taken it already.
-        listener: is told of progress, where images of a source have to be found again.
+        listener: receives progress, where images of a source have to be found again.
 
     Raises:
         RecipeError: no ranking can come of the recipe.

@@ -25,7 +25,7 @@ class RankedSet:
 
     Args:
         scored: a row per candidate, with its prompt and ``score_<reward>``.
-        ranking: what came of it.
+        ranking: its result.
         left_out: the rows that are not in ``scored`` because they are flagged; None where flagged
             ones are kept.
     """

@@ -81,21 +81,21 @@ def generate_candidates(
         workspace: or a snapshot of one: several steps of one command follow one recipe.
         only: names of models; all of the recipe's if None.
         shard: the share of the work that is ours.
-        device: as torch names it; every accelerator that is to be seen, else the CPU, if None. Not
+        device: as torch names it; every visible accelerator, else the CPU, if None. Not
             for a Ray cluster, which places workers by what they need.
         engine: how many workers there are, and where.
         retry_failed: take up again what has a failure row.
-        listener: is told of progress.
-        stop: when set, the batch in hand is finished and kept, and the rest left.
+        listener: receives progress.
+        stop: when set, the current batch is finished and kept, and the rest left.
 
     Returns:
-        What came of each model. One whose weights are not to be had, or that cannot be opened, is
+        The result of each model. One whose weights are not found, or that cannot be opened, is
         named in its outcome and does not stop the others.
 
     Raises:
         RecipeError, UnknownName, PromptError, IngestError: the recipe cannot be followed.
         StorageError: the disk is full; what was drawn before is kept.
-        DeviceLost: this process can use its device no more; likewise.
+        DeviceLost: this process can no longer use its device; likewise.
     """
     snapshot = workspace.snapshot()
     recipe = snapshot.recipe
@@ -126,7 +126,7 @@ def ingest_workspace(
 
     Args:
         rewards: names in the registry, or ``package.module:callable``.
-        listener: is told of progress, while images are found.
+        listener: receives progress, while images are found.
         ingest: the keys of a recipe's ``[ingest]``; those that are None are left out.
 
     Raises:
@@ -235,10 +235,10 @@ def score_candidates(
             :func:`generate_candidates`.
         together: open all rewards at once, so that each image is decoded once for all of them. If
             None, where there is an accelerator: one that has no room for it there waits its turn,
-            while a host that runs out of memory kills whoever asked.
+            while a host that runs out of memory kills the process that asked.
 
     Returns:
-        What came of each reward. One whose weights are not to be had, that cannot be opened, or
+        The result of each reward. One whose weights are not found, that cannot be opened, or
         whose scores cannot be trusted, is named in its outcome and does not stop the others.
 
     Raises:
@@ -246,7 +246,7 @@ def score_candidates(
         WorkspaceError: nothing has been drawn yet.
         IngestError: images that exist already cannot be ingested.
         StorageError: the disk is full; what was scored before is kept.
-        DeviceLost: this process can use its device no more; likewise.
+        DeviceLost: this process can no longer use its device; likewise.
     """
     snapshot = workspace.snapshot()
     ingested = Report("score")

@@ -49,7 +49,7 @@ def current_prompts(snapshot: Snapshot) -> tuple[PromptTable, SynpicError | None
 
     Raises:
         As :func:`ensure_prompts`: PromptError where the source is there and wrong; the others where
-            nothing was ever read, or it can be read no more.
+            nothing was ever read, or it can no longer be read.
     """
     stored = stored_prompts(snapshot.workspace)
     try:

@@ -1,6 +1,6 @@
 """The card of a release: what its manifest says, as text.
 
-Prompts, names of checkpoints and reasons of failures are text from strangers. They reach Markdown
+Prompts, names of checkpoints and reasons of failures are untrusted text. They reach Markdown
 only through ``markdown_text`` or ``fence``, and YAML only through a YAML writer.
 """
 

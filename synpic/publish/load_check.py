@@ -32,7 +32,7 @@ def check_loads(remote: Remote, commit: str, manifest: Manifest) -> None:
 
     Raises:
         PublishError: it does not, or the Hub refuses a file of it, with the last line of what the
-            process said.
+            process printed.
         HubUnreachable: the Hub did not answer, with that line.
     """
     shards: dict[str, dict[str, list[str]]] = {}

@@ -265,12 +265,12 @@ def require_later(repository: str, version: Version, latest: Version | None) -> 
     """Refuse a version below the last one.
 
     Raises:
-        PublishError: saying how to publish it all the same.
+        PublishError: saying how to publish it anyway.
     """
     if latest is not None and version < latest:
         raise PublishError(
             f"{repository}: {version} is lower than the last version, {latest}",
-            hint=f"publish as {latest.after(Level.PATCH)} or later; --allow-older publishes it all "
+            hint=f"publish as {latest.after(Level.PATCH)} or later; --allow-older publishes it "
             "the same, and the branch then holds the older one",
         )
 

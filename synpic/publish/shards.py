@@ -107,7 +107,7 @@ def plan_shards(configs: Iterable[Records], splits: Sequence[str], limits: Limit
 def count_rows(
     shards: Sequence[Shard], on_progress: Callable[[int, int], None] | None
 ) -> Callable[[int], None]:
-    """What :func:`write_shard` is to tell of each row group, so that ``on_progress`` hears of all.
+    """What :func:`write_shard` reports for each row group, so that ``on_progress`` gets all.
 
     Args:
         on_progress: called with rows written and rows in all; None: no calls.

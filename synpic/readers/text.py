@@ -58,7 +58,7 @@ def decode(data: bytes, where: str, *, error: type[SynpicError]) -> str:
 
     Raises:
         SynpicError: an ``error`` that names the encoding, if it is UTF-16 or UTF-32 (with a mark,
-            or told by its NULs), else the first line that is not UTF-8.
+            or known by its NULs), else the first line that is not UTF-8.
     """
     encoding = _wide(data)
     if encoding is None:

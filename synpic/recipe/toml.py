@@ -39,7 +39,7 @@ def read_toml(
     Args:
         text: TOML; bytes are taken as UTF-8.
         where: the file's name, for messages.
-        hint: where a right one is to be seen.
+        hint: where to see a valid one.
         changes: "table.key=value" each, put over what ``text`` says, in their order. A value is
             TOML, or a word that stands for itself; where there is none, the key is taken out. A
             value in the place of a list is a list of one.

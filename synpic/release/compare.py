@@ -50,8 +50,9 @@ class Change:
 def compare(old: Manifest, new: Manifest) -> list[Change]:
     """What ``new`` has otherwise than ``old``, what matters most first; empty if nothing.
 
-    The card is not compared: it names the version and holds the publisher's own words. Nor are the
-    hashes of shards: equal rows may be packed into other bytes, and ``digest`` is of the rows.
+    The card is not compared: it names the version and holds the publisher's own words. Hashes of
+    shards are not compared either: equal rows may be packed into other bytes, and ``digest`` is
+    of the rows.
     """
     found = [*_tables(old, new), *_rule(old, new)]
     found += [*_prompts(old, new), *_models(old, new), *_rewards(old, new)]
@@ -104,7 +105,7 @@ def _rule(old: Manifest, new: Manifest) -> Iterator[Change]:
         if was == now:
             continue
         if was is None or now is None:
-            text = f"reward `{reward}` {'ranks now' if was is None else 'ranks no more'}"
+            text = f"reward `{reward}` {'ranks now' if was is None else 'no longer ranks'}"
         else:
             text = f"reward `{reward}` weighs {now:g}, weighed {was:g}"
         yield Change(Level.MAJOR, text)

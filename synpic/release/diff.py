@@ -1,7 +1,7 @@
 """What differs between two releases, from their ``scores`` alone: tables in, counts and ids out.
 
 An image is the same where its ``candidate_id`` and its ``sha256`` are; one of the same id and other
-bytes was redrawn. Scores are compared on images that are the same, so that a redrawn image is said
+bytes was redrawn. Scores are compared on images that are the same, so that a redrawn image counts
 once. The order of a prompt is compared on the images that both releases rank: an image that came or
 went changes no order by itself, though it may be a new best one.
 """

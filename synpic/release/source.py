@@ -319,14 +319,14 @@ def _open_repository(
     except FileNotFoundError as error:
         raise NoRelease(
             f"{name} is no release: it has no {MANIFEST}",
-            hint="datasets.load_dataset may open it all the same",
+            hint="datasets.load_dataset may still open it",
         ) from error
     try:
         manifest = decode_manifest(data, f"{name}: {MANIFEST}")
     except NoRelease as error:
         raise NoRelease(
             f"{name} is no release: {error.message}",
-            hint="datasets.load_dataset may open it all the same",
+            hint="datasets.load_dataset may still open it",
         ) from error
     return Published(name, commit, _require_release(name, manifest), files, files.root, token)
 

@@ -1,6 +1,6 @@
 """Work whose rows are checked before they are kept: around any work that makes images.
 
-A batch is held back: its rows, and what is said of it. While the device is at the next one,
+A batch is held back: its rows, and their report. While the device is at the next one,
 threads decode the rows and make them ready; then the classifier's own forward is all that the
 device waits for. What is checked is the file that will be kept. An image whose check fails is a
 failure, and not an unchecked image.

@@ -1,8 +1,8 @@
 """A list of words and phrases, found in prompts as whole words, however they are written.
 
 Texts are compared as in Unicode's compatibility caseless match (Unicode Standard §3.13, D146):
-case, composition, full-width letters and ligatures make no difference. Nor does what stands between
-two words: ``self-harm`` and ``self harm`` are one phrase.
+case, composition, full-width letters and ligatures make no difference, and neither does what stands
+between two words: ``self-harm`` and ``self harm`` are one phrase.
 """
 
 from __future__ import annotations

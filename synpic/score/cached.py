@@ -30,7 +30,7 @@ class Cached:
     Args:
         repository: as the reward declares it.
         state: "yes" if there is a file for everything that is read; "partly" if for some of it.
-            Of a reward that does not declare what it reads, no more than "partly" can be said.
+            Of a reward that does not declare what it reads, the answer is "partly" at most.
         commit: of the snapshot.
         files: what is there of what is read, with bytes.
         missing: what of it is not, as it is declared, or the name of a missing shard.

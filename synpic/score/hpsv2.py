@@ -33,7 +33,7 @@ FILES = {
 class HPSv2(StagedReward):
     """Cosine of a preference-trained CLIP's features. Upstream's benchmarks print it times 100.
 
-    Upstream's package scores version 2.0 unless told otherwise, one image at a time, and on a GPU
+    Upstream's package scores version 2.0 by default, one image at a time, and on a GPU
     in half precision. The whole picture is seen: its longest side is resized, the rest is black.
 
     Args:

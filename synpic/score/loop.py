@@ -33,7 +33,7 @@ __all__ = ["scoring_task"]
 PART_SCORES = 4096
 
 WHOLE_IMAGE = "whole image"
-"""The kind of a reward that is given images as they are."""
+"""The kind of a reward that takes images as they are."""
 
 
 def scoring_task(

@@ -22,7 +22,7 @@ Key = tuple[str, str]
 Make = Callable[[Image], Any]
 
 KEEP = 4
-"""Times the largest batch: the batch in hand, the next, and rewards that are a batch apart."""
+"""Times the largest batch: the current batch, the next, and rewards that are a batch apart."""
 
 
 def key_of(row: Row) -> Key:

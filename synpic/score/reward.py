@@ -45,7 +45,7 @@ class Companion:
     """A second repository that a reward reads from: a tokenizer, a tower.
 
     Args:
-        repository: the one it reads unless told otherwise.
+        repository: the one it reads by default.
         files: what is read of it, as of a checkpoint.
         unless: an entry of ``files`` → how names of tensors begin: it is not read where the
             checkpoint holds such tensors.
@@ -65,7 +65,7 @@ class RewardInfo:
         version: raised whenever the code comes to give other numbers; part of the fingerprint.
         reads_prompt: False for a judge of pixels alone.
         score_range: the interval in which scores lie, as people write it: "-1 … 1".
-        checkpoint: the repository it loads unless told otherwise; None if it needs no weights.
+        checkpoint: the repository it loads by default; None if it needs no weights.
         files: what is read of the checkpoint, as file names or patterns. ``a|b`` stands for a where
             it is there, else b; ``a|`` for a where it is there.
         files_by_option: an option → its values → what is read of the checkpoint then, in place of

@@ -17,7 +17,7 @@ class TextFeatures:
 
     Args:
         encode: n texts → ``Float[Tensor, "n …"]``; one text's features do not depend on the others.
-        keep: remember so many, those used last; on the device they were computed on.
+        keep: how many to remember, those used last; on the device they were computed on.
     """
 
     def __init__(self, encode: Callable[[list[str]], Tensor], keep: int = 16_384) -> None:

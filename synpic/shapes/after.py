@@ -87,12 +87,12 @@ class Comparison:
     def verdict(self) -> str:
         """What the interval allows to say of ``after``.
 
-        "better", "worse", or "no difference can be told".
+        "better", "worse", or "no difference is seen".
         """
         low, high = self.interval
         if low > 0:
             return "better"
-        return "worse" if high < 0 else "no difference can be told"
+        return "worse" if high < 0 else "no difference is seen"
 
 
 def examination_recipe(model: str, trained: str, count: int) -> str:

@@ -173,7 +173,7 @@ def _shifted(picture: Floats, by: float, axis: int) -> Floats:
 
 
 def strict(prompt: str | Meaning, image: Image.Image | Reading) -> bool:
-    """Whether the picture shows what was asked for, on the background asked for, and no more."""
+    """Whether the picture shows what was asked for, on that background, and nothing else."""
     meaning, reading = _both(prompt, image)
     if meaning.background not in (None, reading.background) or reading.background is None:
         return False

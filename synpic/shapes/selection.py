@@ -1,4 +1,4 @@
-"""What ranking selects, said by the judge: best of k by each reward, by φ, at random, by an oracle.
+"""What ranking selects, by the judge: best of k by each reward, by φ, at random, by an oracle.
 
     python -m synpic.shapes.selection my-workspace --json selection.json
 

@@ -53,7 +53,7 @@ def encode_all(
     """Make what the caches lack of ``records`` and of the empty prompt; an index of it all.
 
     Killed and called again, it goes on. Called where nothing is missing, it reads no pixel. Damaged
-    parts of the caches are set aside, which ``listener`` hears, and what they held is made again.
+    parts of the caches are set aside, which ``listener`` receives, and made again.
 
     Args:
         records: those that are learnt from, with their labels.
@@ -64,7 +64,7 @@ def encode_all(
         texts: prompts beside those of the records.
         verify: read what the caches hold of the records, to see that it is whole. Without it, what
             is damaged is seen when it is read in training.
-        listener: told of stage "encode", in images.
+        listener: receives stage "encode", in images.
         stop: when set, the work ends, and what was made is kept.
 
     Raises:

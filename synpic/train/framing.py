@@ -46,7 +46,7 @@ def common_size(sizes: Sequence[Size], multiple: int) -> Size:
 def frame_of(size: Size, to: Size) -> Frame:
     """How an image of ``size`` covers ``to``: resized until it does, and the middle cut out.
 
-    Rows and columns that are cut off are counted after resizing, as SDXL was told them (Podell et
+    Rows and columns that are cut off are counted after resizing, as in SDXL's training (Podell et
     al., arXiv 2307.01952, §2.2).
     """
     height, width = _covering(size, to)

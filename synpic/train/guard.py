@@ -12,7 +12,7 @@ from synpic.train.settings import TrainRecipe
 __all__ = ["Guard"]
 
 _STEPS, _PROMPTS = 20, 160
-"""Errors of so many steps, and of so many prompts, are looked at together. Errors differ a
+"""How many steps, and how many prompts, are looked at together. Errors differ a
 hundredfold between times, so that the mean of a few prompts is four times another now and then."""
 _WORSE = 4.0
 """Times the reference's error (or, without one, the error at first) at which a model is lost."""

@@ -1,6 +1,6 @@
 """The columns of a dataset → one table of rankings, whatever they are called there.
 
-Two layouts are known, and told apart by their columns alone: rankings as synpic publishes them, and
+Two layouts are known, and recognised by their columns alone: rankings as synpic publishes them, and
 pairs in the columns of Pick-a-Pic.
 """
 

@@ -77,8 +77,8 @@ def train(
     Args:
         out: gets ``log.jsonl``, ``checkpoints/``, ``samples/`` and, at the end, ``model/``.
         cache: where latents and embeddings are kept; the user's cache folder if None.
-        listener: told how far it is.
-        stop: when set, the step in hand is finished and kept.
+        listener: receives progress.
+        stop: when set, the current step is finished and kept.
         token: of an account that may read the dataset.
 
     Raises:

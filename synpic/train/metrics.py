@@ -1,4 +1,4 @@
-"""What is told of training: sums that add up over batches and processes, divided only at the end.
+"""Metrics of training: sums that add up over batches and processes, divided only at the end.
 
 A mean of the means of batches is wrong where batches differ in pairs or images. So a batch gives
 its sums and counts, in one tensor, which adds up over accumulated batches and over processes.
@@ -125,7 +125,7 @@ def measure(
     Args:
         loss: ``Float[Tensor, "prompts"]``.
         error: ``Float[Tensor, "prompts k"]``, mean over elements of (target − prediction)².
-        reference_error: the same of the reference; None where nobody asked it, and then there is
+        reference_error: the same of the reference; None where it was not run, and then there is
             no figure that compares with it.
         labels: of the prompts' images.
         s: error − reference_error, where it is known better than by subtraction.

@@ -162,8 +162,8 @@ class Checkpoint:
     def merged(self, family: Family, denoiser: Any, tuning: TuningSettings) -> Any:
         """The denoiser to be saved: in float32, whatever it was trained in.
 
-        A step of training is less than half precision can say of a weight. Whoever loads it chooses
-        a dtype. Adapters are merged into the checkpoint's weights, read anew.
+        A step of training changes a weight by less than half precision can hold. The code that
+        loads it chooses a dtype. Adapters are merged into the checkpoint's weights, read anew.
 
         Args:
             denoiser: as it was trained; it is left as it is.
@@ -267,7 +267,7 @@ class Reference:
         denoiser: as it is before the first step.
         method: "lora" or "full".
         dtype: that autocast computes in. The copy's larger layers are kept in it, which halves the
-            copy and changes nothing: under autocast it says to the last bit what the model said.
+            copy and changes nothing: under autocast it gives the model's output to the last bit.
     """
 
     def __init__(self, denoiser: Any, method: str, dtype: torch.dtype) -> None:

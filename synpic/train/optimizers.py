@@ -31,7 +31,7 @@ def check_optimizer(settings: OptimizerSettings) -> None:
 def open_optimizer(settings: OptimizerSettings, parameters: Iterable[Tensor]) -> Any:
     """The optimizer of ``settings`` over ``parameters``.
 
-    Adafactor is transformers', told as Diffusion-DPO's code tells it: a learning rate of one's own,
+    Adafactor is transformers', set up as in Diffusion-DPO's code: a learning rate of one's own,
     not relative to the step and not scaled by the parameters.
 
     Raises:

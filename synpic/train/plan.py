@@ -1,4 +1,4 @@
-"""What a run would do and cost, told before it: no weight is opened, no image of a release read."""
+"""What a run would do and cost, computed before it: no weight is opened, and no image read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Plan:
     """What a run comes to.
 
     Args:
-        out: where it goes; None where nobody said.
+        out: where it goes; None where it is not given.
         goes_on_from: the step of the last checkpoint there; 0 without.
         dataset, commit, config, split, version: what is read; the name and commit as resolved.
         prompts, images: that are learnt from.

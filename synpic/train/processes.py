@@ -36,7 +36,7 @@ def open_accelerator(recipe: TrainRecipe, out: Path) -> Accelerator:
     What the environment says of accumulation and precision does not count: the recipe does.
 
     Raises:
-        TrainingError: ``accelerate`` was told to divide the model among processes.
+        TrainingError: ``accelerate`` is set up to divide the model among processes.
     """
     for variable, name in _OTHERS.items():
         if os.environ.get(variable, "").lower() in ("true", "1"):
@@ -70,7 +70,7 @@ def _not_so(name: str) -> TrainingError:
 
 
 def anyone(accelerator: Accelerator, stop: threading.Event | None) -> bool:
-    """Whether any process was told to stop: all of them have to leave after the same step."""
+    """Whether any process has to stop: all of them have to leave after the same step."""
     mine = stop is not None and stop.is_set()
     if accelerator.num_processes == 1:
         return mine

@@ -39,7 +39,7 @@ def facts_of(
 ) -> dict[str, Any]:
     """What :data:`FACTS` holds. It is made to be published: of folders it has the last name only.
 
-    What was in them is told by hashes: ``model.sha256``, and ``dataset.content`` as of
+    Hashes identify what was in them: ``model.sha256``, and ``dataset.content`` as of
     :class:`synpic.train.records.Source`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pictures on the way: the same prompts from the same seeds, every so many steps."""
+"""Pictures on the way: the same prompts from the same seeds, at a fixed interval of steps."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class DataSettings(Table):
     """Which of its tables; ``ranked`` of a synpic release where it is not given."""
     split: str = "train"
     count: Positive | None = None
-    """Take the first so many prompts; all where it is not given."""
+    """Take this many prompts, from the first on; all where it is not given."""
     labels: Annotated[
         Literal["published", "random"] | Annotated[list[Name], Field(min_length=1)],
         BeforeValidator(_labels),

@@ -77,7 +77,7 @@ class Log:
         return path.open("a", encoding="utf-8")
 
     def add(self, step: int, metrics: Metrics, rate: float, norm: float) -> None:
-        """Note what came of a step."""
+        """Log the metrics of a step."""
         if not self._main:
             return
         now = time.monotonic()
@@ -120,7 +120,7 @@ class Log:
                 os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """No more steps; trackers are told, or wandb would take the run for crashed."""
+        """End the run, for trackers too: wandb would else report it as crashed."""
         if self._main:
             self._file.close()
         while self._accelerator.trackers:

@@ -41,7 +41,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of reading everything.
+    """The result of reading everything.
 
     Args:
         files, bytes: how much was read.

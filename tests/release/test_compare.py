@@ -122,7 +122,7 @@ def test_a_score_or_a_pixel_that_changed(release: Callable[..., Manifest]) -> No
     [
         ('[ranking]\naggregation = "borda"\n', "ranked by `borda`, was `win-rate`"),
         ('[ranking]\nties = "ordinal"\n', "ties: `ordinal`, was `competition`"),
-        ('[ranking]\nrewards = ["redness"]\n', "reward `greenness` ranks no more"),
+        ('[ranking]\nrewards = ["redness"]\n', "reward `greenness` no longer ranks"),
     ],
 )
 def test_the_rule_of_ranking(release: Callable[..., Manifest], more: str, line: str) -> None:

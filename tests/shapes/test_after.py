@@ -99,9 +99,9 @@ def comparison(gained: int, lost: int, count: int) -> Comparison:
 @pytest.mark.parametrize(
     ("gained", "lost", "count", "verdict"),
     [
-        (0, 0, 12, "no difference can be told"),
-        (4, 0, 12, "no difference can be told"),
-        (30, 25, 600, "no difference can be told"),
+        (0, 0, 12, "no difference is seen"),
+        (4, 0, 12, "no difference is seen"),
+        (30, 25, 600, "no difference is seen"),
         (60, 25, 600, "better"),
         (25, 60, 600, "worse"),
         (12, 0, 12, "better"),

@@ -4,11 +4,11 @@ Names of files, small JSON and signatures of classes say it in seconds; weights 
 ``synpic validate`` shows everything that is found, and opening a model refuses the first of it.
 
 ``subject`` reads what a checkpoint says of itself, and refuses what is no pipeline, is another
-family's, or brings code that nobody allowed. The others are asked about that subject, one after
-another: ``call`` (arguments, and the scheduler by its name), ``sizes``, ``components``,
+family's, or brings code that the recipe does not allow. The others look at that subject, in
+this order: ``call`` (arguments, and the scheduler by its name), ``sizes``, ``components``,
 ``adapters``, ``weights``. Each gives errors whose messages begin with a key of the recipe's model.
 What the Hub did not answer is one of the errors, a ``HubUnreachable``: a note to ``validate``, and
-nothing to whoever opens a model, for loading will tell. What a scheduler can do is found out in
+nothing where a model is opened, since loading shows it. What a scheduler can do is found out in
 :mod:`synpic.generate.schedules`.
 """
 
@@ -34,7 +34,7 @@ __all__ = ["check_model", "check_subject", "find_problems"]
 
 
 def check_model(workspace: Workspace, model: Model) -> list[SynpicError]:
-    """What is wrong with ``model``, as far as it can be told without reading its weights.
+    """What is wrong with ``model``, as far as it is known without reading its weights.
 
     Returns:
         Errors that name keys of the recipe; a ``HubUnreachable`` for what could not be looked at.

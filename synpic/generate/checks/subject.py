@@ -27,7 +27,7 @@ __all__ = ["Subject", "inspect_checkpoint"]
 class Subject:
     """A model that is looked at.
 
-    Whoever asks it for a checkpoint is given the same one each time, so that a repository's files
+    It gives the same checkpoint each time it is asked for it, so that a repository's files
     are listed once in a look.
 
     Args:
@@ -152,7 +152,7 @@ def _check_code(checkpoint: Checkpoint, found: object, components: Mapping[str, 
     if of is not None:
         raise ModelError(
             f"allow: {where.location} brings code of its own, for {of}",
-            hint='write allow = ["remote code"] if you trust whoever wrote it: it runs as you',
+            hint='write allow = ["remote code"] if you trust its author: it runs as you',
         )
     for name, component in components.items():
         if not name.isidentifier() or not _is_known(component):

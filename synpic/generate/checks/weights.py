@@ -1,4 +1,4 @@
-"""Files of weights, told by their names: there, all of them, of the variant, and no pickles."""
+"""Files of weights, by their names: there, all of them, of the variant, and no pickles."""
 
 from __future__ import annotations
 

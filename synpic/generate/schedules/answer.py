@@ -1,4 +1,4 @@
-"""What is said of a schedule, and the spelling of both between two processes."""
+"""What a trial finds about a schedule, and the spelling of both between two processes."""
 
 from __future__ import annotations
 

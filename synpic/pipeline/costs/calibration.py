@@ -20,7 +20,7 @@ __all__ = ["Timing", "time_task"]
 
 @dataclass(frozen=True)
 class Timing:
-    """What calibration told.
+    """What calibration measured.
 
     Args:
         opening: seconds until it was at work: to open it, and what the first batch took longer than
@@ -77,14 +77,14 @@ def time_task(
 
     Args:
         batches: two or more, of the task or made like them; all of their rows are made.
-        keep: give back so many rows at most.
-        stop: when set, the batch in hand is the last.
+        keep: how many rows to return, at most.
+        stop: when set, the current batch is the last.
 
     Returns:
         The timing, and the first rows that were made.
 
     Raises:
-        SynpicError: it cannot be opened, or nothing came of any image.
+        SynpicError: it cannot be opened, or it made no image.
         Stopped: ``stop`` was set.
     """
     meter = Meter("plan", task.name, sum(map(len, batches)), listener, device, size=task.size)
@@ -188,6 +188,6 @@ def _nothing_came(task: Task, collected: _Collected) -> SynpicError:
     if collected.starved or "out of memory" in reason.lower():
         hint = "this device has no room for one image alone"
     return task.error(
-        f"{task.label}: nothing came of {count(len(collected.failed), 'image')}: {reason}",
+        f"{task.label}: all of {count(len(collected.failed), 'image')} failed: {reason}",
         hint=hint,
     )

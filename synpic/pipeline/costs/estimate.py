@@ -57,8 +57,8 @@ def plan_costs(
         batches: to time, of each, after one to warm up.
         rewards: time them too.
         device: as torch names it; the first accelerator, else the CPU, if None.
-        listener: is told of progress.
-        stop: when set, the batch in hand is the last.
+        listener: receives progress.
+        stop: when set, the current batch is the last.
 
     Returns:
         The plan. What cannot be opened is named in its item, and does not stop the others.

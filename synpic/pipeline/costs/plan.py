@@ -34,8 +34,8 @@ class Item:
         work: images that a run would make: a batch with anything missing is drawn whole.
         bytes_per_image: encoded: the mean of those in the workspace, else of what was drawn for
             timing, else a guess; None of a reward.
-        timing: what calibration told; None without it.
-        problem: why it could not be opened, or nothing came of it.
+        timing: what calibration measured; None without it.
+        problem: why it could not be opened, or it made nothing.
         mean_of: ``bytes_per_image`` is the mean of this number of images; 0 where the workspace has
             none of them.
     """

@@ -29,7 +29,7 @@ def as_candidates(
 ) -> tuple[pl.DataFrame, dict[str, bytes]]:
     """``count`` candidates to score, and their images: what was drawn, over again if it is less.
 
-    Their ids are nobody's, so that no workspace has a score of them.
+    No candidate has their ids, so that no workspace has a score of them.
     """
     texts = dict(prompts.select("prompt_id", "prompt").iter_rows())
     rows = [

@@ -10,7 +10,7 @@ __all__ = ["preset", "presets"]
 
 
 def presets(package: str = __name__) -> list[str]:
-    """The names of the recipes that ``package`` brings; of datasets, unless told otherwise."""
+    """The names of the recipes that ``package`` brings; of datasets by default."""
     names = (entry.name for entry in files(package).iterdir())
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 

@@ -1,1 +1,1 @@
-"""What cards are made of, whoever writes them: strangers' text as Markdown; the card of a model."""
+"""What cards are made of: untrusted text as Markdown; the card of a model."""

@@ -1,4 +1,4 @@
-"""Text from strangers, as Markdown that shows it and does nothing else."""
+"""Untrusted text, as Markdown that shows it and does nothing else."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The card of a trained model: what ``training.json`` says, told to people.
+"""The card of a trained model: ``training.json`` as a page for people.
 
-Names of datasets and checkpoints, prompts and labels are text from strangers. They reach Markdown
+Names of datasets and checkpoints, prompts and labels are untrusted text. They reach Markdown
 only through ``markdown_text`` or ``fence``, Python only as literals, and YAML only through a YAML
 writer.
 """
@@ -38,7 +38,7 @@ def load_lines(about: Mapping[str, Any], where: str, base: str | None = None) ->
         about: what ``training.json`` holds.
         where: the folder, or the repository on the Hub.
         base: where the checkpoint lies that was trained, if that is a folder: ``about`` has but the
-            last name of its path, which is told to be put right.
+            last name of its path, which has to be corrected.
     """
     lines = ["from diffusers import DiffusionPipeline", ""]
     # A pipeline that lacks a part (an SD3 without its T5) does not open unless it is told so.

@@ -43,7 +43,7 @@ class Family(ABC):
     denoiser: ClassVar[str]
     """The pipeline's part that is trained: "unet" or "transformer"."""
     adapted: ClassVar[tuple[str, ...]]
-    """Layers that LoRA adapts unless told otherwise, by the end of their names."""
+    """Layers that LoRA adapts by default, by the end of their names."""
     lora_mixin: ClassVar[bool] = True
     """Whether the pipeline itself loads adapters (``load_lora_weights``)."""
     multiple: ClassVar[int] = 8
@@ -92,7 +92,7 @@ class Family(ABC):
 
     @abstractmethod
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
-        """What the denoiser is told of ``texts``, as the pipeline's call tells it, on the CPU.
+        """What the denoiser gets for ``texts``, as in the pipeline's call, on the CPU.
 
         A row does not depend on the other rows.
         """

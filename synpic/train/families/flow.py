@@ -20,10 +20,10 @@ class Flow(Family):
     """A family whose denoiser predicts the velocity ``noise − latents``.
 
     At noise level σ an image is ``(1 − σ) · latents + σ · noise``; times are σ times the
-    scheduler's ``num_train_timesteps``, as the denoiser is told them.
+    scheduler's ``num_train_timesteps``, as the denoiser gets them.
 
     σ is drawn from the paper's logit-normal density (its §3.1: σ = sigmoid(n), n normal; mean 0
-    and standard deviation 1, its best, unless told otherwise; a positive mean is towards noise) or
+    and standard deviation 1, its best, by default; a positive mean is towards noise) or
     uniformly, and then shifted as the scheduler shifts when it draws (its §5.3.2):
     ``shift · σ / (1 + (shift − 1) · σ)``. What the recipe's ``scheduler_options`` say
     of the scheduler counts here too.

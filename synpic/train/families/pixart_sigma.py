@@ -17,7 +17,7 @@ __all__ = ["PixArtSigma"]
 class PixArtSigma(Diffusion):
     """``PixArtSigmaPipeline``. Captions are not cleaned unless ``call`` says so, as when drawing.
 
-    Its denoiser is told nothing of sizes (that was PixArt-α), and what it says of the variance,
+    Its denoiser gets no sizes (that was PixArt-α), and what it says of the variance,
     the second half of its channels, is neither used nor trained.
     """
 

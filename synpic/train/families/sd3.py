@@ -19,10 +19,10 @@ __all__ = ["StableDiffusion3"]
 class StableDiffusion3(Flow):
     """``StableDiffusion3Pipeline``.
 
-    What prompts say is kept as the encoders said it: ``words`` of the two CLIPs, ``t5`` of the T5
-    if there is one, ``pooled``. The pipeline widens the first with zeros to the T5's width, and
-    where there is no T5 it puts zeros for its words too (two megabytes a prompt in half precision);
-    they are added here when they are wanted instead of being kept.
+    Embeddings of prompts are kept as the encoders return them: ``words`` of the two CLIPs,
+    ``t5`` of the T5 if there is one, ``pooled``. The pipeline pads the first with
+    zeros to the T5's width, and without a T5 it uses zeros for its words too (two megabytes a
+    prompt in half precision). These zeros are added when they are needed, and not kept.
     """
 
     denoiser: ClassVar[str] = "transformer"
@@ -41,7 +41,7 @@ class StableDiffusion3(Flow):
 
     @property
     def largest(self) -> int | None:
-        """See :meth:`Family.largest`: it has embeddings of so many places, and no more."""
+        """See :meth:`Family.largest`: it has embeddings for this many positions."""
         places = self.shape.get("pos_embed_max_size")
         return int(places) * self.multiple if places else None
 
@@ -54,7 +54,7 @@ class StableDiffusion3(Flow):
         """
         if pipeline.text_encoder_3 is None and "joint_attention_dim" not in self.shape:
             raise TrainingError(
-                f"{self.settings.checkpoint} has no T5, and the width of what it would have said "
+                f"{self.settings.checkpoint} has no T5, and the width of its embeddings "
                 "is not known",
                 hint="give the configuration of its transformer as `shape`",
             )

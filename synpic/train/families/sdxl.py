@@ -17,7 +17,7 @@ __all__ = ["StableDiffusionXL"]
 class StableDiffusionXL(Diffusion):
     """``StableDiffusionXLPipeline``.
 
-    The denoiser is told of every image how large it was, where it was cut and how large it is now
+    The denoiser gets, for every image, how large it was, where it was cut and how large it is now
     (Podell et al., arXiv 2307.01952, §2.2). An empty prompt is all zeros where guidance sets off
     from zeros (``force_zeros_for_empty_prompt``, unless the recipe has a negative prompt): what
     caption dropout trains is then what guidance asks.

@@ -133,7 +133,7 @@ def test_nothing_at_all_is_an_error(task: Task, clock: Clock) -> None:
         def do(self, batch: Sequence[Row], *rest: Any) -> Made:
             return Made([], {row["candidate_id"]: "MemoryError: out of memory" for row in batch}, 0)
 
-    with pytest.raises(ModelError, match="a: nothing came of 10 images: MemoryError") as caught:
+    with pytest.raises(ModelError, match="a: all of 10 images failed: MemoryError") as caught:
         calibrated(task, clock, Barren(clock, []), 0.0)
     assert caught.value.hint == "this device has no room for one image alone"
 
