@@ -1,8 +1,8 @@
 """Find words and phrases of ``words.toml`` in what users read; part of ``make lint``.
 
-Read are the pages (README, CHANGELOG, CONTRIBUTING, docs/), the text of dataset cards, and of the
-packages every docstring of a public module, class or function and every string of more than one
-word: messages, hints, help of options. Code in pages, comments and names in code are not read.
+It reads pages (README, CHANGELOG, CONTRIBUTING, docs/), dataset cards, presets and examples; and
+of the packages, docstrings of public modules, classes and functions and all strings of more than
+one word: messages, hints, help of options. It skips code in pages, comments, and names in code.
 
 Prints ``file:line: word → instead`` for each, and exits with 1 if there is any.
 """
@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-PAGES = ("*.md", "docs/*.md", "dataset_cards/*.jinja")
+PAGES = ("*.md", "docs/*.md", "dataset_cards/*.jinja", "examples/*.*", "synpic/**/*.toml")
 PACKAGES = ("synpic", "cli")
 
 Text = tuple[int, str]

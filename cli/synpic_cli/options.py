@@ -128,9 +128,7 @@ ShardOption = Annotated[
     str | None,
     typer.Option("--shard", metavar="I/N", help="Do only the Ith of N equal shares of the work."),
 ]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Take up again what failed before.")
-]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")]
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="NAME", help="Only this one; may be given several times."),

@@ -35,12 +35,12 @@ def drawing_task(
     """What is missing of ``want``.
 
     A batch with anything missing is drawn whole, and only what was missing is kept: so an image is
-    drawn in the same company whatever happened before.
+    drawn in the same batch whatever happened before.
 
     Args:
         want: every image wanted of ``model``, as :func:`synpic.generate.model.wanted` gives it.
         shard: the share of its batches that is ours.
-        retry_failed: take up again what has a failure row.
+        retry_failed: try again what has a failure row.
     """
     workspace = snapshot.workspace
     safety = resolve_safety(snapshot)

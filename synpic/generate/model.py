@@ -287,7 +287,7 @@ def wanted(recipe: Recipe, model: _Drawn, prompts: pl.DataFrame) -> pl.DataFrame
     Returns:
         candidate_id, prompt_id, prompt, sample, seed, and ``batch``: images with one number are
         drawn together. Batches are cut from the list of what is wanted, never of what is missing,
-        so that an image is drawn in the same company before and after a kill. Samples are cut
+        so that an image is drawn in the same batch before and after a kill. Samples are cut
         apart, so that more prompts or more samples leave earlier batches as they were.
     """
     salt = "" if recipe.shared_seeds else model.name

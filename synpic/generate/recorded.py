@@ -64,7 +64,7 @@ def recorded_models(name: str, snapshot: Snapshot) -> tuple[list[RecordedModel],
     A record counts where it agrees with everything that the recipe says and recipe.lock knows.
 
     Returns:
-        The records, and folders of which nothing tells which one is meant.
+        The records; and folders, where it is not known which one is meant.
     """
     written = snapshot.recipe.models[name]
     images = snapshot.recipe.images

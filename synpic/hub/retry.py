@@ -68,7 +68,7 @@ class Patience:
         self.limit, self.tries = limit, tries
         self._tell = tell
         self._sleep = sleep
-        # Whether the last thing was given up for want of a connection.
+        # Whether the last thing was given up because there was no connection.
         self.down = False
         # What a library asked last that was given up.
         self.given_up = ""

@@ -45,7 +45,7 @@ class Said:
         file: its path below the folder, with slashes.
         prompt: None where there is none.
         label: its model's name, None where nothing says it.
-        problem: why the prompt cannot be had, None if it can.
+        problem: why there is no prompt, None if there is one.
     """
 
     file: str

@@ -51,7 +51,7 @@ def ingest_task(
     Args:
         want: every image, as :meth:`IngestedImages.wanted` gives it.
         shard: the share of the work that is ours: whole row groups of a dataset.
-        retry_failed: take up again what has a failure row.
+        retry_failed: try again what has a failure row.
     """
     workspace = snapshot.workspace
     safety = resolve_safety(snapshot)

@@ -72,7 +72,7 @@ class Inventory:
         unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "ingest", each
             with what is wrong.
         recorded: of those, the ones that are still read: folders, or files, that hold them.
-        doubtful: of those, the ones of which nothing tells which of several folders is meant.
+        doubtful: of those, the ones where it is not known which of several folders is meant.
     """
 
     snapshot: Snapshot
@@ -121,7 +121,7 @@ class Inventory:
     def require_readable(self, rewards: Iterable[str]) -> None:
         """Require that it is known what all models and ``rewards`` have.
 
-        A model that is not found, and of which nothing is recorded, has no image here.
+        A model that is not found and not recorded has no image here.
 
         Raises:
             SynpicError: what is wrong with the first for which it is not known.
@@ -144,7 +144,7 @@ class Inventory:
 
     @property
     def absent_models(self) -> dict[str, SynpicError]:
-        """The models that are not found and of which nothing is recorded, with what is wrong."""
+        """The models that are neither found nor recorded, with what is wrong."""
         models = self.unresolved_of("models")
         return {name: models[name] for name in models if f"models.{name}" not in self.recorded}
 

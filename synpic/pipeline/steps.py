@@ -84,7 +84,7 @@ def generate_candidates(
         device: as torch names it; every visible accelerator, else the CPU, if None. Not
             for a Ray cluster, which places workers by what they need.
         engine: how many workers there are, and where.
-        retry_failed: take up again what has a failure row.
+        retry_failed: try again what has a failure row.
         listener: receives progress.
         stop: when set, the current batch is finished and kept, and the rest left.
 
@@ -290,7 +290,7 @@ def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
 
 
 def _check_rewards(snapshot: Snapshot) -> None:
-    """Refuse rewards that nobody knows; weights that are not to be had now may be later."""
+    """Refuse unknown rewards; weights that are not found now may be found later."""
     for name, settings in snapshot.recipe.rewards.items():
         with suppress(CheckpointError):
             resolve_reward(name, settings, snapshot.lock)

@@ -128,7 +128,7 @@ def _chosen(
 def _unresolved(
     inventory: Inventory, kind: str, names: Sequence[str]
 ) -> list[tuple[str, SynpicError]]:
-    """Weights that are not to be had now may be later: nothing that stops the others."""
+    """Weights that are not found now may be found later; they do not stop the others."""
     found = inventory.unresolved_of(kind)
     return [(name, found[name]) for name in dict.fromkeys(names) if name in found]
 

@@ -1,6 +1,6 @@
 """The recipe: what is wanted, as pydantic models read from TOML, and checked before a GPU is spent.
 
-A recipe knows nothing of disks or of what its names stand for: ``model = "sdxl"`` is a string here,
+It does not depend on disks or on what its names stand for: ``model = "sdxl"`` is a string here,
 and the rooms below look it up. Every mistake becomes one ``RecipeError`` that names the key.
 """
 

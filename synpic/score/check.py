@@ -114,7 +114,7 @@ KNOWN: tuple[Known, ...] = (
         checkpoint="openai/clip-vit-base-patch32",
     ),
 )
-"""Read through for scores of a picture that can be had, and without one: the READMEs of HPSv2
+"""Read for scores of a picture that is available, and without one: the READMEs of HPSv2
 (866735ec), MPS (be9027f3), PickScore (f79607ff), t2v_metrics (6ecb74f9, and 3.0's) and
 improved-aesthetic-predictor (6934dd81)."""
 
@@ -192,7 +192,7 @@ def check_reward(
 
     Raises:
         UnknownName, CheckpointError: it cannot be found.
-        RewardError: it cannot be opened, a score is not finite, or a picture cannot be had.
+        RewardError: it cannot be opened, a score is not finite, or a picture is not found.
     """
     weights = None if checkpoint is None else os.fspath(checkpoint)
     ours = [one for one in (KNOWN if known is None else known) if one.reward == name]
@@ -259,7 +259,7 @@ def _download(picture: Picture) -> bytes:
     """The file, as it was when it was scored.
 
     Raises:
-        RewardError: it cannot be had, or is another.
+        RewardError: it is not found, or is another.
     """
     try:
         with urllib.request.urlopen(picture.url, timeout=SECONDS) as answer:

@@ -52,7 +52,7 @@ def scoring_task(
         images: made ready from where those are; one for all rewards that run together.
         shard: the share of the candidates that is ours. It is cut by id, not by place, so that
             machines that see different stages of generation still agree.
-        retry_failed: take up again what has a failure row.
+        retry_failed: try again what has a failure row.
     """
     failures = FailureLog(workspace, "score", reward.name, reward.fingerprint)
     watcher = PartWatcher(workspace, reward.folder, tables.SCORES)

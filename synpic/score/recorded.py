@@ -39,7 +39,7 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
     A record counts where it agrees with the recipe's options and with what recipe.lock knows.
 
     Returns:
-        The record, if there is one; and folders of which nothing tells which one is meant.
+        The record, if there is one; and folders, where it is not known which is meant.
     """
     settings = snapshot.recipe.rewards[name]
     fitting = closest(

@@ -230,7 +230,9 @@ _SUMS = "SHA256SUMS"
 def _hint(path: Path) -> str:
     """What to do about the checkpoint at ``path``, which is damaged."""
     before = [step_of(other) for other in _all(path.parent) if step_of(other) < step_of(path)]
-    then = f"goes on from step {before[-1]:,}" if before else "begins anew: there is none before it"
+    then = (
+        f"goes on from step {before[-1]:,}" if before else "starts again: there is none before it"
+    )
     return f"delete that folder: the run {then}"
 
 

@@ -50,7 +50,7 @@ class Log:
         done: steps that a checkpoint holds; rows after it, of steps that a kill lost, are dropped.
 
     Raises:
-        TrainingError: rows of steps up to there are damaged or lacking. No log at all begins anew.
+        TrainingError: rows of steps up to there are damaged or missing, but not the whole log.
         StorageError: the disk is full, or refuses.
     """
 

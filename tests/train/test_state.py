@@ -206,7 +206,7 @@ def test_a_checkpoint_of_an_earlier_synpic_has_no_hashes(tmp_path: Path) -> None
     (saved / "SHA256SUMS").unlink()
     with pytest.raises(TrainingError, match="is of an earlier synpic") as caught:
         load_state(saved, weights, optimizer, None, DECIDES)
-    assert "begins anew" in str(caught.value.hint)
+    assert "starts again" in str(caught.value.hint)
     stamp(saved)
     assert load_state(saved, weights, optimizer, None, DECIDES) == 7
 

@@ -30,7 +30,7 @@ class Timing:
         batch_size: images at once, as the device had room for them.
         memory: bytes held at most at once; see :func:`synpic.engine.memory.peak`.
         bytes_per_image: of an encoded image, on average; None of a reward.
-        failed: images of which nothing came, and the reason of one of them.
+        failed: images that failed, and the reason of one of them.
         note: what it did to find room, if anything.
     """
 

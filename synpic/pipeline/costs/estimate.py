@@ -198,7 +198,7 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
 
 
 def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> Iterator[Item]:
-    """Whose weights are not to be had: that they are wanted is known all the same."""
+    """Whose weights are not found; it is known that they are wanted."""
     settings = inventory.wanted_settings(name)
     images = inventory.prompts.height * settings.samples
     recorded = [one for one in inventory.models if isinstance(one, RecordedModel)]
