@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import functools
 import gc
+import hashlib
 import os
+import pickle
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.testing
@@ -22,7 +25,9 @@ os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="synpic-", dir=os.environ["PYTEST
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from synpic import registry
 from synpic.hub import retry
+from synpic.publish import extra_files
 from synpic.workspace import Workspace
 from tests.nursery import ForkServer
 
@@ -64,8 +69,28 @@ batch_size = 8
 """
 
 
-# A runner makes the tree of commands anew whenever it is asked: a third of a test of ``--help``.
+# A runner makes the tree of commands anew whenever it is asked, and a registry looks through all
+# that is installed: most of what a small test would take.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
+registry.entry_points = functools.cache(registry.entry_points)  # type: ignore[assignment]
+
+
+def _remembered(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    made: dict[bytes, Any] = {}
+
+    def remembering(argument: Any) -> Any:
+        key = hashlib.sha256(pickle.dumps(argument)).digest()
+        if key not in made:
+            made[key] = function(argument)
+        return made[key]
+
+    return remembering
+
+
+# Hundreds of tests publish the same few releases: their pictures are drawn once. Those that draw
+# them for the pictures' sake call the functions where they are.
+extra_files._picture = _remembered(extra_files._picture)
+extra_files.draw_charts = _remembered(extra_files.draw_charts)
 
 _seen = 0
 

@@ -41,9 +41,7 @@ def extra_files(
         previous: what stays of its card.
     """
     examples = _examples(draft)
-    picture = io.BytesIO()
-    contact_sheet(examples).save(picture, "PNG")
-    made = {PICTURE: picture.getvalue(), **draw_charts(draft.manifest)}
+    made = {PICTURE: _picture(examples), **draw_charts(draft.manifest)}
     files = {**shards, **{path: describe_bytes(data) for path, data in made.items()}}
     card = render_card(
         draft.manifest.with_files(version, files),
@@ -63,6 +61,13 @@ def extra_files(
 def extra_paths(draft: Draft) -> list[str]:
     """The paths of the files that :func:`extra_files` makes, known before any shard is packed."""
     return [PICTURE, *chart_paths(draft.manifest), CARD, MANIFEST]
+
+
+def _picture(examples: Sequence[Example]) -> bytes:
+    """The PNG of a contact sheet."""
+    data = io.BytesIO()
+    contact_sheet(examples).save(data, "PNG")
+    return data.getvalue()
 
 
 def _examples(draft: Draft) -> list[Example]:

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -102,6 +103,12 @@ class HubServer:
             listener.stop()
         if self._temporary:
             self._temporary.cleanup()
+
+    def hold_what(self, other: HubServer) -> None:
+        """Hold the repositories and large files that ``other`` holds at this moment."""
+        with other._state.lock:
+            self._state.repositories.update(deepcopy(other.repositories))
+            self._state.blobs.hold_what(other._state.blobs)
 
     @property
     def endpoint(self) -> str:

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from synpic.publish import HubRelease, Patience, publish_to_hub
+from synpic.publish import (
+    HubRelease,
+    Patience,
+    load_check,
+    load_check_program,
+    publish_to_hub,
+)
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer
+from tests.nursery import ForkServer
 from tests.publish.fixtures import TWO_SPLITS, build
 
-__all__ = ["MORE", "SET", "here", "patience", "publish", "trusting", "whole", "workspace"]
+__all__ = [
+    "MORE",
+    "SET",
+    "here",
+    "loaded_at_once",
+    "patience",
+    "publish",
+    "trusting",
+    "whole",
+    "workspace",
+]
 
 SET = "user/set"
 MORE = [*TWO_SPLITS, ("a purple cross", "train")]
@@ -30,6 +49,23 @@ def here(hub: HubServer, online: Any, waits: list[float], tmp_path: Path) -> Hub
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other process loads what was published; the tests that say so do that themselves."""
     monkeypatch.setattr("synpic.publish.hub.check_loads", lambda *_: None)
+
+
+@pytest.fixture
+def loaded_at_once(forks: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was published is loaded by a process that need not import the libraries first."""
+
+    def run(_: Any, commit: str, asked: str, environment: Mapping[str, str]) -> Any:
+        code = (
+            "import io, runpy, sys\n"
+            f"sys.stdin = io.StringIO({asked!r})\n"
+            f"runpy.run_path({load_check_program.__file__!r}, run_name='__main__')"
+        )
+        process = forks.start([], code=code, environment=environment)
+        output, errors = process.communicate(timeout=280)
+        return subprocess.CompletedProcess([], process.wait(), output, errors)
+
+    monkeypatch.setattr(load_check, "_run", run)
 
 
 @pytest.fixture

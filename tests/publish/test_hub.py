@@ -25,9 +25,18 @@ from synpic.workspace import Workspace
 from tests.hub_server import Call, HubServer, RateLimited, Status
 from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.fixtures import build, encoded, recipe
-from tests.publish.on_hub import MORE, SET, here, patience, publish, trusting, workspace
+from tests.publish.on_hub import (
+    MORE,
+    SET,
+    here,
+    loaded_at_once,
+    patience,
+    publish,
+    trusting,
+    workspace,
+)
 
-__all__ = ["here", "hub", "online", "trusting", "waits", "workspace"]
+__all__ = ["here", "hub", "loaded_at_once", "online", "trusting", "waits", "workspace"]
 
 CONFIGS = ("ranked", "scores", "images", "pairwise", "pickapic")
 SMALL = Limits(shard_bytes=6_000, shards=80)
@@ -455,7 +464,7 @@ def test_the_next_version_follows_from_the_last_that_was_tagged(
 
 
 def test_a_table_of_somebody_elses_is_not_read_with_ours(
-    here: HubServer, online: Any, workspace: Workspace, tmp_path: Path
+    here: HubServer, online: Any, loaded_at_once: None, workspace: Workspace, tmp_path: Path
 ) -> None:
     publish(workspace)
     shard = here.read(SET, "ranked/train-00000-of-00001.parquet", "main")
@@ -518,7 +527,7 @@ def test_an_upload_that_is_refused_or_broken_is_told_as_that(
 
 
 def test_the_load_check_waits_for_the_hub_too(
-    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    here: HubServer, loaded_at_once: None, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, runs = load_check._run, []
 
@@ -540,7 +549,11 @@ def test_the_load_check_waits_for_the_hub_too(
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_the_load_check_does_not_wait_where_the_hub_refuses(
-    here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, status: int
+    here: HubServer,
+    loaded_at_once: None,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
 ) -> None:
     real, runs = load_check._run, []
 

@@ -132,16 +132,21 @@ def state_of(server: HubServer) -> Any:
 
 
 def on_a_hub(
-    folder: Path, online: Any, first: Workspace, then: Callable[[HubServer], None]
+    folder: Path, online: Any, first: HubServer | None, then: Callable[[HubServer], None]
 ) -> HubServer:
-    """A Hub with one release on it, and ``then`` what happens next."""
+    """A Hub that holds what ``first`` holds, and ``then`` what happens next."""
     with HubServer(folder / "hub") as server:
         online(server, "hf_write", folder / "home")
-        publish(first)
-        server.requests.clear()
+        if first is not None:
+            server.hold_what(first)
         then(server)
         assert not server.errors
         return server
+
+
+def with_a_release(folder: Path, online: Any, workspace: Workspace) -> HubServer:
+    """A Hub, stopped, with one release on it."""
+    return on_a_hub(folder, online, None, lambda _: _published(workspace))
 
 
 def every(server: HubServer, sample: bool) -> list[int]:
@@ -164,7 +169,8 @@ def two(tmp_path: Path) -> tuple[Workspace, Workspace]:
 
 def kill_at_each_request(tmp_path: Path, online: Any, two: Any, sample: bool) -> None:
     old, new = two
-    clean = on_a_hub(tmp_path / "clean", online, old, lambda server: _published(new))
+    first = with_a_release(tmp_path / "first", online, old)
+    clean = on_a_hub(tmp_path / "clean", online, first, lambda server: _published(new))
     expected = state_of(clean)
     for number in every(clean, sample):
         for acted in (False, True):
@@ -179,7 +185,7 @@ def kill_at_each_request(tmp_path: Path, online: Any, two: Any, sample: bool) ->
                 server.faults.clear()
                 _published(new)
 
-            server = on_a_hub(tmp_path / f"{number}-{acted}", online, old, killed)
+            server = on_a_hub(tmp_path / f"{number}-{acted}", online, first, killed)
             assert state_of(server) == expected, clean.requests[number]
 
 
@@ -207,17 +213,8 @@ def fault_at_each_request(
 ) -> None:
     """At the first publish to a Hub without the repository, or at a second one."""
     old, new = two
-
-    def begin(folder: Path, then: Callable[[HubServer], None]) -> HubServer:
-        if not first:
-            return on_a_hub(folder, online, old, then)
-        with HubServer(folder / "hub") as server:
-            online(server, "hf_write", folder / "home")
-            then(server)
-            assert not server.errors
-            return server
-
-    clean = begin(tmp_path / "clean", lambda server: _published(new))
+    holds = None if first else with_a_release(tmp_path / "first", online, old)
+    clean = on_a_hub(tmp_path / "clean", online, holds, lambda server: _published(new))
     expected, sent = state_of(clean), clean.sent
     for number in every(clean, sample):
 
@@ -232,7 +229,7 @@ def fault_at_each_request(
                         whole(server)
             _published(new)  # deletes a branch that is left over, if the fault met that
 
-        server = begin(tmp_path / str(number), struck)
+        server = on_a_hub(tmp_path / str(number), online, holds, struck)
         assert state_of(server) == expected, clean.requests[number]
         # What had arrived once was not sent again, but for what had no answer.
         assert server.sent.keys() == sent.keys()
