@@ -138,6 +138,14 @@ def forks() -> Iterator[ForkServer]:
     server.close()
 
 
+@pytest.fixture(autouse=True)
+def here() -> Iterator[None]:
+    """``-C`` changes the working directory: each test begins where the run began."""
+    before = Path.cwd()
+    yield
+    os.chdir(before)
+
+
 MakeRecipe = Callable[..., str]
 
 

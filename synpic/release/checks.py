@@ -214,7 +214,8 @@ def check_features(path: str, schema: pa.Schema, features: Sequence[Feature]) ->
         if name in said and kind != said[name]
     ]
     if not found and list(there) != list(said):
-        found.append(Problem(path, f"its columns stand in another order than {MANIFEST} says"))
+        name, listed = next((a, b) for a, b in zip(there, said, strict=True) if a != b)
+        found.append(Problem(path, f"column `{name}` stands where {MANIFEST} lists `{listed}`"))
     return found
 
 

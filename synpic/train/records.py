@@ -18,6 +18,7 @@ from synpic.hub import client as hub
 from synpic.hub.errors import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.release.load import load_release
+from synpic.release.manifest import MANIFEST
 from synpic.release.source import Published, open_release
 from synpic.train.layouts import find_layout
 from synpic.train.settings import DataSettings
@@ -203,7 +204,10 @@ def _columns(data: DataSettings, release: Published, config: str) -> list[str]:
         raise _no_split(f"{release.name}: config {config!r}", data.split, splits)
     path = next((path for paths in splits.values() for path in paths), None)
     if path is None:
-        return []
+        raise TrainingError(
+            f"{release.name}: {MANIFEST}: its key `files` lists no shard of config {config!r}",
+            hint="`synpic verify` says what a release lacks; or name another with data.config",
+        )
     with release.open(path) as stream, release.reading(path):
         return list(pq.read_schema(stream).names)
 

@@ -182,7 +182,7 @@ def test_two_columns_of_one_name_in_a_shard_are_named(out: Path, config: str) ->
     [
         (lambda table: table.slice(1), "rows, where manifest.json says"),
         (lambda table: pa.concat_tables([table, table]), "rows, where manifest.json says"),
-        (lambda table: table.select(table.column_names[::-1]), "another order"),
+        (lambda table: table.select(table.column_names[::-1]), "stands where manifest.json lists"),
         (lambda table: table.append_column("more", pa.array([0] * len(table))), "`more` is none"),
         (
             lambda table: table.set_column(
