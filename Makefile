@@ -84,7 +84,7 @@ docs: $(READY)
 
 # What is known of diffusers' classes without importing them, for the version that is installed.
 facts: $(READY)
-	$(BIN)/python -m synpic.generate.facts_of_classes
+	$(BIN)/python -m synpic.generate.facts.by_import
 
 clean:
 	rm -rf $(VENV) $(UPSTREAM) demo-shapes build dist *.egg-info cli/*.egg-info

@@ -84,8 +84,8 @@ if TYPE_CHECKING:
     from synpic.pipeline.validation import validate
     from synpic.publish import publish_to, publish_to_hub
     from synpic.publish.export import export
+    from synpic.publish.hub.model import publish_model
     from synpic.publish.load import load_rankings
-    from synpic.publish.model import publish_model
     from synpic.recipe import Recipe, parse_recipe
     from synpic.release.diff import diff_releases
     from synpic.release.pairs import pairs
@@ -118,7 +118,7 @@ _WHERE = {
     "parse_recipe": "synpic.recipe",
     "parse_train_recipe": "synpic.train.settings",
     "plan": "synpic.pipeline.costs:plan_costs",
-    "publish_model": "synpic.publish.model",
+    "publish_model": "synpic.publish.hub.model",
     "publish_to": "synpic.publish",
     "publish_to_hub": "synpic.publish",
     "rank_candidates": "synpic.pipeline.ranking",

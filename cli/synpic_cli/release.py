@@ -6,7 +6,7 @@ from typing import Any
 
 from synpic.display import count, size
 from synpic.publish import Forecast, HubRelease, Release
-from synpic.publish.model import ModelForecast, ModelRelease
+from synpic.publish.hub.model import ModelForecast, ModelRelease
 from synpic_cli.output import print_table, say
 from synpic_cli.summary import flags, say_flags
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from synpic.errors import HubUnreachable, ModelError, SynpicError
-from synpic.generate.adapters import add_adapters
+from synpic.generate.adapters.lora import add_adapters
 from synpic.generate.checkpoint import class_of_pipeline
 from synpic.generate.checks import check_subject, find_problems
 from synpic.generate.checks.call import call_problems
 from synpic.generate.checks.subject import Subject, inspect_checkpoint
 from synpic.generate.embeddings import remember_texts
-from synpic.generate.facts import PipelineFacts
-from synpic.generate.facts_of_classes import of_pipeline
+from synpic.generate.facts.by_import import of_pipeline
+from synpic.generate.facts.table import PipelineFacts
 from synpic.generate.loading import load_components, load_own
 from synpic.generate.placement import Placement, check_placement, place
 from synpic.generate.schedulers import make_scheduler

@@ -10,10 +10,7 @@
     files        files at a commit: downloaded, or read in ranges
     cache        what the client's cache holds, without a request
     checkpoints  a name of weights as a commit or a hash; lock: what remembers it
-    repository   a repository and one of its branches, for publishing
-    uploads      files sent ahead of the commit that names them
-    commit       one commit, on the head it was made for
-    branches     a branch for a commit that is checked before it becomes a head
+    commits      writing: a repository's branches, files sent ahead, one commit
     progress     the progress bars of downloads and uploads
 
 Every other package speaks to the Hub through these modules.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from synpic.hub.retry import Patience
 from synpic.publish.folder import Release, publish_to
-from synpic.publish.forecast import Forecast, forecast
-from synpic.publish.hub import HubRelease, publish_to_hub
-from synpic.publish.shards import Limits
+from synpic.publish.hub.forecast import Forecast, forecast
+from synpic.publish.hub.release import HubRelease, publish_to_hub
+from synpic.publish.table.shards import Limits
 
 __all__ = [
     "Forecast",

@@ -13,10 +13,10 @@ import polars as pl
 from synpic.errors import PublishError, did_you_mean
 from synpic.pipeline.inventory import Inventory
 from synpic.pipeline.ranking import RankedSet, rank_candidates
+from synpic.publish.card.picture import choose_examples
 from synpic.publish.manifest import describe
-from synpic.publish.picture import choose_examples
-from synpic.publish.records import CONFIGS, WITH_PIXELS, join, records, with_meta
-from synpic.publish.shards import Limits, Read, Shard, plan_shards
+from synpic.publish.table.records import CONFIGS, WITH_PIXELS, join, records, with_meta
+from synpic.publish.table.shards import Limits, Read, Shard, plan_shards
 from synpic.recipe import Flagged, PublishSettings, split_problem
 from synpic.release.manifest import Manifest
 from synpic.workspace import Snapshot, Workspace

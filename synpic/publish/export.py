@@ -23,10 +23,10 @@ from synpic.errors import PublishError, did_you_mean
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
 from synpic.publish.manifest import describe_bytes
-from synpic.publish.origin import Where
-from synpic.publish.paired import Paired, open_paired
-from synpic.publish.records import Records, records
-from synpic.publish.shards import Limits, Shard, plan_shards
+from synpic.publish.table.pair_source import Paired, open_paired
+from synpic.publish.table.records import Records, records
+from synpic.publish.table.resolve_source import Where
+from synpic.publish.table.shards import Limits, Shard, plan_shards
 from synpic.readers.images import ImageError, describe
 from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
 from synpic.workspace.tables import SCHEMA_VERSION

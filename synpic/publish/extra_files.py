@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 
-from synpic.publish.card import CARD, render_card
-from synpic.publish.charts import chart_paths, draw_charts
+from synpic.publish.card.card import CARD, render_card
+from synpic.publish.card.charts import chart_paths, draw_charts
+from synpic.publish.card.picture import Example, contact_sheet
 from synpic.publish.draft import Draft
 from synpic.publish.manifest import describe_bytes
-from synpic.publish.picture import Example, contact_sheet
 from synpic.publish.previous import NOTHING, Previous
 from synpic.release.manifest import MANIFEST, File, encode
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from synpic.display import size
 from synpic.errors import PublishError
 from synpic.publish.manifest import describe_file
-from synpic.publish.shards import Read, Shard, count_rows, write_shard
+from synpic.publish.table.shards import Read, Shard, count_rows, write_shard
 from synpic.release.manifest import File
 
 __all__ = ["pack", "refusals_told", "require_room", "spell_out", "write_file"]

@@ -12,7 +12,7 @@ from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.extra_files import PICTURE, extra_files
 from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
-from synpic.publish.shards import Limits
+from synpic.publish.table.shards import Limits
 from synpic.recipe import Flagged
 from synpic.release.manifest import File
 from synpic.workspace import Snapshot, Workspace

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from synpic.errors import PublishError, ReleaseError, did_you_mean
 from synpic.pipeline.ranking import RankedSet, rank_candidates
-from synpic.publish.features import IMAGE, arrow_schema
 from synpic.publish.in_place import addresses
-from synpic.publish.origin import Where, find
-from synpic.publish.records import CONFIGS, Records, join, records, with_meta
+from synpic.publish.table.features import IMAGE, arrow_schema
+from synpic.publish.table.records import CONFIGS, Records, join, records, with_meta
+from synpic.publish.table.resolve_source import Where, find
 from synpic.release.load import load_release
 from synpic.workspace import Workspace
 

@@ -22,9 +22,9 @@ from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.ingest import IngestedImages
 from synpic.pipeline.inventory import Inventory
-from synpic.publish.features import yaml_features
-from synpic.publish.records import with_meta
-from synpic.publish.shards import Shard
+from synpic.publish.table.features import yaml_features
+from synpic.publish.table.records import with_meta
+from synpic.publish.table.shards import Shard
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
 from synpic.release.manifest import PAIRED, File, Manifest, own_version

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from PIL.Image import Image
 
-from synpic.score.clip_inputs import FILES
-from synpic.score.clip_towers import ClipTowers
-from synpic.score.open_clip_towers import CONFIG, WEIGHTS, OpenClipTowers
 from synpic.score.reward import RewardInfo
 from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
+from synpic.score.towers.clip_inputs import FILES
+from synpic.score.towers.clip_towers import ClipTowers
+from synpic.score.towers.open_clip_towers import CONFIG, WEIGHTS, OpenClipTowers
 from synpic.score.weights import as_dtype, find_file
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.errors import RewardError
-from synpic.score.clip_pixels import MEAN, STD
 from synpic.score.reward import RewardInfo
 from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
+from synpic.score.towers.clip_pixels import MEAN, STD
 from synpic.score.weights import as_dtype, fill, find_file, read_tensors
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch

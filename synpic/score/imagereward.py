@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.errors import RewardError
-from synpic.score.clip_pixels import ClipPixels
-from synpic.score.rating_head import rating_head
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.staged import StagedReward
+from synpic.score.towers.clip_pixels import ClipPixels
+from synpic.score.towers.rating_head import rating_head
 from synpic.score.weights import as_dtype, fill_parts, find_file, read_tensors, reading
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch

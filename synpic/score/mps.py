@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.errors import RewardError
-from synpic.score.clip_inputs import CLIP_H, FILES, ClipInputs
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
+from synpic.score.towers.clip_inputs import CLIP_H, FILES, ClipInputs
 from synpic.score.weights import as_dtype, fill, find_file, read_tensors, reading
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -98,7 +98,7 @@ class MPS(StagedReward):
     ) -> None:
         import torch
 
-        from synpic.score.mps_head import open_head
+        from synpic.score.towers.mps_head import open_head
 
         if not 0 <= threshold < 1:
             raise RewardError(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL.Image import Image
 
-from synpic.score.clip_inputs import CLIP_H, FILES, ClipInputs
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
+from synpic.score.towers.clip_inputs import CLIP_H, FILES, ClipInputs
 from synpic.score.weights import as_dtype, open_pretrained
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch

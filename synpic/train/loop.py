@@ -28,7 +28,7 @@ from synpic.engine.threads import cores
 from synpic.errors import Stopped, TrainingError
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
-from synpic.train.data import DTYPES, TrainingData, open_data
+from synpic.train.data.training_data import DTYPES, TrainingData, open_data
 from synpic.train.families.family import Family
 from synpic.train.guard import Guard
 from synpic.train.metrics import Metrics

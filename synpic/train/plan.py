@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import TrainingError
-from synpic.train.data import DTYPES, caches_of, labelled, sample_prompts
-from synpic.train.encode import lacking, sizing
-from synpic.train.examples import prompt_key
-from synpic.train.facts import Facts
+from synpic.train.data.encode import lacking, sizing
+from synpic.train.data.examples import prompt_key
+from synpic.train.data.facts import Facts
+from synpic.train.data.framing import Size, parse_size
+from synpic.train.data.training_data import DTYPES, caches_of, labelled, sample_prompts
 from synpic.train.families.family import Family
-from synpic.train.framing import Size, parse_size
 from synpic.train.model import Checkpoint, find_checkpoint, prepare_tuning, trained
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer

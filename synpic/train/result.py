@@ -40,7 +40,7 @@ def facts_of(
     """What :data:`FACTS` holds. It is made to be published: of folders it has the last name only.
 
     Hashes identify what was in them: ``model.sha256``, and ``dataset.content`` as of
-    :class:`synpic.train.records.Source`.
+    :class:`synpic.train.data.records.Source`.
 
     Args:
         dataset: what was read.

@@ -29,7 +29,7 @@ def here(
     online(hub, "hf_write", tmp_path / "home")
     build(tmp_path / "set")
     monkeypatch.chdir(tmp_path / "set")
-    monkeypatch.setattr("synpic.publish.hub.check_loads", lambda *_: None)
+    monkeypatch.setattr("synpic.publish.hub.release.check_loads", lambda *_: None)
     monkeypatch.setattr("synpic.hub.retry.time.sleep", lambda _: None)
     return hub
 

@@ -12,7 +12,7 @@ from diffusers import StableDiffusion3Pipeline
 
 from synpic.engine.progress import Event
 from synpic.errors import PublishError, RecipeError, Stopped, StorageError, UnknownName
-from synpic.publish.model import publish_model
+from synpic.publish.hub.model import publish_model
 from synpic.train import loop
 from synpic.train.presets import preset, presets
 from synpic_cli.watching import _describe

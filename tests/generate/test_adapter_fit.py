@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from synpic.errors import ModelError
-from synpic.generate.adapters import add_adapters
+from synpic.generate.adapters.lora import add_adapters
 from synpic.generate.checkpoint import Checkpoint
 from synpic.recipe.settings import ModelSettings
 

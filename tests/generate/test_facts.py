@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from synpic.generate import facts, facts_of_classes
-from synpic.generate.facts import FactsTable, TimestepFacts
+from synpic.generate.facts import by_import as facts_of_classes
+from synpic.generate.facts import table as facts
+from synpic.generate.facts.table import FactsTable, TimestepFacts
 
 PIPELINES = [
     "StableDiffusionPipeline",

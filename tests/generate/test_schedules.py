@@ -14,7 +14,7 @@ import diffusers
 import pytest
 
 from synpic.errors import ModelError
-from synpic.generate.facts import TimestepFacts
+from synpic.generate.facts.table import TimestepFacts
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.answer import Answer
 from synpic.generate.schedules.schedule import Schedule

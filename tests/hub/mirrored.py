@@ -260,7 +260,7 @@ def _turned_to(hub: HubServer, home: Path, work: Path) -> Iterator[None]:
         patch.chdir(work)
         pause = time.sleep
         patch.setattr(time, "sleep", lambda seconds: pause(min(seconds, 0.001)))
-        patch.setattr("synpic.publish.hub.check_loads", lambda *_: None)
+        patch.setattr("synpic.publish.hub.release.check_loads", lambda *_: None)
         patch.setattr(asking, "try_all", lambda schedules: [*map(answer_of, schedules)])
         utils.logging.set_verbosity_error()
         datasets.disable_progress_bars()

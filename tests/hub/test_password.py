@@ -8,9 +8,9 @@ import pytest
 
 from synpic.errors import PublishError
 from synpic.hub import client
-from synpic.hub.repository import Remote
-from synpic.publish.hub import HubRelease
-from synpic.publish.model import ModelRelease
+from synpic.hub.commits.repository import Remote
+from synpic.publish.hub.model import ModelRelease
+from synpic.publish.hub.release import HubRelease
 from synpic.release.versions import Version
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from synpic.errors import HubUnreachable, PublishError
-from synpic.hub.repository import Remote
+from synpic.hub.commits.repository import Remote
+from synpic.hub.commits.uploads import Content, new_bytes
 from synpic.hub.retry import Patience
-from synpic.hub.uploads import Content, new_bytes
 from tests.hub.test_client import Says
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import GoOnline, hub, online, waits

@@ -13,10 +13,9 @@ import pytest
 from synpic.publish import (
     HubRelease,
     Patience,
-    load_check,
-    load_check_program,
     publish_to_hub,
 )
+from synpic.publish.hub import load_check, load_check_program
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer
 from tests.nursery import ForkServer
@@ -48,7 +47,7 @@ def here(hub: HubServer, online: Any, waits: list[float], tmp_path: Path) -> Hub
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other process loads what was published; the tests that say so do that themselves."""
-    monkeypatch.setattr("synpic.publish.hub.check_loads", lambda *_: None)
+    monkeypatch.setattr("synpic.publish.hub.release.check_loads", lambda *_: None)
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from markdown_it import MarkdownIt
 
 from synpic.errors import PublishError
 from synpic.publish import publish_to
-from synpic.publish.card import _settings, render_card
+from synpic.publish.card.card import _settings, render_card
 from synpic.publish.draft import prepare
-from synpic.publish.features import IMAGE
 from synpic.publish.previous import NOTHING, parse_previous
-from synpic.publish.records import Records
-from synpic.publish.shards import Shard
+from synpic.publish.table.features import IMAGE
+from synpic.publish.table.records import Records
+from synpic.publish.table.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
 from synpic.release.cards.markdown import fence, markdown_text

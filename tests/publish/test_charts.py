@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synpic.publish.charts import AGREEMENT, SCORES, draw_charts, matrix, spreads
+from synpic.publish.card.charts import AGREEMENT, SCORES, draw_charts, matrix, spreads
 from synpic.release.manifest import Agreement, Histogram, LeftOut
 from tests.release.manifests import as_manifest, least
 

@@ -19,7 +19,7 @@ from PIL import Image
 from synpic.errors import PublishError, RankingError, ReleaseError
 from synpic.publish import publish_to
 from synpic.publish.export import export, plan_export
-from synpic.publish.shards import Limits
+from synpic.publish.table.shards import Limits
 from synpic.rank import STRATEGIES, pairs
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer

@@ -18,7 +18,7 @@ from PIL import Image
 from synpic.errors import CorruptPart, PublishError, RankingError, RecipeError, RewardError
 from synpic.publish import folder as folder_module
 from synpic.publish import publish_to
-from synpic.publish.records import CONFIGS
+from synpic.publish.table.records import CONFIGS
 from synpic.rank import rank
 from tests.publish.fixtures import TWO_SPLITS, build, encoded, hashed_score, recipe, scored
 

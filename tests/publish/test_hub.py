@@ -17,10 +17,9 @@ from synpic.errors import HubUnreachable, PublishError, ReleaseError
 from synpic.publish import (
     Patience,
     forecast,
-    load_check,
-    load_check_program,
 )
-from synpic.publish.shards import Limits
+from synpic.publish.hub import load_check, load_check_program
+from synpic.publish.table.shards import Limits
 from synpic.workspace import Workspace
 from tests.hub_server import Call, HubServer, RateLimited, Status
 from tests.hub_server.fixtures import hub, online, waits
@@ -205,7 +204,7 @@ def test_nothing_is_packed_before_the_token_is_known_to_write(
     token: str | None,
     message: str,
 ) -> None:
-    from synpic.publish import start
+    from synpic.publish.hub import start
 
     online(here, token, tmp_path / "elsewhere")
     monkeypatch.setattr(start, "prepare", lambda *_: pytest.fail("prepared"))
@@ -358,7 +357,7 @@ def test_two_publishers_at_once(
 def test_a_commit_that_is_not_what_was_sent_goes_no_further(
     here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synpic.publish import hub as hub_module
+    from synpic.publish.hub import release as hub_module
 
     real = hub_module.stage
 
@@ -378,7 +377,7 @@ def test_a_commit_that_is_not_what_was_sent_goes_no_further(
 def test_a_release_that_does_not_load_stays_on_its_branch(
     here: HubServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synpic.publish import hub as hub_module
+    from synpic.publish.hub import release as hub_module
 
     real = hub_module.extra_files
 
@@ -612,7 +611,7 @@ def test_a_disk_with_too_little_room(
 ) -> None:
     from types import SimpleNamespace
 
-    from synpic.publish import send_files
+    from synpic.publish.hub import send_files
 
     monkeypatch.setattr(send_files.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(PublishError, match="the disk") as caught:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synpic.errors import PublishError
-from synpic.hub.repository import Remote
+from synpic.hub.commits.repository import Remote
 from synpic.publish import forecast
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer

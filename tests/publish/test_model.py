@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from synpic import ids
 from synpic.errors import PublishError
 from synpic.hub.retry import Patience
-from synpic.publish.model import ModelRelease, forecast_model, publish_model
+from synpic.publish.hub.model import ModelRelease, forecast_model, publish_model
 from synpic.release.cards.model import render_card
 from tests.hub_server import Drop, HubServer, LostAnswer, Status
 from tests.hub_server.fixtures import hub, online, waits

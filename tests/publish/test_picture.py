@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from synpic.publish.picture import Example, choose_examples, contact_sheet
+from synpic.publish.card.picture import Example, choose_examples, contact_sheet
 from tests.publish.test_card import HOSTILE
 
 RED, BLUE, GREEN = (200, 0, 0), (0, 0, 200), (0, 200, 0)

@@ -18,9 +18,9 @@ from PIL import Image
 
 from synpic.pipeline.inventory import take_inventory
 from synpic.publish import Limits, publish_to
-from synpic.publish.features import IMAGE
-from synpic.publish.records import REFERENCE, Records, join, records
-from synpic.publish.shards import plan_shards, write_shard
+from synpic.publish.table.features import IMAGE
+from synpic.publish.table.records import REFERENCE, Records, join, records
+from synpic.publish.table.shards import plan_shards, write_shard
 from synpic.rank import rank
 from tests.publish.fixtures import build, recipe
 

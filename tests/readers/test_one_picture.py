@@ -16,13 +16,13 @@ from PIL import Image
 
 from synpic.engine.task import Made, Row
 from synpic.errors import SynpicError
+from synpic.publish.card.picture import Example, contact_sheet
 from synpic.publish.export import export
-from synpic.publish.picture import Example, contact_sheet
 from synpic.readers.images import ImageError, decode
 from synpic.safety.checked import Checked
 from synpic.score.ready import ReadyImages
-from synpic.train.framing import fit
-from synpic.train.unpack import unpack
+from synpic.train.data.framing import fit
+from synpic.train.data.unpack import unpack
 from tests.publish.fixtures import build
 from tests.readers.image_files import chunk, encoded, exif, in_mode, with_chunks
 from tests.train.material import records_of

@@ -138,7 +138,7 @@ def test_deep_nesting_is_an_error_too() -> None:
 
 
 def test_the_recipe_s_words_are_those_of_the_rooms() -> None:
-    from synpic.publish.records import CONFIGS
+    from synpic.publish.table.records import CONFIGS
     from synpic.rank import AGGREGATIONS, STRATEGIES, TIES
 
     ranking, records = RankingSettings.model_fields, RecordSettings.model_fields

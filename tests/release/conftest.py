@@ -9,7 +9,7 @@ import datasets
 import pytest
 
 from synpic.publish import publish_to
-from synpic.publish.shards import Limits
+from synpic.publish.table.shards import Limits
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import GoOnline, hub, online, waits

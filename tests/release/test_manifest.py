@@ -13,11 +13,11 @@ import pytest
 
 from synpic.errors import DamagedRelease, NewerSchema, NoRelease, ReleaseError, SynpicError
 from synpic.publish import publish_to
-from synpic.publish.card import render_card
-from synpic.publish.charts import draw_charts
+from synpic.publish.card.card import render_card
+from synpic.publish.card.charts import draw_charts
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.export import export
-from synpic.publish.paired import open_paired
+from synpic.publish.table.pair_source import open_paired
 from synpic.release import Published, open_release
 from synpic.release.compare import compare
 from synpic.release.diff import diff_releases

@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from synpic.errors import CheckpointError, RewardError
-from synpic.score.clip_pixels import MEAN, STD
 from synpic.score.hpsv2 import HPSv2
+from synpic.score.towers.clip_pixels import MEAN, STD
 from tests.parity.inputs import picture, unpack
 
 FIXTURE = Path(__file__).parent.parent / "parity" / "fixtures" / "hpsv2"

@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from synpic.errors import CheckpointError, RewardError
-from synpic.score.clip_pixels import ClipPixels
 from synpic.score.imagereward import ImageReward
+from synpic.score.towers.clip_pixels import ClipPixels
 from tests.parity.inputs import picture, unpack
 
 FIXTURE = Path(__file__).parent.parent / "parity" / "fixtures" / "imagereward"

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from synpic.errors import RewardError
 from synpic.score.mps import MPS
-from synpic.score.mps_head import Head, Places
 from synpic.score.pickscore import PickScore
+from synpic.score.towers.mps_head import Head, Places
 
 FIXTURE = Path(__file__).parent.parent / "parity" / "fixtures" / "mps"
 PROCESSOR = FIXTURE / "processor"

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from synpic.publish import publish_to
 from synpic.recipe.settings import ModelSettings
-from synpic.train.cache import Caches, open_caches
+from synpic.train.data.cache import Caches, open_caches
+from synpic.train.data.records import Records, Source
 from synpic.train.families.family import Encoded, Family
-from synpic.train.records import Records, Source
 from synpic.train.settings import DataSettings, NoiseSettings
 from tests.publish.fixtures import build
 

@@ -16,8 +16,8 @@ from safetensors.torch import save
 
 from synpic.errors import StorageError, TrainingError
 from synpic.recipe.settings import ModelSettings
-from synpic.train import cache as module
-from synpic.train.cache import TensorCache, default_folder, open_caches
+from synpic.train.data import cache as module
+from synpic.train.data.cache import TensorCache, default_folder, open_caches
 from synpic.train.families.family import Family
 from synpic.train.families.sd import StableDiffusion
 from synpic.train.families.sdxl import StableDiffusionXL

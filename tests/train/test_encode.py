@@ -19,12 +19,12 @@ from torch import Tensor
 
 from synpic.engine.progress import Event
 from synpic.errors import Stopped, StorageError, TrainingError
-from synpic.train import cache as cache_module
-from synpic.train import encode as module
-from synpic.train.encode import encode_all
-from synpic.train.examples import mirrored, prompt_key
-from synpic.train.framing import common_size, fit, frame_of
-from synpic.train.records import read_records
+from synpic.train.data import cache as cache_module
+from synpic.train.data import encode as module
+from synpic.train.data.encode import encode_all
+from synpic.train.data.examples import mirrored, prompt_key
+from synpic.train.data.framing import common_size, fit, frame_of
+from synpic.train.data.records import read_records
 from tests.train.material import (
     Averages,
     Opener,

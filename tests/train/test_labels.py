@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import RewardError, TrainingError
-from synpic.train.labels import relabel, untied
+from synpic.train.data.labels import relabel, untied
 
 LABELS = ["preference", "rank"]
 

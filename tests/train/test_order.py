@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from synpic.train.batch import Batch
-from synpic.train.encode import encode_all
-from synpic.train.examples import mirrored, prompt_key
-from synpic.train.order import BatchSource, Order
+from synpic.train.data.encode import encode_all
+from synpic.train.data.examples import mirrored, prompt_key
+from synpic.train.data.order import BatchSource, Order
 from tests.train.material import Averages, Opener, caches, encoded_image, records_of
 
 sizes = st.lists(st.sampled_from("abc"), min_size=1, max_size=40)

@@ -9,8 +9,9 @@ import pytest
 from huggingface_hub import HfApi
 
 from synpic.errors import CheckpointError, SynpicError, TrainingError
-from synpic.train import data, records
-from synpic.train.cache import Caches
+from synpic.train.data import records
+from synpic.train.data import training_data as data
+from synpic.train.data.cache import Caches
 from synpic.train.loop import train
 from synpic.train.model import find_checkpoint, prepare_tuning, trained
 from synpic.train.plan import plan

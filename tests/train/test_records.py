@@ -15,7 +15,7 @@ import pytest
 from synpic.errors import ReleaseError, SynpicError, TrainingError
 from synpic.publish.export import export
 from synpic.release.source import open_release
-from synpic.train.records import Records, read_records
+from synpic.train.data.records import Records, read_records
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import GoOnline, hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build

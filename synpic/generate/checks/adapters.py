@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synpic.errors import ModelError
-from synpic.generate.adapters import adapter_file, peft_config
+from synpic.generate.adapters.lora import adapter_file, peft_config
 from synpic.generate.checks.subject import Subject
 
 __all__ = ["check_adapters"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from synpic.errors import ModelError, did_you_mean
 from synpic.generate.checks.subject import Subject
-from synpic.generate.facts import PipelineFacts
+from synpic.generate.facts.table import PipelineFacts
 from synpic.generate.schedulers import check_seeded
 from synpic.recipe.settings import ModelSettings
 

@@ -17,7 +17,7 @@ from synpic.generate.checkpoint import (
     components_of,
     read_index,
 )
-from synpic.generate.facts import PipelineFacts, pipeline_facts
+from synpic.generate.facts.table import PipelineFacts, pipeline_facts
 from synpic.recipe.settings import ModelSettings
 
 __all__ = ["Subject", "inspect_checkpoint"]

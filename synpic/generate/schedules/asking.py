@@ -10,7 +10,7 @@ from contextlib import suppress
 from pydantic import ValidationError
 
 from synpic.errors import SynpicError
-from synpic.generate.facts import diffusers_version
+from synpic.generate.facts.table import diffusers_version
 from synpic.generate.model import Model
 from synpic.generate.schedules.answer import Answer, encode_schedules
 from synpic.generate.schedules.schedule import Schedule

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from synpic.generate.checks.subject import Subject
-from synpic.generate.facts import TimestepFacts, diffusers_version
+from synpic.generate.facts.table import TimestepFacts, diffusers_version
 from synpic.readers.json_models import Record
 from synpic.recipe.settings import ModelSettings
 

@@ -1,0 +1,1 @@
+"""What is known of diffusers' classes without importing them: a table for each version."""

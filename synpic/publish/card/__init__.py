@@ -1,0 +1,1 @@
+"""The dataset card: its text, charts and pictures."""

@@ -1,0 +1,303 @@
+"""The card of a release: what its manifest says, as text.
+
+Prompts, names of checkpoints and reasons of failures are untrusted text. They reach Markdown
+only through ``markdown_text`` or ``fence``, and YAML only through a YAML writer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from synpic import ids
+from synpic.display import count, number, size
+from synpic.ingest import SOURCE_KEY
+from synpic.publish.card.charts import AGREEMENT, SCORES
+from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
+from synpic.publish.table.features import yaml_features
+from synpic.publish.table.shards import Shard
+from synpic.rank import AGGREGATIONS
+from synpic.recipe import PublishSettings
+from synpic.release.cards.head import yaml_head
+from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs
+from synpic.release.manifest import CARD, LockRow, Manifest
+
+__all__ = ["CARD", "config_entry", "render_card"]
+
+_CLIP = 300
+_REASONS = 5
+
+_INVITATION = (
+    "<!-- Your own words go here, as Markdown: every later release keeps them as they are. -->\n"
+)
+
+_MEANINGS = {
+    "ranked": "a prompt with all its images, their scores and ranks",
+    "scores": "an image's provenance, scores and rank, without pixels",
+    "images": "an image with its provenance, scores and rank",
+    "pairwise": "a chosen and a rejected image of one prompt",
+    "pickapic": "a pair in the columns of Pick-a-Pic; `jpg_0` and `jpg_1` hold the files as they "
+    "were drawn, JPEG or not",
+}
+
+_TIES = {
+    "competition": "Tied images share a rank, and the next rank is left out: 1, 2, 2, 4.",
+    "ordinal": "Tied images are put in order of `candidate_id`, a hash, so that ranks are a strict "
+    "order; their equal `preference` still shows the tie.",
+}
+
+_SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M")]
+
+
+def render_card(
+    manifest: Manifest,
+    shards: Sequence[Shard],
+    settings: PublishSettings,
+    examples: Sequence[str] = (),
+    repository: str | None = None,
+    *,
+    tag: str | None = None,
+    changes: Sequence[str] = (),
+    previous: Previous = NOTHING,
+) -> str:
+    """The card as Markdown with a YAML head that the Hub and ``datasets`` read.
+
+    Args:
+        manifest: with ``files`` as far as they are written; charts are shown if they are there.
+        shards: of which the release consists.
+        settings: the recipe's ``[publish]``.
+        examples: the prompts of ``pictures/examples.png``; none if there is no picture.
+        repository: its name on the Hub; None for a folder.
+        tag: of this release, "v1.2.0"; None if it has none.
+        changes: since the last release, a line each; they are written down under ``tag``.
+        previous: what stays of the card before (``parse_previous``): the publisher's own words,
+            older changes, and of the head what synpic does not write, further tags, and licence
+            and title where ``settings`` has none.
+
+    Raises:
+        PublishError: ``tag`` cannot be the tag of a release.
+    """
+    head = _head(manifest, shards, settings, previous.head)
+    kept = [text for key, text in previous.written.items() if key not in head]
+    paths = manifest.files
+    body = _template().render(
+        **dict(manifest),
+        title=head["pretty_name"],
+        description=paragraphs(settings.description),
+        licence=_words(head["license"]),
+        examples=examples,
+        repository=repository,
+        tag=tag,
+        yours=yours_block(_INVITATION if previous.prose is None else previous.prose),
+        changes=_changes(tag, changes, previous),
+        sizes=_sizes(manifest, shards),
+        pages=_pages(manifest.lock),
+        pictures={
+            "scores": SCORES if SCORES in paths else None,
+            "agreement": AGREEMENT if AGREEMENT in paths else None,
+        },
+        meanings=_MEANINGS,
+        judges=_judges(manifest),
+        ingested=SOURCE_KEY in manifest.models[0].decides,
+        aggregation=paragraphs(inspect.getdoc(AGGREGATIONS[manifest.ranking.aggregation])),
+        ties=_TIES[manifest.ranking.ties],
+        failed=list(manifest.counts.failed.items())[:_REASONS],
+    )
+    lines = "\n".join([yaml_head(head), *kept])
+    return f"---\n{lines}\n---\n\n{body}"
+
+
+def _head(
+    manifest: Manifest,
+    shards: Sequence[Shard],
+    settings: PublishSettings,
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the YAML head says, in the order in which ``huggingface_hub`` writes it."""
+    records = manifest.records
+    default = "ranked" if "ranked" in records else next(iter(records))
+    tags = before.get("tags") or []
+    older = map(str, tags if isinstance(tags, list) else [tags])
+    ours = ["synpic", "preference", *filter(None, map(one_line, settings.tags)), *older]
+    title = one_line(settings.title or str(before.get("pretty_name") or ""))
+    return {
+        "annotations_creators": ["machine-generated"],
+        "language": list(filter(None, map(one_line, settings.language))),
+        "license": one_line(settings.license or "") or before.get("license") or "unknown",
+        "size_categories": _size(sum(records[default].values())),
+        "source_datasets": _sources(manifest) or ["original"],
+        "task_categories": ["text-to-image"],
+        "pretty_name": title or "A ranked preference dataset",
+        "tags": list(dict.fromkeys(ours)),
+        "configs": [config_entry(name, shards, name == default) for name in records],
+        "dataset_info": [_info(name, manifest, shards) for name in records],
+    }
+
+
+def _changes(tag: str | None, changes: Sequence[str], previous: Previous) -> list[str]:
+    """The blocks of all releases, the newest first."""
+    entries = dict(previous.changes)
+    blocks: list[str] = []
+    if tag is not None:
+        entries.pop(tag, None)
+        lines = [f"- {markdown_text(line)}" for line in changes if one_line(line)]
+        title = f"**{markdown_text(tag)}**"
+        blocks.append(changes_block(tag, "\n".join([title, "", *lines]).rstrip() + "\n"))
+    return blocks + [changes_block(*entry) for entry in entries.items()]
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"md": markdown_text, "clip": _clip}
+    environment.globals |= {
+        "bytes": size,
+        "counted": count,
+        "decimal": _decimal,
+        "fence": fence,
+        "number": number,
+        "percent": lambda share: "–" if share is None else f"{share:.1%}",
+        "settings": _settings,
+    }
+    source = files("synpic_cards").joinpath("dataset.md.jinja").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def config_entry(name: str, shards: Sequence[Shard], default: bool) -> dict[str, Any]:
+    """Where a config's files are, as an entry of the head's ``configs``.
+
+    How many there are is in their names, so that a file of another number is not read with them.
+    """
+    shards_of: dict[str, int] = {}
+    for shard in shards:
+        if shard.records.config == name:
+            shards_of[shard.split] = shards_of.get(shard.split, 0) + 1
+    paths = [
+        {"split": split, "path": f"{name}/{split}-*-of-{number:05d}.parquet"}
+        for split, number in shards_of.items()
+    ]
+    return {"config_name": name, "data_files": paths, **({"default": True} if default else {})}
+
+
+def _info(name: str, manifest: Manifest, shards: Sequence[Shard]) -> dict[str, Any]:
+    mine = [shard for shard in shards if shard.records.config == name]
+    splits = [
+        {
+            "name": split,
+            "num_bytes": sum(shard.bytes for shard in mine if shard.split == split),
+            "num_examples": rows,
+        }
+        for split, rows in manifest.records[name].items()
+    ]
+    return {
+        "config_name": name,
+        "features": yaml_features(mine[0].schema),
+        "splits": splits,
+        "download_size": sum(manifest.files[shard.path].bytes for shard in mine),
+        "dataset_size": sum(shard.bytes for shard in mine),
+    }
+
+
+def _sizes(manifest: Manifest, shards: Sequence[Shard]) -> dict[tuple[str, str], dict[str, int]]:
+    """(config, split) → ``shards`` and ``bytes`` of its files."""
+    sizes: dict[tuple[str, str], dict[str, int]] = {}
+    for shard in shards:
+        mine = sizes.setdefault((shard.records.config, shard.split), {"shards": 0, "bytes": 0})
+        mine["shards"] += 1
+        mine["bytes"] += manifest.files[shard.path].bytes
+    return sizes
+
+
+def _pages(lock: Sequence[LockRow]) -> dict[str, str]:
+    """A checkpoint or dataset on the Hub, as the manifest names it → the address of its page."""
+    kinds = {"model": "", "dataset": "datasets/"}
+    return {
+        f"{row.source}@{ids.short(row.identity)}": "https://huggingface.co/"
+        f"{kinds[row.kind]}{row.source}/tree/{row.identity}"
+        for row in lock
+        if row.kind in kinds
+        and re.fullmatch(r"[\w.-]+/[\w.-]+", row.source, re.ASCII)
+        and re.fullmatch(r"[0-9a-f]+", row.identity)
+    }
+
+
+def _sources(manifest: Manifest) -> list[str]:
+    """The repositories that gave images which were not drawn."""
+    pages = _pages(manifest.lock)
+    ingested = [model for model in manifest.models if SOURCE_KEY in model.decides]
+    sources = (one.decides[SOURCE_KEY] for one in ingested if one.checkpoint in pages)
+    return list(dict.fromkeys(sources))
+
+
+def _judges(manifest: Manifest) -> list[dict[str, Any]]:
+    """The rewards that ranked, each with its row of the matrix of agreement."""
+    agreement = manifest.agreement
+    # A manifest that was read from its file has lost the order of keys.
+    names = dict.fromkeys(row.reward_a for row in agreement.rewards)
+    others = {row.reward: row.tau for row in agreement.leave_one_out}
+    return [
+        {
+            "name": name,
+            "label": f"`{name}`",
+            "taus": [row.tau for row in agreement.rewards if row.reward_a == name],
+            "others": others.get(name),
+        }
+        for name in names
+    ]
+
+
+def _settings(decides: Mapping[str, Any]) -> str:
+    """A model's settings in a line: what decides its pixels, but the checkpoint."""
+    known = {
+        "steps": "{} steps",
+        "guidance": "guidance {}",
+        "scheduler": "{}",
+        "dtype": "{}",
+        "negative_prompt": "negative prompt {!r}",
+        "variant": "variant {}",
+    }
+    words = [text.format(decides[key]) for key, text in known.items() if decides.get(key)]
+    if decides.get("size"):
+        words.insert(0, "{}×{}".format(*decides["size"]))
+    for key in ("scheduler_options", "call"):
+        words += [f"{name} = {value!r}" for name, value in (decides.get(key) or {}).items()]
+    if decides.get("prior"):
+        words.append(f"prior {_weights(decides['prior'])}")
+    words += [f"LoRA {_weights(one)} × {one['scale']:g}" for one in decides.get("adapters") or ()]
+    components = decides.get("components") or {}
+    words += [f"{name} of {_weights(one)}" for name, one in components.items()]
+    words += [f"without {name}" for name in decides.get("without") or ()]
+    return ", ".join(words)
+
+
+def _weights(source: Mapping[str, Any]) -> str:
+    """Where weights are from: a repository and its commit, or the hash of local files."""
+    if "repository" in source:
+        return f"{source['repository']}@{ids.short(source['commit'])}"
+    return f"sha256 {ids.short(source['sha256'])}"
+
+
+def _size(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")
+
+
+def _words(value: Any) -> str:
+    """A value of the head as people read it."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _decimal(value: float | None) -> str:
+    return "–" if value is None else f"{value:z.2f}"
+
+
+def _clip(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= _CLIP else line[: _CLIP - 1] + "…"

@@ -1,0 +1,1 @@
+"""Published tables: where rankings and pairs come from, rows, columns and shards."""

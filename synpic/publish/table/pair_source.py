@@ -1,0 +1,139 @@
+"""Candidates that can be paired, with where their pixels are: of a workspace or of a release."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic.errors import ReleaseError
+from synpic.pipeline.ranking import rank_candidates
+from synpic.publish.table.records import join
+from synpic.publish.table.resolve_source import Where, find
+from synpic.publish.table.shards import Read
+from synpic.rank import Ranking
+from synpic.release import Published
+from synpic.release.images import PublishedImages
+from synpic.release.manifest import MANIFEST
+from synpic.workspace import Workspace
+
+__all__ = ["Paired", "open_paired"]
+
+_DEFAULT = "best-worst"
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """What pairs are made of.
+
+    Args:
+        candidates: split, prompt_id, prompt, candidate_id, model and ``image`` (a reference, as
+            ``records`` describes it), in the order of prompts.
+        ranking: of them.
+        read: where their pixels come from.
+        strategy: by which they are paired, where nothing else is asked for.
+        origin: what a manifest says of where they come from; no path of a machine.
+    """
+
+    candidates: pl.DataFrame
+    ranking: Ranking
+    read: Read
+    strategy: str
+    origin: Mapping[str, Any]
+
+
+def open_paired(
+    where: Where,
+    strategy: str | None = None,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+) -> Paired:
+    """The candidates at ``where``: a workspace is ranked, a release is taken as it was ranked.
+
+    Args:
+        strategy: by which they are to be paired; the recipe's if None.
+
+    Raises:
+        ReleaseError: there is no release, or it has neither ``ranked`` nor ``pairwise``, or only
+            pairs of another strategy.
+        SynpicError: as ranking a workspace and opening a release do.
+    """
+    origin = find(where, revision=revision, token=token)
+    if isinstance(origin, Workspace):
+        return _of_workspace(origin, strategy)
+    return _of_release(origin, strategy)
+
+
+def _of_workspace(workspace: Workspace, strategy: str | None) -> Paired:
+    ranked = rank_candidates(workspace)
+    recipe = ranked.inventory.recipe
+    images = workspace.images(dict.fromkeys(ranked.inventory.image_folders()))
+    keys = list(ranked.scored.select("candidate_id", "sha256").iter_rows())
+    sizes = pl.Series(images.sizes(keys), dtype=pl.Int64)
+    paths = pl.Series(images.paths(keys), dtype=pl.String)
+    return Paired(
+        candidates=join(ranked.scored, ranked.ranking, sizes, paths),
+        ranking=ranked.ranking,
+        read=images.read,
+        strategy=strategy or recipe.records.pairs,
+        origin={},
+    )
+
+
+def _of_release(release: Published, strategy: str | None) -> Paired:
+    config = next((name for name in ("ranked", "pairwise") if name in release.records), None)
+    if config is None:
+        raise ReleaseError(
+            f"{release.name} has neither `ranked` nor `pairwise`: {', '.join(release.records)}",
+            hint="export from the workspace it was made from",
+        )
+    strategy = _strategy(release, config, strategy)
+    images = PublishedImages(release, config)
+    reference = pl.struct("candidate_id", "sha256", "path", "size").alias("image")
+    # Pairs are picked from the images of a release of pairs as they were from all images: one that
+    # is in no pair is tied with its neighbour, and leaving it out moves no other.
+    candidates = images.candidates.with_columns(reference)
+    rule = release.manifest.ranking
+    ranking = Ranking(
+        table=candidates.select("prompt_id", "candidate_id", "model", "preference"),
+        weights=rule.weights,
+        aggregation=rule.aggregation,
+        ties=rule.ties,
+        counts=release.manifest.counts.of_ranking(),
+    )
+    return Paired(
+        candidates=candidates,
+        ranking=ranking,
+        read=images.read,
+        strategy=strategy,
+        origin={"repository": release.repository, "revision": release.revision}
+        if release.repository
+        else {},
+    )
+
+
+def _strategy(release: Published, config: str, asked: str | None) -> str:
+    if config == "pairwise":
+        published = str(release.table("pairwise", ["strategy"])["strategy"][0])
+        if asked not in (None, published):
+            raise ReleaseError(
+                f"{release.name} has no rankings, only pairs picked by {published!r}, and not by "
+                f"{asked!r}",
+                hint=f"export --strategy {published}, or from a release that has `ranked`",
+            )
+        return published
+    if asked is not None:
+        return asked
+    try:
+        # As plain TOML: a recipe of an earlier synpic may have keys that this one refuses.
+        records = tomllib.loads(release.manifest.recipe).get("records", {})
+        return str(records.get("pairs", _DEFAULT))
+    except (tomllib.TOMLDecodeError, AttributeError, RecursionError) as error:
+        raise ReleaseError(
+            f"{release.name}: {MANIFEST}: recipe: is no recipe: {error}",
+            hint="name the strategy with --strategy",
+        ) from error

@@ -1,0 +1,291 @@
+"""The rows of each published config, without pixels: tables in, tables out.
+
+Where a row has an image, these frames have a reference to it, a struct of ``candidate_id``,
+``sha256``, ``path`` and ``size`` (bytes), null where there is none; packing puts the pixels there.
+Every frame begins with ``split``, which decides the file and is not itself published. Rows are
+ordered by prompt_id, and candidates of a prompt by (model, sample, size), never by rank: a new
+reward changes small columns and leaves the pixels where they were.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+
+from synpic import ids
+from synpic.publish.table.features import BINARY, IMAGE
+from synpic.rank import Ranking, pairs
+
+__all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "Records", "join", "records", "with_meta"]
+
+CONFIGS = ("ranked", "scores", "images", "pairwise", "pickapic")
+WITH_PIXELS = frozenset(CONFIGS) - {"scores"}
+
+REFERENCE = pl.Struct(
+    {"candidate_id": pl.String, "sha256": pl.String, "path": pl.String, "size": pl.Int64}
+)
+"""What stands for an image until it is packed."""
+
+_LABEL_SOURCE = "rewards"
+"""Who says which of a pair is better: every pair of today's comes of rewards."""
+
+_ORDER = ["prompt_id", "model", "sample", "width", "height", "candidate_id"]
+
+_CANDIDATE = [
+    "candidate_id",
+    "prompt_id",
+    "prompt",
+    "model",
+    "fingerprint",
+    "sample",
+    "seed",
+    "sha256",
+    "width",
+    "height",
+    "batch_size",
+    "flagged",
+    "environment",
+]
+
+
+@dataclass(frozen=True)
+class Records:
+    """One config.
+
+    Args:
+        config: its name.
+        rows: ``split``, then its columns.
+        images: the columns that hold references → the type in which pixels are written.
+    """
+
+    config: str
+    rows: pl.DataFrame
+    images: Mapping[str, pa.DataType] = field(default_factory=dict)
+
+
+def with_meta(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` with what the source says of each prompt, as its ``meta_<name>`` columns.
+
+    Texts, numbers and booleans stay what they are; other values are written as JSON.
+
+    Args:
+        rows: with a column ``prompt_id``.
+        prompts: as ``prompts.parquet`` has them.
+    """
+    meta = [_publishable(prompts[name]) for name in _meta_columns(prompts)]
+    if not meta:
+        return rows
+    columns = prompts.select("prompt_id", *meta)
+    return rows.join(columns, on="prompt_id", how="left", maintain_order="left")
+
+
+def _publishable(values: pl.Series) -> pl.Series:
+    """A column of prompts in a type that readers of every version know."""
+    kind = values.dtype
+    if kind in (pl.String(), pl.Boolean(), pl.Float32(), pl.Float64()):
+        return values
+    if kind == pl.Null() or isinstance(kind, pl.Categorical | pl.Enum):
+        return values.cast(pl.String)
+    if kind.is_integer():
+        held = values.cast(pl.Int64, strict=False)
+        return held if held.null_count() == values.null_count() else values.cast(pl.String)
+    texts = [
+        None
+        if value is None
+        else json.dumps(
+            value.to_list() if isinstance(value, pl.Series) else value,
+            ensure_ascii=False,
+            sort_keys=True,
+            default=str,
+        )
+        for value in values
+    ]
+    return pl.Series(values.name, texts, dtype=pl.String)
+
+
+def _meta_columns(rows: pl.DataFrame) -> list[str]:
+    return [name for name in rows.columns if name.startswith("meta_")]
+
+
+def join(
+    scored: pl.DataFrame, ranking: Ranking, sizes: pl.Series, paths: pl.Series
+) -> pl.DataFrame:
+    """Candidates with what they scored, how they rank and a reference to their pixels, in order.
+
+    Args:
+        scored: one row per candidate, as ``Inventory.scored`` gives it; with ``with_meta``, its
+            columns are published too.
+        ranking: of those candidates; ``wins``, ``wins_<reward>``, ``preference`` and ``rank`` are
+            null for the ones it dropped.
+        sizes: of the encoded images of ``scored``, in bytes and in its order.
+        paths: names of their files: ``<candidate_id>.png``.
+    """
+    ranks = ranking.table.select(
+        "candidate_id",
+        pl.col("wins").cast(pl.Float32),
+        pl.col("preference").cast(pl.Float32),
+        pl.col("rank").cast(pl.Int32),
+        *_wins_columns(ranking.table),
+    )
+    reference = pl.struct(
+        "candidate_id",
+        "sha256",
+        paths.cast(pl.String).alias("path"),
+        sizes.cast(pl.Int64).alias("size"),
+    )
+    rows = scored.with_columns(image=reference)
+    return rows.join(ranks, on="candidate_id", how="left").sort(_ORDER)
+
+
+def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> Records:
+    """The rows of ``config``.
+
+    Args:
+        config: one of ``CONFIGS``.
+        candidates: from :func:`join`.
+        ranking: the same.
+        strategy: how pairs are chosen, for ``pairwise`` and ``pickapic``.
+    """
+    if config == "ranked":
+        return _ranked(candidates)
+    if config == "scores":
+        return Records("scores", _scores(candidates))
+    if config == "images":
+        return Records("images", _scores(candidates, "image"), {"image": IMAGE})
+    chosen = _pairs(candidates, ranking, strategy)
+    return _pairwise(chosen) if config == "pairwise" else _pickapic(chosen)
+
+
+def _ranked(candidates: pl.DataFrame) -> Records:
+    """One row per prompt that has a ranking."""
+    kept = candidates.filter(pl.col("rank").is_not_null())
+    width = kept.group_by("prompt_id").len()["len"].max()
+    assert isinstance(width, int)
+    images = [f"image_{number}" for number in range(width)]
+    rows = kept.group_by("prompt_id", maintain_order=True).agg(
+        pl.col("split", "prompt", *_meta_columns(kept)).first(),
+        *[
+            pl.col("image").get(number, null_on_oob=True).alias(name)
+            for number, name in enumerate(images)
+        ],
+        pl.col("candidate_id").alias("candidate_ids"),
+        pl.col("model").alias("models"),
+        pl.col("seed").alias("seeds"),
+        pl.col("wins", "preference", "rank", *_score_columns(kept)),
+        (pl.col("rank") == 1).arg_max().cast(pl.Int32).alias("best"),
+        pl.col("flagged"),
+    )
+    meta = _meta_columns(rows)
+    columns = [name for name in rows.columns if name not in ("split", *meta)]
+    return Records("ranked", rows.select("split", *columns, *meta), dict.fromkeys(images, IMAGE))
+
+
+def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
+    """One row per candidate; wins, preference and rank are null where it is in no ranking."""
+    derived = ["preference", "rank", *_wins_columns(candidates), *_score_columns(candidates)]
+    return candidates.select("split", *_CANDIDATE, *derived, *_meta_columns(candidates), *images)
+
+
+def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.DataFrame:
+    """The pairs of a ranking with what a row needs of both sides, ordered by prompt_id."""
+    sides = candidates.select("candidate_id", "model", "image")
+    meta = _meta_columns(candidates)
+    prompts = candidates.select("prompt_id", "prompt", "split", *meta).unique("prompt_id")
+    rows = pairs(ranking.table, strategy)
+    for side in ("chosen", "rejected"):
+        renamed = sides.rename(
+            {"candidate_id": f"{side}_id", "model": f"{side}_model", "image": side}
+        )
+        rows = rows.join(renamed, on=f"{side}_id", how="left", maintain_order="left")
+    rows = rows.join(prompts, on="prompt_id", how="left", maintain_order="left")
+    return rows.sort("prompt_id", maintain_order=True)
+
+
+def _pairwise(chosen: pl.DataFrame) -> Records:
+    # A margin is the difference of the two numbers beside it, as they are published: a release,
+    # which has no others, gives the same one.
+    numbers = pl.col("chosen_preference", "rejected_preference").cast(pl.Float32)
+    margin = pl.col("chosen_preference") - pl.col("rejected_preference")
+    rows = (
+        chosen.with_columns(numbers)
+        .with_columns(margin=margin)
+        .select(
+            "split",
+            "prompt_id",
+            "prompt",
+            "chosen",
+            "rejected",
+            "chosen_id",
+            "rejected_id",
+            "chosen_model",
+            "rejected_model",
+            "chosen_preference",
+            "rejected_preference",
+            "margin",
+            "strategy",
+            pl.lit(_LABEL_SOURCE).alias("label_source"),
+            *_meta_columns(chosen),
+        )
+    )
+    return Records("pairwise", rows, {"chosen": IMAGE, "rejected": IMAGE})
+
+
+def _pickapic(chosen: pl.DataFrame) -> Records:
+    """The pairs in the columns of Pick-a-Pic (yuvalkirstain/pickapic_v2), for scripts made for it.
+
+    Images are the bytes that were generated, whatever the recipe's format: readers open ``jpg_0``
+    with PIL, which looks at the bytes and not at the name. What Pick-a-Pic has and no one here did
+    is constant: ``created_at`` and the URLs are null, ``user_id`` is 0. ``ranking_id`` is the
+    number in the first 12 hex digits of the prompt_id. There are no ties: a label is 1 or 0.
+    """
+    # Which side wins must tell a reader nothing, and must not move when rewards change.
+    ids_of_pairs = chosen.select("chosen_id", "rejected_id").iter_rows()
+    first = pl.Series([_chosen_is_first(*pair) for pair in ids_of_pairs], dtype=pl.Boolean)
+    row = pl.int_range(pl.len(), dtype=pl.Int64).over("split")
+
+    def side(number: int, column: str) -> pl.Expr:
+        sides = (column.format("chosen"), column.format("rejected"))
+        one, other = sides if number == 0 else sides[::-1]
+        return pl.when(first).then(pl.col(one)).otherwise(pl.col(other))
+
+    rows = chosen.select(
+        "split",
+        pl.lit(True).alias("are_different"),
+        pl.col("chosen_id").alias("best_image_uid"),
+        pl.col("prompt").alias("caption"),
+        pl.lit(None, pl.Datetime("ns")).alias("created_at"),
+        pl.lit(True).alias("has_label"),
+        side(0, "{}_id").alias("image_0_uid"),
+        pl.lit(None, pl.String).alias("image_0_url"),
+        side(1, "{}_id").alias("image_1_uid"),
+        pl.lit(None, pl.String).alias("image_1_url"),
+        side(0, "{}").alias("jpg_0"),
+        side(1, "{}").alias("jpg_1"),
+        first.cast(pl.Float64).alias("label_0"),
+        (~first).cast(pl.Float64).alias("label_1"),
+        side(0, "{}_model").alias("model_0"),
+        side(1, "{}_model").alias("model_1"),
+        pl.col("prompt_id").str.head(12).str.to_integer(base=16).alias("ranking_id"),
+        pl.lit(0, pl.Int64).alias("user_id"),
+        pl.len().over("prompt_id").cast(pl.Int64).alias("num_example_per_prompt"),
+        row.alias("__index_level_0__"),
+    )
+    return Records("pickapic", rows, {"jpg_0": BINARY, "jpg_1": BINARY})
+
+
+def _chosen_is_first(chosen: str, rejected: str) -> bool:
+    low, high = sorted((chosen, rejected))
+    low_is_first = int(ids.sha256(f"{low}:{high}".encode())[0], 16) % 2 == 0
+    return low_is_first == (chosen == low)
+
+
+def _score_columns(rows: pl.DataFrame) -> Sequence[str]:
+    return [name for name in rows.columns if name.startswith("score_")]
+
+
+def _wins_columns(rows: pl.DataFrame) -> Sequence[str]:
+    return [name for name in rows.columns if name.startswith("wins_")]

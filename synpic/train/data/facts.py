@@ -1,0 +1,84 @@
+"""What is known of the images of a dataset without reading them again: their hashes and sizes.
+
+Hashes are what latents are found by. To make them costs all the pixels of a dataset, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from synpic import ids
+from synpic.errors import CorruptPart, NewerSchema, OlderSchema
+from synpic.train.data.framing import Size
+from synpic.workspace.parts import frame, read_part, write_part
+from synpic.workspace.storage import Store
+
+__all__ = ["Fact", "Facts"]
+
+_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("place", pa.int32()),
+        ("sha256", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+    ]
+)
+_PART_ROWS = 4096
+
+
+class Fact(NamedTuple):
+    """An image: the hash of its bytes, and its size as it is seen."""
+
+    sha256: str
+    size: Size
+
+
+class Facts:
+    """(row, place in it) → :class:`Fact`, in a folder beside the caches.
+
+    Args:
+        folder: of the caches.
+        decides: what decides which image is where; another dataset has other facts.
+    """
+
+    def __init__(self, folder: Path, decides: Mapping[str, Any]) -> None:
+        self._store = Store(folder / f"images-{ids.short(ids.fingerprint(decides))}")
+        self._known: dict[tuple[int, int], Fact] = {}
+        self._new: list[tuple[int, int, str, int, int]] = []
+        for part in self._store.list(""):
+            try:
+                rows = frame(read_part(self._store, part, _SCHEMA))
+            except (CorruptPart, NewerSchema, OlderSchema):
+                continue  # what it knew is found out again
+            for row, place, digest, height, width in rows.iter_rows():
+                self._known[row, place] = Fact(digest, (height, width))
+
+    def get(self, row: int, places: list[int]) -> list[Fact] | None:
+        """Of images of a row of the dataset; None if one of them is not known."""
+        found = [self._known[row, place] for place in places if (row, place) in self._known]
+        return found if len(found) == len(places) else None
+
+    def add(self, row: int, places: list[int], facts: list[Fact]) -> None:
+        """Know these from now on; they are on disk after some thousand more, or ``flush``."""
+        for place, fact in zip(places, facts, strict=True):
+            if self._known.get((row, place)) != fact:
+                self._known[row, place] = fact
+                self._new.append((row, place, fact.sha256, *fact.size))
+        if len(self._new) >= _PART_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added.
+
+        Raises:
+            StorageError: the disk is full, or refuses.
+        """
+        if self._new:
+            rows = [dict(zip(_SCHEMA.names, row, strict=True)) for row in self._new]
+            write_part(self._store, "", pa.Table.from_pylist(rows, _SCHEMA), {})
+            self._new = []
