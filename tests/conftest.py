@@ -9,6 +9,7 @@ import hashlib
 import os
 import pickle
 import shutil
+import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -73,6 +74,9 @@ batch_size = 8
 # that is installed: most of what a small test would take.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
 registry.entry_points = functools.cache(registry.entry_points)  # type: ignore[assignment]
+# A client of the Hub reads all certificates of the world when it is made, for servers of tests
+# that have none.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 
 def _remembered(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

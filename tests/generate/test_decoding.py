@@ -79,8 +79,14 @@ def black_of(kind: str) -> float:
     return 0.0 if kind == "stable_cascade" else -1.0
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        *((kind, "float16") for kind in KINDS),
+        ("sd", "bfloat16"),
+        *(pytest.param(kind, "bfloat16", marks=pytest.mark.slow) for kind in KINDS if kind != "sd"),
+    ],
+)
 def test_only_the_bad_one_is_decoded_again(kind: str, dtype: str, saved: Folder) -> None:
     sound = draw(kind, opened(kind, saved(kind), dtype=dtype))
     for spoil in (one_nan, set_middle(torch.inf), set_middle(black_of(kind))):

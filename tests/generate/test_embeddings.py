@@ -15,6 +15,7 @@ from synpic.generate import embeddings, opening, placement
 from synpic.generate.placement import text_encoders
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
+from tests.generate.test_families import SANA
 from tests.generate.tiny import CASCADE_SIDE, SIDE
 
 Folder = Callable[[str], Path]
@@ -75,11 +76,25 @@ def by_hand(kind: str, family: Any, prompts: Sequence[str], seeds: Sequence[int]
     return stock(prompt=list(prompts), **call).images
 
 
-@pytest.mark.parametrize("kind", FAMILY_OF)
-@pytest.mark.parametrize("offload", ["none", "text"])
-def test_prompts_are_read_once_and_draw_the_same(kind: str, offload: str, saved: Folder) -> None:
+ALWAYS = [
+    *((kind, "none", SANA if kind == "sana" else {}) for kind in FAMILY_OF),
+    *((kind, "text", {}) for kind in ("sd", "sd3")),
+]
+SELDOM = [(kind, offload, {}) for kind in FAMILY_OF for offload in ("none", "text")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "offload", "call"),
+    [
+        *ALWAYS,
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in SELDOM if one not in ALWAYS),
+    ],
+)
+def test_prompts_are_read_once_and_draw_the_same(
+    kind: str, offload: str, call: dict[str, Any], saved: Folder
+) -> None:
     negative = {} if kind == "flux" else {"negative_prompt": "blue"}
-    family = opened(kind, saved(kind), offload=offload, **negative)
+    family = opened(kind, saved(kind), offload=offload, call=call, **negative)
     counts = Readings(family)
     family.expect([FIRST, FIRST, SECOND, SECOND])
     calls = [(FIRST, [1, 2]), (FIRST, [3, 4]), (SECOND, [1, 2]), (SECOND, [3, 4])]
