@@ -47,11 +47,14 @@ demo: $(READY)
 # Torch's threads wait for each other by spinning: with several processes on a few cores, one each.
 test test-slow bench: export OMP_NUM_THREADS = 1
 
+# Files whole: what a file's tests share is made once.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(PYTEST)
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 # The authors' packages cannot be installed beside synpic: they get an environment of their own.
 parity: $(READY) $(UPSTREAM)/.ready

@@ -61,7 +61,7 @@ class Server:
 
     def __init__(self, drips: bool) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._drips, self.asked = drips, threading.Event()
+        self._drips, self.asked, self._closed = drips, threading.Event(), threading.Event()
         self.endpoint = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -77,12 +77,12 @@ class Server:
             if self._drips:
                 one.sendall(HEAD)
             self.asked.set()
-            while True:
-                time.sleep(0.1)
+            while not self._closed.wait(0.1):
                 if self._drips:
                     one.sendall(b" ")
 
     def close(self) -> None:
+        self._closed.set()
         self._socket.close()
 
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +32,9 @@ def here(
     build(tmp_path / "set")
     monkeypatch.chdir(tmp_path / "set")
     monkeypatch.setattr("synpic.publish.hub.release.check_loads", lambda *_: None)
-    monkeypatch.setattr("synpic.hub.retry.time.sleep", lambda _: None)
+    # Of this module alone: other threads that sleep are not to spin.
+    clock = SimpleNamespace(**{**vars(time), "sleep": lambda _: None})
+    monkeypatch.setattr("synpic.hub.retry.time", clock)
     return hub
 
 
