@@ -40,6 +40,41 @@ def test_every_public_name_is_there() -> None:
         assert hasattr(synpic, name), name
 
 
+def test_type_checkers_see_the_public_names() -> None:
+    stub = ast.parse((ROOT / "synpic" / "__init__.pyi").read_text(encoding="utf-8"))
+    seen = {
+        one.asname or one.name: f"{node.module}:{one.name}"
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for one in node.names
+    }
+    assert seen == synpic._PUBLIC
+    (listed,) = (
+        ast.literal_eval(node.value)
+        for node in stub.body
+        if isinstance(node, ast.Assign) and _names(node) == ["__all__"]
+    )
+    assert listed == sorted(synpic.__all__)
+
+
+def test_every_module_says_which_of_its_names_others_may_use() -> None:
+    """What is not in ``__all__`` is the module's own, and may change without notice."""
+    silent = []
+    for path in (ROOT / "synpic").rglob("*.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        defines = any(isinstance(node, _DEFINITIONS) for node in body)
+        if defines and not any(_names(node) == ["__all__"] for node in body):
+            silent.append(path.relative_to(ROOT).as_posix())
+    assert not silent, "give each an __all__"
+
+
+_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)
+
+
+def _names(node: ast.stmt) -> list[str]:
+    return [ast.unparse(target) for target in node.targets] if isinstance(node, ast.Assign) else []
+
+
 def test_help_is_light() -> None:
     code = (
         "import sys\n"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from synpic.generate.model import KnownModel
 from synpic.recipe.settings import ModelSettings
 
+__all__ = ["PIXART_SIGMA", "SD3_MEDIUM", "SDXL", "STABLE_CASCADE"]
+
 SDXL = KnownModel(
     ModelSettings(
         checkpoint="stabilityai/stable-diffusion-xl-base-1.0",

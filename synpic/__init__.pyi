@@ -1,0 +1,72 @@
+"""The public names of synpic, for type checkers; ``__init__.py`` imports each when it is used."""
+
+from synpic.demo import run_demo
+from synpic.engine.engines import Engine
+from synpic.engine.shard import Shard
+from synpic.errors import SynpicError
+from synpic.pipeline.costs import cost_of
+from synpic.pipeline.costs import plan_costs as plan
+from synpic.pipeline.ranking import rank_candidates
+from synpic.pipeline.status import status
+from synpic.pipeline.steps import (
+    generate_candidates,
+    image_scores,
+    ingest_candidates,
+    ingest_workspace,
+    init_workspace,
+    score_candidates,
+)
+from synpic.pipeline.validation import validate
+from synpic.publish import publish_to, publish_to_hub
+from synpic.publish.export import export
+from synpic.publish.hub.model import publish_model
+from synpic.publish.load import load_rankings
+from synpic.recipe import Recipe, parse_recipe
+from synpic.release.diff import diff_releases
+from synpic.release.pairs import pairs
+from synpic.release.rerank import rerank
+from synpic.release.source import open_release
+from synpic.release.verify import verify
+from synpic.release.versions import versions
+from synpic.score.direct import reward
+from synpic.train.loop import train as train_model
+from synpic.train.settings import parse_train_recipe
+from synpic.workspace import Workspace
+
+__all__ = [
+    "Engine",
+    "Recipe",
+    "Shard",
+    "SynpicError",
+    "Workspace",
+    "__version__",
+    "cost_of",
+    "diff_releases",
+    "export",
+    "generate_candidates",
+    "image_scores",
+    "ingest_candidates",
+    "ingest_workspace",
+    "init_workspace",
+    "load_rankings",
+    "open_release",
+    "pairs",
+    "parse_recipe",
+    "parse_train_recipe",
+    "plan",
+    "publish_model",
+    "publish_to",
+    "publish_to_hub",
+    "rank_candidates",
+    "rerank",
+    "reward",
+    "run_demo",
+    "score_candidates",
+    "status",
+    "train_model",
+    "validate",
+    "verify",
+    "versions",
+]
+
+__version__: str
