@@ -1,6 +1,8 @@
 """The steps of the main job, each a function of a workspace. The commands call these.
 
-Ranking and publishing have rooms of their own (``rankings``, ``publish``).
+What :func:`generate_candidates` and :func:`score_candidates` are asked becomes a
+:class:`RunOptions`, which the functions below them take. Ranking and publishing lie elsewhere
+(``pipeline/ranking``, ``publish``).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -30,6 +32,7 @@ from synpic.score.reward import resolve_reward
 from synpic.workspace import RECIPE, Snapshot, Workspace
 
 __all__ = [
+    "RunOptions",
     "generate_candidates",
     "image_scores",
     "ingest_candidates",
@@ -44,6 +47,20 @@ _EXAMPLES = 3
 
 _READERS = 16
 """Actors that read existing images, at most: more would only wait for the same disks."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a step is run; :func:`generate_candidates` and :func:`score_candidates` explain each."""
+
+    only: Sequence[str] | None = None
+    shard: Shard = WHOLE
+    device: str | None = None
+    engine: Engine = HERE
+    retry_failed: bool = False
+    together: bool | None = False
+    listener: Listener | None = None
+    stop: threading.Event | None = None
 
 
 def init_workspace(
@@ -97,23 +114,16 @@ def generate_candidates(
         StorageError: the disk is full; what was drawn before is kept.
         DeviceLost: this process can no longer use its device; likewise.
     """
-    snapshot = workspace.snapshot()
-    recipe = snapshot.recipe
-    if recipe.ingest is not None and not (recipe.safety and recipe.safety.classifies):
-        # Files are read by the CPU alone, and no accelerator has to be looked for.
-        if engine.kind == "ray":
-            most = min(engine.workers or _READERS, _READERS)
-            engine = replace(engine, gpus_per_worker=0, workers=most)
-        else:
-            device = "cpu"
-    # Here, and not where the tasks are made, because it may take long, and can be shown.
-    notes = ensure_index(snapshot, listener).notes if recipe.ingest is not None else []
-    tasks, broken = drawing_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
-    report = run_on(engine, "generate", tasks, device, listener, stop)
-    _name_failures(report, tasks, snapshot)
-    report.outcomes += broken
-    report.remarks += notes
-    return report
+    options = RunOptions(
+        only=only,
+        shard=shard,
+        device=device,
+        engine=engine,
+        retry_failed=retry_failed,
+        listener=listener,
+        stop=stop,
+    )
+    return _generate(workspace.snapshot(), options)
 
 
 def ingest_workspace(
@@ -202,8 +212,7 @@ def ingest_candidates(
     """
     snapshot = workspace.snapshot()
     settings_of(snapshot.recipe)
-    return generate_candidates(
-        snapshot,
+    options = RunOptions(
         shard=shard,
         device=device,
         engine=engine,
@@ -211,6 +220,7 @@ def ingest_candidates(
         listener=listener,
         stop=stop,
     )
+    return _generate(snapshot, options)
 
 
 def score_candidates(
@@ -248,29 +258,17 @@ def score_candidates(
         StorageError: the disk is full; what was scored before is kept.
         DeviceLost: this process can no longer use its device; likewise.
     """
-    snapshot = workspace.snapshot()
-    ingested = Report("score")
-    if snapshot.recipe.ingest is not None:
-        # First whether there are rewards to score with: ingest may take hours.
-        chosen_rewards(take_inventory(snapshot, listener), only)
-        report = ingest_candidates(
-            snapshot,
-            shard=shard,
-            device=device,
-            engine=engine,
-            retry_failed=retry_failed,
-            listener=listener,
-            stop=stop,
-        )
-        ingested = replace(report, stage="score")
-        if ingested.stopped or not _holds_images(snapshot.workspace):
-            return ingested
-    tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
-    report = run_on(engine, "score", tasks, device, listener, stop, together)
-    _name_failures(report, tasks, snapshot)
-    report.outcomes = [*ingested.outcomes, *report.outcomes, *broken]
-    report.remarks = [*ingested.remarks, *report.remarks]
-    return report
+    options = RunOptions(
+        only=only,
+        shard=shard,
+        device=device,
+        engine=engine,
+        retry_failed=retry_failed,
+        together=together,
+        listener=listener,
+        stop=stop,
+    )
+    return _score(workspace.snapshot(), options)
 
 
 def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
@@ -287,6 +285,65 @@ def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
         SynpicError: the recipe cannot be resolved, or a part cannot be read.
     """
     return take_inventory(workspace).image_scores()
+
+
+def _generate(snapshot: Snapshot, options: RunOptions) -> Report:
+    recipe = snapshot.recipe
+    notes: Sequence[str] = []
+    if recipe.ingest is not None:
+        if not (recipe.safety and recipe.safety.classifies):
+            options = _without_accelerators(options)
+        # Here, and not where the tasks are made, because it may take long, and can be shown.
+        notes = ensure_index(snapshot, options.listener).notes
+    tasks, broken = drawing_tasks(
+        snapshot, only=options.only, shard=options.shard, retry_failed=options.retry_failed
+    )
+    report = _run("generate", snapshot, tasks, options)
+    report.outcomes += broken
+    report.remarks += notes
+    return report
+
+
+def _without_accelerators(options: RunOptions) -> RunOptions:
+    """For files, which the CPU alone reads, so that no accelerator has to be looked for."""
+    engine = options.engine
+    if engine.kind != "ray":
+        return replace(options, device="cpu")
+    most = min(engine.workers or _READERS, _READERS)
+    return replace(options, engine=replace(engine, gpus_per_worker=0, workers=most))
+
+
+def _score(snapshot: Snapshot, options: RunOptions) -> Report:
+    ingested = Report("score")
+    if snapshot.recipe.ingest is not None:
+        # First whether there are rewards to score with: ingest may take hours.
+        chosen_rewards(take_inventory(snapshot, options.listener), options.only)
+        # ``only`` and ``together`` are about rewards.
+        report = _generate(snapshot, replace(options, only=None, together=False))
+        ingested = replace(report, stage="score")
+        if ingested.stopped or not _holds_images(snapshot.workspace):
+            return ingested
+    tasks, broken = scoring_tasks(
+        snapshot, only=options.only, shard=options.shard, retry_failed=options.retry_failed
+    )
+    report = _run("score", snapshot, tasks, options)
+    report.outcomes = [*ingested.outcomes, *report.outcomes, *broken]
+    report.remarks = [*ingested.remarks, *report.remarks]
+    return report
+
+
+def _run(stage: str, snapshot: Snapshot, tasks: Sequence[Task], options: RunOptions) -> Report:
+    report = run_on(
+        options.engine,
+        stage,
+        tasks,
+        options.device,
+        options.listener,
+        options.stop,
+        options.together,
+    )
+    _name_failures(report, tasks, snapshot)
+    return report
 
 
 def _check_rewards(snapshot: Snapshot) -> None:
