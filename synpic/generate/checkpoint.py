@@ -96,7 +96,9 @@ class Checkpoint:
             if isinstance(found, dict):
                 return found
             error: object = f"an object expected, not {type(found).__name__}"
-        except (OSError, ValueError, RecursionError) as raised:
+        except RecursionError:
+            error = "its values are nested too deep to be read"
+        except (OSError, ValueError) as raised:
             error = raised
         raise ModelError(
             f"checkpoint: {self.location} cannot be opened: {name} is damaged: {error}",

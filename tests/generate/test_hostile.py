@@ -60,8 +60,15 @@ def test_classes_from_elsewhere(
 
 
 @pytest.mark.parametrize("name", ["model_index.json", "unet/config.json"])
-def test_json_without_a_bottom(copied: Callable[[str], Path], name: str) -> None:
+def test_json_without_a_bottom(copied: Callable[[str], Path], tmp_path: Path, name: str) -> None:
     folder = copied("sd")
     (folder / name).write_text(DEEP)
     with pytest.raises(ModelError, match="cannot be opened"):
         OpenedPipeline(ModelSettings(checkpoint=str(folder)), str(folder), None, "cpu")
+
+
+def test_an_index_without_a_bottom_is_named(copied: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = copied("sd")
+    (folder / "model_index.json").write_text(DEEP)
+    ((found, _),) = problems(tmp_path / "set", checkpoint=str(folder))
+    assert "model_index.json is damaged: its values are nested too deep to be read" in found
