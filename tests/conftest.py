@@ -35,9 +35,9 @@ from tests.nursery import ForkServer
 tempfile.tempdir = os.environ["TMPDIR"]
 atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 
-# On a busy machine a first call takes as long as it takes.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# On a busy machine a first call takes as long as it takes. The slow tests come with all examples.
+settings.register_profile("fast", deadline=None, max_examples=50)
+settings.register_profile("slow", deadline=None)
 
 RECIPE = """
 [prompts]
@@ -110,6 +110,10 @@ def young() -> None:
         _seen = len(sys.modules)
         gc.collect()
         gc.freeze()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("fast" if config.getoption("markexpr") == "not slow" else "slow")
 
 
 def pytest_unconfigure() -> None:

@@ -7,6 +7,7 @@ import re
 import runpy
 import shlex
 import subprocess
+import sys
 import tomllib
 import typing
 from collections.abc import Iterator
@@ -393,8 +394,12 @@ def test_the_reward_in_two_steps_is_one(tmp_path: Path) -> None:
     assert shown["Brightness"]().score(["any", "any"], images) == [0, 1]
 
 
-def test_the_example_of_a_reward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_a_reward(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    # Other tests have modules of this name.
+    request.addfinalizer(lambda: sys.modules.pop("my_reward", None))
     workspace = Workspace.create(tmp_path, (ROOT / "examples" / "my_reward.toml").read_text())
     snapshot = workspace.snapshot()
     rewards = snapshot.recipe.rewards

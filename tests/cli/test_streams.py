@@ -29,8 +29,8 @@ def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
     [
         (f"{LISTS} | true", 141, ""),
         (f"{VERSION} >/dev/full", 1, "error: stdout cannot be written to: No space left on device"),
-        (f"{LISTS} >&-", 0, ""),
-        (f"{LISTS} 2>&- >/dev/null", 0, ""),
+        (f"{VERSION} >&-", 0, ""),
+        (f"{VERSION} 2>&- >/dev/null", 0, ""),
         (f"{shlex.join(command('status'))} 2>/dev/full", 1, ""),
     ],
     ids=["no reader", "full", "closed", "stderr closed", "stderr full"],
