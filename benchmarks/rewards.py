@@ -40,7 +40,7 @@ from synpic.pipeline.steps import score_candidates
 from synpic.readers.images import decode
 from synpic.score import loop
 from synpic.score.reward import open_reward
-from synpic.score.staged import StagedReward
+from synpic.score.two_stage import TwoStageReward
 from synpic.workspace import Workspace
 from tests.publish import fixtures
 from tests.score import random_rewards
@@ -132,7 +132,7 @@ def measure(name: str, workspace: Workspace, options: argparse.Namespace) -> dic
     device, size = options.device, options.batch_size
     (wanted,) = (r for r in take_inventory(workspace).found_rewards if r.name == name)
     reward: Any = open_reward(wanted, workspace, device)
-    assert isinstance(reward, StagedReward)
+    assert isinstance(reward, TwoStageReward)
     prompts, files = encoded(workspace)
     ready = torch.stack([reward.pixels(decode(data)) for data in files]).to(device)
 

@@ -53,7 +53,7 @@ _PUBLIC = {
     "publish_to_hub": "synpic.publish:publish_to_hub",
     "rank_candidates": "synpic.pipeline.ranking:rank_candidates",
     "rerank": "synpic.release.rerank:rerank",
-    "reward": "synpic.score.direct:reward",
+    "reward": "synpic.score.api:reward",
     "run_demo": "synpic.demo:run_demo",
     "score_candidates": "synpic.pipeline.steps:score_candidates",
     "status": "synpic.pipeline.status:status",

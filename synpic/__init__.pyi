@@ -28,7 +28,7 @@ from synpic.release.rerank import rerank
 from synpic.release.source import open_release
 from synpic.release.verify import verify
 from synpic.release.versions import versions
-from synpic.score.direct import reward
+from synpic.score.api import reward
 from synpic.train.loop import train as train_model
 from synpic.train.settings import parse_train_recipe
 from synpic.workspace import Workspace

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from synpic.recipe.settings import ModelSettings
-from synpic.score.direct import reward
+from synpic.score.api import reward
 from synpic.shapes.judge import lenient, read, strict
 from synpic.shapes.meaning import parse
 from synpic.shapes.measure import draw_all

@@ -31,15 +31,15 @@ class AutoFamily(OpenedPipeline):
 
     @property
     def note(self) -> str | None:
-        """See :class:`synpic.generate.family.Provident`."""
+        """See :class:`synpic.generate.family.SupportsPrefetch`."""
         return self.placement.note
 
     def expect(self, groups: Sequence[Sequence[str]]) -> None:
-        """See :class:`synpic.generate.family.Provident`."""
+        """See :class:`synpic.generate.family.SupportsPrefetch`."""
         self._embeddings.expect(groups)
 
     def make_room(self) -> bool:
-        """See :class:`synpic.generate.family.Provident`."""
+        """See :class:`synpic.generate.family.SupportsPrefetch`."""
         return self.placement.retreat()
 
     def arguments(self, width: int | None, height: int | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from synpic import ids
 from synpic.engine import threads
 from synpic.engine.attempt import Attempts, Done, Failed, in_words
 from synpic.engine.task import Made, Row
-from synpic.generate.family import Family, Provident
+from synpic.generate.family import Family, SupportsPrefetch
 from synpic.generate.model import Model
 from synpic.generate.pixels import eight_bits, encode
 
@@ -29,7 +29,7 @@ Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Held:
+class _InFlight:
     """A batch that has been drawn.
 
     Args:
@@ -64,13 +64,13 @@ class Drawing:
         self.model, self.family, self.environment = model, family, environment
         self._threads = ThreadPoolExecutor(threads.pool(8), "encode")
         self._attempts = Attempts(self._draw, self._make_room)
-        self._held: _Held | None = None
+        self._held: _InFlight | None = None
         self._groups: list[tuple[str, ...]] = []
 
     @property
     def note(self) -> str | None:
         """What somebody who watches should know of how it works; None where there is nothing."""
-        return self.family.note if isinstance(self.family, Provident) else None
+        return self.family.note if isinstance(self.family, SupportsPrefetch) else None
 
     def expect(self, batches: Sequence[Sequence[Row]]) -> None:
         """See :class:`synpic.engine.task.Work`."""
@@ -99,7 +99,7 @@ class Drawing:
 
     def _tell_family(self) -> None:
         """Name the prompts of every call that is to come, as large as memory allows."""
-        if isinstance(self.family, Provident):
+        if isinstance(self.family, SupportsPrefetch):
             size = self._attempts.limit
             self.family.expect(
                 [
@@ -110,7 +110,7 @@ class Drawing:
             )
 
     def _make_room(self) -> bool:
-        return isinstance(self.family, Provident) and self.family.make_room()
+        return isinstance(self.family, SupportsPrefetch) and self.family.make_room()
 
     def _draw(self, rows: Sequence[Row]) -> Sequence[Pixels]:
         pixels = self.family.draw(
@@ -127,9 +127,9 @@ class Drawing:
             )
         return list(pixels)
 
-    def _hold(self, ended: Sequence[Done[Pixels] | Failed], wanted: set[str]) -> _Held:
+    def _hold(self, ended: Sequence[Done[Pixels] | Failed], wanted: set[str]) -> _InFlight:
         ours = [end for end in ended if end.row["candidate_id"] in wanted]
-        return _Held(
+        return _InFlight(
             rows=[
                 (end.row["candidate_id"], self._threads.submit(self._row, end))
                 for end in ours

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from synpic.recipe.settings import ModelSettings
 
-__all__ = ["Family", "Provident"]
+__all__ = ["Family", "SupportsPrefetch"]
 
 
 class Family(Protocol):
     """An opened model. The registry holds classes; this is how one is made and used.
 
-    A family may also have what :class:`Provident` has; it is used where it is there. So is a class
-    method ``problems(settings, location, commit)``: what is wrong with a model, as far as is known
+    A family may also be a :class:`SupportsPrefetch`, which is then used. So is a class method
+    ``problems(settings, location, commit)``: what is wrong with a model, as far as is known
     without its weights, as errors whose messages begin with a key of the recipe's model.
     """
 
@@ -50,7 +50,7 @@ class Family(Protocol):
 
 
 @runtime_checkable
-class Provident(Protocol):
+class SupportsPrefetch(Protocol):
     """A family that can make use of what is to come, and get by with less memory."""
 
     note: str | None

@@ -11,11 +11,11 @@ from synpic.ingest.captions import choose_prompt, require
 from synpic.readers.arrow import column_of, is_text
 from synpic.recipe import IngestSettings
 
-__all__ = ["LAYOUTS", "Columns", "Layout", "choose_columns"]
+__all__ = ["LAYOUTS", "ColumnLayout", "Columns", "choose_columns"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ColumnLayout:
     """How a family of datasets calls its columns.
 
     Args:
@@ -31,16 +31,16 @@ class Layout:
 
 LAYOUTS = (
     # Pick-a-Pic, v1 and v2, and what has its columns.
-    Layout(("jpg_0", "jpg_1"), ("model_0", "model_1"), ("image_0_uid", "image_1_uid")),
+    ColumnLayout(("jpg_0", "jpg_1"), ("model_0", "model_1"), ("image_0_uid", "image_1_uid")),
     # `pairwise` of this tool, and open-image-preferences-v1-binarized, which has no ids.
-    Layout(
+    ColumnLayout(
         ("chosen", "rejected"), ("chosen_model", "rejected_model"), ("chosen_id", "rejected_id")
     ),
     # Rapidata's comparisons.
-    Layout(("image1", "image2"), ("model1", "model2")),
-    Layout(("image",), ("model",)),
-    Layout(("jpg",), ("model",)),
-    Layout(("png",), ("model",)),
+    ColumnLayout(("image1", "image2"), ("model1", "model2")),
+    ColumnLayout(("image",), ("model",)),
+    ColumnLayout(("jpg",), ("model",)),
+    ColumnLayout(("png",), ("model",)),
 )
 """The first whose images are all there is taken; its other columns where they are there."""
 
@@ -98,19 +98,19 @@ def choose_columns(schema: pa.Schema, settings: IngestSettings, where: str) -> C
     )
 
 
-def _layout(schema: pa.Schema, settings: IngestSettings, where: str) -> Layout:
+def _layout(schema: pa.Schema, settings: IngestSettings, where: str) -> ColumnLayout:
     if settings.image is not None:
         for name in settings.image:
             require(name, schema.names, where)
         asked = tuple(settings.image)
         # Named or not, the columns of a known layout belong together.
-        return next((one for one in LAYOUTS if one.images == asked), Layout(asked))
+        return next((one for one in LAYOUTS if one.images == asked), ColumnLayout(asked))
     for layout in LAYOUTS:
         if set(layout.images) <= set(schema.names):
             return layout
     images = [field.name for field in schema if _holds_images(field.type)]
     if len(images) == 1:
-        return Layout((images[0],))
+        return ColumnLayout((images[0],))
     raise IngestError(
         f"{where}: cannot tell which column holds images"
         + (f": {' or '.join(images)}" if images else ""),

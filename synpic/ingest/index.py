@@ -19,7 +19,7 @@ from synpic.engine.progress import Listener
 from synpic.errors import CheckpointError, SourceMissing, SynpicError
 from synpic.ingest.names import name_models
 from synpic.ingest.opening import open_source, settings_of
-from synpic.ingest.source import FOUND, Source
+from synpic.ingest.source import FOUND, ImageSource
 from synpic.prompts import PromptTable, stored_prompts
 from synpic.readers.json_models import Record
 from synpic.workspace import Snapshot, Workspace, tables
@@ -199,7 +199,7 @@ def read_index(snapshot: Snapshot) -> Index:
     return _read(source, stored, None)
 
 
-def _read(source: Source, stored: Index | None, listener: Listener | None) -> Index:
+def _read(source: ImageSource, stored: Index | None, listener: Listener | None) -> Index:
     empty = pl.DataFrame(schema=FOUND)
     found = source.find(empty if stored is None else stored.rows, listener)
     decides = {SOURCE_KEY: source.what}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from synpic.errors import IngestError
 from synpic.ingest.dataset import Dataset
 from synpic.ingest.folder import Folder
-from synpic.ingest.source import Source
+from synpic.ingest.source import ImageSource
 from synpic.recipe import IngestSettings, Recipe
 from synpic.workspace import Snapshot
 
 __all__ = ["open_source"]
 
 
-def open_source(snapshot: Snapshot) -> Source:
+def open_source(snapshot: Snapshot) -> ImageSource:
     """The source that a recipe names, known to be there.
 
     Raises:

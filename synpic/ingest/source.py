@@ -10,7 +10,7 @@ import polars as pl
 
 from synpic.engine.progress import Listener
 
-__all__ = ["FOUND", "Found", "Reader", "Source"]
+__all__ = ["FOUND", "Found", "ImageSource", "Reader"]
 
 FOUND = {
     "key": pl.String,
@@ -69,7 +69,7 @@ class Reader(Protocol):
         ...
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """A source that is known to exist."""
 
     @property

@@ -16,7 +16,7 @@ from synpic.ingest import ensure_index, ingest_task
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts import ensure_prompts
 from synpic.score.loop import scoring_task
-from synpic.score.ready import ReadyImages
+from synpic.score.prefetch import PrefetchedImages
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["chosen_rewards", "drawing_tasks", "scoring_tasks"]
@@ -76,7 +76,7 @@ def scoring_tasks(
         raise WorkspaceError(
             f"{there.store} holds no image the recipe wants", hint="run `synpic generate` first"
         )
-    images = ReadyImages(there.images(inventory.image_folders()))
+    images = PrefetchedImages(there.images(inventory.image_folders()))
     return [
         scoring_task(there, reward, candidates, images, shard, retry_failed)
         for reward in inventory.found_rewards

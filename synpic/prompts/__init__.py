@@ -14,11 +14,11 @@ from __future__ import annotations
 from synpic.prompts.cache import current_prompts, ensure_prompts, stored_prompts
 from synpic.prompts.fold import PromptTable
 from synpic.prompts.read import open_source, read_prompts
-from synpic.prompts.source import Source
+from synpic.prompts.source import PromptSource
 
 __all__ = [
+    "PromptSource",
     "PromptTable",
-    "Source",
     "current_prompts",
     "ensure_prompts",
     "open_source",

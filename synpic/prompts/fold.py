@@ -11,7 +11,7 @@ import pyarrow as pa
 from synpic import ids
 from synpic.display import count as count_of
 from synpic.errors import PromptError
-from synpic.prompts.source import Source
+from synpic.prompts.source import PromptSource
 from synpic.readers.arrow import integers, texts
 from synpic.readers.text import is_blank
 from synpic.workspace import tables
@@ -48,7 +48,7 @@ class PromptTable:
         }
 
 
-def fold(source: Source, split: str, count: int | None) -> PromptTable:
+def fold(source: PromptSource, split: str, count: int | None) -> PromptTable:
     """The first ``count`` distinct prompts of ``source``, all of them if None.
 
     Args:

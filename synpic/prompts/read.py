@@ -16,7 +16,7 @@ from synpic.hub import checkpoints
 from synpic.hub.lock import Lock
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
-from synpic.prompts.source import Source
+from synpic.prompts.source import PromptSource
 from synpic.prompts.tabular import read_table
 from synpic.prompts.text import read_text
 from synpic.prompts.world import read_world
@@ -45,7 +45,7 @@ def read_prompts(settings: PromptSettings, snapshot: Snapshot) -> PromptTable:
     return fold(open_source(settings, snapshot), settings.split, settings.count)
 
 
-def open_source(settings: PromptSettings, snapshot: Snapshot) -> Source:
+def open_source(settings: PromptSettings, snapshot: Snapshot) -> PromptSource:
     """Find the source and what identifies it, without reading its rows.
 
     Raises:
@@ -61,7 +61,7 @@ def open_source(settings: PromptSettings, snapshot: Snapshot) -> Source:
     return _file(settings, settings.file, snapshot.workspace)
 
 
-def _world(settings: PromptSettings, name: str, beside: Path) -> Source:
+def _world(settings: PromptSettings, name: str, beside: Path) -> PromptSource:
     _check_taken(settings, "world")
     callable_ = WORLDS.load(name, beside)
     if not callable(callable_) or settings.count is None:
@@ -71,7 +71,7 @@ def _world(settings: PromptSettings, name: str, beside: Path) -> Source:
         )
     where = f"world:{name}"
     count, seed, split, keep = settings.count, settings.seed, settings.split, settings.keep
-    return Source(
+    return PromptSource(
         f"{where}@seed={seed}",
         # A function has no version to raise: its own text stands in.
         _identity(settings, world=name, seed=seed, code=ids.source_hash(callable_)),
@@ -79,7 +79,7 @@ def _world(settings: PromptSettings, name: str, beside: Path) -> Source:
     )
 
 
-def _dataset(settings: PromptSettings, name: str, lock: Lock) -> Source:
+def _dataset(settings: PromptSettings, name: str, lock: Lock) -> PromptSource:
     _check_taken(settings, "dataset")
     entry = checkpoints.resolve(lock, name, settings.revision, kind="dataset")
     try:
@@ -88,7 +88,7 @@ def _dataset(settings: PromptSettings, name: str, lock: Lock) -> Source:
         raise PromptsGone(error.message, hint=error.hint) from error
     # A folder's path is no business of those who get the dataset.
     shown = name if commit else posixpath.basename(location.rstrip("/"))
-    return Source(
+    return PromptSource(
         f"{shown}@{entry.identity if commit else ids.short(entry.identity)}",
         _identity(settings, dataset=checkpoints.identity(entry), config=settings.config),
         lambda: read_dataset(
@@ -103,7 +103,7 @@ def _dataset(settings: PromptSettings, name: str, lock: Lock) -> Source:
     )
 
 
-def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
+def _file(settings: PromptSettings, name: str, workspace: Workspace) -> PromptSource:
     suffix = posixpath.splitext(name)[1].lower()
     if suffix not in _TEXT + ENDINGS:
         raise PromptError(
@@ -141,7 +141,7 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> Source:
         with store.open(path) as stream:
             yield from read_table(stream, name, column, keep)
 
-    return Source(
+    return PromptSource(
         f"{posixpath.basename(path)}@{ids.short(content)}",
         _identity(settings, file=content, suffix=suffix),
         batches,

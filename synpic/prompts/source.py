@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["Source"]
+__all__ = ["PromptSource"]
 
 
 @dataclass(frozen=True)
-class Source:
+class PromptSource:
     """A source that is known to exist, and has not been read yet.
 
     Args:

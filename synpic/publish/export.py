@@ -21,12 +21,12 @@ import polars as pl
 from synpic.display import count
 from synpic.errors import PublishError, did_you_mean
 from synpic.publish.atomic_folder import new_folder, require_free
-from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
 from synpic.publish.manifest import describe_bytes
-from synpic.publish.table.pair_source import Paired, open_paired
-from synpic.publish.table.records import Records, records
+from synpic.publish.table.pair_source import PairSource, open_pair_source
+from synpic.publish.table.records import ConfigRows, records
 from synpic.publish.table.resolve_source import Where
 from synpic.publish.table.shards import Limits, Shard, plan_shards
+from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
 from synpic.readers.images import ImageError, describe
 from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
 from synpic.workspace.tables import SCHEMA_VERSION
@@ -58,8 +58,8 @@ class Export:
     kind: str
     rows: Mapping[str, int]
     bytes: int
-    _source: Paired
-    _records: Records
+    _source: PairSource
+    _records: ConfigRows
     _shards: Sequence[Shard]
 
     @property
@@ -122,7 +122,7 @@ def export(
         SynpicError: as ranking a workspace and opening a release do.
     """
     seen, target = spell_out(directory)
-    with refusals_told(target):
+    with explain_refusals(target):
         require_free(target, "export")
     planned = plan_export(
         where,
@@ -133,7 +133,7 @@ def export(
         token=token,
         limits=limits,
     )
-    with refusals_told(target), new_folder(target, "export") as folder:
+    with explain_refusals(target), new_folder(target, "export") as folder:
         require_room(folder, planned.bytes)
         write = _write_folders if kind == "folders" else _write_shards
         files = write(planned, folder, on_progress)
@@ -167,18 +167,18 @@ def plan_export(
             f"unknown kind of export {kind!r}.{did_you_mean(kind, KINDS)}",
             hint=f"known: {', '.join(KINDS)}",
         )
-    source = open_paired(where, strategy, revision=revision, token=token)
+    source = open_pair_source(where, strategy, revision=revision, token=token)
     config = "pairwise" if kind == "folders" else kind
     made = records(config, source.candidates, source.ranking, source.strategy)
     splits = _splits(kind, made, split)
     rows = made.rows.filter(pl.col("split").is_in(splits))
-    shards = plan_shards([Records(_DATA, rows, made.images)], splits, limits or Limits())
+    shards = plan_shards([ConfigRows(_DATA, rows, made.images)], splits, limits or Limits())
     counts = {one: rows.filter(pl.col("split") == one).height for one in splits}
     size = sum(shard.bytes for shard in shards)
-    return Export(kind, counts, size, source, Records(config, rows, made.images), shards)
+    return Export(kind, counts, size, source, ConfigRows(config, rows, made.images), shards)
 
 
-def _splits(kind: str, made: Records, asked: str | None) -> list[str]:
+def _splits(kind: str, made: ConfigRows, asked: str | None) -> list[str]:
     """The splits to export, in order of name: a release has lost the order of its source."""
     splits = sorted(set(made.rows["split"]))
     if not splits:

@@ -11,8 +11,8 @@ from synpic.pipeline.ranking import RankedSet
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.extra_files import PICTURE, extra_files
-from synpic.publish.filling import pack, refusals_told, require_room, spell_out, write_file
 from synpic.publish.table.shards import Limits
+from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
 from synpic.recipe import Flagged
 from synpic.release.manifest import File
 from synpic.workspace import Snapshot, Workspace
@@ -83,10 +83,10 @@ def publish_to(
         SynpicError: as resolving the recipe, reading the workspace and ranking do.
     """
     seen, target = spell_out(directory)
-    with refusals_told(target):
+    with explain_refusals(target):
         require_free(target)
     draft = prepare(workspace, configs, limits, flagged)
-    with refusals_told(target), new_folder(target) as folder:
+    with explain_refusals(target), new_folder(target) as folder:
         require_room(folder, sum(shard.bytes for shard in draft.shards))
         files = _tell(draft, pack(draft.shards, draft.read, folder, on_progress), folder)
     return Release(

@@ -18,7 +18,7 @@ from synpic.errors import PublishError, ReleaseError, did_you_mean
 from synpic.pipeline.ranking import RankedSet, rank_candidates
 from synpic.publish.in_place import addresses
 from synpic.publish.table.features import IMAGE, arrow_schema
-from synpic.publish.table.records import CONFIGS, Records, join, records, with_meta
+from synpic.publish.table.records import CONFIGS, ConfigRows, join, records, with_meta
 from synpic.publish.table.resolve_source import Where, find
 from synpic.release.load import load_release
 from synpic.workspace import Workspace
@@ -106,7 +106,7 @@ def _where(ranked: RankedSet) -> Addresses:
     return addresses(inventory.workspace.store, parts)
 
 
-def _dataset(made: Records, split: str, where: Addresses) -> Dataset:
+def _dataset(made: ConfigRows, split: str, where: Addresses) -> Dataset:
     from datasets import Dataset
 
     rows = made.rows.filter(pl.col("split") == split).drop("split")

@@ -16,7 +16,7 @@ from synpic.display import count
 from synpic.errors import SynpicError
 from synpic.readers.json_models import DEPTH, DIGITS, unusable
 
-__all__ = ["Head", "read_head"]
+__all__ = ["CardHead", "read_head"]
 
 BYTES = 1 << 20
 """How long a head may be: ten times that of a release with a thousand files."""
@@ -25,7 +25,7 @@ _HEAD = re.compile(r"\ufeff?\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | r
 
 
 @dataclass(frozen=True)
-class Head:
+class CardHead:
     """The head of a card.
 
     Args:
@@ -40,7 +40,7 @@ class Head:
     in_braces: bool = False
 
 
-def read_head(text: str, where: str, *, error: type[SynpicError], hint: str) -> Head:
+def read_head(text: str, where: str, *, error: type[SynpicError], hint: str) -> CardHead:
     """The head of the card ``text``; an empty one where it has none.
 
     Args:
@@ -54,7 +54,7 @@ def read_head(text: str, where: str, *, error: type[SynpicError], hint: str) -> 
     """
     found = _HEAD.match(text)
     if not found:
-        return Head()
+        return CardHead()
     try:
         return _parsed(found[1])
     except ValueError as raised:
@@ -64,7 +64,7 @@ def read_head(text: str, where: str, *, error: type[SynpicError], hint: str) -> 
         ) from (raised)
 
 
-def _parsed(written: str) -> Head:
+def _parsed(written: str) -> CardHead:
     """The values of a head.
 
     Raises:
@@ -76,7 +76,7 @@ def _parsed(written: str) -> Head:
         _limit(written)
         values = yaml.safe_load(written)
         if values is None:
-            return Head()
+            return CardHead()
         if not isinstance(values, dict):
             raise ValueError("expected `key: value` lines")
         wrong = unusable(values)
@@ -86,10 +86,12 @@ def _parsed(written: str) -> Head:
     except (yaml.YAMLError, OverflowError) as raised:
         raise ValueError(str(raised)) from raised
     if root.flow_style:
-        return Head(values, in_braces=True)
+        return CardHead(values, in_braces=True)
     starts = [key.start_mark.index for key, _ in root.value]
     lines = [written[i:j].rstrip() for i, j in pairwise([*starts, len(written)])]
-    return Head(values, {key.value: one for (key, _), one in zip(root.value, lines, strict=True)})
+    return CardHead(
+        values, {key.value: one for (key, _), one in zip(root.value, lines, strict=True)}
+    )
 
 
 def _limit(written: str) -> None:

@@ -58,7 +58,7 @@ def prompts_to_check(safety: WantedSafety | None, want: pl.DataFrame) -> pl.Data
 
 
 @dataclass(frozen=True)
-class _Held:
+class _InFlight:
     """What the work around which this is said of a batch, and its rows, on their way."""
 
     made: Made
@@ -78,7 +78,7 @@ class Checked:
         self._prompts = prompts.select("prompt_id", "prompt").sort("prompt_id")
         self._threads = ThreadPoolExecutor(4, "check")
         self._attempts = Attempts(self._judge)
-        self._held = _Held(Made([], {}, 0), [])
+        self._held = _InFlight(Made([], {}, 0), [])
 
     @property
     def note(self) -> str | None:
@@ -118,7 +118,7 @@ class Checked:
         """
         held, self._held = (
             self._held,
-            _Held(made, [(row, self._threads.submit(self._prepare, row)) for row in made.rows]),
+            _InFlight(made, [(row, self._threads.submit(self._prepare, row)) for row in made.rows]),
         )
         ended = self._attempts.run([{**row, "ready": ready} for row, ready in held.rows])
         flagged = {one.row["candidate_id"]: one.result for one in ended if isinstance(one, Done)}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.score.reward import Companion, RewardInfo
-from synpic.score.staged import StagedReward
 from synpic.score.towers.clip_pixels import ClipPixels
 from synpic.score.towers.rating_head import rating_head
+from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, fill, find_file, open_pretrained, read_tensors
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -39,7 +39,7 @@ OF_THE_TEXT = {
 """What a whole CLIP holds beside the tower that looks at pictures."""
 
 
-class Aesthetic(StagedReward):
+class Aesthetic(TwoStageReward):
     """A linear reading of CLIP's image feature, fitted to people's ratings of pictures.
 
     The prompt is not read: two prompts give one image the same score.

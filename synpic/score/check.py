@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from synpic.errors import RewardError
-from synpic.score.direct import OpenedReward, reward
+from synpic.score.api import OpenedReward, reward
 
 __all__ = ["KNOWN", "Check", "Compared", "Finding", "Known", "Picture", "check_reward"]
 

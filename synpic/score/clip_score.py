@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from PIL.Image import Image
 
 from synpic.score.reward import RewardInfo
-from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_inputs import FILES
 from synpic.score.towers.clip_towers import ClipTowers
 from synpic.score.towers.open_clip_towers import CONFIG, WEIGHTS, OpenClipTowers
+from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, find_file
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -46,7 +46,7 @@ class Towers(Protocol):
         ...
 
 
-class ClipScore(StagedReward):
+class ClipScore(TwoStageReward):
     """Cosine of image and text features, in float32.
 
     The paper's number is 2.5 · max(cosine, 0), which orders images alike but for those below 0,

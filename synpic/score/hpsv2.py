@@ -13,9 +13,9 @@ from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.reward import RewardInfo
-from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_pixels import MEAN, STD
+from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, fill, find_file, read_tensors
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -30,7 +30,7 @@ FILES = {
 """The versions, and what their weights are called; scores of one say nothing to the other's."""
 
 
-class HPSv2(StagedReward):
+class HPSv2(TwoStageReward):
     """Cosine of a preference-trained CLIP's features. Upstream's benchmarks print it times 100.
 
     Upstream's package scores version 2.0 by default, one image at a time, and on a GPU

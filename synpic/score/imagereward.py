@@ -16,9 +16,9 @@ from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.reward import Companion, RewardInfo
-from synpic.score.staged import StagedReward
 from synpic.score.towers.clip_pixels import ClipPixels
 from synpic.score.towers.rating_head import rating_head
+from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, fill_parts, find_file, read_tensors, reading
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -55,7 +55,7 @@ LEFTOVERS = {
 }
 
 
-class ImageReward(StagedReward):
+class ImageReward(TwoStageReward):
     """A linear reading of BLIP's prompt, read with an eye on the picture.
 
     Args:

@@ -19,10 +19,10 @@ from synpic.engine.task import Made, Row, Task
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.precision import full_float32
-from synpic.score.ready import Broken, Order, ReadyImages, key_of
+from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder, key_of
 from synpic.score.reward import Reward, WantedReward, open_reward
-from synpic.score.staged import StagedReward
-from synpic.score.trust import ConstantGuard, check_finite
+from synpic.score.score_checks import ConstantGuard, check_finite
+from synpic.score.two_stage import TwoStageReward
 from synpic.workspace import Workspace, tables
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def scoring_task(
     workspace: Workspace,
     reward: WantedReward,
     candidates: pl.DataFrame,
-    images: ReadyImages,
+    images: PrefetchedImages,
     shard: Shard,
     retry_failed: bool,
 ) -> Task:
@@ -98,7 +98,7 @@ def scoring_task(
 def _open(
     workspace: Workspace,
     reward: WantedReward,
-    images: ReadyImages,
+    images: PrefetchedImages,
     known: Sequence[tuple[float, str]],
     device: str,
     environment: str,
@@ -134,7 +134,7 @@ class _Scoring:
         self,
         wanted: WantedReward,
         reward: Reward,
-        images: ReadyImages,
+        images: PrefetchedImages,
         guard: ConstantGuard,
         device: str,
     ) -> None:
@@ -145,7 +145,7 @@ class _Scoring:
         self._kind: Hashable = WHOLE_IMAGE
         self._make: Callable[[Image], Any] = _as_it_is
         self._judge: Callable[[Sequence[str], Any], Sequence[float]] = reward.score
-        if isinstance(reward, StagedReward):
+        if isinstance(reward, TwoStageReward):
             self._kind, self._make = reward.preprocessing, reward.pixels
             self._judge = reward.judge
         images.want(self._kind, self._make)
@@ -184,7 +184,7 @@ class _Scoring:
         self._gatherer.shutdown()
         self._images.release(self._kind, self._make)
 
-    def _gather(self, order: Order) -> _Batch:
+    def _gather(self, order: PrefetchOrder) -> _Batch:
         """Wait for what was ordered, and lay it side by side as the device takes it."""
         made = order.wait()
         broken = {

@@ -15,9 +15,9 @@ from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.reward import Companion, RewardInfo
-from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_inputs import CLIP_H, FILES, ClipInputs
+from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, fill, find_file, read_tensors, reading
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -45,7 +45,7 @@ KEPT = 256
 """Prompts remembered: the 78 vectors of each are 0.3 MB, and candidates of one come together."""
 
 
-class MPS(StagedReward):
+class MPS(TwoStageReward):
     """exp(logit_scale) · cosine of what the image has read and the prompt's feature, in float32.
 
     A word is seen if its greatest similarity to a word of the condition, divided by the greatest of

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.score.reward import Companion, RewardInfo
-from synpic.score.staged import StagedReward
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_inputs import CLIP_H, FILES, ClipInputs
+from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, open_pretrained
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wai
 __all__ = ["PickScore"]
 
 
-class PickScore(StagedReward):
+class PickScore(TwoStageReward):
     """exp(logit_scale) · cosine of image and text features, in float32.
 
     Upstream prints a softmax of these over the images of one prompt; that is a matter of the pair,

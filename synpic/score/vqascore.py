@@ -18,8 +18,8 @@ from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.reward import Companion, RewardInfo
-from synpic.score.staged import StagedReward
 from synpic.score.t5_tokens import FILE, T5Tokens
+from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, reading
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
@@ -51,7 +51,7 @@ WEIGHT_FILES = "model*.safetensors*|pytorch_model*.bin*"
 VISION_FILES = "model.safetensors|pytorch_model.bin|"
 
 
-class VQAScore(StagedReward):
+class VQAScore(TwoStageReward):
     """exp(− mean cross-entropy) of the answer's tokens, its end among them.
 
     For "Yes" this is the geometric mean of the probabilities of its tokens and of the end, and not

@@ -32,7 +32,13 @@ from synpic.train.data.training_data import DTYPES, TrainingData, open_data
 from synpic.train.families.family import Family
 from synpic.train.guard import Guard
 from synpic.train.metrics import Metrics
-from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_tuning, trained
+from synpic.train.model import (
+    Reference,
+    TrainableCheckpoint,
+    find_checkpoint,
+    prepare_tuning,
+    trained,
+)
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
@@ -108,7 +114,7 @@ def train(
 def _run(
     recipe: TrainRecipe,
     out: Path,
-    checkpoint: Checkpoint,
+    checkpoint: TrainableCheckpoint,
     family: Family,
     data: TrainingData,
     accelerator: Accelerator,
@@ -229,7 +235,7 @@ def _run(
 
 
 def _model(
-    recipe: TrainRecipe, checkpoint: Checkpoint, family: Family, device: torch.device
+    recipe: TrainRecipe, checkpoint: TrainableCheckpoint, family: Family, device: torch.device
 ) -> tuple[Any, Reference | None]:
     """The denoiser, ready to be trained, and what it is compared with, if anything."""
     torch.manual_seed(recipe.seed)  # adapters begin at random, and everywhere alike
@@ -249,7 +255,10 @@ def _model(
 
 
 def _decides(
-    recipe: TrainRecipe, checkpoint: Checkpoint, data: TrainingData, accelerator: Accelerator
+    recipe: TrainRecipe,
+    checkpoint: TrainableCheckpoint,
+    data: TrainingData,
+    accelerator: Accelerator,
 ) -> dict[str, Any]:
     """What decides the curve: the recipe, and what its names stand for today.
 
@@ -291,7 +300,11 @@ def _loaders(wanted: int) -> int:
 
 
 def _sampler(
-    recipe: TrainRecipe, checkpoint: Checkpoint, family: Any, denoiser: Any, data: TrainingData
+    recipe: TrainRecipe,
+    checkpoint: TrainableCheckpoint,
+    family: Any,
+    denoiser: Any,
+    data: TrainingData,
 ) -> Sampler | None:
     if recipe.samples.every is None:
         return None

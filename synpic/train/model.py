@@ -33,8 +33,8 @@ from synpic.train.settings import NoiseSettings, TuningSettings
 from synpic.train.untrained import copy_untrained
 
 __all__ = [
-    "Checkpoint",
     "Reference",
+    "TrainableCheckpoint",
     "find_checkpoint",
     "prepare_tuning",
     "trained",
@@ -42,7 +42,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainableCheckpoint:
     """A pipeline to be fine-tuned.
 
     Args:
@@ -236,7 +236,7 @@ class Checkpoint:
             ) from error
 
 
-def find_checkpoint(settings: ModelSettings) -> Checkpoint:
+def find_checkpoint(settings: ModelSettings) -> TrainableCheckpoint:
     """Where the model of a training recipe lies; a branch or tag becomes a commit.
 
     Raises:
@@ -257,7 +257,9 @@ def find_checkpoint(settings: ModelSettings) -> Checkpoint:
         )
     except CheckpointError as error:
         raise type(error)(f"model.checkpoint: {error.message}", hint=error.hint) from error
-    return Checkpoint(settings, {**identity, "variant": settings.variant}, location, commit)
+    return TrainableCheckpoint(
+        settings, {**identity, "variant": settings.variant}, location, commit
+    )
 
 
 class Reference:

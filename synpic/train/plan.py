@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import TrainingError
+from synpic.train.data.crops import Size, parse_size
 from synpic.train.data.encode import lacking, sizing
 from synpic.train.data.examples import prompt_key
-from synpic.train.data.facts import Facts
-from synpic.train.data.framing import Size, parse_size
+from synpic.train.data.image_index import ImageIndex
 from synpic.train.data.training_data import DTYPES, caches_of, labelled, sample_prompts
 from synpic.train.families.family import Family
-from synpic.train.model import Checkpoint, find_checkpoint, prepare_tuning, trained
+from synpic.train.model import TrainableCheckpoint, find_checkpoint, prepare_tuning, trained
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer
 from synpic.train.settings import TrainRecipe
@@ -114,8 +114,8 @@ def plan(
         family.check_size(fixed)
     records, tied = labelled(recipe, token)
     caches = caches_of(recipe, checkpoint, family, cache)
-    facts = Facts(caches.folder, records.source.decides)
-    found = lacking(records, facts, sizing(data.size, family.multiple), caches, data.flip)
+    index = ImageIndex(caches.folder, records.source.decides)
+    found = lacking(records, index, sizing(data.size, family.multiple), caches, data.flip)
     for size in found.sizes:
         family.check_size(size)
     if fixed is None and len(found.sizes) == 1 and found.sizes.total() == records.table.height:
@@ -171,7 +171,9 @@ def _done(recipe: TrainRecipe, out: str | Path | None) -> int:
     return done
 
 
-def _parameters(recipe: TrainRecipe, checkpoint: Checkpoint, family: Family) -> tuple[int, int]:
+def _parameters(
+    recipe: TrainRecipe, checkpoint: TrainableCheckpoint, family: Family
+) -> tuple[int, int]:
     """Numbers in the denoiser, and those that are trained; counted without any weight."""
     denoiser = checkpoint.skeleton(family)
     whole = sum(parameter.numel() for parameter in denoiser.parameters())
@@ -193,7 +195,7 @@ def _memory(recipe: TrainRecipe, parameters: int, learnt: int) -> dict[str, int]
     return {name: number for name, number in found.items() if number}
 
 
-def _latent_numbers(checkpoint: Checkpoint, family: Family, size: Size | None) -> int:
+def _latent_numbers(checkpoint: TrainableCheckpoint, family: Family, size: Size | None) -> int:
     """Numbers in the latents of an image; where no size is known, of one that the model draws."""
     config = checkpoint.configuration("vae")
     factor = 1 << (len(config["block_out_channels"]) - 1)

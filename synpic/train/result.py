@@ -19,7 +19,7 @@ from synpic.release.cards.model import render_card
 from synpic.release.cards.training import read_training
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import Family
-from synpic.train.model import Checkpoint
+from synpic.train.model import TrainableCheckpoint
 from synpic.train.settings import TrainRecipe, TuningSettings
 from synpic.workspace.whole_folder import whole_folder
 
@@ -31,7 +31,7 @@ FACTS = "training.json"
 
 def facts_of(
     recipe: TrainRecipe,
-    checkpoint: Checkpoint,
+    checkpoint: TrainableCheckpoint,
     family: Family,
     dataset: Mapping[str, Any],
     metrics: Mapping[str, float],
@@ -40,7 +40,7 @@ def facts_of(
     """What :data:`FACTS` holds. It is made to be published: of folders it has the last name only.
 
     Hashes identify what was in them: ``model.sha256``, and ``dataset.content`` as of
-    :class:`synpic.train.data.records.Source`.
+    :class:`synpic.train.data.records.RankingsSource`.
 
     Args:
         dataset: what was read.
@@ -72,7 +72,7 @@ def facts_of(
 
 def save_result(
     folder: Path,
-    checkpoint: Checkpoint,
+    checkpoint: TrainableCheckpoint,
     family: Family,
     denoiser: Any,
     tuning: TuningSettings,

@@ -12,7 +12,7 @@ from PIL import Image
 from synpic.engine.device import free_memory
 from synpic.errors import StorageError
 from synpic.train.families.family import Encoded, Family
-from synpic.train.model import Checkpoint
+from synpic.train.model import TrainableCheckpoint
 
 __all__ = ["Sampler"]
 
@@ -34,7 +34,7 @@ class Sampler:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: TrainableCheckpoint,
         family: Family,
         denoiser: Any,
         encoded: Encoded,

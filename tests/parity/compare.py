@@ -21,7 +21,7 @@ from pathlib import Path
 from synpic.readers.images import decode
 from synpic.score.hpsv2 import HPSv2
 from synpic.score.imagereward import ImageReward
-from synpic.score.staged import StagedReward
+from synpic.score.two_stage import TwoStageReward
 from tests.parity.inputs import PROMPTS, encoded, picture
 
 ROOT = Path(__file__).parent.parent.parent
@@ -55,7 +55,7 @@ PICTURES: Sequence[tuple[int, int, str, str]] = (
 )
 """Width, height, mode and kind of file."""
 
-OPEN: dict[str, Callable[[Path], StagedReward]] = {
+OPEN: dict[str, Callable[[Path], TwoStageReward]] = {
     "hpsv2": lambda folder: HPSv2(str(folder / "checkpoint"), None, "cpu"),
     "imagereward": lambda folder: ImageReward(
         str(folder / "checkpoint"), None, "cpu", str(folder / "bert-base-uncased")

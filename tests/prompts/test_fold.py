@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from synpic.errors import PromptError
 from synpic.prompts.fold import PromptTable, fold
-from synpic.prompts.source import Source
+from synpic.prompts.source import PromptSource
 
 TEXTS = st.lists(st.text(alphabet="aé\u0301e  \t한가", max_size=4), max_size=30)
 
 
 def folded(*batches: list[str | None], count: int | None = None) -> PromptTable:
     tables = [pa.table({"prompt": pa.array(batch, pa.string())}) for batch in batches]
-    return fold(Source("here", {"file": "h"}, lambda: iter(tables)), "train", count)
+    return fold(PromptSource("here", {"file": "h"}, lambda: iter(tables)), "train", count)
 
 
 def prompts(table: PromptTable) -> list[str]:
@@ -76,14 +76,14 @@ def test_no_more_is_read_than_is_wanted() -> None:
         yield pa.table({"prompt": ["a", "a", "b"]})
         raise AssertionError("the second batch was asked for")
 
-    found = fold(Source("here", {}, batches), "train", 2)
+    found = fold(PromptSource("here", {}, batches), "train", 2)
     assert prompts(found) == ["a", "b"]
     assert found.read == 3
 
 
 def test_a_split_of_the_row_comes_before_the_recipe() -> None:
     table = pa.table({"prompt": ["a", "b"], "split": pa.array([None, "test"])})
-    found = fold(Source("here", {}, lambda: iter([table])), "train", None)
+    found = fold(PromptSource("here", {}, lambda: iter([table])), "train", None)
     assert found.table.column("split").to_pylist() == ["train", "test"]
 
 
@@ -92,7 +92,7 @@ def test_batches_may_differ_where_one_holds_only_nulls() -> None:
         pa.table({"prompt": ["a"], "meta_n": pa.nulls(1)}),
         pa.table({"prompt": ["b"], "meta_n": [7]}),
     ]
-    found = fold(Source("here", {}, lambda: iter(batches)), "train", None)
+    found = fold(PromptSource("here", {}, lambda: iter(batches)), "train", None)
     assert found.table.column("meta_n").to_pylist() == [None, 7]
 
 

@@ -23,7 +23,7 @@ from synpic.publish.card.card import _settings, render_card
 from synpic.publish.draft import prepare
 from synpic.publish.previous import NOTHING, parse_previous
 from synpic.publish.table.features import IMAGE
-from synpic.publish.table.records import Records
+from synpic.publish.table.records import ConfigRows
 from synpic.publish.table.shards import Shard
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
@@ -407,7 +407,7 @@ def _card(
     shard = Shard(
         "ranked/train-00000-of-00001.parquet",
         "train",
-        Records("ranked", rows, {"image_0": IMAGE}),
+        ConfigRows("ranked", rows, {"image_0": IMAGE}),
         (1,),
         1,
     )

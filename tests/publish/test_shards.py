@@ -19,7 +19,7 @@ from PIL import Image
 from synpic.pipeline.inventory import take_inventory
 from synpic.publish import Limits, publish_to
 from synpic.publish.table.features import IMAGE
-from synpic.publish.table.records import REFERENCE, Records, join, records
+from synpic.publish.table.records import REFERENCE, ConfigRows, join, records
 from synpic.publish.table.shards import plan_shards, write_shard
 from synpic.rank import rank
 from tests.publish.fixtures import build, recipe
@@ -182,7 +182,7 @@ def test_a_plan_holds_every_row_once(
         },
         schema={"split": pl.String, "prompt_id": pl.String, "image": REFERENCE},
     )
-    table = Records("images", rows, {"image": IMAGE})
+    table = ConfigRows("images", rows, {"image": IMAGE})
     limits = Limits(shard_bytes, most_shards, group_rows, 600)
     made = plan_shards([table], ["train", "test"], limits)
     for split in ("train", "test"):

@@ -7,7 +7,7 @@ import pytest
 
 from synpic.errors import PublishError, ReleaseError, SynpicError
 from synpic.publish.previous import parse_previous
-from synpic.readers.card_head import Head, read_head
+from synpic.readers.card_head import CardHead, read_head
 from synpic.release.checks import check_card, led_to
 
 RECORDS = {"ranked": {"train": 3, "validation": 2}, "scores": {"train": 9}}
@@ -48,7 +48,7 @@ def card(head: str) -> str:
     return f"---\n{head}---\n\n# Title\n"
 
 
-def read(text: str) -> Head:
+def read(text: str) -> CardHead:
     return read_head(text, "README.md", error=ReleaseError, hint="mend it")
 
 
@@ -57,7 +57,7 @@ def test_values_and_the_lines_that_set_them() -> None:
     assert found.values == {"license": "mit", "arxiv": 2410.1, "tags": ["a", "b"]}
     assert found.written["arxiv"] == "arxiv: 2410.10"
     assert found.written["tags"] == "tags:\n- a\n- b"
-    assert read("# Title\n") == read("---\n---\n") == Head()
+    assert read("# Title\n") == read("---\n---\n") == CardHead()
     assert read("---\n{license: mit}\n---\n").in_braces
 
 

@@ -20,9 +20,9 @@ from synpic.publish.card.picture import Example, contact_sheet
 from synpic.publish.export import export
 from synpic.readers.images import ImageError, decode
 from synpic.safety.checked import Checked
-from synpic.score.ready import ReadyImages
-from synpic.train.data.framing import fit
-from synpic.train.data.unpack import unpack
+from synpic.score.prefetch import PrefetchedImages
+from synpic.train.data.crops import fit
+from synpic.train.data.decode_rows import decode_rows
 from tests.publish.fixtures import build
 from tests.readers.image_files import chunk, encoded, exif, in_mode, with_chunks
 from tests.train.material import records_of
@@ -70,7 +70,7 @@ class Bytes:
 
 
 def by_reward(data: bytes) -> np.ndarray:
-    ready = ReadyImages(Bytes(data), threads=1)
+    ready = PrefetchedImages(Bytes(data), threads=1)
     ready.want("whole", np.asarray)
     (seen,) = ready.order([{"candidate_id": "c", "sha256": "s"}], "whole").wait()
     ready.release("whole", np.asarray)
@@ -128,7 +128,7 @@ def on_card(data: bytes, expected: np.ndarray) -> bool:
 
 def in_training(data: bytes) -> np.ndarray:
     records, _ = records_of([[data]])
-    (row,) = unpack(records, [(0, [0])], lambda facts: facts[0].size)
+    (row,) = decode_rows(records, [(0, [0])], lambda facts: facts[0].size)
     return row.pixels[0]
 
 
@@ -196,8 +196,8 @@ def test_grey_transparent_and_turned_pictures_are_not_what_pillow_converts() -> 
 def test_training_frames_what_it_sees() -> None:
     data = cases()["a photograph on its side"]
     records, _ = records_of([[data]])
-    (row,) = unpack(records, [(0, [0])], lambda facts: (16, 8))
-    assert row.facts[0].size == (24, 16)
+    (row,) = decode_rows(records, [(0, [0])], lambda facts: (16, 8))
+    assert row.found[0].size == (24, 16)
     assert np.array_equal(row.pixels[0], fit(decode(data), (16, 8)))
 
 

@@ -17,7 +17,7 @@ from synpic.publish.card.card import render_card
 from synpic.publish.card.charts import draw_charts
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.export import export
-from synpic.publish.table.pair_source import open_paired
+from synpic.publish.table.pair_source import open_pair_source
 from synpic.release import Published, open_release
 from synpic.release.compare import compare
 from synpic.release.diff import diff_releases
@@ -96,7 +96,7 @@ def consumers(whole: Published, draft: Draft) -> list[Callable[[Published], Any]
         lambda one: [one.table(name) for name in one.records],
         lambda one: diff_releases(whole, one),
         lambda one: rerank(one).as_dict(),
-        lambda one: open_paired(one),
+        lambda one: open_pair_source(one),
         lambda one: (compare(whole.manifest, one.manifest), compare(one.manifest, whole.manifest)),
         lambda one: suggest(one.manifest, whole.manifest, None),
         lambda one: encode(one.manifest),

@@ -11,10 +11,10 @@ from PIL.Image import Image
 from torch import Tensor
 
 from synpic.score.reward import RewardInfo
-from synpic.score.staged import StagedReward
+from synpic.score.two_stage import TwoStageReward
 
 
-class Channel(StagedReward):
+class Channel(TwoStageReward):
     """The mean of a channel; counts images made ready."""
 
     info = RewardInfo(summary="the mean of a channel")

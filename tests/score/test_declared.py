@@ -17,7 +17,7 @@ import pytest
 from synpic.registry import REWARDS
 from synpic.score.cached import repositories
 from synpic.score.reward import RewardInfo
-from synpic.score.staged import StagedReward
+from synpic.score.two_stage import TwoStageReward
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = REWARDS.names()
@@ -96,7 +96,7 @@ def test_its_constructor_takes_what_it_declares(name: str) -> None:
             assert parameter.default is not parameter.empty, key
     if told.checkpoint:
         assert taken["dtype"].default == "float32"
-        assert issubclass(thing, StagedReward), "its pixels cannot be made ready ahead"
+        assert issubclass(thing, TwoStageReward), "its pixels cannot be made ready ahead"
 
 
 @every

@@ -15,7 +15,7 @@ from torch import Tensor
 from synpic.errors import RewardError
 from synpic.score.mps import MPS
 from synpic.score.pickscore import PickScore
-from synpic.score.towers.mps_head import Head, Places
+from synpic.score.towers.mps_head import MPSHead, Places
 
 FIXTURE = Path(__file__).parent.parent / "parity" / "fixtures" / "mps"
 PROCESSOR = FIXTURE / "processor"
@@ -110,7 +110,7 @@ def test_of_the_last_layer_only_what_is_read_is_computed(reward: MPS) -> None:
 
 def test_words_that_are_not_seen_do_not_matter() -> None:
     torch.manual_seed(0)
-    head = Head(layers=2, width=16, heads=2, head=4, inner=8)
+    head = MPSHead(layers=2, width=16, heads=2, head=4, inner=8)
     for block in head.places:
         torch.nn.init.normal_(block.frequencies)  # type: ignore[arg-type]
     tokens, words = torch.randn(2, 5, 16), torch.randn(2, 7, 16)

@@ -13,7 +13,7 @@ from synpic.engine.progress import Event
 from synpic.errors import StorageError
 from synpic.pipeline.inventory import take_inventory
 from synpic.readers.images import ImageError
-from synpic.score import loop, ready
+from synpic.score import loop, prefetch
 from synpic.workspace.storage import Store
 from tests.conftest import edit
 from tests.score.takers import Channel, Hungry, Scripted, contrast
@@ -63,8 +63,8 @@ def scores(workspace: Workspace) -> pl.DataFrame:
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
-    decode = ready.decode
-    monkeypatch.setattr(ready, "decode", lambda data: (seen.append(data), decode(data))[1])
+    decode = prefetch.decode
+    monkeypatch.setattr(prefetch, "decode", lambda data: (seen.append(data), decode(data))[1])
     return seen
 
 
@@ -268,7 +268,7 @@ def test_an_image_that_one_draws_on_is_whole_for_the_other(
     images = both.images(inventory.image_folders())
     for candidate, sha, prompt, score in rows.iter_rows():
         (data,) = images.read([(candidate, sha)])
-        assert score == pytest.approx(contrast(prompt, ready.decode(data)), rel=1e-6)
+        assert score == pytest.approx(contrast(prompt, prefetch.decode(data)), rel=1e-6)
 
 
 def test_a_batch_is_gathered_while_the_one_before_is_judged(
@@ -277,7 +277,7 @@ def test_a_batch_is_gathered_while_the_one_before_is_judged(
     gathered: list[tuple[str, int]] = []
     gather = loop._Scoring._gather
 
-    def spy(self: loop._Scoring, order: ready.Order) -> object:
+    def spy(self: loop._Scoring, order: prefetch.PrefetchOrder) -> object:
         gathered.append((threading.current_thread().name, len(Channel.judged)))
         return gather(self, order)
 
@@ -310,7 +310,7 @@ def test_broken_images_in_a_row_do_not_scatter_the_rest(
     generate_candidates(grown)
     both = with_second(grown, "Channel", 4, "{ channel = 2 }")
     bad = {row["sha256"] for row in take_inventory(both).candidates()[40:56].to_dicts()}
-    decode = ready.decode
+    decode = prefetch.decode
 
     def broken(data: bytes) -> object:
         image = decode(data)
@@ -318,7 +318,7 @@ def test_broken_images_in_a_row_do_not_scatter_the_rest(
             raise ImageError("not a whole image")
         return image
 
-    monkeypatch.setattr(ready, "decode", broken)
+    monkeypatch.setattr(prefetch, "decode", broken)
     report = score_candidates(both, together=True)
     assert [(o.made, o.failed) for o in report.outcomes] == [(184, 16)] * 2
     assert len(decoded) < 1.2 * len(set(decoded))

@@ -18,7 +18,7 @@ from torch import Tensor
 from synpic.publish import publish_to
 from synpic.recipe.settings import ModelSettings
 from synpic.train.data.cache import Caches, open_caches
-from synpic.train.data.records import Records, Source
+from synpic.train.data.records import RankingsSource, TrainingRecords
 from synpic.train.families.family import Encoded, Family
 from synpic.train.settings import DataSettings, NoiseSettings
 from tests.publish.fixtures import build
@@ -125,7 +125,7 @@ class Rows:
         return Table()
 
 
-def records_of(images: list[list[bytes]], content: str = "c") -> tuple[Records, Rows]:
+def records_of(images: list[list[bytes]], content: str = "c") -> tuple[TrainingRecords, Rows]:
     rows = Rows(images)
     most = max(map(len, images))
     columns = {
@@ -137,8 +137,8 @@ def records_of(images: list[list[bytes]], content: str = "c") -> tuple[Records, 
         "rank": [[1 + (n > 0) for n in range(len(row))] for row in images],
     }
     schema = {"images": pl.List(pl.Int32), "rank": pl.List(pl.Int32)}
-    source = Source("set", None, content, "ranked", "train", None)
+    source = RankingsSource("set", None, content, "ranked", "train", None)
     names = tuple(f"image_{n}" for n in range(most))
-    return Records(
+    return TrainingRecords(
         pl.DataFrame(columns, schema_overrides=schema), source, names, lambda: rows
     ), rows

@@ -21,9 +21,9 @@ from synpic.engine.progress import Event
 from synpic.errors import Stopped, StorageError, TrainingError
 from synpic.train.data import cache as cache_module
 from synpic.train.data import encode as module
+from synpic.train.data.crops import common_size, crop_of, fit
 from synpic.train.data.encode import encode_all
 from synpic.train.data.examples import mirrored, prompt_key
-from synpic.train.data.framing import common_size, fit, frame_of
 from synpic.train.data.records import read_records
 from tests.train.material import (
     Averages,
@@ -335,7 +335,7 @@ def test_an_image_covers_its_size_and_its_middle_is_kept(
 ) -> None:
     to = (8 * rows, 8 * columns)
     before = (height, width)
-    frame = frame_of(before, to)
+    frame = crop_of(before, to)
     assert frame[:2] == before
     assert frame[4:] == to
     _, _, top, left, *_ = frame
@@ -359,7 +359,7 @@ def test_the_common_size_fits_into_the_smallest(images: list[tuple[int, int]]) -
 def test_the_cut_is_where_the_frame_says() -> None:
     ramp = np.zeros((32, 64, 3), np.uint8)
     ramp[..., 0] = np.arange(64) * 4
-    top, left = frame_of((32, 64), (32, 40))[2:4]
+    top, left = crop_of((32, 64), (32, 40))[2:4]
     assert (top, left) == (0, 12)
     assert np.array_equal(fit(Image.fromarray(ramp), (32, 40)), ramp[:, 12:52])
 

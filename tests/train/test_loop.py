@@ -387,7 +387,7 @@ def test_what_cannot_be_is_said_before_anything_is_opened(
     def refuse(*arguments: Any) -> None:
         raise AssertionError("the model was opened")
 
-    monkeypatch.setattr("synpic.train.model.Checkpoint.denoiser", refuse)
+    monkeypatch.setattr("synpic.train.model.TrainableCheckpoint.denoiser", refuse)
     monkeypatch.setattr("synpic.train.data.training_data.encode_all", refuse)
     monkeypatch.setattr("synpic.train.track.get_available_trackers", list)
     monkeypatch.setattr("synpic.train.optimizers.find_spec", lambda name: None)

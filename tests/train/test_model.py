@@ -12,14 +12,20 @@ from safetensors.torch import load_file
 
 from synpic.errors import ModelError, SynpicError
 from synpic.recipe.settings import ModelSettings
-from synpic.train.model import Checkpoint, Reference, find_checkpoint, prepare_tuning, trained
+from synpic.train.model import (
+    Reference,
+    TrainableCheckpoint,
+    find_checkpoint,
+    prepare_tuning,
+    trained,
+)
 from synpic.train.settings import NoiseSettings, TuningSettings
 from tests.train.families.opening import KINDS
 
 Folder = Callable[[str], Path]
 
 
-def checkpoint(folder: Path, **settings: Any) -> Checkpoint:
+def checkpoint(folder: Path, **settings: Any) -> TrainableCheckpoint:
     return find_checkpoint(ModelSettings(checkpoint=str(folder), **settings))
 
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from synpic.train.batch import Batch
 from synpic.train.data.encode import encode_all
 from synpic.train.data.examples import mirrored, prompt_key
-from synpic.train.data.order import BatchSource, Order
+from synpic.train.data.order import BatchOrder, BatchSource
 from tests.train.material import Averages, Opener, caches, encoded_image, records_of
 
 sizes = st.lists(st.sampled_from("abc"), min_size=1, max_size=40)
@@ -28,7 +28,7 @@ seeds = st.integers(0, 2**53 - 1)
 def test_an_epoch_has_every_record_but_what_fills_no_batch(
     sizes: list[str], batch: int, seed: int, epoch: int
 ) -> None:
-    order = Order(sizes, batch, seed)
+    order = BatchOrder(sizes, batch, seed)
     numbers = range(epoch * order.epoch, (epoch + 1) * order.epoch)
     drawn = [order.records(number) for number in numbers]
     assert all(len(one) == batch for one in drawn)
@@ -48,14 +48,14 @@ def test_an_epoch_has_every_record_but_what_fills_no_batch(
 def test_a_batch_does_not_depend_on_what_was_asked_before(
     sizes: list[str], batch: int, seed: int, numbers: list[int]
 ) -> None:
-    order = Order(sizes, batch, seed)
+    order = BatchOrder(sizes, batch, seed)
     drawn = [order.records(number) for number in numbers]
-    assert [Order(sizes, batch, seed).records(number) for number in numbers] == drawn
+    assert [BatchOrder(sizes, batch, seed).records(number) for number in numbers] == drawn
 
 
 def test_epochs_and_seeds_are_in_other_orders() -> None:
     def epoch(seed: int, number: int) -> list[list[int]]:
-        order = Order(["a"] * 64, 4, seed)
+        order = BatchOrder(["a"] * 64, 4, seed)
         return [order.records(number * order.epoch + n) for n in range(order.epoch)]
 
     drawn = [epoch(0, 0), epoch(0, 1), epoch(1, 0)]
@@ -73,7 +73,7 @@ def source(folder: Path, batch_size: int, processes: int = 1, **options: Any) ->
     records, _ = records_of(images)
     kept, family = caches(folder), Averages()
     examples = encode_all(records, family, kept, Opener(), flip=True)
-    order = Order(examples.sizes, batch_size * processes, 5)
+    order = BatchOrder(examples.sizes, batch_size * processes, 5)
     made = BatchSource(examples, kept, family, order, 5, batch_size, processes=processes)
     return replace(made, **options)
 

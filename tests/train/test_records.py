@@ -15,7 +15,7 @@ import pytest
 from synpic.errors import ReleaseError, SynpicError, TrainingError
 from synpic.publish.export import export
 from synpic.release.source import open_release
-from synpic.train.data.records import Records, read_records
+from synpic.train.data.records import TrainingRecords, read_records
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import GoOnline, hub, online, waits
 from tests.publish.fixtures import TWO_SPLITS, build
@@ -126,7 +126,7 @@ def test_pairs_on_the_hub_need_no_manifest(
     assert there.table.equals(here.table)
 
 
-def check_pairs(records: Records, out: Path) -> None:
+def check_pairs(records: TrainingRecords, out: Path) -> None:
     """Against `pairwise`, which says who won in other words."""
     won = {}
     for row, images, preference, rank in records.table.select(

@@ -27,7 +27,7 @@ from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
 from synpic.recipe import Recipe
 from synpic.recipe.settings import written_size
 from synpic.score.loop import scoring_task
-from synpic.score.ready import ReadyImages
+from synpic.score.prefetch import PrefetchedImages
 from synpic.score.reward import WantedReward
 from synpic.workspace import Snapshot, Workspace
 
@@ -230,12 +230,12 @@ def _scoring_item(
     timed: bool,
 ) -> Item:
     workspace, size = inventory.workspace, reward.settings.batch_size
-    nothing = ReadyImages(InMemory({}))
+    nothing = PrefetchedImages(InMemory({}))
     already = scoring_task(workspace, reward, there, nothing, WHOLE, retry_failed=False).already
     timing = problem = None
     if timed and run.kept:
         rows, pixels = as_candidates(run.kept, inventory.prompts, size * (run.batches + 1))
-        ready = ReadyImages(InMemory(pixels))
+        ready = PrefetchedImages(InMemory(pixels))
         task = scoring_task(workspace, reward, rows, ready, WHOLE, retry_failed=True)
         timing, problem = run.run(task, task.batches)
     left = to_score - already

@@ -20,13 +20,13 @@ from synpic.release.images import PublishedImages
 from synpic.release.manifest import MANIFEST
 from synpic.workspace import Workspace
 
-__all__ = ["Paired", "open_paired"]
+__all__ = ["PairSource", "open_pair_source"]
 
 _DEFAULT = "best-worst"
 
 
 @dataclass(frozen=True, eq=False)
-class Paired:
+class PairSource:
     """What pairs are made of.
 
     Args:
@@ -45,13 +45,13 @@ class Paired:
     origin: Mapping[str, Any]
 
 
-def open_paired(
+def open_pair_source(
     where: Where,
     strategy: str | None = None,
     *,
     revision: str | None = None,
     token: str | None = None,
-) -> Paired:
+) -> PairSource:
     """The candidates at ``where``: a workspace is ranked, a release is taken as it was ranked.
 
     Args:
@@ -68,14 +68,14 @@ def open_paired(
     return _of_release(origin, strategy)
 
 
-def _of_workspace(workspace: Workspace, strategy: str | None) -> Paired:
+def _of_workspace(workspace: Workspace, strategy: str | None) -> PairSource:
     ranked = rank_candidates(workspace)
     recipe = ranked.inventory.recipe
     images = workspace.images(dict.fromkeys(ranked.inventory.image_folders()))
     keys = list(ranked.scored.select("candidate_id", "sha256").iter_rows())
     sizes = pl.Series(images.sizes(keys), dtype=pl.Int64)
     paths = pl.Series(images.paths(keys), dtype=pl.String)
-    return Paired(
+    return PairSource(
         candidates=join(ranked.scored, ranked.ranking, sizes, paths),
         ranking=ranked.ranking,
         read=images.read,
@@ -84,7 +84,7 @@ def _of_workspace(workspace: Workspace, strategy: str | None) -> Paired:
     )
 
 
-def _of_release(release: Published, strategy: str | None) -> Paired:
+def _of_release(release: Published, strategy: str | None) -> PairSource:
     config = next((name for name in ("ranked", "pairwise") if name in release.records), None)
     if config is None:
         raise ReleaseError(
@@ -105,7 +105,7 @@ def _of_release(release: Published, strategy: str | None) -> Paired:
         ties=rule.ties,
         counts=release.manifest.counts.of_ranking(),
     )
-    return Paired(
+    return PairSource(
         candidates=candidates,
         ranking=ranking,
         read=images.read,

@@ -20,7 +20,7 @@ from synpic import ids
 from synpic.publish.table.features import BINARY, IMAGE
 from synpic.rank import Ranking, pairs
 
-__all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "Records", "join", "records", "with_meta"]
+__all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "ConfigRows", "join", "records", "with_meta"]
 
 CONFIGS = ("ranked", "scores", "images", "pairwise", "pickapic")
 WITH_PIXELS = frozenset(CONFIGS) - {"scores"}
@@ -53,7 +53,7 @@ _CANDIDATE = [
 
 
 @dataclass(frozen=True)
-class Records:
+class ConfigRows:
     """One config.
 
     Args:
@@ -141,7 +141,7 @@ def join(
     return rows.join(ranks, on="candidate_id", how="left").sort(_ORDER)
 
 
-def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> Records:
+def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> ConfigRows:
     """The rows of ``config``.
 
     Args:
@@ -153,14 +153,14 @@ def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: s
     if config == "ranked":
         return _ranked(candidates)
     if config == "scores":
-        return Records("scores", _scores(candidates))
+        return ConfigRows("scores", _scores(candidates))
     if config == "images":
-        return Records("images", _scores(candidates, "image"), {"image": IMAGE})
+        return ConfigRows("images", _scores(candidates, "image"), {"image": IMAGE})
     chosen = _pairs(candidates, ranking, strategy)
     return _pairwise(chosen) if config == "pairwise" else _pickapic(chosen)
 
 
-def _ranked(candidates: pl.DataFrame) -> Records:
+def _ranked(candidates: pl.DataFrame) -> ConfigRows:
     """One row per prompt that has a ranking."""
     kept = candidates.filter(pl.col("rank").is_not_null())
     width = kept.group_by("prompt_id").len()["len"].max()
@@ -181,7 +181,7 @@ def _ranked(candidates: pl.DataFrame) -> Records:
     )
     meta = _meta_columns(rows)
     columns = [name for name in rows.columns if name not in ("split", *meta)]
-    return Records("ranked", rows.select("split", *columns, *meta), dict.fromkeys(images, IMAGE))
+    return ConfigRows("ranked", rows.select("split", *columns, *meta), dict.fromkeys(images, IMAGE))
 
 
 def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
@@ -205,7 +205,7 @@ def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.Data
     return rows.sort("prompt_id", maintain_order=True)
 
 
-def _pairwise(chosen: pl.DataFrame) -> Records:
+def _pairwise(chosen: pl.DataFrame) -> ConfigRows:
     # A margin is the difference of the two numbers beside it, as they are published: a release,
     # which has no others, gives the same one.
     numbers = pl.col("chosen_preference", "rejected_preference").cast(pl.Float32)
@@ -231,10 +231,10 @@ def _pairwise(chosen: pl.DataFrame) -> Records:
             *_meta_columns(chosen),
         )
     )
-    return Records("pairwise", rows, {"chosen": IMAGE, "rejected": IMAGE})
+    return ConfigRows("pairwise", rows, {"chosen": IMAGE, "rejected": IMAGE})
 
 
-def _pickapic(chosen: pl.DataFrame) -> Records:
+def _pickapic(chosen: pl.DataFrame) -> ConfigRows:
     """The pairs in the columns of Pick-a-Pic (yuvalkirstain/pickapic_v2), for scripts made for it.
 
     Images are the bytes that were generated, whatever the recipe's format: readers open ``jpg_0``
@@ -274,7 +274,7 @@ def _pickapic(chosen: pl.DataFrame) -> Records:
         pl.len().over("prompt_id").cast(pl.Int64).alias("num_example_per_prompt"),
         row.alias("__index_level_0__"),
     )
-    return Records("pickapic", rows, {"jpg_0": BINARY, "jpg_1": BINARY})
+    return ConfigRows("pickapic", rows, {"jpg_0": BINARY, "jpg_1": BINARY})
 
 
 def _chosen_is_first(chosen: str, rejected: str) -> bool:

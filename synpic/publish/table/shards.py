@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synpic.publish.table.features import IMAGE, arrow_schema
-from synpic.publish.table.records import Records
+from synpic.publish.table.records import ConfigRows
 from synpic.workspace import tables
 
 __all__ = ["Limits", "Shard", "count_rows", "plan_shards", "write_shard"]
@@ -64,7 +64,7 @@ class Shard:
 
     path: str
     split: str
-    records: Records
+    records: ConfigRows
     groups: tuple[int, ...]
     bytes: int
 
@@ -74,14 +74,16 @@ class Shard:
         return arrow_schema(self.records.rows.schema, self.records.images)
 
 
-def plan_shards(configs: Iterable[Records], splits: Sequence[str], limits: Limits) -> list[Shard]:
+def plan_shards(
+    configs: Iterable[ConfigRows], splits: Sequence[str], limits: Limits
+) -> list[Shard]:
     """Cut every split of every config into shards and row groups, in order, but for empty ones."""
-    pieces: list[tuple[Records, str, pl.Series]] = []
+    pieces: list[tuple[ConfigRows, str, pl.Series]] = []
     for records in configs:
         for split in splits:
             rows = records.rows.filter(pl.col("split") == split).drop("split")
             if rows.height:
-                piece = Records(records.config, rows, records.images)
+                piece = ConfigRows(records.config, rows, records.images)
                 pieces.append((piece, split, _row_bytes(rows)))
     total = sum(int(sizes.sum()) for _, _, sizes in pieces)
     target = max(limits.shard_bytes, -(-total // limits.shards))
@@ -95,7 +97,7 @@ def plan_shards(configs: Iterable[Records], splits: Sequence[str], limits: Limit
                 Shard(
                     f"{records.config}/{split}-{number:05d}-of-{len(cuts):05d}.parquet",
                     split,
-                    Records(records.config, records.rows.slice(start, count), records.images),
+                    ConfigRows(records.config, records.rows.slice(start, count), records.images),
                     tuple(_cut(mine, limits.group_rows, int(limits.group_bytes * _ROOM))),
                     int(mine.sum()),
                 )
@@ -163,7 +165,9 @@ def write_shard(
                 on_rows(count)
 
 
-def _with_pixels(rows: pl.DataFrame, records: Records, schema: pa.Schema, read: Read) -> pa.Table:
+def _with_pixels(
+    rows: pl.DataFrame, records: ConfigRows, schema: pa.Schema, read: Read
+) -> pa.Table:
     """``rows`` with images in place of references."""
     references = {name: rows[name].to_list() for name in records.images}
     wanted = sorted(

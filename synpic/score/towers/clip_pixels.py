@@ -27,7 +27,7 @@ class ClipPixels:
         size: of the square.
 
     Attributes:
-        preprocessing: see :class:`synpic.score.staged.StagedReward`.
+        preprocessing: see :class:`synpic.score.two_stage.TwoStageReward`.
     """
 
     def __init__(self, size: int) -> None:

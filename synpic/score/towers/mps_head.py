@@ -19,7 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 
 from synpic.score.weights import account_for, fill
 
-__all__ = ["Head", "open_head"]
+__all__ = ["MPSHead", "open_head"]
 
 WORDS_KEYS = {
     "norm.weight": "norm.weight",
@@ -114,7 +114,7 @@ class Places(Block):
         return torch.cat(turned, dim=-1).view(batch, tokens, width)
 
 
-class Head(nn.Module):
+class MPSHead(nn.Module):
     """What the first token of an image has become once all have read the words.
 
     Args:
@@ -152,7 +152,7 @@ class Head(nn.Module):
         return tokens[:, 0]
 
 
-def open_head(tensors: Mapping[str, Tensor], source: object) -> Head:
+def open_head(tensors: Mapping[str, Tensor], source: object) -> MPSHead:
     """A head of the published weights, in float32, on the CPU.
 
     Args:
@@ -175,7 +175,7 @@ def open_head(tensors: Mapping[str, Tensor], source: object) -> Head:
         ours[f"places.{index}.key_value.weight"] = fused[queries : queries + key_value]
         ours[f"places.{index}.widen.weight"] = fused[queries + key_value :]
     with torch.device("meta"):
-        head = Head(layers, **size)
+        head = MPSHead(layers, **size)
     fill(head, ours, source)
     return head.eval()
 
@@ -189,7 +189,7 @@ def _names(layers: int) -> Iterator[tuple[str, str]]:
 
 
 def _size(ours: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The arguments of a :class:`Head`, from the shapes of its first block."""
+    """The arguments of a :class:`MPSHead`, from the shapes of its first block."""
     queries, width = ours["words.0.query.weight"].shape
     head = ours["words.0.key_value.weight"].shape[0] // 2
     inner = ours["words.0.narrow.weight"].shape[1]

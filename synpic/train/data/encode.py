@@ -19,11 +19,11 @@ from synpic.display import count
 from synpic.engine.progress import Event, Listener, Meter
 from synpic.errors import Stopped, TrainingError
 from synpic.train.data.cache import Caches
+from synpic.train.data.crops import Size, common_size, parse_size
+from synpic.train.data.decode_rows import Pixels, Row, decode_rows
 from synpic.train.data.examples import Examples, examples_of, latents_key, mirrored, prompt_key
-from synpic.train.data.facts import Fact, Facts
-from synpic.train.data.framing import Size, common_size, parse_size
-from synpic.train.data.records import Records
-from synpic.train.data.unpack import Pixels, Row, unpack
+from synpic.train.data.image_index import ImageIndex, IndexedImage
+from synpic.train.data.records import TrainingRecords
 from synpic.train.families.family import Family
 
 __all__ = ["Lacking", "encode_all", "encode_prompts", "lacking", "sizing"]
@@ -34,11 +34,11 @@ _PIXELS = 2 << 20
 """Prompts, images, and pixels of images that are encoded at once, at most."""
 
 OpenPipeline = Callable[[], Any]
-SizeOf = Callable[[Sequence[Fact]], Size]
+SizeOf = Callable[[Sequence[IndexedImage]], Size]
 
 
 def encode_all(
-    records: Records,
+    records: TrainingRecords,
     family: Family,
     caches: Caches,
     open_pipeline: OpenPipeline,
@@ -76,10 +76,10 @@ def encode_all(
     opened = cache(open_pipeline)
     size_of = sizing(size, family.multiple)
     every = ["", *records.table["prompt"], *texts]
-    facts = Facts(caches.folder, records.source.decides)
+    index = ImageIndex(caches.folder, records.source.decides)
     if verify:
         damaged = caches.prompts.set_damage_aside(map(prompt_key, every))
-        damaged += caches.latents.set_damage_aside(_known(records, facts, size_of, flip))
+        damaged += caches.latents.set_damage_aside(_known(records, index, size_of, flip))
         for part in damaged:
             _tell(
                 listener,
@@ -87,14 +87,14 @@ def encode_all(
                 f"{part.name}.damaged, and may be deleted",
             )
     encode_prompts(every, family, caches, opened, listener, stop)
-    rows = lacking(records, facts, size_of, caches, flip).rows
+    rows = lacking(records, index, size_of, caches, flip).rows
     if rows:
         meter = Meter("encode", "images", sum(len(places) for _, places in rows), listener)
         images = _Images(family, caches, opened, records.where)
         try:
-            for row in unpack(records, rows, size_of):
+            for row in decode_rows(records, rows, size_of):
                 images.add(row, flip)
-                facts.add(row.number, row.places, row.facts)
+                index.add(row.number, row.places, row.found)
                 meter.add(len(row.places), 0, meter.total - meter.done - len(row.places))
                 if stop is not None and stop.is_set():
                     images.finish()
@@ -102,9 +102,9 @@ def encode_all(
             images.finish()
         finally:
             caches.latents.flush()
-            facts.flush()
+            index.flush()
         meter.end(None)
-    examples = examples_of(records, facts, size_of)
+    examples = examples_of(records, index, size_of)
     if examples.same_picture and not len(examples):
         raise TrainingError(
             f"{records.source.name}: none of {count(examples.same_picture, 'row')} can prefer one "
@@ -125,16 +125,18 @@ def sizing(size: str | None, multiple: int) -> SizeOf:
         TrainingError: ``size`` does not fit.
     """
     fixed = None if size is None else parse_size(size, multiple)
-    return lambda facts: fixed or common_size([fact.size for fact in facts], multiple)
+    return lambda index: fixed or common_size([image.size for image in index], multiple)
 
 
-def _known(records: Records, facts: Facts, size_of: SizeOf, flip: bool) -> Iterator[str]:
+def _known(
+    records: TrainingRecords, index: ImageIndex, size_of: SizeOf, flip: bool
+) -> Iterator[str]:
     """Keys of the latents of images that have been read before."""
     for row, places in records.table.select("row", "images").iter_rows():
-        known = facts.get(row, places)
+        known = index.get(row, places)
         size = size_of(known) if known else (0, 0)
-        for fact in known or ():
-            key = latents_key(fact.sha256, size)
+        for image in known or ():
+            key = latents_key(image.sha256, size)
             yield from (key, mirrored(key)) if flip else (key,)
 
 
@@ -154,7 +156,9 @@ class Lacking:
     sizes: Counter[Size]
 
 
-def lacking(records: Records, facts: Facts, size_of: SizeOf, caches: Caches, flip: bool) -> Lacking:
+def lacking(
+    records: TrainingRecords, index: ImageIndex, size_of: SizeOf, caches: Caches, flip: bool
+) -> Lacking:
     """Compare ``records`` with ``caches``, by names alone.
 
     Args:
@@ -163,14 +167,14 @@ def lacking(records: Records, facts: Facts, size_of: SizeOf, caches: Caches, fli
     """
     rows, unread, unmade, sizes = [], 0, set[str](), Counter[Size]()
     for row, places in records.table.select("row", "images").iter_rows():
-        known = facts.get(row, places)
+        known = index.get(row, places)
         if known is None:
             unread += len(places)
             rows.append((row, places))
             continue
         size = size_of(known)
         sizes[size] += 1
-        keys = [latents_key(fact.sha256, size) for fact in known]
+        keys = [latents_key(image.sha256, size) for image in known]
         sides = {key: [key, mirrored(key)] if flip else [key] for key in keys}
         missing = {key for key, both in sides.items() if caches.latents.missing(both)}
         unmade |= missing
@@ -250,8 +254,8 @@ class _Images:
 
     def add(self, row: Row, flip: bool) -> None:
         """Take in the images of a row, those that have latents left out."""
-        for place, fact, pixels in zip(row.places, row.facts, row.pixels, strict=True):
-            key = latents_key(fact.sha256, row.size)
+        for place, image, pixels in zip(row.places, row.found, row.pixels, strict=True):
+            key = latents_key(image.sha256, row.size)
             sides = {key: pixels, mirrored(key): pixels[:, ::-1]} if flip else {key: pixels}
             for one in self._caches.latents.missing(sides):
                 waiting = self._waiting.setdefault(row.size, {})

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import ids
-from synpic.train.data.facts import Fact, Facts
-from synpic.train.data.framing import Frame, Size, frame_of
-from synpic.train.data.records import Records
+from synpic.train.data.crops import Crop, Size, crop_of
+from synpic.train.data.image_index import ImageIndex, IndexedImage
+from synpic.train.data.records import TrainingRecords
 
 __all__ = ["Example", "Examples", "examples_of", "latents_key", "mirrored", "prompt_key"]
 
@@ -47,7 +47,7 @@ class Example:
     row: int
     prompt: str
     latents: list[str]
-    frames: list[Frame]
+    frames: list[Crop]
     preference: list[float]
     rank: list[int]
 
@@ -89,7 +89,7 @@ class Examples(Sequence[Example]):
             prompt=row["prompt"],
             latents=[latents_key(one, size) for one in row["sha256"]],
             frames=[
-                frame_of(before, size) for before in zip(row["heights"], row["widths"], strict=True)
+                crop_of(before, size) for before in zip(row["heights"], row["widths"], strict=True)
             ],
             preference=row["preference"],
             rank=row["rank"],
@@ -97,9 +97,9 @@ class Examples(Sequence[Example]):
 
 
 def examples_of(
-    records: Records, facts: Facts, size_of: Callable[[Sequence[Fact]], Size]
+    records: TrainingRecords, index: ImageIndex, size_of: Callable[[Sequence[IndexedImage]], Size]
 ) -> Examples:
-    """Records, all of whose images are known; those that show one picture only are left out.
+    """Records all of whose images are known, but those that show one picture only.
 
     Args:
         size_of: at what size images that are known are learnt from.
@@ -108,16 +108,16 @@ def examples_of(
     same_picture = 0
     table = records.table.select("row", "prompt", "images", "preference", "rank")
     for row, prompt, places, preference, rank in table.iter_rows():
-        known = facts.get(row, places)
+        known = index.get(row, places)
         assert known is not None
-        if len({fact.sha256 for fact in known}) == 1:
+        if len({image.sha256 for image in known}) == 1:
             same_picture += 1
             continue
         columns["row"].append(row)
         columns["prompt"].append(prompt_key(prompt))
-        columns["sha256"].append([fact.sha256 for fact in known])
-        columns["heights"].append([fact.size[0] for fact in known])
-        columns["widths"].append([fact.size[1] for fact in known])
+        columns["sha256"].append([image.sha256 for image in known])
+        columns["heights"].append([image.size[0] for image in known])
+        columns["widths"].append([image.size[1] for image in known])
         columns["size"].append(size_of(known))
         columns["preference"].append(preference)
         columns["rank"].append(rank)

@@ -20,10 +20,10 @@ _LABELS = ["preference", "rank"]
 def relabel(
     table: pl.DataFrame, labels: Literal["published", "random"] | Sequence[str], seed: int
 ) -> pl.DataFrame:
-    """``table`` of :class:`Records` with the labels that are asked for.
+    """``table`` of :class:`TrainingRecords` with the labels that are asked for.
 
     Args:
-        table: see :class:`synpic.train.data.records.Records`.
+        table: see :class:`synpic.train.data.records.TrainingRecords`.
         labels: "published": as they are; "random": those of a prompt, shuffled among its images,
             which keeps how far apart they are (a control); rewards by name: φ and τ by their wins
             (RankDPO, Algorithm 1), each reward counting the same. Then images without a score of

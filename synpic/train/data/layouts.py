@@ -14,7 +14,7 @@ import polars as pl
 from synpic.display import count
 from synpic.errors import TrainingError
 
-__all__ = ["SCORE", "Layout", "find_layout"]
+__all__ = ["SCORE", "RankingsLayout", "find_layout"]
 
 SCORE = "score_"
 
@@ -23,14 +23,14 @@ _PICKAPIC = ("caption", "jpg_0", "jpg_1", "label_0")
 
 
 @dataclass(frozen=True)
-class Layout:
+class RankingsLayout:
     """How a dataset has rankings.
 
     Args:
         images: its columns of images, in the order of ``images`` of the table.
         small: the other columns that are read.
         table: these columns and a name of what they are of, for messages → the table of
-            :class:`synpic.train.data.records.Records`.
+            :class:`synpic.train.data.records.TrainingRecords`.
     """
 
     images: tuple[str, ...]
@@ -38,7 +38,7 @@ class Layout:
     table: Callable[[pl.DataFrame, str], pl.DataFrame]
 
 
-def find_layout(columns: Sequence[str], name: str) -> Layout:
+def find_layout(columns: Sequence[str], name: str) -> RankingsLayout:
     """The layout that ``columns`` of the dataset ``name`` are.
 
     Raises:
@@ -48,10 +48,12 @@ def find_layout(columns: Sequence[str], name: str) -> Layout:
         images = [f"image_{n}" for n in range(len(columns)) if f"image_{n}" in columns]
         scores = [one for one in columns if one.startswith(SCORE)]
         small = ("prompt", "preference", "rank", *scores)
-        return Layout(tuple(images), small, lambda rows, what: _rankings(rows, what, len(images)))
+        return RankingsLayout(
+            tuple(images), small, lambda rows, what: _rankings(rows, what, len(images))
+        )
     if set(_PICKAPIC) <= set(columns):
         labels = [one for one in ("label_0", "label_1", "has_label") if one in columns]
-        return Layout(("jpg_0", "jpg_1"), ("caption", *labels), _pairs)
+        return RankingsLayout(("jpg_0", "jpg_1"), ("caption", *labels), _pairs)
     if not columns:
         raise TrainingError(
             f"{name}: it has no table, or one without columns",

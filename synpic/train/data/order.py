@@ -22,10 +22,10 @@ from synpic.train.data.cache import Caches
 from synpic.train.data.examples import Example, Examples, mirrored, prompt_key
 from synpic.train.families.family import Encoded, Family
 
-__all__ = ["BatchSource", "Order", "stack"]
+__all__ = ["BatchOrder", "BatchSource", "stack"]
 
 
-class Order:
+class BatchOrder:
     """Batches of records of one size, epoch after epoch in another order.
 
     What does not fill a batch at the end of an epoch is left out of it, other records each time; of
@@ -84,7 +84,7 @@ class BatchSource(Dataset[Batch]):
     examples: Examples
     caches: Caches
     family: Family
-    order: Order
+    order: BatchOrder
     seed: int
     batch_size: int
     process: int = 0

@@ -24,11 +24,11 @@ from synpic.train.data.layouts import find_layout
 from synpic.train.settings import DataSettings
 from synpic.workspace.parts import frame
 
-__all__ = ["Records", "Source", "read_records"]
+__all__ = ["RankingsSource", "TrainingRecords", "read_records"]
 
 
 @dataclass(frozen=True)
-class Source:
+class RankingsSource:
     """Where rankings come from.
 
     Args:
@@ -55,7 +55,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Records:
+class TrainingRecords:
     """Rankings, a row for each.
 
     Args:
@@ -77,7 +77,7 @@ class Records:
     """
 
     table: pl.DataFrame
-    source: Source
+    source: RankingsSource
     columns: tuple[str, ...]
     _open: Callable[[], Any] = field(repr=False)
 
@@ -111,12 +111,12 @@ class Records:
         split = self.source.split
         return f"{self.source.name}: {self.columns[place]} of row {row} of split {split!r}"
 
-    def with_table(self, table: pl.DataFrame) -> Records:
+    def with_table(self, table: pl.DataFrame) -> TrainingRecords:
         """The same dataset with other labels, or fewer rows."""
         return replace(self, table=table)
 
 
-def read_records(data: DataSettings, *, token: str | None = None) -> Records:
+def read_records(data: DataSettings, *, token: str | None = None) -> TrainingRecords:
     """Open the rankings that ``data`` names.
 
     Args:
@@ -156,10 +156,10 @@ def read_records(data: DataSettings, *, token: str | None = None) -> Records:
             loaded = load_release(release, split=data.split, config=config)
         return loaded.select_columns(list(layout.images)).with_format("arrow")
 
-    return Records(table, source, layout.images, pixels)
+    return TrainingRecords(table, source, layout.images, pixels)
 
 
-def _find(data: DataSettings, token: str | None) -> tuple[Source, Published | None, str]:
+def _find(data: DataSettings, token: str | None) -> tuple[RankingsSource, Published | None, str]:
     """What ``data`` names, at which commit; its release, if it is one; where it lies."""
     folder = Path(data.dataset).expanduser()
     if folder.exists():
@@ -172,7 +172,7 @@ def _find(data: DataSettings, token: str | None) -> tuple[Source, Published | No
             hint="give one of the two",
         )
     commit = hub.resolve(name, data.revision or named, token)
-    source = Source(name, commit, None, data.config, data.split, None)
+    source = RankingsSource(name, commit, None, data.config, data.split, None)
     try:
         release = open_release(name, revision=commit, token=token)
     except NoRelease:  # the commit is there: it is another kind of dataset
@@ -180,9 +180,9 @@ def _find(data: DataSettings, token: str | None) -> tuple[Source, Published | No
     return _of_release(source, release), release, name
 
 
-def _find_folder(data: DataSettings, folder: Path) -> tuple[Source, Published | None, str]:
+def _find_folder(data: DataSettings, folder: Path) -> tuple[RankingsSource, Published | None, str]:
     location = str(folder.resolve())
-    source = Source(folder.resolve().name, None, None, data.config, data.split, None)
+    source = RankingsSource(folder.resolve().name, None, None, data.config, data.split, None)
     try:
         release = open_release(folder, revision=data.revision)
     except NoRelease:
@@ -193,7 +193,7 @@ def _find_folder(data: DataSettings, folder: Path) -> tuple[Source, Published | 
     return _of_release(found, release), release, location
 
 
-def _of_release(source: Source, release: Published) -> Source:
+def _of_release(source: RankingsSource, release: Published) -> RankingsSource:
     return replace(source, config=source.config or "ranked", version=release.manifest.version)
 
 

@@ -15,14 +15,14 @@ from synpic.engine.device import free_memory
 from synpic.engine.progress import Listener
 from synpic.errors import TrainingError
 from synpic.train.data.cache import Caches, default_folder, open_caches
+from synpic.train.data.crops import parse_size
 from synpic.train.data.encode import encode_all
 from synpic.train.data.examples import prompt_key
-from synpic.train.data.framing import parse_size
 from synpic.train.data.labels import relabel, untied
-from synpic.train.data.order import BatchSource, Order, stack
-from synpic.train.data.records import Records, read_records
+from synpic.train.data.order import BatchOrder, BatchSource, stack
+from synpic.train.data.records import TrainingRecords, read_records
 from synpic.train.families.family import Encoded, Family
-from synpic.train.model import Checkpoint
+from synpic.train.model import TrainableCheckpoint
 from synpic.train.settings import TrainRecipe
 
 __all__ = ["DTYPES", "TrainingData", "labelled", "open_data"]
@@ -52,7 +52,7 @@ class TrainingData:
 
 def open_data(
     recipe: TrainRecipe,
-    checkpoint: Checkpoint,
+    checkpoint: TrainableCheckpoint,
     family: Family,
     accelerator: Accelerator,
     folder: Path | None,
@@ -97,7 +97,7 @@ def open_data(
         examples=examples,
         caches=caches,
         family=family,
-        order=Order(examples.sizes, run.batch_size * accelerator.num_processes, recipe.seed),
+        order=BatchOrder(examples.sizes, run.batch_size * accelerator.num_processes, recipe.seed),
         seed=recipe.seed,
         batch_size=run.batch_size,
         process=accelerator.process_index,
@@ -127,7 +127,7 @@ def open_data(
     )
 
 
-def labelled(recipe: TrainRecipe, token: str | None) -> tuple[Records, int]:
+def labelled(recipe: TrainRecipe, token: str | None) -> tuple[TrainingRecords, int]:
     """The records of ``recipe.data`` that prefer something, and how many prefer nothing.
 
     Raises:
@@ -144,7 +144,7 @@ def labelled(recipe: TrainRecipe, token: str | None) -> tuple[Records, int]:
     return records.with_table(kept), table.height - kept.height
 
 
-def sample_prompts(recipe: TrainRecipe, records: Records) -> list[str]:
+def sample_prompts(recipe: TrainRecipe, records: TrainingRecords) -> list[str]:
     """The prompts that are drawn on the way."""
     if recipe.samples.every is None:
         return []
@@ -156,7 +156,7 @@ def sample_prompts(recipe: TrainRecipe, records: Records) -> list[str]:
 
 
 def caches_of(
-    recipe: TrainRecipe, checkpoint: Checkpoint, family: Family, folder: Path | None
+    recipe: TrainRecipe, checkpoint: TrainableCheckpoint, family: Family, folder: Path | None
 ) -> Caches:
     """The caches of the recipe's model; half of float32's bytes are enough for mixed precision."""
     half = recipe.run.precision != "no"

@@ -1,4 +1,4 @@
-"""Rows of a dataset → their images at one size, unpacked while others are encoded."""
+"""Rows of a dataset → their images at one size, decoded while others are encoded."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from synpic import ids
 from synpic.engine.threads import pool
 from synpic.errors import TrainingError
 from synpic.readers.images import ImageError, decode
-from synpic.train.data.facts import Fact
-from synpic.train.data.framing import Size, fit
-from synpic.train.data.records import Records
+from synpic.train.data.crops import Size, fit
+from synpic.train.data.image_index import IndexedImage
+from synpic.train.data.records import TrainingRecords
 
-__all__ = ["Pixels", "Row", "unpack"]
+__all__ = ["Pixels", "Row", "decode_rows"]
 
 Pixels = npt.NDArray[np.uint8]
 """``UInt8[height, width, 3]``."""
@@ -31,22 +31,22 @@ class Row:
     Args:
         number: of the row.
         places: which of its columns of images.
-        facts: of each image as it was.
+        found: of each image as it was.
         size: at which they are learnt from.
         pixels: of each image, brought to that size.
     """
 
     number: int
     places: list[int]
-    facts: list[Fact]
+    found: list[IndexedImage]
     size: Size
     pixels: list[Pixels]
 
 
-def unpack(
-    records: Records,
+def decode_rows(
+    records: TrainingRecords,
     rows: Sequence[tuple[int, list[int]]],
-    size_of: Callable[[Sequence[Fact]], Size],
+    size_of: Callable[[Sequence[IndexedImage]], Size],
 ) -> Iterator[Row]:
     """``rows`` (number, places) in their order; the next few are made ready meanwhile.
 
@@ -58,25 +58,25 @@ def unpack(
     """
     coming: deque[Future[Row]] = deque()
     threads = pool(8)
-    with ThreadPoolExecutor(threads, "unpack") as unpacking:
+    with ThreadPoolExecutor(threads, "decode_rows") as decoding:
         try:
             for number, places in rows:
                 data = records.images(number, places)
-                coming.append(unpacking.submit(_unpack, records, number, places, data, size_of))
+                coming.append(decoding.submit(_decode_row, records, number, places, data, size_of))
                 if len(coming) > threads:
                     yield coming.popleft().result()
             while coming:
                 yield coming.popleft().result()
         finally:
-            unpacking.shutdown(cancel_futures=True)
+            decoding.shutdown(cancel_futures=True)
 
 
-def _unpack(
-    records: Records,
+def _decode_row(
+    records: TrainingRecords,
     number: int,
     places: list[int],
     data: list[bytes],
-    size_of: Callable[[Sequence[Fact]], Size],
+    size_of: Callable[[Sequence[IndexedImage]], Size],
 ) -> Row:
     images = []
     for place, encoded in zip(places, data, strict=True):
@@ -87,9 +87,9 @@ def _unpack(
                 f"{records.where(number, place)}: {error}",
                 hint="take the row out of the dataset, or replace the image",
             ) from error
-    facts = [
-        Fact(ids.sha256(encoded), (image.height, image.width))
+    found = [
+        IndexedImage(ids.sha256(encoded), (image.height, image.width))
         for encoded, image in zip(data, images, strict=True)
     ]
-    size = size_of(facts)
-    return Row(number, places, facts, size, [fit(image, size) for image in images])
+    size = size_of(found)
+    return Row(number, places, found, size, [fit(image, size) for image in images])

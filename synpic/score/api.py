@@ -32,8 +32,8 @@ from synpic.score.reward import (
     construct_reward,
     registered_reward,
 )
-from synpic.score.staged import StagedReward
-from synpic.score.trust import check_finite
+from synpic.score.score_checks import check_finite
+from synpic.score.two_stage import TwoStageReward
 
 __all__ = ["OpenedReward", "Picture", "reward"]
 
@@ -175,7 +175,7 @@ class OpenedReward:
             raise RewardError(
                 f"image {number}{name}: {reason}", hint="leave it out, or put a whole one there"
             ) from error
-        if not isinstance(self._reward, StagedReward):
+        if not isinstance(self._reward, TwoStageReward):
             return image
         try:
             return self._reward.pixels(image)
@@ -204,7 +204,7 @@ class OpenedReward:
     def _judge(self, rows: Sequence[Row]) -> list[float]:
         prompts, images = [row["prompt"] for row in rows], [row["image"] for row in rows]
         with full_float32():
-            if isinstance(self._reward, StagedReward):
+            if isinstance(self._reward, TwoStageReward):
                 import torch
 
                 given: Sequence[float] = self._reward.judge(prompts, torch.stack(images))

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from synpic import ids
 from synpic.errors import CorruptPart, NewerSchema, OlderSchema
-from synpic.train.data.framing import Size
+from synpic.train.data.crops import Size
 from synpic.workspace.parts import frame, read_part, write_part
 from synpic.workspace.storage import Store
 
-__all__ = ["Fact", "Facts"]
+__all__ = ["ImageIndex", "IndexedImage"]
 
 _SCHEMA = pa.schema(
     [
@@ -31,24 +31,24 @@ _SCHEMA = pa.schema(
 _PART_ROWS = 4096
 
 
-class Fact(NamedTuple):
+class IndexedImage(NamedTuple):
     """An image: the hash of its bytes, and its size as it is seen."""
 
     sha256: str
     size: Size
 
 
-class Facts:
-    """(row, place in it) → :class:`Fact`, in a folder beside the caches.
+class ImageIndex:
+    """(row, place in it) → :class:`IndexedImage`, in a folder beside the caches.
 
     Args:
         folder: of the caches.
-        decides: what decides which image is where; another dataset has other facts.
+        decides: what decides which image is where; another dataset has an index of its own.
     """
 
     def __init__(self, folder: Path, decides: Mapping[str, Any]) -> None:
         self._store = Store(folder / f"images-{ids.short(ids.fingerprint(decides))}")
-        self._known: dict[tuple[int, int], Fact] = {}
+        self._known: dict[tuple[int, int], IndexedImage] = {}
         self._new: list[tuple[int, int, str, int, int]] = []
         for part in self._store.list(""):
             try:
@@ -56,19 +56,19 @@ class Facts:
             except (CorruptPart, NewerSchema, OlderSchema):
                 continue  # what it knew is found out again
             for row, place, digest, height, width in rows.iter_rows():
-                self._known[row, place] = Fact(digest, (height, width))
+                self._known[row, place] = IndexedImage(digest, (height, width))
 
-    def get(self, row: int, places: list[int]) -> list[Fact] | None:
+    def get(self, row: int, places: list[int]) -> list[IndexedImage] | None:
         """Of images of a row of the dataset; None if one of them is not known."""
         found = [self._known[row, place] for place in places if (row, place) in self._known]
         return found if len(found) == len(places) else None
 
-    def add(self, row: int, places: list[int], facts: list[Fact]) -> None:
+    def add(self, row: int, places: list[int], images: list[IndexedImage]) -> None:
         """Know these from now on; they are on disk after some thousand more, or ``flush``."""
-        for place, fact in zip(places, facts, strict=True):
-            if self._known.get((row, place)) != fact:
-                self._known[row, place] = fact
-                self._new.append((row, place, fact.sha256, *fact.size))
+        for place, image in zip(places, images, strict=True):
+            if self._known.get((row, place)) != image:
+                self._known[row, place] = image
+                self._new.append((row, place, image.sha256, *image.size))
         if len(self._new) >= _PART_ROWS:
             self.flush()
 

@@ -14,7 +14,7 @@ from synpic.engine.task import Row
 from synpic.engine.threads import pool
 from synpic.readers.images import ImageError, decode
 
-__all__ = ["Broken", "Encoded", "Order", "ReadyImages", "key_of"]
+__all__ = ["Broken", "Encoded", "PrefetchOrder", "PrefetchedImages", "key_of"]
 
 Key = tuple[str, str]
 """candidate_id, sha256."""
@@ -42,7 +42,7 @@ Promise = Future[dict[Hashable, Any]]
 
 
 @dataclass(frozen=True)
-class Order:
+class PrefetchOrder:
     """Images that are being made ready."""
 
     keys: tuple[Key, ...]
@@ -76,7 +76,7 @@ class Encoded(Protocol):
         ...
 
 
-class ReadyImages:
+class PrefetchedImages:
     """What rewards are given of images, made in threads, once for each distinct preprocessing.
 
     Args:
@@ -113,7 +113,7 @@ class ReadyImages:
             self._entries.clear()
             self._reader = self._makers = None
 
-    def order(self, rows: Sequence[Row], kind: Hashable) -> Order:
+    def order(self, rows: Sequence[Row], kind: Hashable) -> PrefetchOrder:
         """Have ``rows`` made ready under the name ``kind``, in threads."""
         self._largest = max(self._largest, len(rows))
         keys = [key_of(row) for row in rows]
@@ -128,7 +128,7 @@ class ReadyImages:
             promises.append(self._entries[key].made)
         while len(self._entries) > KEEP * self._largest:
             self._entries.popitem(last=False)
-        return Order(tuple(keys), kind, promises)
+        return PrefetchOrder(tuple(keys), kind, promises)
 
     def _begin(self, keys: Sequence[Key]) -> None:
         assert self._reader is not None

@@ -15,7 +15,7 @@ from synpic.publish.manifest import describe_file
 from synpic.publish.table.shards import Read, Shard, count_rows, write_shard
 from synpic.release.manifest import File
 
-__all__ = ["pack", "refusals_told", "require_room", "spell_out", "write_file"]
+__all__ = ["explain_refusals", "pack", "require_room", "spell_out", "write_file"]
 
 
 def spell_out(directory: str | os.PathLike[str]) -> tuple[Path, Path]:
@@ -83,7 +83,7 @@ def require_room(folder: Path, needed: int) -> None:
 
 
 @contextmanager
-def refusals_told(target: Path) -> Iterator[None]:
+def explain_refusals(target: Path) -> Iterator[None]:
     """Turn the operating system's refusals into one error that says what to do.
 
     Raises:

@@ -10,12 +10,12 @@ from PIL.Image import Image, Resampling
 
 from synpic.errors import TrainingError
 
-__all__ = ["Frame", "Size", "common_size", "fit", "frame_of", "parse_size"]
+__all__ = ["Crop", "Size", "common_size", "crop_of", "fit", "parse_size"]
 
 Size = tuple[int, int]
 """Height and width in pixels."""
 
-Frame = tuple[int, int, int, int, int, int]
+Crop = tuple[int, int, int, int, int, int]
 """Height and width before, rows and columns cut off above and left, height and width after."""
 
 
@@ -43,7 +43,7 @@ def common_size(sizes: Sequence[Size], multiple: int) -> Size:
     return _down(height, multiple), _down(width, multiple)
 
 
-def frame_of(size: Size, to: Size) -> Frame:
+def crop_of(size: Size, to: Size) -> Crop:
     """How an image of ``size`` covers ``to``: resized until it does, and the middle cut out.
 
     Rows and columns that are cut off are counted after resizing, as in SDXL's training (Podell et
@@ -54,12 +54,12 @@ def frame_of(size: Size, to: Size) -> Frame:
 
 
 def fit(image: Image, to: Size) -> npt.NDArray[np.uint8]:
-    """An RGB image, brought to ``to`` as :func:`frame_of` says, ``UInt8[height, width, 3]``."""
+    """An RGB image, brought to ``to`` as :func:`crop_of` says, ``UInt8[height, width, 3]``."""
     size = (image.height, image.width)
     height, width = _covering(size, to)
     if (height, width) != size:
         image = image.resize((width, height), Resampling.LANCZOS)
-    top, left = frame_of(size, to)[2:4]
+    top, left = crop_of(size, to)[2:4]
     return np.asarray(image.crop((left, top, left + to[1], top + to[0])))
 
 

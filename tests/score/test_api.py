@@ -16,7 +16,7 @@ from PIL import Image
 import synpic
 from synpic.errors import CheckpointError, RewardError, UnknownName
 from synpic.score.reward import Companion, RewardInfo
-from synpic.score.staged import StagedReward
+from synpic.score.two_stage import TwoStageReward
 from tests.fakes import Forgetful, redness
 
 WEIGHTS = "package:synpic.shapes/weights/clip"
@@ -30,7 +30,7 @@ def images() -> list[Image.Image]:
     ]
 
 
-class Mean(StagedReward):
+class Mean(TwoStageReward):
     """Brightness, of images that all become one pixel; cannot judge or make ready some of them."""
 
     info: ClassVar[RewardInfo] = RewardInfo(summary="brightness")

@@ -17,10 +17,10 @@ from synpic.score.reward import RewardInfo
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["StagedReward"]
+__all__ = ["TwoStageReward"]
 
 
-class StagedReward(ABC):
+class TwoStageReward(ABC):
     """What :meth:`score` does, in two steps; one image's score depends on it and its prompt alone.
 
     Attributes:
