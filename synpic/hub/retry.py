@@ -224,10 +224,22 @@ def ask(subject: Subject, act: Callable[[], T], patience: Patience | None = None
             # The client takes it for granted that the Hub answers in the Hub's form.
             if status_of(error) is not None or _is_a_refusal(error):
                 raise
-            reason = f"{type(error).__name__}: {error}"
-            raise NotTheHub(f"it cannot be read ({reason[:300]})") from error
+            raise NotTheHub(_unreadable(error)) from error
 
     return (patience or patience_of_readers()).call(subject, act_on_answers)
+
+
+def _unreadable(error: Exception) -> str:
+    match error:
+        case KeyError():
+            return f"it lacks the key {error}"
+        case TypeError() | AttributeError():
+            return "a value in it is not of the type that the Hub sends"
+        case IndexError():
+            return "a list in it is shorter than the Hub sends"
+        case RecursionError():
+            return "it is nested too deep to be read"
+    return f"it cannot be read: {error}"[:300]
 
 
 def patience_of_readers() -> Patience:

@@ -249,3 +249,20 @@ def test_a_command_says_how_long_readers_wait() -> None:
         patience_of_readers().tell("hello")
     assert said == ["hello"]
     assert patience_of_readers().limit == retry.READING
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyError("size"), "it lacks the key 'size'"),
+        (AttributeError("'list' object has no attribute 'endswith'"), "not of the type"),
+        (IndexError("list index out of range"), "a list in it is shorter"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deep"),
+        (ValueError("Expecting value: line 1 column 1"), "cannot be read: Expecting value: line 1"),
+    ],
+)
+def test_an_answer_that_the_client_cannot_read_is_explained(error: Exception, words: str) -> None:
+    with pytest.raises(HubUnreachable) as caught:
+        ask(SET, Failing(error), Patience(0.0))
+    assert words in caught.value.message
+    assert type(error).__name__ not in caught.value.message
