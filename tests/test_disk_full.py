@@ -14,7 +14,7 @@ from synpic import Workspace
 from synpic.errors import SynpicError
 from tests.cli.conftest import in_process
 from tests.conftest import MakeRecipe, corrupt_parts
-from tests.engine.test_crew import table
+from tests.engine.test_workers import table
 
 AMPLE = 200_000
 

@@ -155,8 +155,8 @@ WAITED_FOR = "the error goes to who waits for the result, in another thread or p
 
 BLANKET: dict[str, tuple[int, str]] = {
     "synpic/engine/attempt.py": (1, FOREIGN),
-    "synpic/engine/local.py": (2, WAITED_FOR),
-    "synpic/engine/ray_engine.py": (3, WAITED_FOR),
+    "synpic/engine/ray_pool.py": (2, WAITED_FOR),
+    "synpic/engine/worker.py": (1, WAITED_FOR),
     "synpic/errors.py": (1, FOREIGN),
     "synpic/generate/adapters/lora.py": (1, READERS),
     "synpic/generate/drawing.py": (1, "of one image: it becomes a failure row"),
@@ -259,6 +259,63 @@ def _is_blanket(kind: ast.expr | None) -> bool:
 )
 def test_what_counts_as_blanket(code: str, number: int) -> None:
     assert len(_blankets(ast.parse(code))) == number
+
+
+TRANSPORT = {"Connection", "Listener", "Manager", "Pipe", "Queue", "SimpleQueue", "pipe", "socket"}
+"""How processes speak to each other where no executor and no Ray does it for them."""
+
+
+def _transport(tree: ast.Module, thread: bool = False) -> set[str]:
+    """Names of what carries messages, or waits for them.
+
+    Args:
+        thread: one may be begun.
+    """
+    names = TRANSPORT | (set() if thread else {"Thread"})
+    modules = {"asyncio", "multiprocessing.connection", "queue", "socket", "subprocess"}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= modules & {alias.name for alias in node.names}
+        # The listener of progress is a function.
+        elif isinstance(node, ast.ImportFrom) and node.module != "synpic.engine.progress":
+            found |= (names & {alias.name for alias in node.names}) | (modules & {node.module})
+        elif isinstance(node, ast.Attribute):
+            found |= names & {node.attr}
+    return found
+
+
+def test_the_engine_has_no_transport_of_its_own() -> None:
+    """Work and results travel as calls of executors and of Ray, and what was made as parts.
+
+    The one thread that waits for something ends a worker whose command is gone.
+    """
+
+    def rule(path: Path) -> set[str]:
+        watches = path.name == "worker_process.py"
+        return _transport(tree_of(path), watches) if path.parent.name == "engine" else set()
+
+    assert wrong(rule) == {}
+    assert _transport(tree_of(ROOT / "synpic" / "engine" / "worker_process.py")) == {"Thread"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import queue",
+        "from queue import Queue",
+        "from multiprocessing import Pipe",
+        "from multiprocessing.connection import wait",
+        "context.SimpleQueue()",
+        "context.Manager()",
+        "os.pipe()",
+        "import subprocess",
+        "threading.Thread(target=read)",
+        "from threading import Thread",
+    ],
+)
+def test_transport_is_found(code: str) -> None:
+    assert _transport(ast.parse(code))
 
 
 SECOND_COPIES = {

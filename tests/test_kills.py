@@ -22,6 +22,7 @@ from tests.cli.conftest import ENVIRONMENT
 from tests.conftest import corrupt_parts
 from tests.fakes import Painter
 from tests.nursery import Child, Nursery, nursery
+from tests.workers import workers_of
 
 KILLS = 50
 
@@ -96,7 +97,7 @@ class Killer:
         self.wait(child)
         workers: list[psutil.Process] = []
         while not workers and self._runs(child):
-            workers = psutil.Process(child.pid).children()
+            workers = workers_of(child.pid)
             time.sleep(0.001)
         self.chance.choice(workers).kill()
         self.kills += 1

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from synpic.engine.crew import conduct
 from synpic.engine.device import pick_device
 from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
 from synpic.engine.run import run_tasks
+from synpic.engine.scheduler import run_workers
 from synpic.engine.task import Task
 from synpic.errors import SynpicError
 
@@ -119,19 +119,19 @@ def run_on(
         if not batches:
             return run_tasks(stage, tasks, "cpu", listener, stop)
         _require_shared(tasks)
-        from synpic.engine.ray_engine import Actors
+        from synpic.engine.ray_pool import RayPool
 
-        actors = Actors(tasks, engine.workers, engine.gpus_per_worker, most=batches)
+        pool = RayPool(tasks, engine.workers, engine.gpus_per_worker, most=batches)
         if together is None:
-            together = actors.gpus > 0
+            together = pool.gpus > 0
         remarks = []
-        if not actors.gpus and engine.gpus_per_worker is None:
+        if not pool.gpus and engine.gpus_per_worker is None:
             remarks.append(_NO_GPU)
             if listener is not None:
                 first = tasks[0]
                 event = Event(stage, first.name, "waiting", 0, len(first.todo), size=first.size)
                 listener(replace(event, news=_NO_GPU))
-        report = conduct(actors, stage, tasks, listener, stop, together)
+        report = run_workers(pool, stage, tasks, listener, stop, together)
         report.remarks = remarks + report.remarks
         return report
     devices = engine.devices(device)[: max(1, batches)]
@@ -140,10 +140,9 @@ def run_on(
     if len(devices) == 1:
         return run_tasks(stage, tasks, devices[0], listener, stop, together)
     _require_shared(tasks)
-    from synpic.engine.local import Processes
+    from synpic.engine.local_pool import LocalPool
 
-    crew = Processes(tasks, devices)
-    return conduct(crew, stage, tasks, listener, stop, together)
+    return run_workers(LocalPool(tasks, devices), stage, tasks, listener, stop, together)
 
 
 def _require_shared(tasks: Sequence[Task]) -> None:

@@ -62,7 +62,7 @@ class FailureLog:
         self._since |= {name for name, n in new if n > self.known.get(name, 0)}
         return self._since
 
-    def condemn(self, failed: Mapping[str, str]) -> None:
+    def write_now(self, failed: Mapping[str, str]) -> None:
         """Write failures about which there is no doubt, now."""
         self.added.update(failed)
         self._settled.update(failed)

@@ -18,7 +18,10 @@ from synpic.engine.task import Key, Made, Row, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
 from synpic.errors import DeviceLost, SynpicError, WorkspaceError, causes
 
-__all__ = ["NoRoom", "Running"]
+__all__ = ["SAMPLES", "NoRoom", "Running"]
+
+SAMPLES = 2
+"""Batches from anywhere in the list, at most, that are drawn at one step."""
 
 
 class NoRoom(Exception):
@@ -56,6 +59,8 @@ class Running:
         self._writer: PartWriter
         self._batches: Batches[list[Row]]
         self._coming: list[Row] | None = None
+        self._samples: list[list[Row]] = []
+        """Batches from anywhere in the list that a scheduler has added, not begun yet."""
         self._parts_seen = 0
         self._made: set[Key] = set()
         self._strayed = False
@@ -69,6 +74,31 @@ class Running:
         # Not where a batch from anywhere lies: others would hurry there, and leave it behind.
         ahead = self._batches.front or self._coming
         return int(ahead[0].get("position", 0)) if ahead else 0
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether the batch in hand is the last that it has."""
+        return self._batches.front is None
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether batches from anywhere in the list should be tried: neighbours have failed."""
+        return self._task.failures.suspicious() and len(self._samples) < SAMPLES
+
+    def add(self, batches: list[list[Row]], todo: set[Key], samples: bool = False) -> None:
+        """Take further batches from a scheduler.
+
+        Args:
+            todo: what of them is to be done.
+            samples: they are from anywhere in the list; see :attr:`needs_samples`.
+        """
+        self._task.todo |= todo
+        if samples:
+            self._samples += batches
+        else:
+            self._batches.add(batches)
+        if batches:
+            self._work.expect(batches)
 
     def open(self, alone: bool) -> bool:
         """Get ready; whether there is anything to do.
@@ -182,22 +212,14 @@ class Running:
             self._parts_seen = self._writer.begun
             if self._task.note_others(self.parts | self._writer.names):
                 self._batches.jump()
-        more = None if self._stop.is_set() else self._task.more
         self._strayed = self._task.failures.suspicious()
-        if self._strayed and more is not None:
-            # What was dealt to us are neighbours: they may all have the same fault.
-            for further in more(True):
-                self._work.expect([further])
-                return further
-        take = self._batches.take_any if self._strayed else self._batches.take
-        batch = take()
-        if batch is None and more is not None:
-            dealt = more(False)
-            if dealt:
-                self._batches.add(dealt)
-                self._work.expect(dealt)
-                batch = take()
-        return batch
+        if self._strayed and self._samples:
+            # A scheduler leases neighbours: they may all have the same fault.
+            return self._samples.pop()
+        if not self._strayed:
+            self._batches.add(self._samples)
+            self._samples = []
+        return self._batches.take_any() if self._strayed else self._batches.take()
 
     def _keep(self, made: Made) -> None:
         parts = self._writer.begun

@@ -87,9 +87,7 @@ class Task:
             pickles: a ``functools.partial`` of a module's function, never a lambda.
         proven: it has worked before.
         error: the kind to raise when it turns out to be broken.
-        more: asked when the batches are used up; gives further ones, which are then ours, or none.
-            Until it gives none, somebody else deals out the work, and sees what others do. Asked
-            with True, before they are used up, it gives one from anywhere in the list.
+        leased: its batches come from a scheduler, which also sees what other commands make.
     """
 
     workspace: Workspace
@@ -110,7 +108,7 @@ class Task:
     open: Callable[[str, str], Work]
     proven: bool
     error: type[SynpicError]
-    more: Callable[[bool], list[list[Row]]] | None = None
+    leased: bool = False
     size: str | None = None
     failed_before: int = 0
     ours: frozenset[Key] = field(init=False)
@@ -141,10 +139,10 @@ class Task:
 
     def empty(self) -> Task:
         """This task without its work, to be sent elsewhere."""
-        return replace(self, batches=[], todo=set(), failures=self.failures.anew(), more=None)
+        return replace(self, batches=[], todo=set(), failures=self.failures.anew(), leased=True)
 
-    def given(self, batches: list[list[Row]], todo: set[Key]) -> Task:
-        """This task with other work, and nothing noted yet of what fails."""
+    def with_work(self, batches: list[list[Row]], todo: set[Key]) -> Task:
+        """This task with other batches, and nothing noted yet of what fails."""
         return replace(self, batches=batches, todo=todo, failures=self.failures.anew())
 
     def new_rows(self, named: Iterable[str] = ()) -> list[Key]:
@@ -161,7 +159,7 @@ class Task:
         Args:
             ours: the parts that we have written.
         """
-        if self.more is not None:
+        if self.leased:
             return False
         rows = self.watcher.new_rows(self.key, but=ours)
         self.theirs.update(self.ours.intersection(rows))

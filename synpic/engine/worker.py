@@ -1,4 +1,4 @@
-"""A worker: asks its foreman for work, does it as one process would, and says how it ended."""
+"""A worker: it has tasks open, and does about a second's work of them at each call."""
 
 from __future__ import annotations
 
@@ -7,54 +7,98 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Protocol
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from synpic.engine.attempt import in_words
 from synpic.engine.batches import Jumps
-from synpic.engine.messages import (
-    Answer,
-    Batch,
-    Chunk,
-    Ended,
-    Job,
-    Message,
-    More,
-    Next,
-    Told,
-    Unable,
-)
 from synpic.engine.progress import Event
-from synpic.engine.run import take_turns
-from synpic.engine.running import Running
-from synpic.engine.task import Task
+from synpic.engine.running import NoRoom, Running
+from synpic.engine.task import Key, Row, Task
 from synpic.errors import DeviceLost, SynpicError, causes
-from synpic.hub.retry import patience_of_readers, waiting
+from synpic.hub.retry import patience_of_readers
 
-__all__ = ["Link", "baggage", "work", "work_with"]
+__all__ = ["Chunk", "Ended", "Progress", "Unable", "Want", "Worker", "baggage"]
 
-SECONDS_BETWEEN_WORDS = 1.0
+CALL_SECONDS = 1.0
+"""A call ends with the first batch that ends after it: it is then that progress is seen, and that
+a worker can be stopped."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
+Batch = list[Row]
 
-class Link(Protocol):
-    """The way to the foreman."""
 
-    stop: threading.Event
-    """Set when the batch in hand should be the last; also when the foreman is gone."""
+@dataclass(frozen=True)
+class Chunk:
+    """Batches of a task that a worker leases, and what of them is to be done."""
 
-    def send(self, message: Message) -> None:
-        """Say something; to nobody, if the foreman is gone."""
-        ...
+    batches: list[Batch]
+    todo: set[Key]
 
-    def receive(self) -> Answer:
-        """Wait for the answer; ``Go`` if the foreman is gone."""
-        ...
+
+class Want(NamedTuple):
+    """What a worker is to get with its next call: a chunk of a task, or samples of it.
+
+    Args:
+        task: its number.
+        samples: single batches from anywhere in the list; see :attr:`Running.needs_samples`.
+    """
+
+    task: int
+    samples: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A worker has done what it leased of a task, or gives it back.
+
+    Args:
+        broken: why it was left.
+        put_off: the device has no room for it beside the other open tasks.
+        parts: names of those that were written: a folder's listing may show them late.
+    """
+
+    task: int
+    broken: SynpicError | None = None
+    put_off: bool = False
+    parts: tuple[str, ...] = ()
+
+
+@dataclass
+class Progress:
+    """What came of a call. It pickles.
+
+    Args:
+        events: the last one of each task, by its number.
+        batches: how many were done of each task.
+        ended: tasks that are open no more.
+        wants: what the next call should bring.
+    """
+
+    events: dict[int, Event] = field(default_factory=dict)
+    batches: Counter[int] = field(default_factory=Counter)
+    ended: list[Ended] = field(default_factory=list)
+    wants: list[Want] = field(default_factory=list)
+
+
+class Unable(Exception):
+    """A worker cannot go on, and what it works on is not why.
+
+    Args:
+        everywhere: no other can either: the disk is full.
+    """
+
+    def __init__(self, error: SynpicError, everywhere: bool = False) -> None:
+        super().__init__(error, everywhere)
+        self.error, self.everywhere = error, everywhere
 
 
 def baggage(tasks: Sequence[Task]) -> bytes:
-    """What a worker in another process gets at its start, for :func:`work_with`.
+    """What a worker in another process gets at its start.
 
     Tasks emptied of their work, in one pickle: what they share, they share in the worker too. And
     how long this command waits for the Hub.
@@ -62,86 +106,142 @@ def baggage(tasks: Sequence[Task]) -> bytes:
     return pickle.dumps(([task.empty() for task in tasks], patience_of_readers().limit))
 
 
-def work_with(link: Link, tasks: Sequence[Task], patience: float, device: str) -> None:
-    """:func:`work` in a process of its own, whose stderr is the command's.
+class Worker:
+    """Opens tasks on one device, and works on those that are open in turns, a batch each.
 
     Args:
-        patience: seconds to wait for the Hub, for one thing; each wait is a line on stderr.
+        tasks: emptied of their work, in the scheduler's order.
+        clock: seconds, from anywhere, that never go back.
     """
-    with waiting(patience, lambda line: print(line, file=sys.stderr, flush=True)):
-        work(link, tasks, device)
 
+    def __init__(
+        self, tasks: Sequence[Task], device: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tasks, self._device, self._clock = tasks, device, clock
+        self._at_work: dict[int, Running] = {}
+        self._no_more: set[Want] = set()
+        self._jumps = Jumps()
+        self._stop = threading.Event()
+        self._in_call = threading.Lock()
+        self._progress = Progress()
 
-def work(link: Link, tasks: Sequence[Task], device: str) -> None:
-    """Do what the foreman gives of ``tasks``, until there is no more or :attr:`Link.stop` is set.
+    def call(self, method: str, *arguments: Any) -> Progress:
+        """Run :meth:`open`, :meth:`work` or :meth:`finish`.
 
-    Args:
-        tasks: emptied of their work, in the foreman's order.
+        Raises:
+            Unable: it cannot write; what was made before is kept, as in all other cases.
+            DeviceLost: nothing can be done on the device any more.
+            RuntimeError: any other error, which is printed on stderr.
+        """
+        with self._in_call:
+            self._progress = Progress()
+            try:
+                getattr(self, method)(*arguments)
+            except DeviceLost:
+                self._close()
+                raise
+            except SynpicError as error:
+                self._close()
+                full = any(getattr(cause, "errno", None) in _FULL for cause in causes(error))
+                raise Unable(error, everywhere=full) from None
+            except Exception as error:
+                # It may be of a class that the command cannot read; the rest is in the log.
+                self._close()
+                traceback.print_exc()
+                raise RuntimeError(in_words(error)) from None
+            finally:
+                for stream in (sys.stdout, sys.stderr):
+                    stream.flush()
+            self._progress.wants = self._wants()
+            return self._progress
 
-    Raises:
-        DeviceLost: this process is of no use any more. Another is, and what this one had in hand is
-            suspect: so let it die.
-    """
-    try:
-        while not link.stop.is_set():
-            link.send(Next())
-            job = link.receive()
-            if not isinstance(job, Job):
+    def open(self, number: int, chunk: Chunk, proven: bool) -> None:
+        """Open a task with a first chunk of it.
+
+        Args:
+            proven: it has worked before.
+        """
+        task = self._tasks[number].with_work(chunk.batches, chunk.todo)
+        task.proven |= proven
+        self._no_more -= {Want(number, samples) for samples in (False, True)}
+
+        def listen(event: Event) -> None:
+            self._progress.events[number] = event
+
+        running = Running(task, self._device, listen, self._stop, self._jumps)
+        try:
+            if running.open(alone=not self._at_work):
+                self._at_work[number] = running
+            else:
+                self._end(number, running)
+        except NoRoom:
+            self._end(number, running, put_off=True)
+
+    def work(self, chunks: Mapping[Want, Chunk]) -> None:
+        """Do batches for about a second; fewer if a task ends or needs more.
+
+        Args:
+            chunks: what the call before asked for. For an empty one, it does not ask again.
+        """
+        for want, chunk in chunks.items():
+            if not chunk.batches:
+                self._no_more.add(want)
+            elif want.task in self._at_work:
+                self._at_work[want.task].add(chunk.batches, chunk.todo, want.samples)
+        until = self._clock() + CALL_SECONDS
+        while self._at_work and not self._stop.is_set():
+            # The one furthest behind: all look at about the same images.
+            self._step(min(self._at_work, key=lambda number: self._at_work[number].position))
+            if self._progress.ended or self._clock() >= until or self._wants():
+                break
+
+    def finish(self) -> None:
+        """Write what was made, and end every task."""
+        self._stop.set()
+        for number in list(self._at_work):
+            self._step(number)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a task is open, of which something may have been made."""
+        return bool(self._at_work)
+
+    def leave(self, seconds: float) -> bool:
+        """From another thread: finish after the batch in hand; whether it ended in time."""
+        self._stop.set()
+        if not self._in_call.acquire(timeout=seconds):
+            return False
+        self.finish()
+        return True
+
+    def _step(self, number: int) -> None:
+        running = self._at_work[number]
+        try:
+            if running.step(alone=len(self._at_work) == 1):
+                self._progress.batches[number] += 1
                 return
-            _do(link, job, tasks, device)
-    except DeviceLost:
-        raise
-    except SynpicError as error:
-        link.send(Unable(error, everywhere=_full(error)))
+            self._end(number, running)
+        except NoRoom:
+            self._end(number, running, put_off=True)
 
-
-def _do(link: Link, job: Job, tasks: Sequence[Task], device: str) -> None:
-    jumps = Jumps()
-    begun: dict[Running, int] = {}
-    for number in job.tasks:
-        first = _ask(link, number)
-        task = tasks[number].given(first.batches, first.todo)
-        task.proven |= number in job.proven
-        task.more = partial(_more, link, number, task)
-        begun[Running(task, device, _Teller(link, number), link.stop, jumps)] = number
-
-    def ended(running: Running, put_off: bool) -> None:
-        # At once: what it had and did not do is for others, while the rest of the job goes on.
+    def _end(self, number: int, running: Running, put_off: bool = False) -> None:
+        self._at_work.pop(number, None)
         parts = tuple(sorted(running.parts))
-        link.send(Ended(begun[running], running.outcome.broken, put_off, parts))
+        self._progress.ended.append(Ended(number, running.outcome.broken, put_off, parts))
 
-    take_turns(list(begun), ended)
+    def _wants(self) -> list[Want]:
+        wants = [
+            want
+            for number, running in self._at_work.items()
+            for want, needed in (
+                (Want(number), running.needs_more),
+                (Want(number, samples=True), running.needs_samples),
+            )
+            if needed
+        ]
+        return [want for want in wants if want not in self._no_more]
 
-
-def _full(error: SynpicError) -> bool:
-    """Whether nobody can write any more, and not only this worker now."""
-    return any(getattr(cause, "errno", None) in _FULL for cause in causes(error))
-
-
-def _more(link: Link, number: int, task: Task, anywhere: bool) -> list[Batch]:
-    given = _ask(link, number, anywhere)
-    task.todo |= given.todo
-    return given.batches
-
-
-def _ask(link: Link, number: int, anywhere: bool = False) -> Chunk:
-    nothing = Chunk([], set())
-    if link.stop.is_set():
-        return nothing
-    link.send(More(number, anywhere))
-    answer = link.receive()
-    return answer if isinstance(answer, Chunk) else nothing
-
-
-class _Teller:
-    """Passes on every change of state, and otherwise a word a second."""
-
-    def __init__(self, link: Link, task: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._link, self._task, self._clock = link, task, clock
-        self._state, self._at = "", 0.0
-
-    def __call__(self, event: Event) -> None:
-        now = self._clock()
-        if event.state != self._state or now - self._at >= SECONDS_BETWEEN_WORDS:
-            self._state, self._at = event.state, now
-            self._link.send(Told(self._task, event))
+    def _close(self) -> None:
+        for running in self._at_work.values():
+            running.close()
+        self._at_work = {}

@@ -14,7 +14,7 @@ from synpic.engine.device import free_memory, lost, pick_device
 from synpic.engine.engines import Engine
 from synpic.errors import DeviceLost, SynpicError
 from tests.conftest import MakeRecipe
-from tests.engine.test_crew import made, nothing_twice
+from tests.engine.test_workers import made, nothing_twice
 from tests.fakes import Painter
 
 ILLEGAL = "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be late"

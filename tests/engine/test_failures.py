@@ -17,7 +17,7 @@ def log(workspace: Workspace, name: str = "a") -> FailureLog:
 
 
 def test_a_part_is_read_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    log(workspace).condemn({"old": "no"})
+    log(workspace).write_now({"old": "no"})
     mine = log(workspace)
     assert mine.known == {"old": 1}
     read: list[str] = []
@@ -30,11 +30,11 @@ def test_a_part_is_read_once(workspace: Workspace, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Workspace, "read", counted)
     assert mine.since() == set()
     assert read == []
-    log(workspace, "b").condemn({"other": "no"})
+    log(workspace, "b").write_now({"other": "no"})
     other = log(workspace)
-    other.condemn({"new": "no"})
+    other.write_now({"new": "no"})
     again = log(workspace)
-    again.condemn({"old": "no"})
+    again.write_now({"old": "no"})
     read.clear()
     assert mine.since() == {"new", "old"}
     assert len(read) == 3
@@ -46,7 +46,7 @@ def test_a_part_is_read_by_its_name_when_no_listing_shows_it(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, other = log(workspace), log(workspace)
-    other.condemn({"new": "no"})
+    other.write_now({"new": "no"})
     assert len(other.written) == 1
     monkeypatch.setattr(Workspace, "parts", lambda self, folder: [])
     assert mine.since() == set()
@@ -55,7 +55,7 @@ def test_a_part_is_read_by_its_name_when_no_listing_shows_it(
 
 def test_a_part_that_could_not_be_read_is_tried_again(workspace: Workspace) -> None:
     watcher = PartWatcher(workspace, "failures", tables.FAILURES)
-    log(workspace).condemn({"new": "no"})
+    log(workspace).write_now({"new": "no"})
     (part,) = workspace.parts("failures")
     whole = workspace.store.read(part)
     workspace.store.write(part, whole[:100])

@@ -1,10 +1,11 @@
-"""Workers that are processes: killed outright, told to stop, left without a foreman."""
+"""Workers that are processes: killed outright, stopped, left without a command."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -17,18 +18,21 @@ import psutil
 import pytest
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine import engines, local
-from synpic.engine.crew import Gone
+from synpic.engine import engines, worker_process
 from synpic.engine.engines import Engine
-from synpic.engine.local import Processes
+from synpic.engine.leases import IN_A_ROW
+from synpic.engine.local_pool import LocalPool
 from synpic.engine.progress import Event
+from synpic.engine.worker import Progress
+from synpic.engine.worker_pool import WorkerDied
 from synpic.errors import MissingExtra, ModelError, SynpicError
-from tests.cli.conftest import Run, Start
+from tests.cli.conftest import ENVIRONMENT, Run, Start
 from tests.cli.conftest import run as run
 from tests.cli.conftest import start as start
 from tests.conftest import MakeRecipe, corrupt_parts
-from tests.engine.test_crew import made, nothing_twice, table
+from tests.engine.test_workers import made, nothing_twice, table
 from tests.fakes import Painter
+from tests.workers import workers_of
 
 TWO = Engine("local", workers=2)
 SLOW = "call = { sleep = 0.2 }"
@@ -63,11 +67,6 @@ class Own(ModelError):
 class RaisesItsOwn(Painter):
     def __init__(self, *arguments: Any) -> None:
         raise Own(7)
-
-
-def workers_of(pid: int) -> list[psutil.Process]:
-    found = [p for p in psutil.Process(pid).children() if "synpic.engine.local" in str(p.cmdline())]
-    return sorted(found, key=lambda process: process.pid)
 
 
 class KillsOne:
@@ -147,22 +146,34 @@ def test_what_a_worker_prints_and_leaves_behind_is_in_nobodys_way(
     assert all(count.done == 16 for count in status(workspace).counts[:2])
 
 
-def test_a_worker_that_says_what_cannot_be_read_is_ended(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+class Unreadable:
+    def __reduce__(self) -> tuple[object, ...]:
+        return json.loads, ("this is no JSON",)
+
+
+def returns_what_cannot_be_read(method: str) -> Unreadable:
+    return Unreadable()
+
+
+def test_a_worker_that_returns_what_cannot_be_read_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    says = "os.write(int(sys.argv[4]), b'hello, this is no pickle')"
-    monkeypatch.setattr(local, "_BOOT", f"import os, sys, time; {says}; time.sleep(600)")
-    monkeypatch.setattr(local, "LINGERING", 0.0)
-    crew = Processes([], ["cpu"])
+    pool = LocalPool([], ["cpu"])
     try:
-        crew.start(0)
-        ((seat, gone),) = crew.receive(60)
-        assert seat == 0
-        assert isinstance(gone, Gone)
-        assert gone.how.startswith("it said what cannot be read: ")
-        assert not psutil.pid_exists(crew.pids[0])
+        pool.start(0)
+        ((_, begun),) = pool.wait(60)
+        assert begun == Progress()
+        (worker,) = workers_of(os.getpid())
+        monkeypatch.setattr(worker_process, "call", returns_what_cannot_be_read)
+        pool.submit(0, "work")
+        ((slot, died),) = pool.wait(60)
+        assert slot == 0
+        assert isinstance(died, WorkerDied)
+        assert died.how.startswith("what it returned cannot be read: ")
+        assert "JSONDecodeError" in died.how
+        assert not worker.is_running()
     finally:
-        crew.close()
+        pool.close()
 
 
 def test_an_error_of_somebodys_own_comes_home_as_the_kind_it_is(
@@ -206,8 +217,63 @@ def test_a_signal_ends_all_with_grace(
     assert counts[0].done % 4 == 0
 
 
+def test_a_second_ctrl_c_ends_all_at_once(tmp_path: Path, recipe: MakeRecipe, start: Start) -> None:
+    text = recipe(prompts=400, a="call = { sleep = 3600 }", b="call = { sleep = 3600 }")
+    Workspace.create(tmp_path / "set", text)
+    process = start("generate", "--device", "cpu", "--workers", "2", "--json", cwd=tmp_path / "set")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["state"] == "working":
+            break
+    workers = workers_of(process.pid)
+    assert len(workers) == 2
+    process.send_signal(signal.SIGINT)
+    time.sleep(2)
+    assert process.poll() is None, "the batch in hand is not done"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+
+
 @pytest.mark.slow
-def test_workers_whose_foreman_is_killed_end_by_themselves_and_keep_what_they_have(
+def test_a_script_without_a_guard_is_not_run_by_workers(
+    tmp_path: Path, recipe: MakeRecipe, workspace: Workspace
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import synpic\n"
+        "print('runs')\n"
+        f"workspace = synpic.Workspace.open({workspace.store.root!r})\n"
+        "engine = synpic.Engine('local', workers=2)\n"
+        "report = synpic.generate_candidates(workspace, device='cpu', engine=engine)\n"
+        "print(all(outcome.left == 0 for outcome in report.outcomes))\n"
+    )
+    words = [sys.executable, str(script)]
+    ended = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=280)
+    assert ended.stdout.split() == ["runs", "True"], ended.stderr
+
+
+def dies_at_once(baggage: bytes, device: str) -> None:
+    os._exit(5)
+
+
+@pytest.mark.slow
+def test_a_device_whose_workers_die_before_they_have_work_is_left_idle(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_process, "begin", dies_at_once)
+    report = generate_candidates(workspace, device="cpu", engine=TWO)
+    assert all(outcome.left == outcome.wanted for outcome in report.outcomes)
+    for outcome in report.outcomes:
+        assert "no worker is left to do the rest: exit code 5" in str(outcome.broken)
+    assert len(report.remarks) == 2 * IN_A_ROW
+    assert sum("it is not replaced" in remark for remark in report.remarks) == 2
+
+
+@pytest.mark.slow
+def test_workers_whose_command_is_killed_end_by_themselves_and_keep_what_they_have(
     tmp_path: Path, recipe: MakeRecipe, start: Start
 ) -> None:
     workspace = Workspace.create(tmp_path / "set", recipe(prompts=400, a="call = { sleep = 0.1 }"))

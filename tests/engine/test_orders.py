@@ -11,7 +11,7 @@ import pytest
 from synpic import Workspace, generate_candidates, score_candidates
 from synpic.pipeline.inventory import take_inventory
 from tests.conftest import MakeRecipe
-from tests.engine.test_crew import generate, score
+from tests.engine.test_workers import generate, score
 
 
 def made(workspace: Workspace) -> pl.DataFrame:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine import ray_engine
+from synpic.engine import ray_pool
 from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
 from synpic.errors import SynpicError
@@ -24,7 +24,7 @@ from synpic.workspace.storage import Store
 from tests.cli.conftest import ENVIRONMENT, Start
 from tests.cli.conftest import start as start
 from tests.conftest import MakeRecipe
-from tests.engine.test_crew import made, nothing_twice, table
+from tests.engine.test_workers import made, nothing_twice, table
 
 RAY = Engine("ray")
 
@@ -59,14 +59,14 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def one_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is seen late on one machine, and after a death nobody has to wait for it."""
-    monkeypatch.setattr(ray_engine, "SIGHT", 1.0)
+    monkeypatch.setattr(ray_pool, "SIGHT", 1.0)
 
 
 def workers() -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
-        if any("ray::Worker" in word for word in line):
+        if any("ray::RayWorker" in word for word in line):
             found.append(process)
     return found
 
@@ -105,7 +105,7 @@ def test_one_of_two_is_killed_and_the_set_is_as_if_one_had_made_it(
     kills = KillsOne()
     report = generate_candidates(workspace, engine=RAY, listener=kills)
     assert kills.killed is not None
-    assert kills.at_once == 2, "a relay that took a processor would leave room for one"
+    assert kills.at_once == 2
     assert made(report) == [("a", 60, 0, 0), ("b", 60, 0, 0)]
     assert all(event.done <= event.total for event in kills.events)
     report = score_candidates(workspace, engine=RAY, together=True)
@@ -130,7 +130,7 @@ def test_machines_that_see_another_workspace_do_nothing_and_say_so(
             write(self, name, data)
 
     monkeypatch.setattr(Store, "write", unseen)
-    monkeypatch.setattr(ray_engine, "SIGHT", 0.0)
+    monkeypatch.setattr(ray_pool, "SIGHT", 0.0)
     report = generate_candidates(workspace, engine=RAY)
     for outcome in report.outcomes:
         assert "no worker is left" in str(outcome.broken)

@@ -15,12 +15,13 @@ from PIL.Image import Image
 
 from synpic import Workspace, generate_candidates, score_candidates, status
 from synpic.engine.progress import Event
-from tests.cli.conftest import Start
+from tests.cli.conftest import ENVIRONMENT, Start
 from tests.cli.conftest import start as start
 from tests.conftest import MakeRecipe
-from tests.engine.test_crew import made, nothing_twice, table
-from tests.engine.test_local import TWO, wait_for, workers_of
+from tests.engine.test_local import TWO, wait_for
+from tests.engine.test_workers import made, nothing_twice, table
 from tests.fakes import Painter, redness
+from tests.workers import workers_of
 
 
 class Hangs(Painter):
@@ -56,6 +57,7 @@ def _first(sign: str) -> bool:
 @pytest.fixture(autouse=True)
 def deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNPIC_WORKER_DEADLINE", "2")
+    monkeypatch.setitem(ENVIRONMENT, "SYNPIC_WORKER_DEADLINE", "2")
 
 
 class StopsAll:
@@ -145,7 +147,7 @@ def test_no_worker_outlives_a_command_that_was_killed(
 ) -> None:
     """Not one that hangs in its batch either, nor one that was stopped and goes on later."""
     call = "call = { sleep = 3600 }"
-    workspace = Workspace.create(tmp_path / "set", recipe(prompts=400, a=call))
+    workspace = Workspace.create(tmp_path / "set", recipe(prompts=400, a=call, b=call))
     process = start("generate", "--device", "cpu", "--workers", "2", cwd=tmp_path / "set")
     until(lambda: len(workers_of(process.pid)) == 2)
     time.sleep(8)  # both draw

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from synpic.engine import threads
-from synpic.engine.local import Processes
+from synpic.engine.local_pool import LocalPool
 from synpic.train import loop
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_workers_share(
 ) -> None:
     machine(64, **variables)
     threads.settle()
-    found = Processes([], ["cpu", "cpu", "cpu"])._environment
+    found = LocalPool([], ["cpu", "cpu", "cpu"])._environment
     assert found["SYNPIC_CPUS"] == cpus
     assert found["OMP_NUM_THREADS"] == found["POLARS_MAX_THREADS"] == libraries
 

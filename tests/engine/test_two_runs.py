@@ -13,9 +13,9 @@ import pytest
 from PIL.Image import Image
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine.crew import conduct
 from synpic.engine.progress import Event
 from synpic.engine.report import Report
+from synpic.engine.scheduler import run_workers
 from synpic.engine.shard import Shard
 from synpic.generate import loop as drawing
 from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
@@ -165,7 +165,7 @@ def test_what_fails_here_and_others_made_has_not_failed(
         report = run(workspace, "generate", listener=events.append)
     else:
         tasks, _ = drawing_tasks(workspace, only=["a"])
-        report = conduct(Threads(tasks, workers), "generate", tasks, events.append)
+        report = run_workers(Threads(tasks, workers), "generate", tasks, events.append)
     sound(report, events)
 
 
@@ -180,5 +180,5 @@ def test_several_workers_count_each_image_once(
     tasks_of = scoring_tasks if stage == "score" else drawing_tasks
     tasks, _ = tasks_of(workspace, only=["red" if stage == "score" else "a"])
     events: list[Event] = []
-    report = conduct(Threads(tasks, 2), stage, tasks, events.append)
+    report = run_workers(Threads(tasks, 2), stage, tasks, events.append)
     sound(report, events)

@@ -1,93 +1,91 @@
-"""A crew of threads, for tests: as one of processes, without the seconds that these take to start.
+"""A worker pool of threads, for tests: without the seconds that processes take to start.
 
-Tasks and messages are pickled as on any way between processes.
+Tasks, arguments and results are pickled as on any way between processes.
 """
 
 from __future__ import annotations
 
 import pickle
-import queue
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from synpic.engine.crew import Gone
-from synpic.engine.messages import Answer, Go, Message, Stop
 from synpic.engine.task import Task
-from synpic.engine.worker import work
+from synpic.engine.worker import Progress, Worker, baggage
+from synpic.engine.worker_pool import WorkerDied
 
 
 class Dies(BaseException):
     """Ends a worker on the spot, as a signal would."""
 
 
-class Link:
-    def __init__(self, seat: int, inbox: queue.Queue[Any]) -> None:
-        self.stop = threading.Event()
-        self.seat, self._inbox = seat, inbox
-        self.answers: queue.Queue[Answer] = queue.Queue()
-
-    def send(self, message: Message) -> None:
-        self._inbox.put((self.seat, pickle.loads(pickle.dumps(message))))
-
-    def receive(self) -> Answer:
-        return self.answers.get()
-
-
 class Threads:
     """Workers as threads.
 
     Args:
-        started: which seats were taken, in order.
+        started: which slots were taken, in order.
+        calls: methods that were called, with the slot and what came of it.
     """
 
-    def __init__(self, tasks: Sequence[Task], seats: int) -> None:
-        self.seats = seats
+    def __init__(self, tasks: Sequence[Task], slots: int) -> None:
+        self.slots = slots
         self.late = 0.0
         self.started: list[int] = []
-        self._tasks = pickle.dumps([task.empty() for task in tasks])
-        self._inbox: queue.Queue[tuple[int, Message | Gone]] = queue.Queue()
-        self._links: dict[int, Link] = {}
-        self._threads: list[threading.Thread] = []
+        self.calls: list[tuple[int, str, Progress | BaseException]] = []
+        self._baggage = baggage(tasks)
+        self._workers: dict[int, Worker] = {}
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        self._in_flight: dict[Future[bytes], tuple[int, str]] = {}
 
-    def start(self, seat: int) -> None:
-        self.started.append(seat)
-        link = self._links[seat] = Link(seat, self._inbox)
-        thread = threading.Thread(target=self._run, args=(link,), daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def start(self, slot: int) -> None:
+        self.started.append(slot)
+        self._threads[slot] = ThreadPoolExecutor(1)
+        self._in_flight[self._threads[slot].submit(self._begin, slot)] = slot, "begin"
 
-    def send(self, seat: int, answer: Answer) -> None:
-        link = self._links[seat]
-        if isinstance(answer, Stop):
-            link.stop.set()
-        else:
-            link.answers.put(pickle.loads(pickle.dumps(answer)))
+    def submit(self, slot: int, method: str, *arguments: Any) -> None:
+        given = pickle.dumps(arguments)
+        call = self._threads[slot].submit(self._call, self._workers[slot], method, given)
+        self._in_flight[call] = slot, method
 
-    def receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
-        with suppress(queue.Empty):
-            return [self._inbox.get(timeout=seconds)]
-        return []
+    def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
+        ended, _ = wait(self._in_flight, seconds, FIRST_COMPLETED)
+        return [self._result(call) for call in ended]
 
-    def stopped(self, seat: int) -> bool:
+    def stopped(self, slot: int) -> bool:
         return False
 
-    def end(self, seat: int) -> None:
-        self._inbox.put((seat, Gone("exit code -9")))
+    def kill(self, slot: int) -> None:
+        """Threads cannot be killed; what is in flight has died when it ends."""
+        for call, (other, _) in list(self._in_flight.items()):
+            if other == slot:
+                self._in_flight[call] = slot, "killed"
 
     def close(self) -> None:
-        # Threads cannot be killed, but told.
-        for link in self._links.values():
-            link.stop.set()
-            link.answers.put(Go())
-        for thread in self._threads:
-            thread.join(60)
+        for thread in self._threads.values():
+            thread.shutdown()
 
-    def _run(self, link: Link) -> None:
-        how = "exit code 0"
+    def _begin(self, slot: int) -> bytes:
+        tasks, _ = pickle.loads(self._baggage)
+        self._workers[slot] = Worker(tasks, "cpu")
+        return pickle.dumps(Progress())
+
+    def _call(self, worker: Worker, method: str, arguments: bytes) -> bytes:
         try:
-            work(link, pickle.loads(self._tasks), "cpu")
+            return pickle.dumps(worker.call(method, *pickle.loads(arguments)))
         except Dies:
-            how = "exit code -9"
-        self._inbox.put((link.seat, Gone(how)))
+            for running in worker._at_work.values():
+                running._writer._thread.shutdown()  # the dead write nothing
+            raise
+
+    def _result(self, call: Future[bytes]) -> tuple[int, Progress | BaseException]:
+        slot, method = self._in_flight.pop(call)
+        error = call.exception()
+        result: Progress | BaseException
+        if isinstance(error, Dies) or method == "killed":
+            result = WorkerDied("exit code -9")
+        elif error is not None:
+            result = pickle.loads(pickle.dumps(error))
+        else:
+            result = pickle.loads(call.result())
+        self.calls.append((slot, method, result))
+        return slot, result

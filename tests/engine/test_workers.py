@@ -1,4 +1,4 @@
-"""Several workers make what one makes; what breaks or kills some of them costs nobody else."""
+"""Several workers make what one makes; what breaks or kills some costs the others nothing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine.crew import Gone, conduct
-from synpic.engine.messages import Ended, Message, More
 from synpic.engine.progress import Event
 from synpic.engine.report import Report
+from synpic.engine.scheduler import run_workers
 from synpic.engine.shard import Shard
 from synpic.engine.task import Work
+from synpic.engine.worker import Progress
 from synpic.errors import RewardError, StorageError, Unfinished
+from synpic.generate import loop as drawing
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.steps import ingest_workspace
 from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
@@ -30,7 +31,7 @@ from tests.fakes import Painter
 
 
 class Mortal(Painter):
-    """Dies of a prompt; of any, if it is told to."""
+    """Dies of a prompt; of any, if its settings say so."""
 
     def draw(self, prompts: Sequence[str], *rest: object) -> np.ndarray:
         if any(prompt in self.settings.call.get("dies_of", []) for prompt in prompts):
@@ -45,12 +46,12 @@ class Stillborn(Painter):
 
 def mortal(text: str, family: str = "Mortal") -> str:
     """Model a drawn by a family of this module."""
-    return text.replace("tests.fakes:Painter", f"tests.engine.test_crew:{family}", 1)
+    return text.replace("tests.fakes:Painter", f"tests.engine.test_workers:{family}", 1)
 
 
 def generate(
     workspace: Workspace,
-    seats: int = 2,
+    slots: int = 2,
     stop: threading.Event | None = None,
     retry_failed: bool = False,
     shard: str = "1/1",
@@ -58,14 +59,14 @@ def generate(
 ) -> tuple[Report, Threads]:
     share = Shard.parse(shard)
     tasks, _ = drawing_tasks(workspace, retry_failed=retry_failed, shard=share)
-    crew = Threads(tasks, seats)
+    pool = Threads(tasks, slots)
     listener = None if events is None else events.append
-    return conduct(crew, "generate", tasks, listener, stop), crew
+    return run_workers(pool, "generate", tasks, listener, stop), pool
 
 
-def score(workspace: Workspace, together: bool, seats: int = 2) -> Report:
+def score(workspace: Workspace, together: bool, slots: int = 2) -> Report:
     tasks, _ = scoring_tasks(workspace)
-    return conduct(Threads(tasks, seats), "score", tasks, None, None, together)
+    return run_workers(Threads(tasks, slots), "score", tasks, None, None, together)
 
 
 def table(workspace: Workspace) -> pl.DataFrame:
@@ -98,9 +99,9 @@ def test_three_workers_make_what_one_makes(
     tmp_path: Path, recipe: MakeRecipe, alone: Workspace, together: bool
 ) -> None:
     workspace = Workspace.create(tmp_path / "set", recipe(prompts=30, samples=2))
-    report, crew = generate(workspace, 3)
+    report, pool = generate(workspace, 3)
     assert made(report) == [("a", 60, 0, 0), ("b", 30, 0, 0)]
-    assert sorted(crew.started) == [0, 1, 2]
+    assert sorted(pool.started) == [0, 1, 2]
     assert made(score(workspace, together, 3)) == [("red", 90, 0, 0), ("blue", 90, 0, 0)]
     assert table(workspace).equals(table(alone))
     assert table(workspace).null_count().sum_horizontal().item() == 0
@@ -154,14 +155,14 @@ def test_a_prompt_that_kills_three_workers_gets_a_reason_and_the_rest_is_made(
 ) -> None:
     text = mortal(recipe(prompts=40, a='call = { dies_of = ["prompt 0-21"] }'))
     workspace = Workspace.create(tmp_path / "set", text)
-    report, crew = generate(workspace)
+    report, pool = generate(workspace)
     assert made(report) == [("a", 36, 4, 0), ("b", 40, 0, 0)]
-    assert len(crew.started) in (4, 5), "who died last may have left nothing to do"
+    assert len(pool.started) in (4, 5), "the last death may have left nothing to do"
     ((_, name, reason, number),) = status(workspace).failures
     assert (name, number) == ("a", 4)
     assert reason == "3 workers died with it in hand, the last one by exit code -9"
     assert nothing_twice(workspace)
-    again, crew = generate(workspace)
+    again, pool = generate(workspace)
     assert made(again) == [("a", 0, 0, 0), ("b", 0, 0, 0)]
     assert again.outcomes[0].already == 40
 
@@ -189,11 +190,11 @@ def test_a_model_that_does_not_open_is_told_once_and_the_other_is_made(
 ) -> None:
     text = recipe(prompts=12).replace("fakes:Painter", "fakes:Raises", 1)
     workspace = Workspace.create(tmp_path / "set", text)
-    report, crew = generate(workspace)
+    report, pool = generate(workspace)
     a, b = report.outcomes
     assert (b.made, b.broken) == (12, None)
     assert "model 'a' cannot be opened: FileNotFoundError: no weights here" in str(a.broken)
-    assert len(crew.started) == 2, "nobody died of it"
+    assert len(pool.started) == 2, "none died of it"
 
 
 def test_a_model_that_fails_everywhere_condemns_nothing(tmp_path: Path, recipe: MakeRecipe) -> None:
@@ -232,7 +233,7 @@ def test_parts_that_a_listing_does_not_show_yet_are_not_made_again(
     tasks, _ = drawing_tasks(workspace)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workspace, "parts", lambda self, folder: [])
-        report = conduct(Threads(tasks, 2), "generate", tasks)
+        report = run_workers(Threads(tasks, 2), "generate", tasks)
     assert made(report) == [("a", 39, 1, 0), ("b", 40, 0, 0)]
     assert nothing_twice(workspace)
 
@@ -251,9 +252,9 @@ def test_a_disk_that_is_away_for_a_moment_ends_nobody_for_good(
         write(self, name, data)
 
     monkeypatch.setattr(Store, "write", stale)
-    crew = Threads(tasks, 1)
-    report = conduct(crew, "generate", tasks)
-    assert crew.started == [0, 0]
+    pool = Threads(tasks, 1)
+    report = run_workers(pool, "generate", tasks)
+    assert pool.started == [0, 0]
     assert made(report) == [("a", 40, 0, 0), ("b", 40, 0, 0)]
     (remark,) = report.remarks
     assert "Stale file handle; another takes its place" in remark
@@ -268,22 +269,15 @@ def test_a_reward_that_breaks_leaves_its_work_to_others_at_once(
     tasks, _ = scoring_tasks(workspace)
     broken = next(number for number, task in enumerate(tasks) if task.name == "blue")
     tasks[broken].open = _breaks
-    heard: list[object] = []
-
-    class Overheard(Threads):
-        def receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
-            said = super().receive(seconds)
-            heard.extend(word for _, word in said)
-            return said
-
-    report = conduct(Overheard(tasks, 1), "score", tasks, together=True)
+    pool = Threads(tasks, 1)
+    report = run_workers(pool, "score", tasks, together=True)
     red, blue = sorted(report.outcomes, key=lambda outcome: -outcome.made)
     assert (red.made, blue.made) == (400, 0)
     assert "no such reward" in str(blue.broken)
-    ended = [word.task for word in heard if isinstance(word, Ended)]
-    assert ended[0] == broken
-    after = heard[heard.index(next(word for word in heard if isinstance(word, Ended))) :]
-    assert any(isinstance(word, More) for word in after), "the other had work to ask for"
+    results = [result for *_, result in pool.calls if isinstance(result, Progress)]
+    ended = [result.ended for result in results if result.ended]
+    assert ended[0][0].task == broken
+    assert results.index(next(r for r in results if r.ended)) < len(results) - 1
 
 
 def _breaks(device: str, environment: str) -> Work:
@@ -304,8 +298,9 @@ def test_a_prompt_that_fails_has_a_reason_and_can_be_tried_again(
 
 
 def test_a_model_that_kills_everyone_leaves_what_was_made_and_the_other_is_made(
-    tmp_path: Path, recipe: MakeRecipe
+    tmp_path: Path, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(drawing, "PART_IMAGES", 4)  # a part holds a batch: some are written
     every = [f"prompt 0-{n}" for n in range(12, 60)]
     text = mortal(recipe(prompts=60, a=f"call = {{ dies_of = {every} }}"))
     workspace = Workspace.create(tmp_path / "set", text)
@@ -330,7 +325,7 @@ def test_a_stop_keeps_whole_batches_and_the_next_run_goes_on(
         if event.state == "working":
             stop.set()
 
-    report = conduct(Threads(tasks, 2), "generate", tasks, listener=listen, stop=stop)
+    report = run_workers(Threads(tasks, 2), "generate", tasks, listener=listen, stop=stop)
     assert report.stopped
     assert sum(left for *_, left in made(report)) > 0
     assert all(outcome.broken is None for outcome in report.outcomes)
@@ -352,10 +347,10 @@ def test_a_full_disk_ends_the_run_for_all_and_says_so(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Store, "write", full)
-    crew = Threads(tasks, 2)
+    pool = Threads(tasks, 2)
     with pytest.raises(StorageError, match="No space left on device"):
-        conduct(crew, "generate", tasks)
-    assert len(crew.started) == 2
+        run_workers(pool, "generate", tasks)
+    assert len(pool.started) == 2
 
 
 def test_progress_is_of_all_and_ends_at_the_whole(tmp_path: Path, recipe: MakeRecipe) -> None:

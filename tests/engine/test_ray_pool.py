@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 import pytest
 
 from synpic import Workspace, generate_candidates
-from synpic.engine import ray_engine
-from synpic.engine.crew import Gone
+from synpic.engine import ray_pool
 from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
-from synpic.engine.ray_engine import Actors, room
+from synpic.engine.ray_pool import RayPool, room
+from synpic.engine.worker import Progress, Unable
+from synpic.engine.worker_pool import WorkerDied
 from synpic.errors import SynpicError
 from synpic.pipeline.tasks import drawing_tasks
 from tests.conftest import MakeRecipe
@@ -26,25 +26,29 @@ class RayError(Exception):
     pass
 
 
+class RayTaskError(RayError):
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class Method:
     def __init__(self, does: Callable[..., Any]) -> None:
         self.remote = does
 
 
 class StandIn:
-    """As much of Ray as a crew asks for. Nothing runs; the relay gives what ``said`` holds."""
+    """As much of Ray as a pool asks for. Nothing runs; calls end as ``ends`` says, by name."""
 
     def __init__(self, nodes: list[dict[str, float]]) -> None:
         self._nodes = nodes
         self.options: list[tuple[str, dict[str, Any]]] = []
-        self.runs: list[tuple[Any, ...]] = []
+        self.begun: list[tuple[Any, ...]] = []
         self.killed: list[Any] = []
         self.left = 0
-        self.said: list[Any] = []
+        self.ends: dict[str, Progress | Exception] = {}
         self.fails: str | None = None
-        self.exceptions = SimpleNamespace(RayError=RayError)
-        affinity = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: "here")
-        self.util = SimpleNamespace(scheduling_strategies=affinity)
+        self.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
 
     def is_initialized(self) -> bool:
         return False
@@ -63,21 +67,21 @@ class StandIn:
             raise RayError("the object store is full")
         return thing
 
-    def get(self, thing: Any) -> Any:
-        if self.fails == "get":
-            raise RayError("The actor died.")
-        return self.said
+    def get(self, call: str) -> Any:
+        end = self.ends[call]
+        if isinstance(end, Exception):
+            raise end
+        return end
 
-    def wait(self, there: list[Any], **options: Any) -> tuple[list[Any], list[Any]]:
-        return ["hearing"], []
+    def wait(self, calls: list[str], **options: Any) -> tuple[list[Any], list[Any]]:
+        if self.fails == "wait":
+            raise RayError("The node died.")
+        return [call for call in calls if call in self.ends], []
 
     def kill(self, actor: Any) -> None:
-        self.killed.append(actor)
+        self.killed.append(actor.name)
         if self.fails == "kill":
             raise RayError("it is dead already")
-
-    def get_runtime_context(self) -> Any:
-        return SimpleNamespace(get_node_id=lambda: "here")
 
     def remote(self, kind: type) -> Any:
         return SimpleNamespace(options=lambda **options: Method(lambda: self._made(kind, options)))
@@ -86,41 +90,40 @@ class StandIn:
         self.options.append((kind.__name__, options))
         number = len(self.options)
 
-        def run(*arguments: Any) -> str:
-            self.runs.append(arguments)
-            return f"end {number}"
+        def begin(*arguments: Any) -> str:
+            self.begun.append(arguments)
+            return f"begin {number}"
 
         return SimpleNamespace(
-            name=f"{kind.__name__} {number}",
-            run=Method(run),
-            hear=Method(lambda: "hearing"),
-            answer=Method(lambda *arguments: None),
+            name=number,
+            begin=Method(begin),
+            call=Method(lambda method, *arguments: f"{method} {number}"),
         )
 
     def of_workers(self) -> list[dict[str, Any]]:
-        return [options for kind, options in self.options if kind == "Worker"]
+        return [options for kind, options in self.options if kind == "RayWorker"]
 
 
-Begin = Callable[..., tuple[StandIn, Actors]]
+Begin = Callable[..., tuple[StandIn, RayPool]]
 
 
 @pytest.fixture
 def begin(
     tmp_path: Path, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[StandIn, Actors]]:
+) -> Callable[..., tuple[StandIn, RayPool]]:
     def begin(
         nodes: list[dict[str, float]],
         workers: int | None = None,
         gpus: float | None = None,
         most: int = 100,
         fails: str | None = None,
-    ) -> tuple[StandIn, Actors]:
+    ) -> tuple[StandIn, RayPool]:
         workspace = Workspace.create(tmp_path / "set", recipe(prompts=8))
         tasks, _ = drawing_tasks(workspace)
         ray = StandIn(nodes)
         ray.fails = fails
-        monkeypatch.setattr(ray_engine, "_ray", lambda: ray)
-        return ray, Actors(tasks, workers, gpus, most)
+        monkeypatch.setattr(ray_pool, "_ray", lambda: ray)
+        return ray, RayPool(tasks, workers, gpus, most)
 
     return begin
 
@@ -150,7 +153,7 @@ def test_without_gpus_processors_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "workers", "gpus", "seats", "asked"),
+    ("nodes", "workers", "gpus", "slots", "asked"),
     [
         ([{"GPU": 2.0}], None, None, 2, {"num_cpus": 0, "num_gpus": 1.0}),
         ([{"GPU": 2.0}], None, 0.5, 4, {"num_cpus": 0, "num_gpus": 0.5}),
@@ -164,18 +167,18 @@ def test_a_worker_asks_for_what_it_is_to_have(
     nodes: list[dict[str, float]],
     workers: int | None,
     gpus: float | None,
-    seats: int,
+    slots: int,
     asked: dict[str, float],
 ) -> None:
-    ray, crew = begin(nodes, workers, gpus)
-    assert crew.seats == seats
-    for seat in range(seats):
-        crew.start(seat)
-    assert len(ray.of_workers()) == seats
+    ray, pool = begin(nodes, workers, gpus)
+    assert pool.slots == slots
+    for slot in range(slots):
+        pool.start(slot)
+    assert len(ray.of_workers()) == slots
     for options in ray.of_workers():
         assert {key: options[key] for key in asked} == asked
         assert options["max_restarts"] == 0
-    assert {run[3] for run in ray.runs} == {"cuda" if asked["num_gpus"] else "cpu"}
+    assert {begun[1] for begun in ray.begun} == {"cuda" if asked["num_gpus"] else "cpu"}
 
 
 def test_settings_of_the_hub_go_along_and_the_token_is_not_shown(
@@ -183,12 +186,12 @@ def test_settings_of_the_hub_go_along_and_the_token_is_not_shown(
 ) -> None:
     for name, value in (("HF_HOME", "/shared/hf"), ("HF_TOKEN", "hf_x"), ("OTHER", "1")):
         monkeypatch.setenv(name, value)
-    ray, crew = begin([{"CPU": 1.0}])
-    crew.start(0)
+    ray, pool = begin([{"CPU": 1.0}])
+    pool.start(0)
     shown = ray.of_workers()[0]["runtime_env"]["env_vars"]
     assert shown["HF_HOME"] == "/shared/hf"
     assert not {"HF_TOKEN", "OTHER"} & shown.keys()
-    assert ray.runs[0][-1] == {"HF_TOKEN": "hf_x", "SYNPIC_CPUS": "1"}
+    assert ray.begun[0][-1] == {"HF_TOKEN": "hf_x", "SYNPIC_CPUS": "1"}
 
 
 @pytest.mark.parametrize(
@@ -204,9 +207,9 @@ def test_settings_of_the_hub_go_along_and_the_token_is_not_shown(
 def test_workers_of_a_node_share_its_processors(
     begin: Begin, nodes: list[dict[str, float]], gpus: float, share: str
 ) -> None:
-    ray, crew = begin(nodes, None, gpus)
-    crew.start(0)
-    assert ray.runs[0][-1]["SYNPIC_CPUS"] == share
+    ray, pool = begin(nodes, None, gpus)
+    pool.start(0)
+    assert ray.begun[0][-1]["SYNPIC_CPUS"] == share
 
 
 def test_sigterm_stays_with_whoever_had_it(begin: Begin) -> None:
@@ -240,34 +243,58 @@ def test_a_start_that_fails_leaves_nothing_behind(
     assert list((tmp_path / "set").glob(".run-*")) == []
 
 
-def test_a_dead_relay_is_one_clear_error(begin: Begin) -> None:
-    ray, crew = begin([{"CPU": 1.0}])
-    crew.start(0)
-    ray.fails = "get"
-    with pytest.raises(SynpicError, match="lost to this command: RayError: The actor died") as lost:
-        crew.receive(0.1)
+def test_a_lost_cluster_is_one_clear_error(begin: Begin) -> None:
+    ray, pool = begin([{"CPU": 1.0}])
+    pool.start(0)
+    ray.fails = "wait"
+    with pytest.raises(SynpicError, match="lost to this command: RayError: The node died") as lost:
+        pool.wait(0.1)
     assert "the same command goes on from there" in str(lost.value.hint)
 
 
 def test_one_that_is_dead_already_keeps_no_other_from_being_ended(begin: Begin) -> None:
-    ray, crew = begin([{"CPU": 2.0}])
-    crew.start(0)
-    crew.start(1)
+    ray, pool = begin([{"CPU": 2.0}])
+    pool.start(0)
+    pool.start(1)
     ray.fails = "kill"
-    crew.close()
-    assert [actor.name for actor in ray.killed] == ["Worker 2", "Worker 3", "Relay 1"]
+    pool.close()
+    assert ray.killed == [1, 2]
     assert ray.left == 1
 
 
-def test_a_worker_that_says_what_cannot_be_read_is_ended(begin: Begin) -> None:
-    ray, crew = begin([{"CPU": 1.0}])
-    crew.start(0)
-    ray.said = [((0, 1), b"hello, this is no pickle"), ((0, 1), pickle.dumps(Gone("late")))]
-    ((seat, gone),) = crew.receive(0.1)
-    assert seat == 0
-    assert isinstance(gone, Gone)
-    assert gone.how.startswith("it said what cannot be read: ")
-    assert [actor.name for actor in ray.killed] == ["Worker 2"]
+def test_calls_end_with_what_they_returned_or_raised(begin: Begin) -> None:
+    ray, pool = begin([{"CPU": 3.0}])
+    for slot in range(3):
+        pool.start(slot)
+    ray.ends = {f"begin {number}": Progress() for number in (1, 2, 3)}
+    assert pool.wait(0.1) == [(slot, Progress()) for slot in range(3)]
+    for slot in range(3):
+        pool.submit(slot, "work", {})
+    unable = Unable(SynpicError("no disk"))
+    ray.ends = {
+        "work 1": RayTaskError(unable),
+        "work 2": RayError("The actor died.\nIts node is gone."),
+        "work 3": ValueError("cannot be unpickled"),
+    }
+    (_, raised), (_, died), (_, unread) = pool.wait(0.1)
+    assert raised is unable
+    assert isinstance(died, WorkerDied)
+    assert died.how == "RayError: The actor died. Its node is gone."
+    assert isinstance(unread, WorkerDied)
+    assert ray.killed == [2, 3], "it may be alive, and would keep its GPU"
+
+
+def test_a_cluster_without_a_place_is_given_up_in_time(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pool = begin([{"CPU": 1.0}])
+    pool.start(0)
+    assert pool.wait(0.1) == []
+    monkeypatch.setattr(ray_pool, "PATIENCE", 0.0)
+    ((slot, unable),) = pool.wait(0.1)
+    assert slot == 0
+    assert isinstance(unable, Unable)
+    assert "no place for a worker" in unable.error.message
 
 
 def test_a_device_is_not_chosen_by_name(workspace: Workspace) -> None:
@@ -281,8 +308,8 @@ def test_processors_in_place_of_gpus_are_told_of(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, gpus: float | None, told: bool
 ) -> None:
     ray = StandIn([{"CPU": 1.0}])
-    monkeypatch.setattr(ray_engine, "_ray", lambda: ray)
-    ray.fails = "get"
+    monkeypatch.setattr(ray_pool, "_ray", lambda: ray)
+    ray.fails = "wait"
     events: list[Event] = []
     with pytest.raises(SynpicError):
         generate_candidates(workspace, engine=Engine("ray", None, gpus), listener=events.append)
@@ -318,10 +345,10 @@ def test_given_images_are_read_by_a_few_and_on_processors(
 def test_what_ray_says_of_its_nodes_is_not_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     from ray._private import worker
 
-    from synpic.engine import ray_engine
+    from synpic.engine import ray_pool
 
     for _ in range(2):  # a second run in one process changes nothing
-        ray_engine._keep_stdout_clean()
+        ray_pool._keep_stdout_clean()
     said = {"lines": ["a node is lost"], "pid": "raylet", "is_err": False}
     worker.print_to_stdstream(said, ignore_prefix=False)
     told = capsys.readouterr()

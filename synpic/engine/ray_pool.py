@@ -1,14 +1,12 @@
-"""A crew of actors on a Ray cluster: one for each GPU, or for a fraction of one.
+"""A worker pool of actors on a Ray cluster: one for each GPU, or for a fraction of one.
 
-An actor does what a process of the local engine does, and is spoken to through a relay: an actor
-that takes no processor, so that a small cluster is not starved by it. Ray finds places for workers;
-what they do, and what becomes of it when one dies, is the foreman's business as anywhere.
+Ray finds places for workers; what they do, and what becomes of it when one dies, is the scheduler's
+business as anywhere.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -19,15 +17,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from synpic.engine.crew import Gone
-from synpic.engine.messages import Answer, Message, Unable
-from synpic.engine.ray_worker import Relay, Who, Worker
+from synpic.engine.ray_worker import RayWorker
 from synpic.engine.task import Task
 from synpic.engine.threads import CPUS
-from synpic.engine.worker import baggage
+from synpic.engine.worker import Progress, Unable, baggage
+from synpic.engine.worker_pool import WorkerDied
 from synpic.errors import MissingExtra, SynpicError
 
-__all__ = ["Actors", "room"]
+__all__ = ["RayPool", "room"]
 
 PATIENCE = 600.0
 """Seconds without any worker after which those that have no place yet are given up."""
@@ -35,7 +32,7 @@ SIGHT = 30.0
 """Seconds in which a shared file system shows a new file to another machine."""
 
 
-class Actors:
+class RayPool:
     """Workers as actors of the cluster that RAY_ADDRESS names, or that runs here, or a new one.
 
     Args:
@@ -56,11 +53,8 @@ class Actors:
         self._ours = _connect(self._ray)
         self._workspace = tasks[0].workspace
         self._sign = f".run-{uuid.uuid4().hex[:16]}"
-        self._relay: Any = None
         self._actors: dict[int, Any] = {}
-        self._ends: dict[Any, tuple[Who, Any]] = {}
-        self._who: dict[int, Who] = {}
-        self._started = 0
+        self._calls: dict[Any, int] = {}
         self._up: set[int] = set()
         try:
             with self._in_words():
@@ -84,33 +78,18 @@ class Actors:
                 f"the most that one has is {most_gpus:g}",
                 hint="add a node that has them; or --gpus-per-worker 0, to work on processors",
             )
-        self.seats = max(1, min(workers or places, most))
+        self.slots = max(1, min(workers or places, most))
         """How many workers."""
         shares = [int(node.get("CPU", 1)) // n for node in nodes if (n := _places(node, self.gpus))]
         self._cpus = {CPUS: str(max(1, min(shares, default=1)))}
         """What a worker may use of its node, which it shares with others."""
         self.late = 2 * SIGHT
-        """See :class:`synpic.engine.crew.Crew`."""
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
         self._workspace.store.write(self._sign, b"a run on a cluster is at work here\n")
         self._baggage = self._ray.put(baggage(tasks))
-        here = self._ray.get_runtime_context().get_node_id()
-        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        self._relay = (
-            self._ray.remote(Relay)
-            .options(
-                num_cpus=0,
-                max_concurrency=10_000,
-                # Where we are: it should not go down with another machine.
-                scheduling_strategy=affinity(here, soft=True),
-            )
-            .remote()
-        )
-        self._hearing = self._relay.hear.remote()
 
-    def start(self, seat: int) -> None:
-        """See :class:`synpic.engine.crew.Crew`."""
-        self._started += 1
-        who = self._who[seat] = (seat, self._started)
+    def start(self, slot: int) -> None:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
         hub = {name: value for name, value in os.environ.items() if name.startswith("HF_")}
         # What runtime_env holds, everybody on the cluster can see.
         secrets = {name: hub.pop(name) for name in ("HF_TOKEN",) if name in hub}
@@ -118,8 +97,8 @@ class Actors:
         device = "cuda" if self.gpus else "cpu"
         look_for = (self._sign, SIGHT)
         with self._in_words():
-            actor = self._actors[seat] = (
-                self._ray.remote(Worker)
+            actor = self._actors[slot] = (
+                self._ray.remote(RayWorker)
                 .options(
                     num_cpus=0 if self.gpus else 1,
                     num_gpus=self.gpus,
@@ -129,69 +108,55 @@ class Actors:
                 )
                 .remote()
             )
-            end = actor.run.remote(
-                self._baggage, self._relay, who, device, look_for, paths, secrets | self._cpus
-            )
-        self._ends[end] = who, actor
+            variables = secrets | self._cpus
+            call = actor.begin.remote(self._baggage, device, look_for, paths, variables)
+        self._calls[call] = slot
 
-    def send(self, seat: int, answer: Answer) -> None:
-        """See :class:`synpic.engine.crew.Crew`."""
-        if seat in self._who:
-            with self._in_words():
-                self._relay.answer.remote(self._who[seat], pickle.dumps(answer))
-
-    def receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
-        """See :class:`synpic.engine.crew.Crew`."""
+    def submit(self, slot: int, method: str, *arguments: Any) -> None:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
         with self._in_words():
-            heard = self._receive(seconds)
-        return heard + self._given_up()
+            self._calls[self._actors[slot].call.remote(method, *arguments)] = slot
 
-    def _receive(self, seconds: float) -> list[tuple[int, Message | Gone]]:
-        ready, _ = self._ray.wait([self._hearing, *self._ends], num_returns=1, timeout=seconds)
-        for end in ready:
-            if end in self._ends:
-                # By the same way as what it said before, and so after it.
-                gone = pickle.dumps(Gone(self._how(end)))
-                who, actor = self._ends.pop(end)
-                self._ray.get(self._relay.say.remote(who, gone))
-                # It holds its GPU until it is gone itself.
-                self._ray.kill(actor)
-        heard: list[tuple[int, Message | Gone]] = []
-        if self._hearing in ready:
-            for who, said in self._ray.get(self._hearing):
-                seat = who[0]
-                if self._who.get(seat) != who:
-                    continue
-                message = self._read(seat, said)
-                self._up.add(seat)
-                if isinstance(message, Gone):
-                    self._up.discard(seat)
-                    del self._who[seat]
-                heard.append((seat, message))
-            self._hearing = self._relay.hear.remote()
-        return heard
+    def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        if not self._calls:
+            time.sleep(seconds)
+            return []
+        calls = list(self._calls)
+        with self._in_words():
+            ended, _ = self._ray.wait(calls, num_returns=1, timeout=seconds)
+            if ended:
+                ended, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
+        return [self._result(call) for call in ended] + self._without_place()
 
-    def _read(self, seat: int, said: bytes) -> Message | Gone:
+    def _result(self, call: Any) -> tuple[int, Progress | BaseException]:
+        slot = self._calls.pop(call)
         try:
-            message: Message | Gone = pickle.loads(said)
-        except Exception as error:  # anything may be raised where something foreign is unpickled
-            self._ray.kill(self._actors[seat])
-            words = f"{type(error).__name__}: {error}"
-            return Gone(f"it said what cannot be read: {words}"[:300])
-        return message
+            result: Progress | BaseException = self._ray.get(call)
+        except self._ray.exceptions.RayTaskError as error:
+            result = error.cause
+        except Exception as error:
+            # Ray has many classes for an actor that is gone, and raises whatever unpickling does.
+            result = WorkerDied(_first_words(error))
+        if isinstance(result, WorkerDied):
+            self.kill(slot)  # it may be alive, and holds its GPU until it is gone
+        else:
+            self._up.add(slot)
+        return slot, result
 
-    def stopped(self, seat: int) -> bool:
-        """See :class:`synpic.engine.crew.Crew`."""
+    def stopped(self, slot: int) -> bool:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
         return False
 
-    def end(self, seat: int) -> None:
-        """See :class:`synpic.engine.crew.Crew`."""
+    def kill(self, slot: int) -> None:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        self._up.discard(slot)
         with self._in_words():
-            self._ray.kill(self._actors[seat])
+            self._ray.kill(self._actors[slot])
 
     def close(self) -> None:
-        """See :class:`synpic.engine.crew.Crew`."""
-        for actor in [*self._actors.values(), self._relay]:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        for actor in self._actors.values():
             # The cluster may be gone already, which Ray reports in several ways.
             with suppress(Exception):
                 self._ray.kill(actor)
@@ -212,15 +177,7 @@ class Actors:
                 "`ray status` tells how the cluster is",
             ) from error
 
-    def _how(self, end: Any) -> str:
-        try:
-            self._ray.get(end)
-        except Exception as error:
-            # Ray raises what the actor raised, which may be of any class.
-            return _first_words(error)
-        return "exit code 0"
-
-    def _given_up(self) -> list[tuple[int, Message | Gone]]:
+    def _without_place(self) -> list[tuple[int, Progress | BaseException]]:
         """Workers for which the cluster had no place for too long."""
         now = time.monotonic()
         if self._up:
@@ -228,11 +185,8 @@ class Actors:
         if now - self._since < PATIENCE:
             return []
         error = SynpicError(f"the cluster had no place for a worker in {PATIENCE / 60:.0f} minutes")
-        said: list[tuple[int, Message | Gone]] = []
-        for seat in list(self._who):
-            del self._who[seat]
-            said += [(seat, Unable(error, everywhere=False)), (seat, Gone(error.message))]
-        return said
+        slots, self._calls = list(self._calls.values()), {}
+        return [(slot, Unable(error)) for slot in slots]
 
     def _leave(self) -> None:
         if self._ours:

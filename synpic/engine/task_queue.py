@@ -1,6 +1,6 @@
-"""The work of one task that is dealt out to several workers: what waits, and what came of it.
+"""The task queue: batches of one task that wait, are leased to a worker, or are done.
 
-Nobody's word is taken for what was made. It is read from the workspace, where it counts.
+What is done is read from the workspace, never from what a worker reports.
 """
 
 from __future__ import annotations
@@ -11,26 +11,24 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from synpic.engine.messages import Batch, Chunk
 from synpic.engine.report import Outcome
 from synpic.engine.task import Key, Row, Task
+from synpic.engine.worker import Chunk
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
 
-__all__ = ["DEATHS", "Pile"]
+__all__ = ["DEATHS", "TaskQueue"]
 
 DEATHS = 3
-"""A batch that was in the hands of so many workers when they died is not given to another."""
-
-
+"""A batch that this number of workers died with is not leased again."""
 PARTS = 8
-"""A chunk is no more than so many parts."""
+"""Parts in a chunk, at most."""
 SIGHT = 30.0
 """Seconds in which a shared file system shows a new file to another machine."""
 
 
-class Pile:
-    """Batches of ``task``, by their numbers, in three states: waiting, in somebody's hands, done.
+class TaskQueue:
+    """Batches of ``task``, by their numbers.
 
     The task's ``todo`` is what is not known to be done.
     """
@@ -42,15 +40,15 @@ class Pile:
         self._from = 0
         self._there: set[Key] = set()
         self._failed: set[Key] = set()
-        self._handed: set[Key] = set()
+        self._leased: set[Key] = set()
         self._asked: dict[int, int] = {}
         self.others = 0
-        """How many images others were seen to have made."""
+        """How many images other commands were seen to have made."""
         self._deaths: Counter[int] = Counter()
 
     @property
     def waiting(self) -> int:
-        """How many images wait in batches that may be dealt out with others."""
+        """How many images wait in batches that may be leased with others."""
         if self._rows_waiting is None:
             sound = (n for n in self._waiting if not self.suspect(n))
             self._rows_waiting = sum(len(self.task.batches[n]) for n in sound)
@@ -58,7 +56,7 @@ class Pile:
 
     @property
     def suspects(self) -> list[int]:
-        """Batches that wait and that may kill whoever takes them: each is to be tried alone."""
+        """Batches that wait and may kill a worker: each is to be tried alone."""
         return [n for n in self._waiting if self.suspect(n)]
 
     @property
@@ -77,15 +75,18 @@ class Pile:
         return self.task.proven or bool(self._there)
 
     def suspect(self, number: int) -> bool:
-        """Whether one more death in its company would condemn this batch."""
+        """Whether one more death would mark this batch as failed."""
         return self._deaths[number] >= DEATHS - 1
 
-    def cut(self, workers: int) -> list[int]:
-        """Take a chunk from where the last one ended: neighbours, for one of so many workers.
+    def next_chunk(self, workers: int) -> list[int]:
+        """Take neighbouring batches, from where the last chunk ended.
 
-        It is large enough that texts can be read ahead; no more than a part's rows once somebody
-        has died, so that few are to blame for the next death; and, towards the end, small, so that
-        all end at about the same time. Batches of the same prompts stay together.
+        They are enough for texts to be encoded ahead; no more than a part's rows once a worker has
+        died, so that few are to blame for the next death; and few towards the end, so that all
+        workers end at about the same time. Batches of the same prompts stay together.
+
+        Args:
+            workers: that share the task.
         """
         rows = self.task.part_rows * (1 if self._deaths else PARTS)
         ample = max(1, min(rows, self.waiting // (4 * max(1, workers))))
@@ -124,9 +125,9 @@ class Pile:
         batches = (self.task.batches[number] for number in chunk)
         return [(_position(batch, 0), _position(batch, -1)) for batch in batches]
 
-    def hand_out(self, chunk: Iterable[int]) -> Chunk:
-        """What a worker is told of ``chunk``, which is then in its hands."""
-        batches: list[Batch] = []
+    def lease(self, chunk: Iterable[int]) -> Chunk:
+        """What a worker gets for ``chunk``, which is then its lease."""
+        batches: list[list[Row]] = []
         todo = set[Key]()
         for number in chunk:
             batch = self.task.batches[number]
@@ -134,20 +135,20 @@ class Pile:
             self._asked[number] = len(keys)
             batches.append(batch)
             todo |= keys
-        self._handed |= todo
+        self._leased |= todo
         return Chunk(batches, todo)
 
-    def anywhere(self) -> list[int]:
-        """Take one from anywhere; the others stay in order."""
+    def samples(self, number: int) -> list[int]:
+        """Take this many from anywhere; the others stay in order."""
         goes_on_from = self._from
         taken: list[int] = []
-        while not taken and (sound := [n for n in self._waiting if not self.suspect(n)]):
-            taken = self._take([random.choice(sound)])
+        while len(taken) < number and (sound := [n for n in self._waiting if not self.suspect(n)]):
+            taken += self._take([random.choice(sound)])
         self._from = goes_on_from
         return taken
 
     def look(self, parts: Iterable[str] = ()) -> bool:
-        """See what the workspace has come to hold; whether others than our workers made any.
+        """See what the workspace has come to hold; whether another command made any of it.
 
         Args:
             parts: that our workers wrote. Each is waited for, but not for ever: a shared file
@@ -164,25 +165,25 @@ class Pile:
         ours = [part for part in seen if part.startswith(f"{task.folder}/")]
         rows = task.new_rows(ours)
         there = task.todo.intersection(rows)
-        # What failed here, others have made.
+        # What failed here, another command has made.
         made_all_the_same = self._failed.intersection(rows)
         self._failed -= made_all_the_same
-        self._handed -= made_all_the_same
+        self._leased -= made_all_the_same
         failed = set[Key]()
         if names := task.failures.since(part for part in seen if part not in ours):
             failed = {key for key in task.todo if key[0] in names} - there
         self._there |= there
         self._failed |= failed
         task.todo -= there | failed
-        others = len(there - self._handed)
+        others = len(there - self._leased)
         self.others += others
         return others > 0
 
-    def give_back(self, numbers: Iterable[int], died: bool = False) -> int:
-        """These are in nobody's hands any more: what is not done waits again. Look first.
+    def requeue(self, numbers: Iterable[int], died: bool = False) -> int:
+        """These are leased no more: what is not done waits again. Look first.
 
         Args:
-            died: with whoever held them.
+            died: the worker that leased them has.
 
         Returns:
             How many of the images that were asked for are done.
@@ -194,39 +195,39 @@ class Pile:
             missing = self.task.missing(batch)
             done += self._asked.pop(number, len(missing)) - len(missing)
             if missing:
-                self._handed.difference_update(map(self.task.key_of, missing))
+                self._leased.difference_update(map(self.task.key_of, missing))
                 if died:
                     self._deaths[number] += 1
                 insort(self._waiting, number)
         return done
 
-    def condemn(self, why: str) -> int:
-        """Give failure rows to what was in too many workers' hands when they died.
+    def mark_failed(self, why: str) -> int:
+        """Write failure rows for what too many workers died with.
 
         Returns:
             How many images.
         """
-        condemned = 0
+        marked = 0
         for number in [n for n in self._waiting if self._deaths[n] >= DEATHS]:
             self._waiting.remove(number)
             self._rows_waiting = None
             missing = self.task.missing(self.task.batches[number])
-            self._handed.update(map(self.task.key_of, missing))
+            self._leased.update(map(self.task.key_of, missing))
             reason = f"{DEATHS} workers died with it in hand, the last one by {why}"
-            self.task.failures.condemn({row["candidate_id"]: reason for row in missing})
+            self.task.failures.write_now({row["candidate_id"]: reason for row in missing})
             keys = set(map(self.task.key_of, missing))
             self._failed |= keys
             self.task.todo -= keys
-            condemned += len(keys)
-        return condemned
+            marked += len(keys)
+        return marked
 
-    def jump(self, share: float) -> None:
-        """Go on elsewhere, and come round: somebody else is at work hereabouts."""
+    def reposition(self, share: float) -> None:
+        """Go on elsewhere, and come round: another command is at work hereabouts."""
         self._from = int(share * len(self.task.batches))
 
     def outcome(self, broken: SynpicError | None) -> Outcome:
         """What came of it all."""
-        made, failed = self._there & self._handed, self._failed & self._handed
+        made, failed = self._there & self._leased, self._failed & self._leased
         return Outcome(
             self.task.name,
             self.task.wanted,
@@ -250,7 +251,7 @@ class Pile:
         self._waiting = [n for n in self._waiting if n not in taken]
         if chunk:
             self._from = chunk[-1] + 1
-        # What somebody else has done meanwhile is nobody's work.
+        # Another command may have done it meanwhile.
         return [n for n in chunk if self.task.missing(self.task.batches[n])]
 
     def _alike(self, one: int, other: int) -> bool:

@@ -1,0 +1,123 @@
+"""Deadlines of calls: a worker that is stopped, frozen or hung never ends the one in flight."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from synpic.errors import SynpicError
+
+__all__ = ["Deadlines", "shortest_deadline"]
+
+SHORTEST = 600.0
+"""Seconds that are never too long for a call, without ``SYNPIC_WORKER_DEADLINE``."""
+TIMES = 20
+"""A call is late after this multiple of the median seconds of a batch of its task."""
+FIRST = 6
+"""The first batch of a worker has this multiple of the time: something may be compiled."""
+TURN = 5.0
+"""Seconds that one turn of the command's loop may add: the command itself may have been stopped."""
+
+
+@dataclass
+class _Call:
+    since: float
+    tasks: frozenset[int]
+    """Those it works on; none while a worker starts or opens a task."""
+
+
+class Deadlines:
+    """Finds calls that are late.
+
+    How long a batch may take is known once workers have done some. Before that, and while a model
+    is opened (its weights may be on their way for hours), a call is late only if its worker is
+    stopped.
+
+    Args:
+        shortest: seconds before which no call is late.
+        waits: further seconds that a worker may wait for the Hub within a batch.
+        clock: seconds, from anywhere, that never go back.
+    """
+
+    def __init__(
+        self, shortest: float, waits: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._shortest, self._waits, self._clock = shortest, waits, clock
+        self._calls: dict[int, _Call] = {}
+        self._warm: defaultdict[int, set[int]] = defaultdict(set)
+        self._batches: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=99))
+        self._now, self._read = 0.0, clock()
+
+    def turn(self) -> None:
+        """Let time pass: what went by since the last turn, without stops of this process."""
+        before, self._read = self._read, self._clock()
+        self._now += min(self._read - before, TURN)
+
+    def begin(self, slot: int, tasks: Iterable[int] = ()) -> None:
+        """A call is in flight in this slot.
+
+        Args:
+            tasks: that it works on; none while the worker starts or opens one.
+        """
+        self.turn()
+        self._calls[slot] = _Call(self._now, frozenset(tasks))
+        if not self._calls[slot].tasks:
+            self._warm[slot].clear()
+
+    def end(self, slot: int, batches: Mapping[int, int]) -> None:
+        """The call has ended, after these numbers of batches by task."""
+        self.turn()
+        call = self._calls.pop(slot, None)
+        if call is not None and batches:
+            seconds = (self._now - call.since) / sum(batches.values())
+            for task in batches:
+                self._batches[task].append(seconds)
+            self._warm[slot] |= batches.keys()
+
+    def late(self, stopped: Callable[[int], bool]) -> list[tuple[int, float]]:
+        """Slots whose call is late, and for how many seconds it has run; each once.
+
+        Args:
+            stopped: whether the worker in a slot is known not to run.
+        """
+        self.turn()
+        found = []
+        for slot, call in list(self._calls.items()):
+            seconds = self._now - call.since
+            if seconds > self._shortest and (seconds > self._deadline(slot) or stopped(slot)):
+                del self._calls[slot]
+                found.append((slot, seconds))
+        return found
+
+    def _deadline(self, slot: int) -> float:
+        tasks = self._calls[slot].tasks
+        batches = [self._batches[task] for task in tasks]
+        if not batches or not all(batches):
+            return math.inf
+        shortest = self._shortest * (1 if tasks <= self._warm[slot] else FIRST) + self._waits
+        return max(shortest, *(TIMES * statistics.median(seconds) for seconds in batches))
+
+
+def shortest_deadline() -> float:
+    """Seconds, as ``SYNPIC_WORKER_DEADLINE`` or :data:`SHORTEST` says.
+
+    Raises:
+        SynpicError: it is not a positive number.
+    """
+    text = os.environ.get("SYNPIC_WORKER_DEADLINE", "")
+    try:
+        seconds = float(text or SHORTEST)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise SynpicError(
+            f"the environment variable SYNPIC_WORKER_DEADLINE is {text!r}, and not a number of "
+            "seconds above 0",
+            hint=f"unset it; without it, it is {SHORTEST:g}",
+        )
+    return seconds

@@ -1,0 +1,159 @@
+"""A worker pool of processes on this machine: one for each device, or several that share the cores.
+
+Each slot has an executor with one process, so that a death costs one worker. They are spawned, so
+that nothing of this process, a half-imported torch least of all, is in them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from synpic.engine import worker_process
+from synpic.engine.task import Task
+from synpic.engine.threads import share
+from synpic.engine.worker import Progress, baggage
+from synpic.engine.worker_pool import WorkerDied
+
+__all__ = ["LocalPool"]
+
+
+class _Context(SpawnContext):
+    """Starts processes for an executor, and keeps the last one."""
+
+    process: SpawnProcess | None = None
+
+    def Process(self, *arguments: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        self.process = SpawnProcess(*arguments, **options)
+        return self.process
+
+
+@dataclass
+class _Worker:
+    context: _Context
+    executor: ProcessPoolExecutor
+    call: Future[Progress] | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.context.process is None else self.context.process.exitcode
+
+    def kill(self) -> None:
+        process = self.context.process
+        if process is not None and process.pid is not None:
+            process.kill()
+
+
+class LocalPool:
+    """Workers as processes of this machine.
+
+    Args:
+        devices: one for each worker, as torch names them.
+    """
+
+    late = 0.0
+    """They see what this process sees."""
+
+    def __init__(self, tasks: Sequence[Task], devices: Sequence[str]) -> None:
+        self._devices = list(devices)
+        self._baggage = baggage(tasks)
+        self._environment = share(len(devices))
+        self._workers: dict[int, _Worker] = {}
+
+    @property
+    def slots(self) -> int:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        return len(self._devices)
+
+    def start(self, slot: int) -> None:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        if slot in self._workers:
+            self.kill(slot)
+            self._workers[slot].executor.shutdown(wait=False)
+        context = _Context()
+        set_up = (worker_process.set_up, (self._environment,))
+        executor = ProcessPoolExecutor(1, context, *set_up)
+        worker = self._workers[slot] = _Worker(context, executor)
+        with _starting():
+            worker.call = executor.submit(worker_process.begin, self._baggage, self._devices[slot])
+
+    def submit(self, slot: int, method: str, *arguments: Any) -> None:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        worker = self._workers[slot]
+        try:
+            worker.call = worker.executor.submit(worker_process.call, method, *arguments)
+        except BrokenProcessPool as error:  # it died between two calls
+            worker.call = Future()
+            worker.call.set_exception(error)
+
+    def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        calls = {worker.call: slot for slot, worker in self._workers.items() if worker.call}
+        if not calls:
+            time.sleep(seconds)
+        ended, _ = wait(calls, seconds, FIRST_COMPLETED)
+        if not ended:
+            # An executor whose process died while a call came may not notice the call.
+            ended = {c for c, slot in calls.items() if self._workers[slot].exit_code is not None}
+        return [(calls[call], self._result(calls[call], call)) for call in ended]
+
+    def stopped(self, slot: int) -> bool:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        process = self._workers[slot].context.process
+        try:
+            text = Path(f"/proc/{process and process.pid}/stat").read_text("ascii", "replace")
+        except OSError:  # it has ended; or the system has no such file
+            return False
+        return text.rpartition(")")[2].split()[0] in ("T", "t")
+
+    def kill(self, slot: int) -> None:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        self._workers[slot].kill()
+
+    def close(self) -> None:
+        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        for worker in self._workers.values():
+            worker.kill()
+        for worker in self._workers.values():
+            worker.executor.shutdown()
+
+    def _result(self, slot: int, call: Future[Progress]) -> Progress | BaseException:
+        worker = self._workers[slot]
+        worker.call = None
+        error = call.exception() if call.done() else None
+        if call.done() and not isinstance(error, BrokenProcessPool):
+            return error or call.result()
+        # It may be alive still: what it returned could not be read.
+        worker.kill()
+        worker.executor.shutdown(wait=call.done())
+        if error is not None and error.__cause__ is not None:
+            words = str(error.__cause__).strip().strip("'").strip().splitlines()
+            return WorkerDied(f"what it returned cannot be read: {words[-1]}"[:300])
+        return WorkerDied(f"exit code {worker.exit_code}")
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Around the start of a process.
+
+    It runs nothing of the user's script, which may have no ``if __name__ == "__main__"``, and no
+    Ctrl-C ends it before it can leave that to the command.
+    """
+    main = sys.modules["__main__"]
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -1,0 +1,14 @@
+"""How tests find the processes of a command's workers."""
+
+from __future__ import annotations
+
+import psutil
+
+__all__ = ["workers_of"]
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """Those of the command ``pid``, by their process ids."""
+    # Beside them, multiprocessing has a process of its own, which watches over semaphores.
+    found = [p for p in psutil.Process(pid).children() if "spawn_main" in str(p.cmdline())]
+    return sorted(found, key=lambda process: process.pid)
