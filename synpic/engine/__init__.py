@@ -10,7 +10,7 @@ With several workers, each does the same in a process of its own:
 
 worker          has tasks open, and does about a second's work of them at each call
 task_queue      batches of one task: waiting, leased or done; the next chunk, requeue, mark failed
-leases          which worker slot (``slot``) has which batches; what comes of them
+leases          which worker slot (``slot``) has which batches; their results
 scheduler       calls workers with what is leased to them, one call in flight for each
 worker_pool     what the scheduler asks of a pool: ``local_pool`` of processes (``worker_process``),
                 ``ray_pool`` of actors (``ray_worker``)

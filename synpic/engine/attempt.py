@@ -21,7 +21,7 @@ _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """A row with what came of it.
+    """A row with its result.
 
     Args:
         batch_size: of the batch it was done in.
@@ -36,7 +36,7 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True)
 class Failed:
-    """A row, and why nothing came of it.
+    """A row without a result, and the reason.
 
     Args:
         starved: alone in its batch, it found no memory.

@@ -61,7 +61,7 @@ def lost(error: BaseException) -> bool:
 
 
 def lost_by(error: BaseException) -> DeviceLost:
-    """What ``error``, after which a device is lost, means for whoever works there."""
+    """What ``error``, after which a device is lost, means for the work on it."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return DeviceLost(
         f"the device is lost to this process: {first}",

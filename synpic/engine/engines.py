@@ -27,7 +27,7 @@ class Engine:
 
     Args:
         kind: "local": processes of this machine; "ray": actors on a Ray cluster.
-        workers: how many; one for each device that is to be seen if None, and one where there is
+        workers: how many; one for each device that is found if None, and one where there is
             none. A single local worker is this very process.
         gpus_per_worker: of a Ray cluster; a fraction puts several on one.
     """
@@ -65,7 +65,7 @@ class Engine:
         """A device for each local worker.
 
         Args:
-            asked: the one for all of them; every device that is to be seen, in turns, if None.
+            asked: the one for all of them; every device that is found, in turns, if None.
 
         Raises:
             SynpicError: there is no such device.

@@ -16,8 +16,8 @@ __all__ = ["FailureLog"]
 
 SUSPICIOUS = (3, 16)
 HOPELESS = (6, 32)
-"""So many batches, and images, in a row without one success: first others are tried, from all over
-the list; if they fail too, it is not the candidates who are to blame."""
+"""Number of batches, and of images, in a row without one success. After that, others are tried,
+from all over the list; if they fail too, the candidates are not the cause."""
 
 
 class FailureLog:

@@ -1,4 +1,4 @@
-"""Leases: which worker has which batches of which task, and what comes of them.
+"""Leases: which worker has which batches of which task, and their results.
 
 Nothing is started here and no worker is called; that is the scheduler's part.
 """
@@ -143,7 +143,7 @@ class Leases:
         self.error = self.error or error
 
     def give_up(self, number: int, task: int, times: int, what: str, how: str) -> None:
-        """Lease ``task`` to this slot no more.
+        """No longer lease ``task`` to this slot.
 
         Args:
             times: how many workers died there; ``what``: they did; ``how``: the last one ended.
@@ -170,7 +170,7 @@ class Leases:
             self.progress.send_news(task, what)
 
     def outcomes(self) -> list[Outcome]:
-        """What came of each task, as the workspace has it; when all workers have ended.
+        """The result of each task, as the workspace has it; when all workers have ended.
 
         Raises:
             SynpicError: no worker could go on: the disk is full, or the workspace away.

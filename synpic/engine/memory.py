@@ -28,7 +28,7 @@ def forget_peak(device: str) -> None:
 
 
 def peak(device: str) -> int | None:
-    """Bytes held at most at once since :func:`forget_peak`; None where nobody knows.
+    """Bytes held at most at once since :func:`forget_peak`; None where it is not known.
 
     Of a CUDA device, what torch's allocator took of it, which other programs then could not have;
     it holds all of this process's work on that device. Of MPS, what is held now. Of the CPU, the

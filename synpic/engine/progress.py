@@ -1,4 +1,4 @@
-"""What long work tells whoever watches: plain events, no terminal in sight."""
+"""What long work reports: plain events, for a terminal or any other listener."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Event:
             what this process took, of a CPU the process's resident size. None where unknown.
         size: of the model's images, as "1280x768"; None where the pipeline chooses, and of
             everything else.
-        news: what has just happened to one of several workers; told once.
+        news: what has just happened to one of several workers; reported once.
     """
 
     stage: str
@@ -87,7 +87,7 @@ class Meter:
     Args:
         total: images to do.
         size: of the model's images; see :class:`Event`.
-        device: whose memory is told; none if None.
+        device: whose memory is reported; none if None.
         clock: seconds, from anywhere, that never go back.
     """
 
@@ -103,7 +103,7 @@ class Meter:
     remark: str | None = None
     """The note of events that have none of their own."""
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
-    """When so many were done: at the beginning of work, then after each recent batch."""
+    """Times and how many were done: at the beginning of work, then after each recent batch."""
     _began: tuple[float, int] | None = None
 
     def opening(self) -> None:

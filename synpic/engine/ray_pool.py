@@ -74,7 +74,7 @@ class RayPool:
         places = room(nodes, self.gpus)
         if self.gpus and not places:
             raise SynpicError(
-                f"--gpus-per-worker {self.gpus:g}: no node of the cluster has so many; "
+                f"--gpus-per-worker {self.gpus:g}: no node of the cluster has that number; "
                 f"the most that one has is {most_gpus:g}",
                 hint="add a node that has them; or --gpus-per-worker 0, to work on processors",
             )

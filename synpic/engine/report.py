@@ -1,4 +1,4 @@
-"""What came of a run, for people and for exit codes."""
+"""The result of a run, for people and for exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Outcome", "Report", "unfinished"]
 
 @dataclass
 class Outcome:
-    """What came of one model at one size, or one reward, in images.
+    """The result of one model at one size, or one reward, in images.
 
     Args:
         wanted: by the recipe, in all.
@@ -124,7 +124,7 @@ def unfinished(found: Sequence[tuple[str, str, str | None]]) -> Unfinished:
     """One error for all that is missing.
 
     Args:
-        found: name, what is wrong, and what to do next. Equal hints are said once, and different
+        found: name, what is wrong, and what to do next. Equal hints are shown once, and different
             ones with the names they are for.
     """
     hints: dict[str, list[str]] = {}

@@ -25,14 +25,14 @@ def run_tasks(
     """Do everything that ``tasks`` are missing, on ``device``.
 
     Args:
-        listener: is told of progress.
-        stop: when set, the batch in hand is finished and kept, and the rest left.
+        listener: called with each event of progress.
+        stop: when set, the current batch is finished and kept, and the rest left.
         together: all tasks are opened at once and take turns, a batch each, so that what they need
             of an image is made once. One for which the device has no room is put off until the
             others are done.
 
     Returns:
-        What came of each. One that is broken does not stop the others.
+        The result of each. One that is broken does not stop the others.
 
     Raises:
         StorageError: the disk is full; what was made before is kept.
@@ -57,7 +57,7 @@ def take_turns(
     """Work through ``company`` until each has ended; those for which there was no room.
 
     Args:
-        ended: told of each as soon as it has, and whether there was no room for it.
+        ended: called for each as soon as it has ended, and whether there was no room for it.
     """
     at_work: list[Running] = []
     put_off: list[Running] = []

@@ -29,10 +29,10 @@ class NoRoom(Exception):
 
 
 class Running:
-    """A task that runs: :meth:`open`, then :meth:`step` until it says that there are no more.
+    """A task that runs: :meth:`open`, then :meth:`step` until no batch is left.
 
     Args:
-        stop: when set, the batch in hand is the last.
+        stop: when set, the current batch is the last.
         jumps: of the run.
     """
 
@@ -77,7 +77,7 @@ class Running:
 
     @property
     def needs_more(self) -> bool:
-        """Whether the batch in hand is the last that it has."""
+        """Whether the current batch is the last that it has."""
         return self._batches.front is None
 
     @property

@@ -62,7 +62,7 @@ class Slot:
 
 @dataclass(eq=False)
 class OrphanedLease:
-    """What a worker had of a task, and has no more.
+    """What a worker had of a task, and no longer has.
 
     Args:
         due: when the workspace can be asked what of it is done.

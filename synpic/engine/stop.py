@@ -1,4 +1,4 @@
-"""Stopping with grace: a first signal ends the work after the batch in hand."""
+"""Stopping with grace: a first signal ends the work after the current batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stop_on_signals(
     """An event that the first of :data:`SIGNALS` sets.
 
     A second SIGINT interrupts at once, and so does any of them while this thread waits for the Hub:
-    no batch is in hand then.
+    no batch is running then.
 
     Args:
         tell: called at each signal with its number, and whether it interrupts; in a signal handler,

@@ -22,7 +22,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a batch, or of earlier ones that are only now finished.
+    """The result of a batch, or of earlier ones that are only now finished.
 
     Args:
         rows: of the task's table, to be kept now.
@@ -75,7 +75,7 @@ class Task:
         size: of the model's images, as "1280x768"; None where the pipeline chooses, and of
             everything else.
         folder, schema: where its parts go, and what their rows are.
-        part_rows: at most so many in a part.
+        part_rows: the most rows of a part.
         note: metadata of every part.
         dtype: recorded with the environment, where it is known.
         key: the columns that tell one piece of work from another.
@@ -146,7 +146,7 @@ class Task:
         return replace(self, batches=batches, todo=todo, failures=self.failures.anew())
 
     def new_rows(self, named: Iterable[str] = ()) -> list[Key]:
-        """What the folder has come to hold since it was looked at last, whoever made it.
+        """What the folder has come to hold since the last look, from any process.
 
         Args:
             named: parts that are there, whether or not the folder's listing shows them yet.

@@ -66,7 +66,7 @@ class TaskQueue:
 
     @property
     def known(self) -> int:
-        """Images of which the workspace was seen to hold what came of them."""
+        """Images of which the workspace was seen to hold the result."""
         return len(self.task.ours) - len(self.task.todo)
 
     @property
@@ -213,7 +213,7 @@ class TaskQueue:
             self._rows_waiting = None
             missing = self.task.missing(self.task.batches[number])
             self._leased.update(map(self.task.key_of, missing))
-            reason = f"{DEATHS} workers died with it in hand, the last one by {why}"
+            reason = f"{DEATHS} workers died while they ran it, the last one by {why}"
             self.task.failures.write_now({row["candidate_id"]: reason for row in missing})
             keys = set(map(self.task.key_of, missing))
             self._failed |= keys
@@ -226,7 +226,7 @@ class TaskQueue:
         self._from = int(share * len(self.task.batches))
 
     def outcome(self, broken: SynpicError | None) -> Outcome:
-        """What came of it all."""
+        """The result of all of it."""
         made, failed = self._there & self._leased, self._failed & self._leased
         return Outcome(
             self.task.name,

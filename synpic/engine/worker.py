@@ -70,12 +70,12 @@ class Ended:
 
 @dataclass
 class Progress:
-    """What came of a call. It pickles.
+    """The result of a call. It pickles.
 
     Args:
         events: the last one of each task, by its number.
         batches: how many were done of each task.
-        ended: tasks that are open no more.
+        ended: tasks that are no longer open.
         wants: what the next call should bring.
     """
 
@@ -203,11 +203,11 @@ class Worker:
 
     @property
     def at_work(self) -> bool:
-        """Whether a task is open, of which something may have been made."""
+        """Whether a task is open, so that something may have been made."""
         return bool(self._at_work)
 
     def leave(self, seconds: float) -> bool:
-        """From another thread: finish after the batch in hand; whether it ended in time."""
+        """From another thread: finish after the current batch; whether it ended in time."""
         self._stop.set()
         if not self._in_call.acquire(timeout=seconds):
             return False

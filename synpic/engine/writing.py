@@ -1,4 +1,4 @@
-"""Parts as they come and go: a writer that gathers rows, a watcher that sees others' parts."""
+"""Parts as they come and go: a writer that collects rows, a watcher that sees others' parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def environment_key(environment: Mapping[str, Any]) -> str:
 
 
 class PartWriter:
-    """Gathers rows and writes them as parts, in a thread of its own, in the order given.
+    """Collects rows and writes them as parts, in a thread of its own, in the order given.
 
     A part is written when ``rows`` rows or a minute of work have come together; only whole calls of
     :meth:`add` go in. An error of the disk is raised at the next call.
@@ -36,7 +36,7 @@ class PartWriter:
         folder: where its parts go.
         schema: of the rows.
         note: metadata of every part.
-        rows: at most so many in a part, unless one call brings more.
+        rows: the most of a part, unless one call brings more.
     """
 
     def __init__(

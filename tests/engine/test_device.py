@@ -61,7 +61,7 @@ def test_workers_find_out_which_batch_it_is(tmp_path: Path, recipe: MakeRecipe) 
     assert made(report) == [("a", 12, 4, 0), ("b", 16, 0, 0)]
     assert nothing_twice(workspace)
     (reason,) = workspace.failures("generate")["reason"].unique()
-    assert reason.startswith("3 workers died with it in hand, the last one by the device is lost")
+    assert reason.startswith("3 workers died while they ran it, the last one by the device is lost")
     assert "an illegal memory access" in reason
 
 

@@ -116,7 +116,7 @@ def test_a_prompt_that_kills_its_process_gets_a_reason(tmp_path: Path, recipe: M
     assert made(report) == [("a", 12, 4, 0), ("b", 16, 0, 0)]
     ((*_, reason, number),) = status(workspace).failures
     assert number == 4
-    assert reason == "3 workers died with it in hand, the last one by exit code -9"
+    assert reason == "3 workers died while they ran it, the last one by exit code -9"
 
 
 @pytest.mark.slow

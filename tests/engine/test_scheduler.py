@@ -185,7 +185,7 @@ def test_what_kills_three_workers_is_tried_alone_and_then_has_a_failure_row() ->
     assert (last.state, last.done, last.total, last.failed) == ("done", 48, 48, 4)
     assert run.disks[0].failed == dict.fromkeys(
         [f"a5.{i}" for i in range(4)],
-        "3 workers died with it in hand, the last one by exit code -9",
+        "3 workers died while they ran it, the last one by exit code -9",
     )
     alone = [chunk for *_, chunk in run.leased if poison in chunk.todo][-1]
     assert len(alone.batches) == 1

@@ -160,7 +160,7 @@ def test_a_prompt_that_kills_three_workers_gets_a_reason_and_the_rest_is_made(
     assert len(pool.started) in (4, 5), "the last death may have left nothing to do"
     ((_, name, reason, number),) = status(workspace).failures
     assert (name, number) == ("a", 4)
-    assert reason == "3 workers died with it in hand, the last one by exit code -9"
+    assert reason == "3 workers died while they ran it, the last one by exit code -9"
     assert nothing_twice(workspace)
     again, pool = generate(workspace)
     assert made(again) == [("a", 0, 0, 0), ("b", 0, 0, 0)]
