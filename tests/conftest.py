@@ -9,6 +9,7 @@ import hashlib
 import os
 import pickle
 import shutil
+import signal
 import ssl
 import sys
 import tempfile
@@ -34,6 +35,12 @@ from tests.nursery import ForkServer
 
 tempfile.tempdir = os.environ["TMPDIR"]
 atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
+
+# Tests send these to their own process; nohup, and ``&`` of a script, have them ignored.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # On a busy machine a first call takes as long as it takes. The slow tests come with all examples.
 settings.register_profile("fast", deadline=None, max_examples=50)
@@ -147,7 +154,7 @@ def forks() -> Iterator[ForkServer]:
 
 
 @pytest.fixture(autouse=True)
-def here() -> Iterator[None]:
+def _working_directory() -> Iterator[None]:
     """``-C`` changes the working directory: each test begins where the run began."""
     before = Path.cwd()
     yield
