@@ -42,6 +42,8 @@ class _Context(SpawnContext):
 class _Worker:
     context: _Context
     executor: ProcessPoolExecutor
+    queue: Any
+    """Of the executor, which forgets it at its shutdown."""
     call: Future[Progress] | None = None
 
     @property
@@ -52,6 +54,9 @@ class _Worker:
         process = self.context.process
         if process is not None and process.pid is not None:
             process.kill()
+            if sys.version_info < (3, 11, 6):
+                # The executor's shutdown waits for a thread that may write to it (gh-94777).
+                self.queue._reader.close()
 
 
 class LocalPool:
@@ -83,9 +88,15 @@ class LocalPool:
         context = _Context()
         set_up = (worker_process.set_up, (self._environment,))
         executor = ProcessPoolExecutor(1, context, *set_up)
-        worker = self._workers[slot] = _Worker(context, executor)
-        with _starting():
-            worker.call = executor.submit(worker_process.begin, self._baggage, self._devices[slot])
+        worker = self._workers[slot] = _Worker(context, executor, vars(executor)["_call_queue"])
+        try:
+            with _starting():
+                worker.call = executor.submit(
+                    worker_process.begin, self._baggage, self._devices[slot]
+                )
+        except OSError as error:  # no memory, or too many processes
+            worker.call = Future()
+            worker.call.set_exception(WorkerDied(f"it cannot be started: {error}"))
 
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
         """See :class:`synpic.engine.worker_pool.WorkerPool`."""

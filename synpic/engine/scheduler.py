@@ -47,9 +47,9 @@ def run_workers(
         StorageError: the disk is full, or stays away; what was made before is kept.
     """
     stop = stop or threading.Event()
-    leases = Leases(tasks, pool.slots, together, listener, pool.late)
-    scheduler = Scheduler(pool, leases)
     try:
+        leases = Leases(tasks, pool.slots, together, listener, pool.late)
+        scheduler = Scheduler(pool, leases)
         scheduler.start()
         while scheduler.busy:
             if stop.is_set() or leases.error is not None:

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -147,11 +148,14 @@ class Worker:
             except Exception as error:
                 # It may be of a class that the command cannot read; the rest is in the log.
                 self._close()
-                traceback.print_exc()
+                with suppress(OSError, ValueError):
+                    traceback.print_exc()
                 raise RuntimeError(in_words(error)) from None
             finally:
                 for stream in (sys.stdout, sys.stderr):
-                    stream.flush()
+                    # A log that is full, or closed, does not make the call fail.
+                    with suppress(OSError, ValueError):
+                        stream.flush()
             self._progress.wants = self._wants()
             return self._progress
 
@@ -211,7 +215,10 @@ class Worker:
         self._stop.set()
         if not self._in_call.acquire(timeout=seconds):
             return False
-        self.finish()
+        try:
+            self.finish()
+        finally:
+            self._close()
         return True
 
     def _step(self, number: int) -> None:

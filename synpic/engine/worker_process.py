@@ -98,7 +98,11 @@ def _keep_from_children() -> None:
     One that outlives it would keep them open, and its death would not be noticed.
     """
     pipes = []
-    for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+    try:
+        there = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
+    except OSError:  # a system that has no such folder
+        there = list(range(256))
+    for descriptor in there:
         if descriptor > 2 and descriptor != resource_tracker.getfd():
             with suppress(OSError):  # the listing's own, which is closed
                 os.set_inheritable(descriptor, False)

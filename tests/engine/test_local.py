@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -23,7 +25,7 @@ from synpic.engine.engines import Engine
 from synpic.engine.leases import IN_A_ROW
 from synpic.engine.local_pool import LocalPool
 from synpic.engine.progress import Event
-from synpic.engine.worker import Progress
+from synpic.engine.worker import Progress, Worker
 from synpic.engine.worker_pool import WorkerDied
 from synpic.errors import MissingExtra, ModelError, SynpicError
 from tests.cli.conftest import ENVIRONMENT, Run, Start
@@ -350,3 +352,31 @@ def test_ray_that_is_not_installed_is_named(
     with pytest.raises(MissingExtra, match="--engine ray needs Ray") as caught:
         generate_candidates(workspace, engine=Engine("ray"))
     assert "synpic[ray]" in str(caught.value.hint)
+
+
+def test_a_process_that_cannot_be_started_is_a_worker_that_died(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", refuse)
+    pool = LocalPool([], ["cpu"])
+    pool.start(0)
+    ((slot, result),) = pool.wait(1)
+    pool.close()
+    assert slot == 0
+    assert isinstance(result, WorkerDied)
+    assert "cannot be started: [Errno 11] Resource temporarily unavailable" in result.how
+
+
+class Full(io.StringIO):
+    """A log on a full disk."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_is_full_fails_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert Worker([], "cpu").call("work", {}) == Progress()
