@@ -63,7 +63,7 @@ class Leases:
         self._orphaned: list[OrphanedLease] = []
         self._troubles = 0
         self.stopping = False
-        """Whether no more is leased."""
+        """Whether leasing has ended."""
         self.error: SynpicError | None = None
         """What no worker can go on after."""
         self.last_death = "none could be started"
@@ -116,7 +116,7 @@ class Leases:
         died: bool = False,
         how: str = "",
     ) -> None:
-        """The worker in slot ``number`` has no more to do with ``task``.
+        """The worker in slot ``number`` has left ``task``.
 
         Args:
             parts: names of those that it is known to have written.

@@ -273,7 +273,7 @@ class Running:
         self._meter.end(broken)
 
     def _count(self) -> None:
-        """What the workspace holds of our share, each piece once, whoever made it."""
+        """What the workspace holds of our share, each piece once, from any process."""
         task, outcome = self._task, self.outcome
         outcome.made = len(self._made)
         outcome.by_others = len(task.theirs - self._made)

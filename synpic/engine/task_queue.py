@@ -81,7 +81,7 @@ class TaskQueue:
     def next_chunk(self, workers: int) -> list[int]:
         """Take neighbouring batches, from where the last chunk ended.
 
-        They are enough for texts to be encoded ahead; no more than a part's rows once a worker has
+        They are enough for texts to be encoded ahead; at most a part's rows once a worker has
         died, so that few are to blame for the next death; and few towards the end, so that all
         workers end at about the same time. Batches of the same prompts stay together.
 
@@ -180,7 +180,7 @@ class TaskQueue:
         return others > 0
 
     def requeue(self, numbers: Iterable[int], died: bool = False) -> int:
-        """These are leased no more: what is not done waits again. Look first.
+        """These are no longer leased: what is not done waits again. Look first.
 
         Args:
             died: the worker that leased them has.

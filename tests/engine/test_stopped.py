@@ -15,7 +15,7 @@ from PIL.Image import Image
 
 from synpic import Workspace, generate_candidates, score_candidates, status
 from synpic.engine.progress import Event
-from tests.cli.conftest import ENVIRONMENT, Start
+from tests.cli.conftest import Start
 from tests.cli.conftest import start as start
 from tests.conftest import MakeRecipe
 from tests.engine.test_local import TWO, wait_for
@@ -57,7 +57,6 @@ def _first(sign: str) -> bool:
 @pytest.fixture(autouse=True)
 def deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNPIC_WORKER_DEADLINE", "2")
-    monkeypatch.setitem(ENVIRONMENT, "SYNPIC_WORKER_DEADLINE", "2")
 
 
 class StopsAll:

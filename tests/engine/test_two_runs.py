@@ -28,7 +28,7 @@ IMAGES, BATCH, PART = 40, 4, 8
 
 
 class Meanwhile:
-    """Something that happens once, when so many batches have begun."""
+    """Something that happens once, when a number of batches have begun."""
 
     batches: ClassVar[int] = 0
     act: ClassVar[Callable[[], object] | None] = None
@@ -45,7 +45,7 @@ class Meanwhile:
 
 
 class Interrupted(Painter):
-    """Fails of the batch in hand, if it is told to, after the other run."""
+    """Fails of the current batch, if its settings say so, after the other run."""
 
     def draw(self, prompts: Sequence[str], *rest: object) -> np.ndarray:
         happened = Meanwhile.turn()

@@ -1,4 +1,4 @@
-"""A server in the Hub's place: honest for so many requests, then hostile, in one of many ways."""
+"""A server in the Hub's place: honest for some requests, then hostile, in one of many ways."""
 
 from __future__ import annotations
 

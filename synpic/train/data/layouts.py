@@ -57,7 +57,7 @@ def find_layout(columns: Sequence[str], name: str) -> RankingsLayout:
     if not columns:
         raise TrainingError(
             f"{name}: it has no table, or one without columns",
-            hint="`synpic verify` says what a release lacks; or name another with data.source",
+            hint="`synpic verify` says what a release lacks; or name another with data.dataset",
         )
     raise TrainingError(
         f"{name}: its columns are neither rankings ({', '.join(_RANKED)} …) nor pairs "
