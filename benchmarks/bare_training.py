@@ -25,10 +25,10 @@ from synpic.publish import publish_to
 from synpic.shapes.prompts import prompts
 from synpic.shapes.scene import random_scene, to_image
 from synpic.train.data.training_data import DTYPES, open_data
-from synpic.train.loop import train
-from synpic.train.model import Reference, find_checkpoint, prepare_tuning, trained
 from synpic.train.optimizers import open_optimizer
 from synpic.train.settings import TrainRecipe
+from synpic.train.trainable_checkpoint import Reference, find_checkpoint, prepare_tuning, trained
+from synpic.train.training_loop import train
 from tests.publish import fixtures
 
 __all__ = [

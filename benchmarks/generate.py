@@ -46,7 +46,7 @@ from benchmarks.drawing import Drawn, Job, Stock
 from benchmarks.machine import describe
 from synpic.engine.device import pick_device
 from synpic.errors import SynpicError
-from synpic.generate.model import complete
+from synpic.generate.image_model import complete
 from synpic.hub.checkpoints import load_unlocked
 from synpic.readers.images import decode
 from synpic.recipe.settings import ModelSettings

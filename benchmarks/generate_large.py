@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import large
 from benchmarks.drawing import Job
 from synpic.engine.device import free_memory
-from synpic.generate.model import complete
+from synpic.generate.image_model import complete
 from synpic.recipe.settings import ModelSettings
 from tests.generate import tiny
 

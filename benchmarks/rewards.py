@@ -38,7 +38,7 @@ from synpic.engine.progress import Event
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.steps import score_candidates
 from synpic.readers.images import decode
-from synpic.score import loop
+from synpic.score import scoring_task
 from synpic.score.reward import open_reward
 from synpic.score.two_stage import TwoStageReward
 from synpic.workspace import Workspace
@@ -124,7 +124,7 @@ def forget_texts(reward: Any) -> None:
 
 def opened(rewards: dict[str, Any]) -> AbstractContextManager[Any]:
     """``synpic score`` is given these, opened and warm, in place of opening its own."""
-    return patch.object(loop, "open_reward", lambda wanted, *_: rewards[wanted.name])
+    return patch.object(scoring_task, "open_reward", lambda wanted, *_: rewards[wanted.name])
 
 
 def measure(name: str, workspace: Workspace, options: argparse.Namespace) -> dict[str, Any]:

@@ -42,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.bare_training import PER_PROMPT, measured, recipe, release, tell
 from research.shapes.pipelines import build_mmdit
 from synpic.shapes.measure import weights
-from synpic.train.loop import train
+from synpic.train.training_loop import train
 
 MODELS = ("shapes_mmdit_small", "shapes_unet", "shapes_pixart")
 

@@ -27,8 +27,8 @@ from benchmarks.bare_training import (
 from synpic.engine.device import free_memory
 from synpic.shapes.prompts import prompts
 from synpic.train.data.training_data import DTYPES
-from synpic.train.model import trained
 from synpic.train.step import loss_of_batch
+from synpic.train.trainable_checkpoint import trained
 from tests.generate import tiny
 
 __all__ = ["full"]

@@ -19,7 +19,7 @@ from synpic.pipeline.steps import (
 from synpic.pipeline.validation import validate
 from synpic.publish import publish_to, publish_to_hub
 from synpic.publish.export import export
-from synpic.publish.hub.model import publish_model
+from synpic.publish.hub.model_release import publish_model
 from synpic.publish.load import load_rankings
 from synpic.recipe import Recipe, parse_recipe
 from synpic.release.diff import diff_releases
@@ -29,8 +29,8 @@ from synpic.release.source import open_release
 from synpic.release.verify import verify
 from synpic.release.versions import versions
 from synpic.score.api import reward
-from synpic.train.loop import train as train_model
 from synpic.train.settings import parse_train_recipe
+from synpic.train.training_loop import train as train_model
 from synpic.workspace import Workspace
 
 __all__ = [

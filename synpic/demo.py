@@ -93,10 +93,10 @@ def _train(
     folder: Path, steps: int, listener: Listener | None, stop: threading.Event | None
 ) -> Path:
     """The model, fine-tuned on ``folder/dataset``; one that is there stays."""
-    from synpic.train.loop import train
     from synpic.train.presets import preset as training_recipe
     from synpic.train.result import FACTS
     from synpic.train.settings import parse_train_recipe
+    from synpic.train.training_loop import train
 
     dataset = json.dumps((folder / "dataset").as_posix(), ensure_ascii=False)
     changes = [

@@ -161,7 +161,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/generate/adapters/lora.py": (1, READERS),
     "synpic/generate/drawing.py": (1, "of one image: it becomes a failure row"),
     "synpic/generate/loading.py": (1, READERS),
-    "synpic/generate/loop.py": (1, FOREIGN),
+    "synpic/generate/drawing_task.py": (1, FOREIGN),
     "synpic/generate/opening.py": (1, READERS),
     "synpic/generate/placement.py": (1, READERS),
     "synpic/generate/schedules/trial.py": (1, "schedulers check little, and fail with any error"),
@@ -181,7 +181,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/score/prefetch.py": (3, WAITED_FOR),
     "synpic/score/reward.py": (1, FOREIGN),
     "synpic/score/weights.py": (2, READERS),
-    "synpic/train/model.py": (1, READERS),
+    "synpic/train/trainable_checkpoint.py": (1, READERS),
     "synpic/train/data/records.py": (1, READERS),
     "synpic/train/state.py": (1, READERS),
 }
@@ -325,14 +325,14 @@ SECOND_COPIES = {
     "number": re.compile(r"lambda \w+: f\"\{\w+:,\}\""),
     "visible": re.compile(r"unicode_escape|rich\.markup"),
 }
-"""How the functions of synpic/display.py look where they are written a second time."""
+"""How the functions of synpic/readers/display.py look where they are written a second time."""
 
 
 def test_numbers_sizes_plurals_and_texts_are_shown_by_one_function_each() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{number}: use synpic.display.{name}: {line.strip()}"
+        f"{path.relative_to(ROOT)}:{number}: use synpic.readers.display.{name}: {line.strip()}"
         for path in MODULES
-        if path != ROOT / "synpic" / "display.py"
+        if path != ROOT / "synpic" / "readers" / "display.py"
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         for name, pattern in SECOND_COPIES.items()
         if pattern.search(line)

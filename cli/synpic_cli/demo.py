@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.display import count
+from synpic.readers.display import count
 
 if TYPE_CHECKING:
     from synpic.demo import Demo

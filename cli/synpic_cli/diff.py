@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.display import count
+from synpic.readers.display import count
 from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synpic.display import count, size
+from synpic.readers.display import count, size
 from synpic_cli.options import Directory
 
 

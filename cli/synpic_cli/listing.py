@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from synpic.display import size
+from synpic.readers.display import size
 from synpic_cli.options import AsJson
 
 app = typer.Typer(

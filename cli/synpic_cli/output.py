@@ -1,7 +1,7 @@
 """What people see: messages on stderr, results on stdout.
 
-Every text is shown by :func:`synpic.display.visible`, and none is read as rich's markup: prompts,
-names of files and answers of servers are written by others.
+Every text is shown by :func:`synpic.readers.display.visible`, and none is read as rich's markup:
+prompts, names of files and answers of servers are written by others.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from synpic.display import number, visible, visible_lines
 from synpic.errors import SynpicError
+from synpic.readers.display import number, visible, visible_lines
 from synpic_cli.streams import OutputLost
 
 if TYPE_CHECKING:

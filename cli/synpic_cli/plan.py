@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.display import count, duration, size
+from synpic.readers.display import count, duration, size
 from synpic_cli.options import READING, AsJson, Device, Directory, WaitToRead
 
 if TYPE_CHECKING:

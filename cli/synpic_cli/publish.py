@@ -12,7 +12,7 @@ from synpic_cli.options import PUBLISHING, AsJson, Directory, LeaveOutFlagged, W
 if TYPE_CHECKING:
     from synpic.hub.retry import Patience
     from synpic.publish import Forecast, HubRelease
-    from synpic.publish.hub.model import ModelForecast, ModelRelease
+    from synpic.publish.hub.model_release import ModelForecast, ModelRelease
     from synpic.recipe import Flagged
 
 
@@ -174,7 +174,7 @@ def _publish_model(
 ) -> None:
     from synpic.errors import PublishError
     from synpic.hub.progress import show_bars
-    from synpic.publish.hub.model import forecast_model, publish_model
+    from synpic.publish.hub.model_release import forecast_model, publish_model
     from synpic_cli.output import print_json
     from synpic_cli.release import model_as_dict, show_model, show_model_forecast
 

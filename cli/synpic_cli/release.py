@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from synpic.display import count, size
 from synpic.publish import Forecast, HubRelease, Release
-from synpic.publish.hub.model import ModelForecast, ModelRelease
+from synpic.publish.hub.model_release import ModelForecast, ModelRelease
+from synpic.readers.display import count, size
 from synpic_cli.output import print_table, say
 from synpic_cli.summary import flags, say_flags
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from synpic.display import count, size
 from synpic.engine.report import Outcome, Report
 from synpic.engine.task import Task
+from synpic.readers.display import count, size
 from synpic.score.forecast import Fetch
 from synpic_cli.output import print_line, print_table, say
 

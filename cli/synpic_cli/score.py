@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.display import count, size
+from synpic.readers.display import count, size
 from synpic_cli.options import (
     READING,
     ConfigOption,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from synpic.display import count
 from synpic.pipeline.ranking import RankedSet
 from synpic.rank import agreement, head_to_head, leave_one_out, win_rate_by_model
+from synpic.readers.display import count
 from synpic_cli.output import print_table, say
 
 __all__ = ["flags", "say_flags", "show_ranking", "summarise"]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.display import count, size
+from synpic.readers.display import count, size
 from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
-    from synpic.train.loop import Trained
     from synpic.train.plan import Plan
     from synpic.train.settings import TrainRecipe
+    from synpic.train.training_loop import Trained
 
 
 def train(
@@ -82,7 +82,7 @@ def train(
         with waiting(wait, tell):
             _show_plan(settings, out or beside, as_json)
         return
-    from synpic.train.loop import train as train_
+    from synpic.train.training_loop import train as train_
 
     try:
         with waiting(wait, tell), watched_work(quiet=not main) as (listener, stop):
@@ -139,7 +139,7 @@ def _is_main() -> bool:
 
 
 def _show(trained: Trained, as_json: bool) -> None:
-    from synpic.release.cards.model import load_lines
+    from synpic.release.cards.model_card import load_lines
     from synpic_cli.output import print_json, say
 
     load = load_lines(trained.about, str(trained.folder), trained.checkpoint)

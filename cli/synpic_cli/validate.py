@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from synpic.display import count, size
+from synpic.readers.display import count, size
 from synpic_cli.options import READING, AsJson, Directory, WaitToRead
 
 if TYPE_CHECKING:

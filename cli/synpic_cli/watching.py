@@ -19,9 +19,9 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from synpic.display import duration, size, visible
 from synpic.engine.progress import Event, Listener
 from synpic.engine.stop import stop_on_signals
+from synpic.readers.display import duration, size, visible
 from synpic_cli.output import errors, print_line, say_aside, shown
 from synpic_cli.stopping import Acknowledged
 

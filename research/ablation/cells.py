@@ -28,8 +28,8 @@ from synpic.errors import TrainingDiverged
 from synpic.shapes.measure import KNOWN, weights
 from synpic.shapes.prompts import examination
 from synpic.shapes.scene import sheet
-from synpic.train.loop import train
 from synpic.train.settings import TrainRecipe
+from synpic.train.training_loop import train
 
 __all__ = ["ARMS", "Arm", "Cell", "Cells"]
 

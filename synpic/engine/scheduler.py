@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from synpic.display import duration
 from synpic.engine.deadlines import Deadlines, shortest_deadline
 from synpic.engine.leases import IN_A_ROW, OPENINGS, Leases
 from synpic.engine.progress import Event, Listener
@@ -21,6 +20,7 @@ from synpic.engine.worker import Progress, Unable, Want
 from synpic.engine.worker_pool import WorkerDied, WorkerPool
 from synpic.errors import StorageError
 from synpic.hub.retry import patience_of_readers
+from synpic.readers.display import duration
 
 __all__ = ["Scheduler", "run_workers"]
 

@@ -1,8 +1,9 @@
 """Models, and the loop that draws: from a table of the recipe to rows of candidates.
 
-A table becomes a :class:`~synpic.generate.model.Model` (``model``; ``known`` has the registered
-ones, and ``sources`` finds where its further weights are): a name, what decides its pixels, one
-size. ``loop`` makes a task of what is wanted and missing of it, and opens it when its turn comes.
+A table becomes a :class:`~synpic.generate.image_model.Model` (``image_model``; ``known`` has the
+registered ones, and ``sources`` finds where its further weights are): a name, what decides its
+pixels, one size. ``drawing_task`` makes a task of what is wanted and missing of it, and opens it
+when its turn comes.
 
 To open one is its family's business; ``family`` says what a family is. All of ours are ``auto``,
 refined: ``sd``, ``sdxl``, ``sd3``, ``pixart_sigma``, ``stable_cascade``. Beneath it, ``opening``

@@ -20,7 +20,7 @@ from synpic.engine import threads
 from synpic.engine.attempt import Attempts, Done, Failed, in_words
 from synpic.engine.task import Made, Row
 from synpic.generate.family import Family, SupportsPrefetch
-from synpic.generate.model import Model
+from synpic.generate.image_model import Model
 from synpic.generate.pixels import eight_bits, encode
 
 __all__ = ["Drawing"]

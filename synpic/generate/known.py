@@ -6,7 +6,7 @@ into recipe.lock, and terms are on each model's page.
 
 from __future__ import annotations
 
-from synpic.generate.model import KnownModel
+from synpic.generate.image_model import KnownModel
 from synpic.recipe.settings import ModelSettings
 
 __all__ = ["PIXART_SIGMA", "SD3_MEDIUM", "SDXL", "STABLE_CASCADE"]

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from synpic.errors import SynpicError
-from synpic.generate.model import DEFAULT_BATCH, complete, decided_by, sizes_of, wanted
+from synpic.generate.image_model import DEFAULT_BATCH, complete, decided_by, sizes_of, wanted
 from synpic.generate.sources import recorded_sources
 from synpic.recipe import Recipe
 from synpic.recipe.settings import ModelSettings

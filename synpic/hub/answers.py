@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from synpic.display import visible
 from synpic.errors import causes
+from synpic.readers.display import visible
 
 __all__ = [
     "TRANSIENT",

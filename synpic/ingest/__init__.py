@@ -22,8 +22,8 @@ from synpic.ingest.index import (
     ingested_prompts,
     read_index,
 )
-from synpic.ingest.loop import ingest_task
-from synpic.ingest.model import IngestedImages
+from synpic.ingest.ingested_images import IngestedImages
+from synpic.ingest.ingesting_task import ingest_task
 from synpic.ingest.opening import open_source
 from synpic.ingest.writing import ingest_recipe
 

@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synpic import ids
-from synpic.display import count
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import CheckpointError, IngestError, SourceMissing
 from synpic.hub import checkpoints
@@ -34,6 +33,7 @@ from synpic.ingest.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
 from synpic.ingest.rows import RowReader
 from synpic.ingest.source import FOUND, Found
 from synpic.readers.arrow import plain_texts
+from synpic.readers.display import count
 from synpic.readers.tables import rows_from
 from synpic.recipe import IngestSettings
 from synpic.workspace.parts import frame

@@ -17,7 +17,6 @@ from typing import Any
 import polars as pl
 
 from synpic import ids
-from synpic.display import count
 from synpic.engine import threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import IngestError, SourceMissing
@@ -33,6 +32,7 @@ from synpic.ingest.listing import (
     spelt,
 )
 from synpic.ingest.source import FOUND, Found
+from synpic.readers.display import count
 from synpic.readers.text import decode
 from synpic.recipe import IngestSettings
 from synpic.workspace import Workspace

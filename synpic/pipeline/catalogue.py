@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from synpic.errors import UnknownName
-from synpic.generate.model import KnownModel
+from synpic.generate.image_model import KnownModel
 from synpic.registry import MODELS, REWARDS
 from synpic.score.cached import Cached, in_cache, repositories
 from synpic.score.reward import RewardInfo

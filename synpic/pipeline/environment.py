@@ -7,9 +7,9 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from synpic.display import size
 from synpic.engine.threads import cores
 from synpic.hub.client import settings
+from synpic.readers.display import size
 
 __all__ = ["describe"]
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from synpic.engine.progress import Listener
 from synpic.errors import SynpicError
-from synpic.generate.model import Model, check_models, complete, resolve_model
+from synpic.generate.image_model import Model, check_models, complete, resolve_model
 from synpic.generate.recorded import recorded_models
 from synpic.ingest import INDEX, IngestedImages, current_index, ingested_prompts
 from synpic.prompts import PromptTable, current_prompts

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synpic.display import count, visible
 from synpic.errors import RankingError, RecipeError
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.rank import Ranking, rank
+from synpic.readers.display import count, visible
 from synpic.recipe import Flagged
 from synpic.workspace import Snapshot, Workspace
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from synpic.display import visible
 from synpic.engine.report import Outcome
 from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
 from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
-from synpic.generate.loop import drawing_task
-from synpic.generate.model import sizes_of
+from synpic.generate.drawing_task import drawing_task
+from synpic.generate.image_model import sizes_of
 from synpic.ingest import ensure_index, ingest_task
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts import ensure_prompts
-from synpic.score.loop import scoring_task
+from synpic.readers.display import visible
 from synpic.score.prefetch import PrefetchedImages
+from synpic.score.scoring_task import scoring_task
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["chosen_rewards", "drawing_tasks", "scoring_tasks"]

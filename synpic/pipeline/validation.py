@@ -9,17 +9,17 @@ from typing import Any
 
 import polars as pl
 
-from synpic.display import count
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.generate.checks import check_model
 from synpic.generate.image_bytes import mean_bytes
-from synpic.generate.model import Model, check_models, complete, resolve_model, sizes_of
+from synpic.generate.image_model import Model, check_models, complete, resolve_model, sizes_of
 from synpic.generate.recorded import recorded_models
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.ingest import read_index
 from synpic.prompts import read_prompts
 from synpic.rank.weights import exact_weights
+from synpic.readers.display import count
 from synpic.recipe import PromptSettings
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import ids
-from synpic.display import count as count_of
 from synpic.errors import PromptError
 from synpic.prompts.source import PromptSource
 from synpic.readers.arrow import integers, texts
+from synpic.readers.display import count as count_of
 from synpic.readers.text import is_blank
 from synpic.workspace import tables
 

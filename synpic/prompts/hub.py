@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from synpic.display import visible
 from synpic.errors import PromptError, SynpicError
 from synpic.hub.errors import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.prompts.columns import Columns, arrange, choose
 from synpic.readers.arrow import Column, column_of
+from synpic.readers.display import visible
 from synpic.readers.tables import rows_from
 
 __all__ = ["read_dataset"]

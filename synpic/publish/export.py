@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from synpic.display import count
 from synpic.errors import PublishError, did_you_mean
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.manifest import describe_bytes
@@ -27,6 +26,7 @@ from synpic.publish.table.records import ConfigRows, records
 from synpic.publish.table.resolve_source import Where
 from synpic.publish.table.shards import Limits, Shard, plan_shards
 from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
+from synpic.readers.display import count
 from synpic.readers.images import ImageError, describe
 from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
 from synpic.workspace.tables import SCHEMA_VERSION

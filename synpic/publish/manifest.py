@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from synpic.generate.model import KnownModel, Model
+from synpic.generate.image_model import KnownModel, Model
 from synpic.generate.recorded import RecordedModel
 from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from synpic.display import size
 from synpic.errors import PublishError
 from synpic.publish.manifest import describe_file
 from synpic.publish.table.shards import Read, Shard, count_rows, write_shard
+from synpic.readers.display import size
 from synpic.release.manifest import File
 
 __all__ = ["explain_refusals", "pack", "require_room", "spell_out", "write_file"]

@@ -6,6 +6,7 @@
     json_models         JSON as pydantic models
     card_head           the YAML head of a card
     safetensors_header  the header of a safetensors file, without its tensors
+    display             how such text, and numbers, sizes and durations, are shown
 
 Each checks what it reads where it enters, and an error names the file and the line, row or key.
 What comes out is trusted by every other module.

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from synpic.display import count
 from synpic.errors import SynpicError
+from synpic.readers.display import count
 from synpic.readers.json_models import DEPTH, DIGITS, unusable
 
 __all__ = ["CardHead", "read_head"]

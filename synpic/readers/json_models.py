@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from synpic.display import count, size
 from synpic.errors import SynpicError
+from synpic.readers.display import count, size
 
 __all__ = [
     "DEPTH",

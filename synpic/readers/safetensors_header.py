@@ -13,8 +13,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from synpic.display import count
 from synpic.errors import SynpicError
+from synpic.readers.display import count
 from synpic.readers.json_models import parse_json, validate
 
 __all__ = ["TensorEntry", "read_header"]

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from synpic.display import count
 from synpic.errors import SynpicError
+from synpic.readers.display import count
 
 __all__ = [
     "LONGEST",

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from synpic.display import count
 from synpic.errors import ReleaseError
 from synpic.readers.card_head import read_head
+from synpic.readers.display import count
 from synpic.readers.json_models import validate
 from synpic.release.manifest import CARD, MANIFEST, Feature
 from synpic.workspace.tables import IMAGE

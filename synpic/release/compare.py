@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
 
-from synpic.display import count
+from synpic.readers.display import count
 from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow
 
 __all__ = ["Change", "Level", "compare"]

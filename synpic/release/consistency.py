@@ -11,9 +11,9 @@ from typing import Literal
 
 import polars as pl
 
-from synpic.display import count
 from synpic.errors import RankingError, RewardError
 from synpic.rank import Ranking, pairs, rank
+from synpic.readers.display import count
 from synpic.release.checks import Problem
 from synpic.release.source import Published
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import polars as pl
 
-from synpic.display import count
 from synpic.errors import ReleaseError
 from synpic.rank import pairs as pick
+from synpic.readers.display import count
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from synpic.display import count
 from synpic.errors import NoRelease, ReleaseError, SynpicError, did_you_mean
 from synpic.hub.client import dataset, resolve
 from synpic.hub.files import RepositoryFiles
 from synpic.hub.names import parse_name
+from synpic.readers.display import count
 from synpic.release.checks import check_features
 from synpic.release.manifest import (
     MANIFEST,

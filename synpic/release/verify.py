@@ -16,8 +16,8 @@ from typing import IO, Any, BinaryIO, cast
 import polars as pl
 import pyarrow.parquet as pq
 
-from synpic.display import count
 from synpic.errors import ReleaseError, StorageError
+from synpic.readers.display import count
 from synpic.release.checks import (
     Problem,
     check_card,

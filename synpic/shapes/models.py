@@ -5,7 +5,7 @@ How they were trained is in ``train`` and ``docs/shapes.md``; how often they are
 
 from __future__ import annotations
 
-from synpic.generate.model import KnownModel
+from synpic.generate.image_model import KnownModel
 from synpic.recipe.settings import ModelSettings
 from synpic.shapes.scene import CANVAS
 

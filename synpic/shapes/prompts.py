@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from synpic import display
 from synpic.errors import PromptError, did_you_mean
+from synpic.readers import display
 from synpic.shapes.meaning import OPPOSITE, RELATIONS, TASKS, Asked, Meaning, wordings, write
 from synpic.shapes.scene import BACKGROUNDS, COLOURS, SHAPES
 

@@ -14,12 +14,17 @@ from synpic.train.data.examples import prompt_key
 from synpic.train.data.image_index import ImageIndex
 from synpic.train.data.training_data import DTYPES, caches_of, labelled, sample_prompts
 from synpic.train.families.family import Family
-from synpic.train.model import TrainableCheckpoint, find_checkpoint, prepare_tuning, trained
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer
 from synpic.train.settings import TrainRecipe
 from synpic.train.state import latest, step_of
 from synpic.train.track import check_trackers
+from synpic.train.trainable_checkpoint import (
+    TrainableCheckpoint,
+    find_checkpoint,
+    prepare_tuning,
+    trained,
+)
 
 __all__ = ["Plan", "plan"]
 

@@ -15,12 +15,12 @@ from safetensors import SafetensorError
 from synpic import ids
 from synpic.engine.device import environment
 from synpic.errors import StorageError, TrainingError
-from synpic.release.cards.model import render_card
+from synpic.release.cards.model_card import render_card
 from synpic.release.cards.training import read_training
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import Family
-from synpic.train.model import TrainableCheckpoint
 from synpic.train.settings import TrainRecipe, TuningSettings
+from synpic.train.trainable_checkpoint import TrainableCheckpoint
 from synpic.workspace.whole_folder import whole_folder
 
 __all__ = ["FACTS", "damage_of", "facts_of", "read_result", "save_result"]

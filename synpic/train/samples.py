@@ -12,7 +12,7 @@ from PIL import Image
 from synpic.engine.device import free_memory
 from synpic.errors import StorageError
 from synpic.train.families.family import Encoded, Family
-from synpic.train.model import TrainableCheckpoint
+from synpic.train.trainable_checkpoint import TrainableCheckpoint
 
 __all__ = ["Sampler"]
 

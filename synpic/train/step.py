@@ -9,9 +9,9 @@ from torch import Tensor
 from synpic.train.batch import Batch
 from synpic.train.families.family import Family
 from synpic.train.metrics import Metrics, measure
-from synpic.train.model import Reference
 from synpic.train.objectives import NEEDS_REFERENCE, OBJECTIVES
 from synpic.train.settings import ObjectiveSettings
+from synpic.train.trainable_checkpoint import Reference
 
 __all__ = ["loss_of_batch"]
 

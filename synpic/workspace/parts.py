@@ -28,8 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synpic import ids
-from synpic.display import count
 from synpic.errors import CorruptPart
+from synpic.readers.display import count
 from synpic.workspace import tables
 from synpic.workspace.naming import (
     REPAIR,

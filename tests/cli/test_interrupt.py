@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.conftest import ENVIRONMENT, command, usual_signals
 from tests.hub_server.fixtures import client_environment
-from tests.publish.test_model import trained
+from tests.publish.test_model_release import trained
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
 

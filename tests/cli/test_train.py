@@ -12,15 +12,15 @@ from diffusers import StableDiffusion3Pipeline
 
 from synpic.engine.progress import Event
 from synpic.errors import PublishError, RecipeError, Stopped, StorageError, UnknownName
-from synpic.publish.hub.model import publish_model
-from synpic.train import loop
+from synpic.publish.hub.model_release import publish_model
+from synpic.train import training_loop
 from synpic.train.presets import preset, presets
 from synpic_cli.watching import _describe
 from tests.cli.conftest import ENVIRONMENT, in_process
 from tests.generate.conftest import saved
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
-from tests.publish.test_model import trained
+from tests.publish.test_model_release import trained
 from tests.release.cards.facts import about
 from tests.train.conftest import Wanted, encoded, ranked, wanted
 from tests.train.families.opening import KINDS
@@ -45,11 +45,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Path]]:
     """Nothing is trained: what was asked for."""
     calls: list[tuple[Any, Path]] = []
 
-    def train(settings: Any, out: Path, **options: Any) -> loop.Trained:
+    def train(settings: Any, out: Path, **options: Any) -> training_loop.Trained:
         calls.append((settings, out))
-        return loop.Trained(out / "model", about())
+        return training_loop.Trained(out / "model", about())
 
-    monkeypatch.setattr(loop, "train", train)
+    monkeypatch.setattr(training_loop, "train", train)
     return calls
 
 
@@ -88,7 +88,9 @@ def test_a_recipe_becomes_a_model_and_the_same_command_goes_on(recipe: Path) -> 
 def test_what_the_card_says_loads_the_model(
     kind: str, tuning: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = loop.train(wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run")
+    made = training_loop.train(
+        wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run"
+    )
     monkeypatch.chdir(made.folder)
     Path(str(made.about["model"]["checkpoint"])).symlink_to(str(made.checkpoint))  # as it says
     (code,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
@@ -145,13 +147,13 @@ def test_one_of_several_processes_speaks(asked: list[Any], monkeypatch: pytest.M
     monkeypatch.setenv("RANK", "1")
     shown = in_process("train", "--preset", "shapes")
     assert (shown.exit_code, shown.output) == (0, "")
-    monkeypatch.setattr(loop, "train", _stopped)
+    monkeypatch.setattr(training_loop, "train", _stopped)
     shown = in_process("train", "--preset", "shapes")
     assert (shown.exit_code, shown.output) == (130, "")
-    monkeypatch.setattr(loop, "train", _refused)
+    monkeypatch.setattr(training_loop, "train", _refused)
     shown = in_process("train", "--preset", "shapes")
     assert (shown.exit_code, shown.output) == (1, "process 1: the disk is full\n")
-    monkeypatch.setattr(loop, "train", _stopped)
+    monkeypatch.setattr(training_loop, "train", _stopped)
     monkeypatch.setenv("RANK", "0")
     assert isinstance(in_process("train", "--preset", "shapes").exception, Stopped)
 
@@ -264,7 +266,9 @@ def test_stock_diffusers_loads_what_was_published(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("diffusers.loaders.lora_base.HF_HUB_OFFLINE", False)  # its own copy
-    made = loop.train(wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run")
+    made = training_loop.train(
+        wanted(kind, f"tuning.method={tuning}", "run.steps=1"), tmp_path / "run"
+    )
     release = publish_model(made.folder, "user/model")
     monkeypatch.chdir(tmp_path)
     Path(str(made.about["model"]["checkpoint"])).symlink_to(str(made.checkpoint))

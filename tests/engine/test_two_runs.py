@@ -17,9 +17,9 @@ from synpic.engine.progress import Event
 from synpic.engine.report import Report
 from synpic.engine.scheduler import run_workers
 from synpic.engine.shard import Shard
-from synpic.generate import loop as drawing
+from synpic.generate import drawing_task as drawing
 from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
-from synpic.score import loop as scoring
+from synpic.score import scoring_task as scoring
 from tests.conftest import MakeRecipe, edit
 from tests.engine.threads import Threads
 from tests.fakes import Painter, redness

@@ -20,7 +20,7 @@ from synpic.engine.shard import Shard
 from synpic.engine.task import Work
 from synpic.engine.worker import Progress
 from synpic.errors import RewardError, StorageError, Unfinished
-from synpic.generate import loop as drawing
+from synpic.generate import drawing_task as drawing
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.steps import ingest_workspace
 from synpic.pipeline.tasks import drawing_tasks, scoring_tasks

@@ -170,7 +170,7 @@ def run(root: Path) -> None:
     from synpic.train.state import save_state
     from tests.generate import tiny
     from tests.publish.fixtures import build, picture
-    from tests.publish.test_model import trained
+    from tests.publish.test_model_release import trained
     from tests.train.runs import RECIPE as TRAINING
 
     root.mkdir(parents=True)

@@ -313,7 +313,7 @@ def test_how_images_are_encoded(
 
 
 def fingerprint(workspace: Workspace) -> str:
-    from synpic.generate.model import resolve_model
+    from synpic.generate.image_model import resolve_model
 
     snapshot = workspace.snapshot()
     (name,) = snapshot.recipe.models

@@ -18,7 +18,7 @@ from synpic import Workspace, generate_candidates, ids
 from synpic.engine.task import Made, Row
 from synpic.generate import drawing
 from synpic.generate.drawing import Drawing
-from synpic.generate.model import Model
+from synpic.generate.image_model import Model
 from synpic.generate.pixels import eight_bits
 from synpic.hub.lock import LockEntry
 from synpic.recipe.settings import ImageSettings, ModelSettings

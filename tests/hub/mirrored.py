@@ -27,7 +27,7 @@ from tests.hub_server import HubServer
 from tests.hub_server.fixtures import online
 from tests.ingest.conftest import pairs_table
 from tests.publish.fixtures import TWO_SPLITS, build, picture
-from tests.publish.test_model import trained
+from tests.publish.test_model_release import trained
 from tests.score import random_rewards
 from tests.score.random_rewards import Size, Tower
 from tests.train.runs import RECIPE

@@ -9,7 +9,7 @@ import pytest
 from synpic.errors import PublishError
 from synpic.hub import client
 from synpic.hub.commits.repository import Remote
-from synpic.publish.hub.model import ModelRelease
+from synpic.publish.hub.model_release import ModelRelease
 from synpic.publish.hub.release import HubRelease
 from synpic.release.versions import Version
 

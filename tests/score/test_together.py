@@ -13,7 +13,7 @@ from synpic.engine.progress import Event
 from synpic.errors import StorageError
 from synpic.pipeline.inventory import take_inventory
 from synpic.readers.images import ImageError
-from synpic.score import loop, prefetch
+from synpic.score import prefetch, scoring_task
 from synpic.workspace.storage import Store
 from tests.conftest import edit
 from tests.score.takers import Channel, Hungry, Scripted, contrast
@@ -275,13 +275,13 @@ def test_a_batch_is_gathered_while_the_one_before_is_judged(
     drawn: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gathered: list[tuple[str, int]] = []
-    gather = loop._Scoring._gather
+    gather = scoring_task._Scoring._gather
 
-    def spy(self: loop._Scoring, order: prefetch.PrefetchOrder) -> object:
+    def spy(self: scoring_task._Scoring, order: prefetch.PrefetchOrder) -> object:
         gathered.append((threading.current_thread().name, len(Channel.judged)))
         return gather(self, order)
 
-    monkeypatch.setattr(loop._Scoring, "_gather", spy)
+    monkeypatch.setattr(scoring_task._Scoring, "_gather", spy)
     score_candidates(drawn)
     assert len(gathered) == 5, "each batch once"
     here = threading.current_thread().name

@@ -12,8 +12,8 @@ import torch
 from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
 from synpic.train.adapters import add_adapters, check_targets, merge_adapters, without_adapters
-from synpic.train.model import find_checkpoint, prepare_tuning, trained
 from synpic.train.settings import NoiseSettings, TuningSettings
+from synpic.train.trainable_checkpoint import find_checkpoint, prepare_tuning, trained
 from tests.train.families.opening import KINDS
 
 Folder = Callable[[str], Path]

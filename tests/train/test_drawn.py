@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from peft import PeftModel
 
-from synpic.train.loop import train
+from synpic.train.training_loop import train
 from tests.generate.by_recipe import by_hand, make, pictures, rows
 from tests.train.conftest import Wanted
 from tests.train.runs import FULL

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from synpic.errors import TrainingDiverged
-from synpic.train import loop
+from synpic.train import training_loop
 from synpic.train.guard import Guard
-from synpic.train.loop import train
 from synpic.train.metrics import Metrics
+from synpic.train.training_loop import train
 from tests.train.conftest import Wanted
 from tests.train.runs import FULL, rows
 
@@ -28,14 +28,14 @@ def metrics(error: float, reference: float | None = None, loss: float = 0.5) -> 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, step: int, how: Callable[[Loss], Loss]) -> None:
     """From ``step`` on, ``how`` is done to what comes of a batch."""
-    plain, calls = loop.loss_of_batch, [0]
+    plain, calls = training_loop.loss_of_batch, [0]
 
     def spoilt(*arguments: Any) -> Loss:
         calls[0] += 1
         found = plain(*arguments)
         return how(found) if calls[0] >= step else found
 
-    monkeypatch.setattr(loop, "loss_of_batch", spoilt)
+    monkeypatch.setattr(training_loop, "loss_of_batch", spoilt)
 
 
 def no_number(found: Loss) -> Loss:

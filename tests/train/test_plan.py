@@ -12,10 +12,10 @@ from synpic.errors import CheckpointError, SynpicError, TrainingError
 from synpic.train.data import records
 from synpic.train.data import training_data as data
 from synpic.train.data.cache import Caches
-from synpic.train.loop import train
-from synpic.train.model import find_checkpoint, prepare_tuning, trained
 from synpic.train.plan import plan
 from synpic.train.settings import TrainRecipe
+from synpic.train.trainable_checkpoint import find_checkpoint, prepare_tuning, trained
+from synpic.train.training_loop import train
 from tests.generate.tiny import SIDE
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits

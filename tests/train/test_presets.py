@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from synpic.errors import UnknownName
-from synpic.generate.model import complete
+from synpic.generate.image_model import complete
 from synpic.registry import MODELS
 from synpic.train.objectives import OBJECTIVES
 from synpic.train.presets import preset, presets

@@ -15,8 +15,8 @@ import torch
 from synpic.engine.progress import Event
 from synpic.errors import StorageError, TrainingError
 from synpic.train import processes
-from synpic.train.loop import train
 from synpic.train.settings import TrainRecipe
+from synpic.train.training_loop import train
 from tests.train.conftest import Wanted
 from tests.train.runs import FULL, LORA, mean_difference, rows, same, weights
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from synpic.train.loop import train
+from synpic.train.training_loop import train
 from synpic.train.settings import TrainRecipe
 
 recipe, out, cache, last = sys.argv[1:]

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from synpic import ids
 from synpic.errors import StorageError
-from synpic.release.cards.model import load_lines
+from synpic.release.cards.model_card import load_lines
 from synpic.train import result
-from synpic.train.loop import train
+from synpic.train.training_loop import train
 from tests.train.conftest import Wanted
 from tests.train.runs import FULL, same, weights
 

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from synpic.errors import StorageError
-from synpic.train import loop, samples
-from synpic.train.loop import train
+from synpic.train import samples, training_loop
 from synpic.train.samples import side_by_side
+from synpic.train.training_loop import train
 from tests.generate.tiny import SIDE
 from tests.train.conftest import Wanted
 
@@ -96,21 +96,21 @@ def test_drawing_does_not_change_the_run(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[tuple[str, bool]] = []
-    plain = loop.loss_of_batch
+    plain = training_loop.loss_of_batch
 
     def watched(family: Any, model: Any, *others: Any) -> Any:
         modes.append(("step", model.training))
         return plain(family, model, *others)
 
-    drawn = loop.Sampler._drawn
+    drawn = training_loop.Sampler._drawn
 
     def drawing(self: Any) -> Any:
         modes.append(("draw", self._denoiser.training))
         assert not torch.is_grad_enabled()
         return drawn(self)
 
-    monkeypatch.setattr(loop, "loss_of_batch", watched)
-    monkeypatch.setattr(loop.Sampler, "_drawn", drawing)
+    monkeypatch.setattr(training_loop, "loss_of_batch", watched)
+    monkeypatch.setattr(training_loop.Sampler, "_drawn", drawing)
     train(wanted("sd", "samples.every=1"), tmp_path / "drawn")
     draw, step = ("draw", False), ("step", True)
     assert modes == [draw, step, draw, step, draw]

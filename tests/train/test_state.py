@@ -15,8 +15,8 @@ from torch import Tensor
 
 from synpic.errors import StorageError, TrainingError
 from synpic.train import state
-from synpic.train.loop import train
 from synpic.train.state import latest, load_state, save_state, unread
+from synpic.train.training_loop import train
 from synpic.workspace import whole_folder
 from tests.dying import dies_at
 from tests.train.conftest import Wanted

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from synpic.train.batch import Batch
-from synpic.train.model import Reference
 from synpic.train.objectives import OBJECTIVES
 from synpic.train.settings import ObjectiveSettings
 from synpic.train.step import loss_of_batch
+from synpic.train.trainable_checkpoint import Reference
 from tests.train.material import Averages
 from tests.train.rankings import labels
 

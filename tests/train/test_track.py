@@ -15,9 +15,9 @@ from accelerate.tracking import TensorBoardTracker
 from synpic.engine.progress import Event
 from synpic.errors import MissingExtra, Stopped, StorageError, TrainingError
 from synpic.train import track
-from synpic.train.loop import train
 from synpic.train.metrics import Metrics
 from synpic.train.track import Log, check_trackers
+from synpic.train.training_loop import train
 from tests.train.conftest import Wanted
 
 

@@ -11,7 +11,7 @@ import diffusers
 import pytest
 import torch
 
-from synpic.train.loop import train
+from synpic.train.training_loop import train
 from synpic.train.untrained import copy_untrained
 from tests.train.conftest import Wanted
 from tests.train.runs import FULL, LORA

@@ -24,7 +24,7 @@ from synpic.generate.checks.components import check_components, check_prior, che
 from synpic.generate.checks.sizes import check_sizes
 from synpic.generate.checks.subject import Subject, inspect_checkpoint
 from synpic.generate.checks.weights import check_weights
-from synpic.generate.model import Model
+from synpic.generate.image_model import Model
 from synpic.generate.placement import check_placement
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from synpic.errors import SynpicError
 from synpic.generate.facts.table import diffusers_version
-from synpic.generate.model import Model
+from synpic.generate.image_model import Model
 from synpic.generate.schedules.answer import Answer, encode_schedules
 from synpic.generate.schedules.schedule import Schedule
 from synpic.registry import FAMILIES

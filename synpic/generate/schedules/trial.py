@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from synpic.display import count
 from synpic.errors import ModelError
 from synpic.generate.schedulers import make_scheduler
 from synpic.generate.schedules.answer import Answer, Problem
 from synpic.generate.schedules.schedule import Schedule
+from synpic.readers.display import count
 from synpic.recipe.settings import ModelSettings
 
 __all__ = ["answer_of", "check_schedule", "ignored_options"]

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from synpic.display import count
 from synpic.engine import memory
 from synpic.engine.device import free_memory
 from synpic.engine.progress import Listener, Meter
 from synpic.engine.task import Made, Row, Task
 from synpic.errors import Stopped, SynpicError
+from synpic.readers.display import count
 
 __all__ = ["Timing", "time_task"]
 

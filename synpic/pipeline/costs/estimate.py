@@ -8,27 +8,27 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from synpic.display import count
 from synpic.engine.device import describe_device
 from synpic.engine.engines import Engine
 from synpic.engine.progress import Listener
 from synpic.engine.shard import WHOLE
 from synpic.engine.task import Row, Task
 from synpic.errors import CheckpointError, Stopped, SynpicError
+from synpic.generate.drawing_task import drawing_task
 from synpic.generate.image_bytes import MeanBytes, mean_bytes
-from synpic.generate.loop import drawing_task
-from synpic.generate.model import Model, sizes_of
+from synpic.generate.image_model import Model, sizes_of
 from synpic.generate.recorded import RecordedModel
 from synpic.ingest import IngestedImages, ingest_task
 from synpic.pipeline.costs.calibration import Timing, time_task
 from synpic.pipeline.costs.plan import CostPlan, Item
 from synpic.pipeline.costs.samples import InMemory, as_candidates, stored
 from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
+from synpic.readers.display import count
 from synpic.recipe import Recipe
 from synpic.recipe.settings import written_size
-from synpic.score.loop import scoring_task
 from synpic.score.prefetch import PrefetchedImages
 from synpic.score.reward import WantedReward
+from synpic.score.scoring_task import scoring_task
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["plan_costs"]

@@ -14,13 +14,13 @@ from importlib.resources import files
 from typing import Any
 
 from synpic import ids
-from synpic.display import count, number, size
 from synpic.ingest import SOURCE_KEY
 from synpic.publish.card.charts import AGREEMENT, SCORES
 from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
 from synpic.publish.table.features import yaml_features
 from synpic.publish.table.shards import Shard
 from synpic.rank import AGGREGATIONS
+from synpic.readers.display import count, number, size
 from synpic.recipe import PublishSettings
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw
 
-from synpic.display import count
 from synpic.publish.card.text_layout import (
     FAINT,
     INK,
@@ -22,6 +21,7 @@ from synpic.publish.card.text_layout import (
     font,
     line_height,
 )
+from synpic.readers.display import count
 from synpic.release.manifest import Agreement, Histogram, LeftOut, Manifest
 
 __all__ = ["AGREEMENT", "SCORES", "chart_paths", "draw_charts", "matrix", "spreads"]

@@ -1,7 +1,7 @@
 """Publishing to the Hub.
 
 release       a dataset's release: committed to a branch, loaded there, then made the head
-model         a trained model
+model_release a trained model
 start         what both a release and its forecast ask first
 forecast      what a publish would write, for ``--dry-run``
 preflight     what a repository holds that would keep a release from loading

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.commits.repository import Head, Remote, blob_id, hashes_of
 from synpic.hub.commits.uploads import send
 from synpic.publish.draft import Draft
 from synpic.publish.manifest import describe_file
 from synpic.publish.table.shards import Shard, count_rows, write_shard
+from synpic.readers.display import size
 from synpic.release.manifest import File
 
 __all__ = ["Parcel", "send_extra_files", "send_shards"]

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from synpic.display import count
 from synpic.engine.progress import Event, Listener, Meter
 from synpic.errors import Stopped, TrainingError
+from synpic.readers.display import count
 from synpic.train.data.cache import Caches
 from synpic.train.data.crops import Size, common_size, parse_size
 from synpic.train.data.decode_rows import Pixels, Row, decode_rows

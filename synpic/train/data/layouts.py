@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synpic.display import count
 from synpic.errors import TrainingError
+from synpic.readers.display import count
 
 __all__ = ["SCORE", "RankingsLayout", "find_layout"]
 

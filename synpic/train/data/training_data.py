@@ -22,8 +22,8 @@ from synpic.train.data.labels import relabel, untied
 from synpic.train.data.order import BatchOrder, BatchSource, stack
 from synpic.train.data.records import TrainingRecords, read_records
 from synpic.train.families.family import Encoded, Family
-from synpic.train.model import TrainableCheckpoint
 from synpic.train.settings import TrainRecipe
+from synpic.train.trainable_checkpoint import TrainableCheckpoint
 
 __all__ = ["DTYPES", "TrainingData", "labelled", "open_data"]
 

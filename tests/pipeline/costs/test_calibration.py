@@ -62,7 +62,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def task(workspace: Workspace) -> Task:
-    from synpic.generate.loop import drawing_task
+    from synpic.generate.drawing_task import drawing_task
 
     inventory = take_inventory(workspace)
     (model, _) = inventory.models

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from synpic.errors import PublishError
-from synpic.release.cards.model import load_lines, render_card
+from synpic.release.cards.model_card import load_lines, render_card
 from synpic.release.cards.training import read_training
 from tests.release.cards.facts import about
 from tests.release.test_manifest import WRONG, changed, places

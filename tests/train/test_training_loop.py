@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 from synpic.engine.progress import Event
 from synpic.errors import MissingExtra, Stopped, SynpicError, TrainingError
 from synpic.publish import publish_to
-from synpic.train import loop
-from synpic.train.loop import train
-from synpic.train.model import Reference
+from synpic.train import training_loop
+from synpic.train.trainable_checkpoint import Reference
+from synpic.train.training_loop import train
 from tests.generate.tiny import SIDE
 from tests.publish.fixtures import build, picture
 from tests.train.conftest import Wanted
@@ -125,7 +125,9 @@ def test_adapters_switched_off_are_as_good_a_reference_as_a_copy(
 ) -> None:
     recipe = wanted(kind, LORA, FAST, "run.steps=3")
     train(recipe, tmp_path / "off")
-    monkeypatch.setattr(loop, "Reference", lambda model, _, dtype: Reference(model, "full", dtype))
+    monkeypatch.setattr(
+        training_loop, "Reference", lambda model, _, dtype: Reference(model, "full", dtype)
+    )
     train(recipe, tmp_path / "copy")
     assert rows(tmp_path / "off") == rows(tmp_path / "copy")
     assert same(weights(tmp_path / "off"), weights(tmp_path / "copy"))
@@ -266,7 +268,7 @@ def test_fine_tuning_keeps_no_reference(
     def refuse(*arguments: Any) -> None:
         raise AssertionError("a reference was made")
 
-    monkeypatch.setattr(loop, "Reference", refuse)
+    monkeypatch.setattr(training_loop, "Reference", refuse)
     for name in ("sft", "weighted-sft"):
         train(wanted("sd", FULL, f"objective.name={name}", "objective.beta="), tmp_path / name)
         assert "reference_error" not in rows(tmp_path / name)[0]
@@ -278,18 +280,18 @@ def test_small_batches_add_up_to_a_large_one(
     """The same prompts, times and noise, one at a time."""
     common = ["sd3_without_t5", FULL, "run.steps=3"]
     train(wanted(*common), tmp_path / "large")
-    large = loop.open_data(*_opening(wanted(*common), tmp_path / "unused")).batches
+    large = training_loop.open_data(*_opening(wanted(*common), tmp_path / "unused")).batches
 
     class Halves:
         def __getitem__(self, number: int) -> Any:
             return _prompt(large[number // 2], number % 2)
 
-    plain = loop._batches
+    plain = training_loop._batches
 
     def halved(recipe: Any, data: Any, done: int) -> Any:
         return plain(recipe, replace(data, batches=Halves()), done)
 
-    monkeypatch.setattr(loop, "_batches", halved)
+    monkeypatch.setattr(training_loop, "_batches", halved)
     train(wanted(*common, "run.batch_size=1", "run.accumulation=2"), tmp_path / "small")
     for one, other in zip(rows(tmp_path / "large"), rows(tmp_path / "small"), strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-6)
@@ -297,9 +299,18 @@ def test_small_batches_add_up_to_a_large_one(
 
 
 def _opening(recipe: Any, out: Path) -> tuple[Any, ...]:
-    checkpoint = loop.find_checkpoint(recipe.model)
+    checkpoint = training_loop.find_checkpoint(recipe.model)
     family = checkpoint.family(recipe.noise)
-    return recipe, checkpoint, family, loop.open_accelerator(recipe, out), None, None, None, None
+    return (
+        recipe,
+        checkpoint,
+        family,
+        training_loop.open_accelerator(recipe, out),
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def _prompt(batch: Any, number: int) -> Any:
@@ -321,13 +332,13 @@ def test_all_captions_dropped_leaves_the_empty_one(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
-    plain = loop.loss_of_batch
+    plain = training_loop.loss_of_batch
 
     def watched(family: Any, model: Any, reference: Any, batch: Any, objective: Any) -> Any:
         seen.append(batch.encoded["words"])
         return plain(family, model, reference, batch, objective)
 
-    monkeypatch.setattr(loop, "loss_of_batch", watched)
+    monkeypatch.setattr(training_loop, "loss_of_batch", watched)
     train(wanted("sd", "data.caption_dropout=1.0"), tmp_path / "dropped")
     pipeline = opened(str(wanted("sd").model.checkpoint))
     empty = pipeline.encode_prompt("", "cpu", 1, False)[0]
@@ -387,7 +398,7 @@ def test_what_cannot_be_is_said_before_anything_is_opened(
     def refuse(*arguments: Any) -> None:
         raise AssertionError("the model was opened")
 
-    monkeypatch.setattr("synpic.train.model.TrainableCheckpoint.denoiser", refuse)
+    monkeypatch.setattr("synpic.train.trainable_checkpoint.TrainableCheckpoint.denoiser", refuse)
     monkeypatch.setattr("synpic.train.data.training_data.encode_all", refuse)
     monkeypatch.setattr("synpic.train.track.get_available_trackers", list)
     monkeypatch.setattr("synpic.train.optimizers.find_spec", lambda name: None)

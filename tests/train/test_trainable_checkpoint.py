@@ -12,14 +12,14 @@ from safetensors.torch import load_file
 
 from synpic.errors import ModelError, SynpicError
 from synpic.recipe.settings import ModelSettings
-from synpic.train.model import (
+from synpic.train.settings import NoiseSettings, TuningSettings
+from synpic.train.trainable_checkpoint import (
     Reference,
     TrainableCheckpoint,
     find_checkpoint,
     prepare_tuning,
     trained,
 )
-from synpic.train.settings import NoiseSettings, TuningSettings
 from tests.train.families.opening import KINDS
 
 Folder = Callable[[str], Path]

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from synpic.errors import CheckpointError, ModelError, SynpicError
 from synpic.generate.checkpoint import Checkpoint as Files
 from synpic.generate.checkpoint import components_of
+from synpic.generate.image_model import complete
 from synpic.generate.loading import load_own
-from synpic.generate.model import complete
 from synpic.generate.opening import left_out
 from synpic.hub import checkpoints
 from synpic.hub.errors import naming_hub_errors

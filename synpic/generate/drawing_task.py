@@ -13,7 +13,7 @@ from synpic.engine.writing import PartWatcher
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
-from synpic.generate.model import Model
+from synpic.generate.image_model import Model
 from synpic.registry import FAMILIES
 from synpic.safety import (
     WantedSafety,
@@ -38,7 +38,7 @@ def drawing_task(
     drawn in the same batch whatever happened before.
 
     Args:
-        want: every image wanted of ``model``, as :func:`synpic.generate.model.wanted` gives it.
+        want: every image wanted of ``model``: :func:`synpic.generate.image_model.wanted`.
         shard: the share of its batches that is ours.
         retry_failed: try again what has a failure row.
     """

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from synpic.display import number
+from synpic.readers.display import number
 from synpic.recipe.toml import write_toml
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text

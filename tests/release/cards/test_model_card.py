@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from synpic.release.cards.model import load_lines, render_card
+from synpic.release.cards.model_card import load_lines, render_card
 from synpic.train.settings import parse_train_recipe
 from tests.hub_server.cards import check_card
 from tests.release.cards.facts import BASE, about

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from synpic import ids
 from synpic.errors import PublishError
 from synpic.hub.retry import Patience
-from synpic.publish.hub.model import ModelRelease, forecast_model, publish_model
-from synpic.release.cards.model import render_card
+from synpic.publish.hub.model_release import ModelRelease, forecast_model, publish_model
+from synpic.release.cards.model_card import render_card
 from tests.hub_server import Drop, HubServer, LostAnswer, Status
 from tests.hub_server.fixtures import hub, online, waits
 from tests.release.cards.facts import about

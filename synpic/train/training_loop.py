@@ -32,13 +32,6 @@ from synpic.train.data.training_data import DTYPES, TrainingData, open_data
 from synpic.train.families.family import Family
 from synpic.train.guard import Guard
 from synpic.train.metrics import Metrics
-from synpic.train.model import (
-    Reference,
-    TrainableCheckpoint,
-    find_checkpoint,
-    prepare_tuning,
-    trained,
-)
 from synpic.train.objectives import NEEDS_REFERENCE
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
@@ -48,6 +41,13 @@ from synpic.train.settings import TrainRecipe
 from synpic.train.state import checkpoint_at, load_state, save_state, unread
 from synpic.train.step import loss_of_batch
 from synpic.train.track import Log, check_trackers
+from synpic.train.trainable_checkpoint import (
+    Reference,
+    TrainableCheckpoint,
+    find_checkpoint,
+    prepare_tuning,
+    trained,
+)
 from synpic.workspace.root import Root
 
 __all__ = ["Trained", "train"]

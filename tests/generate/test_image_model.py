@@ -11,11 +11,11 @@ from torch import zeros
 
 from synpic import Workspace, ids
 from synpic.errors import CheckpointError, ModelError, RecipeError
-from synpic.generate.model import KnownModel, complete, resolve_model
+from synpic.generate.image_model import KnownModel, complete, resolve_model
 from synpic.recipe import Recipe, parse_recipe
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS
-from synpic.train.model import find_checkpoint
+from synpic.train.trainable_checkpoint import find_checkpoint
 from synpic.workspace import RecipeLock, Snapshot
 
 KNOWN = KnownModel(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from synpic.display import count, duration, number, size, visible, visible_lines
+from synpic.readers.display import count, duration, number, size, visible, visible_lines
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synpic.display import size
 from synpic.errors import PublishError
 from synpic.hub.commits.commit import Change, commit_onto
 from synpic.hub.commits.repository import Head, Remote, blob_id, hashes_of
@@ -21,8 +20,9 @@ from synpic.hub.retry import Patience
 from synpic.publish.hub.remote_state import require_later
 from synpic.publish.manifest import describe_bytes, describe_file
 from synpic.publish.previous import decode_card, parse_previous, yours_block
+from synpic.readers.display import size
 from synpic.readers.safetensors_header import read_header
-from synpic.release.cards.model import load_lines, render_card
+from synpic.release.cards.model_card import load_lines, render_card
 from synpic.release.cards.training import read_training
 from synpic.release.manifest import CARD, File
 from synpic.release.versions import Version
@@ -100,7 +100,7 @@ def publish_model(
     between the marks ``synpic:yours`` and a licence stay.
 
     Args:
-        folder: that ``synpic.train.loop.train`` wrote.
+        folder: that ``synpic.train.training_loop.train`` wrote.
         repository: owner/name of a model; made if it is not there.
         version: "1.2.0" tags the commit ``v1.2.0``. Under a tag that holds this model already
             there is nothing to do, whatever came to the repository since.

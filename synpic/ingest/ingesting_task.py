@@ -20,7 +20,7 @@ from synpic.engine.task import Made, Row, Task, Work
 from synpic.engine.writing import PartWatcher
 from synpic.errors import IngestError
 from synpic.ingest.index import BATCH
-from synpic.ingest.model import IngestedImages
+from synpic.ingest.ingested_images import IngestedImages
 from synpic.ingest.opening import open_source
 from synpic.ingest.source import Reader
 from synpic.readers.images import ImageError, decode, describe
