@@ -27,6 +27,7 @@ from benchmarks.bare_training import (
 from synpic.engine.device import free_memory
 from synpic.shapes.prompts import prompts
 from synpic.train.data.training_data import DTYPES
+from synpic.train.objective import find_objective
 from synpic.train.step import loss_of_batch
 from synpic.train.trainable_checkpoint import trained
 from tests.generate import tiny
@@ -55,7 +56,12 @@ def usual(bare: Bare, steps: int) -> tuple[float, int]:
         batch = replace(bare.data.batches[number], latents=latents, encoded=encoded).to(device)
         with bare.accelerator.autocast():
             loss, _ = loss_of_batch(
-                bare.family, bare.denoiser, bare.reference, batch, recipe.objective
+                bare.family,
+                bare.denoiser,
+                bare.reference,
+                batch,
+                find_objective(recipe.objective.name),
+                recipe.objective.beta,
             )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained(bare.denoiser).values(), recipe.optimizer.clip)

@@ -22,9 +22,10 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from synpic import ids
 from synpic.errors import UnknownName, did_you_mean
 
-__all__ = ["FAMILIES", "MODELS", "REWARDS", "WORLDS", "Registry"]
+__all__ = ["FAMILIES", "MODELS", "OBJECTIVES", "REWARDS", "WORLDS", "Registry"]
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,37 @@ class Registry:
         if plugin is not None:
             return self._import(plugin.value, name)
         known = self.names()
+        hint = (
+            f"known: {', '.join(known) or 'none'}; or write package.module:callable, or install a "
+            f"package that adds it (entry-point group {self.group})"
+        )
         if name in self.planned:
             raise UnknownName(
-                f"{self.kind} {name!r} is planned, and not in this version of synpic",
-                hint=f"known: {', '.join(known)}; or write package.module:callable",
+                f"{self.kind} {name!r} is planned, and not in this version of synpic", hint=hint
             )
-        raise UnknownName(
-            f"unknown {self.kind} {name!r}.{did_you_mean(name, known)}",
-            hint=f"known: {', '.join(known) or 'none'}; or write package.module:callable",
-        )
+        raise UnknownName(f"unknown {self.kind} {name!r}.{did_you_mean(name, known)}", hint=hint)
+
+    def provenance(self, name: str, code: Any) -> dict[str, str]:
+        """What tells one version of the thing called ``name`` from the next, to be recorded.
+
+        Args:
+            code: the function or class of it.
+
+        Returns:
+            Nothing for what synpic brings, whose version is recorded anyway; ``package`` and
+            ``version`` of what an installed package offers; ``source``, the SHA-256 of the text of
+            ``code``, of what is written as ``module:callable``.
+        """
+        if ":" in name:
+            return {"source": ids.source_hash(code) or "unknown"}
+        plugin = None if name in self.builtin else self._plugins().get(name)
+        if plugin is None:
+            return {}
+        dist = plugin.dist
+        return {
+            "package": dist.name if dist else "unknown",
+            "version": dist.version if dist else "unknown",
+        }
 
     def _plugins(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}
@@ -233,6 +256,19 @@ MODELS = Registry(
     },
 )
 """Checkpoints with the settings their makers recommend."""
+
+OBJECTIVES = Registry(
+    "objective",
+    "synpic.objectives",
+    {
+        "rankdpo": "synpic.train.objectives:RANKDPO",
+        "dpo": "synpic.train.objectives:DPO",
+        "dpo-gain": "synpic.train.objectives:DPO_GAIN",
+        "sft": "synpic.train.objectives:SFT",
+        "weighted-sft": "synpic.train.objectives:WEIGHTED_SFT",
+    },
+)
+"""What training minimises."""
 
 REWARDS = Registry(
     "reward",

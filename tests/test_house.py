@@ -182,6 +182,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/score/reward.py": (1, FOREIGN),
     "synpic/score/weights.py": (2, READERS),
     "synpic/train/trainable_checkpoint.py": (1, READERS),
+    "synpic/train/losses.py": (1, FOREIGN),
     "synpic/train/data/records.py": (1, READERS),
     "synpic/train/state.py": (1, READERS),
 }

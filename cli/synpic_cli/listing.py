@@ -1,4 +1,4 @@
-"""``synpic list models`` and ``synpic list rewards``."""
+"""``synpic list``: a command for each registry."""
 
 from __future__ import annotations
 
@@ -65,6 +65,32 @@ def rewards(
         for row in cells:
             del row["from"]
     print_table(list(cells[0]), [list(row.values()) for row in cells])
+
+
+@app.command()
+def objectives(as_json: AsJson = False) -> None:
+    """Registered training objectives: what they minimise, and what they read."""
+    from synpic.train.objective import objectives as known
+    from synpic_cli.output import print_json, print_table
+
+    rows = known()
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["name", "reference", "beta", "from", "summary"]
+    print_table(
+        columns,
+        [
+            [
+                row["name"],
+                _yes_or_no(row["needs_reference"]),
+                _yes_or_no(row["uses_beta"]),
+                row["from"],
+                row["summary"],
+            ]
+            for row in rows
+        ],
+    )
 
 
 def _cells(row: dict[str, Any]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections import deque
 
 from synpic.errors import TrainingDiverged
 from synpic.train.metrics import Metrics
+from synpic.train.objective import Objective
 from synpic.train.settings import TrainRecipe
 
 __all__ = ["Guard"]
@@ -28,12 +29,16 @@ class Guard:
 
     Args:
         recipe: of the run.
+        objective: that it minimises.
         kept: the last checkpoint, for the message; changed as checkpoints are saved.
         processes: that take a step together.
     """
 
-    def __init__(self, recipe: TrainRecipe, kept: str | None, processes: int = 1) -> None:
+    def __init__(
+        self, recipe: TrainRecipe, objective: Objective, kept: str | None, processes: int = 1
+    ) -> None:
         self.kept = kept
+        self._objective = objective
         self._recipe = recipe
         prompts = recipe.run.batch_size * recipe.run.accumulation * processes
         self._window = max(_STEPS, math.ceil(_PROMPTS / prompts))
@@ -73,10 +78,10 @@ class Guard:
             self._stop(step, f"the model's error is {error / known:.1f} times what it was")
 
     def _stop(self, step: int, what: str) -> None:
-        optimizer, objective = self._recipe.optimizer, self._recipe.objective
+        optimizer = self._recipe.optimizer
         lower = [f"optimizer.learning_rate (now {optimizer.learning_rate:g})"]
-        if objective.name not in ("sft", "weighted-sft"):
-            lower.append(f"objective.beta (now {objective.beta:g})")
+        if self._objective.uses_beta:
+            lower.append(f"objective.beta (now {self._recipe.objective.beta:g})")
         if self._recipe.run.precision == "fp16":
             lower.append('or train with run.precision = "bf16"')
         # Nobody knows when it began: the last checkpoint may be of a model that is lost already.

@@ -1,5 +1,8 @@
 """What is minimised: for each prompt, one number from the errors of its images and their ranking.
 
+An objective is a function and, below it, what is declared of it; ``OBJECTIVES`` of
+:mod:`synpic.registry` has its name.
+
 All objectives are called alike. With prompts in rows and up to k images of each in columns,
 
     s:      Float[prompts, k], error − error of the reference; lower is better
@@ -22,18 +25,19 @@ were forced apart. An absent image has no part in value or gradient, whatever it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from synpic.train.batch import Labels
+from synpic.train.objective import Objective
 
 __all__ = [
-    "NEEDS_REFERENCE",
-    "OBJECTIVES",
-    "Objective",
+    "DPO",
+    "DPO_GAIN",
+    "RANKDPO",
+    "SFT",
+    "WEIGHTED_SFT",
     "dpo",
     "dpo_gain",
     "has_preference",
@@ -42,9 +46,6 @@ __all__ = [
     "sft",
     "weighted_sft",
 ]
-
-Objective = Callable[[Tensor, Tensor, Labels, float], Tensor]
-"""``(s, error, labels, beta) -> loss of each prompt``, as the module says."""
 
 
 def preferred(labels: Labels) -> Tensor:
@@ -73,6 +74,14 @@ def rankdpo(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tensor:
     return _pairwise(s, labels, beta, _gain_gaps(s, labels) * _gaps(1 / torch.log1p(rank)))
 
 
+RANKDPO = Objective(
+    rankdpo,
+    title="RankDPO",
+    summary="Diffusion-DPO on each pair, weighted by |G_i − G_j| · |1/D(τ_i) − 1/D(τ_j)|, "
+    "G = 2^φ − 1, D(τ) = ln(1 + τ)",
+)
+
+
 def dpo(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tensor:
     """w_ij = 1 / (number of the prompt's pairs): the mean over them, whatever the gaps between.
 
@@ -80,6 +89,13 @@ def dpo(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tensor:
     """
     pairs = preferred(labels).sum((1, 2)).clamp(min=1)
     return _pairwise(s, labels, beta, (1 / pairs.to(s.dtype))[:, None, None])
+
+
+DPO = Objective(
+    dpo,
+    title="Diffusion-DPO",
+    summary="−log σ(−(β/2)(s_i − s_j)), the mean over the pairs of a prompt",
+)
 
 
 def dpo_gain(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tensor:
@@ -90,12 +106,28 @@ def dpo_gain(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tensor:
     return _pairwise(s, labels, beta, _gain_gaps(s, labels))
 
 
+DPO_GAIN = Objective(
+    dpo_gain,
+    title="DPO with gain weights",
+    summary="Diffusion-DPO on each pair, weighted by |G_i − G_j|, G = 2^φ − 1",
+)
+
+
 def sft(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tensor:
     """The mean error of the images of rank 1; 0 for a prompt without a preference.
 
     Source: supervised fine-tuning on winners, a baseline of RankDPO, arXiv 2410.18013.
     """
     return _weighted_mean(error, (labels.rank == 1).to(error.dtype), labels)
+
+
+SFT = Objective(
+    sft,
+    title="supervised fine-tuning on the winners",
+    summary="the mean error of the images of rank 1",
+    needs_reference=False,
+    uses_beta=False,
+)
 
 
 def weighted_sft(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tensor:
@@ -108,17 +140,13 @@ def weighted_sft(s: Tensor, error: Tensor, labels: Labels, beta: float) -> Tenso
     return _weighted_mean(error, labels.preference.to(error.dtype), labels)
 
 
-OBJECTIVES: Mapping[str, Objective] = {
-    "rankdpo": rankdpo,
-    "dpo": dpo,
-    "dpo-gain": dpo_gain,
-    "sft": sft,
-    "weighted-sft": weighted_sft,
-}
-"""By the name in a training recipe."""
-
-NEEDS_REFERENCE: frozenset[str] = frozenset({"rankdpo", "dpo", "dpo-gain"})
-"""Those that read ``s``; the others learn nothing from a reference's errors."""
+WEIGHTED_SFT = Objective(
+    weighted_sft,
+    title="weighted supervised fine-tuning",
+    summary="Σ φ_i · error_i / Σ φ_i over the images of a prompt",
+    needs_reference=False,
+    uses_beta=False,
+)
 
 
 def _pairwise(s: Tensor, labels: Labels, beta: float, weights: Tensor) -> Tensor:

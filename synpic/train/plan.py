@@ -14,7 +14,8 @@ from synpic.train.data.examples import prompt_key
 from synpic.train.data.image_index import ImageIndex
 from synpic.train.data.training_data import DTYPES, caches_of, labelled, sample_prompts
 from synpic.train.families.family import Family
-from synpic.train.objectives import NEEDS_REFERENCE
+from synpic.train.losses import try_objective
+from synpic.train.objective import find_objective
 from synpic.train.optimizers import check_optimizer
 from synpic.train.settings import TrainRecipe
 from synpic.train.state import latest, step_of
@@ -110,6 +111,8 @@ def plan(
     data, run = recipe.data, recipe.run
     check_trackers(run.track)
     check_optimizer(recipe.optimizer)
+    objective = find_objective(recipe.objective.name)
+    try_objective(objective, recipe.objective.beta)
     done = _done(recipe, out)
     checkpoint = find_checkpoint(recipe.model)
     family = checkpoint.family(recipe.noise)
@@ -160,7 +163,7 @@ def plan(
         cache=str(caches.folder),
         cache_bytes=to_encode["prompts"] * prompt_bytes
         + to_encode["images"] * image_bytes * (2 if data.flip else 1),
-        memory_bytes=_memory(recipe, parameters, learnt),
+        memory_bytes=_memory(recipe, objective.needs_reference, parameters, learnt),
     )
 
 
@@ -186,11 +189,13 @@ def _parameters(
     return whole, sum(parameter.numel() for parameter in trained(denoiser).values())
 
 
-def _memory(recipe: TrainRecipe, parameters: int, learnt: int) -> dict[str, int]:
+def _memory(
+    recipe: TrainRecipe, needs_reference: bool, parameters: int, learnt: int
+) -> dict[str, int]:
     """Bytes on one device, by what they are of."""
     itemsize = DTYPES[recipe.run.precision].itemsize
     full = recipe.tuning.method == "full"
-    copied = full and recipe.objective.name in NEEDS_REFERENCE
+    copied = full and needs_reference
     found = {
         "weights": parameters * (4 if full else itemsize) + (0 if full else learnt * 4),
         "reference": parameters * itemsize if copied else 0,

@@ -19,6 +19,7 @@ from synpic.release.cards.model_card import render_card
 from synpic.release.cards.training import read_training
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import Family
+from synpic.train.objective import objective_facts
 from synpic.train.settings import TrainRecipe, TuningSettings
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
 from synpic.workspace.whole_folder import whole_folder
@@ -57,6 +58,7 @@ def facts_of(
     return {
         "synpic": version("synpic"),
         "recipe": settings,
+        "objective": objective_facts(recipe.objective.name),
         "family": checkpoint.index()["_class_name"],
         "saved": recipe.saves,
         "lora_mixin": family.lora_mixin,

@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from synpic.errors import SynpicError
 from synpic.recipe import Name
 from synpic.recipe.settings import ModelSettings, Place, Size
 from synpic.recipe.toml import Table, read_toml
+from synpic.train.objective import find_objective
 
 __all__ = [
     "DataSettings",
@@ -44,6 +46,14 @@ def _written(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _objective(name: str) -> str:
+    try:
+        find_objective(name)
+    except SynpicError as error:
+        raise ValueError(f"{error.message} ({error.hint})" if error.hint else str(error)) from error
+    return name
+
+
 class DataSettings(Table):
     """Which rankings are learnt from."""
 
@@ -72,10 +82,18 @@ class DataSettings(Table):
 class ObjectiveSettings(Table):
     """What is minimised (docs/training.md has the equations)."""
 
-    name: Literal["rankdpo", "dpo", "dpo-gain", "sft", "weighted-sft"] = "rankdpo"
+    name: Annotated[str, AfterValidator(_objective)] = "rankdpo"
+    """A registered objective (``synpic list objectives``), or package.module:callable."""
     beta: Annotated[float, Field(gt=0)] = 5000.0
     """Strength of the pull to the reference, on the mean over elements and with Diffusion-DPO's
-    factor one half, so that its figures carry over. The two kinds of fine-tuning take none."""
+    factor one half, so that its figures carry over. Fine-tuning (``sft``) takes none."""
+
+    @property
+    def ignored(self) -> set[str]:
+        """The keys that it sets and the objective does not read."""
+        # Only then is the objective looked at: its module imports torch.
+        differ = _differing(self) & {"beta"}
+        return set() if not differ or find_objective(self.name).uses_beta else differ
 
 
 class NoiseSettings(Table):
@@ -196,8 +214,7 @@ class TrainRecipe(Table):
             )
         without = [
             ("tuning.method", self.tuning, "full", {"rank", "alpha", "targets"}),
-            ("objective.name", self.objective, "sft", {"beta"}),
-            ("objective.name", self.objective, "weighted-sft", {"beta"}),
+            ("objective.name", self.objective, self.objective.name, self.objective.ignored),
             ("optimizer.name", optimizer, "adafactor", {"betas"}),
             ("samples.every", self.samples, None, {"prompts", "count"}),
         ]

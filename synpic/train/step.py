@@ -8,9 +8,9 @@ from torch import Tensor
 
 from synpic.train.batch import Batch
 from synpic.train.families.family import Family
+from synpic.train.losses import losses_of
 from synpic.train.metrics import Metrics, measure
-from synpic.train.objectives import NEEDS_REFERENCE, OBJECTIVES
-from synpic.train.settings import ObjectiveSettings
+from synpic.train.objective import Objective
 from synpic.train.trainable_checkpoint import Reference
 
 __all__ = ["loss_of_batch"]
@@ -21,7 +21,8 @@ def loss_of_batch(
     denoiser: Any,
     reference: Reference | None,
     batch: Batch,
-    objective: ObjectiveSettings,
+    objective: Objective,
+    beta: float,
 ) -> tuple[Tensor, Metrics]:
     """The mean loss of the batch's prompts, a scalar, and what to say of it.
 
@@ -34,7 +35,7 @@ def loss_of_batch(
         return family.predict(model, noisy, batch.times, encoded, batch.frames).float()
 
     target = target.float()
-    compares = objective.name in NEEDS_REFERENCE
+    compares = objective.needs_reference
     if compares:
         assert reference is not None
         with reference.model() as frozen:
@@ -48,7 +49,7 @@ def loss_of_batch(
         s = batch.by_prompt(_mean((theirs - ours) * ((target - ours) + (target - theirs))))
     else:
         reference_error, s = None, error
-    losses = OBJECTIVES[objective.name](s, error, batch.labels, objective.beta)
+    losses = losses_of(objective, s, error, batch.labels, beta)
     figures = measure(losses.detach(), error.detach(), reference_error, batch.labels, s.detach())
     return losses.mean(), figures
 

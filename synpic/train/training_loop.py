@@ -26,13 +26,15 @@ from torch.utils.data import DataLoader
 from synpic.engine.progress import Event, Listener
 from synpic.engine.threads import cores
 from synpic.errors import Stopped, TrainingError
+from synpic.registry import OBJECTIVES
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
 from synpic.train.data.training_data import DTYPES, TrainingData, open_data
 from synpic.train.families.family import Family
 from synpic.train.guard import Guard
+from synpic.train.losses import try_objective
 from synpic.train.metrics import Metrics
-from synpic.train.objectives import NEEDS_REFERENCE
+from synpic.train.objective import Objective, find_objective
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
 from synpic.train.result import FACTS, damage_of, facts_of, read_result, save_result
@@ -99,6 +101,8 @@ def train(
     # What can be known to fail is known before hours are spent on encoding.
     check_trackers(recipe.run.track)
     check_optimizer(recipe.optimizer)
+    objective = find_objective(recipe.objective.name)
+    try_objective(objective, recipe.objective.beta)
     accelerator = open_accelerator(recipe, out)
     listener = listener if accelerator.is_main_process else None
     checkpoint = find_checkpoint(recipe.model)
@@ -107,12 +111,15 @@ def train(
     data = open_data(recipe, checkpoint, family, accelerator, cache, listener, stop, token)
     with held(out, accelerator):
         root = Root(str(out.absolute()))
-        about = _run(recipe, out, checkpoint, family, data, accelerator, listener, stop, root)
+        about = _run(
+            recipe, objective, out, checkpoint, family, data, accelerator, listener, stop, root
+        )
     return Trained(out / "model", about, str(checkpoint.settings.checkpoint))
 
 
 def _run(
     recipe: TrainRecipe,
+    objective: Objective,
     out: Path,
     checkpoint: TrainableCheckpoint,
     family: Family,
@@ -124,7 +131,7 @@ def _run(
 ) -> Mapping[str, Any]:
     """All steps that are left, and the model; gives what ``training.json`` holds."""
     main = accelerator.is_main_process
-    denoiser, reference = _model(recipe, checkpoint, family, accelerator.device)
+    denoiser, reference = _model(recipe, objective, checkpoint, family, accelerator.device)
     weights = trained(denoiser)
     model, optimizer = accelerator.prepare(
         denoiser, open_optimizer(recipe.optimizer, weights.values())
@@ -148,7 +155,7 @@ def _run(
             accelerator.wait_for_everyone()  # before the first of them makes it again
             if damage is None:  # what somebody wrote into its card stays
                 return made
-    guard = Guard(recipe, str(resumed) if resumed else None, accelerator.num_processes)
+    guard = Guard(recipe, objective, str(resumed) if resumed else None, accelerator.num_processes)
     log = Log(out, recipe, accelerator, done)
     sampler = _sampler(recipe, checkpoint, family, denoiser, data) if main else None
     began, first = time.monotonic(), done
@@ -201,7 +208,7 @@ def _run(
                 with nullcontext() if last else accelerator.no_sync(model):
                     with accelerator.autocast():
                         loss, found = loss_of_batch(
-                            family, model, reference, batch, recipe.objective
+                            family, model, reference, batch, objective, recipe.objective.beta
                         )
                     accelerator.backward(loss / recipe.run.accumulation)
                 metrics = metrics + found
@@ -235,7 +242,11 @@ def _run(
 
 
 def _model(
-    recipe: TrainRecipe, checkpoint: TrainableCheckpoint, family: Family, device: torch.device
+    recipe: TrainRecipe,
+    objective: Objective,
+    checkpoint: TrainableCheckpoint,
+    family: Family,
+    device: torch.device,
 ) -> tuple[Any, Reference | None]:
     """The denoiser, ready to be trained, and what it is compared with, if anything."""
     torch.manual_seed(recipe.seed)  # adapters begin at random, and everywhere alike
@@ -243,7 +254,7 @@ def _model(
     full = recipe.tuning.method == "full"
     denoiser = checkpoint.denoiser(family, torch.float32 if full else dtype)
     reference = None
-    if recipe.objective.name in NEEDS_REFERENCE:
+    if objective.needs_reference:
         reference = Reference(denoiser, recipe.tuning.method, dtype)
     prepare_tuning(denoiser, family, recipe.tuning)
     if recipe.run.gradient_checkpointing:
@@ -272,8 +283,12 @@ def _decides(
         }
     if dataset["content"] is not None:
         del dataset["name"]
+    name = recipe.objective.name
+    # Of an objective that is not synpic's, what tells one version of its code from the next.
+    code = OBJECTIVES.provenance(name, find_objective(name).function)
     return {
         **settings,
+        **({"objective's code": code} if code else {}),
         "batch_size x processes": recipe.run.batch_size * accelerator.num_processes,
         "checkpoint": dict(checkpoint.identity),
         "dataset": dataset,

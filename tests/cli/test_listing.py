@@ -83,6 +83,22 @@ def test_json_has_it_all() -> None:
     assert rows["clip_score"]["cache"][0]["missing"] == rows["clip_score"]["files"]
 
 
+def test_objectives_are_listed_and_one_that_does_not_import_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = EntryPoint("broken", "tests.nothing:x", "synpic.objectives")
+    monkeypatch.setattr("synpic.registry.entry_points", lambda group: [broken])
+    found = CliRunner().invoke(app, ["list", "objectives"], catch_exceptions=False).output
+    lines = {line.split()[0]: line.split() for line in found.splitlines()}
+    assert lines["rankdpo"][1:4] == ["yes", "yes", "synpic"]
+    assert lines["sft"][1:4] == ["no", "no", "synpic"]
+    assert "imported" in lines["broken"]
+    as_json = CliRunner().invoke(app, ["list", "objectives", "--json"], catch_exceptions=False)
+    rows = {row["name"]: row for row in json.loads(as_json.output)}
+    assert rows["sft"]["title"] == "supervised fine-tuning on the winners"
+    assert rows["broken"]["uses_beta"] is None
+
+
 def test_an_unknown_one_gets_a_suggestion() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'clip_score'"):
         CliRunner().invoke(app, ["list", "rewards", "clipscore"], catch_exceptions=False)

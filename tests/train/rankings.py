@@ -10,7 +10,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from synpic.registry import OBJECTIVES as REGISTRY
 from synpic.train.batch import Labels
+from synpic.train.objective import find_objective
+
+OBJECTIVES = {name: find_objective(name).function for name in REGISTRY.builtin}
+NEEDS_REFERENCE = {name for name in OBJECTIVES if find_objective(name).needs_reference}
 
 Image = tuple[float, int] | None
 """Preference and rank; None where there is no image."""

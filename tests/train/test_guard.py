@@ -14,6 +14,8 @@ from synpic.errors import TrainingDiverged
 from synpic.train import training_loop
 from synpic.train.guard import Guard
 from synpic.train.metrics import Metrics
+from synpic.train.objective import find_objective
+from synpic.train.settings import TrainRecipe
 from synpic.train.training_loop import train
 from tests.train.conftest import Wanted
 from tests.train.runs import FULL, rows
@@ -24,6 +26,10 @@ Loss = tuple[torch.Tensor, Metrics]
 def metrics(error: float, reference: float | None = None, loss: float = 0.5) -> Metrics:
     known = [0.0, 0.0] if reference is None else [reference, 1.0]
     return Metrics(torch.tensor([loss, 1.0, error, 1.0, *known, 0.0, 0.0, 0.0, 0.0]))
+
+
+def guarded(recipe: TrainRecipe, processes: int = 1) -> Guard:
+    return Guard(recipe, find_objective(recipe.objective.name), None, processes)
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, step: int, how: Callable[[Loss], Loss]) -> None:
@@ -91,7 +97,7 @@ def test_a_model_that_blows_up_is_stopped_at_once(
 
 
 def test_float16_may_overflow_while_its_scale_is_sought_but_not_for_ever(wanted: Wanted) -> None:
-    guard = Guard(wanted("sd", "run.precision=fp16"), None)
+    guard = guarded(wanted("sd", "run.precision=fp16"))
     for step in range(49):
         guard.look(step, metrics(1.0, 1.0), float("inf"))
     guard.look(49, metrics(1.0, 1.0), 1.0)
@@ -104,18 +110,18 @@ def test_float16_may_overflow_while_its_scale_is_sought_but_not_for_ever(wanted:
 
 def test_hard_batches_are_no_catastrophe(wanted: Wanted) -> None:
     """Errors differ a hundredfold between times; a reference is asked at the same ones."""
-    guard = Guard(wanted("sd"), None)
+    guard = guarded(wanted("sd"))
     for step in range(100):
         hard = 0.01 if step % 2 else 1.0
         guard.look(step, metrics(1.5 * hard, hard), 1.0)
-    without = Guard(wanted("sd", "objective.name=sft", "objective.beta="), None)
+    without = guarded(wanted("sd", "objective.name=sft", "objective.beta="))
     for step in range(100):
         without.look(step, metrics(0.01 if step % 2 else 1.0), 1.0)
 
 
 def test_a_model_that_gets_worse_slowly_is_found_without_a_reference(wanted: Wanted) -> None:
-    guard = Guard(
-        wanted("sd", "objective.name=sft", "objective.beta=", "run.batch_size=2"), None, processes=4
+    guard = guarded(
+        wanted("sd", "objective.name=sft", "objective.beta=", "run.batch_size=2"), processes=4
     )
     for step in range(20):
         guard.look(step, metrics(0.1), 1.0)
@@ -130,6 +136,6 @@ def test_a_prompt_at_a_time_is_no_catastrophe_without_a_reference(
 ) -> None:
     """Errors as they are at uniform times: mostly small, and large now and then."""
     chance = random.Random(seed)
-    guard = Guard(wanted("sd", "objective.name=sft", "objective.beta=", "run.batch_size=1"), None)
+    guard = guarded(wanted("sd", "objective.name=sft", "objective.beta=", "run.batch_size=1"))
     for step in range(1000):
         guard.look(step, metrics(0.005 + chance.random() ** 8), 1.0)

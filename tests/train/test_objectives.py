@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import get_args
 
 import pytest
 import torch
@@ -13,9 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from synpic.train.batch import Labels
-from synpic.train.objectives import NEEDS_REFERENCE, OBJECTIVES, has_preference, preferred
-from synpic.train.settings import ObjectiveSettings
+from synpic.train.objective import find_objective
+from synpic.train.objectives import has_preference, preferred
 from tests.train.rankings import (
+    NEEDS_REFERENCE,
+    OBJECTIVES,
     PAIRS,
     PUBLIC_RUNS,
     Image,
@@ -63,9 +64,17 @@ def equation(
     return total
 
 
-def test_the_names_are_those_of_a_training_recipe() -> None:
-    assert set(OBJECTIVES) == set(get_args(ObjectiveSettings.model_fields["name"].annotation))
-    assert set(OBJECTIVES) > NEEDS_REFERENCE
+@pytest.mark.parametrize("name", NAMES)
+def test_it_declares_what_it_reads(name: str) -> None:
+    declared = find_objective(name)
+    assert declared.title
+    assert declared.summary
+    s, error = doubles([0.3, -0.2, 0.1]), doubles([0.4, 0.2, 0.3])
+    known = labels([(1.0, 1), (0.5, 2), (0.0, 3)])
+    weak, strong = (losses(name, s, error, known, beta) for beta in (1.0, 2.0))
+    assert (weak != strong) is declared.uses_beta
+    elsewhere = losses(name, s * 2, error, known, 1.0)
+    assert (weak != elsewhere) is declared.needs_reference
 
 
 def test_two_images_by_hand() -> None:

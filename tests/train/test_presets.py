@@ -4,8 +4,7 @@ import pytest
 
 from synpic.errors import UnknownName
 from synpic.generate.image_model import complete
-from synpic.registry import MODELS
-from synpic.train.objectives import OBJECTIVES
+from synpic.registry import MODELS, OBJECTIVES
 from synpic.train.presets import preset, presets
 from synpic.train.settings import parse_train_recipe
 

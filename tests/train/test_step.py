@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from synpic.train.batch import Batch
-from synpic.train.objectives import OBJECTIVES
-from synpic.train.settings import ObjectiveSettings
+from synpic.train.objective import find_objective
 from synpic.train.step import loss_of_batch
 from synpic.train.trainable_checkpoint import Reference
 from tests.train.material import Averages
-from tests.train.rankings import labels
+from tests.train.rankings import OBJECTIVES, labels
 
 
 class Scaled(nn.Module):
@@ -75,12 +74,12 @@ def test_the_loss_is_that_of_means_over_elements_and_who_compares_asks_the_refer
     name: Any,
 ) -> None:
     model, given = Scaled(), batch()
-    compares = name not in ("sft", "weighted-sft")
+    objective = find_objective(name)
+    compares = objective.needs_reference
     reference = Reference(model, "full", torch.float32) if compares else None
     with torch.no_grad():
         model.scale += 0.25
-    objective = ObjectiveSettings(name=name, beta=3.0)
-    loss, metrics = loss_of_batch(Echo(), model, reference, given, objective)
+    loss, metrics = loss_of_batch(Echo(), model, reference, given, objective, 3.0)
     loss.backward()  # type: ignore[no-untyped-call]
     assert model.asked == 1
     assert model.scale.grad is not None
@@ -121,8 +120,7 @@ def test_a_difference_that_rounding_would_swallow_is_seen() -> None:
     reference = Reference(model, "full", torch.float32)
     with torch.no_grad():
         model.scale += 2**-17
-    objective = ObjectiveSettings(name="rankdpo", beta=1000.0)
-    loss, _ = loss_of_batch(Echo(), model, reference, given, objective)
+    loss, _ = loss_of_batch(Echo(), model, reference, given, find_objective("rankdpo"), 1000.0)
     ours, theirs = errors_by_hand(given, 0.5 + 2**-17), errors_by_hand(given, 0.5)
     expected = OBJECTIVES["rankdpo"](ours - theirs, ours, given.labels, 1000.0).mean()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)

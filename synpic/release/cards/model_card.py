@@ -22,14 +22,6 @@ __all__ = ["load_lines", "render_card"]
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
-_OBJECTIVES = {
-    "rankdpo": "RankDPO",
-    "dpo": "Diffusion-DPO",
-    "dpo-gain": "DPO with gain weights",
-    "sft": "supervised fine-tuning on the winners",
-    "weighted-sft": "weighted supervised fine-tuning",
-}
-
 
 def load_lines(about: Mapping[str, Any], where: str, base: str | None = None) -> str:
     """Python that loads the model with stock diffusers.
@@ -87,7 +79,7 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
         labels=_labels(recipe["data"]["labels"]),
         load=load_lines(about, repository or "."),
         metrics=_metrics(about["metrics"]),
-        objective=_OBJECTIVES[recipe["objective"]["name"]],
+        objective=_objective(about),
         recipe=recipe,
         recipe_toml=write_toml(recipe),
         repository=repository,
@@ -99,8 +91,10 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
 def _head(about: Mapping[str, Any], on_hub: bool) -> dict[str, Any]:
     """What the YAML head says. synpic knows no model's licence, and states none."""
     adapter = about["saved"] == "lora"
-    base, objective = about["model"].get("repository"), about["recipe"]["objective"]["name"]
-    tags = ["synpic", "text-to-image", "diffusers", objective, *(["lora"] if adapter else [])]
+    base, name = about["model"].get("repository"), about["recipe"]["objective"]["name"]
+    # A tag with a colon says something else to the Hub.
+    objective = [] if ":" in name else [name]
+    tags = ["synpic", "text-to-image", "diffusers", *objective, *(["lora"] if adapter else [])]
     relation = "adapter" if adapter else "finetune"
     return {
         "base_model": base or None,
@@ -145,6 +139,26 @@ def _page(name: str, commit: str | None, kind: str) -> str | None:
     if not (_REPOSITORY.fullmatch(repository) and re.fullmatch(r"[0-9a-f]+", commit or "")):
         return None
     return f"https://huggingface.co/{kind}{repository}/tree/{commit}"
+
+
+def _objective(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What was minimised: ``title``, ``summary``, ``beta`` (None without one) and ``code``.
+
+    ``code`` says where an objective is from that synpic does not bring. An earlier synpic recorded
+    no more than a name and a beta.
+    """
+    chosen = about["recipe"]["objective"]
+    known = about.get("objective") or {"title": chosen["name"], "uses_beta": True}
+    package, version, source = (known.get(key) for key in ("package", "version", "source"))
+    code = f"{chosen['name']} of {package} {version}" if package else None
+    if source:
+        code = f"{chosen['name']}, whose code has the SHA-256 {source[:12]}"
+    return {
+        "title": known["title"],
+        "summary": known.get("summary", ""),
+        "beta": chosen.get("beta") if known["uses_beta"] else None,
+        "code": code,
+    }
 
 
 def _labels(labels: Any) -> str:

@@ -20,15 +20,20 @@ class _Labels(Record):
     labels: str | list[str]
 
 
-class _Objective(Record):
-    name: Literal["rankdpo", "dpo", "dpo-gain", "sft", "weighted-sft"]
+class _Chosen(Record):
+    name: str
     beta: float | None = None
 
-    @model_validator(mode="after")
-    def _has_beta(self) -> Self:
-        if self.beta is None and self.name not in ("sft", "weighted-sft"):
-            raise ValueError(f"beta is missing, which {self.name} needs")
-        return self
+
+class _Objective(Record):
+    """What an objective declared when it trained: a card is made without its code."""
+
+    title: str
+    summary: str = ""
+    uses_beta: bool
+    package: str | None = None
+    version: str | None = None
+    source: str | None = None
 
 
 class _Tuning(Record):
@@ -58,7 +63,7 @@ class _Recipe(Record):
 
     seed: Count
     data: _Labels
-    objective: _Objective
+    objective: _Chosen
     tuning: _Tuning
     optimizer: _Optimizer
     run: _Run
@@ -94,6 +99,8 @@ class TrainingFacts(Record):
 
     synpic: str
     recipe: _Recipe
+    objective: _Objective | None = None
+    """None in what an earlier synpic wrote."""
     family: str
     saved: Literal["lora", "pipeline"]
     lora_mixin: bool
@@ -105,6 +112,13 @@ class TrainingFacts(Record):
     metrics: dict[str, float]
     environment: dict[str, Any]
     files: Annotated[dict[str, _File], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_beta(self) -> Self:
+        chosen = self.recipe.objective
+        if self.objective is not None and self.objective.uses_beta and chosen.beta is None:
+            raise ValueError(f"recipe.objective.beta is missing, which {chosen.name} needs")
+        return self
 
 
 def read_training(

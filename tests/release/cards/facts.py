@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from synpic.train.objective import objective_facts
 from synpic.train.presets import preset
 from synpic.train.settings import parse_train_recipe
 
@@ -18,6 +19,7 @@ def about(of: str = "rankdpo-sdxl", *changes: str, **more: Any) -> dict[str, Any
     return {
         "synpic": "0.1.0",
         "recipe": recipe.model_dump(mode="json"),
+        "objective": objective_facts(recipe.objective.name),
         "family": "StableDiffusionXLPipeline",
         "saved": recipe.saves,
         "lora_mixin": True,

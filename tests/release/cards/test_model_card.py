@@ -62,8 +62,32 @@ def test_what_is_trained_and_measured_is_said() -> None:
     same = render_card({**facts, "dataset": {**facts["dataset"], "same_picture": 2}})
     assert "| prompts left out: all images are one picture | 2 |" in same
     plain = render_card(about("rankdpo-sdxl", "objective.name=sft", metrics={}))
-    assert "β" not in plain
+    assert "| objective | supervised fine\\-tuning on the winners |" in plain
+    assert "| minimised | the mean error of the images of rank 1 |" in plain
+    assert "objective's code" not in plain
     assert "Over the last steps" not in plain
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded", "words"),
+    [
+        ("hinge", {"package": "synpic-x", "version": "0.2"}, "hinge of synpic\\-x 0\\.2"),
+        ("mine:loss", {"source": "ab" * 32}, "mine\\:loss, whose code has the SHA\\-256 abab"),
+    ],
+)
+def test_an_objective_that_is_not_installed_here_has_a_card(
+    name: str, recorded: dict[str, str], words: str
+) -> None:
+    facts = about()
+    chosen = {"name": name, "beta": 3.0}
+    declared = {"title": "Hinge | of mine", "summary": "a\nb", "uses_beta": True, **recorded}
+    recipe = {**facts["recipe"], "objective": chosen}
+    text = render_card({**facts, "recipe": recipe, "objective": declared})
+    assert "| objective | Hinge \\| of mine, β = 3 |" in text
+    assert "| minimised | a b |" in text
+    assert f"| objective's code | {words}" in text
+    assert check_card(text) == ([], [])
+    assert (name in head(text)["tags"]) is (":" not in name)
 
 
 @pytest.mark.parametrize(
