@@ -130,6 +130,37 @@ def test_a_module_is_short_and_says_what_it_is() -> None:
     assert not wrong(lambda path: ast.get_docstring(tree_of(path)) is None)
 
 
+SAYS_NOTHING = {"base", "common", "helpers", "loop", "misc", "model", "types", "util", "utils"}
+
+
+def test_a_module_is_named_for_what_it_holds() -> None:
+    """Two of one name are told apart by their rooms; these names say nothing in any room."""
+    assert not wrong(lambda path: path.stem in SAYS_NOTHING)
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    library = [path for path in MODULES if path.is_relative_to(ROOT / "synpic")]
+    assert _repeated({path.relative_to(ROOT).as_posix(): tree_of(path) for path in library}) == {}
+
+
+def test_a_repeated_class_is_found() -> None:
+    modules = {
+        "a.py": ast.parse("class One: ...\nclass _Own: ...\nclass Two:\n    class Inner: ..."),
+        "b.py": ast.parse("class One: ...\nclass _Own: ...\nclass Inner: ..."),
+    }
+    assert _repeated(modules) == {"One": ["a.py", "b.py"]}
+
+
+def _repeated(modules: dict[str, ast.Module]) -> dict[str, list[str]]:
+    """Public class → its modules, of those that more than one module defines."""
+    found: dict[str, list[str]] = {}
+    for name, tree in modules.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name)
+    return {name: places for name, places in found.items() if len(places) > 1}
+
+
 def test_a_lock_is_filelock_s() -> None:
     """``fcntl`` is not on every system, and says nothing on file systems without locks."""
     assert not wrong(lambda path: {"fcntl", "msvcrt"} & set(_imported(tree_of(path))))

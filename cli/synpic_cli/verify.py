@@ -10,7 +10,7 @@ from synpic.readers.display import count, size
 from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
-    from synpic.release.verify import Verification
+    from synpic.release.verify import ReleaseVerification
 
 _SHOWN = 10
 
@@ -54,7 +54,7 @@ def verify(
         raise typer.Exit(DAMAGED)
 
 
-def _show(found: Verification) -> None:
+def _show(found: ReleaseVerification) -> None:
     from synpic_cli.output import say
 
     for problem in found.problems:

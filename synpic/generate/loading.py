@@ -12,13 +12,13 @@ from typing import Any
 
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.checkpoint import Component, class_of, is_variant
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 from synpic.readers.pretrained import open_whole
 
 __all__ = ["load_components", "load_own"]
 
 
-def load_components(subject: Subject, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def load_components(subject: InspectedModel, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The components that the recipe takes from elsewhere, by the pipeline's names for them.
 
     Args:

@@ -12,7 +12,7 @@ from synpic.generate.adapters.lora import add_adapters
 from synpic.generate.checkpoint import class_of_pipeline
 from synpic.generate.checks import check_subject, find_problems
 from synpic.generate.checks.call import call_problems
-from synpic.generate.checks.subject import Subject, inspect_checkpoint
+from synpic.generate.checks.subject import InspectedModel, inspect_checkpoint
 from synpic.generate.embeddings import remember_texts
 from synpic.generate.facts.by_import import of_pipeline
 from synpic.generate.facts.table import PipelineFacts
@@ -113,7 +113,7 @@ class OpenedPipeline:
         """Keyword arguments of this pipeline's call, besides prompts and generators."""
         return self.call_arguments(self.settings, width, height)
 
-    def _open(self, subject: Subject, device: str) -> Placement:
+    def _open(self, subject: InspectedModel, device: str) -> Placement:
         import diffusers
         import torch
         import transformers
@@ -148,7 +148,7 @@ class OpenedPipeline:
         remember_texts(pipeline)
         return place(pipeline, settings, device)
 
-    def _load(self, subject: Subject, arguments: dict[str, Any]) -> Any:
+    def _load(self, subject: InspectedModel, arguments: dict[str, Any]) -> Any:
         """The pipeline in the host's memory, of the components that the recipe wants."""
         import diffusers
 

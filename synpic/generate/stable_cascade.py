@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from synpic.generate.auto import AutoFamily
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 from synpic.generate.loading import load_components, load_own
 from synpic.generate.opening import left_out
 from synpic.generate.schedulers import make_scheduler
@@ -50,7 +50,7 @@ class StableCascade(AutoFamily):
         }
         return {key: value for key, value in named.items() if value is not None} | settings.call
 
-    def _load(self, subject: Subject, arguments: dict[str, Any]) -> Any:
+    def _load(self, subject: InspectedModel, arguments: dict[str, Any]) -> Any:
         import diffusers
 
         whole = _unconnected(diffusers.StableCascadeCombinedPipeline)

@@ -20,8 +20,8 @@ from synpic.hub.session import deciding_ourselves, guard
 __all__ = [
     "PUBLISHING",
     "READING",
-    "Attempts",
     "Patience",
+    "PatientAttempts",
     "ask",
     "is_asking",
     "patience_of_readers",
@@ -107,9 +107,9 @@ class Patience:
                     raise _explained(error, subject) from error
                 attempts.wait(error, spent=time.monotonic() - started)
 
-    def begin(self, subject: Subject) -> Attempts:
+    def begin(self, subject: Subject) -> PatientAttempts:
         """Attempts at one thing, of which none has failed yet."""
-        return Attempts(self, subject)
+        return PatientAttempts(self, subject)
 
     def rest(self, what: str, seconds: float) -> None:
         """Sleep, with a line every 30 s."""
@@ -154,7 +154,7 @@ class Patience:
             thread.join()
 
 
-class Attempts:
+class PatientAttempts:
     """Attempts at one thing: how many have failed, and how long was waited between them.
 
     Made by :meth:`Patience.begin`.

@@ -11,7 +11,7 @@ from synpic.ingest.captions import choose_prompt, require
 from synpic.readers.arrow import column_of, is_text
 from synpic.recipe import IngestSettings
 
-__all__ = ["LAYOUTS", "ColumnLayout", "Columns", "choose_columns"]
+__all__ = ["LAYOUTS", "ColumnLayout", "ImageColumns", "choose_columns"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ LAYOUTS = (
 
 
 @dataclass(frozen=True)
-class Columns:
+class ImageColumns:
     """The columns to read.
 
     Args:
@@ -65,7 +65,7 @@ class Columns:
         return list(dict.fromkeys([self.prompt, *self.models.values(), *self.keys.values()]))
 
 
-def choose_columns(schema: pa.Schema, settings: IngestSettings, where: str) -> Columns:
+def choose_columns(schema: pa.Schema, settings: IngestSettings, where: str) -> ImageColumns:
     """Settle which columns of ``schema`` are read.
 
     Raises:
@@ -90,7 +90,7 @@ def choose_columns(schema: pa.Schema, settings: IngestSettings, where: str) -> C
                 hint='name the column of models: model = ["…"] in [ingest], or --model-column',
             )
     models = models * len(layout.images) if len(models) == 1 else models
-    return Columns(
+    return ImageColumns(
         prompt,
         leaves,
         {one: name for one, name in zip(leaves, models, strict=False) if name in names},

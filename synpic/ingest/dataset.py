@@ -28,10 +28,10 @@ from synpic.hub.errors import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.hub.lock import Lock, LockEntry
 from synpic.ingest.captions import caption_problem
-from synpic.ingest.columns import Columns, choose_columns
+from synpic.ingest.columns import ImageColumns, choose_columns
 from synpic.ingest.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
 from synpic.ingest.rows import RowReader
-from synpic.ingest.source import FOUND, Found
+from synpic.ingest.source import FOUND, FoundImages
 from synpic.readers.arrow import plain_texts
 from synpic.readers.display import count
 from synpic.readers.tables import rows_from
@@ -84,12 +84,12 @@ class Dataset:
         settings = self.settings.model_dump(exclude={"dataset", "revision"}, exclude_none=True)
         return {"dataset": checkpoints.identity(self.entry), **settings}
 
-    def find(self, before: pl.DataFrame, listener: Listener | None) -> Found:
+    def find(self, before: pl.DataFrame, listener: Listener | None) -> FoundImages:
         """Every image, in the order of rows; see ``Source.find``."""
         files = self._files()
         meter = Meter("find", self._shown, len(files), listener)
         meter.begin()
-        columns: Columns | None = None
+        columns: ImageColumns | None = None
         pieces: list[pl.DataFrame] = []
         rows, limit = 0, self.settings.count
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -121,7 +121,7 @@ class Dataset:
                 hint='name the column that holds prompts: prompt = "…" in [ingest], or '
                 "--prompt-column",
             )
-        return Found(found, f"{self._shown}@{ids.short(self.entry.identity)}")
+        return FoundImages(found, f"{self._shown}@{ids.short(self.entry.identity)}")
 
     def reader(self) -> RowReader:
         """What reads its images."""
@@ -192,11 +192,11 @@ class Dataset:
                         )
         return None
 
-    def _columns(self, name: str) -> Columns:
+    def _columns(self, name: str) -> ImageColumns:
         with self.open_file(name) as file:
             return choose_columns(file.schema_arrow, self.settings, self._shown)
 
-    def _find_in(self, name: str, columns: Columns) -> pl.DataFrame:
+    def _find_in(self, name: str, columns: ImageColumns) -> pl.DataFrame:
         """The rows of one file: its small columns, and where each row lies."""
         with self.open_file(name) as file:
             strings = pa.schema([pa.field(column, pa.string()) for column in columns.small])
@@ -224,7 +224,7 @@ class Dataset:
             )
         )
 
-    def _unfold(self, rows: pl.DataFrame, columns: Columns, name: str) -> pl.DataFrame:
+    def _unfold(self, rows: pl.DataFrame, columns: ImageColumns, name: str) -> pl.DataFrame:
         """A row per image, those of one row beside each other."""
         held = ids.short(self.entry.identity)
         null = pl.lit(None, pl.String)
@@ -285,7 +285,7 @@ class Dataset:
                 ) from error
 
 
-def _mean_bytes(group: pq.RowGroupMetaData, columns: Columns) -> int:
+def _mean_bytes(group: pq.RowGroupMetaData, columns: ImageColumns) -> int:
     """About how many bytes an image of a row group takes."""
     paths = set(columns.images.values())
     chunks = [group.column(number) for number in range(group.num_columns)]

@@ -31,7 +31,7 @@ from synpic.ingest.listing import (
     shown,
     spelt,
 )
-from synpic.ingest.source import FOUND, Found
+from synpic.ingest.source import FOUND, FoundImages
 from synpic.readers.display import count
 from synpic.readers.text import decode
 from synpic.recipe import IngestSettings
@@ -95,7 +95,7 @@ class Folder:
         outside = sorted(map(spelt, self.listing.outside))
         return {"files": ids.fingerprint({"files": files, "outside": outside}), **settings}
 
-    def find(self, before: pl.DataFrame, listener: Listener | None) -> Found:
+    def find(self, before: pl.DataFrame, listener: Listener | None) -> FoundImages:
         """Every image, in the order of metadata, else of names; see ``Source.find``."""
         known = {
             file: (stamp, key) for file, stamp, key in before["file", "stamp", "key"].iter_rows()
@@ -118,7 +118,7 @@ class Folder:
             raise self._nothing(wanted)
         found = pl.DataFrame(rows, schema=FOUND, orient="row")
         held = ids.sha256("\n".join(sorted(found["key"].unique())).encode())
-        return Found(found, f"{shown(root.resolve().name)}@{ids.short(held)}", self._unread())
+        return FoundImages(found, f"{shown(root.resolve().name)}@{ids.short(held)}", self._unread())
 
     def reader(self) -> FolderReader:
         """What reads its files."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from synpic.engine.progress import Listener
 
-__all__ = ["FOUND", "Found", "ImageSource", "Reader"]
+__all__ = ["FOUND", "FoundImages", "ImageSource", "Reader"]
 
 FOUND = {
     "key": pl.String,
@@ -39,7 +39,7 @@ FOUND = {
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundImages:
     """What a source has.
 
     Args:
@@ -83,7 +83,7 @@ class ImageSource(Protocol):
         """What decides what is found; plain JSON values."""
         ...
 
-    def find(self, before: pl.DataFrame, listener: Listener | None) -> Found:
+    def find(self, before: pl.DataFrame, listener: Listener | None) -> FoundImages:
         """Every image.
 
         Args:

@@ -18,13 +18,13 @@ from synpic.readers.arrow import Column, faults_of, integers, plain_texts, texts
 from synpic.readers.text import At, refuse_faults, require_texts
 from synpic.recipe import split_problem
 
-__all__ = ["Columns", "arrange", "choose", "table_of"]
+__all__ = ["PromptColumns", "arrange", "choose", "table_of"]
 
 _META = "meta_"
 
 
 @dataclass(frozen=True)
-class Columns:
+class PromptColumns:
     """The columns to read.
 
     Args:
@@ -49,7 +49,7 @@ def choose(
     keep: Sequence[str] | None,
     where: str,
     split: str | None = "split",
-) -> Columns:
+) -> PromptColumns:
     """Settle which columns are read.
 
     Args:
@@ -94,10 +94,10 @@ def choose(
             f"{_META + twice!r}",
             hint="rename one, or name in `keep` those to keep",
         )
-    return Columns(prompt, split, meta)
+    return PromptColumns(prompt, split, meta)
 
 
-def arrange(table: pa.Table, columns: Columns, where: str, at: At) -> pa.Table:
+def arrange(table: pa.Table, columns: PromptColumns, where: str, at: At) -> pa.Table:
     """``table`` with its columns renamed and checked; all kinds of text become plain strings.
 
     Raises:
@@ -128,7 +128,9 @@ def arrange(table: pa.Table, columns: Columns, where: str, at: At) -> pa.Table:
     return pa.table(arranged)
 
 
-def table_of(rows: Sequence[Mapping[str, Any]], columns: Columns, where: str, at: At) -> pa.Table:
+def table_of(
+    rows: Sequence[Mapping[str, Any]], columns: PromptColumns, where: str, at: At
+) -> pa.Table:
     """Rows of Python values as :func:`arrange` gives tables.
 
     A kept column whose values have no type in common is kept as JSON text.

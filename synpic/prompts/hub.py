@@ -17,7 +17,7 @@ import pyarrow as pa
 from synpic.errors import PromptError, SynpicError
 from synpic.hub.errors import naming_hub_errors
 from synpic.hub.local_datasets import loadable
-from synpic.prompts.columns import Columns, arrange, choose
+from synpic.prompts.columns import PromptColumns, arrange, choose
 from synpic.readers.arrow import Column, column_of
 from synpic.readers.display import visible
 from synpic.readers.tables import rows_from
@@ -62,7 +62,7 @@ def read_dataset(
 
 
 def _open(
-    location: str, commit: str | None, config: str | None, split: str, columns: Columns | None
+    location: str, commit: str | None, config: str | None, split: str, columns: PromptColumns | None
 ) -> Any:
     from datasets import load_dataset, load_dataset_builder
 

@@ -16,7 +16,7 @@ from synpic.pipeline.ranking import RankedSet, rank_candidates
 from synpic.publish.card.picture import choose_examples
 from synpic.publish.manifest import describe
 from synpic.publish.table.records import CONFIGS, WITH_PIXELS, join, records, with_meta
-from synpic.publish.table.shards import Limits, Read, Shard, plan_shards
+from synpic.publish.table.shards import Limits, Read, ShardFile, plan_shards
 from synpic.recipe import Flagged, PublishSettings, split_problem
 from synpic.release.manifest import Manifest
 from synpic.workspace import Snapshot, Workspace
@@ -39,7 +39,7 @@ class Draft:
         settings: the recipe's ``[publish]``.
     """
 
-    shards: list[Shard]
+    shards: list[ShardFile]
     read: Read
     manifest: Manifest
     ranked: RankedSet

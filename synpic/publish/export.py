@@ -24,7 +24,7 @@ from synpic.publish.manifest import describe_bytes
 from synpic.publish.table.pair_source import PairSource, open_pair_source
 from synpic.publish.table.records import ConfigRows, records
 from synpic.publish.table.resolve_source import Where
-from synpic.publish.table.shards import Limits, Shard, plan_shards
+from synpic.publish.table.shards import Limits, ShardFile, plan_shards
 from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
 from synpic.readers.display import count
 from synpic.readers.images import ImageError, describe
@@ -60,7 +60,7 @@ class Export:
     bytes: int
     _source: PairSource
     _records: ConfigRows
-    _shards: Sequence[Shard]
+    _shards: Sequence[ShardFile]
 
     @property
     def strategy(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from synpic.publish.card.card import CARD, render_card
 from synpic.publish.card.charts import chart_paths, draw_charts
-from synpic.publish.card.picture import Example, contact_sheet
+from synpic.publish.card.picture import PicturedPrompt, contact_sheet
 from synpic.publish.draft import Draft
 from synpic.publish.manifest import describe_bytes
 from synpic.publish.previous import NOTHING, Previous
@@ -63,20 +63,20 @@ def extra_paths(draft: Draft) -> list[str]:
     return [PICTURE, *chart_paths(draft.manifest), CARD, MANIFEST]
 
 
-def _picture(examples: Sequence[Example]) -> bytes:
+def _picture(examples: Sequence[PicturedPrompt]) -> bytes:
     """The PNG of a contact sheet."""
     data = io.BytesIO()
     contact_sheet(examples).save(data, "PNG")
     return data.getvalue()
 
 
-def _examples(draft: Draft) -> list[Example]:
+def _examples(draft: Draft) -> list[PicturedPrompt]:
     """The draft's examples with their pixels."""
-    examples: list[Example] = []
+    examples: list[PicturedPrompt] = []
     for row in draft.examples.iter_rows(named=True):
         images = [row[f"image_{place}"] for place in range(len(row["models"]))]
         examples.append(
-            Example(
+            PicturedPrompt(
                 prompt=row["prompt"],
                 images=draft.read([(one["candidate_id"], one["sha256"]) for one in images]),
                 models=row["models"],

@@ -24,7 +24,7 @@ from synpic.ingest import IngestedImages
 from synpic.pipeline.inventory import Inventory
 from synpic.publish.table.features import yaml_features
 from synpic.publish.table.records import with_meta
-from synpic.publish.table.shards import Shard
+from synpic.publish.table.shards import ShardFile
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
 from synpic.release.manifest import PAIRED, File, Manifest, own_version
@@ -42,7 +42,7 @@ def describe(
     inventory: Inventory,
     scored: pl.DataFrame,
     ranking: Ranking,
-    shards: list[Shard],
+    shards: list[ShardFile],
     left_out: pl.DataFrame | None = None,
 ) -> Manifest:
     """Everything that a release says of itself but its files.
@@ -269,7 +269,7 @@ def _histograms(scored: pl.DataFrame, rewards: list[str]) -> dict[str, Any]:
     return found
 
 
-def _pairs(ranking: Ranking, shards: list[Shard], strategy: str) -> dict[str, Any]:
+def _pairs(ranking: Ranking, shards: list[ShardFile], strategy: str) -> dict[str, Any]:
     """How many pairs ``strategy`` picks from the ranked prompts, and how many are no row."""
     rows = _rows(shards)
     sizes = ranking.table.group_by("prompt_id").len()["len"].value_counts().iter_rows()
@@ -285,7 +285,7 @@ def _pairs(ranking: Ranking, shards: list[Shard], strategy: str) -> dict[str, An
     }
 
 
-def _rows(shards: list[Shard]) -> dict[str, dict[str, int]]:
+def _rows(shards: list[ShardFile]) -> dict[str, dict[str, int]]:
     rows: dict[str, dict[str, int]] = {}
     for shard in shards:
         splits = rows.setdefault(shard.records.config, {})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from synpic.errors import PublishError
 from synpic.publish.manifest import describe_file
-from synpic.publish.table.shards import Read, Shard, count_rows, write_shard
+from synpic.publish.table.shards import Read, ShardFile, count_rows, write_shard
 from synpic.readers.display import size
 from synpic.release.manifest import File
 
@@ -35,7 +35,7 @@ def spell_out(directory: str | os.PathLike[str]) -> tuple[Path, Path]:
 
 
 def pack(
-    shards: Sequence[Shard],
+    shards: Sequence[ShardFile],
     read: Read,
     folder: Path,
     on_progress: Callable[[int, int], None] | None = None,

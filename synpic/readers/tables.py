@@ -23,7 +23,16 @@ from synpic.readers.arrow import Column, column_of, plain_texts
 from synpic.readers.json_models import TooDeep, parse_text
 from synpic.readers.text import At, decode, fault_of, lines
 
-__all__ = ["ENDINGS", "Batch", "Column", "Row", "Table", "columns_of", "open_table", "rows_from"]
+__all__ = [
+    "ENDINGS",
+    "Column",
+    "OpenedTable",
+    "Row",
+    "TableRows",
+    "columns_of",
+    "open_table",
+    "rows_from",
+]
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 """Of the names of files that hold tables."""
@@ -43,7 +52,7 @@ _PLAIN = (str, bool, int, float)
 
 
 @dataclass(frozen=True)
-class Batch:
+class TableRows:
     """Some rows, one after another.
 
     Args:
@@ -62,7 +71,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Table:
+class OpenedTable:
     """A table whose columns are known.
 
     Args:
@@ -73,10 +82,10 @@ class Table:
 
     where: str
     columns: Mapping[str, Column]
-    batches: Callable[[Sequence[str]], Iterator[Batch]]
+    batches: Callable[[Sequence[str]], Iterator[TableRows]]
 
 
-def open_table(stream: BinaryIO, where: str, *, error: type[SynpicError]) -> Table:
+def open_table(stream: BinaryIO, where: str, *, error: type[SynpicError]) -> OpenedTable:
     """The table in a file, of the kind that the ending of ``where`` says.
 
     CSV and JSON are read whole at once; Parquet as its rows are asked for, and only the columns
@@ -120,14 +129,14 @@ def rows_from(where: str, first: int) -> At:
     return lambda row: f"{where}: row {first + row + 1}"
 
 
-def _open_csv(data: bytes, where: str, error: type[SynpicError], delimiter: str) -> Table:
+def _open_csv(data: bytes, where: str, error: type[SynpicError], delimiter: str) -> OpenedTable:
     stream = io.StringIO(decode(data, where, error=error), newline="")
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
     with _reading_csv(reader, where, error):
         header = next(reader, [])
     _require_header(header, f"{where}:1", error)
 
-    def batches(names: Sequence[str]) -> Iterator[Batch]:
+    def batches(names: Sequence[str]) -> Iterator[TableRows]:
         places = {name: header.index(name) for name in names}
         begun = False
         while True:
@@ -145,11 +154,11 @@ def _open_csv(data: bytes, where: str, error: type[SynpicError], delimiter: str)
                     start = reader.line_num + 1
             if begun and not rows:
                 return
-            yield Batch(rows, _lines_at(where, numbers))
+            yield TableRows(rows, _lines_at(where, numbers))
             begun = True
 
     columns = {name: Column(True, None if name else "has no name") for name in header}
-    return Table(where, columns, batches)
+    return OpenedTable(where, columns, batches)
 
 
 @contextmanager
@@ -201,7 +210,7 @@ def _require_cells(
         )
 
 
-def _open_json(data: bytes, where: str, error: type[SynpicError], may_be_list: bool) -> Table:
+def _open_json(data: bytes, where: str, error: type[SynpicError], may_be_list: bool) -> OpenedTable:
     hint = 'every line is one object: {"prompt": "a red circle"}'
     text = decode(data, where, error=error) if may_be_list else ""
     if text.lstrip().startswith("["):
@@ -220,14 +229,14 @@ def _open_json(data: bytes, where: str, error: type[SynpicError], may_be_list: b
         if not isinstance(item, dict):
             raise error(f"{place}: a JSON {_JSON[type(item)]}, not an object", hint=hint)
 
-    def batches(names: Sequence[str]) -> Iterator[Batch]:
+    def batches(names: Sequence[str]) -> Iterator[TableRows]:
         # One batch: the type of a column is settled by all of its values.
         if items:
             wanted = set(names)
             kept = [{name: row[name] for name in row if name in wanted} for row in items]
-            yield Batch(kept, places.__getitem__)
+            yield TableRows(kept, places.__getitem__)
 
-    return Table(where, columns_of(items, places.__getitem__, error=error), batches)
+    return OpenedTable(where, columns_of(items, places.__getitem__, error=error), batches)
 
 
 def _parse(text: str, place: str, error: type[SynpicError], hint: str) -> Any:
@@ -239,7 +248,7 @@ def _parse(text: str, place: str, error: type[SynpicError], hint: str) -> Any:
         raise error(f"{place}: not JSON: {raised}", hint=hint) from raised
 
 
-def _open_parquet(stream: BinaryIO, where: str, error: type[SynpicError]) -> Table:
+def _open_parquet(stream: BinaryIO, where: str, error: type[SynpicError]) -> OpenedTable:
     with _reading_parquet(where, error):
         file = pq.ParquetFile(stream)
         schema = file.schema_arrow
@@ -247,7 +256,7 @@ def _open_parquet(stream: BinaryIO, where: str, error: type[SynpicError]) -> Tab
         _require_name(name, where, error)
     _require_distinct(schema.names, where, error)
 
-    def batches(names: Sequence[str]) -> Iterator[Batch]:
+    def batches(names: Sequence[str]) -> Iterator[TableRows]:
         first = 0
         read = file.iter_batches(_ROWS, columns=list(names))
         while True:
@@ -256,10 +265,10 @@ def _open_parquet(stream: BinaryIO, where: str, error: type[SynpicError]) -> Tab
             if batch is None:
                 return
             at = rows_from(where, first)
-            yield Batch(plain_texts(pa.table(batch), at, error=error), at)
+            yield TableRows(plain_texts(pa.table(batch), at, error=error), at)
             first += batch.num_rows
 
-    return Table(where, {field.name: column_of(field) for field in schema}, batches)
+    return OpenedTable(where, {field.name: column_of(field) for field in schema}, batches)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from synpic.readers.display import count
 from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow
 
-__all__ = ["Change", "Level", "compare"]
+__all__ = ["Level", "VersionChange", "compare"]
 
 _FROM_DATA = re.compile(r"image_\d+|(score|wins)_\w+")
 _OF_A_COPY = {"version", "files"}
@@ -35,7 +35,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True)
-class Change:
+class VersionChange:
     """One thing that changed.
 
     Args:
@@ -47,7 +47,7 @@ class Change:
     text: str
 
 
-def compare(old: Manifest, new: Manifest) -> list[Change]:
+def compare(old: Manifest, new: Manifest) -> list[VersionChange]:
     """What ``new`` has otherwise than ``old``, what matters most first; empty if nothing.
 
     The card is not compared: it names the version and holds the publisher's own words. Hashes of
@@ -64,42 +64,44 @@ def compare(old: Manifest, new: Manifest) -> list[Change]:
     return sorted(found, key=lambda change: -change.level)
 
 
-def _tables(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _tables(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     if old.schema_version != new.schema_version:
         text = f"schema version {new.schema_version}, was {old.schema_version}"
-        yield Change(Level.MAJOR, text)
+        yield VersionChange(Level.MAJOR, text)
     for config in _gone(old.records, new.records):
-        yield Change(Level.MAJOR, f"config `{config}` removed")
+        yield VersionChange(Level.MAJOR, f"config `{config}` removed")
     for config in _gone(new.records, old.records):
-        yield Change(Level.MINOR, f"config `{config}` added")
+        yield VersionChange(Level.MINOR, f"config `{config}` added")
     for config in _both(old.records, new.records):
         before, after = old.records[config], new.records[config]
         for split in _gone(before, after):
-            yield Change(Level.MAJOR, f"split `{split}` of `{config}` removed")
+            yield VersionChange(Level.MAJOR, f"split `{split}` of `{config}` removed")
         for split in _gone(after, before):
-            yield Change(Level.MINOR, f"split `{split}` of `{config}` added")
+            yield VersionChange(Level.MINOR, f"split `{split}` of `{config}` added")
     for config in _both(old.features, new.features):
         columns = _columns(old.features[config]), _columns(new.features[config])
         for column in _gone(*columns):
-            yield Change(Level.MAJOR, f"column `{column}` of `{config}` removed")
+            yield VersionChange(Level.MAJOR, f"column `{column}` of `{config}` removed")
         for column in _gone(*columns[::-1]):
-            yield Change(Level.MINOR, f"column `{column}` of `{config}` added")
+            yield VersionChange(Level.MINOR, f"column `{column}` of `{config}` added")
         for column in _both(*columns):
             if columns[0][column] != columns[1][column]:
-                yield Change(Level.MAJOR, f"column `{column}` of `{config}` has another type")
+                yield VersionChange(
+                    Level.MAJOR, f"column `{column}` of `{config}` has another type"
+                )
 
 
 def _columns(features: list[Feature]) -> dict[str, Feature]:
     return {one.name: one for one in features if not _FROM_DATA.fullmatch(one.name)}
 
 
-def _rule(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _rule(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     before, after = old.ranking, new.ranking
     if before.aggregation != after.aggregation:
         text = f"ranked by `{after.aggregation}`, was `{before.aggregation}`"
-        yield Change(Level.MAJOR, text)
+        yield VersionChange(Level.MAJOR, text)
     if before.ties != after.ties:
-        yield Change(Level.MAJOR, f"ties: `{after.ties}`, was `{before.ties}`")
+        yield VersionChange(Level.MAJOR, f"ties: `{after.ties}`, was `{before.ties}`")
     for reward in sorted(_by_name(old.rewards).keys() & _by_name(new.rewards).keys()):
         was, now = before.weights.get(reward), after.weights.get(reward)
         if was == now:
@@ -108,81 +110,81 @@ def _rule(old: Manifest, new: Manifest) -> Iterator[Change]:
             text = f"reward `{reward}` {'ranks now' if was is None else 'no longer ranks'}"
         else:
             text = f"reward `{reward}` weighs {now:g}, weighed {was:g}"
-        yield Change(Level.MAJOR, text)
+        yield VersionChange(Level.MAJOR, text)
     for config in _both(old.pairs, new.pairs):
         picked, picks = old.pairs[config].strategy, new.pairs[config].strategy
         if picked != picks:
             text = f"pairs of `{config}` are chosen by `{picks}`, was `{picked}`"
-            yield Change(Level.MAJOR, text)
+            yield VersionChange(Level.MAJOR, text)
 
 
-def _prompts(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _prompts(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     before, after = old.prompts, new.prompts
     for source in dict.fromkeys([*before, *after]):
         was, now = before.get(source, 0), after.get(source, 0)
         if was != now:
-            yield Change(Level.MINOR, f"{count(now, 'prompt')} from {source}, were {was:,}")
+            yield VersionChange(Level.MINOR, f"{count(now, 'prompt')} from {source}, were {was:,}")
 
 
-def _models(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _models(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     before, after = _by_name(old.models), _by_name(new.models)
     for name in _gone(before, after):
-        yield Change(Level.MINOR, f"model `{name}` removed")
+        yield VersionChange(Level.MINOR, f"model `{name}` removed")
     for name in _gone(after, before):
-        yield Change(Level.MINOR, f"model `{name}` added")
+        yield VersionChange(Level.MINOR, f"model `{name}` added")
     for name in _both(before, after):
         was, now = before[name], after[name]
         if [one.fingerprint for one in was] != [one.fingerprint for one in now]:
-            yield Change(Level.MINOR, f"model `{name}` draws with other settings")
+            yield VersionChange(Level.MINOR, f"model `{name}` draws with other settings")
         elif was[0].samples != now[0].samples:
             text = f"model `{name}`: {now[0].samples} images a prompt, were {was[0].samples}"
-            yield Change(Level.MINOR, text)
+            yield VersionChange(Level.MINOR, text)
         elif old.prompts == new.prompts:
             drawn = [sum(one.candidates for one in entries) for entries in (now, was)]
             if drawn[0] != drawn[1]:
                 text = f"model `{name}`: {count(drawn[0], 'image')}, were {drawn[1]:,}"
-                yield Change(Level.MINOR, text)
+                yield VersionChange(Level.MINOR, text)
 
 
-def _rewards(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _rewards(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     before, after = _by_name(old.rewards), _by_name(new.rewards)
     for name in _gone(before, after):
-        yield Change(Level.MINOR, f"reward `{name}` removed")
+        yield VersionChange(Level.MINOR, f"reward `{name}` removed")
     for name in _gone(after, before):
-        yield Change(Level.MINOR, f"reward `{name}` added")
+        yield VersionChange(Level.MINOR, f"reward `{name}` added")
     for name in _both(before, after):
         if before[name][0].fingerprint != after[name][0].fingerprint:
-            yield Change(Level.MINOR, f"reward `{name}` scores with other settings")
+            yield VersionChange(Level.MINOR, f"reward `{name}` scores with other settings")
 
 
-def _flagged(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _flagged(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     """Where one leaves out what the other keeps; and there is any, for else no row changed."""
     was, is_now = (one.counts.flagged_left_out is not None for one in (old, new))
     keeping, leaving = (old.counts, new.counts) if is_now else (new.counts, old.counts)
     if was != is_now and (leaving.flagged_left_out or keeping.flagged):
         text = "left out, were kept" if is_now else "kept, were left out"
-        yield Change(Level.MINOR, f"images flagged by a safety check are {text}")
+        yield VersionChange(Level.MINOR, f"images flagged by a safety check are {text}")
 
 
-def _data(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _data(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     """Other rows, where nothing that was asked for explains them."""
     if old.digest != new.digest:
-        yield Change(Level.MINOR, "other prompts, images or scores")
+        yield VersionChange(Level.MINOR, "other prompts, images or scores")
 
 
-def _rest(old: Manifest, new: Manifest) -> Iterator[Change]:
+def _rest(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     if old.synpic != new.synpic:
-        yield Change(Level.PATCH, f"published with synpic {new.synpic}, was {old.synpic}")
+        yield VersionChange(Level.PATCH, f"published with synpic {new.synpic}, was {old.synpic}")
     if old.recipe != new.recipe:
-        yield Change(Level.PATCH, "the recipe was edited; no row changed")
+        yield VersionChange(Level.PATCH, "the recipe was edited; no row changed")
     was, now = old.as_dict(), new.as_dict()
     keys = sorted({*was, *now} - _OF_A_COPY - {"synpic", "recipe"})
     others = [f"`{key}`" for key in keys if was.get(key) != now.get(key)]
     if others:
-        yield Change(Level.PATCH, f"the manifest says otherwise under {', '.join(others)}")
+        yield VersionChange(Level.PATCH, f"the manifest says otherwise under {', '.join(others)}")
     pictures = [_pictures(manifest) for manifest in (old, new)]
     if all(pictures) and pictures[0] != pictures[1]:
-        yield Change(Level.PATCH, "other pictures")
+        yield VersionChange(Level.PATCH, "other pictures")
 
 
 def _pictures(manifest: Manifest) -> dict[str, str]:

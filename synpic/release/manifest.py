@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from synpic.errors import DamagedRelease, NoRelease, ReleaseError
-from synpic.rank import Counts as RankingCounts
+from synpic.rank import Counts
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.workspace.tables import SCHEMA_VERSION, require_version
 
@@ -120,7 +120,7 @@ class Rule(Record):
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
 
 
-class Counts(Record):
+class ManifestCounts(Record):
     """What was ranked, as ``synpic.rank.Counts``, and what was wanted, failed or left out."""
 
     candidates: Count
@@ -154,9 +154,9 @@ class Counts(Record):
                 raise ValueError(f"{part} = {getattr(self, part)} is more than {whole}")
         return self
 
-    def of_ranking(self) -> RankingCounts:
+    def of_ranking(self) -> Counts:
         """Those of them that ranking counts."""
-        return RankingCounts(
+        return Counts(
             candidates=self.candidates,
             incomplete=self.incomplete,
             prompts=self.prompts,
@@ -286,7 +286,7 @@ class Manifest(_Ours):
     rewards: list[RewardRow] = Field(min_length=1)
     environments: dict[str, dict[str, Any]]
     ranking: Rule
-    counts: Counts
+    counts: ManifestCounts
     win_rates: list[WinRate]
     agreement: Agreements
     histograms: dict[str, Histogram]

@@ -30,13 +30,13 @@ from synpic.release.consistency import check_consistency, scored_images
 from synpic.release.manifest import CARD, MANIFEST, Manifest
 from synpic.release.source import Published
 
-__all__ = ["Problem", "Verification", "verify"]
+__all__ = ["Problem", "ReleaseVerification", "verify"]
 
 _PIECE = 8 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Verification:
+class ReleaseVerification:
     """What was looked at, and what was found.
 
     Args:
@@ -76,7 +76,7 @@ def verify(
     *,
     deep: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
-) -> Verification:
+) -> ReleaseVerification:
     """Check a release against its own manifest, and its tables against one another.
 
     Always: every file is there with its size; each shard opens and has the manifest's columns and
@@ -96,7 +96,7 @@ def verify(
     manifest = release.manifest
     work = _Work(release, manifest, deep, on_progress)
     work.look()
-    return Verification(
+    return ReleaseVerification(
         release=release.name,
         revision=release.revision,
         deep=deep,

@@ -15,7 +15,7 @@ from synpic.release.compare import Level, compare
 from synpic.release.manifest import Manifest
 from synpic.release.source import open_release, parse_name
 
-__all__ = ["Row", "Version", "suggest", "versions"]
+__all__ = ["Version", "VersionRow", "suggest", "versions"]
 
 _NUMBER = r"(0|[1-9][0-9]{0,8})"
 
@@ -98,7 +98,7 @@ def suggest(
 
 
 @dataclass(frozen=True)
-class Row:
+class VersionRow:
     """A version of a dataset on the Hub.
 
     Args:
@@ -124,7 +124,7 @@ class Row:
         return {**vars(self), "version": str(self.version), "tag": self.version.tag}
 
 
-def versions(repository: str, token: str | None = None) -> list[Row]:
+def versions(repository: str, token: str | None = None) -> list[VersionRow]:
     """The versions of a dataset on the Hub, the greatest first: its tags that are versions.
 
     Reads a manifest for each, and no table.
@@ -156,7 +156,7 @@ def versions(repository: str, token: str | None = None) -> list[Row]:
 
 def _row(
     repository: str, version: Version, commit: str, noted: CommitNote | None, token: str | None
-) -> Row:
+) -> VersionRow:
     manifest = None
     try:
         # With the commit in the name, no folder here is taken for it.
@@ -166,7 +166,7 @@ def _row(
         # gated dataset the tags are public, and every file is refused.
         if is_gated(error):
             raise
-    return Row(
+    return VersionRow(
         version=version,
         commit=commit,
         date=noted.date if noted else None,

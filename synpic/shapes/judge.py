@@ -21,7 +21,7 @@ from synpic.readers.images import as_rgb
 from synpic.shapes.meaning import RELATIONS, Asked, Meaning, parse
 from synpic.shapes.scene import BACKGROUNDS, CANVAS, COLOURS, SHAPES, Floats, Mask, coverage
 
-__all__ = ["Found", "Reading", "label", "lenient", "read", "strict"]
+__all__ = ["FoundShape", "Reading", "label", "lenient", "read", "strict"]
 
 _DIFFERS = 45.0
 """RGB distance from the background at which a pixel belongs to a thing."""
@@ -42,7 +42,7 @@ _WINDOW = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundShape:
     """A thing in the picture; ``shape`` or ``colour`` is ``None`` where it is none of the world's.
 
     ``x`` and ``y`` are the centre of mass in pixels from the top left. ``purity`` is how near the
@@ -61,7 +61,7 @@ class Reading:
     """What a picture shows; ``background`` is ``None`` where it is none of the world's."""
 
     background: str | None
-    found: tuple[Found, ...]
+    found: tuple[FoundShape, ...]
 
     @property
     def blank(self) -> bool:
@@ -114,7 +114,7 @@ def _nearest(colour: Floats, names: dict[str, tuple[int, int, int]]) -> tuple[st
     return (name, nearness) if nearness >= 0 else (None, 0.0)
 
 
-def _examine(pixels: Floats, ground: Floats, component: Mask) -> Found:
+def _examine(pixels: Floats, ground: Floats, component: Mask) -> FoundShape:
     """Colour, shape and place of one component."""
     contrast = np.linalg.norm(pixels - ground, axis=-1)
     # Edge pixels are mixed with the background; the colour is that of the more distant half.
@@ -129,7 +129,7 @@ def _examine(pixels: Floats, ground: Floats, component: Mask) -> Found:
     rows, columns = np.indices(alpha.shape) + 0.5
     y, x = float((alpha * rows).sum() / alpha.sum()), float((alpha * columns).sum() / alpha.sum())
     colour, purity = _nearest(paint, COLOURS)
-    return Found(_shape(alpha, x, y), colour, x, y, purity)
+    return FoundShape(_shape(alpha, x, y), colour, x, y, purity)
 
 
 def _shape(alpha: Floats, x: float, y: float) -> str | None:
@@ -202,11 +202,11 @@ def _both(prompt: str | Meaning, image: Image.Image | Reading) -> tuple[Meaning,
     return meaning, image if isinstance(image, Reading) else read(image)
 
 
-def _fits(thing: Found, asked: Asked) -> bool:
+def _fits(thing: FoundShape, asked: Asked) -> bool:
     return thing.shape == asked.shape and asked.colour in (None, thing.colour)
 
 
-def _shows(meaning: Meaning, found: Sequence[Found]) -> bool:
+def _shows(meaning: Meaning, found: Sequence[FoundShape]) -> bool:
     """Whether ``found``, in some order, is what was asked for."""
     for order in permutations(found):
         if all(map(_fits, order, meaning.wanted)):

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from synpic.errors import TrainingError
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.settings import TuningSettings
 
 __all__ = ["add_adapters", "check_targets", "merge_adapters", "save_adapters", "without_adapters"]
@@ -39,7 +39,7 @@ def check_targets(denoiser: nn.Module, tuning: TuningSettings) -> None:
             )
 
 
-def add_adapters(denoiser: nn.Module, family: Family, tuning: TuningSettings) -> None:
+def add_adapters(denoiser: nn.Module, family: TrainableFamily, tuning: TuningSettings) -> None:
     """Add adapters, in float32 and of no effect yet, to the layers they are for.
 
     Raises:
@@ -79,7 +79,7 @@ def merge_adapters(denoiser: nn.Module) -> None:
         setattr(denoiser.get_submodule(parent), end, layer.get_base_layer())
 
 
-def save_adapters(folder: Path, pipeline: Any, family: Family, denoiser: Any) -> None:
+def save_adapters(folder: Path, pipeline: Any, family: TrainableFamily, denoiser: Any) -> None:
     """Write the adapters as ``pipeline.load_lora_weights(folder)`` takes them.
 
     Where diffusers' pipeline takes none, as ``peft.PeftModel.from_pretrained(denoiser, folder)``.

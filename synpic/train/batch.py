@@ -35,7 +35,7 @@ class Batch:
         noise: the same shape.
         times: ``Float[Tensor, "images"]``, equal within a prompt.
         encoded: name → tensor with a row for each prompt.
-        frames: ``Int[Tensor, "images 6"]``; see :meth:`Family.predict`.
+        frames: ``Int[Tensor, "images 6"]``; see :meth:`TrainableFamily.predict`.
         owner: ``Int[Tensor, "images"]``: the prompt, 0 … prompts − 1, that an image is of.
         labels: of the prompts' images.
     """

@@ -13,7 +13,7 @@ from synpic.train.data.encode import lacking, sizing
 from synpic.train.data.examples import prompt_key
 from synpic.train.data.image_index import ImageIndex
 from synpic.train.data.training_data import DTYPES, caches_of, labelled, sample_prompts
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.losses import try_objective
 from synpic.train.objective import find_objective
 from synpic.train.optimizers import check_optimizer
@@ -180,7 +180,7 @@ def _done(recipe: TrainRecipe, out: str | Path | None) -> int:
 
 
 def _parameters(
-    recipe: TrainRecipe, checkpoint: TrainableCheckpoint, family: Family
+    recipe: TrainRecipe, checkpoint: TrainableCheckpoint, family: TrainableFamily
 ) -> tuple[int, int]:
     """Numbers in the denoiser, and those that are trained; counted without any weight."""
     denoiser = checkpoint.skeleton(family)
@@ -205,7 +205,9 @@ def _memory(
     return {name: number for name, number in found.items() if number}
 
 
-def _latent_numbers(checkpoint: TrainableCheckpoint, family: Family, size: Size | None) -> int:
+def _latent_numbers(
+    checkpoint: TrainableCheckpoint, family: TrainableFamily, size: Size | None
+) -> int:
     """Numbers in the latents of an image; where no size is known, of one that the model draws."""
     config = checkpoint.configuration("vae")
     factor = 1 << (len(config["block_out_channels"]) - 1)

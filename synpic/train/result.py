@@ -18,7 +18,7 @@ from synpic.errors import StorageError, TrainingError
 from synpic.release.cards.model_card import render_card
 from synpic.release.cards.training import read_training
 from synpic.train.adapters import save_adapters
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.objective import objective_facts
 from synpic.train.settings import TrainRecipe, TuningSettings
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
@@ -33,7 +33,7 @@ FACTS = "training.json"
 def facts_of(
     recipe: TrainRecipe,
     checkpoint: TrainableCheckpoint,
-    family: Family,
+    family: TrainableFamily,
     dataset: Mapping[str, Any],
     metrics: Mapping[str, float],
     accelerator: Accelerator,
@@ -75,7 +75,7 @@ def facts_of(
 def save_result(
     folder: Path,
     checkpoint: TrainableCheckpoint,
-    family: Family,
+    family: TrainableFamily,
     denoiser: Any,
     tuning: TuningSettings,
     about: Mapping[str, Any],

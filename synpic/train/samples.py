@@ -11,7 +11,7 @@ from PIL import Image
 
 from synpic.engine.device import free_memory
 from synpic.errors import StorageError
-from synpic.train.families.family import Encoded, Family
+from synpic.train.families.family import Encoded, TrainableFamily
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
 
 __all__ = ["Sampler"]
@@ -35,7 +35,7 @@ class Sampler:
     def __init__(
         self,
         checkpoint: TrainableCheckpoint,
-        family: Family,
+        family: TrainableFamily,
         denoiser: Any,
         encoded: Encoded,
         empty: Encoded,

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from synpic.train.batch import Batch
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.losses import losses_of
 from synpic.train.metrics import Metrics, measure
 from synpic.train.objective import Objective
@@ -17,7 +17,7 @@ __all__ = ["loss_of_batch"]
 
 
 def loss_of_batch(
-    family: Family,
+    family: TrainableFamily,
     denoiser: Any,
     reference: Reference | None,
     batch: Batch,

@@ -27,7 +27,7 @@ from synpic.hub.errors import naming_hub_errors
 from synpic.readers.pretrained import open_whole
 from synpic.recipe.settings import ModelSettings
 from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.families.find import family_of
 from synpic.train.settings import NoiseSettings, TuningSettings
 from synpic.train.untrained import copy_untrained
@@ -82,7 +82,7 @@ class TrainableCheckpoint:
         with self._explaining("model_index.json"):
             return dict(DiffusionPipeline.load_config(self.location, revision=self.commit))
 
-    def family(self, noise: NoiseSettings) -> Family:
+    def family(self, noise: NoiseSettings) -> TrainableFamily:
         """How this kind of model is trained.
 
         Raises:
@@ -109,7 +109,7 @@ class TrainableCheckpoint:
                 self.location, subfolder=name, revision=self.commit
             )
 
-    def denoiser(self, family: Family, dtype: torch.dtype) -> Any:
+    def denoiser(self, family: TrainableFamily, dtype: torch.dtype) -> Any:
         """The part that is trained, on the CPU."""
         import diffusers
 
@@ -127,7 +127,7 @@ class TrainableCheckpoint:
                 use_safetensors=True,
             )
 
-    def skeleton(self, family: Family) -> Any:
+    def skeleton(self, family: TrainableFamily) -> Any:
         """The part that is trained, without weights: its layers and their names."""
         import diffusers
 
@@ -135,7 +135,7 @@ class TrainableCheckpoint:
         with self._explaining(name), torch.device("meta"):
             return getattr(diffusers, self.index()[name][1]).from_config(dict(family.shape))
 
-    def encoders(self, family: Family, device: Any) -> Any:
+    def encoders(self, family: TrainableFamily, device: Any) -> Any:
         """The pipeline without its denoiser; the autoencoder in float32, which makes no NaN.
 
         It is read in float32 too: SDXL's weights, rounded to half precision, make other latents.
@@ -144,7 +144,7 @@ class TrainableCheckpoint:
         dtypes = {"vae": torch.float32, "default": dtype}
         return self._pipeline({family.denoiser: None}, dtypes).to(device)
 
-    def drawing(self, family: Family, denoiser: Any, device: Any) -> Any:
+    def drawing(self, family: TrainableFamily, denoiser: Any, device: Any) -> Any:
         """The pipeline around ``denoiser`` that draws from encoded prompts: it has no encoders."""
         silent = {name: None for name in self.index() if name.startswith(("text_enc", "tokenizer"))}
         pipeline = self._pipeline({**silent, family.denoiser: denoiser}, torch.float32)
@@ -159,7 +159,7 @@ class TrainableCheckpoint:
                 pipeline.scheduler = kind.from_config(own.config, **options)
         return pipeline
 
-    def merged(self, family: Family, denoiser: Any, tuning: TuningSettings) -> Any:
+    def merged(self, family: TrainableFamily, denoiser: Any, tuning: TuningSettings) -> Any:
         """The denoiser to be saved: in float32, whatever it was trained in.
 
         A step of training changes a weight by less than half precision can hold. The code that
@@ -177,7 +177,7 @@ class TrainableCheckpoint:
             merge_adapters(denoiser)
         return denoiser
 
-    def copy_untrained(self, folder: Path, family: Family) -> None:
+    def copy_untrained(self, folder: Path, family: TrainableFamily) -> None:
         """Copy everything but the denoiser's weights into ``folder``, byte for byte.
 
         Raises:
@@ -299,7 +299,7 @@ class Reference:
             self._copy.to(device)
 
 
-def prepare_tuning(denoiser: nn.Module, family: Family, tuning: TuningSettings) -> None:
+def prepare_tuning(denoiser: nn.Module, family: TrainableFamily, tuning: TuningSettings) -> None:
     """Freeze what is not trained, and add what is.
 
     Raises:

@@ -30,7 +30,7 @@ from synpic.registry import OBJECTIVES
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
 from synpic.train.data.training_data import DTYPES, TrainingData, open_data
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.guard import Guard
 from synpic.train.losses import try_objective
 from synpic.train.metrics import Metrics
@@ -122,7 +122,7 @@ def _run(
     objective: Objective,
     out: Path,
     checkpoint: TrainableCheckpoint,
-    family: Family,
+    family: TrainableFamily,
     data: TrainingData,
     accelerator: Accelerator,
     listener: Listener | None,
@@ -245,7 +245,7 @@ def _model(
     recipe: TrainRecipe,
     objective: Objective,
     checkpoint: TrainableCheckpoint,
-    family: Family,
+    family: TrainableFamily,
     device: torch.device,
 ) -> tuple[Any, Reference | None]:
     """The denoiser, ready to be trained, and what it is compared with, if anything."""

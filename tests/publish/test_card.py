@@ -24,7 +24,7 @@ from synpic.publish.draft import prepare
 from synpic.publish.previous import NOTHING, parse_previous
 from synpic.publish.table.features import IMAGE
 from synpic.publish.table.records import ConfigRows
-from synpic.publish.table.shards import Shard
+from synpic.publish.table.shards import ShardFile
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
 from synpic.release.cards.markdown import fence, markdown_text
@@ -404,7 +404,7 @@ def _card(
     manifest: dict[str, Any], publish: PublishSettings, prompts: list[str], **more: Any
 ) -> str:
     rows = pl.DataFrame({"image_0": [None]})
-    shard = Shard(
+    shard = ShardFile(
         "ranked/train-00000-of-00001.parquet",
         "train",
         ConfigRows("ranked", rows, {"image_0": IMAGE}),

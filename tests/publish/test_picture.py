@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from synpic.publish.card.picture import Example, choose_examples, contact_sheet
+from synpic.publish.card.picture import PicturedPrompt, choose_examples, contact_sheet
 from tests.publish.test_card import HOSTILE
 
 RED, BLUE, GREEN = (200, 0, 0), (0, 0, 200), (0, 200, 0)
@@ -22,7 +22,7 @@ def png(colour: tuple[int, int, int], size: tuple[int, int] = (32, 32), mode: st
     return buffer.getvalue()
 
 
-def an_example(images: list[bytes], rank: list[int] | None = None, **more: Any) -> Example:
+def an_example(images: list[bytes], rank: list[int] | None = None, **more: Any) -> PicturedPrompt:
     k = len(images)
     given = {
         "prompt": "a red circle",
@@ -32,7 +32,7 @@ def an_example(images: list[bytes], rank: list[int] | None = None, **more: Any) 
         "rank": rank or list(range(1, k + 1)),
         "scores": {"redness": [0.5] * k, "greenness": [None] * k},
     }
-    return Example(**{**given, **more})
+    return PicturedPrompt(**{**given, **more})
 
 
 def columns_of(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int]:

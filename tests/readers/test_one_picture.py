@@ -16,7 +16,7 @@ from PIL import Image
 
 from synpic.engine.task import Made, Row
 from synpic.errors import SynpicError
-from synpic.publish.card.picture import Example, contact_sheet
+from synpic.publish.card.picture import PicturedPrompt, contact_sheet
 from synpic.publish.export import export
 from synpic.readers.images import ImageError, decode
 from synpic.safety.checked import Checked
@@ -120,7 +120,7 @@ def by_safety_check(data: bytes) -> np.ndarray:
 
 def on_card(data: bytes, expected: np.ndarray) -> bool:
     """Whether the sheet shows these pixels somewhere."""
-    example = Example("a circle", [data, data], ["m", "n"], [1.0, 0.0], [1, 2], {})
+    example = PicturedPrompt("a circle", [data, data], ["m", "n"], [1.0, 0.0], [1, 2], {})
     sheet = np.asarray(contact_sheet([example], cell=max(expected.shape)))
     windows = sliding_window_view(sheet, expected.shape)[:, :, 0]
     return bool((windows == expected).all(axis=(2, 3, 4)).any())

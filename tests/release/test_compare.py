@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synpic.publish import publish_to
-from synpic.release.compare import Change, Level
+from synpic.release.compare import Level, VersionChange
 from synpic.release.compare import compare as compare_manifests
 from synpic.release.versions import Version
 from synpic.release.versions import suggest as suggest_version
@@ -40,7 +40,7 @@ def published(workspace: Workspace, folder: Path, **how: Any) -> Manifest:
     return loaded
 
 
-def compare(old: Manifest, new: Manifest) -> list[Change]:
+def compare(old: Manifest, new: Manifest) -> list[VersionChange]:
     return compare_manifests(as_manifest(old), as_manifest(new))
 
 

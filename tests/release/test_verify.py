@@ -19,7 +19,7 @@ from synpic.errors import HubUnreachable, ReleaseError, StorageError
 from synpic.publish import publish_to
 from synpic.release import open_release
 from synpic.release.checks import led_to
-from synpic.release.verify import Verification, verify
+from synpic.release.verify import ReleaseVerification, verify
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer
 from tests.hub_server.faults import CutAnswer, Drop, Fault, LostAnswer, Status
@@ -47,7 +47,7 @@ def broken(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "broken"))
 
 
-def looked_at(folder: Path, **how: Any) -> Verification:
+def looked_at(folder: Path, **how: Any) -> ReleaseVerification:
     return verify(open_release(folder), **how)
 
 

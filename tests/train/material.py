@@ -19,7 +19,7 @@ from synpic.publish import publish_to
 from synpic.recipe.settings import ModelSettings
 from synpic.train.data.cache import Caches, open_caches
 from synpic.train.data.records import RankingsSource, TrainingRecords
-from synpic.train.families.family import Encoded, Family
+from synpic.train.families.family import Encoded, TrainableFamily
 from synpic.train.settings import DataSettings, NoiseSettings
 from tests.publish.fixtures import build
 
@@ -48,7 +48,7 @@ def encoded_image(height: int, width: int, seed: int, kind: str = "PNG", **optio
     return buffer.getvalue()
 
 
-class Averages(Family):
+class Averages(TrainableFamily):
     """Latents are means of 4 × 4 pixels; a prompt is four numbers that follow from its text."""
 
     denoiser = "unet"

@@ -18,9 +18,9 @@ from synpic.errors import StorageError, TrainingError
 from synpic.recipe.settings import ModelSettings
 from synpic.train.data import cache as module
 from synpic.train.data.cache import TensorCache, default_folder, open_caches
-from synpic.train.families.family import Family
-from synpic.train.families.sd import StableDiffusion
-from synpic.train.families.sdxl import StableDiffusionXL
+from synpic.train.families.family import TrainableFamily
+from synpic.train.families.sd import TrainableStableDiffusion
+from synpic.train.families.sdxl import TrainableStableDiffusionXL
 from synpic.train.settings import NoiseSettings
 from tests.train.families.opening import file_of
 from tests.train.material import caches
@@ -267,7 +267,7 @@ def test_what_decides_the_content_decides_the_folder(tmp_path: Path) -> None:
 
     def folders(
         identity: str = "a",
-        family: type[Family] = StableDiffusionXL,
+        family: type[TrainableFamily] = TrainableStableDiffusionXL,
         latents: torch.dtype = torch.float32,
         embeddings: torch.dtype = torch.float32,
         **settings: object,
@@ -284,7 +284,7 @@ def test_what_decides_the_content_decides_the_folder(tmp_path: Path) -> None:
     latents, prompts = folders()
     assert folders() == (latents, prompts)
     assert folders(steps=7, guidance=2.0) == (latents, prompts), "they decide neither"
-    for other in (folders(identity="b"), folders(family=StableDiffusion)):
+    for other in (folders(identity="b"), folders(family=TrainableStableDiffusion)):
         assert other[0] != latents
         assert other[1] != prompts
     assert folders(latents=torch.float16) == (folders(latents=torch.float16)[0], prompts)
@@ -297,7 +297,7 @@ def test_what_decides_the_content_decides_the_folder(tmp_path: Path) -> None:
     ):
         assert (changed[0], changed[1] == prompts) == (latents, False)
     plain, negative = (
-        folders(family=StableDiffusion, **settings)  # type: ignore[arg-type]
+        folders(family=TrainableStableDiffusion, **settings)  # type: ignore[arg-type]
         for settings in ({}, {"negative_prompt": "blurred"})
     )
     assert plain == negative, "it decides nothing there"

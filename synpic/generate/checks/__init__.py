@@ -22,7 +22,7 @@ from synpic.generate.checks.adapters import check_adapters
 from synpic.generate.checks.call import check_call, check_scheduler
 from synpic.generate.checks.components import check_components, check_prior, check_without
 from synpic.generate.checks.sizes import check_sizes
-from synpic.generate.checks.subject import Subject, inspect_checkpoint
+from synpic.generate.checks.subject import InspectedModel, inspect_checkpoint
 from synpic.generate.checks.weights import check_weights
 from synpic.generate.image_model import Model
 from synpic.generate.placement import check_placement
@@ -75,7 +75,7 @@ def find_problems(
         return [error]
 
 
-def check_subject(subject: Subject) -> list[SynpicError]:
+def check_subject(subject: InspectedModel) -> list[SynpicError]:
     """What is wrong with a model that has been looked at; each thing once."""
     found: list[SynpicError] = []
     for check in _CHECKS:
@@ -90,12 +90,12 @@ def check_subject(subject: Subject) -> list[SynpicError]:
     return list(told.values())
 
 
-def _check_placement(subject: Subject) -> Iterable[SynpicError]:
+def _check_placement(subject: InspectedModel) -> Iterable[SynpicError]:
     check_placement(subject.settings, subject.components)
     return ()
 
 
-_CHECKS: tuple[Callable[[Subject], Iterable[SynpicError]], ...] = (
+_CHECKS: tuple[Callable[[InspectedModel], Iterable[SynpicError]], ...] = (
     check_call,
     check_scheduler,
     check_sizes,

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from synpic.errors import ModelError
 from synpic.generate.adapters.lora import adapter_file, peft_config
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 
 __all__ = ["check_adapters"]
 
 
-def check_adapters(subject: Subject) -> Iterator[ModelError]:
+def check_adapters(subject: InspectedModel) -> Iterator[ModelError]:
     """What is wrong with the recipe's adapters, as far as their weights need not be read."""
     settings, pipeline = subject.settings, subject.pipeline
     whose = "this pipeline" if pipeline is None else pipeline.name

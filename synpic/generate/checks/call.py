@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from synpic.errors import ModelError, did_you_mean
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 from synpic.generate.facts.table import PipelineFacts
 from synpic.generate.schedulers import check_seeded
 from synpic.recipe.settings import ModelSettings
@@ -37,7 +37,7 @@ _KEYS = {
 """Argument of a pipeline's call → the recipe's key for it."""
 
 
-def check_call(subject: Subject) -> Iterator[ModelError]:
+def check_call(subject: InspectedModel) -> Iterator[ModelError]:
     """As :func:`call_problems`, where the class is known before code is run."""
     if subject.pipeline is not None:
         yield from call_problems(subject.family, subject.settings, subject.pipeline)
@@ -84,7 +84,7 @@ def _of_keys(family: Any, settings: ModelSettings) -> set[str]:
     return {name for name in filled if name in _KEYS}
 
 
-def check_scheduler(subject: Subject) -> Iterator[ModelError]:
+def check_scheduler(subject: InspectedModel) -> Iterator[ModelError]:
     """Whether a scheduler draws noise that no seed decides. What it can do, a trial finds out."""
     settings = subject.settings
     own = subject.components.get(subject.family.scheduler_slot)

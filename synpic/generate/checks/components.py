@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from synpic.errors import ModelError, did_you_mean
 from synpic.generate.checkpoint import Component
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 from synpic.generate.checks.weights import weight_problems
 from synpic.generate.facts.table import component_facts
 
@@ -35,7 +35,7 @@ _SHAPE = (
 """What two components have in common of which one can stand for the other."""
 
 
-def check_prior(subject: Subject) -> Iterator[ModelError]:
+def check_prior(subject: InspectedModel) -> Iterator[ModelError]:
     """Whether a pipeline of two stages has its first."""
     if subject.family.takes_prior and "prior_prior" not in subject.components:
         yield ModelError(
@@ -45,7 +45,7 @@ def check_prior(subject: Subject) -> Iterator[ModelError]:
         )
 
 
-def check_without(subject: Subject) -> Iterator[ModelError]:
+def check_without(subject: InspectedModel) -> Iterator[ModelError]:
     """Whether the pipeline draws without what ``without`` leaves out."""
     if subject.pipeline is None:
         return
@@ -67,12 +67,12 @@ def _encoder_of(tokenizer: str) -> str:
     return tokenizer.replace("tokenizer", "text_encoder")
 
 
-def _stays(subject: Subject, name: str) -> bool:
+def _stays(subject: InspectedModel, name: str) -> bool:
     own = subject.components.get(name)
     return name not in subject.settings.without and own is not None and own.kind is not None
 
 
-def check_components(subject: Subject) -> Iterator[ModelError]:
+def check_components(subject: InspectedModel) -> Iterator[ModelError]:
     """What is wrong with the components that a recipe takes from elsewhere."""
     for name, asked in subject.settings.components.items():
         key = f"components.{name}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from synpic.errors import ModelError
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 
 __all__ = ["check_sizes"]
 
@@ -30,7 +30,7 @@ _PATCHED = {
 stands for a patch that its configuration does not tell."""
 
 
-def check_sizes(subject: Subject) -> Iterator[ModelError]:
+def check_sizes(subject: InspectedModel) -> Iterator[ModelError]:
     """Which of the recipe's sizes the pipeline cannot draw, as far as that is known of it."""
     if subject.pipeline is None:
         return
@@ -40,7 +40,7 @@ def check_sizes(subject: Subject) -> Iterator[ModelError]:
             yield problem
 
 
-def _problem(subject: Subject, pipeline: str, size: str) -> ModelError | None:
+def _problem(subject: InspectedModel, pipeline: str, size: str) -> ModelError | None:
     sides = [int(side) for side in size.split("x")]
     grain, largest = _FIXED.get(pipeline), None
     if pipeline in _PATCHED:
@@ -61,7 +61,7 @@ def _problem(subject: Subject, pipeline: str, size: str) -> ModelError | None:
     return None
 
 
-def _of_patches(subject: Subject, patch: int | None) -> tuple[int | None, int | None]:
+def _of_patches(subject: InspectedModel, patch: int | None) -> tuple[int | None, int | None]:
     vae, transformer = _config(subject, "vae"), _config(subject, "transformer")
     patch = patch or transformer.get("patch_size")
     blocks = vae.get("block_out_channels")
@@ -72,6 +72,6 @@ def _of_patches(subject: Subject, patch: int | None) -> tuple[int | None, int | 
     return grain, None if places is None else grain * int(places)
 
 
-def _config(subject: Subject, name: str) -> dict[str, Any]:
+def _config(subject: InspectedModel, name: str) -> dict[str, Any]:
     component = subject.replaced.get(name) or subject.components.get(name)
     return (component.json("config.json") if component else None) or {}

@@ -20,11 +20,11 @@ from synpic.generate.checkpoint import (
 from synpic.generate.facts.table import PipelineFacts, pipeline_facts
 from synpic.recipe.settings import ModelSettings
 
-__all__ = ["Subject", "inspect_checkpoint"]
+__all__ = ["InspectedModel", "inspect_checkpoint"]
 
 
 @dataclass(frozen=True)
-class Subject:
+class InspectedModel:
     """A model that is looked at.
 
     It gives the same checkpoint each time it is asked for it, so that a repository's files
@@ -68,7 +68,7 @@ class Subject:
 
 def inspect_checkpoint(
     family: Any, settings: ModelSettings, location: str, commit: str | None
-) -> Subject:
+) -> InspectedModel:
     """Read what a checkpoint says of itself.
 
     Raises:
@@ -107,7 +107,7 @@ def inspect_checkpoint(
             )
         if not family.takes_prior:
             _check_connected(checkpoint, pipeline)
-    return Subject(family, settings, checkpoint, index, prior, pipeline, components, seen)
+    return InspectedModel(family, settings, checkpoint, index, prior, pipeline, components, seen)
 
 
 def _check_family(family: Any, found: object, location: str) -> None:

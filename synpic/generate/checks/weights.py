@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from synpic.errors import ModelError
 from synpic.generate.checkpoint import WEIGHTS, Component, is_variant
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 from synpic.generate.facts.table import component_facts
 
 __all__ = ["check_weights", "weight_problems"]
@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"(?:diffusion_pytorch_)?model(?:-\d{5}-of-\d{5})?\.safetens
 _NONE = 'leave out `variant`, or write variant = "" beside a registered `model`'
 
 
-def check_weights(subject: Subject) -> Iterator[ModelError]:
+def check_weights(subject: InspectedModel) -> Iterator[ModelError]:
     """Whether the weights that the checkpoint itself is to give are there, of the variant asked."""
     settings = subject.settings
     left = {*settings.components, *settings.without, "safety_checker"}

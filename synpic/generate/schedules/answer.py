@@ -9,10 +9,10 @@ from pydantic import Field, TypeAdapter
 from synpic.generate.schedules.schedule import Schedule
 from synpic.readers.json_models import Record
 
-__all__ = ["Answer", "Problem", "decode_schedules", "encode_schedules"]
+__all__ = ["Answer", "ScheduleProblem", "decode_schedules", "encode_schedules"]
 
 
-class Problem(Record):
+class ScheduleProblem(Record):
     """Why a schedule does not work.
 
     Args:
@@ -31,7 +31,7 @@ class Answer(Record):
         ignored: names of its options that change nothing.
     """
 
-    problem: Problem | None = None
+    problem: ScheduleProblem | None = None
     ignored: list[str] = Field(default_factory=list)
 
 

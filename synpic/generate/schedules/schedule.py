@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from synpic.generate.checks.subject import Subject
+from synpic.generate.checks.subject import InspectedModel
 from synpic.generate.facts.table import TimestepFacts, diffusers_version
 from synpic.readers.json_models import Record
 from synpic.recipe.settings import ModelSettings
@@ -54,7 +54,7 @@ class Schedule(Record):
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def schedule_of(subject: Subject) -> Schedule | None:
+def schedule_of(subject: InspectedModel) -> Schedule | None:
     """What ``subject`` asks of its scheduler; None where nothing says what the scheduler is.
 
     Raises:

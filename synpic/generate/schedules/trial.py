@@ -10,7 +10,7 @@ from typing import Any
 
 from synpic.errors import ModelError
 from synpic.generate.schedulers import make_scheduler
-from synpic.generate.schedules.answer import Answer, Problem
+from synpic.generate.schedules.answer import Answer, ScheduleProblem
 from synpic.generate.schedules.schedule import Schedule
 from synpic.readers.display import count
 from synpic.recipe.settings import ModelSettings
@@ -41,7 +41,7 @@ def answer_of(schedule: Schedule) -> Answer:
     try:
         check_schedule(schedule)
     except ModelError as error:
-        return Answer(problem=Problem(message=error.message, hint=error.hint))
+        return Answer(problem=ScheduleProblem(message=error.message, hint=error.hint))
     return Answer(ignored=ignored_options(schedule))
 
 

@@ -19,7 +19,7 @@ from synpic.hub.answers import plain, redact, status_of, transient
 from synpic.hub.client import Refs, Stored, commit_of, commits_of, refs_of, tree_of
 from synpic.hub.errors import Subject, explain, is_of_the_hub
 from synpic.hub.names import endpoint, page_of, shown_endpoint
-from synpic.hub.retry import Attempts, Patience, ask
+from synpic.hub.retry import Patience, PatientAttempts, ask
 
 __all__ = ["Head", "Remote", "blob_id", "hashes_of"]
 
@@ -299,7 +299,7 @@ class Remote:
             f"{self.repository} {name} --revision {commit}{kind}`",
         )
 
-    def begin(self, what: str) -> Attempts:
+    def begin(self, what: str) -> PatientAttempts:
         """Attempts at ``what``, which is tried again by the caller."""
         return self.patience.begin(self.subject(what))
 

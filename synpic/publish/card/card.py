@@ -18,7 +18,7 @@ from synpic.ingest import SOURCE_KEY
 from synpic.publish.card.charts import AGREEMENT, SCORES
 from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
 from synpic.publish.table.features import yaml_features
-from synpic.publish.table.shards import Shard
+from synpic.publish.table.shards import ShardFile
 from synpic.rank import AGGREGATIONS
 from synpic.readers.display import count, number, size
 from synpic.recipe import PublishSettings
@@ -55,7 +55,7 @@ _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 def render_card(
     manifest: Manifest,
-    shards: Sequence[Shard],
+    shards: Sequence[ShardFile],
     settings: PublishSettings,
     examples: Sequence[str] = (),
     repository: str | None = None,
@@ -113,7 +113,7 @@ def render_card(
 
 def _head(
     manifest: Manifest,
-    shards: Sequence[Shard],
+    shards: Sequence[ShardFile],
     settings: PublishSettings,
     before: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _template() -> Any:
     return environment.from_string(source)
 
 
-def config_entry(name: str, shards: Sequence[Shard], default: bool) -> dict[str, Any]:
+def config_entry(name: str, shards: Sequence[ShardFile], default: bool) -> dict[str, Any]:
     """Where a config's files are, as an entry of the head's ``configs``.
 
     How many there are is in their names, so that a file of another number is not read with them.
@@ -187,7 +187,7 @@ def config_entry(name: str, shards: Sequence[Shard], default: bool) -> dict[str,
     return {"config_name": name, "data_files": paths, **({"default": True} if default else {})}
 
 
-def _info(name: str, manifest: Manifest, shards: Sequence[Shard]) -> dict[str, Any]:
+def _info(name: str, manifest: Manifest, shards: Sequence[ShardFile]) -> dict[str, Any]:
     mine = [shard for shard in shards if shard.records.config == name]
     splits = [
         {
@@ -206,7 +206,9 @@ def _info(name: str, manifest: Manifest, shards: Sequence[Shard]) -> dict[str, A
     }
 
 
-def _sizes(manifest: Manifest, shards: Sequence[Shard]) -> dict[tuple[str, str], dict[str, int]]:
+def _sizes(
+    manifest: Manifest, shards: Sequence[ShardFile]
+) -> dict[tuple[str, str], dict[str, int]]:
     """(config, split) → ``shards`` and ``bytes`` of its files."""
     sizes: dict[tuple[str, str], dict[str, int]] = {}
     for shard in shards:

@@ -24,7 +24,7 @@ from synpic.publish.card.text_layout import (
 )
 from synpic.readers.images import ImageError, decode
 
-__all__ = ["Example", "choose_examples", "contact_sheet"]
+__all__ = ["PicturedPrompt", "choose_examples", "contact_sheet"]
 
 _CELL = 192
 _GAP = 16
@@ -37,7 +37,7 @@ _PROMPT_LINES = 2
 
 
 @dataclass(frozen=True)
-class Example:
+class PicturedPrompt:
     """One prompt with its k images, in any order.
 
     Args:
@@ -73,7 +73,7 @@ def choose_examples(ranked: pl.DataFrame, count: int) -> pl.DataFrame:
     return pool.sort("shy", "prompt_id").head(count).drop("lead", "shy")
 
 
-def contact_sheet(examples: Sequence[Example], *, cell: int = _CELL) -> Image.Image:
+def contact_sheet(examples: Sequence[PicturedPrompt], *, cell: int = _CELL) -> Image.Image:
     """Draw ``examples``, one below the other.
 
     Under each image stand its rank, its preference, its model and its scores. Of more than 4 images
@@ -123,13 +123,13 @@ def contact_sheet(examples: Sequence[Example], *, cell: int = _CELL) -> Image.Im
     return sheet
 
 
-def _shown(example: Example) -> list[int]:
+def _shown(example: PicturedPrompt) -> list[int]:
     """Which images are drawn, from best to worst; equals in the order they came in."""
     order = sorted(range(len(example.images)), key=lambda place: example.rank[place])
     return [*order[: _COLUMNS - 1], order[-1]] if _left_out(example) else order
 
 
-def _left_out(example: Example) -> int:
+def _left_out(example: PicturedPrompt) -> int:
     """How many images are not drawn."""
     return max(0, len(example.images) - _COLUMNS)
 
@@ -137,7 +137,7 @@ def _left_out(example: Example) -> int:
 def _draw_candidate(
     sheet: Image.Image,
     draw: ImageDraw.ImageDraw,
-    example: Example,
+    example: PicturedPrompt,
     place: int,
     corner: tuple[int, int],
     cell: int,
@@ -167,7 +167,7 @@ def _draw_candidate(
         y += line_height(13)
 
 
-def _decoded(example: Example, place: int) -> Image.Image:
+def _decoded(example: PicturedPrompt, place: int) -> Image.Image:
     try:
         return decode(example.images[place])
     except ImageError as error:

@@ -22,7 +22,7 @@ from synpic.publish.extra_files import extra_files
 from synpic.publish.hub.remote_state import RemoteState
 from synpic.publish.hub.start import begin
 from synpic.publish.manifest import describe_bytes
-from synpic.publish.table.shards import Limits, Shard, count_rows, write_shard
+from synpic.publish.table.shards import Limits, ShardFile, count_rows, write_shard
 from synpic.recipe import Flagged
 from synpic.release.manifest import File
 from synpic.release.versions import Version
@@ -171,7 +171,7 @@ def _hash_shards(
     return {shard.path: _hashed(shard, draft, on_rows) for shard in draft.shards}
 
 
-def _hashed(shard: Shard, draft: Draft, on_rows: Callable[[int], None]) -> _Packed:
+def _hashed(shard: ShardFile, draft: Draft, on_rows: Callable[[int], None]) -> _Packed:
     sink = _Hashing()
     write_shard(shard, draft.read, sink, on_rows)
     # Tables are large files to the Hub, and known by SHA-256; git's hash needs the size first.

@@ -15,7 +15,7 @@ from synpic.errors import PublishError
 from synpic.hub.commits.repository import Head, Remote
 from synpic.hub.commits.uploads import require_not_ignored
 from synpic.publish.card.card import CARD, config_entry
-from synpic.publish.table.shards import Shard
+from synpic.publish.table.shards import ShardFile
 from synpic.release.checks import led_to
 from synpic.release.manifest import MANIFEST, Manifest
 
@@ -36,7 +36,7 @@ class Preflight:
         names: paths of its other files.
     """
 
-    def __init__(self, remote: Remote, shards: Sequence[Shard], names: Iterable[str]) -> None:
+    def __init__(self, remote: Remote, shards: Sequence[ShardFile], names: Iterable[str]) -> None:
         self._remote = remote
         self._sizes = {shard.path: shard.bytes for shard in shards} | dict.fromkeys(names, 0)
         configs = list(dict.fromkeys(shard.records.config for shard in shards))

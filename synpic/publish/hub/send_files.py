@@ -17,7 +17,7 @@ from synpic.hub.commits.repository import Head, Remote, blob_id, hashes_of
 from synpic.hub.commits.uploads import send
 from synpic.publish.draft import Draft
 from synpic.publish.manifest import describe_file
-from synpic.publish.table.shards import Shard, count_rows, write_shard
+from synpic.publish.table.shards import ShardFile, count_rows, write_shard
 from synpic.readers.display import size
 from synpic.release.manifest import File
 
@@ -70,7 +70,7 @@ def send_shards(
     return parcel
 
 
-def _pack(shard: Shard, draft: Draft, file: Path, on_rows: Callable[[int], None]) -> None:
+def _pack(shard: ShardFile, draft: Draft, file: Path, on_rows: Callable[[int], None]) -> None:
     free = shutil.disk_usage(file.parent).free
     if shard.bytes > free:
         raise PublishError(

@@ -25,7 +25,7 @@ from synpic.publish.table.features import IMAGE, arrow_schema
 from synpic.publish.table.records import ConfigRows
 from synpic.workspace import tables
 
-__all__ = ["Limits", "Shard", "count_rows", "plan_shards", "write_shard"]
+__all__ = ["Limits", "ShardFile", "count_rows", "plan_shards", "write_shard"]
 
 Read = Callable[[Sequence[tuple[str, str]]], list[bytes]]
 """(candidate_id, sha256) pairs → encoded images, in that order, each known to be the one."""
@@ -51,7 +51,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Shard:
+class ShardFile:
     """One file to be.
 
     Args:
@@ -76,7 +76,7 @@ class Shard:
 
 def plan_shards(
     configs: Iterable[ConfigRows], splits: Sequence[str], limits: Limits
-) -> list[Shard]:
+) -> list[ShardFile]:
     """Cut every split of every config into shards and row groups, in order, but for empty ones."""
     pieces: list[tuple[ConfigRows, str, pl.Series]] = []
     for records in configs:
@@ -87,14 +87,14 @@ def plan_shards(
                 pieces.append((piece, split, _row_bytes(rows)))
     total = sum(int(sizes.sum()) for _, _, sizes in pieces)
     target = max(limits.shard_bytes, -(-total // limits.shards))
-    shards: list[Shard] = []
+    shards: list[ShardFile] = []
     for records, split, sizes in pieces:
         cuts = _cut(sizes, sizes.len(), target)
         start = 0
         for number, count in enumerate(cuts):
             mine = sizes.slice(start, count)
             shards.append(
-                Shard(
+                ShardFile(
                     f"{records.config}/{split}-{number:05d}-of-{len(cuts):05d}.parquet",
                     split,
                     ConfigRows(records.config, records.rows.slice(start, count), records.images),
@@ -107,7 +107,7 @@ def plan_shards(
 
 
 def count_rows(
-    shards: Sequence[Shard], on_progress: Callable[[int, int], None] | None
+    shards: Sequence[ShardFile], on_progress: Callable[[int, int], None] | None
 ) -> Callable[[int], None]:
     """What :func:`write_shard` reports for each row group, so that ``on_progress`` gets all.
 
@@ -127,7 +127,7 @@ def count_rows(
 
 
 def write_shard(
-    shard: Shard, read: Read, stream: BinaryIO, on_rows: Callable[[int], None] | None = None
+    shard: ShardFile, read: Read, stream: BinaryIO, on_rows: Callable[[int], None] | None = None
 ) -> None:
     """Pack ``shard`` into ``stream``, a row group at a time.
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from synpic import ids
 from synpic.errors import TrainingError
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.workspace.storage import Store
 
 __all__ = ["Caches", "TensorCache", "default_folder", "open_caches"]
@@ -273,7 +273,7 @@ class Caches:
 
 def open_caches(
     folder: Path,
-    family: Family,
+    family: TrainableFamily,
     identity: Mapping[str, Any],
     *,
     latents_dtype: torch.dtype,

@@ -18,14 +18,14 @@ from synpic.train.data.crops import Size, fit
 from synpic.train.data.image_index import IndexedImage
 from synpic.train.data.records import TrainingRecords
 
-__all__ = ["Pixels", "Row", "decode_rows"]
+__all__ = ["DecodedRow", "Pixels", "decode_rows"]
 
 Pixels = npt.NDArray[np.uint8]
 """``UInt8[height, width, 3]``."""
 
 
 @dataclass(frozen=True)
-class Row:
+class DecodedRow:
     """The images of a row of the dataset.
 
     Args:
@@ -47,7 +47,7 @@ def decode_rows(
     records: TrainingRecords,
     rows: Sequence[tuple[int, list[int]]],
     size_of: Callable[[Sequence[IndexedImage]], Size],
-) -> Iterator[Row]:
+) -> Iterator[DecodedRow]:
     """``rows`` (number, places) in their order; the next few are made ready meanwhile.
 
     Args:
@@ -56,7 +56,7 @@ def decode_rows(
     Raises:
         TrainingError: an image is missing, or is no whole image; it is named.
     """
-    coming: deque[Future[Row]] = deque()
+    coming: deque[Future[DecodedRow]] = deque()
     threads = pool(8)
     with ThreadPoolExecutor(threads, "decode_rows") as decoding:
         try:
@@ -77,7 +77,7 @@ def _decode_row(
     places: list[int],
     data: list[bytes],
     size_of: Callable[[Sequence[IndexedImage]], Size],
-) -> Row:
+) -> DecodedRow:
     images = []
     for place, encoded in zip(places, data, strict=True):
         try:
@@ -92,4 +92,4 @@ def _decode_row(
         for encoded, image in zip(data, images, strict=True)
     ]
     size = size_of(found)
-    return Row(number, places, found, size, [fit(image, size) for image in images])
+    return DecodedRow(number, places, found, size, [fit(image, size) for image in images])

@@ -20,11 +20,11 @@ from synpic.errors import Stopped, TrainingError
 from synpic.readers.display import count
 from synpic.train.data.cache import Caches
 from synpic.train.data.crops import Size, common_size, parse_size
-from synpic.train.data.decode_rows import Pixels, Row, decode_rows
+from synpic.train.data.decode_rows import DecodedRow, Pixels, decode_rows
 from synpic.train.data.examples import Examples, examples_of, latents_key, mirrored, prompt_key
 from synpic.train.data.image_index import ImageIndex, IndexedImage
 from synpic.train.data.records import TrainingRecords
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 
 __all__ = ["Lacking", "encode_all", "encode_prompts", "lacking", "sizing"]
 
@@ -39,7 +39,7 @@ SizeOf = Callable[[Sequence[IndexedImage]], Size]
 
 def encode_all(
     records: TrainingRecords,
-    family: Family,
+    family: TrainableFamily,
     caches: Caches,
     open_pipeline: OpenPipeline,
     *,
@@ -186,7 +186,7 @@ def lacking(
 @torch.no_grad()
 def encode_prompts(
     texts: Iterable[str],
-    family: Family,
+    family: TrainableFamily,
     caches: Caches,
     open_pipeline: OpenPipeline,
     listener: Listener | None = None,
@@ -243,7 +243,7 @@ class _Images:
 
     def __init__(
         self,
-        family: Family,
+        family: TrainableFamily,
         caches: Caches,
         open_pipeline: OpenPipeline,
         where: Callable[[int, int], str],
@@ -252,7 +252,7 @@ class _Images:
         self._where = where
         self._waiting: dict[Size, dict[str, tuple[Pixels, tuple[int, int]]]] = {}
 
-    def add(self, row: Row, flip: bool) -> None:
+    def add(self, row: DecodedRow, flip: bool) -> None:
         """Take in the images of a row, those that have latents left out."""
         for place, image, pixels in zip(row.places, row.found, row.pixels, strict=True):
             key = latents_key(image.sha256, row.size)

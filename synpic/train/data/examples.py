@@ -13,7 +13,7 @@ from synpic.train.data.crops import Crop, Size, crop_of
 from synpic.train.data.image_index import ImageIndex, IndexedImage
 from synpic.train.data.records import TrainingRecords
 
-__all__ = ["Example", "Examples", "examples_of", "latents_key", "mirrored", "prompt_key"]
+__all__ = ["Examples", "TrainingExample", "examples_of", "latents_key", "mirrored", "prompt_key"]
 
 
 def prompt_key(text: str) -> str:
@@ -32,14 +32,14 @@ def mirrored(key: str) -> str:
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingExample:
     """A ranking. The lists have a place for each image.
 
     Args:
         row: of the dataset.
         prompt: key in the cache of prompts.
         latents: keys in the cache of latents.
-        frames: see :meth:`synpic.train.families.family.Family.predict`.
+        frames: see :meth:`synpic.train.families.family.TrainableFamily.predict`.
         preference: φ.
         rank: τ.
     """
@@ -52,7 +52,7 @@ class Example:
     rank: list[int]
 
 
-class Examples(Sequence[Example]):
+class Examples(Sequence[TrainingExample]):
     """Examples by number; columns of Arrow, which processes that read data share.
 
     Args:
@@ -84,7 +84,7 @@ class Examples(Sequence[Example]):
             raise IndexError(f"example {number} of {len(self)}")
         row = self._table.slice(number % len(self), 1).to_pylist()[0]
         size: Size = (row["size"][0], row["size"][1])
-        return Example(
+        return TrainingExample(
             row=row["row"],
             prompt=row["prompt"],
             latents=[latents_key(one, size) for one in row["sha256"]],

@@ -19,8 +19,8 @@ from torch.utils.data import Dataset
 from synpic import ids
 from synpic.train.batch import Batch, Labels
 from synpic.train.data.cache import Caches
-from synpic.train.data.examples import Example, Examples, mirrored, prompt_key
-from synpic.train.families.family import Encoded, Family
+from synpic.train.data.examples import Examples, TrainingExample, mirrored, prompt_key
+from synpic.train.families.family import Encoded, TrainableFamily
 
 __all__ = ["BatchOrder", "BatchSource", "stack"]
 
@@ -83,7 +83,7 @@ class BatchSource(Dataset[Batch]):
 
     examples: Examples
     caches: Caches
-    family: Family
+    family: TrainableFamily
     order: BatchOrder
     seed: int
     batch_size: int
@@ -120,7 +120,7 @@ class BatchSource(Dataset[Batch]):
 
 @dataclass(frozen=True)
 class _Drawn:
-    example: Example
+    example: TrainingExample
     latents: Tensor
     noise: Tensor
     time: Tensor

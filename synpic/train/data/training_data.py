@@ -21,7 +21,7 @@ from synpic.train.data.examples import prompt_key
 from synpic.train.data.labels import relabel, untied
 from synpic.train.data.order import BatchOrder, BatchSource, stack
 from synpic.train.data.records import TrainingRecords, read_records
-from synpic.train.families.family import Encoded, Family
+from synpic.train.families.family import Encoded, TrainableFamily
 from synpic.train.settings import TrainRecipe
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
 
@@ -53,7 +53,7 @@ class TrainingData:
 def open_data(
     recipe: TrainRecipe,
     checkpoint: TrainableCheckpoint,
-    family: Family,
+    family: TrainableFamily,
     accelerator: Accelerator,
     folder: Path | None,
     listener: Listener | None,
@@ -156,7 +156,10 @@ def sample_prompts(recipe: TrainRecipe, records: TrainingRecords) -> list[str]:
 
 
 def caches_of(
-    recipe: TrainRecipe, checkpoint: TrainableCheckpoint, family: Family, folder: Path | None
+    recipe: TrainRecipe,
+    checkpoint: TrainableCheckpoint,
+    family: TrainableFamily,
+    folder: Path | None,
 ) -> Caches:
     """The caches of the recipe's model; half of float32's bytes are enough for mixed precision."""
     half = recipe.run.precision != "no"

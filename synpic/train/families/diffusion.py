@@ -12,13 +12,13 @@ from torch import Tensor
 
 from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.settings import NoiseSettings
 
 __all__ = ["Diffusion"]
 
 
-class Diffusion(Family):
+class Diffusion(TrainableFamily):
     """A family whose denoiser predicts the noise ε, or v (Salimans & Ho, arXiv 2202.00512).
 
     At timestep t an image is ``α_t · latents + σ_t · noise`` with α_t² + σ_t² = 1, and v is
@@ -54,12 +54,12 @@ class Diffusion(Family):
         )
 
     def sample_times(self, generator: torch.Generator, count: int) -> Tensor:
-        """See :meth:`Family.sample_times`: timesteps, whole numbers."""
+        """See :meth:`TrainableFamily.sample_times`: timesteps, whole numbers."""
         steps = len(self._schedule.alphas_cumprod)
         return torch.randint(0, steps, (count,), generator=generator).float()
 
     def add_noise(self, latents: Tensor, noise: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-        """See :meth:`Family.add_noise`."""
+        """See :meth:`TrainableFamily.add_noise`."""
         # The schedule takes on the dtype of the images, and 1 − α² of early steps is 0 in bfloat16.
         x, e, steps = latents.float(), noise.float(), times.long()
         noisy, target = self._schedule.add_noise(x, e, steps), e

@@ -17,7 +17,7 @@ from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
 from synpic.train.settings import NoiseSettings
 
-__all__ = ["CLIP_TOKENS", "Encoded", "Family", "fitted"]
+__all__ = ["CLIP_TOKENS", "Encoded", "TrainableFamily", "fitted"]
 
 Encoded = dict[str, Tensor]
 """What a denoiser needs to know of prompts: name → ``Tensor``, a prompt in each row."""
@@ -27,7 +27,7 @@ CLIP_TOKENS = 77
 """Of a prompt, whatever its length."""
 
 
-class Family(ABC):
+class TrainableFamily(ABC):
     """A kind of model.
 
     Args:

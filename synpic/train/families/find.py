@@ -5,20 +5,20 @@ from __future__ import annotations
 from importlib import import_module
 
 from synpic.errors import TrainingError
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 
 __all__ = ["FAMILIES", "family_of"]
 
 FAMILIES = {
-    "StableDiffusionPipeline": "sd:StableDiffusion",
-    "StableDiffusionXLPipeline": "sdxl:StableDiffusionXL",
-    "StableDiffusion3Pipeline": "sd3:StableDiffusion3",
-    "PixArtSigmaPipeline": "pixart_sigma:PixArtSigma",
+    "StableDiffusionPipeline": "sd:TrainableStableDiffusion",
+    "StableDiffusionXLPipeline": "sdxl:TrainableStableDiffusionXL",
+    "StableDiffusion3Pipeline": "sd3:TrainableStableDiffusion3",
+    "PixArtSigmaPipeline": "pixart_sigma:TrainablePixArtSigma",
 }
 """``_class_name`` in a checkpoint's model_index.json → module and class, imported on demand."""
 
 
-def family_of(pipeline: str, checkpoint: str = "") -> type[Family]:
+def family_of(pipeline: str, checkpoint: str = "") -> type[TrainableFamily]:
     """The family of checkpoints that the class ``pipeline`` of diffusers has saved.
 
     Args:
@@ -33,5 +33,5 @@ def family_of(pipeline: str, checkpoint: str = "") -> type[Family]:
             hint=f"checkpoints that can be trained are of {', '.join(sorted(FAMILIES))}",
         )
     module, _, name = FAMILIES[pipeline].partition(":")
-    found: type[Family] = getattr(import_module(f"synpic.train.families.{module}"), name)
+    found: type[TrainableFamily] = getattr(import_module(f"synpic.train.families.{module}"), name)
     return found

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.settings import NoiseSettings
 
 __all__ = ["Flow"]
 
 
-class Flow(Family):
+class Flow(TrainableFamily):
     """A family whose denoiser predicts the velocity ``noise − latents``.
 
     At noise level σ an image is ``(1 − σ) · latents + σ · noise``; times are σ times the
@@ -63,7 +63,7 @@ class Flow(Family):
         self._times = int(scheduler.get("num_train_timesteps", 1000))
 
     def sample_times(self, generator: torch.Generator, count: int) -> Tensor:
-        """See :meth:`Family.sample_times`: σ · ``num_train_timesteps``."""
+        """See :meth:`TrainableFamily.sample_times`: σ · ``num_train_timesteps``."""
         if self._uniform:
             level = torch.rand(count, generator=generator)
         else:
@@ -71,7 +71,7 @@ class Flow(Family):
         return self._times * self._shift * level / (1 + (self._shift - 1) * level)
 
     def add_noise(self, latents: Tensor, noise: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-        """See :meth:`Family.add_noise`."""
+        """See :meth:`TrainableFamily.add_noise`."""
         level = (times / self._times)[:, None, None, None]
         noisy = (1 - level) * latents + level * noise
         return noisy.to(latents.dtype), noise - latents

@@ -11,10 +11,10 @@ from torch import Tensor
 from synpic.train.families.diffusion import Diffusion
 from synpic.train.families.family import Encoded, fitted
 
-__all__ = ["PixArtSigma"]
+__all__ = ["TrainablePixArtSigma"]
 
 
-class PixArtSigma(Diffusion):
+class TrainablePixArtSigma(Diffusion):
     """``PixArtSigmaPipeline``. Captions are not cleaned unless ``call`` says so, as when drawing.
 
     Its denoiser gets no sizes (that was PixArt-α), and what it says of the variance,
@@ -29,7 +29,7 @@ class PixArtSigma(Diffusion):
 
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
-        """See :meth:`Family.encode_prompts`."""
+        """See :meth:`TrainableFamily.encode_prompts`."""
         call = self.settings.call
         words, mask, _, _ = pipeline.encode_prompt(
             list(texts),
@@ -41,14 +41,14 @@ class PixArtSigma(Diffusion):
         return {"words": words.cpu(), "mask": mask.cpu()}
 
     def prompt_numbers(self, index: Mapping[str, Any]) -> int:
-        """See :meth:`Family.prompt_numbers`."""
+        """See :meth:`TrainableFamily.prompt_numbers`."""
         length = int(self.settings.call.get("max_sequence_length", 300))
         return length * (int(self.shape["caption_channels"]) + 1)  # the words, and their mask
 
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
     ) -> Tensor:
-        """See :meth:`Family.predict`."""
+        """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(
             fitted(denoiser, noisy),
             encoder_hidden_states=fitted(denoiser, encoded["words"]),
@@ -60,7 +60,7 @@ class PixArtSigma(Diffusion):
         return said[:, : noisy.shape[1]]
 
     def drawing(self, encoded: Encoded, empty: Encoded) -> dict[str, Any]:
-        """See :meth:`Family.drawing`."""
+        """See :meth:`TrainableFamily.drawing`."""
         arguments: dict[str, Any] = {
             "negative_prompt": None,  # its default, "", is one too many beside embeddings
             "prompt_embeds": encoded["words"],

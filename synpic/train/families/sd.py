@@ -11,10 +11,10 @@ from torch import Tensor
 from synpic.train.families.diffusion import Diffusion
 from synpic.train.families.family import CLIP_TOKENS, Encoded, fitted
 
-__all__ = ["StableDiffusion"]
+__all__ = ["TrainableStableDiffusion"]
 
 
-class StableDiffusion(Diffusion):
+class TrainableStableDiffusion(Diffusion):
     """``StableDiffusionPipeline``."""
 
     denoiser: ClassVar[str] = "unet"
@@ -23,7 +23,7 @@ class StableDiffusion(Diffusion):
 
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
-        """See :meth:`Family.encode_prompts`."""
+        """See :meth:`TrainableFamily.encode_prompts`."""
         words, _ = pipeline.encode_prompt(
             list(texts),
             device=pipeline.text_encoder.device,
@@ -33,13 +33,13 @@ class StableDiffusion(Diffusion):
         return {"words": words.cpu()}
 
     def prompt_numbers(self, index: Mapping[str, Any]) -> int:
-        """See :meth:`Family.prompt_numbers`."""
+        """See :meth:`TrainableFamily.prompt_numbers`."""
         return CLIP_TOKENS * int(self.shape["cross_attention_dim"])
 
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
     ) -> Tensor:
-        """See :meth:`Family.predict`."""
+        """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(
             fitted(denoiser, noisy),
             times,
@@ -49,5 +49,5 @@ class StableDiffusion(Diffusion):
         return said
 
     def drawing(self, encoded: Encoded, empty: Encoded) -> dict[str, Any]:
-        """See :meth:`Family.drawing`."""
+        """See :meth:`TrainableFamily.drawing`."""
         return {"prompt_embeds": encoded["words"], "negative_prompt_embeds": empty["words"]}

@@ -13,10 +13,10 @@ from synpic.errors import TrainingError
 from synpic.train.families.family import CLIP_TOKENS, Encoded, fitted
 from synpic.train.families.flow import Flow
 
-__all__ = ["StableDiffusion3"]
+__all__ = ["TrainableStableDiffusion3"]
 
 
-class StableDiffusion3(Flow):
+class TrainableStableDiffusion3(Flow):
     """``StableDiffusion3Pipeline``.
 
     Embeddings of prompts are kept as the encoders return them: ``words`` of the two CLIPs,
@@ -41,13 +41,13 @@ class StableDiffusion3(Flow):
 
     @property
     def largest(self) -> int | None:
-        """See :meth:`Family.largest`: it has embeddings for this many positions."""
+        """See :meth:`TrainableFamily.largest`: it has embeddings for this many positions."""
         places = self.shape.get("pos_embed_max_size")
         return int(places) * self.multiple if places else None
 
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
-        """See :meth:`Family.encode_prompts`.
+        """See :meth:`TrainableFamily.encode_prompts`.
 
         Raises:
             TrainingError: there is no T5, and ``shape`` was not given.
@@ -76,7 +76,7 @@ class StableDiffusion3(Flow):
         return {name: value.cpu() for name, value in encoded.items()}
 
     def prompt_numbers(self, index: Mapping[str, Any]) -> int:
-        """See :meth:`Family.prompt_numbers`."""
+        """See :meth:`TrainableFamily.prompt_numbers`."""
         clips = (CLIP_TOKENS + 1) * int(self.shape["pooled_projection_dim"])
         t5 = (index.get("text_encoder_3") or [None])[0] is not None
         return clips + t5 * self._length * int(self.shape["joint_attention_dim"])
@@ -84,7 +84,7 @@ class StableDiffusion3(Flow):
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
     ) -> Tensor:
-        """See :meth:`Family.predict`."""
+        """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(
             hidden_states=fitted(denoiser, noisy),
             timestep=times,
@@ -95,7 +95,7 @@ class StableDiffusion3(Flow):
         return said
 
     def drawing(self, encoded: Encoded, empty: Encoded) -> dict[str, Any]:
-        """See :meth:`Family.drawing`."""
+        """See :meth:`TrainableFamily.drawing`."""
         return {
             "prompt_embeds": self._joined(encoded),
             "pooled_prompt_embeds": encoded["pooled"],

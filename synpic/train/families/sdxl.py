@@ -11,10 +11,10 @@ from torch import Tensor
 from synpic.train.families.diffusion import Diffusion
 from synpic.train.families.family import CLIP_TOKENS, Encoded, fitted
 
-__all__ = ["StableDiffusionXL"]
+__all__ = ["TrainableStableDiffusionXL"]
 
 
-class StableDiffusionXL(Diffusion):
+class TrainableStableDiffusionXL(Diffusion):
     """``StableDiffusionXLPipeline``.
 
     The denoiser gets, for every image, how large it was, where it was cut and how large it is now
@@ -28,12 +28,12 @@ class StableDiffusionXL(Diffusion):
     adapted: ClassVar[tuple[str, ...]] = ("to_k", "to_q", "to_v", "to_out.0")
 
     def encodes_by(self) -> Mapping[str, Any]:
-        """See :meth:`Family.encodes_by`: a negative prompt keeps the empty one from being zeros."""
+        """See :meth:`TrainableFamily.encodes_by`: zeros only without a negative prompt."""
         zeros = self.settings.negative_prompt is None
         return {**super().encodes_by(), "zeros_for_empty": zeros}
 
     def scaled(self, latents: Tensor, config: Any) -> Tensor:
-        """See :meth:`Family.scaled`; by mean and deviation of channels where it has both."""
+        """See :meth:`TrainableFamily.scaled`; by channels where the config has both numbers."""
         mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
         if mean is None or std is None:
             return latents * float(config.scaling_factor)
@@ -42,7 +42,7 @@ class StableDiffusionXL(Diffusion):
 
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, texts: Sequence[str]) -> Encoded:
-        """See :meth:`Family.encode_prompts`."""
+        """See :meth:`TrainableFamily.encode_prompts`."""
         words, _, pooled, _ = pipeline.encode_prompt(
             list(texts),
             device=pipeline.text_encoder_2.device,
@@ -56,7 +56,7 @@ class StableDiffusionXL(Diffusion):
         return encoded
 
     def prompt_numbers(self, index: Mapping[str, Any]) -> int:
-        """See :meth:`Family.prompt_numbers`."""
+        """See :meth:`TrainableFamily.prompt_numbers`."""
         # Beside the pooled embedding the denoiser is told six sizes, which are not kept.
         told = int(self.shape["projection_class_embeddings_input_dim"])
         pooled = told - 6 * int(self.shape["addition_time_embed_dim"])
@@ -65,7 +65,7 @@ class StableDiffusionXL(Diffusion):
     def predict(
         self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
     ) -> Tensor:
-        """See :meth:`Family.predict`."""
+        """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(
             fitted(denoiser, noisy),
             times,
@@ -80,7 +80,7 @@ class StableDiffusionXL(Diffusion):
         return said
 
     def drawing(self, encoded: Encoded, empty: Encoded) -> dict[str, Any]:
-        """See :meth:`Family.drawing`."""
+        """See :meth:`TrainableFamily.drawing`."""
         return {
             "prompt_embeds": encoded["words"],
             "pooled_prompt_embeds": encoded["pooled"],

@@ -9,7 +9,7 @@ from typing import Any
 import diffusers
 
 from synpic.recipe.settings import ModelSettings
-from synpic.train.families.family import Family
+from synpic.train.families.family import TrainableFamily
 from synpic.train.families.find import family_of
 from synpic.train.settings import NoiseSettings
 
@@ -34,7 +34,7 @@ def pipeline(folder: Path, *without: str) -> Any:
     return made
 
 
-def family(folder: Path, settings: ModelSettings | None = None, **noise: Any) -> Family:
+def family(folder: Path, settings: ModelSettings | None = None, **noise: Any) -> TrainableFamily:
     """The family of a checkpoint, given its files and nothing else."""
     kind = family_of(index(folder)["_class_name"])
 

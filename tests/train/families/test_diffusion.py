@@ -9,7 +9,7 @@ import torch
 
 from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
-from synpic.train.families.sd import StableDiffusion
+from synpic.train.families.sd import TrainableStableDiffusion
 from synpic.train.settings import NoiseSettings
 from tests.train.families.opening import file_of
 
@@ -25,9 +25,11 @@ SCHEDULERS = [
 ]
 
 
-def family(scheduler: dict[str, Any], options: Any = None, **noise: Any) -> StableDiffusion:
+def family(
+    scheduler: dict[str, Any], options: Any = None, **noise: Any
+) -> TrainableStableDiffusion:
     settings = ModelSettings(checkpoint="it", scheduler_options=options or {})
-    return StableDiffusion(settings, scheduler, NoiseSettings(**noise))
+    return TrainableStableDiffusion(settings, scheduler, NoiseSettings(**noise))
 
 
 def images(count: int) -> tuple[torch.Tensor, torch.Tensor]:

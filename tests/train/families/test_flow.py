@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
-from synpic.train.families.sd3 import StableDiffusion3
+from synpic.train.families.sd3 import TrainableStableDiffusion3
 from synpic.train.settings import NoiseSettings
 from tests.train.families.opening import file_of
 
 COUNT = 2000
 
 
-def family(scheduler: Any = None, **noise: Any) -> StableDiffusion3:
+def family(scheduler: Any = None, **noise: Any) -> TrainableStableDiffusion3:
     config = file_of(scheduler or FlowMatchEulerDiscreteScheduler())
-    return StableDiffusion3(ModelSettings(checkpoint="it"), config, NoiseSettings(**noise))
+    return TrainableStableDiffusion3(ModelSettings(checkpoint="it"), config, NoiseSettings(**noise))
 
 
-def levels(ours: StableDiffusion3, seed: int = 0) -> torch.Tensor:
+def levels(ours: TrainableStableDiffusion3, seed: int = 0) -> torch.Tensor:
     times = ours.sample_times(torch.Generator().manual_seed(seed), COUNT)
     assert times.dtype == torch.float32
     assert times.device.type == "cpu"
@@ -132,15 +132,15 @@ def test_a_shift_by_size_has_to_be_replaced_by_one() -> None:
 
 def test_a_scheduler_of_another_kind_is_refused() -> None:
     with pytest.raises(TrainingError, match="DDIMScheduler"):
-        StableDiffusion3(
+        TrainableStableDiffusion3(
             ModelSettings(checkpoint="it"), {"_class_name": "DDIMScheduler"}, NoiseSettings()
         )
 
 
 def test_the_recipes_scheduler_options_count() -> None:
-    def of(**options: Any) -> StableDiffusion3:
+    def of(**options: Any) -> TrainableStableDiffusion3:
         settings = ModelSettings(checkpoint="it", scheduler_options=options)
-        return StableDiffusion3(
+        return TrainableStableDiffusion3(
             settings, file_of(FlowMatchEulerDiscreteScheduler(shift=1.0)), NoiseSettings()
         )
 
