@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from synpic.readers.display import count, size
-from synpic_cli.options import Directory
+from synpic_cli.options import Directory, Pairs
 
 
 def export(
@@ -23,10 +23,7 @@ def export(
         ),
     ] = ".",
     directory: Directory = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(help="best-worst, best-rest, all or adjacent; the recipe's if not given."),
-    ] = None,
+    pairs: Pairs = None,
     split: Annotated[str | None, typer.Option(help="Only this one.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how much it would be, and write nothing.")
@@ -39,12 +36,12 @@ def export(
     from synpic_cli.watching import counted_work
 
     if dry_run:
-        planned = plan_export(where, to, strategy=strategy, split=split)
+        planned = plan_export(where, to, strategy=pairs, split=split)
         print_table(["split", "pairs"], planned.rows.items())
         say(f"About {size(planned.bytes)}, pairs picked by {planned.strategy}.")
         return
     with counted_work("export") as on_progress:
-        made = write(where, to, into, strategy=strategy, split=split, on_progress=on_progress)
+        made = write(where, to, into, strategy=pairs, split=split, on_progress=on_progress)
     print_table(["split", "pairs"], made.rows.items())
     say(f"Wrote {count(made.files, 'file')}, {size(made.bytes)}, in {made.directory}")
     for note in made.notes:

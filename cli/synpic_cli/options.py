@@ -30,6 +30,7 @@ __all__ = [
     "LeaveOutFlagged",
     "ModelColumns",
     "Only",
+    "Pairs",
     "PromptColumn",
     "RetryFailed",
     "RevisionOption",
@@ -138,6 +139,14 @@ LeaveOutFlagged = Annotated[
     typer.Option(
         "--leave-out-flagged",
         help="Without images that a safety check has flagged; else as the recipe says.",
+    ),
+]
+Pairs = Annotated[
+    str | None,
+    typer.Option(
+        "--pairs",
+        metavar="STRATEGY",
+        help="best-worst, best-rest, all, adjacent or random; the recipe's if not given.",
     ),
 ]
 

@@ -184,7 +184,7 @@ def _splits(kind: str, made: ConfigRows, asked: str | None) -> list[str]:
     if not splits:
         raise PublishError(
             "there is no pair to export: every pair that the strategy picks is tied",
-            hint="choose another --strategy, or let more rewards rank",
+            hint="choose other --pairs, or let more rewards rank",
         )
     if asked is not None:
         if asked not in splits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -37,11 +38,17 @@ def adjacent(k: int) -> Places:
     return np.arange(k - 1), np.arange(1, k)
 
 
+def random(k: int) -> Places:
+    """Of any two of them, the first and the last: one pair."""
+    return best_worst(k)
+
+
 STRATEGIES: Mapping[str, Callable[[int], Places]] = {
     "best-worst": best_worst,
     "best-rest": best_rest,
     "all": all_pairs,
     "adjacent": adjacent,
+    "random": random,
 }
 
 
@@ -56,6 +63,7 @@ def pairs(ranking_table: pl.DataFrame, strategy: str) -> pl.DataFrame:
     - ``best-rest``: the first with each of the others
     - ``all``: every two
     - ``adjacent``: each with the next
+    - ``random``: two of them, drawn by a hash of their ids: the same two whatever the rewards say
 
     and then those of equal preference are dropped. A candidate whose preference is null or NaN has
     no place in that order, and is in no pair.
@@ -81,6 +89,8 @@ def pairs(ranking_table: pl.DataFrame, strategy: str) -> pl.DataFrame:
     columns = ("prompt_id", "candidate_id", "preference")
     require_columns(ranking_table, columns, "ranked candidates")
     known = ranking_table.select(columns).filter(pl.col("preference").cast(pl.Float64).is_not_nan())
+    if strategy == "random":
+        known = _drawn(known)
     table = known.sort(columns[0], -pl.col("preference"), "candidate_id")
     preference = table["preference"].to_numpy()
 
@@ -105,3 +115,12 @@ def pairs(ranking_table: pl.DataFrame, strategy: str) -> pl.DataFrame:
             (better["preference"] - worse["preference"]).alias("margin"),
         ]
     ).with_columns(strategy=pl.lit(strategy))
+
+
+def _drawn(candidates: pl.DataFrame) -> pl.DataFrame:
+    """Two of each prompt's candidates, or the only one: those whose hashes are the smallest."""
+    ids = candidates["candidate_id"].cast(pl.String)
+    lots = [hashlib.sha256(f"random pair:{one}".encode()).digest() for one in ids]
+    place = pl.col("lot").rank("ordinal").over("prompt_id")
+    drawn = candidates.with_columns(pl.Series("lot", lots, dtype=pl.Binary)).filter(place <= 2)
+    return drawn.drop("lot")

@@ -7,7 +7,7 @@ and the rooms below look it up. Every mistake becomes one ``RecipeError`` that n
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -31,6 +31,7 @@ __all__ = [
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Flagged = Literal["keep", "leave-out"]
+Strategy = Literal["best-worst", "best-rest", "all", "adjacent", "random"]
 Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
 
 
@@ -47,6 +48,16 @@ def split_problem(name: str) -> str | None:
     return None
 
 
+def _not_own(value: Any) -> Any:
+    if value == "own":
+        raise ValueError(
+            '"own" takes the pairs that labels bring, and a recipe has no labels; '
+            f"choose one of {', '.join(get_args(Strategy))}"
+        )
+    return value
+
+
+PairStrategy = Annotated[Strategy, BeforeValidator(_not_own)]
 Columns = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -187,7 +198,7 @@ class RecordSettings(Table):
     """Which tables are published."""
 
     configs: Annotated[list[Config], Field(min_length=1)] = ["ranked", "scores"]
-    pairs: Literal["best-worst", "best-rest", "all", "adjacent"] = "best-worst"
+    pairs: PairStrategy = "best-worst"
     """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``."""
     flagged: Flagged = "keep"
     """Whether flagged images are ranked and published; what no check has seen always is."""

@@ -31,7 +31,8 @@ def pairs(rankings: Dataset, strategy: str = "best-worst") -> Pairs:
     Args:
         rankings: rows of ``ranked``, of any k: a ``Dataset`` as ``load_rankings(…, split=…)``
             gives it, or what its ``select``, ``filter`` or ``shuffle`` made of it.
-        strategy: "best-worst", "best-rest", "all" or "adjacent"; see :func:`synpic.rank.pairs`.
+        strategy: "best-worst", "best-rest", "all", "adjacent" or "random"; see
+            :func:`synpic.rank.pairs`.
             Order and ties are those of ``preference``, as published.
 
     Returns:

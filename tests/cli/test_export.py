@@ -41,7 +41,7 @@ def test_from_elsewhere(made: Workspace, tmp_path: Path, monkeypatch: pytest.Mon
     publish_to(made, tmp_path / "release")
     monkeypatch.chdir(tmp_path)
     for where in ("release", "set"):
-        ended = run("--to", "folders", f"two-{where}", where, "--split=train", "--strategy=all")
+        ended = run("--to", "folders", f"two-{where}", where, "--split=train", "--pairs=all")
         assert ended.exit_code == 0, ended.output
     one, two = (
         sorted(p.name for p in Path(f"two-{w}/chosen").iterdir()) for w in ("release", "set")
@@ -51,7 +51,7 @@ def test_from_elsewhere(made: Workspace, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_dry_run_writes_nothing(made: Workspace, tmp_path: Path) -> None:
-    ended = run("--to", "pairwise", tmp_path / "out", "--dry-run", "--strategy", "adjacent")
+    ended = run("--to", "pairwise", tmp_path / "out", "--dry-run", "--pairs", "adjacent")
     assert ended.exit_code == 0, ended.output
     assert "pairs picked by adjacent" in ended.output
     assert "validation" in ended.output

@@ -52,7 +52,8 @@ def test_histograms_of_few_scores(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "picked"), [("best-worst", 5), ("best-rest", 9), ("all", 13), ("adjacent", 9)]
+    ("strategy", "picked"),
+    [("best-worst", 5), ("best-rest", 9), ("all", 13), ("adjacent", 9), ("random", 5)],
 )
 def test_pairs_add_up(tmp_path: Path, strategy: str, picked: int) -> None:
     # Four prompts of three images, and one of two.

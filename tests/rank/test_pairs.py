@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from typing import Any
 
 import polars as pl
@@ -13,11 +15,17 @@ from synpic.rank import AGGREGATIONS, STRATEGIES, TIES, pairs, rank
 from tests.rank.frames import scored, scored_tables
 
 
+def lot(candidate_id: str) -> str:
+    return hashlib.sha256(f"random pair:{candidate_id}".encode()).hexdigest()
+
+
 def expected_pairs(table: pl.DataFrame, strategy: str) -> list[tuple[Any, ...]]:
     found = []
     for prompt in sorted(set(table["prompt_id"])):
         images = [row for row in table.iter_rows(named=True) if row["prompt_id"] == prompt]
         images.sort(key=lambda row: (-row["preference"], row["candidate_id"]))
+        lots = [lot(row["candidate_id"]) for row in images]
+        drawn = set(sorted(range(len(images)), key=lots.__getitem__)[:2])
         for i, chosen in enumerate(images):
             for j, rejected in enumerate(images):
                 taken = {
@@ -25,6 +33,7 @@ def expected_pairs(table: pl.DataFrame, strategy: str) -> list[tuple[Any, ...]]:
                     "best-rest": i == 0 and j > 0,
                     "all": i < j,
                     "adjacent": j == i + 1,
+                    "random": {i, j} == drawn and i < j,
                 }[strategy]
                 margin = chosen["preference"] - rejected["preference"]
                 if taken and margin > 0:
@@ -65,8 +74,23 @@ def test_worked_by_hand() -> None:
         "best-rest": [("b", "c"), ("b", "a")],
         "all": [("b", "c"), ("b", "a"), ("d", "c"), ("d", "a"), ("c", "a")],
         "adjacent": [("d", "c"), ("c", "a")],
+        "random": [("d", "c")],
     }
     assert pairs(ranked, "best-worst").rows() == [("p", "b", "a", 0.75, 0.0, 0.75, "best-worst")]
+
+
+def test_a_random_pair_is_any_pair_and_stays_when_rewards_change() -> None:
+    ids = [f"{prompt}-{image}" for prompt in range(600) for image in "abc"]
+    prompts = [one.split("-")[0] for one in ids]
+    columns = {"prompt_id": prompts, "candidate_id": ids}
+    up = pl.DataFrame(columns).with_columns(preference=pl.int_range(pl.len()) % 3 / 2)
+    down = up.with_columns(preference=1 - pl.col("preference"))
+    found, turned = pairs(up, "random"), pairs(down, "random")
+    assert found.height == 600
+    assert found["chosen_id"].equals(turned["rejected_id"].rename("chosen_id"))
+    kinds = Counter(f"{a[-1]}{b[-1]}" for a, b in found.select("chosen_id", "rejected_id").rows())
+    assert set(kinds) == {"ba", "ca", "cb"}
+    assert min(kinds.values()) > 150
 
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))

@@ -51,6 +51,10 @@ def test_syn_pic_is_the_paper_s_recipe() -> None:
         (("samples = 2", "batch_size = 65"), ":6: models.mine.batch_size: Input should be less"),
         (('reward = "m', 'weight = nan\nreward = "m'), ":8: rewards.red.weight"),
         (("samples = 2", "samples = "), "not TOML"),
+        (
+            ("samples = 2", 'samples = 2\n[records]\npairs = "own"'),
+            ':8: records.pairs: "own" takes the pairs that labels bring, and a recipe has no',
+        ),
         (("samples = 2", "call = { x = 1979-05-27 }"), ":6: models.mine.call: texts, finite"),
         (("samples = 2", "scheduler_options = { x = nan }"), "texts, finite numbers"),
         (("samples = 2", "samples = 2\n[ranking]\naggregation = 'winrate'"), "aggregation: Input"),

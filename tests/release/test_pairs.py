@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,10 @@ def rankings(lists: list[list[float]]) -> datasets.Dataset:
     return data
 
 
+def lot(candidate_id: str) -> str:
+    return hashlib.sha256(f"random pair:{candidate_id}".encode()).hexdigest()
+
+
 def by_hand(strategy: str, preference: list[float], ids: list[str]) -> list[tuple[int, int]]:
     """The places of chosen and rejected, as docs/ranking.md says it."""
     order = sorted(range(len(ids)), key=lambda i: (-preference[i], ids[i]))
@@ -53,6 +58,7 @@ def by_hand(strategy: str, preference: list[float], ids: list[str]) -> list[tupl
         "best-rest": [(0, j) for j in range(1, k)],
         "all": [(i, j) for i in range(k) for j in range(i + 1, k)],
         "adjacent": [(i, i + 1) for i in range(k - 1)],
+        "random": [tuple(sorted(sorted(range(k), key=lambda i: lot(ids[order[i]]))[:2]))],
     }[strategy]
     found = [(order[i], order[j]) for i, j in taken]
     return [(i, j) for i, j in found if preference[i] > preference[j]]

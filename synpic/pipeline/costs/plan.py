@@ -16,7 +16,7 @@ __all__ = ["CostPlan", "Item", "Which"]
 
 Which = Literal["whole", "left"]
 
-PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2}
+PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2, "random": 0}
 """The power of k with which a strategy's number of pairs grows."""
 
 

@@ -123,7 +123,7 @@ def _strategy(release: Published, config: str, asked: str | None) -> str:
             raise ReleaseError(
                 f"{release.name} has no rankings, only pairs picked by {published!r}, and not by "
                 f"{asked!r}",
-                hint=f"export --strategy {published}, or from a release that has `ranked`",
+                hint=f"export --pairs {published}, or from a release that has `ranked`",
             )
         return published
     if asked is not None:
@@ -135,5 +135,5 @@ def _strategy(release: Published, config: str, asked: str | None) -> str:
     except (tomllib.TOMLDecodeError, AttributeError, RecursionError) as error:
         raise ReleaseError(
             f"{release.name}: {MANIFEST}: recipe: is no recipe: {error}",
-            hint="name the strategy with --strategy",
+            hint="name the strategy with --pairs",
         ) from error
