@@ -11,6 +11,7 @@ from __future__ import annotations
 from synpic.rank.aggregations import AGGREGATIONS
 from synpic.rank.agreement import agreement, leave_one_out
 from synpic.rank.by_model import head_to_head, win_rate_by_model
+from synpic.rank.by_prompt import agreement_by_prompt, first, margin_by_prompt
 from synpic.rank.guards import refuse_untrustworthy
 from synpic.rank.pairs import STRATEGIES, pairs
 from synpic.rank.ranking import TIES, Counts, Ranking, rank
@@ -22,8 +23,11 @@ __all__ = [
     "Counts",
     "Ranking",
     "agreement",
+    "agreement_by_prompt",
+    "first",
     "head_to_head",
     "leave_one_out",
+    "margin_by_prompt",
     "pairs",
     "rank",
     "refuse_untrustworthy",

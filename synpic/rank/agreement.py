@@ -13,7 +13,7 @@ from synpic.rank.eligible import eligible
 from synpic.rank.guards import require_rewards
 from synpic.rank.weights import exact_weights, weighted_sum
 
-__all__ = ["agreement", "leave_one_out"]
+__all__ = ["agreement", "leave_one_out", "tau_b"]
 
 
 def agreement(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
@@ -39,7 +39,7 @@ def agreement(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
     for _, scores in ready.blocks():
         for a in range(n):
             for b in range(a, n):
-                _add(sums, prompts, (a, b), _tau_b(scores[a], scores[b]))
+                _add(sums, prompts, (a, b), tau_b(scores[a], scores[b]))
     pairs = [(a, b) for a in range(n) for b in range(n)]
     upper = [(min(pair), max(pair)) for pair in pairs]
     return pl.DataFrame(
@@ -81,7 +81,7 @@ def leave_one_out(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.Data
         points = weighted_sum(exact.integers, wins)
         for at, weight in enumerate(exact.integers):
             others = points - weight * wins[at]
-            _add(sums, prompts, (at,), _tau_b(scores[at], others))
+            _add(sums, prompts, (at,), tau_b(scores[at], others))
     return pl.DataFrame(
         {
             "reward": rewards,
@@ -92,7 +92,7 @@ def leave_one_out(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.Data
     )
 
 
-def _tau_b(a: Numbers, b: Numbers) -> Floats:
+def tau_b(a: Numbers, b: Numbers) -> Floats:
     """τ-b of two orders of k candidates, ``[k, m]`` each: ``Float[m]``, NaN where one is all ties.
 
     τ-b = (concordant − discordant) / √(pairs untied in a · pairs untied in b).
