@@ -16,9 +16,9 @@ import polars as pl
 
 from synpic.pipeline.inventory import take_inventory
 from synpic.readers.images import decode
+from synpic.release.cards.sheet import PictureGroup, captioned_sheet
 from synpic.shapes.judge import read, strict
 from synpic.shapes.measure import summarise
-from synpic.shapes.scene import sheet
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Comparison", "compare", "examination_recipe"]
@@ -51,7 +51,8 @@ class Comparison:
     Args:
         before, after: figures of each, as :func:`synpic.shapes.measure.summarise` gives them.
         gained, lost: prompts whose picture passes the strict judge only after, and only before.
-        picture: the first prompts, two of each task, not picked: ``before`` above, ``after`` below.
+        picture: the first prompts, two of each task, not picked, each with ``before`` and
+            ``after`` side by side.
     """
 
     before: Mapping[str, Any]
@@ -130,8 +131,11 @@ def compare(workspace: Workspace | Snapshot, picture: Path) -> Comparison:
         for its in images.values()
     ]
     pairs = list(zip(*passed, strict=True))
-    shown = [*images["before"][:_SHOWN], *images["after"][:_SHOWN]]
-    sheet(shown, columns=len(shown) // 2).save(picture, optimize=True)
+    groups = [
+        PictureGroup(text, pair, ("before", "after"))
+        for text, *pair in zip(texts, images["before"], images["after"], strict=True)
+    ]
+    captioned_sheet(groups[:_SHOWN], columns=3, cell=160).save(picture, optimize=True)
     return Comparison(
         before=summarise(texts, tasks, images["before"]),
         after=summarise(texts, tasks, images["after"]),

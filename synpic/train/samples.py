@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ from PIL import Image
 
 from synpic.engine.device import free_memory
 from synpic.errors import StorageError
+from synpic.release.cards.sheet import PictureGroup, captioned_sheet
 from synpic.train.families.family import Encoded, TrainableFamily
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
+from synpic.workspace.storage import Store
 
-__all__ = ["Sampler"]
+__all__ = ["PROMPTS", "Sampler", "step_name"]
+
+PROMPTS = "prompts.json"
+"""A list of {prompt, seed}, in the order of the pictures."""
 
 _BATCH = 8
 _PIXELS = 2 << 20
@@ -27,6 +33,7 @@ class Sampler:
     Args:
         checkpoint, family: of the model.
         denoiser: the model that is trained, on its device.
+        prompts: what is drawn.
         encoded, empty: the sample prompts, and as many empty ones.
         width, height: pixels.
         seed: the i-th prompt is drawn from ``seed + i``.
@@ -37,6 +44,7 @@ class Sampler:
         checkpoint: TrainableCheckpoint,
         family: TrainableFamily,
         denoiser: Any,
+        prompts: Sequence[str],
         encoded: Encoded,
         empty: Encoded,
         width: int,
@@ -44,6 +52,7 @@ class Sampler:
         seed: int,
     ) -> None:
         self._family, self._settings = family, checkpoint.settings
+        self._prompts = prompts
         self._encoded, self._empty = encoded, empty
         self._size = (width, height)
         self._seed = seed
@@ -90,32 +99,46 @@ class Sampler:
             images += drawn.images
         return images
 
-    def save(self, path: Path) -> None:
-        """Draw, and write the pictures side by side.
+    def save(self, folder: Path, step: int) -> list[Image.Image]:
+        """Draw, and write each picture, its prompt and seed, and a sheet of all with prompts.
+
+        Args:
+            folder: gets ``step-NNNNNNNN/I.png`` for the I-th prompt, ``step-NNNNNNNN.png``, and
+                ``prompts.json``. The sheet comes last: a step that has one is whole.
+
+        Returns:
+            The pictures, in the order of the prompts.
 
         Raises:
             StorageError: the disk is full, or refuses.
         """
-        sheet = side_by_side(self.draw())
+        images = self.draw()
         free_memory()  # a step has no use for what the autoencoder took
+        name = step_name(step)
+        rows = [
+            {"prompt": prompt, "seed": self._seed + i} for i, prompt in enumerate(self._prompts)
+        ]
+        groups = [
+            PictureGroup(prompt, [image])
+            for prompt, image in zip(self._prompts, images, strict=True)
+        ]
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sheet.save(path)
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            Store(folder).write(PROMPTS, json.dumps(rows, ensure_ascii=False, indent=1).encode())
+            for i, image in enumerate(images):
+                image.save(folder / name / f"{i}.png")
+            captioned_sheet(groups).save(folder / f"{name}.png")
         except OSError as error:
             raise StorageError(
-                f"{path}: the pictures cannot be written: {error}",
+                f"{folder / name}: the pictures cannot be written: {error}",
                 hint="make room and run the command again: it goes on from the last checkpoint",
             ) from error
+        return images
 
 
-def side_by_side(images: list[Image.Image]) -> Image.Image:
-    """The images in rows, about as many as columns."""
-    columns = math.ceil(math.sqrt(len(images)))
-    width, height = images[0].size
-    sheet = Image.new("RGB", (columns * width, -(-len(images) // columns) * height))
-    for place, image in enumerate(images):
-        sheet.paste(image, (place % columns * width, place // columns * height))
-    return sheet
+def step_name(step: int) -> str:
+    """The name of a step's sheet and of its folder of pictures."""
+    return f"step-{step:08d}"
 
 
 def _placed(value: torch.Tensor, device: Any, dtype: torch.dtype) -> torch.Tensor:

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
 
+import numpy as np
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
+from PIL import Image
 from pydantic import Field
 
 from synpic.errors import MissingExtra, StorageError, TrainingError
@@ -26,6 +28,8 @@ __all__ = ["LOG", "Log", "check_trackers"]
 
 LOG = "log.jsonl"
 _RECENT = 50
+_TAG = 80
+"""Letters of a prompt in the tag of its pictures."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -96,6 +100,27 @@ class Log:
             print(json.dumps(said, allow_nan=False), file=self._file, flush=True)
         known = {name: value for name, value in said.items() if value is not None}
         self._accelerator.log(known, step=step)
+
+    def add_pictures(
+        self, step: int, prompts: Sequence[str], images: Sequence[Image.Image]
+    ) -> None:
+        """Send sample pictures to the trackers: to TensorBoard each under a tag with its prompt.
+
+        Args:
+            prompts, images: equally many, in one order.
+        """
+        if not self._accelerator.trackers:
+            return
+        named = {
+            f"samples/{i:02d} {' '.join(prompt.split())[:_TAG]}": np.asarray(image.convert("RGB"))
+            for i, (prompt, image) in enumerate(zip(prompts, images, strict=True))
+        }
+        for tracker in self._accelerator.trackers:
+            if tracker.name == "tensorboard":
+                stacked = {tag: pixels[None] for tag, pixels in named.items()}
+                tracker.log_images(stacked, step=step, dataformats="NHWC")
+            elif tracker.name == "wandb":
+                tracker.log_images({tag: [pixels] for tag, pixels in named.items()}, step=step)
 
     @property
     def recent(self) -> dict[str, float]:

@@ -183,7 +183,7 @@ def _run(
         )
 
     if sampler and done == 0:
-        sampler.save(out / "samples" / "step-00000000.png")
+        log.add_pictures(0, data.sample_prompts, sampler.save(out / "samples", 0))
     batches = _batches(recipe, data, done)
     if listener:
         notes = [f"going on from step {done}"] if done else []
@@ -228,7 +228,8 @@ def _run(
             if (step + 1) % recipe.run.save_every == 0 or stopping or step + 1 == recipe.run.steps:
                 keep(step + 1)
             if sampler and recipe.samples.every and (step + 1) % recipe.samples.every == 0:
-                sampler.save(out / "samples" / f"step-{step + 1:08d}.png")
+                drawn = sampler.save(out / "samples", step + 1)
+                log.add_pictures(step + 1, data.sample_prompts, drawn)
             if stopping and step + 1 < recipe.run.steps:
                 raise stopped(step + 1)
     about = facts_of(recipe, checkpoint, family, data.about, log.recent, accelerator)
@@ -325,7 +326,15 @@ def _sampler(
         return None
     width, height = data.sample_size
     return Sampler(
-        checkpoint, family, denoiser, data.samples, data.empty, width, height, recipe.seed
+        checkpoint,
+        family,
+        denoiser,
+        data.sample_prompts,
+        data.samples,
+        data.empty,
+        width,
+        height,
+        recipe.seed,
     )
 
 

@@ -70,14 +70,17 @@ def test_prompts_are_compared_one_by_one(tmp_path: Path) -> None:
     assert set(found.before["by_task"]) == set(found.after["by_task"])
 
 
-def test_the_picture_has_before_above_and_after_below(tmp_path: Path) -> None:
+def test_the_picture_has_before_and_after_side_by_side(tmp_path: Path) -> None:
     workspace = examined(tmp_path / "set", lambda model, place: model == "after" or place == 0)
     with Image.open(compare(workspace, tmp_path / "both.png").picture) as picture:
         pixels = np.asarray(picture.convert("RGB"))
-    side = (pixels.shape[0] - 2) // 2
-    above, below = pixels[:side], pixels[side + 2 :]
-    columns = [slice(start, start + side) for start in range(0, pixels.shape[1], side + 2)]
-    same = [bool((above[:, one] == below[:, one]).all()) for one in columns]
+    # Four rows of three; an image of 32 pixels is enlarged five times.
+    step = ((pixels.shape[1] - 2 * 24 + 16) // 3, (pixels.shape[0] - 2 * 24 + 16) // 4)
+    same = []
+    for place in range(12):
+        left, top = 24 + place % 3 * step[0], 24 + place // 3 * step[1]
+        before, after = (pixels[top : top + 160, x : x + 160] for x in (left, left + 160 + 4))
+        same.append(bool((before == after).all()))
     assert same == [True, *[False] * 11]
 
 

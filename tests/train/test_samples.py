@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,34 +15,68 @@ from PIL import Image
 
 from synpic.errors import StorageError
 from synpic.train import samples, training_loop
-from synpic.train.samples import side_by_side
 from synpic.train.training_loop import train
 from tests.generate.tiny import SIDE
 from tests.train.conftest import Wanted
 
 
-@pytest.mark.parametrize(
-    ("count", "columns", "lines"), [(1, 1, 1), (2, 2, 1), (3, 2, 2), (5, 3, 2), (9, 3, 3)]
-)
-def test_a_sheet_has_every_picture_once_in_reading_order(
-    count: int, columns: int, lines: int
-) -> None:
-    images = [Image.new("RGB", (6, 4), (n + 1, 0, 0)) for n in range(count)]
-    sheet = np.asarray(side_by_side(images))[..., 0]
-    assert sheet.shape == (4 * lines, 6 * columns)
-    places = [sheet[line * 4, column * 6] for line in range(lines) for column in range(columns)]
-    assert places == [*range(1, count + 1), *[0] * (columns * lines - count)]
+def pictures(out: Path, step: str, count: int) -> list[np.ndarray]:
+    """Of a step, in the order of the prompts; there are ``count``."""
+    found = []
+    for number in range(count):
+        with Image.open(out / "samples" / step / f"{number}.png") as image:
+            found.append(np.asarray(image))
+    return found
 
 
 def test_the_first_prompts_of_the_dataset_are_drawn_if_none_are_given(
     wanted: Wanted, tmp_path: Path
 ) -> None:
     train(wanted("sd", "samples.every=1", "samples.count=3"), tmp_path)
+    steps = [f"step-0000000{step}" for step in range(3)]
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())
-    assert names == ["step-00000000.png", "step-00000001.png", "step-00000002.png"]
-    for name in names:
-        with Image.open(tmp_path / "samples" / name) as image:
-            assert image.size == (2 * SIDE, 2 * SIDE)
+    assert names == sorted(["prompts.json", *steps, *(f"{step}.png" for step in steps)])
+    rows = json.loads((tmp_path / "samples" / "prompts.json").read_text())
+    assert [set(row) for row in rows] == [{"prompt", "seed"}] * 3
+    for step in steps:
+        for image in pictures(tmp_path, step, 3):
+            assert image.shape == (SIDE, SIDE, 3)
+
+
+def test_a_sheet_shows_each_picture_with_its_prompt(wanted: Wanted, tmp_path: Path) -> None:
+    sheets = []
+    for prompts in (["a", "b"], ["a", "something else"]):
+        out = tmp_path / prompts[1]
+        changes = [f"samples.prompts={json.dumps(prompts)}", "samples.every=1", "run.steps=1"]
+        train(wanted("sd", *changes), out)
+        rows = json.loads((out / "samples" / "prompts.json").read_text())
+        assert [row["prompt"] for row in rows] == prompts
+        with Image.open(out / "samples" / "step-00000000.png") as sheet:
+            sheets.append(np.asarray(sheet))
+        enlarged = (
+            pictures(out, "step-00000000", 2)[0].repeat(256 // SIDE, 0).repeat(256 // SIDE, 1)
+        )
+        assert (sheets[-1][24 : 24 + 256, 24 : 24 + 256] == enlarged).all()
+    below = [sheet[24 + 256 + 6 :] for sheet in sheets]
+    assert (below[0][:, :280] == below[1][:, :280]).all()
+    assert (below[0][:, 280:] != below[1][:, 280:]).any()
+
+
+def test_tensorboard_gets_the_pictures_with_their_prompts(wanted: Wanted, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    changes = ['samples.prompts=["a red\\ncircle"]', "samples.every=1", "run.steps=1"]
+    train(wanted("sd", "run.track=tensorboard", *changes), tmp_path)
+    events = min(tmp_path.rglob("events.out.tfevents.*"), key=lambda path: len(path.parts))
+    found = EventAccumulator(str(events.parent), size_guidance={"images": 0}).Reload()
+    (tag,) = found.Tags()["images"]
+    assert tag.startswith("samples/00 a red circle")
+    shown = found.Images(tag)
+    assert [event.step for event in shown] == [0, 1]
+    for event in shown:
+        with Image.open(io.BytesIO(event.encoded_image_string)) as image:
+            sent = np.asarray(image)
+        assert (sent == pictures(tmp_path, f"step-{event.step:08d}", 1)[0]).all()
 
 
 def test_more_prompts_than_a_batch_are_drawn_each_from_its_own_seed(
@@ -50,14 +85,10 @@ def test_more_prompts_than_a_batch_are_drawn_each_from_its_own_seed(
     prompts = ["the same"] * 9
     changes = [f"samples.prompts={json.dumps(prompts)}", "samples.every=1", "run.steps=1"]
     train(wanted("sd", *changes), tmp_path)
-    with Image.open(tmp_path / "samples" / "step-00000000.png") as image:
-        sheet = np.asarray(image)
-    tiles = [
-        sheet[y : y + SIDE, x : x + SIDE].tobytes()
-        for y in range(0, 3 * SIDE, SIDE)
-        for x in range(0, 3 * SIDE, SIDE)
-    ]
-    assert len(set(tiles)) == 9
+    drawn = pictures(tmp_path, "step-00000000", 9)
+    assert len({image.tobytes() for image in drawn}) == 9
+    rows = json.loads((tmp_path / "samples" / "prompts.json").read_text())
+    assert [row["seed"] for row in rows] == list(range(rows[0]["seed"], rows[0]["seed"] + 9))
 
 
 def test_large_pictures_are_drawn_few_at_once(
@@ -79,11 +110,10 @@ def test_large_pictures_are_drawn_few_at_once(
                 tmp_path / f"{most}",
             )
     assert list(drawn.values()) == [[1] * 5, [2, 2, 1], [5]]
-    sheets = []
-    for most in drawn:
-        with Image.open(tmp_path / f"{most}" / "samples" / "step-00000000.png") as image:
-            sheets.append(np.asarray(image, dtype=int))
-    assert all(np.abs(sheet - sheets[0]).max() <= 1 for sheet in sheets)
+    first, *others = (
+        np.stack(pictures(tmp_path / f"{most}", "step-00000000", 5)).astype(int) for most in drawn
+    )
+    assert all(np.abs(other - first).max() <= 1 for other in others)
 
 
 def test_pictures_that_cannot_be_written_are_told(wanted: Wanted, tmp_path: Path) -> None:
@@ -117,8 +147,8 @@ def test_drawing_does_not_change_the_run(
 
 
 def test_guidance_sets_off_from_the_negative_prompt(wanted: Wanted, tmp_path: Path) -> None:
-    sheets = []
+    first = []
     for name, changes in {"without": [], "with": ["model.negative_prompt=something else"]}.items():
         train(wanted("sd", "samples.every=1", "run.steps=1", *changes), tmp_path / name)
-        sheets.append((tmp_path / name / "samples" / "step-00000000.png").read_bytes())
-    assert sheets[0] != sheets[1]
+        first.append(pictures(tmp_path / name, "step-00000000", 1)[0])
+    assert (first[0] != first[1]).any()

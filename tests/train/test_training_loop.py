@@ -51,9 +51,13 @@ def drawn(pipeline: Any) -> np.ndarray:
     return np.concatenate([np.asarray(image, dtype=int) for image in images], axis=1)
 
 
-def sheet(out: Path, step: int) -> np.ndarray:
-    with Image.open(out / "samples" / f"step-{step:08d}.png") as image:
-        return np.asarray(image, dtype=int)
+def samples_of(out: Path, step: int) -> np.ndarray:
+    """The pictures of a step side by side, in the order of the prompts."""
+    found = []
+    for number in range(len(PROMPTS)):
+        with Image.open(out / "samples" / f"step-{step:08d}" / f"{number}.png") as image:
+            found.append(np.asarray(image, dtype=int))
+    return np.concatenate(found, axis=1)
 
 
 def opened(folder: str | Path) -> Any:
@@ -97,7 +101,7 @@ def test_what_comes_out_draws_in_stock_diffusers_what_the_trainer_saw_it_draw(
     assert [first["step"], second["step"]] == [1, 2]
 
     base = opened(str(recipe.model.checkpoint))
-    assert np.abs(drawn(base) - sheet(tmp_path, 0)).max() <= 1
+    assert np.abs(drawn(base) - samples_of(tmp_path, 0)).max() <= 1
     if tuning == FULL:
         base = opened(made.folder)
         denoiser = base.unet if hasattr(base, "unet") else base.transformer
@@ -107,16 +111,16 @@ def test_what_comes_out_draws_in_stock_diffusers_what_the_trainer_saw_it_draw(
     else:
         base.load_lora_weights(made.folder)
     after = drawn(base)
-    assert np.abs(after - sheet(tmp_path, 2)).max() <= 1
-    assert np.abs(sheet(tmp_path, 2) - sheet(tmp_path, 0)).max() > 3
+    assert np.abs(after - samples_of(tmp_path, 2)).max() <= 1
+    assert np.abs(samples_of(tmp_path, 2) - samples_of(tmp_path, 0)).max() > 3
 
 
 @pytest.mark.parametrize("kind", ["sd3_without_t5", "pixart_sigma"])
 def test_adapters_may_be_merged_into_a_pipeline(kind: str, wanted: Wanted, tmp_path: Path) -> None:
     recipe = wanted(kind, LORA, "tuning.alpha=32", "run.save=pipeline", FAST, *PICTURES)
     pipeline = opened(train(recipe, tmp_path).folder)
-    assert np.abs(drawn(pipeline) - sheet(tmp_path, 2)).max() <= 1
-    assert np.abs(drawn(pipeline) - sheet(tmp_path, 0)).max() > 3
+    assert np.abs(drawn(pipeline) - samples_of(tmp_path, 2)).max() <= 1
+    assert np.abs(drawn(pipeline) - samples_of(tmp_path, 0)).max() > 3
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "pixart_sigma"])
@@ -367,7 +371,9 @@ def test_half_precision_learns_and_draws(
     for half, full in zip(rows(tmp_path), rows(exact), strict=True):
         assert half["error"] == pytest.approx(full["error"], rel=0.02)
         assert half["norm"] > 0
-    assert (np.abs(sheet(tmp_path, 0) - drawn(opened(str(recipe.model.checkpoint)))) < 12).all()
+    assert (
+        np.abs(samples_of(tmp_path, 0) - drawn(opened(str(recipe.model.checkpoint)))) < 12
+    ).all()
     assert made.about["recipe"]["run"]["precision"] == "bf16"
 
 

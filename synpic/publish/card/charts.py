@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw
 
-from synpic.publish.card.text_layout import (
+from synpic.readers.display import count
+from synpic.release.cards.text_layout import (
     FAINT,
     INK,
     LINE,
@@ -21,7 +22,6 @@ from synpic.publish.card.text_layout import (
     font,
     line_height,
 )
-from synpic.readers.display import count
 from synpic.release.manifest import Agreement, Histogram, LeftOut, Manifest
 
 __all__ = ["AGREEMENT", "SCORES", "chart_paths", "draw_charts", "matrix", "spreads"]

@@ -9,7 +9,9 @@ import polars as pl
 from PIL import Image, ImageDraw
 
 from synpic.errors import PublishError
-from synpic.publish.card.text_layout import (
+from synpic.readers.images import ImageError, decode
+from synpic.release.cards.sheet import fit
+from synpic.release.cards.text_layout import (
     ACCENT,
     FAINT,
     INK,
@@ -22,7 +24,6 @@ from synpic.publish.card.text_layout import (
     plain,
     wrap,
 )
-from synpic.readers.images import ImageError, decode
 
 __all__ = ["PicturedPrompt", "choose_examples", "contact_sheet"]
 
@@ -143,7 +144,7 @@ def _draw_candidate(
     cell: int,
 ) -> None:
     left, top = corner
-    image = _fit(_decoded(example, place), cell)
+    image = fit(_decoded(example, place), cell)
     at = (left + (cell - image.width) // 2, top + (cell - image.height) // 2)
     sheet.paste(image, at)
     rank = example.rank[place]
@@ -176,16 +177,6 @@ def _decoded(example: PicturedPrompt, place: int) -> Image.Image:
             f"the card: {error}",
             hint="replace it where it comes from, then ingest, score and publish again",
         ) from error
-
-
-def _fit(image: Image.Image, cell: int) -> Image.Image:
-    """``image`` as large as fits a square of ``cell`` pixels."""
-    factor = cell / max(image.size)
-    if factor >= 2:
-        whole = int(factor)
-        return image.resize((image.width * whole, image.height * whole), Image.Resampling.NEAREST)
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _right(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,15 @@ class TrainingData:
     Args:
         batches: of this process, by number.
         about: what was read, for people and machines.
-        samples, empty: the prompts that are drawn on the way, and what guidance sets off from:
+        sample_prompts: what is drawn on the way.
+        samples, empty: these prompts, encoded, and what guidance sets off from:
             as many empty or negative ones.
         sample_size: width and height of these pictures.
     """
 
     batches: BatchSource
     about: Mapping[str, Any]
+    sample_prompts: Sequence[str]
     samples: Encoded
     empty: Encoded
     sample_size: tuple[int, int]
@@ -123,7 +125,12 @@ def open_data(
         "same_picture": examples.same_picture,
     }
     return TrainingData(
-        batches, about, stack(rows) if rows else {}, stack(blank) if rows else {}, (width, height)
+        batches=batches,
+        about=about,
+        sample_prompts=drawn,
+        samples=stack(rows) if rows else {},
+        empty=stack(blank) if rows else {},
+        sample_size=(width, height),
     )
 
 
