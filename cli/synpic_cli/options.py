@@ -155,7 +155,8 @@ ImagesOption = Annotated[
     typer.Option(
         "--images",
         metavar="FOLDER",
-        help="Images that exist already, with captions: a .txt beside each, or metadata.jsonl.",
+        help="Images that exist already, with captions: a .txt beside each, or metadata.jsonl; or "
+        "tars of WebDataset.",
     ),
 ]
 DatasetOption = Annotated[

@@ -249,6 +249,8 @@ class Dataset:
                 null.alias("stamp"),
                 pl.lit(number).alias("side"),
                 pl.col("_problem").alias("problem"),
+                pl.lit(None, pl.Int32).alias("element"),
+                null.alias("meta"),
             )
             sides.append(side.with_columns(label=pl.when(pl.col("label") != "").then("label")))
         both = pl.concat(sides).sort("group", "row", "side", maintain_order=True)

@@ -32,6 +32,8 @@ from synpic.ingest.listing import (
     spelt,
 )
 from synpic.ingest.source import FOUND, FoundImages
+from synpic.ingest.tar_names import ENDING as TAR
+from synpic.ingest.tar_names import PACKED
 from synpic.readers.display import count
 from synpic.readers.text import decode
 from synpic.recipe import IngestSettings
@@ -78,9 +80,14 @@ class Folder:
                 raise SourceMissing(
                     f"{name}: no such folder ({root})", hint="paths are relative to the recipe"
                 )
-            return cls(settings, list_folder(root, _is_wanted, settings.follow_links))
+            return cls(settings, _aside(list_folder(root, _is_wanted, settings.follow_links)))
         except (OSError, RuntimeError, ValueError) as error:
             raise IngestError(f"{name}: {error}", hint="check the path") from error
+
+    @property
+    def tars(self) -> list[str]:
+        """Of a folder without images: the tars in it, in order."""
+        return [name for name in self.listing.files if _is_tar(name)]
 
     @property
     def what(self) -> str:
@@ -194,7 +201,7 @@ class Folder:
         problem = one.problem or problem
         return (
             *(key, one.prompt, one.label, shown(one.file), spelt(one.file), None, None, None),
-            *(size, stamp, problem),
+            *(size, stamp, problem, None, None),
         )
 
     def _nothing(self, images: Sequence[Said]) -> IngestError:
@@ -269,5 +276,30 @@ def _is_metadata(name: str) -> bool:
     return PurePosixPath(name).name in METADATA
 
 
+def _is_tar(name: str) -> bool:
+    return name.lower().endswith(TAR)
+
+
 def _is_wanted(name: str) -> bool:
-    return _is_image(name) or name.lower().endswith(_CAPTION) or name in METADATA
+    low = name.lower()
+    return low.endswith((*ENDINGS, _CAPTION, TAR, *PACKED)) or name in METADATA
+
+
+def _aside(listing: Listing) -> Listing:
+    """``listing`` with tars only where they are all there is; the others are named as not read."""
+    unread = dict(listing.unread)
+    beside = any(map(_is_image, (*listing.files, *listing.outside)))
+    for name in (*listing.files, *listing.outside):
+        if name.lower().endswith(PACKED):
+            unread[name] = "it is compressed: unpack it to a .tar, or extract it"
+        elif _is_tar(name) and name in listing.outside:
+            unread[name] = LEADS_OUT
+        elif _is_tar(name) and beside:
+            unread[name] = "images lie beside it; name the tar itself to read what is in it"
+
+    def kept(name: str) -> bool:
+        return name not in unread
+
+    files = {name: stamp for name, stamp in listing.files.items() if kept(name)}
+    outside = frozenset(filter(kept, listing.outside))
+    return replace(listing, files=files, outside=outside, unread=unread)

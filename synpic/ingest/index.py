@@ -17,6 +17,7 @@ from pydantic import Field
 from synpic import ids
 from synpic.engine.progress import Listener
 from synpic.errors import CheckpointError, SourceMissing, SynpicError
+from synpic.ingest.meta import prompt_columns
 from synpic.ingest.names import name_models
 from synpic.ingest.opening import open_source, settings_of
 from synpic.ingest.source import FOUND, ImageSource
@@ -160,7 +161,11 @@ def ingested_prompts(snapshot: Snapshot, index: Index) -> PromptTable:
     rows = index.prompts.with_columns(
         split=pl.lit(settings_of(snapshot.recipe).split), source=pl.lit(index.source)
     )
-    made = PromptTable(rows.to_arrow().cast(tables.PROMPTS), **index.prompts_note)
+    table = rows.to_arrow().cast(tables.PROMPTS)
+    for name, values in prompt_columns(index.rows).items():
+        column = rows.join(values, on="prompt_id", how="left", maintain_order="left")[name]
+        table = table.append_column(name, column.to_arrow())
+    made = PromptTable(table, **index.prompts_note)
     snapshot.workspace.write_prompts(made.table, made.note)
     return made
 
@@ -273,9 +278,12 @@ def _cut(rows: pl.DataFrame) -> pl.DataFrame:
     return cut.with_columns(batch=batch).drop("piece")
 
 
+_LATER = ("element", "meta")
+"""Columns that the index of an earlier synpic has not: all null then."""
+
 _COLUMNS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     **_NUMBERS,
-    **FOUND,
+    **{name: kind for name, kind in FOUND.items() if name not in _LATER},
     "copies": pl.List(pl.String),
     "batch": pl.Int64,
     "share": pl.Int64,
@@ -302,4 +310,6 @@ def _stored(workspace: Workspace) -> Index | None:
     table, note = cached
     fingerprint = ids.fingerprint(note.decides)
     held = note.source, fingerprint, note.decides, note.found, note.identity, note.notes
-    return Index(frame(table), *held)
+    rows = frame(table)
+    lacking = [pl.lit(None, FOUND[name]).alias(name) for name in _LATER if name not in rows.columns]
+    return Index(rows.with_columns(lacking), *held)

@@ -10,21 +10,29 @@ from __future__ import annotations
 import errno
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
+from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
-__all__ = ["LEADS_OUT", "Listing", "list_folder", "plain_name", "read_regular", "shown", "spelt"]
+from synpic.readers.text import shown
+
+__all__ = [
+    "LEADS_OUT",
+    "Listing",
+    "list_folder",
+    "open_regular",
+    "plain_name",
+    "read_regular",
+    "shown",
+    "spelt",
+]
 
 LEADS_OUT = "it is a link that leads out of the folder; follow_links = true reads it"
-
-
-def shown(name: str) -> str:
-    r"""A file's name as UTF-8 holds it: a byte that is not UTF-8 is written ``\xe9``."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def spelt(name: str) -> str:
@@ -37,11 +45,9 @@ def plain_name(spelt: str) -> str:
     return os.fsdecode(unquote_to_bytes(spelt))
 
 
-def read_regular(path: Path, most: int = -1) -> bytes:
-    """The bytes of a regular file; reading a pipe or a device might never end.
-
-    Args:
-        most: stop after as many; -1 for all of them.
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """A regular file; opening a pipe or a device might never end.
 
     Raises:
         OSError: it is another kind of file, or cannot be read.
@@ -49,6 +55,19 @@ def read_regular(path: Path, most: int = -1) -> bytes:
     with open(path, "rb", opener=_open_at_once) as stream:
         if not S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
+        yield stream
+
+
+def read_regular(path: Path, most: int = -1) -> bytes:
+    """The bytes of a regular file.
+
+    Args:
+        most: stop after as many; -1 for all of them.
+
+    Raises:
+        OSError: as :func:`open_regular` does.
+    """
+    with open_regular(path) as stream:
         return stream.read(most)
 
 

@@ -24,6 +24,8 @@ FOUND = {
     "bytes": pl.Int64,
     "stamp": pl.String,
     "problem": pl.String,
+    "element": pl.Int32,
+    "meta": pl.String,
 }
 """One image that a source has, found without its pixels:
 
@@ -35,6 +37,8 @@ FOUND = {
   ``group``, ``row`` and ``column``: for the reader
 - ``bytes``: about how many; ``stamp``: while it holds, the file need not be looked at again
 - ``problem``: why it cannot be ingested, null if it can as far as is known
+- ``element``: which of the images of its cell it is, null where a cell is one image
+- ``meta``: what else the source says, as :func:`synpic.ingest.meta.kept_values` gives it
 """
 
 

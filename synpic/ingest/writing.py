@@ -7,6 +7,7 @@ from typing import Any
 
 from synpic.errors import RecipeError
 from synpic.ingest.names import name_models
+from synpic.readers.text import shown
 from synpic.recipe.toml import toml_value
 
 __all__ = ["ingest_recipe"]
@@ -20,13 +21,20 @@ def ingest_recipe(rewards: Sequence[str], ingest: Mapping[str, Any]) -> str:
         ingest: the keys of ``[ingest]``: texts, numbers, lists of texts, true; None leaves one out.
 
     Raises:
-        RecipeError: there is no reward.
+        RecipeError: there is no reward, or a text is not UTF-8.
     """
     if not rewards:
         raise RecipeError(
             "no reward is named to score with",
             hint="--reward NAME, once for each; `synpic list rewards` shows what there is",
         )
+    for key, value in ingest.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and shown(one) != one:
+                raise RecipeError(
+                    f"{key}: {shown(one):.200}: the name is not UTF-8, and a recipe is",
+                    hint="give it another name, or a link to it: ln -s",
+                )
     lines = [
         "# Images that exist already, scored. Edit it and run `synpic score` again: what is",
         "# missing is ingested and scored, and nothing is done twice.",

@@ -28,6 +28,7 @@ __all__ = [
     "lines",
     "refuse_faults",
     "require_texts",
+    "shown",
 ]
 
 LONGEST = 131_072
@@ -150,6 +151,11 @@ def refuse_faults(
         message += f"; {count(len(faults), 'text')} of this column are refused, the next at "
         message += f"{places}{more}"
     raise error(message, hint=first.hint)
+
+
+def shown(name: str) -> str:
+    r"""A file's name as UTF-8 holds it: a byte that is not UTF-8 is written ``\xe9``."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def is_blank(text: str) -> bool:

@@ -115,6 +115,8 @@ class IngestSettings(Table):
     """What says which model drew an image: one for all, or one for each of ``image``."""
     count: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """Take this many images of a folder, or rows of a dataset; all where it is not given."""
+    keep: list[str] | None = None
+    """Values to keep beside prompts, as ``meta_<name>``; where it is not given, those of a tar."""
     follow_links: bool = False
     """Read what links lead to outside the folder, too: images, captions and metadata."""
 

@@ -1,7 +1,7 @@
 """Seeded operators: a valid file and a seed → the file with one fault in it.
 
 Those on bytes fit any file. Those of a kind (JSON, TOML, a card's head, CSV, JSONL, Parquet, PNG,
-JPEG) write a file that still parses as its kind, and is wrong further in.
+JPEG, tar) write a file that still parses as its kind, and is wrong further in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.fuzz import pixels, tabular, values
+from tests.fuzz import archives, pixels, tabular, values
 
 __all__ = ["KINDS", "Mutation", "mutate", "mutate_bytes"]
 
@@ -220,6 +220,7 @@ KINDS: Mapping[str, Sequence[Sequence[Operator]]] = {
     "parquet": [_BYTES, [_of(tabular.mutate_parquet)]],
     "png": [_BYTES, [_of(pixels.mutate_png)]],
     "jpeg": [_BYTES, [_of(pixels.mutate_jpeg)]],
+    "tar": [_BYTES, *([[_of(archives.mutate_tar)]] * 2)],
     "safetensors": [_BYTES, *([[_of(values.mutate_safetensors)]] * 2)],
 }
 """Kind of file → families of operators; each family is as likely as another."""

@@ -152,6 +152,26 @@ def pictures(root: Path) -> None:
         (root / way / "recipe.toml").write_text(GIVEN, encoding="utf-8")
 
 
+def tars(root: Path) -> None:
+    """A tar in the layout of WebDataset."""
+    from tests.ingest.conftest import picture
+    from tests.ingest.test_tar_shards import write
+
+    captions = [PROMPTS[0], PROMPTS[0], PROMPTS[2]]
+    files = [
+        file
+        for number, caption in enumerate(captions)
+        for file in (
+            (f"{number}.0.png", picture(number)), (f"{number}.1.jpg", picture(9, "JPEG")),
+            (f"{number}.json", json.dumps({"prompt": caption, "models": ["a", "b"]}).encode())
+            if number else (f"{number}.txt", caption.encode()),
+        )
+    ]  # fmt: skip
+    root.mkdir(parents=True)
+    write(root / "set.tar", files)
+    (root / "recipe.toml").write_text(GIVEN.replace('"pictures"', '"set.tar"'), encoding="utf-8")
+
+
 def ingested(root: Path) -> None:
     """The same, ingested and scored."""
     from synpic.pipeline.steps import score_candidates
@@ -228,6 +248,7 @@ SCENES: Mapping[str, Callable[[Path], None]] = {
     "sources": sources,
     "release": release,
     "pictures": pictures,
+    "tars": tars,
     "ingested": ingested,
     "run": run,
     "adapters": adapters,

@@ -195,6 +195,12 @@ TARGETS: Mapping[str, Target] = {
         )
         for way in ("txt", "csv", "jsonl")
     },
+    "tars": Target(
+        "tars", ["set.tar"],
+        [("validate", "--json"), ("score", "--dry-run", "--json"),
+         ("score", "--device", "cpu", "--table", "table.csv")],
+        writes=("table.csv", *_MADE, *CACHES), result="table.csv", fast=16,
+    ),
     "answers": Target(
         "online", [],
         [("verify", "user/set@v1.0.0"), ("verify", "user/set", "--quick"),
@@ -218,7 +224,7 @@ def kind_of(target: Target, name: str) -> str:
         return target.kind
     kinds = {".md": "card", ".txt": "text", ".jpg": "jpeg", ".toml": "toml", ".pt": "bytes"}
     ending = Path(name).suffix
-    known = ("json", "csv", "jsonl", "parquet", "png", "safetensors")
+    known = ("json", "csv", "jsonl", "parquet", "png", "safetensors", "tar")
     return kinds.get(ending, ending[1:] if ending[1:] in known else "bytes")
 
 

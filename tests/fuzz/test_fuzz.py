@@ -11,7 +11,7 @@ import pytest
 from tests.fuzz.judge import FAULTS, Outcome, judge
 from tests.fuzz.operators import KINDS, mutate
 from tests.fuzz.runner import Fuzz
-from tests.fuzz.scenes import prompts_in
+from tests.fuzz.scenes import prompts_in, tars
 from tests.fuzz.targets import TARGETS
 
 PENDING: set[str] = set()
@@ -69,6 +69,9 @@ def _sample(kind: str, folder: Path) -> bytes:
         return picture(0, kind.upper())
     if kind in ("csv", "jsonl", "parquet"):
         return (folder / prompts_in(kind, folder)).read_bytes()
+    if kind == "tar":
+        tars(folder / kind)
+        return (folder / kind / "set.tar").read_bytes()
     header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
     samples = {
         "json": b'{"a": [1, {"b": 2.5}], "c": "text", "d": null}',
