@@ -28,7 +28,7 @@ class FailureLog:
     it is given.
 
     Args:
-        stage: "generate" or "score".
+        stage: "generate", "ingest" or "score".
         name, fingerprint: of the model or reward.
     """
 
@@ -140,10 +140,11 @@ class FailureLog:
     def _new(self, named: Iterable[str] = ()) -> dict[str, int]:
         """Candidate id → attempts, of parts not read before."""
         columns = [*self._row, "candidate_id", "attempts"]
-        ours = tuple(self._row.values())
+        stages = tables.stages_like(self._row["stage"])
+        of_this = self._row["name"], self._row["fingerprint"]
         found: dict[str, int] = {}
-        for *whose, candidate, attempts in self._watcher.new_rows(columns, named=named):
-            if tuple(whose) == ours:
+        for stage, *of, candidate, attempts in self._watcher.new_rows(columns, named=named):
+            if stage in stages and tuple(of) == of_this:
                 found[candidate] = max(attempts, found.get(candidate, 0))
         return found
 

@@ -70,7 +70,7 @@ class Task:
     """What the engine runs. It knows neither models nor rewards.
 
     Args:
-        stage: "generate" or "score".
+        stage: "generate", "ingest" or "score".
         name: of the model or reward.
         size: of the model's images, as "1280x768"; None where the pipeline chooses, and of
             everything else.

@@ -6,10 +6,9 @@ from functools import partial
 
 import polars as pl
 
-from synpic.engine.failures import FailureLog
+from synpic.engine.earlier_runs import read_earlier_runs
 from synpic.engine.shard import Shard
 from synpic.engine.task import Task, Work
-from synpic.engine.writing import PartWatcher
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
@@ -39,19 +38,15 @@ def drawing_task(
 
     Args:
         want: every image wanted of ``model``: :func:`synpic.generate.image_model.wanted`.
-        shard: the share of its batches that is ours.
+        shard: the share of its batches to work on.
         retry_failed: try again what has a failure row.
     """
     workspace = snapshot.workspace
     safety = resolve_safety(snapshot)
-    failures = FailureLog(workspace, "generate", model.name, model.fingerprint)
-    watcher = PartWatcher(workspace, model.folder, tables.CANDIDATES)
-    drawn = {row[0] for row in watcher.new_rows(["candidate_id"])}
-    done = drawn if retry_failed else drawn | failures.known.keys()
-    missing = want.filter(~pl.col("candidate_id").is_in(list(done)))
-    there = want.filter(pl.col("candidate_id").is_in(list(drawn))).height
+    earlier = read_earlier_runs(workspace, "generate", model, retry_failed)
+    missing = earlier.missing_of(want)
     numbers = [n for n in missing["batch"].unique().sort().to_list() if shard.holds(n)]
-    ours = pl.col("batch").is_in(numbers)
+    in_shard = pl.col("batch").is_in(numbers)
     return Task(
         workspace=workspace,
         stage="generate",
@@ -69,15 +64,15 @@ def drawing_task(
         key=("candidate_id",),
         wanted=want.height,
         already=want.height - missing.height,
-        batches=[batch.to_dicts() for batch in want.filter(ours).partition_by("batch")],
-        todo={(name,) for name in missing.filter(ours)["candidate_id"]},
-        watcher=watcher,
-        failures=failures,
+        batches=[batch.to_dicts() for batch in want.filter(in_shard).partition_by("batch")],
+        todo={(name,) for name in missing.filter(in_shard)["candidate_id"]},
+        watcher=earlier.watcher,
+        failures=earlier.failures,
         open=partial(_open, workspace, model, safety, prompts_to_check(safety, want)),
-        proven=bool(drawn),
+        proven=bool(earlier.made),
         error=ModelError,
         size=model.size,
-        failed_before=want.height - missing.height - there,
+        failed_before=earlier.skipped_of(want),
     )
 
 

@@ -14,10 +14,9 @@ from typing import Any
 import polars as pl
 
 from synpic import ids
-from synpic.engine.failures import FailureLog
+from synpic.engine.earlier_runs import read_earlier_runs
 from synpic.engine.shard import Shard
 from synpic.engine.task import Made, Row, Task, Work
-from synpic.engine.writing import PartWatcher
 from synpic.errors import IngestError
 from synpic.ingest.index import BATCH
 from synpic.ingest.ingested_images import IngestedImages
@@ -50,20 +49,17 @@ def ingest_task(
 
     Args:
         want: every image, as :meth:`IngestedImages.wanted` gives it.
-        shard: the share of the work that is ours: whole row groups of a dataset.
+        shard: the share of the work to do: whole row groups of a dataset.
         retry_failed: try again what has a failure row.
     """
     workspace = snapshot.workspace
     safety = resolve_safety(snapshot)
-    failures = FailureLog(workspace, "generate", images.name, images.fingerprint)
-    watcher = PartWatcher(workspace, images.folder, tables.CANDIDATES)
-    there = {row[0] for row in watcher.new_rows(["candidate_id"])}
-    done = there if retry_failed else there | failures.known.keys()
+    earlier = read_earlier_runs(workspace, "ingest", images, retry_failed)
     # What is found of an image is looked up when its turn comes: of millions, rows would not fit.
     places = images.rows.select("candidate_id", "batch", "share").with_row_index("place")
-    lacking = places.filter(~pl.col("candidate_id").is_in(list(done)))
-    shares = [one for one in lacking["share"].unique().to_list() if shard.holds(one)]
-    ours = lacking.filter(pl.col("share").is_in(shares))
+    missing = earlier.missing_of(places)
+    shares = [one for one in missing["share"].unique().to_list() if shard.holds(one)]
+    in_shard = missing.filter(pl.col("share").is_in(shares))
     return Task(
         workspace=workspace,
         stage="ingest",
@@ -79,18 +75,18 @@ def ingest_task(
         dtype=None,
         key=("candidate_id",),
         wanted=want.height,
-        already=want.height - lacking.height,
+        already=want.height - missing.height,
         batches=[
             batch.select("candidate_id", "place").to_dicts()
-            for batch in ours.partition_by("batch", maintain_order=True)
+            for batch in in_shard.partition_by("batch", maintain_order=True)
         ],
-        todo={(name,) for name in ours["candidate_id"]},
-        watcher=watcher,
-        failures=failures,
+        todo={(name,) for name in in_shard["candidate_id"]},
+        watcher=earlier.watcher,
+        failures=earlier.failures,
         open=partial(_open, snapshot, images, safety, prompts_to_check(safety, want)),
-        proven=bool(there),
+        proven=bool(earlier.made),
         error=IngestError,
-        failed_before=places.filter(pl.col("candidate_id").is_in(list(done - there))).height,
+        failed_before=earlier.skipped_of(places),
     )
 
 

@@ -124,6 +124,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         )
         counts.append(_count(workspace, "score", reward, rows, there))
     used = {count.folder for count in counts}
+    ingested = {m.folder for m in inventory.models if isinstance(m, IngestedImages)}
     rest = [folder for folder in _folders(workspace) if folder not in used]
     kinds = {"models": "candidates", "rewards": "scores"}
     places = (place.partition(".") for place in inventory.unresolved)
@@ -140,7 +141,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         undecided=[_folder(workspace, f) for f in undecided],
         changed=list(inventory.changed().items()),
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
-        failures=_reasons(workspace, used),
+        failures=_reasons(workspace, used, ingested),
         set_aside=_set_aside(workspace),
         checks=inventory.recipe.safety is not None,
         sharing=next(
@@ -196,7 +197,9 @@ def _bytes(workspace: Workspace, folder: str) -> int:
     return sum(workspace.store.size(part) for part in workspace.parts(folder))
 
 
-def _reasons(workspace: Workspace, used: set[str]) -> list[tuple[str, str, str, int]]:
+def _reasons(
+    workspace: Workspace, used: set[str], ingested: set[str]
+) -> list[tuple[str, str, str, int]]:
     """Why things failed, for the models and rewards that are still wanted and still lack them."""
     found: list[tuple[str, str, str, int]] = []
     for stage, kind, schema in (
@@ -206,11 +209,11 @@ def _reasons(workspace: Workspace, used: set[str]) -> list[tuple[str, str, str, 
         parts = [p for f in used if f.startswith(f"{kind}/") for p in workspace.parts(f)]
         done = workspace.read(parts, schema, ["candidate_id", "fingerprint"])
         rows = workspace.failures(stage).join(done, on=["candidate_id", "fingerprint"], how="anti")
-        wanted = {folder.removeprefix(f"{kind}/") for folder in used}
         counted = rows.group_by("name", "fingerprint", "reason").len()
         for name, fingerprint, reason, number in counted.iter_rows():
-            if f"{name}-{ids.short(fingerprint)}" in wanted:
-                found.append((stage, name, reason, number))
+            folder = f"{kind}/{name}-{ids.short(fingerprint)}"
+            if folder in used:
+                found.append(("ingest" if folder in ingested else stage, name, reason, number))
     return sorted(found, key=lambda row: (-row[3], row))
 
 

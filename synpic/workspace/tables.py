@@ -20,6 +20,7 @@ from synpic.readers.json_models import Record, parse_json, validate
 
 __all__ = [
     "CANDIDATES",
+    "CANDIDATE_STAGES",
     "FAILURES",
     "PROMPTS",
     "SCHEMA_VERSION",
@@ -29,6 +30,7 @@ __all__ = [
     "encode_part",
     "leaves",
     "require_version",
+    "stages_like",
 ]
 
 SCHEMA_VERSION = 2
@@ -88,7 +90,17 @@ FAILURES = pa.schema(
         ("attempts", pa.int32()),
     ]
 )
-"""What was tried and did not work; ``name`` is the model's (stage ``generate``) or reward's."""
+"""What was tried and did not work; ``name`` is the model's (stages ``generate`` and ``ingest``) or
+the reward's (``score``)."""
+
+CANDIDATE_STAGES = ("generate", "ingest")
+"""Stages that make candidates. Failures of ingested images were written as ``generate`` at first:
+readers take both, and the fingerprint tells a model from ingested images."""
+
+
+def stages_like(stage: str) -> tuple[str, ...]:
+    """Every stage whose failures are of the same kind of thing as those of ``stage``."""
+    return CANDIDATE_STAGES if stage in CANDIDATE_STAGES else (stage,)
 
 
 class PartMetadata(Record):

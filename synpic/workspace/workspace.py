@@ -181,11 +181,15 @@ class Workspace:
         return rows.sort(*keys, "score").unique(keys, keep="first", maintain_order=True)
 
     def failures(self, stage: str) -> pl.DataFrame:
-        """Failures of ``stage``: of each candidate and model or reward, the latest attempt."""
+        """Failures of ``stage``: of each candidate and model or reward, the latest attempt.
+
+        Args:
+            stage: "generate" and "ingest" are one: failures of candidates; or "score".
+        """
         rows = self.read(self.parts("failures"), tables.FAILURES)
         keys = ["candidate_id", "name", "fingerprint"]
         return (
-            rows.filter(pl.col("stage") == stage)
+            rows.filter(pl.col("stage").is_in(tables.stages_like(stage)))
             .sort(*keys, "attempts", "reason", descending=[False, False, False, True, False])
             .unique(keys, keep="first", maintain_order=True)
         )

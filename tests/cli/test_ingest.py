@@ -54,7 +54,7 @@ def test_a_folder_is_scored_and_written_as_a_table(synpic: Synpic, pictures: Pat
     assert json.loads(lines[0])["place"] == "0 a.png"
     assert "0 images to ingest." in synpic("generate", "--dry-run").output
     assert "0 scores to give." in synpic("score", "--dry-run").output
-    assert "failed: generate ingested: 1 × there is no caption" in synpic("status").output
+    assert "failed: ingest ingested: 1 × there is no caption" in synpic("status").output
     assert "2 prompts and 4 images ranked" in synpic("rank").output
     assert synpic("validate").exit_code == 0
     assert synpic("publish", "--to", "../out").exit_code == 0

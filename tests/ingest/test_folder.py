@@ -49,7 +49,7 @@ def test_files_become_candidates_as_they_are(make: MakeWorkspace, pictures: Path
     assert found["prompt"].unique(maintain_order=True).to_list() == PROMPTS
     assert found.select(pl.col("model", "seed", "width").unique()).row(0) == ("unknown", 0, 12)
     assert found.sort("prompt", "sample")["sample"].to_list() == [0, 1, 0, 1, 0]
-    reasons = sorted(workspace.failures("generate")["reason"])
+    reasons = sorted(workspace.failures("ingest")["reason"])
     assert reasons[1] == "there is no caption"
     assert reasons[0].startswith("not a whole image: ")
     (again,) = synpic.ingest_candidates(workspace).outcomes
@@ -137,7 +137,7 @@ def test_metadata_name_images(make: MakeWorkspace, pictures: Path) -> None:
         (PROMPTS[0], "unknown"),
         (PROMPTS[1], "unknown"),
     }
-    assert set(workspace.failures("generate")["reason"]) >= {
+    assert set(workspace.failures("ingest")["reason"]) >= {
         "there is no such image file",
         "its caption is not text",
         "there is no caption",
@@ -329,7 +329,7 @@ def test_captions_that_are_no_text_are_one_failure_each(
         (pictures / name).write_bytes(data)
     workspace = make(FOLDER)
     synpic.ingest_candidates(workspace)
-    reasons = sorted(workspace.failures("generate")["reason"])
+    reasons = sorted(workspace.failures("ingest")["reason"])
     assert [reason for reason in reasons if "whole image" not in reason] == [
         "its caption has a NUL at character 2",
         "its caption is refused: 0 a.txt: the file is UTF-16LE, not UTF-8",
