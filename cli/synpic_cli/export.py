@@ -12,7 +12,10 @@ from synpic_cli.options import Directory, Pairs
 
 
 def export(
-    to: Annotated[str, typer.Option("--to", metavar="KIND", help="pickapic, pairwise or folders.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="KIND", help="pickapic, pairwise, folders or webdataset."),
+    ],
     into: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
     where: Annotated[
         str,
@@ -29,7 +32,7 @@ def export(
         bool, typer.Option("--dry-run", help="Say how much it would be, and write nothing.")
     ] = False,
 ) -> None:
-    """Write pairs as trainers open them: Pick-a-Pic's columns, chosen and rejected, or folders."""
+    """Write pairs as trainers open them: Parquet, folders of image files, or tars."""
     from synpic.publish.export import export as write
     from synpic.publish.export import plan_export
     from synpic_cli.output import print_table, say

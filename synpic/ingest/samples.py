@@ -35,7 +35,11 @@ _CAPTIONS = (*PROMPTS, "original_prompt")
 _SIDES = frozenset({"chosen", "rejected", "image", "img"})
 """Names of an image in a sample that name no model."""
 
-_NOT_META = frozenset({"prompt_id", "split", "model", "models"})
+_NOT_META = frozenset(
+    {"prompt_id", "split", "model", "models", "margin", "strategy", "label_source"}
+)
+_OF_A_SIDE = re.compile(r"(chosen|rejected)_(id|model|seed|rank|preference)")
+"""What an export of synpic says of a pair, and not of its prompt."""
 
 _MOST_IMAGE = 1 << 28
 _MOST_TEXT = 1 << 20
@@ -219,7 +223,7 @@ class _Said:
             texts = [f"{name}.{one}" if name else one for one in ([asked] if asked else _CAPTIONS)]
             for one in texts if asked else [name, *texts]:
                 if one in self._sample.texts:
-                    return self._text(self._sample.texts[one])
+                    return self._exact(name, *self._text(self._sample.texts[one]))
             found, problem = self._object(name)
             if problem is not None:
                 return None, problem
@@ -227,6 +231,12 @@ class _Said:
                 if one in found:
                     return self._one_of(found[one], place), None
         return None, None
+
+    def _exact(self, name: str, text: Any, problem: str | None) -> tuple[Any, str | None]:
+        """A text, with the line ends around it that JSON has where both say the same."""
+        written = self._object(name)[0].get("prompt")
+        same = isinstance(written, str) and written.strip("\r\n") == text
+        return (written if same else text), problem
 
     def label(self, place: int, image: str) -> str | None:
         """The name of its model."""
@@ -247,6 +257,7 @@ class _Said:
     def meta(self, image: str) -> str | None:
         """What else is said, as far as it is kept."""
         row = {**self._object("")[0], **self._object(image)[0]}
+        row = {name: one for name, one in row.items() if not _OF_A_SIDE.fullmatch(name)}
         used = {*_CAPTIONS, *_NOT_META, *filter(None, [self._settings.prompt])}
         return kept_values(row, self._settings.keep, used)
 

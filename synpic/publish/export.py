@@ -2,8 +2,8 @@
 
 ``pickapic`` and ``pairwise`` are folders of Parquet whose only config is the default one, for
 scripts that cannot name a config. ``folders`` is two folders of image files, chosen and rejected,
-with a caption beside each. Images are copied as they were encoded, a row group or a handful of
-pairs at a time.
+with a caption beside each; ``webdataset`` is tars, a sample a pair. Images are copied as they were
+encoded, a row group or a handful of pairs at a time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from synpic.publish.table.records import ConfigRows, records
 from synpic.publish.table.resolve_source import Where
 from synpic.publish.table.shards import Limits, ShardFile, plan_shards
 from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
+from synpic.publish.write_tars import write_tars
 from synpic.readers.display import count
 from synpic.readers.images import ImageError, describe
 from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
@@ -33,7 +34,7 @@ from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["KINDS", "Export", "Exported", "export", "plan_export"]
 
-KINDS = ("pickapic", "pairwise", "folders")
+KINDS = ("pickapic", "pairwise", "folders", "webdataset")
 
 _AT_ONCE = 64
 """Pairs whose pixels are in memory together, where files are written one by one."""
@@ -108,7 +109,7 @@ def export(
 
     Args:
         where: a workspace, a release's folder, or its name on the Hub; see ``load_rankings``.
-        kind: "pickapic", "pairwise" or "folders".
+        kind: "pickapic", "pairwise", "folders" or "webdataset".
         strategy: how pairs are picked; the recipe's if None.
         split: only this one; all if None.
         revision, token: of a release on the Hub.
@@ -135,8 +136,7 @@ def export(
     )
     with explain_refusals(target), new_folder(target, "export") as folder:
         require_room(folder, planned.bytes)
-        write = _write_folders if kind == "folders" else _write_shards
-        files = write(planned, folder, on_progress)
+        files = _WRITERS[kind](planned, folder, on_progress)
         notes = _notes(files)
         about = "\n".join([_readme(planned), *(f"{note}\n" for note in notes)])
         files["README.md"] = write_file(folder / "README.md", about.encode())
@@ -168,14 +168,29 @@ def plan_export(
             hint=f"known: {', '.join(KINDS)}",
         )
     source = open_pair_source(where, strategy, revision=revision, token=token)
-    config = "pairwise" if kind == "folders" else kind
+    config = "pickapic" if kind == "pickapic" else "pairwise"
     made = records(config, source.candidates, source.ranking, source.strategy)
+    if kind == "webdataset":
+        made = _with_seeds_and_ranks(made, source.candidates)
     splits = _splits(kind, made, split)
     rows = made.rows.filter(pl.col("split").is_in(splits))
     shards = plan_shards([ConfigRows(_DATA, rows, made.images)], splits, limits or Limits())
     counts = {one: rows.filter(pl.col("split") == one).height for one in splits}
     size = sum(shard.bytes for shard in shards)
     return Export(kind, counts, size, source, ConfigRows(config, rows, made.images), shards)
+
+
+def _with_seeds_and_ranks(made: ConfigRows, candidates: pl.DataFrame) -> ConfigRows:
+    """Pairs with the seed and rank of both sides: null from a release that has pairs alone."""
+    rows = made.rows
+    for side in ("chosen", "rejected"):
+        about = candidates.select(
+            pl.col("candidate_id").alias(f"{side}_id"),
+            pl.col("seed").alias(f"{side}_seed"),
+            pl.col("rank").alias(f"{side}_rank"),
+        )
+        rows = rows.join(about, on=f"{side}_id", how="left", maintain_order="left")
+    return ConfigRows(made.config, rows, made.images)
 
 
 def _splits(kind: str, made: ConfigRows, asked: str | None) -> list[str]:
@@ -205,6 +220,12 @@ def _write_shards(
     planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
 ) -> dict[str, File]:
     return pack(planned._shards, planned._source.read, folder, on_progress)
+
+
+def _write_tars(
+    planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
+) -> dict[str, File]:
+    return write_tars(planned._shards, planned._source.read, folder, on_progress)
 
 
 def _write_folders(
@@ -244,6 +265,14 @@ def _write_folders(
         if on_progress:
             on_progress(start + len(batch), rows.height)
     return files
+
+
+_WRITERS = {
+    "pickapic": _write_shards,
+    "pairwise": _write_shards,
+    "folders": _write_folders,
+    "webdataset": _write_tars,
+}
 
 
 def _ending(data: bytes, path: str) -> str:
@@ -300,10 +329,17 @@ def _readme(planned: Export) -> str:
             "A file of `chosen/` and the file of the same name in `rejected/` are a pair; the "
             "`.txt` beside each is its prompt.\n"
         )
+    kind = "tar" if planned.kind == "webdataset" else "parquet"
     head = "configs:\n- config_name: default\n  data_files:\n"
     for split in planned.rows:
-        path = json.dumps(f"{_DATA}/{split}-*.parquet", ensure_ascii=False)
+        path = json.dumps(f"{_DATA}/{split}-*.{kind}", ensure_ascii=False)
         head += f"  - split: {json.dumps(split, ensure_ascii=False)}\n    path: {path}\n"
+    if kind == "tar":
+        return (
+            f"---\n{head}---\n\n# Pairs in the layout of WebDataset\n\n{about}\n"
+            "A sample is a pair: `chosen` and `rejected`, the prompt as `txt`, and `json` with "
+            "models, seeds, ranks and preferences. All images have one ending; look at the bytes.\n"
+        )
     columns = "of Pick-a-Pic" if planned.kind == "pickapic" else "`chosen` and `rejected`"
     return (
         f"---\n{head}---\n\n# Pairs in the columns {columns}\n\n{about}\n"

@@ -44,9 +44,10 @@ class PublishedImages:
 
     Attributes:
         candidates: one row per image, in the order of the release: split, prompt_id, prompt,
-            candidate_id, model, preference (Float64), sha256 ("" where the release has no
-            ``scores`` to tell it), path (its file name) and size (bytes; on average right, for
-            single images an estimate: sizes themselves would cost the pixels).
+            candidate_id, model, preference (Float64), seed and rank (null where the release has
+            pairs alone), sha256 ("" where it has no ``scores`` to tell it), path (its file name)
+            and size (bytes; on average right, for single images an estimate: sizes themselves would
+            cost the pixels).
     """
 
     def __init__(self, release: Published, config: str = "ranked") -> None:
@@ -63,7 +64,13 @@ class PublishedImages:
             release.check_rows(config, split, found)
         schema = dict.fromkeys(
             ("split", "prompt_id", "prompt", "candidate_id", "model"), pl.String()
-        ) | {"preference": pl.Float64(), "path": pl.String(), "size": pl.Int64()}
+        ) | {
+            "preference": pl.Float64(),
+            "seed": pl.Int64(),
+            "rank": pl.Int32(),
+            "path": pl.String(),
+            "size": pl.Int64(),
+        }
         self.candidates = self._with_hashes(pl.DataFrame(rows, schema))
         self._require_ids()
 
@@ -107,7 +114,7 @@ class PublishedImages:
         file = self._file(path)
         images = _image_columns(file)
         plain = (
-            ("candidate_ids", "models", "preference")
+            ("candidate_ids", "models", "preference", "seeds", "rank")
             if config == "ranked"
             else [f"{side}_{what}" for side in _SIDES for what in ("id", "model", "preference")]
         )
@@ -122,7 +129,7 @@ class PublishedImages:
             start += about.num_rows
             sizes = _mean_sizes(about, mine, images)
             for number, row in enumerate(mine.iter_rows(named=True)):
-                for column, one, model, preference in _images_of(config, row):
+                for column, one, model, preference, seed, rank in _images_of(config, row):
                     if one in self._where:
                         continue
                     self._where[one] = _Place(path, group, number, column)
@@ -134,6 +141,8 @@ class PublishedImages:
                             "candidate_id": one,
                             "model": model,
                             "preference": preference,
+                            "seed": seed,
+                            "rank": rank,
                             "path": row[column]["path"],
                             "size": sizes[column],
                         }
@@ -175,13 +184,18 @@ def _image_columns(file: pq.ParquetFile) -> list[str]:
     return [field.name for field in file.schema_arrow if field.type == IMAGE]
 
 
-def _images_of(config: str, row: dict[str, Any]) -> list[tuple[str, str, str, float]]:
-    """The images of a row: column, candidate_id, model and preference of each."""
+def _images_of(
+    config: str, row: dict[str, Any]
+) -> list[tuple[str, str, str, float, int | None, int | None]]:
+    """The images of a row: column, candidate_id, model, preference, seed and rank of each.
+
+    Pairs have neither seed nor rank.
+    """
     if config == "ranked":
-        lists = (row["candidate_ids"], row["models"], row["preference"])
+        lists = [row[key] for key in ("candidate_ids", "models", "preference", "seeds", "rank")]
         return [(f"image_{place}", *one) for place, one in enumerate(zip(*lists, strict=True))]
     return [
-        (side, row[f"{side}_id"], row[f"{side}_model"], row[f"{side}_preference"])
+        (side, row[f"{side}_id"], row[f"{side}_model"], row[f"{side}_preference"], None, None)
         for side in _SIDES
     ]
 
