@@ -21,6 +21,7 @@ __all__ = [
     "Device",
     "Devices",
     "Directory",
+    "Drop",
     "EngineOption",
     "EventsAsJson",
     "FollowLinks",
@@ -28,8 +29,11 @@ __all__ = [
     "ImageColumns",
     "ImagesOption",
     "LeaveOutFlagged",
+    "MinAgreement",
+    "MinMargin",
     "ModelColumns",
     "Only",
+    "Overwrite",
     "Pairs",
     "PromptColumn",
     "RetryFailed",
@@ -37,8 +41,10 @@ __all__ = [
     "RewardNames",
     "ShardOption",
     "SplitOption",
+    "Top",
     "WaitToPublish",
     "WaitToRead",
+    "WherePrompts",
     "Workers",
     "chdir",
     "print_version",
@@ -148,6 +154,43 @@ Pairs = Annotated[
         metavar="STRATEGY",
         help="best-worst, best-rest, all, adjacent or random; the recipe's if not given.",
     ),
+]
+Drop = Annotated[
+    str | None,
+    typer.Option(
+        "--drop",
+        metavar="marks|FILE",
+        help="Take out before ranking what is marked, or whose ids a file names.",
+    ),
+]
+WherePrompts = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        metavar="SQL",
+        help="Only prompts for which this is true: meta_category = 'animals'.",
+    ),
+]
+MinMargin = Annotated[
+    float | None,
+    typer.Option(
+        "--min-margin", metavar="F", help="Only prompts whose first and last lie as far apart in φ."
+    ),
+]
+MinAgreement = Annotated[
+    float | None,
+    typer.Option(
+        "--min-agreement",
+        metavar="TAU",
+        help="Only prompts on which rewards agree so far: mean Kendall τ-b, −1 to 1.",
+    ),
+]
+Top = Annotated[
+    int | None,
+    typer.Option("--top", metavar="K", help="Of each prompt the first K, ranked among all."),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the file that --to names, if it is there.")
 ]
 
 ImagesOption = Annotated[

@@ -7,8 +7,10 @@ prompts, names of files and answers of servers are written by others.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -101,28 +103,56 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def require_table_file(to: Path, option: str = "--to") -> None:
-    """Refuse a name for a table that says of no known kind of file."""
+def require_table_file(to: Path, option: str = "--to", *, overwrite: bool = True) -> None:
+    """Refuse a name for a table that says of no known kind of file, or that is taken.
+
+    Args:
+        overwrite: whether a file that is there is replaced.
+    """
     if to.suffix not in (".parquet", ".csv", ".jsonl"):
         raise SynpicError(
             f"{option} {to}: unknown kind of file", hint="name it .parquet, .csv or .jsonl"
         )
+    if not overwrite and to.exists():
+        raise SynpicError(
+            f"{option} {to}: it is there already", hint="name another file, or add --overwrite"
+        )
 
 
-def write_table(table: pl.DataFrame, to: Path, option: str = "--to") -> None:
-    """Write ``table`` as the name of the file says."""
-    require_table_file(to, option)
+def write_table(
+    table: pl.DataFrame, to: Path, option: str = "--to", *, overwrite: bool = True
+) -> None:
+    """Write ``table`` as the name of the file says: whole, or not at all."""
+    require_table_file(to, option, overwrite=overwrite)
     try:
-        if to.suffix == ".csv":
-            table.write_csv(to)
-        elif to.suffix == ".jsonl":
-            table.write_ndjson(to)
-        else:
-            table.write_parquet(to)
+        with tempfile.NamedTemporaryFile(
+            dir=to.parent, prefix=f".{to.name[:100]}.", suffix=".tmp", delete=False
+        ) as stream:
+            beside = Path(stream.name)
+            try:
+                if to.suffix == ".csv":
+                    table.write_csv(stream)
+                elif to.suffix == ".jsonl":
+                    table.write_ndjson(stream)
+                else:
+                    table.write_parquet(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+                beside.chmod(0o666 & ~_umask())
+                os.replace(beside, os.path.realpath(to))
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise SynpicError(
             f"{option} {to}: {error.strerror or error}", hint="check the path"
         ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

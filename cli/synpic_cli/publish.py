@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synpic_cli.options import PUBLISHING, AsJson, Directory, LeaveOutFlagged, WaitToPublish
+from synpic_cli.options import (
+    PUBLISHING,
+    AsJson,
+    Directory,
+    Drop,
+    LeaveOutFlagged,
+    MinAgreement,
+    MinMargin,
+    Pairs,
+    Top,
+    WaitToPublish,
+    WherePrompts,
+)
 
 if TYPE_CHECKING:
     from synpic.hub.retry import Patience
@@ -42,6 +54,12 @@ def publish(
         list[str] | None,
         typer.Option("--config", help="A table to publish; may be given several times."),
     ] = None,
+    pairs: Pairs = None,
+    drop: Drop = None,
+    where: WherePrompts = None,
+    min_margin: MinMargin = None,
+    min_agreement: MinAgreement = None,
+    top: Top = None,
     leave_out_flagged: LeaveOutFlagged = False,
     branch: Annotated[str, typer.Option(help="The branch to publish to.")] = "main",
     private: Annotated[
@@ -69,6 +87,7 @@ def publish(
     """
     from synpic.errors import PublishError
     from synpic.hub.progress import show_bars
+    from synpic.pipeline.cuts import Cuts, with_cuts
     from synpic.publish import forecast, publish_to, publish_to_hub
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say
@@ -91,6 +110,12 @@ def publish(
                 "--as": as_,
                 "--branch": branch != "main",
                 "--leave-out-flagged": leave_out_flagged,
+                "--pairs": pairs,
+                "--drop": drop,
+                "--where": where,
+                "--min-margin": min_margin is not None,
+                "--min-agreement": min_agreement is not None,
+                "--top": top,
             },
         )
         return
@@ -101,6 +126,7 @@ def publish(
     if as_ not in (None, "pickapic"):
         raise PublishError(f"--as {as_}: no such layout", hint="the one there is: pickapic")
     flagged: Flagged | None = "leave-out" if leave_out_flagged else None
+    cuts = Cuts(drop, where, min_margin, min_agreement, top)
     if to is not None:
         for option, given in [
             ("--version", version),
@@ -116,7 +142,11 @@ def publish(
                 )
         with counted_work("publish") as on_progress:
             folder = publish_to(
-                Workspace.open(), to, configs=config, flagged=flagged, on_progress=on_progress
+                with_cuts(Workspace.open(), cuts, pairs=pairs),
+                to,
+                configs=config,
+                flagged=flagged,
+                on_progress=on_progress,
             )
         if as_json:
             print_json(release_as_dict(folder))
@@ -138,7 +168,7 @@ def publish(
     if dry_run:
         with counted_work("pack") as on_progress:
             planned: Forecast = forecast(
-                Workspace.open(),
+                with_cuts(Workspace.open(), cuts, pairs=pairs),
                 repository,
                 **asked,
                 on_progress=on_progress,
@@ -147,7 +177,7 @@ def publish(
         return
     with counted_work("publish") as on_progress:
         release: HubRelease = publish_to_hub(
-            Workspace.open(),
+            with_cuts(Workspace.open(), cuts, pairs=pairs),
             repository,
             private=private or None,
             **asked,

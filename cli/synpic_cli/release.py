@@ -8,7 +8,7 @@ from synpic.publish import Forecast, HubRelease, Release
 from synpic.publish.hub.model_release import ModelForecast, ModelRelease
 from synpic.readers.display import count, size
 from synpic_cli.output import print_table, say
-from synpic_cli.summary import flags, say_flags
+from synpic_cli.summary import cuts_as_dict, flags, say_cuts, say_flags
 
 __all__ = [
     "forecast_as_dict",
@@ -32,6 +32,7 @@ def show_release(release: Release | HubRelease) -> None:
         ],
     )
     say_flags(release.ranked)
+    say_cuts(release.ranked)
     if isinstance(release, Release):
         say(f"Published {size(release.bytes)} in {release.directory}")
         return
@@ -88,6 +89,7 @@ def release_as_dict(release: Release | HubRelease) -> dict[str, Any]:
         "files": release.files,
         "bytes": release.bytes,
         **flags(release.ranked),
+        "cuts": cuts_as_dict(release.ranked),
     }
     if isinstance(release, Release):
         return {"directory": str(release.directory), **common, "load": release.load_line}

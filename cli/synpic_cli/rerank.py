@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.readers.display import count
-from synpic_cli.options import READING, AsJson, WaitToRead
+from synpic_cli.options import READING, AsJson, Overwrite, WaitToRead
 
 if TYPE_CHECKING:
     from synpic.release.rerank import Reranked
@@ -38,8 +38,11 @@ def rerank(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option("--to", metavar="FILE", help="Write the new `scores`: .parquet or .csv."),
+        typer.Option(
+            "--to", metavar="FILE", help="Write the new `scores`: .csv, .jsonl or .parquet."
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +54,7 @@ def rerank(
     from synpic_cli.watching import note
 
     if to is not None:
-        require_table_file(to)
+        require_table_file(to, overwrite=overwrite)
     with waiting(wait, note):
         found = rank_again(
             open_release(where),
@@ -62,7 +65,7 @@ def rerank(
             without_models=without_model or (),
         )
     if to is not None:
-        write_table(found.scores, to)
+        write_table(found.scores, to, overwrite=overwrite)
     if as_json:
         print_json(found.as_dict())
         return
@@ -90,6 +93,9 @@ def _show(found: Reranked) -> None:
         f"{count(ranking.counts.kept_candidates, 'image')} ranked by {ranking.aggregation}, {now}"
     )
     say(f"published: {published.aggregation}, {before}")
+    if (cuts := found.release.manifest.cuts) is not None:
+        left = sum(cuts.prompts.values())
+        say(f"of what was published; {count(left, 'ranked prompt')} had been cut before")
     say()
     beats = {row.model: row.beats for row in found.release.manifest.win_rates}
     print_table(

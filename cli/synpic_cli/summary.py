@@ -10,7 +10,7 @@ from synpic.rank import agreement, head_to_head, leave_one_out, win_rate_by_mode
 from synpic.readers.display import count
 from synpic_cli.output import print_table, say
 
-__all__ = ["flags", "say_flags", "show_ranking", "summarise"]
+__all__ = ["cuts_as_dict", "flags", "say_cuts", "say_flags", "show_ranking", "summarise"]
 
 
 def summarise(ranked: RankedSet) -> dict[str, Any]:
@@ -22,6 +22,7 @@ def summarise(ranked: RankedSet) -> dict[str, Any]:
         "ties": ranking.ties,
         "weights": dict(ranking.weights),
         "counts": {**asdict(ranking.counts), **flags(ranked)},
+        "cuts": cuts_as_dict(ranked),
         "models": win_rate_by_model(ranking).to_dicts(),
         "head_to_head": head_to_head(ranking).to_dicts(),
         "agreement": agreement(ranked.scored, rewards).to_dicts(),
@@ -52,6 +53,40 @@ def say_flags(ranked: RankedSet) -> None:
         say(f"{count(found['flagged'], 'image')} {are} flagged, and kept; {remedy}")
 
 
+def cuts_as_dict(ranked: RankedSet) -> dict[str, Any] | None:
+    """The rules by which the set is cut, and what each left out; None without one."""
+    if not ranked.cuts.given:
+        return None
+    found: dict[str, Any] = dict(ranked.cuts.given)
+    if (dropped := ranked.dropped) is not None:
+        found["drop"] = {
+            "source": dropped.named.source,
+            "candidates": dropped.rows.height,
+            "prompts": dropped.prompts,
+            "kept": dropped.kept,
+            "unknown": dropped.unknown,
+            "marks": dict(dropped.named.marks),
+        }
+    return {**found, "prompts": dict(ranked.cut), "unranked": ranked.cut_unranked}
+
+
+def say_cuts(ranked: RankedSet) -> None:
+    """The same in words, a line for each rule."""
+    if (dropped := ranked.dropped) is not None:
+        said = [f"{count(dropped.prompts, 'prompt')} with all its images"] * bool(dropped.prompts)
+        said += [f"{count(dropped.kept, 'image')} kept by a mark"] * bool(dropped.kept)
+        said += [f"{count(dropped.unknown, 'id')} of nothing here"] * bool(dropped.unknown)
+        more = f" ({', '.join(said)})" if said else ""
+        images = count(dropped.rows.height, "image")
+        say(f"dropped before ranking, by {dropped.named.source}: {images}{more}")
+    for rule, number in ranked.cut.items():
+        say(f"cut by {rule} = {ranked.cuts.given[rule]}: {count(number, 'ranked prompt')}")
+    if ranked.cut_unranked:
+        say(f"cut with them: {count(ranked.cut_unranked, 'prompt')} without a ranking")
+    if ranked.cuts.top is not None:
+        say(f"of each prompt the first {ranked.cuts.top}, with φ and ranks among all its images")
+
+
 def show_ranking(ranked: RankedSet) -> None:
     """The same, for people."""
     ranking, counts = ranked.ranking, ranked.ranking.counts
@@ -65,6 +100,9 @@ def show_ranking(ranked: RankedSet) -> None:
             f"{count(counts.prompts_below_two, 'prompt')} with fewer than two images"
         )
     say_flags(ranked)
+    say_cuts(ranked)
+    if ranked.cut:
+        say(f"left: {count(ranked.ranking.table['prompt_id'].n_unique(), 'prompt')}")
     say()
     wins = win_rate_by_model(ranking)
     print_table(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from synpic.errors import RankingError, RecipeError
+from synpic.pipeline.cuts import Cuts, Dropped, choose, drop_candidates, read_drop
 from synpic.pipeline.inventory import Inventory, take_inventory
-from synpic.rank import Ranking, rank
+from synpic.prompts.meta import in_published_types, meta_columns, with_meta
+from synpic.rank import Ranking, first, rank
 from synpic.readers.display import count, visible
 from synpic.recipe import Flagged
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["RankedSet", "rank_candidates"]
+__all__ = ["RankedSet", "rank_candidates", "ranking_for_people"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,22 +27,53 @@ class RankedSet:
     """Everything known of a workspace's candidates but their pixels.
 
     Args:
-        scored: a row per candidate, with its prompt and ``score_<reward>``.
-        ranking: its result.
+        scored: a row per candidate of a prompt that is left, with its prompt and
+            ``score_<reward>``.
+        ranking: of the prompts that are left; its counts are of all that were ranked.
         left_out: the rows that are not in ``scored`` because they are flagged; None where flagged
             ones are kept.
+        there: all candidates, before anything was left out.
+        cuts: the rules by which prompts and candidates were.
+        dropped: what was taken out before ranking; None without ``drop``.
+        cut: rule → how many ranked prompts it left out, that the rules before it did not.
+        cut_unranked: how many prompts without a ranking the rules left out.
     """
 
     inventory: Inventory
     scored: pl.DataFrame
     ranking: Ranking
-    left_out: pl.DataFrame | None = None
+    left_out: pl.DataFrame | None
+    there: pl.DataFrame
+    cuts: Cuts
+    dropped: Dropped | None
+    cut: Mapping[str, int]
+    cut_unranked: int
+
+    @property
+    def shown(self) -> Ranking:
+        """The ranking with the images of each prompt that are published: all, or the first k."""
+        if self.cuts.top is None:
+            return self.ranking
+        return replace(self.ranking, table=first(self.ranking.table, self.cuts.top))
+
+    def candidates_of(self, config: str, candidates: pl.DataFrame) -> pl.DataFrame:
+        """Those of ``candidates`` that a published table has.
+
+        Of ``scores`` that is all, so that wins, φ and τ follow from what it holds; of others those
+        that are shown.
+        """
+        if config == "scores" or self.cuts.top is None:
+            return candidates
+        ids = self.shown.table.select("candidate_id")
+        return candidates.join(ids, on="candidate_id", how="semi", maintain_order="left")
 
 
 def rank_candidates(
     workspace: Workspace | Snapshot, *, flagged: Flagged | None = None
 ) -> RankedSet:
-    """Rank what a workspace holds, as its recipe says. Reads scores only; takes seconds.
+    """Rank what a workspace holds, and cut it, as its recipe says: from scores, in seconds.
+
+    For other cuts than the recipe's, give a snapshot from :func:`synpic.pipeline.cuts.with_cuts`.
 
     Where a model or a reward is not found, a warning is logged, and what was made of it is read.
     Another names a model that has images, and none with the recipe's present settings.
@@ -50,7 +84,7 @@ def rank_candidates(
             the recipe says, if None. What no check has seen is not flagged.
 
     Raises:
-        RecipeError: it names no reward.
+        RecipeError: it names no reward, or a cut cannot be made.
         UnknownName, CheckpointError: it names a reward that is not found and has no scores here; or
             nothing tells which of several folders are of a model or reward that is not found.
         RankingError: there is nothing to rank; the message says what is missing.
@@ -73,6 +107,10 @@ def rank_candidates(
             "recipe wants",
             hint="run `synpic generate`, then `synpic score`",
         )
+    there, cuts = scored, Cuts.of(recipe)
+    dropped: Dropped | None = None
+    if cuts.drop is not None:
+        scored, dropped = drop_candidates(scored, read_drop(inventory.workspace, cuts.drop))
     left_out: pl.DataFrame | None = None
     if (flagged or recipe.records.flagged) == "leave-out":
         is_flagged = pl.col("flagged").fill_null(False)
@@ -99,4 +137,43 @@ def rank_candidates(
             f"({counts.incomplete:,} of {count(counts.candidates, 'image')} lack one)",
             hint="`synpic status` says what is missing; run `synpic generate` and `synpic score`",
         )
-    return RankedSet(inventory, scored, ranking, left_out)
+    chosen = choose(scored, ranking, cuts, in_published_types(inventory.prompts))
+    return RankedSet(
+        inventory,
+        chosen.scored,
+        chosen.ranking,
+        left_out,
+        there=there,
+        cuts=cuts,
+        dropped=dropped,
+        cut=chosen.cut,
+        cut_unranked=chosen.unranked,
+    )
+
+
+def ranking_for_people(ranked: RankedSet) -> pl.DataFrame:
+    """The images that are shown, each with its prompt, its rank and what it scored, best first.
+
+    Returns:
+        prompt_id, prompt, split, rank, preference, wins, model, sample, seed, candidate_id and
+        flagged, then ``wins_<reward>`` of the rewards that rank, ``score_<reward>`` of all and the
+        ``meta_<name>`` of the prompt; ordered by prompt_id, rank and candidate_id.
+    """
+    table = ranked.shown.table
+    known = with_meta(ranked.scored, ranked.inventory.prompts).select(
+        "candidate_id",
+        "prompt",
+        "split",
+        "seed",
+        "flagged",
+        *(name for name in ranked.scored.columns if name.startswith("score_")),
+        *meta_columns(ranked.inventory.prompts),
+    )
+    rows = table.join(known, on="candidate_id", how="left").sort(
+        "prompt_id", "rank", "candidate_id"
+    )
+    first_columns = ["prompt_id", "prompt", "split", "rank", "preference", "wins", "model"]
+    first_columns += ["sample", "seed", "candidate_id", "flagged"]
+    wins = [name for name in table.columns if name.startswith("wins_")]
+    others = [name for name in known.columns if name not in first_columns]
+    return rows.select(*first_columns, *wins, *others)

@@ -17,7 +17,9 @@ from synpic.generate.recorded import recorded_models
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.ingest import read_index
+from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.prompts import read_prompts
+from synpic.prompts.meta import in_published_types
 from synpic.rank.weights import exact_weights
 from synpic.readers.display import count
 from synpic.recipe import PromptSettings
@@ -26,6 +28,7 @@ from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
 from synpic.score.reward import resolve_reward
 from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.parts import frame
 
 __all__ = ["ValidatedModel", "Validation", "validate"]
 
@@ -102,16 +105,17 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     recipe = snapshot.recipe
     made = Validation()
     if recipe.prompts is not None:
-        texts = _check_drawing(made, snapshot, recipe.prompts)
+        prompts = _check_drawing(made, snapshot, recipe.prompts)
     else:
-        texts = _check_ingest(made, snapshot)
-    _check_safety(made, snapshot, texts)
+        prompts = _check_ingest(made, snapshot)
+    _check_safety(made, snapshot, [] if prompts is None else prompts["prompt"].to_list())
     for name, reward in recipe.rewards.items():
         made.rewards.append(name)
         try:
             resolve_reward(name, reward, snapshot.lock)
         except SynpicError as error:
             _note(made, error)
+    _check_cuts(made, snapshot, prompts)
     if not recipe.rewards:
         made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
     elif not made.problems:
@@ -122,13 +126,15 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     return made
 
 
-def _check_drawing(made: Validation, snapshot: Snapshot, source: PromptSettings) -> list[str]:
+def _check_drawing(
+    made: Validation, snapshot: Snapshot, source: PromptSettings
+) -> pl.DataFrame | None:
     """Prompts and models; the prompts themselves, as far as they can be read."""
     recipe = snapshot.recipe
-    texts: list[str] = []
+    texts: pl.DataFrame | None = None
     try:
         prompts = read_prompts(source, snapshot)
-        texts = prompts.table.column("prompt").to_pylist()
+        texts = frame(prompts.table)
         made.prompts = prompts.table.num_rows
         made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
     except SynpicError as error:
@@ -208,13 +214,13 @@ def _steps(schedule: Schedule) -> str:
     return "its steps" if schedule.steps is None else count(schedule.steps, "step")
 
 
-def _check_ingest(made: Validation, snapshot: Snapshot) -> list[str]:
+def _check_ingest(made: Validation, snapshot: Snapshot) -> pl.DataFrame | None:
     """Check the source of images; the prompts themselves, as far as they can be read."""
     try:
         index = read_index(snapshot)
     except SynpicError as error:
         _note(made, error)
-        return []
+        return None
     note = index.prompts_note
     made.prompts = note["read"] - note["empty"] - note["duplicates"]
     made.prompts_empty, made.prompts_duplicate = note["empty"], note["duplicates"]
@@ -228,7 +234,7 @@ def _check_ingest(made: Validation, snapshot: Snapshot) -> list[str]:
         made.notes.append(f"{count(number, 'image')} cannot be ingested: {problem}")
     if sound["prompt_id"].n_unique() == sound.height:
         made.notes.append("no prompt has two images: they can be scored, but not ranked")
-    return index.prompts["prompt"].to_list()
+    return index.prompts
 
 
 def _check_safety(made: Validation, snapshot: Snapshot, prompts: Sequence[str]) -> None:
@@ -244,6 +250,24 @@ def _check_safety(made: Validation, snapshot: Snapshot, prompts: Sequence[str]) 
         listed = sum(map(wanted.words.flags, prompts))
         where, of = wanted.settings.words, count(len(prompts), "prompt")
         made.notes.append(f"{listed:,} of {of} hold a word of {where}")
+
+
+def _check_cuts(made: Validation, snapshot: Snapshot, prompts: pl.DataFrame | None) -> None:
+    """Whether what is dropped can be read, and the condition on prompts computed."""
+    cuts = Cuts.of(snapshot.recipe)
+    if cuts.drop is not None:
+        try:
+            named = read_drop(snapshot.workspace, cuts.drop)
+            made.notes.append(f"ranking.drop: {named.source} names {named.described}")
+        except SynpicError as error:
+            _note(made, error)
+    if cuts.where is not None and prompts is not None:
+        try:
+            passing = int(require_condition(cuts.where, in_published_types(prompts)).sum())
+            of = count(prompts.height, "prompt")
+            made.notes.append(f"records.where is true for {passing:,} of {of}")
+        except SynpicError as error:
+            _note(made, error)
 
 
 def _note(made: Validation, error: SynpicError) -> None:

@@ -13,9 +13,10 @@ import polars as pl
 from synpic.errors import PublishError, did_you_mean
 from synpic.pipeline.inventory import Inventory
 from synpic.pipeline.ranking import RankedSet, rank_candidates
+from synpic.prompts.meta import with_meta
 from synpic.publish.card.picture import choose_examples
 from synpic.publish.manifest import describe
-from synpic.publish.table.records import CONFIGS, WITH_PIXELS, join, records, with_meta
+from synpic.publish.table.records import CONFIGS, WITH_PIXELS, join, records
 from synpic.publish.table.shards import Limits, Read, ShardFile, plan_shards
 from synpic.recipe import Flagged, PublishSettings, split_problem
 from synpic.release.manifest import Manifest
@@ -81,8 +82,9 @@ def prepare(
     sizes = pl.Series(images.sizes(packed) or [0] * len(keys), dtype=pl.Int64)
     paths = pl.Series(images.paths(packed) or [""] * len(keys), dtype=pl.String)
     candidates = join(with_meta(scored, inventory.prompts), ranking, sizes, paths)
+    shown = ranked.shown
     tables = {
-        name: records(name, candidates, ranking, recipe.records.pairs)
+        name: records(name, ranked.candidates_of(name, candidates), shown, recipe.records.pairs)
         for name in {"ranked": None, **dict.fromkeys(names)}
     }
     shards = plan_shards([tables[name] for name in names], splits, limits or Limits())
@@ -94,7 +96,7 @@ def prepare(
     return Draft(
         shards=shards,
         read=images.read,
-        manifest=describe(inventory, scored, ranking, shards, ranked.left_out),
+        manifest=describe(ranked, shards),
         ranked=ranked,
         examples=choose_examples(tables["ranked"].rows, _EXAMPLES),
         settings=recipe.publish,

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from synpic.errors import PublishError, did_you_mean
+from synpic.pipeline.cuts import AS_THE_RECIPE_SAYS, Cuts
 from synpic.publish.atomic_folder import new_folder, require_free
 from synpic.publish.manifest import describe_bytes
 from synpic.publish.table.pair_source import PairSource, open_pair_source
@@ -96,6 +97,7 @@ def export(
     directory: str | os.PathLike[str],
     *,
     strategy: str | None = None,
+    cuts: Cuts = AS_THE_RECIPE_SAYS,
     split: str | None = None,
     revision: str | None = None,
     token: str | None = None,
@@ -111,6 +113,7 @@ def export(
         where: a workspace, a release's folder, or its name on the Hub; see ``load_rankings``.
         kind: "pickapic", "pairwise", "folders" or "webdataset".
         strategy: how pairs are picked; the recipe's if None.
+        cuts: in the place of the recipe's; of a release, besides those that it was published with.
         split: only this one; all if None.
         revision, token: of a release on the Hub.
         limits: of shards and row groups.
@@ -129,6 +132,7 @@ def export(
         where,
         kind,
         strategy=strategy,
+        cuts=cuts,
         split=split,
         revision=revision,
         token=token,
@@ -156,6 +160,7 @@ def plan_export(
     kind: str,
     *,
     strategy: str | None = None,
+    cuts: Cuts = AS_THE_RECIPE_SAYS,
     split: str | None = None,
     revision: str | None = None,
     token: str | None = None,
@@ -167,7 +172,7 @@ def plan_export(
             f"unknown kind of export {kind!r}.{did_you_mean(kind, KINDS)}",
             hint=f"known: {', '.join(KINDS)}",
         )
-    source = open_pair_source(where, strategy, revision=revision, token=token)
+    source = open_pair_source(where, strategy, cuts=cuts, revision=revision, token=token)
     config = "pickapic" if kind == "pickapic" else "pairwise"
     made = records(config, source.candidates, source.ranking, source.strategy)
     if kind == "webdataset":

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from synpic.errors import PublishError, ReleaseError, did_you_mean
 from synpic.pipeline.ranking import RankedSet, rank_candidates
+from synpic.prompts.meta import with_meta
 from synpic.publish.in_place import addresses
 from synpic.publish.table.features import IMAGE, arrow_schema
-from synpic.publish.table.records import CONFIGS, ConfigRows, join, records, with_meta
+from synpic.publish.table.records import CONFIGS, ConfigRows, join, records
 from synpic.publish.table.resolve_source import Where, find
 from synpic.release.load import load_release
 from synpic.workspace import Workspace
@@ -83,7 +84,8 @@ def _rank_in_place(workspace: Workspace, split: str | None, config: str) -> Data
     unsized = pl.zeros(ranked.scored.height, pl.Int64, eager=True)
     scored = with_meta(ranked.scored, ranked.inventory.prompts)
     candidates = join(scored, ranked.ranking, unsized, scored["candidate_id"])
-    made = records(config, candidates, ranked.ranking, recipe.records.pairs)
+    candidates = ranked.candidates_of(config, candidates)
+    made = records(config, candidates, ranked.shown, recipe.records.pairs)
     there = set(made.rows["split"])
     order = ranked.inventory.prompts["split"].unique(maintain_order=True)
     splits = [name for name in order if name in there]

@@ -22,8 +22,9 @@ from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.ingest import IngestedImages
 from synpic.pipeline.inventory import Inventory
+from synpic.pipeline.ranking import RankedSet
+from synpic.prompts.meta import with_meta
 from synpic.publish.table.features import yaml_features
-from synpic.publish.table.records import with_meta
 from synpic.publish.table.shards import ShardFile
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
@@ -38,24 +39,14 @@ BINS = 20
 """Of a histogram."""
 
 
-def describe(
-    inventory: Inventory,
-    scored: pl.DataFrame,
-    ranking: Ranking,
-    shards: list[ShardFile],
-    left_out: pl.DataFrame | None = None,
-) -> Manifest:
+def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
     """Everything that a release says of itself but its files.
-
-    Args:
-        left_out: candidates that are there and not in ``scored``, because they are flagged; None
-            where flagged ones are kept.
 
     Returns:
         - ``synpic``: its version; ``schema_version``
         - ``version``: None, for a publisher to fill in: "1.2.0"
         - ``digest``: a SHA-256 over all candidates with their prompts, provenance and scores: where
-          it, ``ranking`` and ``pairs`` are equal, so are the rows of every config
+          it, ``ranking``, ``pairs`` and ``cuts.top`` are equal, so are the rows of every config
         - ``recipe``: its text; ``lock``: what its names resolved to
         - ``prompts``: source → how many
         - ``models``, ``rewards``: with fingerprints and what decides them
@@ -63,6 +54,8 @@ def describe(
         - ``ranking``: aggregation, ties and weights
         - ``counts``: what was wanted, made and kept, and what was not and why;
           ``flagged_left_out`` only where flagged images are left out
+        - ``cuts``: the rules by which prompts and images were left out, and how many of each; None
+          where there is no rule
         - ``win_rates``: of each model
         - ``agreement``: τ-b of every two ``rewards``, and, as ``leave_one_out``, of each with the
           others together
@@ -75,6 +68,7 @@ def describe(
         - ``records``: config → split → rows
         - ``files``: none, for a publisher to fill in: path → ``sha256`` and ``bytes``
     """
+    inventory, scored, ranking = ranked.inventory, ranked.scored, ranked.ranking
     rewards = list(ranking.weights)
     found = {
         "synpic": own_version(),
@@ -95,14 +89,15 @@ def describe(
             "ties": ranking.ties,
             "weights": dict(ranking.weights),
         },
-        "counts": _counts(inventory, scored, ranking, left_out),
+        "counts": _counts(ranked),
+        "cuts": _cuts(ranked) if ranked.cuts.given else None,
         "win_rates": win_rate_by_model(ranking).to_dicts(),
         "agreement": {
             "rewards": agreement(scored, rewards).to_dicts(),
             "leave_one_out": leave_one_out(scored, ranking.weights).to_dicts(),
         },
         "histograms": _histograms(scored, [reward.name for reward in inventory.rewards]),
-        "pairs": _pairs(ranking, shards, inventory.recipe.records.pairs),
+        "pairs": _pairs(ranked.shown, shards, inventory.recipe.records.pairs),
         "features": {shard.records.config: yaml_features(shard.schema) for shard in shards},
         "records": _rows(shards),
         "files": {},
@@ -237,17 +232,32 @@ def _environments(inventory: Inventory, scored: pl.DataFrame) -> dict[str, Any]:
     return found
 
 
-def _counts(
-    inventory: Inventory, scored: pl.DataFrame, ranking: Ranking, left_out: pl.DataFrame | None
-) -> dict[str, Any]:
-    there = scored if left_out is None else pl.concat([scored, left_out])
-    missing = inventory.wanted_candidates().join(there, on="candidate_id", how="anti")
+def _cuts(ranked: RankedSet) -> dict[str, Any]:
+    """The rules that there are, and what each left out."""
+    found = dict(ranked.cuts.given)
+    if (dropped := ranked.dropped) is not None:
+        named = dropped.named
+        found["drop"] = {
+            "source": named.source,
+            "sha256": named.sha256,
+            "candidates": dropped.rows.height,
+            "prompts": dropped.prompts,
+            "kept": dropped.kept,
+            "unknown": dropped.unknown,
+            "marks": dict(named.marks),
+        }
+    return {**found, "prompts": dict(ranked.cut), "unranked": ranked.cut_unranked}
+
+
+def _counts(ranked: RankedSet) -> dict[str, Any]:
+    inventory, scored, left_out = ranked.inventory, ranked.scored, ranked.left_out
+    missing = inventory.wanted_candidates().join(ranked.there, on="candidate_id", how="anti")
     failures = inventory.workspace.failures("generate").join(
         missing.select("candidate_id"), on="candidate_id", how="semi"
     )
     reasons = failures.group_by("reason").len().sort("len", "reason", descending=[True, False])
     return {
-        **asdict(ranking.counts),
+        **asdict(ranked.ranking.counts),
         "prompts_wanted": inventory.prompts.height,
         "candidates_missing": missing.height,
         "failed": dict(reasons.iter_rows()),

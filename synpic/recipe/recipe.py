@@ -194,6 +194,8 @@ class RankingSettings(Table):
     ties: Literal["competition", "ordinal"] = "competition"
     rewards: list[Name] | None = None
     """Which rewards rank; all of the recipe's where it is not given."""
+    drop: Place | None = None
+    """What is taken out before ranking: "marks", or a file of ids, relative to the recipe."""
 
 
 class RecordSettings(Table):
@@ -204,6 +206,14 @@ class RecordSettings(Table):
     """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``."""
     flagged: Flagged = "keep"
     """Whether flagged images are ranked and published; what no check has seen always is."""
+    where: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
+    """A condition in SQL over the columns of prompts: others are left out, after ranking."""
+    min_margin: Annotated[float, Field(ge=0)] | None = None
+    """The least preference of a prompt's first image above that of its last."""
+    min_agreement: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """The least mean Kendall τ-b between the rewards that rank, within the prompt."""
+    top: Annotated[int, Field(ge=1)] | None = None
+    """Publish this many images of a prompt, the first ones, with ranks among all of them."""
 
 
 class PublishSettings(Table):
@@ -257,6 +267,11 @@ class Recipe(Table):
             if name not in self.rewards:
                 suggestion = did_you_mean(name, self.rewards)
                 raise ValueError(f"ranking.rewards: there is no [rewards.{name}].{suggestion}")
+        if self.records.min_agreement is not None and len(self.weights) == 1:
+            raise ValueError(
+                "records.min_agreement: two rewards agree or do not, and only "
+                f"{next(iter(self.weights))!r} ranks"
+            )
         return self
 
     @property

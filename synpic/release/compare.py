@@ -56,7 +56,7 @@ def compare(old: Manifest, new: Manifest) -> list[VersionChange]:
     """
     found = [*_tables(old, new), *_rule(old, new)]
     found += [*_prompts(old, new), *_models(old, new), *_rewards(old, new)]
-    found += _flagged(old, new)
+    found += [*_flagged(old, new), *_cuts(old, new)]
     if not any(change.level is Level.MINOR for change in found):
         found += _data(old, new)
     if not found:
@@ -164,6 +164,31 @@ def _flagged(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     if was != is_now and (leaving.flagged_left_out or keeping.flagged):
         text = "left out, were kept" if is_now else "kept, were left out"
         yield VersionChange(Level.MINOR, f"images flagged by a safety check are {text}")
+
+
+def _cuts(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
+    """Rules by which prompts and images are left out. Another ``top`` makes other pairs."""
+    was, now = (one.cuts.model_dump(exclude_none=True) if one.cuts else {} for one in (old, new))
+    if was.get("top") != now.get("top"):
+        after, before = (
+            "every image" if top is None else f"the first {top}"
+            for top in (now.get("top"), was.get("top"))
+        )
+        yield VersionChange(Level.MAJOR, f"of each prompt {after}, was {before}")
+    if old.digest == new.digest:
+        return
+    for rule in ("drop", "where", "min_margin", "min_agreement"):
+        if was.get(rule) != now.get(rule):
+            after, before = (_cut_by(rule, one.get(rule)) for one in (now, was))
+            yield VersionChange(Level.MINOR, f"cut by {rule}: {after}, was {before}")
+
+
+def _cut_by(rule: str, value: Any) -> str:
+    if value is None:
+        return "not"
+    if rule == "drop":
+        return f"{value['source']} ({count(value['candidates'], 'image')})"
+    return str(value)
 
 
 def _data(old: Manifest, new: Manifest) -> Iterator[VersionChange]:

@@ -7,14 +7,16 @@ states, and compared row by row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import polars as pl
 
 from synpic.errors import RankingError, RewardError
-from synpic.rank import Ranking, pairs, rank
+from synpic.rank import Ranking, agreement_by_prompt, first, margin_by_prompt, pairs, rank
 from synpic.readers.display import count
 from synpic.release.checks import Problem
+from synpic.release.manifest import MANIFEST
 from synpic.release.source import Published
 
 __all__ = ["check_consistency", "scored_images"]
@@ -53,7 +55,12 @@ def check_consistency(release: Published) -> list[Problem]:
         if not tables:
             return []
         base = next(iter(tables))
+        top = release.manifest.cuts.top if release.manifest.cuts else None
+        if top is not None and base != "scores":
+            # Ranks are among all images of a prompt, and only the first are here.
+            return _check_first(base, tables[base], release)
         ranking = _rank(release, tables[base])
+        shown = ranking if top is None else replace(ranking, table=first(ranking.table, top))
     except pl.exceptions.PolarsError as error:
         return [Problem("ranked", f"the lists of a row do not fit together: {_first_line(error)}")]
     except (RankingError, RewardError) as error:
@@ -61,16 +68,61 @@ def check_consistency(release: Published) -> list[Problem]:
     found: list[Problem] = []
     try:
         for name, table in tables.items():
-            found += _compare_ranks(name, table, ranking)
+            found += _compare_ranks(name, table, ranking if name == "scores" else shown)
             if name != base:
                 found += _compare_images(name, table, base, tables[base])
         if "ranked" in tables:
             found += _compare_best(tables["ranked"])
         for name in ("pairwise", "pickapic"):
             if name in release.records:
-                found += _compare_pairs(release, name, ranking)
+                found += _compare_pairs(release, name, shown)
+        found += _check_cuts(release, base, ranking, tables[base])
     except pl.exceptions.PolarsError as error:
         found.append(Problem(base, f"the tables cannot be compared: {_first_line(error)}"))
+    return found
+
+
+def _check_cuts(
+    release: Published, base: str, ranking: Ranking, scored: pl.DataFrame
+) -> Iterator[Problem]:
+    """Whether every ranked prompt passes the rules that are numbers."""
+    cuts = release.manifest.cuts
+    if cuts is None:
+        return
+    values: list[tuple[str, float, pl.DataFrame]] = []
+    if cuts.min_margin is not None:
+        values.append(("margin", cuts.min_margin, margin_by_prompt(ranking.table)))
+    if cuts.min_agreement is not None:
+        taus = agreement_by_prompt(scored, list(ranking.weights))
+        values.append(("agreement", cuts.min_agreement, taus))
+    for name, least, table in values:
+        passes = (pl.col(name) >= least - _NEAR).fill_null(False)
+        wrong = table.filter(~passes)["prompt_id"].sort()
+        if wrong.len():
+            text = f"min_{name} = {least:g} of {MANIFEST} leaves out what is there"
+            yield Problem(base, f"{text}: {count(wrong.len(), 'prompt')} ({wrong[0]} the first)")
+
+
+def _check_first(base: str, table: pl.DataFrame, release: Published) -> list[Problem]:
+    """Of images whose prompts have others, too: whether ranks follow from preferences."""
+    order = table.drop_nulls(["preference", "rank"]).sort("prompt_id", "preference", "rank")
+    better = pl.col("preference", "rank").shift(-1).over("prompt_id").name.suffix("_better")
+    wrong = (pl.col("preference") < pl.col("preference_better")) & (
+        pl.col("rank") <= pl.col("rank_better")
+    )
+    text = "`rank` does not follow from `preference`"
+    found = list(_told(base, order.with_columns(better), wrong, text))
+    rule = release.manifest.ranking
+    ranking = Ranking(
+        table=order.select("prompt_id", "candidate_id", "preference"),
+        weights=rule.weights,
+        aggregation=rule.aggregation,
+        ties=rule.ties,
+        counts=release.manifest.counts.of_ranking(),
+    )
+    for name in ("pairwise", "pickapic"):
+        if name in release.records:
+            found += _compare_pairs(release, name, ranking)
     return found
 
 

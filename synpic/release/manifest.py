@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 from synpic.errors import DamagedRelease, NoRelease, ReleaseError
 from synpic.rank import Counts
 from synpic.readers.json_models import Record, parse_json, validate
+from synpic.release.cut_counts import CutCounts
 from synpic.workspace.tables import SCHEMA_VERSION, require_version
 
 __all__ = [
@@ -287,6 +288,7 @@ class Manifest(_Ours):
     environments: dict[str, dict[str, Any]]
     ranking: Rule
     counts: ManifestCounts
+    cuts: CutCounts | None = None
     win_rates: list[WinRate]
     agreement: Agreements
     histograms: dict[str, Histogram]

@@ -24,7 +24,8 @@ class Reranked:
     Args:
         release: whose scores these are.
         scores: its ``scores``, of the models that took part, with ``preference`` and ``rank`` of
-            this ranking in place of the published ones.
+            this ranking in place of the published ones, and so ``wins_<reward>``: null of rewards
+            that do not rank.
         ranking: of those images.
         tau: Kendall's τ-b of the two rankings, a mean over prompts; over the images that are in
             both, and the prompts in which both tell two of them apart. None where there is none.
@@ -101,13 +102,21 @@ def rerank(
             f"{release.name}: no prompt is left with two images to rank",
             hint="leave out fewer models or rewards",
         )
+    wins = [name for name in ranking.table.columns if name.startswith("wins_")]
     new = ranking.table.select(
-        "candidate_id", pl.col("preference").cast(pl.Float32), pl.col("rank").cast(pl.Int32)
+        "candidate_id",
+        pl.col("preference").cast(pl.Float32),
+        pl.col("rank").cast(pl.Int32),
+        *wins,
     )
+    # Wins of a reward are counted anew as well: where images are left out, they are fewer.
+    stale = [name for name in kept.columns if name.startswith("wins_") and name not in wins]
+    columns = kept.columns + [name for name in wins if name not in kept.columns]
     table = (
-        kept.drop("preference", "rank")
+        kept.with_columns(pl.lit(None, kept.schema[name]).alias(name) for name in stale)
+        .drop(name for name in new.columns if name != "candidate_id" and name in kept.columns)
         .join(new, on="candidate_id", how="left", maintain_order="left")
-        .select(kept.columns)
+        .select(columns)
     )
     tau, prompts, changed = _compare(scores, table)
     return Reranked(release, table, ranking, tau, prompts, changed)

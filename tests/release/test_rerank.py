@@ -188,3 +188,13 @@ def test_from_the_hub_no_image_is_read(pushed: HubServer, out: Path) -> None:
     assert found.as_dict()["revision"] == pushed.repositories["user/set"].tags["v1.0.0"]
     assert not pushed.seen(part="ranked/")
     assert not pushed.seen(part="pairwise/")
+
+
+def test_wins_of_a_reward_are_counted_among_what_is_left(out: Path) -> None:
+    found = rerank(open_release(out), without_models=["beta"], without_rewards=["greenness"])
+    sizes = found.scores.drop_nulls("rank").group_by("prompt_id").len()["len"]
+    assert found.scores["wins_redness"].max() == sizes.max() - 1  # type: ignore[operator]
+    ranked = found.ranking.table.select("candidate_id", "wins_redness")
+    both = found.scores.join(ranked, on="candidate_id", suffix="_new")
+    assert both["wins_redness"].equals(both["wins_redness_new"].rename("wins_redness"))
+    assert found.scores["wins_greenness"].null_count() == found.scores.height

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from synpic.errors import ReleaseError
+from synpic.pipeline.cuts import AS_THE_RECIPE_SAYS, Cuts, choose, with_cuts
 from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.table.records import join
 from synpic.publish.table.resolve_source import Where, find
 from synpic.publish.table.shards import Read
-from synpic.rank import Ranking
+from synpic.rank import Ranking, first
 from synpic.release import Published
 from synpic.release.images import PublishedImages
 from synpic.release.manifest import MANIFEST
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["PairSource", "open_pair_source"]
 
@@ -49,6 +50,7 @@ def open_pair_source(
     where: Where,
     strategy: str | None = None,
     *,
+    cuts: Cuts = AS_THE_RECIPE_SAYS,
     revision: str | None = None,
     token: str | None = None,
 ) -> PairSource:
@@ -56,28 +58,30 @@ def open_pair_source(
 
     Args:
         strategy: by which they are to be paired; the recipe's if None.
+        cuts: in the place of the recipe's; of a release, besides those that it was published with.
 
     Raises:
+        RecipeError, RankingError: a cut cannot be made, or leaves nothing.
         ReleaseError: there is no release, or it has neither ``ranked`` nor ``pairwise``, or only
             pairs of another strategy.
         SynpicError: as ranking a workspace and opening a release do.
     """
     origin = find(where, revision=revision, token=token)
     if isinstance(origin, Workspace):
-        return _of_workspace(origin, strategy)
-    return _of_release(origin, strategy)
+        return _of_workspace(with_cuts(origin, cuts), strategy)
+    return _cut(origin, _of_release(origin, strategy), cuts)
 
 
-def _of_workspace(workspace: Workspace, strategy: str | None) -> PairSource:
+def _of_workspace(workspace: Snapshot, strategy: str | None) -> PairSource:
     ranked = rank_candidates(workspace)
     recipe = ranked.inventory.recipe
-    images = workspace.images(dict.fromkeys(ranked.inventory.image_folders()))
+    images = workspace.workspace.images(dict.fromkeys(ranked.inventory.image_folders()))
     keys = list(ranked.scored.select("candidate_id", "sha256").iter_rows())
     sizes = pl.Series(images.sizes(keys), dtype=pl.Int64)
     paths = pl.Series(images.paths(keys), dtype=pl.String)
     return PairSource(
         candidates=join(ranked.scored, ranked.ranking, sizes, paths),
-        ranking=ranked.ranking,
+        ranking=ranked.shown,
         read=images.read,
         strategy=strategy or recipe.records.pairs,
         origin={},
@@ -116,6 +120,34 @@ def _of_release(release: Published, strategy: str | None) -> PairSource:
     )
 
 
+def _cut(release: Published, source: PairSource, cuts: Cuts) -> PairSource:
+    """``source`` with the prompts and images of a release that ``cuts`` leaves."""
+    if not cuts.given:
+        return source
+    if cuts.drop is not None:
+        raise ReleaseError(
+            f"{release.name} is ranked already: what is dropped goes before ranking",
+            hint="drop in the workspace it was made from, and publish or export that",
+        )
+    if cuts.min_agreement is not None and "scores" not in release.records:
+        raise ReleaseError(
+            f"{release.name} has no `scores`, from which the agreement of rewards follows",
+            hint="export from the workspace it was made from",
+        )
+    config = "ranked" if "ranked" in release.records else "pairwise"
+    features = [feature.name for feature in release.manifest.features[config]]
+    meta = [name for name in features if name.startswith("meta_")]
+    prompts = release.table(config, ["prompt_id", "prompt", *meta]).unique("prompt_id")
+    ranking = source.ranking
+    scored = ranking.table
+    if cuts.min_agreement is not None:
+        scored = release.table("scores")
+    chosen = choose(scored, ranking, cuts, prompts).ranking
+    if cuts.top is not None:
+        chosen = replace(chosen, table=first(chosen.table, cuts.top))
+    return replace(source, ranking=chosen)
+
+
 def _strategy(release: Published, config: str, asked: str | None) -> str:
     if config == "pairwise":
         published = str(release.table("pairwise", ["strategy"])["strategy"][0])
@@ -128,6 +160,8 @@ def _strategy(release: Published, config: str, asked: str | None) -> str:
         return published
     if asked is not None:
         return asked
+    for pairs in release.manifest.pairs.values():
+        return pairs.strategy
     try:
         # As plain TOML: a recipe of an earlier synpic may have keys that this one refuses.
         records = tomllib.loads(release.manifest.recipe).get("records", {})

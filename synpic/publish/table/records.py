@@ -9,7 +9,6 @@ reward changes small columns and leaves the pixels where they were.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,10 +16,11 @@ import polars as pl
 import pyarrow as pa
 
 from synpic import ids
+from synpic.prompts.meta import meta_columns
 from synpic.publish.table.features import BINARY, IMAGE
 from synpic.rank import Ranking, pairs
 
-__all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "ConfigRows", "join", "records", "with_meta"]
+__all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "ConfigRows", "join", "records"]
 
 CONFIGS = ("ranked", "scores", "images", "pairwise", "pickapic")
 WITH_PIXELS = frozenset(CONFIGS) - {"scores"}
@@ -67,58 +67,14 @@ class ConfigRows:
     images: Mapping[str, pa.DataType] = field(default_factory=dict)
 
 
-def with_meta(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
-    """``rows`` with what the source says of each prompt, as its ``meta_<name>`` columns.
-
-    Texts, numbers and booleans stay what they are; other values are written as JSON.
-
-    Args:
-        rows: with a column ``prompt_id``.
-        prompts: as ``prompts.parquet`` has them.
-    """
-    meta = [_publishable(prompts[name]) for name in _meta_columns(prompts)]
-    if not meta:
-        return rows
-    columns = prompts.select("prompt_id", *meta)
-    return rows.join(columns, on="prompt_id", how="left", maintain_order="left")
-
-
-def _publishable(values: pl.Series) -> pl.Series:
-    """A column of prompts in a type that readers of every version know."""
-    kind = values.dtype
-    if kind in (pl.String(), pl.Boolean(), pl.Float32(), pl.Float64()):
-        return values
-    if kind == pl.Null() or isinstance(kind, pl.Categorical | pl.Enum):
-        return values.cast(pl.String)
-    if kind.is_integer():
-        held = values.cast(pl.Int64, strict=False)
-        return held if held.null_count() == values.null_count() else values.cast(pl.String)
-    texts = [
-        None
-        if value is None
-        else json.dumps(
-            value.to_list() if isinstance(value, pl.Series) else value,
-            ensure_ascii=False,
-            sort_keys=True,
-            default=str,
-        )
-        for value in values
-    ]
-    return pl.Series(values.name, texts, dtype=pl.String)
-
-
-def _meta_columns(rows: pl.DataFrame) -> list[str]:
-    return [name for name in rows.columns if name.startswith("meta_")]
-
-
 def join(
     scored: pl.DataFrame, ranking: Ranking, sizes: pl.Series, paths: pl.Series
 ) -> pl.DataFrame:
     """Candidates with what they scored, how they rank and a reference to their pixels, in order.
 
     Args:
-        scored: one row per candidate, as ``Inventory.scored`` gives it; with ``with_meta``, its
-            columns are published too.
+        scored: one row per candidate, as ``Inventory.scored`` gives it; with
+            :func:`synpic.prompts.meta.with_meta`, its columns are published too.
         ranking: of those candidates; ``wins``, ``wins_<reward>``, ``preference`` and ``rank`` are
             null for the ones it dropped.
         sizes: of the encoded images of ``scored``, in bytes and in its order.
@@ -167,7 +123,7 @@ def _ranked(candidates: pl.DataFrame) -> ConfigRows:
     assert isinstance(width, int)
     images = [f"image_{number}" for number in range(width)]
     rows = kept.group_by("prompt_id", maintain_order=True).agg(
-        pl.col("split", "prompt", *_meta_columns(kept)).first(),
+        pl.col("split", "prompt", *meta_columns(kept)).first(),
         *[
             pl.col("image").get(number, null_on_oob=True).alias(name)
             for number, name in enumerate(images)
@@ -179,7 +135,7 @@ def _ranked(candidates: pl.DataFrame) -> ConfigRows:
         (pl.col("rank") == 1).arg_max().cast(pl.Int32).alias("best"),
         pl.col("flagged"),
     )
-    meta = _meta_columns(rows)
+    meta = meta_columns(rows)
     columns = [name for name in rows.columns if name not in ("split", *meta)]
     return ConfigRows("ranked", rows.select("split", *columns, *meta), dict.fromkeys(images, IMAGE))
 
@@ -187,13 +143,13 @@ def _ranked(candidates: pl.DataFrame) -> ConfigRows:
 def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
     """One row per candidate; wins, preference and rank are null where it is in no ranking."""
     derived = ["preference", "rank", *_wins_columns(candidates), *_score_columns(candidates)]
-    return candidates.select("split", *_CANDIDATE, *derived, *_meta_columns(candidates), *images)
+    return candidates.select("split", *_CANDIDATE, *derived, *meta_columns(candidates), *images)
 
 
 def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.DataFrame:
     """The pairs of a ranking with what a row needs of both sides, ordered by prompt_id."""
     sides = candidates.select("candidate_id", "model", "image")
-    meta = _meta_columns(candidates)
+    meta = meta_columns(candidates)
     prompts = candidates.select("prompt_id", "prompt", "split", *meta).unique("prompt_id")
     rows = pairs(ranking.table, strategy)
     for side in ("chosen", "rejected"):
@@ -228,7 +184,7 @@ def _pairwise(chosen: pl.DataFrame) -> ConfigRows:
             "margin",
             "strategy",
             pl.lit(_LABEL_SOURCE).alias("label_source"),
-            *_meta_columns(chosen),
+            *meta_columns(chosen),
         )
     )
     return ConfigRows("pairwise", rows, {"chosen": IMAGE, "rejected": IMAGE})
