@@ -35,7 +35,7 @@ __all__ = [
     "Only",
     "Overwrite",
     "Pairs",
-    "PromptColumn",
+    "PromptColumns",
     "RetryFailed",
     "RevisionOption",
     "RewardNames",
@@ -238,12 +238,13 @@ ImageColumns = Annotated[
         help="Holds images; may be given several times. A usual one if not given.",
     ),
 ]
-PromptColumn = Annotated[
-    str | None,
+PromptColumns = Annotated[
+    list[str] | None,
     typer.Option(
         "--prompt-column",
         metavar="COLUMN",
-        help="Holds the prompt. The first of prompt, caption and text if not given.",
+        help="Holds the prompt: one, or one for each --image-column. The first of prompt, caption "
+        "and text if not given.",
     ),
 ]
 ModelColumns = Annotated[

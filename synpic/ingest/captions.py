@@ -46,12 +46,14 @@ class Said:
         prompt: None where there is none.
         label: its model's name, None where nothing says it.
         problem: why there is no prompt, None if there is one.
+        meta: what else is kept, as :func:`synpic.ingest.meta.kept_values` gives it.
     """
 
     file: str
     prompt: str | None
     label: str | None
     problem: str | None = None
+    meta: str | None = None
 
 
 def parse_metadata(path: str, data: bytes, settings: IngestSettings) -> list[Said]:
@@ -68,7 +70,7 @@ def parse_metadata(path: str, data: bytes, settings: IngestSettings) -> list[Sai
     columns = list(table.columns)
     if not columns:
         return []
-    prompt = choose_prompt(columns, settings.prompt, where)
+    prompt = choose_prompt(columns, settings.prompt[0] if settings.prompt else None, where)
     for name in ("file_name", *(settings.model or ())):
         require(name, [*columns, FOLDER], where)
     wanted = dict.fromkeys(("file_name", prompt, *(settings.model or ()), FOLDER))
@@ -93,13 +95,19 @@ def _file_name(row: Mapping[str, Any], place: str) -> str:
     return name
 
 
-def said(file: str, prompt: Any, row: Mapping[str, Any], settings: IngestSettings) -> Said:
+def said(
+    file: str,
+    prompt: Any,
+    row: Mapping[str, Any],
+    settings: IngestSettings,
+    meta: str | None = None,
+) -> Said:
     """One image with its ``prompt``, whatever is written there."""
     row = {FOLDER: shown(PurePosixPath(file).parent.as_posix()).removeprefix("."), **row}
     labels = [str(row[name]) for name in settings.model or () if row.get(name) not in (None, "")]
     label = labels[0] if labels else None
     problem = caption_problem(prompt)
-    return Said(file, prompt if problem is None else None, label, problem)
+    return Said(file, prompt if problem is None else None, label, problem, meta)
 
 
 def caption_problem(prompt: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""A dataset of Parquet files, on the Hub or in a folder, read a row group at a time.
+"""A dataset of Parquet, Arrow or tars, on the Hub or in a folder, read a row group at a time.
 
 What is found is found from the small columns alone: of a hundred gigabytes of pairs, some ten
 megabytes are fetched before the first image. Each image is then known by file, row group and row,
@@ -8,7 +8,7 @@ so that going on fetches the row groups in which something is missing, and no ot
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,19 +24,21 @@ from synpic import ids
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import CheckpointError, IngestError, SourceMissing
 from synpic.hub import checkpoints
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.errors import Subject, naming_hub_errors
+from synpic.hub.files import download
 from synpic.hub.local_datasets import loadable
 from synpic.hub.lock import Lock, LockEntry
-from synpic.ingest.captions import caption_problem
+from synpic.ingest.arrow_files import ArrowFile, is_saved, saved_files
 from synpic.ingest.columns import ImageColumns, choose_columns
 from synpic.ingest.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
-from synpic.ingest.rows import RowReader
-from synpic.ingest.source import FOUND, FoundImages
-from synpic.readers.arrow import plain_texts
+from synpic.ingest.listing import plain_name, shown, spelt
+from synpic.ingest.rows import RowReader, TableFile
+from synpic.ingest.source import FOUND, FoundImages, Reader
+from synpic.ingest.tar_names import ENDING as TAR
+from synpic.ingest.tar_shards import TarReader, find_in_tars
+from synpic.ingest.unfolding import unfold
 from synpic.readers.display import count
-from synpic.readers.tables import rows_from
 from synpic.recipe import IngestSettings
-from synpic.workspace.parts import frame
 
 __all__ = ["Dataset"]
 
@@ -87,6 +89,8 @@ class Dataset:
     def find(self, before: pl.DataFrame, listener: Listener | None) -> FoundImages:
         """Every image, in the order of rows; see ``Source.find``."""
         files = self._files()
+        if files[0].lower().endswith(TAR):
+            return self._find_in_tars(files, before, listener)
         meter = Meter("find", self._shown, len(files), listener)
         meter.begin()
         columns: ImageColumns | None = None
@@ -99,10 +103,10 @@ class Dataset:
                 some = files[start : start + _AT_ONCE]
                 columns = columns or self._columns(some[0])
                 read = pool.map(self._find_in, some, [columns] * len(some))
-                for name, found in zip(some, read, strict=True):
-                    kept = found if limit is None else found.head(max(0, limit - rows))
-                    rows += kept.height
-                    pieces.append(self._unfold(kept, columns, name))
+                for found in read:
+                    kept = found if limit is None else found.filter(pl.col("nth") < limit - rows)
+                    rows += found.select(pl.col("nth").max().fill_null(-1)).item() + 1
+                    pieces.append(kept.select(*FOUND).cast(FOUND))  # type: ignore[arg-type]
                 meter.add(len(some), 0, len(files) - start - len(some))
         meter.end(None)
         if not rows:
@@ -110,22 +114,47 @@ class Dataset:
                 f"{self._shown}: there is no row in split {self.settings.split!r}",
                 hint="name another: split in [ingest], or --split",
             )
+        assert columns is not None
+        named = ", ".join(dict.fromkeys(columns.prompts.values()))
         found = pl.concat(pieces)
         if found["prompt"].is_null().all():
             reasons = found["problem"].value_counts(sort=True).head(3).iter_rows()
             why = "; ".join(f"{number:,} × {reason}" for reason, number in reasons)
             raise IngestError(
                 f"{self._shown}: none of {count(found.height, 'image')} of split "
-                f"{self.settings.split!r} has a caption (column {columns and columns.prompt!r}: "
+                f"{self.settings.split!r} has a caption (column {named!r}: "
                 f"{why})",
                 hint='name the column that holds prompts: prompt = "…" in [ingest], or '
                 "--prompt-column",
             )
         return FoundImages(found, f"{self._shown}@{ids.short(self.entry.identity)}")
 
-    def reader(self) -> RowReader:
+    def reader(self) -> Reader:
         """What reads its images."""
-        return RowReader(self.open_file, self.naming_errors)
+        return _TablesOrTars(RowReader(self.open_file, self.naming_errors), TarReader(self._locate))
+
+    def _find_in_tars(
+        self, files: Sequence[str], before: pl.DataFrame, listener: Listener | None
+    ) -> FoundImages:
+        """Every image of tars in the layout of WebDataset."""
+        # At a commit, and in a folder that is what was locked, a file does not change.
+        stamps = {spelt(name): self.entry.identity for name in files}
+        found, notes = find_in_tars(
+            stamps, self._locate, self.settings, self._shown, before, listener
+        )
+        return FoundImages(found, f"{self._shown}@{ids.short(self.entry.identity)}", notes)
+
+    def _locate(self, name: str) -> Path:
+        """A tar on this machine: one on the Hub is downloaded whole, into the client's cache."""
+        plain = plain_name(name)
+        if self.commit is None:
+            return Path(self.location).resolve() / plain
+        path = download(Subject(self.location, self.commit, "dataset"), plain)
+        if path is None:
+            raise IngestError(
+                f"{self.location}: {shown(plain)} is gone", hint="look at the dataset's files"
+            )
+        return path
 
     def address(self, name: str) -> str:
         """Where the file that an index calls ``name`` is."""
@@ -142,8 +171,11 @@ class Dataset:
         """The Parquet files of the split, below the dataset's root, in order."""
         from datasets import load_dataset_builder
         from datasets.packaged_modules.parquet.parquet import Parquet
+        from datasets.packaged_modules.webdataset.webdataset import WebDataset
 
         name = str(self.settings.dataset)
+        if self.commit is None and is_saved(Path(self.location)):
+            return saved_files(Path(self.location), self.settings.split, name)
         with self.naming_errors("its list of files"):
             location = loadable(self.location)
             try:
@@ -154,9 +186,9 @@ class Dataset:
                     f"{name}: the dataset cannot be read: {reason:.400}",
                     hint=f"check dataset and config; {_CONVERTED}",
                 ) from error
-        if not isinstance(builder, Parquet):
+        if not isinstance(builder, Parquet | WebDataset):
             raise self._unread_layout() or IngestError(
-                f"{name}: its files are not Parquet",
+                f"{name}: its files are neither Parquet nor tars of WebDataset",
                 hint=f"download it and name the folder with --images; {_CONVERTED}",
             )
         files = builder.config.data_files
@@ -197,67 +229,18 @@ class Dataset:
             return choose_columns(file.schema_arrow, self.settings, self._shown)
 
     def _find_in(self, name: str, columns: ImageColumns) -> pl.DataFrame:
-        """The rows of one file: its small columns, and where each row lies."""
+        """The images of one file: its small columns, and where each image lies."""
         with self.open_file(name) as file:
-            strings = pa.schema([pa.field(column, pa.string()) for column in columns.small])
             try:
-                table = file.read(columns=columns.small).select(columns.small).cast(strings)
+                return unfold(file, name, columns, self._shown, ids.short(self.entry.identity))
             except KeyError as error:
                 raise IngestError(
                     f"{self._shown}: {name} has other columns than the files before it: {error}",
                     hint="name a config whose files are alike",
                 ) from error
-            groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-        places = [
-            (number, row, size)
-            for number, group in enumerate(groups)
-            for size in [_mean_bytes(group, columns)]
-            for row in range(group.num_rows)
-        ]
-        schema = {"_group": pl.Int32, "_row": pl.Int64, "_bytes": pl.Int64}
-        at = rows_from(f"{self._shown}: {name}", 0)
-        texts = plain_texts(table.replace_schema_metadata(), at, error=IngestError)
-        problems = map(caption_problem, texts.column(columns.prompt).to_pylist())
-        return frame(texts).hstack(
-            pl.DataFrame(places, schema=schema, orient="row").with_columns(
-                _problem=pl.Series(problems, dtype=pl.String)
-            )
-        )
-
-    def _unfold(self, rows: pl.DataFrame, columns: ImageColumns, name: str) -> pl.DataFrame:
-        """A row per image, those of one row beside each other."""
-        held = ids.short(self.entry.identity)
-        null = pl.lit(None, pl.String)
-        sides = []
-        for number, (column, leaf) in enumerate(columns.images.items()):
-            place = pl.format("{}#{}.{}:{}", pl.lit(name), "_group", "_row", pl.lit(column))
-            key, model = columns.keys.get(column), columns.models.get(column)
-            side = rows.select(
-                # Without an id an image is its place, and a place is one only at its commit.
-                pl.coalesce(
-                    pl.format("id:{}", key) if key else null,
-                    pl.format("{}:{}", pl.lit(held), place),
-                ).alias("key"),
-                pl.when(pl.col("_problem").is_null()).then(columns.prompt).alias("prompt"),
-                (pl.col(model) if model else null).alias("label"),
-                pl.coalesce(key or null, place).alias("place"),
-                pl.lit(name).alias("file"),
-                pl.col("_group").alias("group"),
-                pl.col("_row").alias("row"),
-                pl.lit(leaf).alias("column"),
-                pl.col("_bytes").alias("bytes"),
-                null.alias("stamp"),
-                pl.lit(number).alias("side"),
-                pl.col("_problem").alias("problem"),
-                pl.lit(None, pl.Int32).alias("element"),
-                null.alias("meta"),
-            )
-            sides.append(side.with_columns(label=pl.when(pl.col("label") != "").then("label")))
-        both = pl.concat(sides).sort("group", "row", "side", maintain_order=True)
-        return both.select(*FOUND).cast(FOUND)  # type: ignore[arg-type]
 
     @contextmanager
-    def open_file(self, name: str) -> Iterator[pq.ParquetFile]:
+    def open_file(self, name: str) -> Iterator[TableFile]:
         """One of its files, closed at the end.
 
         Raises:
@@ -265,6 +248,9 @@ class Dataset:
             HubUnreachable, CheckpointError: the Hub did not give it.
         """
         with self.naming_errors(name):
+            if self.commit is None and name.endswith(".arrow"):
+                yield ArrowFile(Path(self.location).resolve() / name)
+                return
             fs, path = fsspec.core.url_to_fs(self.address(name))
             with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
                 yield file
@@ -281,15 +267,25 @@ class Dataset:
                 yield
             except damage as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
+                kind = "Arrow" if name.endswith(".arrow") else "Parquet"
                 raise IngestError(
-                    f"{source}: {name}: not Parquet, or damaged: {reason:.300}",
+                    f"{source}: {name}: not {kind}, or damaged: {reason:.300}",
                     hint="put a whole file in its place, then run the same command again",
                 ) from error
 
 
-def _mean_bytes(group: pq.RowGroupMetaData, columns: ImageColumns) -> int:
-    """About how many bytes an image of a row group takes."""
-    paths = set(columns.images.values())
-    chunks = [group.column(number) for number in range(group.num_columns)]
-    held = sum(one.total_uncompressed_size for one in chunks if one.path_in_schema in paths)
-    return int(held // max(1, group.num_rows * len(paths)))
+class _TablesOrTars:
+    """A reader of a dataset, whose files are all tables or all tars."""
+
+    def __init__(self, tables: Reader, tars: Reader) -> None:
+        self._tables, self._tars = tables, tars
+
+    def read(self, rows: Sequence[Mapping[str, Any]]) -> list[bytes | None]:
+        """The images of ``rows``."""
+        tars = bool(rows) and rows[0]["file"].lower().endswith(TAR)
+        return (self._tars if tars else self._tables).read(rows)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._tables.close()
+        self._tars.close()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,7 +21,13 @@ from synpic.engine import threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import IngestError, SourceMissing
 from synpic.ingest.captions import METADATA, Said, parse_metadata, said
-from synpic.ingest.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
+from synpic.ingest.layouts import (
+    HEAD_BYTES,
+    UNREAD_LAYOUT,
+    images_in_list,
+    layout_of,
+    places_of,
+)
 from synpic.ingest.listing import (
     LEADS_OUT,
     Listing,
@@ -53,10 +59,17 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder, listed: its images, captions and metadata."""
+    """A folder, listed: its images, captions and metadata.
+
+    Args:
+        settings: the recipe's.
+        listing: its files.
+        lists: of preferences, in the folder itself → "size:time:layout".
+    """
 
     settings: IngestSettings
     listing: Listing
+    lists: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, settings: IngestSettings, workspace: Workspace) -> Folder:
@@ -80,7 +93,8 @@ class Folder:
                 raise SourceMissing(
                     f"{name}: no such folder ({root})", hint="paths are relative to the recipe"
                 )
-            return cls(settings, _aside(list_folder(root, _is_wanted, settings.follow_links)))
+            listing = _aside(list_folder(root, _is_wanted, settings.follow_links))
+            return cls(settings, listing, _lists(root))
         except (OSError, RuntimeError, ValueError) as error:
             raise IngestError(f"{name}: {error}", hint="check the path") from error
 
@@ -100,7 +114,9 @@ class Folder:
         settings = self.settings.model_dump(exclude={"images"}, exclude_none=True)
         files = {spelt(name): stamp for name, stamp in self.listing.files.items()}
         outside = sorted(map(spelt, self.listing.outside))
-        return {"files": ids.fingerprint({"files": files, "outside": outside}), **settings}
+        lists = {"lists": dict(self.lists)} if self.lists else {}
+        made = {"files": files, "outside": outside, **lists}
+        return {"files": ids.fingerprint(made), **settings}
 
     def find(self, before: pl.DataFrame, listener: Listener | None) -> FoundImages:
         """Every image, in the order of metadata, else of names; see ``Source.find``."""
@@ -108,6 +124,7 @@ class Folder:
             file: (stamp, key) for file, stamp, key in before["file", "stamp", "key"].iter_rows()
         }
         wanted = list(islice(self._said(), self.settings.count))
+        self._require_named(wanted)
         root = self.listing.root
         meter = Meter("find", shown(root.name), len(wanted), listener)
         meter.begin()
@@ -141,6 +158,12 @@ class Folder:
                     meant = self.listing.find(one.file)
                     told.update(meant)
                     yield replace(one, file=meant[0]) if len(meant) == 1 else one
+        for path in self.lists:
+            for one in images_in_list(path, self._metadata(path), self.settings):
+                places = places_of(path, one.file)
+                meant = next((found for at in places if (found := self.listing.find(at))), [])
+                told.update(meant)
+                yield replace(one, file=meant[0] if len(meant) == 1 else places[0])
         for path in every:
             if path not in told and _is_image(path):
                 yield self._beside(path)
@@ -201,14 +224,23 @@ class Folder:
         problem = one.problem or problem
         return (
             *(key, one.prompt, one.label, shown(one.file), spelt(one.file), None, None, None),
-            *(size, stamp, problem, None, None),
+            *(size, stamp, problem, None, one.meta),
         )
+
+    def _require_named(self, wanted: Sequence[Said]) -> None:
+        """Where there is a list of preferences: that any image is there."""
+        if self.lists and not any(one.file in self.listing.files for one in wanted):
+            name, held = next(iter(self.lists.items()))
+            raise IngestError(
+                f"{self.settings.images}: {shown(name)} is in the layout of "
+                f"{held.split(':', 2)[2]}, and none of its images is in the folder",
+                hint=UNREAD_LAYOUT,
+            )
 
     def _nothing(self, images: Sequence[Said]) -> IngestError:
         """Why nothing of this folder can be gathered, with what was found in it."""
         name, listing = self.settings.images, self.listing
-        lists = [f"{file} is in the layout of {kind}" for file, kind in self._lists()]
-        seen = [*lists, *self._unread()]
+        seen = self._unread()
         hint = f"images are files named {', '.join(ENDINGS)}, or those in metadata.jsonl"
         if not images:
             what = "no image in this folder"
@@ -234,17 +266,10 @@ class Folder:
                 'line for each image: {"file_name": "…", "text": "…"}'
             )
         found = f" (found: {'; '.join(seen)})" if seen else ""
-        return IngestError(f"{name}: {what}{found}", hint=UNREAD_LAYOUT if lists else hint)
+        return IngestError(f"{name}: {what}{found}", hint=hint)
 
     def _unread(self) -> list[str]:
         return [f"{shown(name)} was not read: {why}" for name, why in self.listing.unread.items()]
-
-    def _lists(self) -> Iterator[tuple[str, str]]:
-        """Lists of preferences in the folder itself: name and layout."""
-        for path in sorted(self.listing.root.glob("*.json*")):
-            with suppress(OSError):
-                if kind := layout_of(read_regular(path, HEAD_BYTES)):
-                    yield shown(path.name), kind
 
 
 class FolderReader:
@@ -303,3 +328,17 @@ def _aside(listing: Listing) -> Listing:
     files = {name: stamp for name, stamp in listing.files.items() if kept(name)}
     outside = frozenset(filter(kept, listing.outside))
     return replace(listing, files=files, outside=outside, unread=unread)
+
+
+def _lists(root: Path) -> dict[str, str]:
+    """Lists of preferences in the folder itself, regular files: name → "size:time:layout"."""
+    found = {}
+    for path in sorted(root.glob("*.json*")):
+        if path.is_symlink() or path.name in METADATA:
+            continue
+        with suppress(OSError):
+            layout = layout_of(read_regular(path, HEAD_BYTES))
+            if layout is not None:
+                stat = path.stat()
+                found[path.name] = f"{stat.st_size}:{stat.st_mtime_ns}:{layout}"
+    return found

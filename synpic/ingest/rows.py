@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["RowReader"]
+from synpic.ingest.arrow_files import ArrowFile, top_column
+
+__all__ = ["RowReader", "TableFile"]
+
+TableFile: TypeAlias = pq.ParquetFile | ArrowFile
+"""Files of rows, cut into row groups."""
 
 _BATCH = 32
 """Rows that are unpacked together."""
@@ -25,12 +30,12 @@ class RowReader:
 
     def __init__(
         self,
-        open_file: Callable[[str], AbstractContextManager[pq.ParquetFile]],
+        open_file: Callable[[str], AbstractContextManager[TableFile]],
         naming_errors: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._open_file, self._naming_errors = open_file, naming_errors
         self._opened = ExitStack()
-        self._file: tuple[str, pq.ParquetFile] | None = None
+        self._file: tuple[str, TableFile] | None = None
         self._at: tuple[str, int, frozenset[str]] | None = None
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._batch: pa.RecordBatch | None = None
@@ -49,7 +54,7 @@ class RowReader:
             file, group, row = places[number]
             with self._naming_errors(file):
                 batch = self._go_to(file, group, row, leaves)
-                found[number] = _cell(batch, rows[number]["column"], row - self._first)
+                found[number] = _cell(batch, rows[number], row - self._first)
         return found
 
     def close(self) -> None:
@@ -73,15 +78,20 @@ class RowReader:
             raise pa.ArrowInvalid(f"row group {group} has no row {row}")
         return self._batch
 
-    def _opened_file(self, name: str) -> pq.ParquetFile:
+    def _opened_file(self, name: str) -> TableFile:
         if self._file is None or self._file[0] != name:
             self.close()
             self._file = (name, self._opened.enter_context(self._open_file(name)))
         return self._file[1]
 
 
-def _cell(batch: pa.RecordBatch, leaf: str, row: int) -> bytes | None:
-    name = leaf if leaf in batch.schema.names else leaf.removesuffix(".bytes")
-    value = batch.column(name)[row].as_py()
-    data: bytes | None = value["bytes"] if isinstance(value, dict) else value
+def _cell(batch: pa.RecordBatch, place: Mapping[str, Any], row: int) -> bytes | None:
+    """The image at a row of ``batch``: of a list of images the one that is asked for."""
+    value = batch.column(top_column(place["column"], batch.schema.names))[row]
+    if place["element"] is not None:
+        if value.values is None or place["element"] >= len(value.values):
+            return None
+        value = value.values[place["element"]]
+    found = value.as_py()
+    data: bytes | None = found["bytes"] if isinstance(found, dict) else found
     return data

@@ -218,7 +218,7 @@ class _Said:
 
     def prompt(self, place: int, image: str) -> tuple[Any, str | None]:
         """The prompt of an image, and why what is written there is refused."""
-        asked = self._settings.prompt
+        asked = self._settings.prompt[0] if self._settings.prompt else None
         for name in dict.fromkeys((image, "")):
             texts = [f"{name}.{one}" if name else one for one in ([asked] if asked else _CAPTIONS)]
             for one in texts if asked else [name, *texts]:
@@ -258,7 +258,7 @@ class _Said:
         """What else is said, as far as it is kept."""
         row = {**self._object("")[0], **self._object(image)[0]}
         row = {name: one for name, one in row.items() if not _OF_A_SIDE.fullmatch(name)}
-        used = {*_CAPTIONS, *_NOT_META, *filter(None, [self._settings.prompt])}
+        used = {*_CAPTIONS, *_NOT_META, *(self._settings.prompt or ())}
         return kept_values(row, self._settings.keep, used)
 
     def _one_of(self, value: Any, place: int) -> Any:

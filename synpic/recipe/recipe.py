@@ -109,8 +109,8 @@ class IngestSettings(Table):
     """Which split of the dataset; for a folder, what its images are put into."""
     image: Columns | None = None
     """The columns that hold images; those of a known layout where it is not given."""
-    prompt: str | None = None
-    """What holds the prompt: the first of prompt, caption and text where it is not given."""
+    prompt: Columns | None = None
+    """What holds the prompt: one for all, or one for each of ``image``; else a usual one."""
     model: Columns | None = None
     """What says which model drew an image: one for all, or one for each of ``image``."""
     count: Annotated[int, Field(ge=1, le=10**9)] | None = None
@@ -133,6 +133,11 @@ class IngestSettings(Table):
             raise ValueError("follow_links: a folder of images takes it, and a dataset does not")
         if self.model is not None and len(self.model) not in (1, len(self.image or self.model)):
             raise ValueError("model: name one column, or as many as in image")
+        if self.prompt is not None and len(self.prompt) > 1:
+            if self.images is not None:
+                raise ValueError("prompt: a dataset takes several, and a folder of images does not")
+            if len(self.prompt) != len(self.image or self.prompt):
+                raise ValueError("prompt: name one column, or as many as in image")
         if problem := split_problem(self.split):
             raise ValueError(problem)
         return self

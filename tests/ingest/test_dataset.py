@@ -237,7 +237,7 @@ def test_what_is_no_dataset_of_images(make: MakeWorkspace, tmp_path: Path) -> No
         synpic.ingest_candidates(make('dataset = "../texts"'))
     (tmp_path / "lines").mkdir()
     (tmp_path / "lines" / "train.jsonl").write_text('{"prompt": "a"}\n')
-    with pytest.raises(IngestError, match="its files are not Parquet"):
+    with pytest.raises(IngestError, match="its files are neither Parquet nor tars"):
         synpic.ingest_candidates(make('dataset = "../lines"'))
 
 

@@ -191,8 +191,8 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
             r"found: 1 file metadata\.jsonl; 2 × there is no caption",
         ),
         (
-            {"train.json": b'[{"prompt": "a", "path1": "a.png", "path2": "b.png"}]'},
-            r"train\.json is in the layout of HPDv3 \(prompt, path1, path2\)",
+            {"train.json": b'[{"prompt": " ", "path1": "a.png", "path2": "b.png"}]'},
+            r"\(found: no \.txt and no metadata; 2 × there is no caption\)",
         ),
     ],
 )
