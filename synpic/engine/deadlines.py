@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from synpic.errors import SynpicError
 
-__all__ = ["Deadlines", "shortest_deadline"]
+__all__ = ["SHORTEST", "Deadlines", "shortest_deadline"]
 
 SHORTEST = 600.0
 """Seconds that are never too long for a call, without ``SYNPIC_WORKER_DEADLINE``."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from synpic.engine.deadlines import shortest_deadline
 from synpic.engine.device import pick_device
 from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
@@ -105,8 +106,8 @@ def run_on(
         MissingExtra: Ray is not installed.
         StorageError: the disk is full; what was made before is kept.
         DeviceLost: the device of this process is lost; likewise.
-        SynpicError: there is no such device, or no cluster; or the workspace is in this process's
-            memory, and there are to be others.
+        SynpicError: there is no such device, or no cluster; the workspace is in this process's
+            memory, and there are to be others; or the environment sets an impossible deadline.
     """
     # More workers than batches would be started for nothing.
     batches = sum(len(task.batches) for task in tasks)
@@ -119,6 +120,7 @@ def run_on(
         if not batches:
             return run_tasks(stage, tasks, "cpu", listener, stop)
         _require_shared(tasks)
+        deadline = shortest_deadline()
         from synpic.engine.ray_pool import RayPool
 
         pool = RayPool(tasks, engine.workers, engine.gpus_per_worker, most=batches)
@@ -131,7 +133,7 @@ def run_on(
                 first = tasks[0]
                 event = Event(stage, first.name, "waiting", 0, len(first.todo), size=first.size)
                 listener(replace(event, news=_NO_GPU))
-        report = run_workers(pool, stage, tasks, listener, stop, together)
+        report = run_workers(pool, stage, tasks, listener, stop, together, deadline)
         report.remarks = remarks + report.remarks
         return report
     devices = engine.devices(device)[: max(1, batches)]
@@ -140,9 +142,11 @@ def run_on(
     if len(devices) == 1:
         return run_tasks(stage, tasks, devices[0], listener, stop, together)
     _require_shared(tasks)
+    deadline = shortest_deadline()
     from synpic.engine.local_pool import LocalPool
 
-    return run_workers(LocalPool(tasks, devices), stage, tasks, listener, stop, together)
+    processes = LocalPool(tasks, devices)
+    return run_workers(processes, stage, tasks, listener, stop, together, deadline)
 
 
 def _require_shared(tasks: Sequence[Task]) -> None:

@@ -5,6 +5,7 @@ Nothing is started here and no worker is called; that is the scheduler's part.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,8 @@ from synpic.errors import SynpicError, WorkspaceError
 __all__ = ["IN_A_ROW", "OPENINGS", "PAUSE", "TROUBLES", "Leases"]
 
 PAUSE = 5.0
-"""Seconds after which a workspace that could not be read is tried again."""
+"""Seconds after which a workspace that could not be read is tried again. Reads that fail sooner, of
+other tasks, are the same trouble, and are not counted."""
 TROUBLES = 6
 """Failed reads of the workspace in a row after which the run ends."""
 OPENINGS = 2
@@ -61,7 +63,7 @@ class Leases:
         self.progress = CombinedProgress(self.queues, listener)
         self._together, self._late, self._clock = together, late, clock
         self._orphaned: list[OrphanedLease] = []
-        self._troubles = 0
+        self._troubles, self._trouble_since = 0, -math.inf
         self.stopping = False
         """Whether leasing has ended."""
         self.error: SynpicError | None = None
@@ -255,7 +257,11 @@ class Leases:
         elif orphaned.died:
             slot.deaths[task] += 1
         self.progress.settle(number, task, done)
-        self.progress.mark_failed(task, queue.mark_failed(orphaned.how))
+        try:
+            self.progress.mark_failed(task, queue.mark_failed(orphaned.how))
+        except WorkspaceError as error:
+            # No worker could write either; each ends in order, and keeps what it has.
+            self.fail(error)
         if slot.deaths[task] >= IN_A_ROW and task not in slot.broken:
             self.give_up(number, task, IN_A_ROW, "in a row died at it", orphaned.how)
         if not queue.left and not any(task in one.leases for one in self.slots):
@@ -263,14 +269,18 @@ class Leases:
 
     def _look(self, queue: TaskQueue, parts: Sequence[str] = ()) -> bool | None:
         """As :meth:`TaskQueue.look`; None if the workspace cannot be read now."""
+        if not queue.watched:
+            return False
         try:
             found = queue.look(parts)
         except WorkspaceError as error:
-            self._troubles += 1
+            now = self._clock()
+            if now - self._trouble_since >= PAUSE:
+                self._troubles, self._trouble_since = self._troubles + 1, now
             if self._troubles >= TROUBLES:
                 self.fail(error)
             return None
-        self._troubles = 0
+        self._troubles, self._trouble_since = 0, -math.inf
         return found
 
     def _deserted(self, task: Task) -> SynpicError:

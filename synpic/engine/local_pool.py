@@ -6,14 +6,15 @@ that nothing of this process, a half-imported torch least of all, is in them.
 
 from __future__ import annotations
 
+import multiprocessing.process
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,10 @@ from synpic.engine.worker import Progress, baggage
 from synpic.engine.worker_pool import WorkerDied
 
 __all__ = ["LocalPool"]
+
+LAST_WORDS = 30.0
+"""Seconds after its kill in which a process should end. One that waits for a device or a dead file
+server may not take any signal; it is left to the system, and another takes its place."""
 
 
 class _Context(SpawnContext):
@@ -42,9 +47,14 @@ class _Context(SpawnContext):
 class _Worker:
     context: _Context
     executor: ProcessPoolExecutor
-    queue: Any
-    """Of the executor, which forgets it at its shutdown."""
+    inner: dict[str, Any] = field(init=False)
+    """Attributes of the executor, which forgets them at its shutdown."""
     call: Future[Progress] | None = None
+    killed: float | None = None
+    """When; by ``time.monotonic``."""
+
+    def __post_init__(self) -> None:
+        self.inner = dict(vars(self.executor))
 
     @property
     def exit_code(self) -> int | None:
@@ -53,10 +63,36 @@ class _Worker:
     def kill(self) -> None:
         process = self.context.process
         if process is not None and process.pid is not None:
+            self.killed = self.killed or time.monotonic()
             process.kill()
             if sys.version_info < (3, 11, 6):
                 # The executor's shutdown waits for a thread that may write to it (gh-94777).
-                self.queue._reader.close()
+                self.inner["_call_queue"]._reader.close()
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it should have ended long ago."""
+        return self.killed is not None and time.monotonic() - self.killed > LAST_WORDS
+
+    def end(self) -> bool:
+        """Wait for its end, once it was killed; whether it came.
+
+        The executor, and Python at its exit, would wait for ever. So a process that does not end
+        is taken from both.
+        """
+        process = self.context.process
+        if self.killed is not None and process is not None:
+            process.join(max(0.0, self.killed + LAST_WORDS - time.monotonic()))
+        if self.killed is None or process is None or process.exitcode is not None:
+            self.executor.shutdown()
+            return True
+        self.inner["_processes"].clear()
+        vars(multiprocessing.process)["_children"].discard(process)
+        with suppress(OSError):
+            # No pickle: the executor's thread takes the pool for broken, and ends.
+            self.inner["_result_queue"]._writer.send_bytes(b"")
+        self.executor.shutdown(wait=False)
+        return False
 
 
 class LocalPool:
@@ -74,6 +110,7 @@ class LocalPool:
         self._baggage = baggage(tasks)
         self._environment = share(len(devices))
         self._workers: dict[int, _Worker] = {}
+        self._replaced: list[_Worker] = []
 
     @property
     def slots(self) -> int:
@@ -84,11 +121,11 @@ class LocalPool:
         """See :class:`synpic.engine.worker_pool.WorkerPool`."""
         if slot in self._workers:
             self.kill(slot)
-            self._workers[slot].executor.shutdown(wait=False)
+            self._replaced.append(self._workers[slot])
         context = _Context()
         set_up = (worker_process.set_up, (self._environment,))
         executor = ProcessPoolExecutor(1, context, *set_up)
-        worker = self._workers[slot] = _Worker(context, executor, vars(executor)["_call_queue"])
+        worker = self._workers[slot] = _Worker(context, executor)
         try:
             with _starting():
                 worker.call = executor.submit(
@@ -116,6 +153,7 @@ class LocalPool:
         if not ended:
             # An executor whose process died while a call came may not notice the call.
             ended = {c for c, slot in calls.items() if self._workers[slot].exit_code is not None}
+        ended |= {c for c, slot in calls.items() if self._workers[slot].lingers}
         return [(calls[call], self._result(calls[call], call)) for call in ended]
 
     def stopped(self, slot: int) -> bool:
@@ -133,10 +171,11 @@ class LocalPool:
 
     def close(self) -> None:
         """See :class:`synpic.engine.worker_pool.WorkerPool`."""
-        for worker in self._workers.values():
+        everyone = [*self._replaced, *self._workers.values()]
+        for worker in everyone:
             worker.kill()
-        for worker in self._workers.values():
-            worker.executor.shutdown()
+        for worker in everyone:
+            worker.end()
 
     def _result(self, slot: int, call: Future[Progress]) -> Progress | BaseException:
         worker = self._workers[slot]
@@ -146,7 +185,8 @@ class LocalPool:
             return error or call.result()
         # It may be alive still: what it returned could not be read.
         worker.kill()
-        worker.executor.shutdown(wait=call.done())
+        if not worker.end():
+            return WorkerDied("it was killed, and does not end")
         if error is not None and error.__cause__ is not None:
             words = str(error.__cause__).strip().strip("'").strip().splitlines()
             return WorkerDied(f"what it returned cannot be read: {words[-1]}"[:300])

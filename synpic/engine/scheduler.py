@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from synpic.engine.deadlines import Deadlines, shortest_deadline
+from synpic.engine.deadlines import SHORTEST, Deadlines
 from synpic.engine.leases import IN_A_ROW, OPENINGS, Leases
 from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
@@ -37,10 +37,12 @@ def run_workers(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
     together: bool = False,
+    deadline: float = SHORTEST,
 ) -> Report:
     """Do everything that ``tasks`` are missing with the workers of ``pool``, and close it.
 
     Args:
+        deadline: seconds that are never too long for a call.
         stage, listener, stop, together: as for :func:`synpic.engine.run.run_tasks`.
 
     Raises:
@@ -49,10 +51,10 @@ def run_workers(
     stop = stop or threading.Event()
     try:
         leases = Leases(tasks, pool.slots, together, listener, pool.late)
-        scheduler = Scheduler(pool, leases)
+        scheduler = Scheduler(pool, leases, deadline)
         scheduler.start()
         while scheduler.busy:
-            if stop.is_set() or leases.error is not None:
+            if stop.is_set():
                 scheduler.stop()
             scheduler.turn()
     finally:
@@ -66,15 +68,20 @@ class Scheduler:
     """Calls the workers of ``pool`` with what ``leases`` has for them.
 
     Args:
+        deadline: seconds that are never too long for a call.
         clock: seconds, from anywhere, that never go back.
     """
 
     def __init__(
-        self, pool: WorkerPool, leases: Leases, clock: Callable[[], float] = time.monotonic
+        self,
+        pool: WorkerPool,
+        leases: Leases,
+        deadline: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool, self._leases, self._clock = pool, leases, clock
         self._slots = leases.slots
-        self._deadlines = Deadlines(shortest_deadline(), patience_of_readers().limit, clock)
+        self._deadlines = Deadlines(deadline, patience_of_readers().limit, clock)
         self._looked = clock()
 
     @property
@@ -101,6 +108,8 @@ class Scheduler:
             self._leases.look_around()
             self._looked = self._clock()
         self._leases.settle()
+        if self._leases.error is not None:
+            self.stop()
         for number, slot in enumerate(self._slots):
             if slot.call is None and not slot.empty:
                 self._next_call(number)
@@ -127,11 +136,14 @@ class Scheduler:
         slot, leases = self._slots[number], self._leases
         if not (leases.stopping or slot.leases):
             leases.assign(number)
-        if not slot.leases:
-            # Otherwise it waits: what others have may come back.
-            if leases.stopping or not leases.of_use(number):
-                slot.empty = True
-                self._pool.kill(number)
+        if not slot.leases and (leases.stopping or not leases.of_use(number)):
+            slot.empty = True
+            self._pool.kill(number)
+        elif not slot.leases:
+            # What others have may come back. It has a call in flight meanwhile, so that its death
+            # is seen, and is not taken for one at what it would open next.
+            self._pool.submit(number, "rest")
+            self._begin(number, "rest")
         elif leases.stopping:
             self._pool.submit(number, "finish")
             self._begin(number, "finish")
@@ -174,9 +186,8 @@ class Scheduler:
 
     def _note(self, number: int, call: Call | None, progress: Progress) -> None:
         slot = self._slots[number]
-        if call == "start":
+        if call == "open":
             slot.deaths[None] = 0
-        elif call == "open":
             slot.openings[slot.to_open.pop(0)] = 0
         for task, event in progress.events.items():
             self._leases.progress.note(number, task, event)

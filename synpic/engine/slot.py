@@ -11,7 +11,7 @@ from synpic.errors import SynpicError
 
 __all__ = ["Call", "Lease", "OrphanedLease", "Slot"]
 
-Call = Literal["start", "open", "work", "finish"]
+Call = Literal["start", "rest", "open", "work", "finish"]
 
 
 @dataclass

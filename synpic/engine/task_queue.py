@@ -65,6 +65,11 @@ class TaskQueue:
         return len(self.task.todo)
 
     @property
+    def watched(self) -> bool:
+        """Whether the workspace may come to hold anything of it that is not known yet."""
+        return bool(self.task.todo or self._failed)
+
+    @property
     def known(self) -> int:
         """Images of which the workspace was seen to hold the result."""
         return len(self.task.ours) - len(self.task.todo)
@@ -158,8 +163,6 @@ class TaskQueue:
             WorkspaceError: it cannot be read.
         """
         task = self.task
-        if not (task.todo or self._failed):
-            return False
         until = time.monotonic() + SIGHT
         seen = [part for part in parts if _appears(task.workspace, part, until)]
         ours = [part for part in seen if part.startswith(f"{task.folder}/")]
@@ -206,16 +209,19 @@ class TaskQueue:
 
         Returns:
             How many images.
+
+        Raises:
+            WorkspaceError: they cannot be written; nothing is marked.
         """
         marked = 0
         for number in [n for n in self._waiting if self._deaths[n] >= DEATHS]:
-            self._waiting.remove(number)
-            self._rows_waiting = None
             missing = self.task.missing(self.task.batches[number])
-            self._leased.update(map(self.task.key_of, missing))
             reason = f"{DEATHS} workers died while they ran it, the last one by {why}"
             self.task.failures.write_now({row["candidate_id"]: reason for row in missing})
+            self._waiting.remove(number)
+            self._rows_waiting = None
             keys = set(map(self.task.key_of, missing))
+            self._leased |= keys
             self._failed |= keys
             self.task.todo -= keys
             marked += len(keys)

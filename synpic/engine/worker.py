@@ -127,7 +127,7 @@ class Worker:
         self._progress = Progress()
 
     def call(self, method: str, *arguments: Any) -> Progress:
-        """Run :meth:`open`, :meth:`work` or :meth:`finish`.
+        """Run :meth:`open`, :meth:`work`, :meth:`rest` or :meth:`finish`.
 
         Raises:
             Unable: it cannot write; what was made before is kept, as in all other cases.
@@ -198,6 +198,10 @@ class Worker:
             self._step(min(self._at_work, key=lambda number: self._at_work[number].position))
             if self._progress.ended or self._clock() >= until or self._wants():
                 break
+
+    def rest(self) -> None:
+        """Wait for about a second, without work."""
+        self._stop.wait(CALL_SECONDS)
 
     def finish(self) -> None:
         """Write what was made, and end every task."""

@@ -126,6 +126,9 @@ class Worker:
         progress.wants = self.wants()
         return progress
 
+    def rest(self) -> Progress:
+        return Progress()
+
     def finish(self) -> Progress:
         return Progress(ended=[self.end(number) for number in list(self.queue)])
 
@@ -178,7 +181,7 @@ class Simulation:
         self.fate, self.order = fate, order
         self.events: list[Event] = []
         self.leases = Leases(self.tasks, slots, together, self.events.append, late, clock)
-        self.scheduler = Scheduler(self, self.leases, clock)
+        self.scheduler = Scheduler(self, self.leases, 600.0, clock)
         self.workers: dict[int, Worker] = {}
         self.in_flight: dict[int, tuple[str, tuple[Any, ...]]] = {}
         self.died_with: dict[str, int] = {}
@@ -187,6 +190,10 @@ class Simulation:
 
     def run(self) -> list[Outcome]:
         self.scheduler.start()
+        return self.run_on()
+
+    def run_on(self) -> list[Outcome]:
+        """To the end, what was started."""
         for _ in range(10_000):
             if not self.scheduler.busy:
                 return self.leases.outcomes()
@@ -208,7 +215,10 @@ class Simulation:
     def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
         if not self.in_flight:
             return []
+        # A call to rest ends after all others.
         slots = sorted(self.in_flight)
+        busy = [slot for slot in slots if self.in_flight[slot][0] != "rest"]
+        slots = busy or slots
         slot = slots[self.order() % len(slots)]
         method, arguments = self.in_flight.pop(slot)
         worker = self.workers[slot]

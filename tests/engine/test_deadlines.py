@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from synpic.engine.deadlines import FIRST, TIMES, Deadlines, shortest_deadline
+from synpic.engine.engines import Engine, run_on
 from synpic.errors import SynpicError
+from tests.engine.simulated import task
 
 
 @dataclass
@@ -134,3 +136,18 @@ def test_a_deadline_that_is_none(text: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SYNPIC_WORKER_DEADLINE", text)
     with pytest.raises(SynpicError, match="SYNPIC_WORKER_DEADLINE"):
         shortest_deadline()
+
+
+@pytest.mark.parametrize(("engine", "pool"), [("local", "LocalPool"), ("ray", "RayPool")])
+def test_a_deadline_that_is_none_starts_no_worker(
+    engine: str, pool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it join a cluster."""
+    made: list[str] = []
+    monkeypatch.setattr(f"synpic.engine.{engine}_pool.{pool}", lambda *_, **__: made.append(pool))
+    monkeypatch.setattr("synpic.engine.engines._require_shared", lambda tasks: None)
+    monkeypatch.setenv("SYNPIC_WORKER_DEADLINE", "soon")
+    device = "cpu" if engine == "local" else None
+    with pytest.raises(SynpicError, match="SYNPIC_WORKER_DEADLINE"):
+        run_on(Engine(engine, workers=2), "generate", [task("a", 8)[0]], device)
+    assert made == []

@@ -343,8 +343,89 @@ def test_a_workspace_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
     away = True
     for _ in range(leases.TROUBLES):
         assert board.error is None
+        now += leases.PAUSE
         board.look_around()
     assert str(board.error) == "away"
+
+
+@pytest.mark.parametrize("done_task", [False, True])
+def test_many_tasks_that_cannot_be_read_at_one_moment_are_one_trouble(done_task: bool) -> None:
+    """And a task of which nothing is to be read does not say that the disk is back."""
+    now = 0.0
+
+    def away(columns: object, named: object = ()) -> list[Key]:
+        raise StorageError("away")
+
+    tasks = [task(name, 8) for name in "abcdefghi"]
+    for _, disk in tasks:
+        disk.new_rows = away  # type: ignore[method-assign]
+    done = [task("z", 2, done=8)] if done_task else []
+    board = Leases([one for one, _ in [*tasks, *done]], 1, clock=lambda: now)
+    for _ in range(leases.TROUBLES):
+        assert board.error is None
+        for _ in range(3):
+            board.look_around()
+        now += leases.PAUSE
+    assert str(board.error) == "away"
+
+
+def test_a_failure_row_that_cannot_be_written_ends_the_run_in_order() -> None:
+    """The others finish, and what they made is kept."""
+    finished: list[int] = []
+
+    def fate(slot: int, method: str, worker: Worker) -> WorkerDied | None:
+        if method == "finish":
+            finished.append(slot)
+        following = (worker.queue.get(0) or [worker.coming])[0]
+        return DIED if method == "work" and ("a5.0",) in following else None
+
+    def full(failed: dict[str, str]) -> None:
+        raise StorageError("full")
+
+    order = itertools.chain(range(40), itertools.repeat(0))  # one is slow: it holds work to the end
+    run = Simulation([task("a", 400)], 3, fate=fate, order=lambda: next(order))
+    run.disks[0].write_now = full  # type: ignore[method-assign]
+    with pytest.raises(StorageError, match="full"):
+        run.run()
+    assert finished
+    assert not any(worker.holds for worker in run.workers.values())
+    assert run.disks[0].there
+
+
+def test_the_death_of_a_worker_without_work_is_not_one_at_opening() -> None:
+    """It has a call in flight meanwhile: what it opens next is not to blame."""
+    rested: list[int] = []
+
+    def fate(slot: int, method: str, worker: Worker) -> WorkerDied | None:
+        if method == "rest" and len(rested) < OPENINGS:
+            rested.append(slot)
+            return DIED
+        # The other has all the work, and then dies with it.
+        dies = slot == 0 and method == "work" and len(rested) == OPENINGS and next(once, None)
+        return DIED if dies else None
+
+    once, order = iter([1]), itertools.count()
+    run = Simulation([task("a", 1)], 2, fate=fate, order=lambda: next(order))
+    (outcome,) = run.run()
+    assert (outcome.left, outcome.broken) == (0, None)
+    assert not any(slot.openings[0] or slot.broken for slot in run.leases.slots)
+
+
+def test_workers_that_die_at_rest_time_and_again_leave_their_slot_empty() -> None:
+    fate = {"rest": DIED}.get
+    run = Simulation([task("a", 1)], 2, fate=lambda slot, method, worker: fate(method))
+    run.scheduler.start()
+    run.scheduler.turn()  # this one has the only batch
+    run.order = lambda: 1
+    run.scheduler.turn()
+    resting = next(s for s, (method, _) in run.in_flight.items() if method == "rest")
+    run.order = lambda: resting
+    busy = run.in_flight.pop(1 - resting)
+    for _ in range(4 * IN_A_ROW):
+        run.scheduler.turn()
+    assert run.leases.slots[resting].empty
+    run.in_flight[1 - resting] = busy
+    assert [outcome.left for outcome in run.run_on()] == [0]
 
 
 def test_events_of_several_workers_become_one() -> None:
