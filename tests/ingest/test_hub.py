@@ -10,9 +10,11 @@ import synpic
 from synpic.engine.shard import Shard
 from synpic.errors import HubUnreachable, SynpicError
 from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.steps import image_scores
 from tests.hub_server import Drop, HubServer
 from tests.hub_server.fixtures import hub, online, waits
-from tests.ingest.conftest import MakeWorkspace
+from tests.ingest.conftest import MakeWorkspace, picture
+from tests.ingest.test_tar_shards import write
 
 __all__ = ["hub", "online", "waits"]
 
@@ -70,3 +72,34 @@ def test_a_broken_connection_is_told_and_gone_on_from(
 def test_a_dataset_that_is_not_there(served: HubServer, make: MakeWorkspace) -> None:
     with pytest.raises(SynpicError, match="there is no dataset 'user/nowhere' on the Hub"):
         synpic.ingest_candidates(make('dataset = "user/nowhere"'))
+
+
+def test_tars_of_a_repository_are_downloaded_once(
+    hub: HubServer,
+    online,  # type: ignore[no-untyped-def]
+    make: MakeWorkspace,
+    tmp_path: Path,
+) -> None:
+    hub.create(REPO)
+    files = {}
+    for shard in range(2):
+        entries = [
+            file
+            for number in range(2)
+            for file in (
+                (f"{number}.png", picture(2 * shard + number)),
+                (f"{number}.txt", b"a"),
+            )
+        ]
+        path = write(tmp_path / "tars" / f"train-{shard}.tar", entries)
+        files[f"data/{path.name}"] = path.read_bytes()
+    hub.commit(REPO, files)
+    online(hub, "hf_read", tmp_path / "home")
+    workspace = make(f'dataset = "{REPO}"')
+    (outcome,) = synpic.ingest_candidates(workspace).outcomes
+    assert (outcome.made, outcome.failed) == (4, 0)
+    assert set(image_scores(workspace)["place"]) == {
+        f"data/train-{shard}.tar#{number}.png" for shard in range(2) for number in range(2)
+    }
+    fetched = [one for one in hub.requests if one.method == "GET" and one.target.endswith(".tar")]
+    assert len(fetched) <= 2
