@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from synpic.errors import RankingError, RecipeError
 from synpic.pipeline.cuts import Cuts, drop_candidates, read_drop, require_condition, with_cuts
 from synpic.pipeline.ranking import RankedSet, rank_candidates, ranking_for_people
+from synpic.pipeline.validation import validate
 from synpic.publish.export import plan_export
 from synpic.publish.folder import publish_to
 from synpic.release.compare import Level, compare
@@ -24,8 +25,9 @@ from synpic.release.rerank import rerank
 from synpic.release.source import open_release
 from synpic.release.verify import verify
 from synpic.workspace import Workspace
-from tests.conftest import edit
-from tests.publish.fixtures import TWO_SPLITS, build, hashed_score, recipe
+from tests.conftest import MakeRecipe, edit
+from tests.publish.fixtures import TWO_SPLITS, build, hashed_score
+from tests.publish.fixtures import recipe as recipe_text
 from tests.rank.test_agreement import mean, tau_b
 
 MORE = "samples = 2\n"
@@ -48,7 +50,7 @@ def with_meta(workspace: Workspace, **meta: Sequence[Any]) -> Workspace:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = tmp_path_factory.mktemp("cuts") / "set"
-    workspace = build(root, text=recipe(samples=2), score=coarse)
+    workspace = build(root, text=recipe_text(samples=2), score=coarse)
     return with_meta(workspace, kind=ANIMALS, level=[1, 2, 3, 4, 5])
 
 
@@ -471,3 +473,16 @@ def test_what_a_list_drops_is_counted(made: Workspace) -> None:
     left, dropped = drop_candidates(there, read_drop(made, "one.txt"))
     assert (dropped.prompts, dropped.unknown, dropped.kept) == (1, 0, 0)
     assert left.height + dropped.rows.height == there.height
+
+
+def test_validate_names_what_is_wrong_with_cuts(workspace: Workspace, recipe: MakeRecipe) -> None:
+    more = '[ranking]\ndrop = "none.csv"\n[records]\nwhere = "meta_x = 1"\n'
+    found = [message for message, _ in validate(edit(workspace, recipe(more=more))).problems]
+    assert any(one.startswith("ranking.drop: none.csv: no such file") for one in found)
+    assert any(one.startswith("records.where: prompts have no column 'meta_x'") for one in found)
+    (workspace.folder / "bad.csv").write_text(f"prompt_id\n{'a' * 32}\n")
+    more = '[ranking]\ndrop = "bad.csv"\n[records]\nwhere = "prompt LIKE \'%-3\'"\n'
+    checked = validate(edit(workspace, recipe(more=more)))
+    assert checked.problems == []
+    assert "ranking.drop: bad.csv names 1 × prompt" in checked.notes
+    assert "records.where is true for 1 of 10 prompts" in checked.notes
