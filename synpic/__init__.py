@@ -30,6 +30,7 @@ keep_interrupts()
 
 _PUBLIC = {
     "Engine": "synpic.engine.engines:Engine",
+    "PublishOptions": "synpic.publish.options:PublishOptions",
     "Recipe": "synpic.recipe:Recipe",
     "Shard": "synpic.engine.shard:Shard",
     "SynpicError": "synpic.errors:SynpicError",

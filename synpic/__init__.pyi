@@ -21,6 +21,7 @@ from synpic.publish import publish_to, publish_to_hub
 from synpic.publish.export import export
 from synpic.publish.hub.model_release import publish_model
 from synpic.publish.load import load_rankings
+from synpic.publish.options import PublishOptions
 from synpic.recipe import Recipe, parse_recipe
 from synpic.release.diff import diff_releases
 from synpic.release.pairs import pairs
@@ -35,6 +36,7 @@ from synpic.workspace import Workspace
 
 __all__ = [
     "Engine",
+    "PublishOptions",
     "Recipe",
     "Shard",
     "SynpicError",

@@ -23,7 +23,6 @@ from synpic_cli.options import (
 
 if TYPE_CHECKING:
     from synpic.hub.retry import Patience
-    from synpic.publish import Forecast, HubRelease
     from synpic.publish.hub.model_release import ModelForecast, ModelRelease
     from synpic.recipe import Flagged
 
@@ -88,7 +87,7 @@ def publish(
     from synpic.errors import PublishError
     from synpic.hub.progress import show_bars
     from synpic.pipeline.cuts import Cuts, with_cuts
-    from synpic.publish import forecast, publish_to, publish_to_hub
+    from synpic.publish import PublishOptions, forecast, publish_to, publish_to_hub
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say
     from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
@@ -156,31 +155,31 @@ def publish(
         return
     assert repository is not None
     show_bars(False)  # lines say which file is being sent
-    asked: dict[str, Any] = {
-        "version": version,
-        "allow_older": allow_older,
-        "configs": config,
-        "flagged": flagged,
-        "branch": branch,
-        "as_pickapic": as_ is not None,
-        "patience": _patience(wait),
-    }
+    options = PublishOptions(
+        version=version,
+        allow_older=allow_older,
+        configs=config,
+        flagged=flagged,
+        branch=branch,
+        private=private or None,
+        as_pickapic=as_ is not None,
+        patience=_patience(wait),
+    )
     if dry_run:
         with counted_work("pack") as on_progress:
-            planned: Forecast = forecast(
+            planned = forecast(
                 with_cuts(Workspace.open(), cuts, pairs=pairs),
                 repository,
-                **asked,
+                options,
                 on_progress=on_progress,
             )
         print_json(forecast_as_dict(planned)) if as_json else show_forecast(planned)
         return
     with counted_work("publish") as on_progress:
-        release: HubRelease = publish_to_hub(
+        release = publish_to_hub(
             with_cuts(Workspace.open(), cuts, pairs=pairs),
             repository,
-            private=private or None,
-            **asked,
+            options,
             on_progress=on_progress,
         )
     if as_json:

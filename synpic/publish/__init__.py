@@ -6,6 +6,7 @@ from synpic.hub.retry import Patience
 from synpic.publish.folder import Release, publish_to
 from synpic.publish.hub.forecast import Forecast, forecast
 from synpic.publish.hub.release import HubRelease, publish_to_hub
+from synpic.publish.options import PublishOptions
 from synpic.publish.table.shards import Limits
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "HubRelease",
     "Limits",
     "Patience",
+    "PublishOptions",
     "Release",
     "forecast",
     "publish_to",

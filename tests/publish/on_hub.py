@@ -13,6 +13,7 @@ import pytest
 from synpic.publish import (
     HubRelease,
     Patience,
+    PublishOptions,
     publish_to_hub,
 )
 from synpic.publish.hub import load_check, load_check_program
@@ -78,7 +79,9 @@ def patience(said: list[str] | None = None) -> Patience:
 
 
 def publish(workspace: Workspace, repository: str = SET, **options: Any) -> HubRelease:
-    return publish_to_hub(workspace, repository, **{"patience": patience(), **options})
+    progress = options.pop("on_progress", None)
+    asked = PublishOptions(**{"patience": patience(), **options})
+    return publish_to_hub(workspace, repository, asked, on_progress=progress)
 
 
 def whole(server: HubServer, revision: str = "main") -> dict[str, Any] | None:

@@ -16,7 +16,9 @@ from huggingface_hub import DatasetCard
 from synpic.errors import HubUnreachable, PublishError, ReleaseError
 from synpic.publish import (
     Patience,
+    PublishOptions,
     forecast,
+    publish_to_hub,
 )
 from synpic.publish.hub import load_check, load_check_program
 from synpic.publish.table.shards import Limits
@@ -249,13 +251,13 @@ def test_a_sibling_for_the_scripts_that_read_the_default_config(
 def test_what_a_dry_run_says_is_what_happens(
     here: HubServer, trusting: None, workspace: Workspace, tmp_path: Path
 ) -> None:
-    said = forecast(workspace, SET, limits=SMALL)
+    said = forecast(workspace, SET, PublishOptions(limits=SMALL))
     assert not said.exists
     assert not here.repositories
     first = publish(workspace, limits=SMALL)
     assert (said.version, said.sent) == (first.version, first.sent)
     grown = build(tmp_path / "grown", MORE)
-    said = forecast(grown, SET, limits=SMALL)
+    said = forecast(grown, SET, PublishOptions(limits=SMALL))
     before = here.repositories[SET].files("main")
     second = publish(grown, limits=SMALL)
     after = here.repositories[SET].files("main")
@@ -637,11 +639,13 @@ def test_a_lower_version_is_asked_for_by_name(
 ) -> None:
     publish(workspace, version="2.0.0")
     grown = build(tmp_path / "grown", MORE)
-    for act in (publish, forecast):
+    lower = PublishOptions(version="1.9.0")
+    for act in (publish_to_hub, forecast):
         with pytest.raises(PublishError, match=r"1\.9\.0 is lower than the last version") as caught:
-            act(grown, SET, version="1.9.0")
+            act(grown, SET, lower)
         assert "--allow-older" in (caught.value.hint or "")
-    assert forecast(grown, SET, version="1.9.0", allow_older=True).version.tag == "v1.9.0"
+    older = PublishOptions(version="1.9.0", allow_older=True)
+    assert forecast(grown, SET, older).version.tag == "v1.9.0"
     assert publish(grown, version="1.9.0", allow_older=True).version.tag == "v1.9.0"
     # The next one follows the greatest all the same.
     again = publish(build(tmp_path / "more", [*MORE, ("a red star", "train")]))

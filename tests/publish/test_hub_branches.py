@@ -12,7 +12,7 @@ import datasets
 import pytest
 
 from synpic.errors import HubUnreachable, PublishError
-from synpic.publish import Patience, publish_to_hub
+from synpic.publish import Patience, PublishOptions, publish_to_hub
 from synpic.workspace import Workspace
 from tests.hub_server import Call, Drop, HubServer, LostAnswer, RateLimited, Status
 from tests.hub_server.fixtures import hub, online, waits
@@ -190,7 +190,8 @@ def kill_at_each_request(tmp_path: Path, online: Any, two: Any, sample: bool) ->
 
 
 def _published(workspace: Workspace, tries: int = 3) -> None:
-    publish_to_hub(workspace, SET, patience=Patience(tries=tries, sleep=lambda _: None))
+    patient = Patience(tries=tries, sleep=lambda _: None)
+    publish_to_hub(workspace, SET, PublishOptions(patience=patient))
 
 
 @pytest.mark.timeout(600)

@@ -9,7 +9,7 @@ import pytest
 
 from synpic.errors import PublishError
 from synpic.hub.commits.repository import Remote
-from synpic.publish import forecast
+from synpic.publish import PublishOptions, forecast
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
@@ -62,7 +62,7 @@ def test_a_branch_is_made_at_a_release_that_is_tagged(
     repository = here.repositories[SET]
     here.commit(SET, {"notes.txt": b"later"})  # main goes on
     options: dict[str, Any] = {"branch": "stable", "patience": patience()}
-    assert forecast(workspace, SET, **options).reasons == [
+    assert forecast(workspace, SET, PublishOptions(**options)).reasons == [
         f"The branch stable is made at v1.0.0, commit {released[:8]}."
     ]
     assert "stable" not in repository.branches

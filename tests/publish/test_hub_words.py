@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synpic.errors import HubUnreachable, PublishError
-from synpic.publish import Patience, publish_to_hub
+from synpic.publish import Patience, PublishOptions, publish_to_hub
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer, Status
 from tests.hub_server.fixtures import hub, online, waits
@@ -43,7 +43,8 @@ def refused(server: HubServer, grown: Workspace, step: str, status: int) -> str:
     """The whole of what a publish says that meets ``status`` at ``step``, again and again."""
     server.faults.plan(Status(status, WORDS), 0, times=10_000, **STEPS[step])
     with pytest.raises((PublishError, HubUnreachable)) as caught:
-        publish_to_hub(grown, SET, patience=Patience(tries=2, sleep=lambda _: None))
+        patient = Patience(tries=2, sleep=lambda _: None)
+        publish_to_hub(grown, SET, PublishOptions(patience=patient))
     server.faults.clear()
     return f"{caught.value.message}\n{caught.value.hint}"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synpic.errors import PublishError
-from synpic.publish import forecast
+from synpic.publish import PublishOptions, forecast
 from synpic.workspace import Workspace
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
@@ -41,9 +41,11 @@ HARMLESS = {
 def refused(here: HubServer, workspace: Workspace, *said: str, **options: Any) -> None:
     """Publishing and its forecast name all of ``said``, and nothing is sent or changed."""
     commits = len(here.repositories[SET].commits)
-    for act in (publish, forecast):
+    asked = PublishOptions(**options)
+    acts = (lambda: publish(workspace, SET, **options), lambda: forecast(workspace, SET, asked))
+    for act in acts:
         with pytest.raises(PublishError) as caught:
-            act(workspace, SET, **options)
+            act()
         for one in said:
             assert one in caught.value.message, caught.value.message
         assert caught.value.hint

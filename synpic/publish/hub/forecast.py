@@ -15,15 +15,14 @@ from typing import Any
 
 from synpic.hub.commits.repository import Remote, blob_id
 from synpic.hub.commits.uploads import SAMPLE, Content, new_bytes
-from synpic.hub.retry import Patience
 from synpic.publish.card.card import CARD
 from synpic.publish.draft import Draft
 from synpic.publish.extra_files import extra_files
 from synpic.publish.hub.remote_state import RemoteState
 from synpic.publish.hub.start import begin
 from synpic.publish.manifest import describe_bytes
-from synpic.publish.table.shards import Limits, ShardFile, count_rows, write_shard
-from synpic.recipe import Flagged
+from synpic.publish.options import DEFAULTS, PublishOptions
+from synpic.publish.table.shards import ShardFile, count_rows, write_shard
 from synpic.release.manifest import File
 from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
@@ -77,32 +76,12 @@ class Forecast:
 def forecast(
     workspace: Workspace | Snapshot,
     repository: str,
+    options: PublishOptions = DEFAULTS,
     *,
-    version: str | None = None,
-    allow_older: bool = False,
-    configs: Sequence[str] | None = None,
-    flagged: Flagged | None = None,
-    branch: str = "main",
-    as_pickapic: bool = False,
-    token: str | None = None,
-    limits: Limits | None = None,
-    patience: Patience | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Forecast:
     """What ``publish_to_hub`` with the same arguments would do; raises as that does."""
-    start = begin(
-        workspace,
-        repository,
-        version=version,
-        allow_older=allow_older,
-        configs=configs,
-        flagged=flagged,
-        branch=branch,
-        as_pickapic=as_pickapic,
-        token=token,
-        limits=limits,
-        patience=patience,
-    )
+    start = begin(workspace, repository, options)
     draft, state, decision, exists = start.draft, start.state, start.decision, start.exists
     repository, remote = start.remote.repository, state.readable(start.remote)
     number, reasons = decision.version, decision.reasons

@@ -19,7 +19,6 @@ from synpic.hub.commits.branches import delete_branch, promote, stage
 from synpic.hub.commits.commit import Change
 from synpic.hub.commits.repository import Head, Remote
 from synpic.hub.names import page_of
-from synpic.hub.retry import Patience
 from synpic.pipeline.ranking import RankedSet
 from synpic.publish.atomic_folder import scratch
 from synpic.publish.extra_files import extra_files
@@ -27,8 +26,7 @@ from synpic.publish.hub.load_check import check_loads
 from synpic.publish.hub.remote_state import BRANCHES, Decision, RemoteState
 from synpic.publish.hub.send_files import send_extra_files, send_shards
 from synpic.publish.hub.start import Start, begin
-from synpic.publish.table.shards import Limits
-from synpic.recipe import Flagged
+from synpic.publish.options import DEFAULTS, PublishOptions
 from synpic.release.manifest import MANIFEST, Manifest, decode_manifest, encode
 from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
@@ -83,60 +81,28 @@ class HubRelease:
 def publish_to_hub(
     workspace: Workspace | Snapshot,
     repository: str,
+    options: PublishOptions = DEFAULTS,
     *,
-    version: str | None = None,
-    allow_older: bool = False,
-    configs: Sequence[str] | None = None,
-    flagged: Flagged | None = None,
-    branch: str = "main",
-    private: bool | None = None,
-    as_pickapic: bool = False,
-    token: str | None = None,
-    limits: Limits | None = None,
-    patience: Patience | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> HubRelease:
     """Rank what ``workspace`` holds and release it as a dataset on the Hub.
 
     Args:
         repository: owner/name; made if it is not there.
-        version: "1.2.0"; what changed since the release before suggests one if not given.
-        allow_older: whether ``version`` may be lower than the last one.
-        configs: which tables; the recipe's where not given.
-        flagged: "keep" or "leave-out" images that are flagged; as the recipe says, if None.
-        branch: made from ``main`` if it is not there; of a release that is tagged already, made
-            at its commit.
-        private: for a repository that is made now; one that is there stays as it is.
-        as_pickapic: publish the config ``pickapic`` alone, to ``<repository>-pickapic``, where it
-            is the default that the stock DPO scripts read.
-        token: where not given, ``HF_TOKEN`` or that of ``hf auth login``.
-        limits: of shards and row groups.
-        patience: with a Hub that says "not now".
+        options: the version, tables, branch and so on.
         on_progress: called with rows packed and rows in all, after each row group.
 
     Raises:
         PublishError: the token may not write, the version is taken, the repository holds a file
             that would keep the release from loading, another publish came first, or the release
-            does not load from its branch; ``branch`` is as it was then.
+            does not load from its branch; the branch to publish to is as it was then.
         HubUnreachable: the Hub did not answer for too long; run it again.
         SynpicError: as preparing the release does.
     """
     with _adding("nothing was changed on the Hub"):
-        start = begin(
-            workspace,
-            repository,
-            version=version,
-            allow_older=allow_older,
-            configs=configs,
-            flagged=flagged,
-            branch=branch,
-            as_pickapic=as_pickapic,
-            token=token,
-            limits=limits,
-            patience=patience,
-        )
+        start = begin(workspace, repository, options)
     remote, draft, decision = start.remote, start.draft, start.decision
-    if start.exists and private:
+    if start.exists and options.private:
         remote.patience.tell(f"{remote.repository} is there already, and stays as open as it is")
     publishing = _Publishing(start)
     if decision.tagged:
@@ -147,7 +113,7 @@ def publish_to_hub(
             remote.patience.tell(f"made the branch {remote.branch} at it, commit {commit[:8]}")
         manifest: Manifest = publishing.manifest_at(commit)
     else:
-        commit, manifest, sent = publishing.run(private, on_progress)
+        commit, manifest, sent = publishing.run(options.private, on_progress)
     publishing.delete_branches()
     return HubRelease(
         repository=remote.repository,

@@ -6,18 +6,15 @@ written to the Hub here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synpic.hub.commits.repository import Remote
-from synpic.hub.retry import Patience
 from synpic.publish.draft import Draft, prepare
 from synpic.publish.extra_files import extra_paths
 from synpic.publish.hub.preflight import Preflight
 from synpic.publish.hub.remote_state import Decision, RemoteState, decide, target
+from synpic.publish.options import PublishOptions
 from synpic.publish.previous import NOTHING, Previous
-from synpic.publish.table.shards import Limits
-from synpic.recipe import Flagged
 from synpic.release.versions import Version
 from synpic.workspace import Snapshot, Workspace
 
@@ -50,29 +47,20 @@ class Start:
 def begin(
     workspace: Workspace | Snapshot,
     repository: str,
-    *,
-    version: str | None = None,
-    allow_older: bool = False,
-    configs: Sequence[str] | None = None,
-    flagged: Flagged | None = None,
-    branch: str = "main",
-    as_pickapic: bool = False,
-    token: str | None = None,
-    limits: Limits | None = None,
-    patience: Patience | None = None,
+    options: PublishOptions,
 ) -> Start:
     """Ask the Hub, prepare the release, and refuse what would fail later.
 
-    The arguments and errors are those of :func:`~.release.publish_to_hub`. A release that
-    is under its tag already is refused nothing: there is nothing left to do.
+    The errors are those of :func:`~.release.publish_to_hub`. A release that is under its tag
+    already is refused nothing: there is nothing left to do.
     """
-    repository, configs = target(repository, configs, as_pickapic)
-    asked = None if version is None else Version.parse(version)
-    remote = Remote(repository, branch, token, patience)
+    repository, configs = target(repository, options.configs, options.as_pickapic)
+    asked = None if options.version is None else Version.parse(options.version)
+    remote = Remote(repository, options.branch, options.token, options.patience)
     exists = remote.require_write()
-    draft = prepare(workspace, configs, limits, flagged)
+    draft = prepare(workspace, configs, options.limits, options.flagged)
     state = RemoteState.of(remote) if exists else RemoteState()
-    decision = decide(remote, state, draft.manifest, asked, allow_older)
+    decision = decide(remote, state, draft.manifest, asked, options.allow_older)
     preflight = Preflight(state.readable(remote), draft.shards, extra_paths(draft))
     previous = NOTHING
     if not decision.tagged:
