@@ -25,7 +25,7 @@ from typing import Any
 from synpic import ids
 from synpic.errors import UnknownName, did_you_mean
 
-__all__ = ["FAMILIES", "MODELS", "OBJECTIVES", "REWARDS", "WORLDS", "Registry"]
+__all__ = ["AGGREGATIONS", "FAMILIES", "MODELS", "OBJECTIVES", "REWARDS", "WORLDS", "Registry"]
 
 
 @dataclass(frozen=True)
@@ -226,6 +226,19 @@ def _stamp(file: str) -> tuple[int, int] | None:
 
 _beside = _Beside()
 
+
+AGGREGATIONS = Registry(
+    "aggregation",
+    "synpic.aggregations",
+    {
+        "win-rate": "synpic.rank.aggregations:WIN_RATE",
+        "borda": "synpic.rank.aggregations:BORDA",
+        "mean-zscore": "synpic.rank.aggregations:MEAN_ZSCORE",
+        "bradley-terry": "synpic.rank.aggregations:BRADLEY_TERRY",
+        "majority": "synpic.rank.aggregations:MAJORITY",
+    },
+)
+"""Ways to make one preference of many rewards."""
 
 FAMILIES = Registry(
     "family",

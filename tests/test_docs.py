@@ -330,11 +330,18 @@ def test_the_main_job_of_the_readme(
 
 
 def test_the_example_of_ranking(capsys: pytest.CaptureFixture[str]) -> None:
+    from synpic.rank import Aggregation
+
     page = ROOT / "docs" / "ranking.md"
-    (code,) = blocks(page, "python")
+    code, mine = blocks(page, "python")
     (printed,) = blocks(page, "text")
     exec(code, shown := {})
     assert capsys.readouterr().out == printed
+    exec(mine, shown)
+    own = Aggregation("strictest", shown["strictest"])
+    table = shown["rank"](shown["scored"], {"imagereward": 1, "pickscore": 1}, aggregation=own)
+    # The least of (3, 1), (1, 3), (1, 2) and (0, 0) wins of 3.
+    assert table.table["preference"].to_list() == [1 / 3, 1 / 3, 1 / 3, 0]
 
     import polars as pl
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from synpic.errors import UnknownName
-from synpic.registry import FAMILIES, MODELS, OBJECTIVES, REWARDS, Registry, _Beside
+from synpic.registry import (
+    AGGREGATIONS,
+    FAMILIES,
+    MODELS,
+    OBJECTIVES,
+    REWARDS,
+    Registry,
+    _Beside,
+)
 
 HERE = Registry("thing", "synpic.things", {"ids": "synpic.ids:short"}, planned=("soon",))
 
@@ -124,7 +132,9 @@ def test_code_that_is_imported_late_is_not_taken_for_edited(prompt: None, tmp_pa
     assert (sys.modules["its_code"], sys.modules["its_helper"]) == (code, helper)
 
 
-@pytest.mark.parametrize("registry", [FAMILIES, MODELS, OBJECTIVES, REWARDS], ids=lambda r: r.kind)
+@pytest.mark.parametrize(
+    "registry", [AGGREGATIONS, FAMILIES, MODELS, OBJECTIVES, REWARDS], ids=lambda r: r.kind
+)
 def test_everything_built_in_can_be_loaded(registry: Registry) -> None:
     for name in registry.builtin:
         assert registry.load(name) is not None

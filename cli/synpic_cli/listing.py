@@ -68,6 +68,20 @@ def rewards(
 
 
 @app.command()
+def aggregations(as_json: AsJson = False) -> None:
+    """Registered aggregations: how scores become one preference."""
+    from synpic.pipeline.catalogue import aggregations as known
+    from synpic_cli.output import print_json, print_table
+
+    rows = known()
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["name", "range", "from", "summary"]
+    print_table(columns, [[row[key] for key in columns] for row in rows])
+
+
+@app.command()
 def objectives(as_json: AsJson = False) -> None:
     """Registered training objectives: what they minimise, and what they read."""
     from synpic.train.objective import objectives as known

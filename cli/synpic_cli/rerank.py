@@ -21,7 +21,11 @@ def rerank(
         typer.Argument(metavar="RELEASE", help="A folder, or user/name@v1.2.0 on the Hub."),
     ],
     aggregation: Annotated[
-        str | None, typer.Option(help="win-rate, borda, mean-zscore, bradley-terry or majority.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Rank by this one; `synpic list aggregations` shows what there is.",
+        ),
     ] = None,
     ties: Annotated[str | None, typer.Option(help="competition or ordinal.")] = None,
     weight: Annotated[

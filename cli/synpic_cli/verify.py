@@ -59,6 +59,8 @@ def _show(found: ReleaseVerification) -> None:
 
     for problem in found.problems:
         say(f"{problem.path}: {problem.text}")
+    for note in found.notes:
+        say(f"note: {note}")
     for path in found.edited:
         say(f"{path} was edited after it was published.")
     if found.others:

@@ -1,17 +1,18 @@
-"""What ``synpic list`` shows: every registered model and reward, as plain rows."""
+"""What ``synpic list`` shows: every registered model, reward and aggregation, as plain rows."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
 
-from synpic.errors import UnknownName
+from synpic.errors import SynpicError, UnknownName
 from synpic.generate.image_model import KnownModel
-from synpic.registry import MODELS, REWARDS
+from synpic.recipe.aggregation import find_aggregation
+from synpic.registry import AGGREGATIONS, MODELS, REWARDS
 from synpic.score.cached import Cached, in_cache, repositories
 from synpic.score.reward import RewardInfo
 
-__all__ = ["models", "reward", "rewards"]
+__all__ = ["aggregations", "models", "reward", "rewards"]
 
 
 def models() -> list[dict[str, Any]]:
@@ -34,6 +35,24 @@ def models() -> list[dict[str, Any]]:
                 "source": known.source,
             }
         )
+    return rows
+
+
+def aggregations() -> list[dict[str, Any]]:
+    """A row for each registered aggregation: ``name``, ``range``, ``from`` and ``summary``.
+
+    Of one that does not import, the summary says so.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in AGGREGATIONS.names():
+        known, summary = None, ""
+        try:
+            found = find_aggregation(name)
+            known, summary = found.range, found.summary
+        except SynpicError as error:
+            summary = error.message
+        source = AGGREGATIONS.origin(name)
+        rows.append({"name": name, "range": known, "from": source, "summary": summary})
     return rows
 
 

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from synpic.errors import RankingError, RecipeError
+from synpic.errors import RankingError, RecipeError, SynpicError
 from synpic.pipeline.cuts import Cuts, Dropped, choose, drop_candidates, read_drop
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import in_published_types, meta_columns, with_meta
-from synpic.rank import Ranking, first, rank
+from synpic.rank import Aggregation, Ranking, first, rank
 from synpic.readers.display import count, visible
 from synpic.recipe import Flagged
-from synpic.workspace import Snapshot, Workspace
+from synpic.recipe.aggregation import find_aggregation
+from synpic.recipe.toml import line_of
+from synpic.workspace import RECIPE, Snapshot, Workspace
 
-__all__ = ["RankedSet", "rank_candidates", "ranking_for_people"]
+__all__ = ["RankedSet", "aggregation_of", "rank_candidates", "ranking_for_people"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,8 +87,9 @@ def rank_candidates(
 
     Raises:
         RecipeError: it names no reward, or a cut cannot be made.
-        UnknownName, CheckpointError: it names a reward that is not found and has no scores here; or
-            nothing tells which of several folders are of a model or reward that is not found.
+        UnknownName, CheckpointError: it names a reward that is not found and has no scores here, or
+            an aggregation that is not found; or nothing tells which of several folders are of a
+            model or reward that is not found.
         RankingError: there is nothing to rank; the message says what is missing.
         RewardError: the scores of a reward cannot be trusted.
     """
@@ -97,6 +100,7 @@ def rank_candidates(
             "there is nothing to rank by: the recipe has no [rewards.NAME]",
             hint="add one and run `synpic score`; `synpic list rewards` shows what there is",
         )
+    aggregation = aggregation_of(inventory.snapshot)
     inventory.require_readable(recipe.weights)
     for remark in inventory.remarks().values():
         _LOG.warning("%s", visible(remark))
@@ -127,8 +131,7 @@ def rank_candidates(
                 f"{count(scored.height, 'image')}",
                 hint="run `synpic score`, or leave the reward out of ranking.rewards",
             )
-    settings = recipe.ranking
-    ranking = rank(scored, recipe.weights, aggregation=settings.aggregation, ties=settings.ties)
+    ranking = rank(scored, recipe.weights, aggregation=aggregation, ties=recipe.ranking.ties)
     counts = ranking.counts
     if counts.kept_prompts == 0:
         raise RankingError(
@@ -177,3 +180,18 @@ def ranking_for_people(ranked: RankedSet) -> pl.DataFrame:
     wins = [name for name in table.columns if name.startswith("wins_")]
     others = [name for name in known.columns if name not in first_columns]
     return rows.select(*first_columns, *wins, *others)
+
+
+def aggregation_of(snapshot: Snapshot) -> Aggregation:
+    """The aggregation that the recipe names.
+
+    Raises:
+        UnknownName, RankingError: it is not found, or none; the message has the line.
+    """
+    try:
+        return find_aggregation(snapshot.recipe.ranking.aggregation, snapshot.workspace.folder)
+    except SynpicError as error:
+        line = line_of(["ranking", "aggregation"], snapshot.recipe_text)
+        where = f"{RECIPE}:{line}" if line else RECIPE
+        text = f"{where}: ranking.aggregation: {error.message}"
+        raise type(error)(text, hint=error.hint) from error

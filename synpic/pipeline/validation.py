@@ -18,6 +18,7 @@ from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.ingest import read_index
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
+from synpic.pipeline.ranking import aggregation_of
 from synpic.prompts import read_prompts
 from synpic.prompts.meta import in_published_types
 from synpic.rank.weights import exact_weights
@@ -116,6 +117,10 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
         except SynpicError as error:
             _note(made, error)
     _check_cuts(made, snapshot, prompts)
+    try:
+        aggregation_of(snapshot)
+    except SynpicError as error:
+        _note(made, error)
     if not recipe.rewards:
         made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
     elif not made.problems:

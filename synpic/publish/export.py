@@ -21,7 +21,7 @@ import polars as pl
 from synpic.errors import PublishError, did_you_mean
 from synpic.pipeline.cuts import AS_THE_RECIPE_SAYS, Cuts
 from synpic.publish.atomic_folder import new_folder, require_free
-from synpic.publish.manifest import describe_bytes
+from synpic.publish.manifest import describe_bytes, describe_rule
 from synpic.publish.table.pair_source import PairSource, open_pair_source
 from synpic.publish.table.records import ConfigRows, records
 from synpic.publish.table.resolve_source import Where
@@ -309,11 +309,7 @@ def _manifest(planned: Export, files: Mapping[str, File]) -> ExportManifest:
         "export": planned.kind,
         "strategy": planned.strategy,
         "from": dict(planned._source.origin),
-        "ranking": {
-            "aggregation": planned._source.ranking.aggregation,
-            "ties": planned._source.ranking.ties,
-            "weights": dict(planned._source.ranking.weights),
-        },
+        "ranking": describe_rule(planned._source.ranking),
         "rows": dict(planned.rows),
         "files": dict(files),
     }

@@ -33,7 +33,7 @@ from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace.tables import SCHEMA_VERSION
 
-__all__ = ["describe", "describe_bytes", "describe_file"]
+__all__ = ["describe", "describe_bytes", "describe_file", "describe_rule"]
 
 BINS = 20
 """Of a histogram."""
@@ -51,7 +51,8 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
         - ``prompts``: source → how many
         - ``models``, ``rewards``: with fingerprints and what decides them
         - ``environments``: key → library versions, device and dtype
-        - ``ranking``: aggregation, ties and weights
+        - ``ranking``: aggregation, ties and weights; ``aggregation_from`` only of an aggregation
+          that synpic does not bring
         - ``counts``: what was wanted, made and kept, and what was not and why;
           ``flagged_left_out`` only where flagged images are left out
         - ``cuts``: the rules by which prompts and images were left out, and how many of each; None
@@ -84,11 +85,7 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
         "models": _models(inventory, scored),
         "rewards": [_reward(reward, scored, ranking) for reward in inventory.rewards],
         "environments": _environments(inventory, scored),
-        "ranking": {
-            "aggregation": ranking.aggregation,
-            "ties": ranking.ties,
-            "weights": dict(ranking.weights),
-        },
+        "ranking": describe_rule(ranking),
         "counts": _counts(ranked),
         "cuts": _cuts(ranked) if ranked.cuts.given else None,
         "win_rates": win_rate_by_model(ranking).to_dicts(),
@@ -104,6 +101,17 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
     }
     # As it will be read: JSON knows neither tuples nor keys that are numbers.
     return Manifest.model_validate(json.loads(json.dumps(found, allow_nan=False)))
+
+
+def describe_rule(ranking: Ranking) -> dict[str, Any]:
+    """What ranked, as :class:`synpic.release.manifest.Rule` has it."""
+    code = dict(ranking.aggregation_from)
+    return {
+        "aggregation": ranking.aggregation,
+        **({"aggregation_from": code} if code else {}),
+        "ties": ranking.ties,
+        "weights": dict(ranking.weights),
+    }
 
 
 def describe_file(path: Path) -> File:

@@ -8,7 +8,7 @@ seconds.
 
 from __future__ import annotations
 
-from synpic.rank.aggregations import AGGREGATIONS
+from synpic.rank.aggregations import AGGREGATIONS, Aggregation, Preference
 from synpic.rank.agreement import agreement, leave_one_out
 from synpic.rank.by_model import head_to_head, win_rate_by_model
 from synpic.rank.by_prompt import agreement_by_prompt, first, margin_by_prompt
@@ -20,7 +20,9 @@ __all__ = [
     "AGGREGATIONS",
     "STRATEGIES",
     "TIES",
+    "Aggregation",
     "Counts",
+    "Preference",
     "Ranking",
     "agreement",
     "agreement_by_prompt",

@@ -7,8 +7,10 @@ formulas w_l is the weight of reward l, W their sum, and i a candidate among the
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +37,29 @@ class Preference:
     value: Floats
 
 
-Aggregation = Callable[[Numbers, Ints], Preference]
-"""``(scores Float[rewards, k, m], weights Int[rewards]) -> Preference``."""
+@dataclass(frozen=True)
+class Aggregation:
+    """A way to rank, with all that is declared of it.
+
+    Args:
+        name: as a recipe spells it.
+        function: ``(scores Float[rewards, k, m], weights Int[rewards]) -> Preference``. Its
+            docstring is the description in the card of a dataset: formula, range, ties, source.
+        summary: one line.
+        range: in which the values lie, as people write it; None where it is not known.
+        recorded: of one that synpic does not bring, what a manifest says of its code.
+    """
+
+    name: str
+    function: Callable[[Numbers, Ints], Preference]
+    summary: str = ""
+    range: str | None = None
+    recorded: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def description(self) -> str:
+        """The docstring of the function."""
+        return inspect.getdoc(self.function) or self.summary
 
 
 def win_rate(scores: Numbers, weights: Ints) -> Preference:
@@ -52,6 +75,9 @@ def win_rate(scores: Numbers, weights: Ints) -> Preference:
     return Preference(points, points / _most_points(scores, weights))
 
 
+WIN_RATE = Aggregation("win-rate", win_rate, "share of wins: RankDPO's Algorithm 1", "0 … 1")
+
+
 def borda(scores: Numbers, weights: Ints) -> Preference:
     """Σ_l w_l · B_l(i) / (W · (k − 1)), in [0, 1]; B_l counts wins, and ties as half a win.
 
@@ -63,6 +89,9 @@ def borda(scores: Numbers, weights: Ints) -> Preference:
     """
     points = _half_points(scores, weights)
     return Preference(points, points / (2 * _most_points(scores, weights)))
+
+
+BORDA = Aggregation("borda", borda, "share of wins, a tie being half a win", "0 … 1")
 
 
 def mean_zscore(scores: Numbers, weights: Ints) -> Preference:
@@ -86,6 +115,11 @@ def mean_zscore(scores: Numbers, weights: Ints) -> Preference:
     return _with_ties(mean, mean, ZSCORE_TOLERANCE)
 
 
+MEAN_ZSCORE = Aggregation(
+    "mean-zscore", mean_zscore, "mean of the rewards' standard scores", "±√(k − 1)"
+)
+
+
 def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
     """1 / (1 + exp(−θ_i)), in (0, 1): the chance of i against a candidate of mean strength.
 
@@ -107,6 +141,11 @@ def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
     return _with_ties(points, 1 / (1 + np.exp(-theta)), 0)
 
 
+BRADLEY_TERRY = Aggregation(
+    "bradley-terry", bradley_terry, "chance against an image of mean strength", "0 … 1"
+)
+
+
 def majority(scores: Numbers, weights: Ints) -> Preference:
     """The share of the k − 1 others that a weighted majority of rewards puts i above, in [0, 1].
 
@@ -125,13 +164,14 @@ def majority(scores: Numbers, weights: Ints) -> Preference:
     return Preference(above, above / (scores.shape[1] - 1))
 
 
+MAJORITY = Aggregation(
+    "majority", majority, "share of the others that most rewards put it above", "0 … 1"
+)
+
 AGGREGATIONS: Mapping[str, Aggregation] = {
-    "win-rate": win_rate,
-    "borda": borda,
-    "mean-zscore": mean_zscore,
-    "bradley-terry": bradley_terry,
-    "majority": majority,
+    one.name: one for one in (WIN_RATE, BORDA, MEAN_ZSCORE, BRADLEY_TERRY, MAJORITY)
 }
+"""Those of this module. What a recipe may name are these and others: ``synpic.registry``."""
 
 
 def _most_points(scores: Numbers, weights: Ints) -> int:

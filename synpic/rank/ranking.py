@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from synpic.errors import RankingError, did_you_mean
-from synpic.rank.aggregations import AGGREGATIONS
+from synpic.rank.aggregations import AGGREGATIONS, WIN_RATE, Aggregation
 from synpic.rank.blocks import Ints, count_below
 from synpic.rank.eligible import eligible
 from synpic.rank.guards import require_rewards
@@ -59,9 +60,11 @@ class Ranking:
               prompt equal exactly where tied
             - ``rank`` Int32: 1 … k, 1 is the best
         weights: reward → weight, as given.
-        aggregation: a name of ``AGGREGATIONS``.
+        aggregation: its name.
         ties: one of ``TIES``.
         counts: how much was left out.
+        aggregation_from: of an aggregation that synpic does not bring, where its code is from and
+            what it does, as a manifest records it; else empty.
     """
 
     table: pl.DataFrame
@@ -69,13 +72,14 @@ class Ranking:
     aggregation: str
     ties: str
     counts: Counts
+    aggregation_from: Mapping[str, Any] = field(default_factory=dict)
 
 
 def rank(
     scored: pl.DataFrame,
     weights: Mapping[str, float],
     *,
-    aggregation: str = "win-rate",
+    aggregation: str | Aggregation = WIN_RATE,
     ties: str = "competition",
 ) -> Ranking:
     """Rank the candidates of each prompt by the rewards that ``weights`` names.
@@ -86,8 +90,8 @@ def rank(
     Args:
         scored: prompt_id, candidate_id, where known model and sample, and ``score_<reward>``.
         weights: reward → weight, greater than 0 and read as it is written: 0.1 is one tenth.
-        aggregation: ``win-rate`` (Algorithm 1 of RankDPO, arXiv 2410.18013), ``borda``,
-            ``mean-zscore``, ``bradley-terry`` or ``majority``; see ``AGGREGATIONS``.
+        aggregation: how one preference is made of the rewards (Algorithm 1 of RankDPO, arXiv
+            2410.18013, where it is not given); or the name of one of ``AGGREGATIONS``.
         ties: ``competition`` ranks 1, 2, 2, 4; ``ordinal`` breaks ties by candidate_id.
 
     Raises:
@@ -95,7 +99,9 @@ def rank(
             column, a candidate that is there twice.
         RewardError: the scores of a reward cannot be trusted (``refuse_untrustworthy``).
     """
-    _require_known("aggregation", aggregation, tuple(AGGREGATIONS))
+    if isinstance(aggregation, str):
+        _require_known("aggregation", aggregation, tuple(AGGREGATIONS))
+        aggregation = AGGREGATIONS[aggregation]
     _require_known("way to rank ties", ties, TIES)
     rewards = list(weights)
     require_rewards(scored, rewards)
@@ -112,7 +118,7 @@ def rank(
     tied_prompts = 0
     for rows, scores in ready.blocks():
         block_wins = count_below(scores)
-        result = AGGREGATIONS[aggregation](scores, exact.integers)
+        result = aggregation.function(scores, exact.integers)
         wins[:, rows] = block_wins
         total[rows] = exact.in_weights(weighted_sum(exact.integers, block_wins))
         preference[rows] = result.value
@@ -128,7 +134,8 @@ def rank(
             pl.Series("rank", ranks),
         ),
         weights=dict(weights),
-        aggregation=aggregation,
+        aggregation=aggregation.name,
+        aggregation_from=aggregation.recorded,
         ties=ties,
         counts=Counts(
             candidates=len(scored),

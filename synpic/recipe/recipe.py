@@ -193,9 +193,8 @@ class RewardSettings(Table):
 class RankingSettings(Table):
     """How scores become a ranking (docs/ranking.md)."""
 
-    aggregation: Literal["win-rate", "borda", "mean-zscore", "bradley-terry", "majority"] = (
-        "win-rate"
-    )
+    aggregation: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "win-rate"
+    """A registered aggregation (``synpic list aggregations``), or package.module:callable."""
     ties: Literal["competition", "ordinal"] = "competition"
     rewards: list[Name] | None = None
     """Which rewards rank; all of the recipe's where it is not given."""

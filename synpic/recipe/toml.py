@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from synpic.errors import RecipeError, did_you_mean
 from synpic.readers.json_models import TooDeep, items, walk
 
-__all__ = ["Table", "read_toml", "toml_value", "write_toml"]
+__all__ = ["Table", "line_of", "read_toml", "toml_value", "write_toml"]
 
 
 class Table(BaseModel):
@@ -91,7 +91,7 @@ def _require_usable(data: dict[str, Any], source: str, where: str) -> None:
             for key, value in items(table):
                 if problem := _unusable(value):
                     location = [*keys, str(key)]
-                    line = _line_of(location, source)
+                    line = line_of(location, source)
                     raise RecipeError(
                         f"{where}{f':{line}' if line else ''}: {'.'.join(location)}: {problem}"
                     )
@@ -205,7 +205,7 @@ def _explain(
         what = f"a list of tables is wanted: [[{key}]]"
     else:
         what = str(problem["msg"]).removeprefix("Value error, ")
-    line = _line_of(location, source)
+    line = line_of(location, source)
     for change in reversed(changes):
         path = change.partition("=")[0].strip().split(".")
         # A change is to blame for what lies in it, and for an unknown table that the file lacks.
@@ -247,8 +247,12 @@ def _table_in(annotation: Any) -> Any:
     return next((found for found in within if found is not None), None)
 
 
-def _line_of(location: list[str], source: str) -> int | None:
-    """The line where a key stands, as far as plain TOML layout tells; None where it does not."""
+def line_of(location: list[str], source: str) -> int | None:
+    """The line where a key stands, as far as plain TOML layout tells; None where it does not.
+
+    Args:
+        location: the key with its tables: ["ranking", "aggregation"].
+    """
     for depth in range(len(location), 0, -1):
         header, key = ".".join(location[: depth - 1]), location[depth - 1]
         table = ""

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 from synpic.readers.display import count
+from synpic.release.aggregation_code import code_in_words
 from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow
 
 __all__ = ["Level", "VersionChange", "compare"]
@@ -99,6 +100,10 @@ def _rule(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
     before, after = old.ranking, new.ranking
     if before.aggregation != after.aggregation:
         text = f"ranked by `{after.aggregation}`, was `{before.aggregation}`"
+        yield VersionChange(Level.MAJOR, text)
+    elif before.aggregation_from != after.aggregation_from:
+        here, there = (code_in_words(rule.aggregation_from) for rule in (after, before))
+        text = f"ranked by `{after.aggregation}` of {here}, was of {there}"
         yield VersionChange(Level.MAJOR, text)
     if before.ties != after.ties:
         yield VersionChange(Level.MAJOR, f"ties: `{after.ties}`, was `{before.ties}`")

@@ -1,7 +1,8 @@
 """Whether a release's tables agree: ranks follow from scores, and every config says the same.
 
 Everything is computed again from the scores by :mod:`synpic.rank`, with the rule that the manifest
-states, and compared row by row.
+states, and compared row by row. Where the aggregation is not installed here, preferences and ranks
+are taken as one of the tables has them; wins are counted anyway.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Literal
 
 import polars as pl
 
-from synpic.errors import RankingError, RewardError
+from synpic.errors import RankingError, RewardError, UnknownName
 from synpic.rank import Ranking, agreement_by_prompt, first, margin_by_prompt, pairs, rank
+from synpic.rank.aggregations import WIN_RATE
 from synpic.readers.display import count
 from synpic.release.checks import Problem
 from synpic.release.manifest import MANIFEST
+from synpic.release.rule import missing_aggregation, published_aggregation
 from synpic.release.source import Published
 
 __all__ = ["check_consistency", "scored_images"]
@@ -63,7 +66,7 @@ def check_consistency(release: Published) -> list[Problem]:
         shown = ranking if top is None else replace(ranking, table=first(ranking.table, top))
     except pl.exceptions.PolarsError as error:
         return [Problem("ranked", f"the lists of a row do not fit together: {_first_line(error)}")]
-    except (RankingError, RewardError) as error:
+    except (RankingError, RewardError, UnknownName) as error:
         return [Problem(base, f"cannot be ranked as the manifest says: {error.message}")]
     found: list[Problem] = []
     try:
@@ -144,12 +147,19 @@ def _rank(release: Published, table: pl.DataFrame) -> Ranking:
     order = [name.removeprefix(_SCORE) for name in columns]
     weights = {name: rule.weights[name] for name in order if name in rule.weights}
     weights |= {name: weight for name, weight in rule.weights.items() if name not in weights}
-    return rank(
+    missing = missing_aggregation(rule) is not None
+    ranking = rank(
         table.select("prompt_id", "candidate_id", "model", *columns),
         weights,
-        aggregation=rule.aggregation,
+        aggregation=WIN_RATE if missing else published_aggregation(rule, release.name),
         ties=rule.ties,
     )
+    if not missing:
+        return ranking
+    published = table.select("candidate_id", "preference", "rank")
+    counted = ranking.table.drop("preference", "rank")
+    kept = counted.join(published, on="candidate_id", how="left", maintain_order="left")
+    return replace(ranking, table=kept)
 
 
 def _compare_ranks(name: str, table: pl.DataFrame, ranking: Ranking) -> Iterator[Problem]:

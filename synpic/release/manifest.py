@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 from synpic.errors import DamagedRelease, NoRelease, ReleaseError
 from synpic.rank import Counts
 from synpic.readers.json_models import Record, parse_json, validate
+from synpic.release.aggregation_code import AggregationCode
 from synpic.release.cut_counts import CutCounts
 from synpic.workspace.tables import SCHEMA_VERSION, require_version
 
@@ -117,6 +118,8 @@ class Rule(Record):
     """How images were ranked: the arguments of ``synpic.rank.rank``."""
 
     aggregation: str
+    aggregation_from: AggregationCode | None = None
+    """None of one that synpic brings."""
     ties: str
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import polars as pl
 
 from synpic.errors import ReleaseError, did_you_mean
 from synpic.rank import Ranking, agreement, rank, win_rate_by_model
+from synpic.recipe.aggregation import find_aggregation
+from synpic.release.rule import published_aggregation
 from synpic.release.source import Published
 
 __all__ = ["Reranked", "rerank"]
@@ -73,7 +76,9 @@ def rerank(
 
     Args:
         release: from ``open_release``; it must have the config ``scores``.
-        aggregation, ties: as for :func:`synpic.rank.rank`.
+        aggregation: a registered name, or ``package.module:callable``, also of a module in the
+            working directory.
+        ties: as for :func:`synpic.rank.rank`.
         weights: of some rewards; the others keep theirs. A reward that was scored and did not rank
             takes part when it is given a weight.
         rewards: which take part; one that did not rank before weighs 1, if ``weights`` says
@@ -82,19 +87,25 @@ def rerank(
         without_rewards, without_models: of these, the ones that do not.
 
     Raises:
-        ReleaseError: the release has no ``scores``, or no such reward or model.
+        ReleaseError: the release has no ``scores``, or no such reward or model; or its own
+            aggregation is to rank it, and is not installed.
+        UnknownName: there is no such aggregation.
         RankingError: no ranking comes of it.
         RewardError: the scores of a reward cannot be trusted.
         HubUnreachable: the Hub did not answer.
     """
     published = release.manifest.ranking
+    if aggregation is None:
+        rule = published_aggregation(published, release.name)
+    else:
+        rule = find_aggregation(aggregation, os.curdir)
     scores = release.table("scores")
     chosen = _weights(release, scores, published.weights, weights or {}, rewards, without_rewards)
     kept = _of_models(release, scores, models, without_models)
     ranking = rank(
         kept,
         chosen,
-        aggregation=aggregation or published.aggregation,
+        aggregation=rule,
         ties=ties or published.ties,
     )
     if ranking.table.is_empty():

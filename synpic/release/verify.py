@@ -28,6 +28,7 @@ from synpic.release.checks import (
 )
 from synpic.release.consistency import check_consistency, scored_images
 from synpic.release.manifest import CARD, MANIFEST, Manifest
+from synpic.release.rule import missing_aggregation
 from synpic.release.source import Published
 
 __all__ = ["Problem", "ReleaseVerification", "verify"]
@@ -48,6 +49,7 @@ class ReleaseVerification:
         edited: files that people may change and did: the card.
         others: files that are there and are no part of the release; hidden ones aside.
         problems: everything that is wrong.
+        notes: what could not be checked here.
     """
 
     release: str
@@ -60,6 +62,7 @@ class ReleaseVerification:
     edited: list[str]
     others: list[str]
     problems: list[Problem]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -107,7 +110,13 @@ def verify(
         edited=work.edited,
         others=work.others,
         problems=work.problems,
+        notes=_notes(manifest) if deep else [],
     )
+
+
+def _notes(manifest: Manifest) -> list[str]:
+    missing = missing_aggregation(manifest.ranking)
+    return [f"preferences and ranks were not computed again: {missing}"] if missing else []
 
 
 @dataclass(eq=False)

@@ -99,6 +99,15 @@ def test_objectives_are_listed_and_one_that_does_not_import_says_so(
     assert rows["broken"]["uses_beta"] is None
 
 
+def test_aggregations_are_listed_with_their_ranges() -> None:
+    lines = CliRunner().invoke(app, ["list", "aggregations"], catch_exceptions=False).output
+    (line,) = (line for line in lines.splitlines() if line.startswith("win-rate"))
+    assert line.split()[:5] == ["win-rate", "0", "…", "1", "synpic"]
+    as_json = CliRunner().invoke(app, ["list", "aggregations", "--json"], catch_exceptions=False)
+    rows = {row["name"]: row for row in json.loads(as_json.output)}
+    assert rows["mean-zscore"]["range"] == "±√(k − 1)"
+
+
 def test_an_unknown_one_gets_a_suggestion() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'clip_score'"):
         CliRunner().invoke(app, ["list", "rewards", "clipscore"], catch_exceptions=False)

@@ -172,7 +172,7 @@ def test_it_states_the_aggregation(tmp_path: Path, aggregation: str) -> None:
     publish_to(build(tmp_path / "set", text=text), tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"The aggregation is `{aggregation}`." in card
-    what = inspect.getdoc(AGGREGATIONS[aggregation])
+    what = inspect.getdoc(AGGREGATIONS[aggregation].function)
     assert what
     section = MARKDOWN.render(card.partition("### Ranking")[2].partition("###")[0])
     plain = re.sub(r"<.*?>", "", html.unescape(section))

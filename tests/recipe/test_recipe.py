@@ -57,7 +57,7 @@ def test_syn_pic_is_the_paper_s_recipe() -> None:
         ),
         (("samples = 2", "call = { x = 1979-05-27 }"), ":6: models.mine.call: texts, finite"),
         (("samples = 2", "scheduler_options = { x = nan }"), "texts, finite numbers"),
-        (("samples = 2", "samples = 2\n[ranking]\naggregation = 'winrate'"), "aggregation: Input"),
+        (("samples = 2", "samples = 2\n[ranking]\naggregation = ''"), "aggregation: String"),
         (
             ("samples = 2", 'adapters = ["a/b"]'),
             ':6: models.mine.adapters[0]: a table is wanted: { checkpoint = "a/b" }',
@@ -143,10 +143,9 @@ def test_deep_nesting_is_an_error_too() -> None:
 
 def test_the_recipe_s_words_are_those_of_the_rooms() -> None:
     from synpic.publish.table.records import CONFIGS
-    from synpic.rank import AGGREGATIONS, STRATEGIES, TIES
+    from synpic.rank import STRATEGIES, TIES
 
     ranking, records = RankingSettings.model_fields, RecordSettings.model_fields
-    assert get_args(ranking["aggregation"].annotation) == tuple(AGGREGATIONS)
     assert get_args(ranking["ties"].annotation) == tuple(TIES)
     assert get_args(records["pairs"].annotation) == tuple(STRATEGIES)
     assert get_args(Config) == tuple(CONFIGS)

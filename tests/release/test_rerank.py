@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from synpic.errors import RankingError, ReleaseError
+from synpic.errors import RankingError, ReleaseError, UnknownName
 from synpic.publish import publish_to
 from synpic.rank import AGGREGATIONS, rank
 from synpic.release import open_release
@@ -142,7 +142,7 @@ def test_where_all_are_tied_there_is_no_tau(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "kind", "message"),
     [
-        ({"aggregation": "brda"}, RankingError, r"Did you mean 'borda'\?"),
+        ({"aggregation": "brda"}, UnknownName, r"Did you mean 'borda'\?"),
         ({"ties": "none"}, RankingError, "unknown way to rank ties"),
         ({"weights": {"rednes": 1}}, ReleaseError, r"no scores of reward 'rednes'. Did you mean"),
         ({"without_rewards": ["blue"]}, ReleaseError, "no scores of reward 'blue'"),

@@ -6,7 +6,6 @@ only through ``markdown_text`` or ``fence``, and YAML only through a YAML writer
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -22,9 +21,10 @@ from synpic.publish.table.shards import ShardFile
 from synpic.rank import AGGREGATIONS
 from synpic.readers.display import count, number, size
 from synpic.recipe import PublishSettings
+from synpic.release.aggregation_code import code_in_words
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs
-from synpic.release.manifest import CARD, LockRow, Manifest
+from synpic.release.manifest import CARD, LockRow, Manifest, Rule
 
 __all__ = ["CARD", "config_entry", "render_card"]
 
@@ -103,12 +103,20 @@ def render_card(
         meanings=_MEANINGS,
         judges=_judges(manifest),
         ingested=SOURCE_KEY in manifest.models[0].decides,
-        aggregation=paragraphs(inspect.getdoc(AGGREGATIONS[manifest.ranking.aggregation])),
+        aggregation=paragraphs(_described(manifest.ranking)),
+        code=code_in_words(manifest.ranking.aggregation_from),
         ties=_TIES[manifest.ranking.ties],
         failed=list(manifest.counts.failed.items())[:_REASONS],
     )
     lines = "\n".join([yaml_head(head), *kept])
     return f"---\n{lines}\n---\n\n{body}"
+
+
+def _described(rule: Rule) -> str:
+    """What the aggregation does: as its code said when it ranked, or as synpic's says."""
+    if rule.aggregation_from is not None:
+        return rule.aggregation_from.description
+    return AGGREGATIONS[rule.aggregation].description
 
 
 def _head(

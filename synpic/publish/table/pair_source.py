@@ -102,10 +102,12 @@ def _of_release(release: Published, strategy: str | None) -> PairSource:
     # is in no pair is tied with its neighbour, and leaving it out moves no other.
     candidates = images.candidates.with_columns(reference)
     rule = release.manifest.ranking
+    code = rule.aggregation_from
     ranking = Ranking(
         table=candidates.select("prompt_id", "candidate_id", "model", "preference"),
         weights=rule.weights,
         aggregation=rule.aggregation,
+        aggregation_from=code.model_dump(exclude_unset=True) if code else {},
         ties=rule.ties,
         counts=release.manifest.counts.of_ranking(),
     )

@@ -58,7 +58,7 @@ def _require_shares(table: pl.DataFrame) -> None:
             f"a published preference is {outside[0]:.3g}, and the gain 2^φ − 1 is of a share of "
             "wins, 0 … 1",
             hint='data.labels = ["reward", …] ranks by wins from the published scores; or publish '
-            "with an aggregation other than mean-zscore",
+            "with an aggregation of that range (`synpic list aggregations`)",
         )
 
 

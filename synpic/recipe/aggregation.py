@@ -1,0 +1,86 @@
+"""The aggregation that a recipe or a command names: synpic's, a package's, or one's own."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from synpic.errors import RankingError, SynpicError
+from synpic.rank.aggregations import Aggregation, Preference
+from synpic.rank.blocks import Ints, Numbers
+from synpic.registry import AGGREGATIONS
+
+__all__ = ["find_aggregation"]
+
+_HINT = "correct its function; docs/ranking.md says what it gets and gives"
+
+
+def find_aggregation(name: str, beside: str | os.PathLike[str] | None = None) -> Aggregation:
+    """The aggregation called ``name``; one that synpic does not bring is checked as it ranks.
+
+    Args:
+        name: registered, or ``package.module:callable``: an :class:`Aggregation`, or a function
+            ``(scores, weights) -> Preference``.
+        beside: a folder in which modules of one's own are looked for too.
+
+    Raises:
+        UnknownName: no registry knows it, or it does not import.
+        RankingError: it is no aggregation.
+    """
+    known = _declared(name, AGGREGATIONS.load(name, beside))
+    if name in AGGREGATIONS.builtin:
+        return known
+    recorded = {**AGGREGATIONS.provenance(name, known.function), "description": known.description}
+    return replace(known, name=name, function=_Checked(name, known), recorded=recorded)
+
+
+def _declared(name: str, found: Any) -> Aggregation:
+    if isinstance(found, Aggregation):
+        return found
+    if isinstance(found, type) or not callable(found):
+        raise RankingError(
+            f"{name} is a {type(found).__name__}, not an aggregation",
+            hint="name a function (scores, weights) -> Preference; docs/ranking.md has one",
+        )
+    first = (inspect.getdoc(found) or "").partition("\n")[0]
+    return Aggregation(name, found, summary=first)
+
+
+class _Checked:
+    """The function of an aggregation that may be anyone's code, and its result checked."""
+
+    def __init__(self, name: str, aggregation: Aggregation) -> None:
+        self._name, self._function = name, aggregation.function
+        self.__doc__ = aggregation.description
+
+    def __call__(self, scores: Numbers, weights: Ints) -> Preference:
+        try:
+            found = self._function(scores.copy(), weights.copy())
+        except SynpicError:
+            raise
+        except Exception as error:
+            # Anyone's code: whatever it raises is about this aggregation.
+            self._refuse(f"{type(error).__name__}: {error}", error)
+        if not isinstance(found, Preference):
+            self._refuse(f"it gives a {type(found).__name__}, not a Preference")
+        order, value = np.asarray(found.order), np.asarray(found.value, np.float64)
+        for what, array in (("order", order), ("value", value)):
+            if array.shape != scores.shape[1:]:
+                self._refuse(f"{what} has the shape {array.shape}, not {scores.shape[1:]}")
+        if not np.issubdtype(order.dtype, np.integer):
+            self._refuse(f"order is {order.dtype}, not whole numbers")
+        if not np.isfinite(value).all():
+            self._refuse("a value is no finite number")
+        by_order = np.argsort(order, axis=0, kind="stable")
+        steps = np.diff(np.take_along_axis(order, by_order, axis=0), axis=0)
+        rises = np.diff(np.take_along_axis(value, by_order, axis=0), axis=0)
+        if ((rises < 0) | ((rises == 0) != (steps == 0))).any():
+            self._refuse("order and value do not put the images of a prompt in one order")
+        return Preference(order.astype(np.int64), value)
+
+    def _refuse(self, what: str, cause: Exception | None = None) -> None:
+        raise RankingError(f"aggregation {self._name}: {what}", hint=_HINT) from cause
