@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,26 @@ def ragged(row: dict[str, Any]) -> bool:
     return not (row["prompt"] == "prompt 4" and row["model"] == "beta")
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Workspace:
-    """9 prompts in two splits, three models; one image was not drawn."""
-    return build(tmp_path / "set", PROMPTS, keep=ragged)
-
-
-@pytest.fixture
-def out(made: Workspace, tmp_path: Path) -> Path:
-    """A release of it with three configs."""
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``set`` and ``out``: what each test gets a copy of."""
+    folder = tmp_path_factory.mktemp("made-once")
+    workspace = build(folder / "set", PROMPTS, keep=ragged)
     configs = ["ranked", "scores", "pairwise"]
-    return publish_to(made, tmp_path / "out", configs=configs, limits=SEVERAL).directory
+    publish_to(workspace, folder / "out", configs=configs, limits=SEVERAL)
+    return folder
+
+
+@pytest.fixture
+def made(made_once: Path, tmp_path: Path) -> Workspace:
+    """9 prompts in two splits, three models; one image was not drawn."""
+    return Workspace.open(shutil.copytree(made_once / "set", tmp_path / "set"))
+
+
+@pytest.fixture
+def out(made_once: Path, made: Workspace, tmp_path: Path) -> Path:
+    """A release of it with three configs."""
+    return shutil.copytree(made_once / "out", tmp_path / "out")
 
 
 @pytest.fixture
