@@ -176,7 +176,9 @@ def test_every_key_taken_away_or_of_another_type(
 def test_every_required_key_is_named(whole: Published) -> None:
     data = whole.manifest.as_dict()
     for key in data:
-        for value in (..., {"x": []} if key != "environments" else []):
+        wrong: Any = {"x": []} if key != "environments" else []
+        # A release of before cuts lacks the key.
+        for value in (wrong,) if key == "cuts" else (..., wrong):
             other, _ = changed(data, (key,), value)
             with pytest.raises(SynpicError) as caught:
                 opened = decode_manifest(json.dumps(other).encode(), "out/manifest.json")
