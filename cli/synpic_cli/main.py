@@ -34,6 +34,7 @@ from synpic_cli import (
     validate,
     verify,
     versions,
+    view,
 )
 from synpic_cli import init as init_
 from synpic_cli.options import chdir, print_version
@@ -81,6 +82,7 @@ app.command()(diff.diff)
 app.command()(verify.verify)
 app.command("re-rank")(rerank.rerank)
 app.command()(train.train)
+app.command()(view.view)
 app.command()(status.status)
 app.command()(repair.repair)
 app.add_typer(listing.app, name="list")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import polars as pl
 
 from synpic.rank.agreement import tau_b
+from synpic.rank.blocks import count_below
 from synpic.rank.eligible import eligible
 from synpic.rank.guards import require_columns
+from synpic.rank.weights import exact_weights, weighted_sum
 
-__all__ = ["agreement_by_prompt", "first", "margin_by_prompt"]
+__all__ = [
+    "against_the_rest",
+    "agreement_by_prompt",
+    "agreement_of_pairs",
+    "first",
+    "margin_by_prompt",
+]
 
 
 def margin_by_prompt(ranking_table: pl.DataFrame) -> pl.DataFrame:
@@ -86,3 +95,74 @@ def first(ranking_table: pl.DataFrame, k: int) -> pl.DataFrame:
     return ranking_table.join(
         kept.select("candidate_id"), on="candidate_id", how="semi", maintain_order="left"
     )
+
+
+def against_the_rest(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
+    """Kendall's τ-b of each reward with φ of all the others, within each prompt.
+
+    What ``leave_one_out`` takes the mean of. Where it is low, that reward prefers what the others
+    do not.
+
+    Args:
+        scored: prompt_id, candidate_id and ``score_<reward>``.
+        weights: reward → weight, as ``rank`` takes them.
+
+    Returns:
+        prompt_id, and of each reward ``rest_<reward>`` (Float64, −1 … 1; null where it, or the
+        others together, tell no two candidates apart; null for a reward without others), a row for
+        each prompt that can be ranked, ordered by prompt_id.
+
+    Raises:
+        RankingError, RewardError: as ``rank``.
+    """
+    rewards = list(weights)
+    exact = exact_weights(weights)
+    ready = eligible(scored, rewards)
+    exact.require_exact(int(ready.sizes.max(initial=0)))
+    found = np.full((len(rewards), len(ready.table)), np.nan)
+    for rows, scores in ready.blocks():
+        wins = count_below(scores)
+        points = weighted_sum(exact.integers, wins)
+        for at, weight in enumerate(exact.integers):
+            # A prompt's numbers stand at its first row.
+            found[at, rows[0]] = tau_b(scores[at], points - weight * wins[at])
+    starts = np.cumsum(ready.sizes) - ready.sizes
+    return pl.DataFrame(
+        {
+            "prompt_id": ready.table["prompt_id"].gather(starts),
+            **{f"rest_{reward}": found[at, starts] for at, reward in enumerate(rewards)},
+        }
+    ).with_columns(pl.selectors.float().fill_nan(None))
+
+
+def agreement_of_pairs(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
+    """Kendall's τ-b of every two rewards, within each prompt; ``agreement`` has their means.
+
+    Args:
+        scored: prompt_id, candidate_id and ``score_<reward>``.
+        rewards: at least one; of one alone there is no pair.
+
+    Returns:
+        prompt_id, and of every two rewards ``tau.<a>.<b>``, in the order of ``rewards`` (Float64,
+        −1 … 1; null where one of them tells no two candidates apart), a row for each prompt that
+        can be ranked, ordered by prompt_id.
+
+    Raises:
+        RankingError, RewardError: as ``rank``.
+    """
+    ready = eligible(scored, rewards)
+    pairs = list(combinations(range(len(rewards)), 2))
+    found = np.full((len(pairs), len(ready.table)), np.nan)
+    for rows, scores in ready.blocks():
+        for at, (a, b) in enumerate(pairs):
+            found[at, rows[0]] = tau_b(scores[a], scores[b])
+    starts = np.cumsum(ready.sizes) - ready.sizes
+    return pl.DataFrame(
+        {
+            "prompt_id": ready.table["prompt_id"].gather(starts),
+            **{
+                f"tau.{rewards[a]}.{rewards[b]}": found[at, starts]
+                for at, (a, b) in enumerate(pairs)
+            },
+        }
+    ).with_columns(pl.selectors.float().fill_nan(None))

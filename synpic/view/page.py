@@ -1,0 +1,84 @@
+"""What the shell of a page says: names of models, rewards and columns, for its menus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from synpic.view.frame import Frame
+
+__all__ = ["page_facts"]
+
+MOST_VALUES = 40
+"""Of a ``meta_`` column, as a menu; one with more has a field to write in."""
+
+_SORTS = [
+    ("", "prompt id", "asc"),
+    ("agreement", "rewards disagree most", "asc"),
+    ("agreement", "rewards agree most", "desc"),
+    ("margin", "largest margin of φ", "desc"),
+    ("margin", "smallest margin of φ", "asc"),
+    ("spread", "widest spread of φ", "desc"),
+    ("tied", "most ties", "desc"),
+    ("winner_rate", "a model wins that rarely wins", "asc"),
+    ("flagged", "most flagged", "desc"),
+    ("failed", "most failures", "desc"),
+    ("length", "longest prompt", "desc"),
+    ("length", "shortest prompt", "asc"),
+]
+
+
+def page_facts(frame: Frame, marks: bool, *, static: bool = False) -> dict[str, Any]:
+    """Values for ``page.html.jinja``.
+
+    Args:
+        marks: whether prompts and images may be marked.
+        static: whether the page is a file, without a server.
+    """
+    shown, prompts = frame.shown, frame.prompts
+    there = [one for one in _SORTS if not one[0] or one[0] in prompts.columns]
+    rest = [name for name in prompts.columns if name.startswith("rest.")]
+    sorts = [
+        *({"column": column, "order": order, "label": label} for column, label, order in there),
+        *(
+            {
+                "column": name,
+                "order": "asc",
+                "label": f"{name.removeprefix('rest.')} against the others",
+            }
+            for name in rest
+        ),
+    ]
+    return {
+        "name": shown.name,
+        "kind": shown.kind,
+        "remark": shown.remark,
+        "prompts": prompts.height,
+        "images": int(shown.candidates["sha256"].count()),
+        "models": sorted(shown.candidates["model"].drop_nulls().unique()),
+        "rewards": list(shown.rewards),
+        "weights": dict(shown.weights),
+        "sorts": sorts,
+        "metas": [_meta(prompts[name]) for name in prompts.columns if name.startswith("meta_")],
+        "splits": sorted(prompts["split"].drop_nulls().unique()),
+        "marks": marks,
+        "static": static,
+    }
+
+
+def _meta(values: pl.Series) -> dict[str, Any]:
+    kind = values.dtype
+    if kind.is_numeric():
+        return {"name": values.name, "kind": "number", "values": []}
+    if kind == pl.Boolean():
+        return {"name": values.name, "kind": "choice", "values": ["true", "false"]}
+    if kind != pl.String():
+        return {"name": values.name, "kind": "none", "values": []}
+    found = values.drop_nulls().value_counts(sort=True).head(MOST_VALUES + 1)[values.name]
+    few = len(found) <= MOST_VALUES
+    return {
+        "name": values.name,
+        "kind": "choice" if few else "text",
+        "values": sorted(found) if few else [],
+    }

@@ -1,0 +1,72 @@
+"""A prompt as the page gets it: plain data, for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from synpic.view.frame import Frame
+
+__all__ = ["rows_of"]
+
+
+def rows_of(frame: Frame, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """A row for each of ``prompt_ids``, in their order.
+
+    Each has what ``Frame.prompts`` says of the prompt; ``meta``, by name without its prefix; and
+    ``images``, by model and sample: what ``Shown.candidates`` says of each, ``scores`` and
+    ``places`` by reward (the place among the prompt's images, 1 the highest, equal ones the same).
+    Numbers that are no number are null.
+    """
+    wanted = pl.DataFrame({"prompt_id": prompt_ids}, schema={"prompt_id": pl.String()})
+    about = wanted.join(frame.prompts, on="prompt_id", how="inner", maintain_order="left")
+    rewards = list(frame.shown.rewards)
+    scores = [f"score_{reward}" for reward in rewards]
+    candidates = frame.candidates(list(about["prompt_id"])).with_columns(
+        pl.col(name).rank("min", descending=True).over("prompt_id").alias(f"place_{name}")
+        for name in scores
+    )
+    images: dict[str, list[dict[str, Any]]] = {}
+    for row in candidates.iter_rows(named=True):
+        images.setdefault(row["prompt_id"], []).append(_image(row, rewards))
+    return [_prompt(row, images.get(row["prompt_id"], [])) for row in about.iter_rows(named=True)]
+
+
+def _prompt(row: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, Any]:
+    found = {name: _plain(value) for name, value in row.items() if not name.startswith("meta_")}
+    meta = {name[5:]: _plain(value) for name, value in row.items() if name.startswith("meta_")}
+    return {**found, "meta": meta, "there": found.pop("images"), "images": images}
+
+
+def _image(row: dict[str, Any], rewards: Sequence[str]) -> dict[str, Any]:
+    plain = {
+        name: _plain(value)
+        for name, value in row.items()
+        if not name.startswith(("score_", "place_", "wins_")) and name != "prompt_id"
+    }
+    return {
+        **plain,
+        "scores": {reward: _plain(row[f"score_{reward}"]) for reward in rewards},
+        "places": {reward: row[f"place_score_{reward}"] for reward in rewards},
+        "wins": {
+            name.removeprefix("wins_"): _plain(value)
+            for name, value in row.items()
+            if name.startswith("wins_")
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON and JavaScript know it."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return str(value)

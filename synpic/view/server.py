@@ -1,0 +1,176 @@
+"""The page over HTTP: its shell, rows as JSON, thumbnails and images.
+
+/                                     the page
+/assets/NAME                          its scripts and styles
+/api/rows?QUERY                       rows of one page of prompts
+/api/charts?QUERY                     of all prompts that the query keeps
+/api/prompt/ID                        one row
+/api/marks                            marks: GET all, POST one
+/thumbnails/EDGE/ID                   WebP
+/images/ID                            the encoded file, as it lies in its part
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from synpic.errors import SynpicError
+from synpic.readers.display import visible
+from synpic.readers.images import ImageError, describe
+from synpic.view.charts import charts
+from synpic.view.frame import Frame
+from synpic.view.marking import Marking
+from synpic.view.page import page_facts
+from synpic.view.query import Query, QueryError, answer, parse_query
+from synpic.view.rows import rows_of
+from synpic.view.thumbnails import EDGES, Thumbnails
+
+__all__ = ["make_app"]
+
+_KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+_FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
+"""Of an image: its address has its hash."""
+_NEVER = {"cache-control": "no-store"}
+
+
+def make_app(frame: Frame) -> Starlette:
+    """The application that shows ``frame``."""
+    page = _Page(frame)
+    return Starlette(
+        routes=[
+            Route("/", page.shell),
+            Route("/assets/{name}", page.asset),
+            Route("/api/rows", page.rows),
+            Route("/api/charts", page.charts),
+            Route("/api/prompt/{id}", page.prompt),
+            Route("/api/marks", page.marks, methods=["GET"]),
+            Route("/api/marks", page.mark, methods=["POST"]),
+            Route("/thumbnails/{edge:int}/{id}", page.thumbnail),
+            Route("/images/{id}", page.image),
+        ],
+        exception_handlers={SynpicError: _said, ImageError: _damaged},
+    )
+
+
+class _Page:
+    """What answers. Plain functions: Starlette runs them in threads of its own."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._marking = Marking(frame)
+        self._thumbnails = Thumbnails()
+        there = frame.shown.candidates.filter(pl.col("sha256").is_not_null())
+        self._hashes = dict(there.select("candidate_id", "sha256").iter_rows())
+        self._html = _render("page.html.jinja", page_facts(frame, self._marking.allowed))
+        # The same query is asked for each page that is turned, and for its charts.
+        self._answer = lru_cache(maxsize=16)(self._answer_now)
+
+    def shell(self, request: Request) -> Response:
+        return Response(self._html, media_type="text/html", headers=_NEVER)
+
+    def asset(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        file = resources.files("synpic.view").joinpath("assets", name)
+        kind = _KINDS.get(name.rpartition(".")[2])
+        if "/" in name or name.startswith(".") or kind is None or not file.is_file():
+            return _problem(404, f"there is no {name!r}")
+        return Response(file.read_bytes(), media_type=kind, headers=_NEVER)
+
+    def rows(self, request: Request) -> Response:
+        query = parse_query(request.query_params.multi_items(), self._frame)
+        found = self._ids(query)
+        first = (query.page - 1) * query.size
+        ids = found.slice(first, query.size).to_list()
+        return _json(
+            {
+                "total": len(found),
+                "page": query.page,
+                "pages": max(1, -(-len(found) // query.size)),
+                "size": query.size,
+                "rows": rows_of(self._frame, ids),
+            }
+        )
+
+    def charts(self, request: Request) -> Response:
+        query = parse_query(request.query_params.multi_items(), self._frame)
+        ids = self._ids(query) if query.address() else None
+        return _json(charts(self._frame, ids))
+
+    def prompt(self, request: Request) -> Response:
+        found = rows_of(self._frame, [request.path_params["id"]])
+        return _json(found[0]) if found else _problem(404, "there is no such prompt")
+
+    def marks(self, request: Request) -> Response:
+        return _json(self._marking.as_dict())
+
+    async def mark(self, request: Request) -> Response:
+        body = await request.body()
+        if len(body) > 100_000:
+            return _problem(413, "a mark is smaller than that")
+        try:
+            asked = json.loads(body)
+        except ValueError:
+            return _problem(400, "a mark is JSON")
+        return _json(self._marking.change(asked))
+
+    def thumbnail(self, request: Request) -> Response:
+        edge, one = request.path_params["edge"], request.path_params["id"]
+        if edge not in EDGES or one not in self._hashes:
+            return _problem(404, "there is no such thumbnail")
+        data = self._thumbnails.get(one, edge, lambda: self._read(one))
+        return Response(data, media_type="image/webp", headers=_FOREVER)
+
+    def image(self, request: Request) -> Response:
+        one = request.path_params["id"]
+        if one not in self._hashes:
+            return _problem(404, "there is no such image")
+        data = self._read(one)
+        kind = f"image/{describe(data).format.lower()}"
+        return Response(data, media_type=kind, headers=_FOREVER)
+
+    def _read(self, candidate_id: str) -> bytes:
+        return self._frame.shown.images.read(candidate_id, self._hashes[candidate_id])
+
+    def _ids(self, query: Query) -> pl.Series:
+        return self._answer(replace(query, page=1, size=1), self._marking.version)
+
+    def _answer_now(self, query: Query, version: int) -> pl.Series:
+        return answer(query, self._frame, self._marking.marked())
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Response(text, status, media_type="application/json", headers=_NEVER)
+
+
+def _problem(status: int, message: str, hint: str | None = None) -> Response:
+    return _json({"error": visible(message), "hint": visible(hint) if hint else None}, status)
+
+
+def _said(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SynpicError)
+    return _problem(400 if isinstance(error, QueryError) else 500, error.message, error.hint)
+
+
+def _damaged(request: Request, error: Exception) -> Response:
+    return _problem(500, f"the image is damaged: {error}")
+
+
+def _render(name: str, facts: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader("synpic.view"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["visible"] = visible
+    return environment.get_template(name).render(facts)

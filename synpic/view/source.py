@@ -1,0 +1,194 @@
+"""A workspace or a release as what a page shows: prompts, candidates, and images by id."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from synpic.errors import RankingError, RecipeError, RewardError, WorkspaceError
+from synpic.pipeline.inventory import Inventory, take_inventory
+from synpic.pipeline.ranking import rank_candidates
+from synpic.publish.table.resolve_source import Where, find
+from synpic.release import Published
+from synpic.release.images import PublishedImages
+from synpic.workspace import Workspace
+
+__all__ = ["CANDIDATE", "Images", "Shown", "open_source"]
+
+CANDIDATE = {
+    "prompt_id": pl.String(),
+    "candidate_id": pl.String(),
+    "model": pl.String(),
+    "sample": pl.Int32(),
+    "seed": pl.Int64(),
+    "sha256": pl.String(),
+    "width": pl.Int32(),
+    "height": pl.Int32(),
+    "flagged": pl.Boolean(),
+    "failure": pl.String(),
+    "preference": pl.Float64(),
+    "rank": pl.Int32(),
+}
+"""Columns of ``Shown.candidates``, and their types; ``score_<reward>`` and ``wins_<reward>``
+follow."""
+
+
+class Images(Protocol):
+    """Encoded images by candidate id. Any number of threads may ask."""
+
+    def read(self, candidate_id: str, sha256: str) -> bytes:
+        """The encoded file; "" for a hash checks nothing.
+
+        Raises:
+            WorkspaceError, ReleaseError: it is gone, or damaged.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a page shows.
+
+    Args:
+        name: of the folder, or the release as it was asked for.
+        kind: "workspace" or "release".
+        prompts: prompt_id, prompt, split and ``meta_<name>``, a row for each, in order of
+            prompt_id.
+        candidates: the columns of ``CANDIDATE``, ``score_<reward>`` and ``wins_<reward>``; ordered
+            by prompt_id, model, sample and candidate_id. A row without ``sha256`` has no image;
+            ``failure`` says why.
+        weights: reward → weight, of those that rank.
+        rewards: all that have scores here.
+        images: the pixels.
+        remark: why nothing is ranked; None where something is.
+        workspace: None where this is a release.
+    """
+
+    name: str
+    kind: str
+    prompts: pl.DataFrame
+    candidates: pl.DataFrame
+    weights: Mapping[str, float]
+    rewards: Sequence[str]
+    images: Images
+    remark: str | None = None
+    workspace: Workspace | None = None
+
+
+def open_source(where: Where = ".") -> Shown:
+    """What ``where`` holds: a workspace, also one that is not scored yet, or a release.
+
+    Raises:
+        ReleaseError: it is neither.
+        SynpicError: as opening a workspace or a release does.
+    """
+    origin = find(where)
+    return _of_release(origin) if isinstance(origin, Published) else _of_workspace(origin)
+
+
+def _of_workspace(workspace: Workspace) -> Shown:
+    snapshot = workspace.snapshot()
+    remark: str | None = None
+    ranks: pl.DataFrame | None = None
+    try:
+        ranked = rank_candidates(snapshot)
+        inventory, ranks = ranked.inventory, ranked.ranking.table
+    except (RankingError, RecipeError, RewardError) as error:
+        # A recipe that cannot be read at all fails here again.
+        inventory, remark = take_inventory(snapshot), error.message
+    rows = _every_image(inventory)
+    if ranks is not None:
+        wins = [name for name in ranks.columns if name.startswith("wins_")]
+        rows = rows.join(
+            ranks.select("candidate_id", "preference", "rank", *wins),
+            on="candidate_id",
+            how="left",
+            maintain_order="left",
+        )
+    meta = [name for name in inventory.prompts.columns if name.startswith("meta_")]
+    return Shown(
+        name=workspace.folder.name or str(workspace.store),
+        kind="workspace",
+        prompts=inventory.prompts.select("prompt_id", "prompt", "split", *meta).sort("prompt_id"),
+        candidates=_candidates(rows),
+        weights=inventory.recipe.weights,
+        rewards=[reward.name for reward in inventory.rewards],
+        images=_InParts(inventory),
+        remark=remark,
+        workspace=workspace,
+    )
+
+
+def _every_image(inventory: Inventory) -> pl.DataFrame:
+    """A row for each image that the recipe wants, there or not."""
+    wanted = inventory.image_scores().unique("candidate_id", keep="first", maintain_order=True)
+    there = inventory.candidates().select(
+        "candidate_id", "seed", "sha256", "width", "height", "flagged"
+    )
+    return wanted.join(there, on="candidate_id", how="left", maintain_order="left")
+
+
+def _of_release(release: Published) -> Shown:
+    images = PublishedImages(release)
+    table = release.table("ranked")
+    meta = [name for name in table.columns if name.startswith("meta_")]
+    pixels = images.candidates.select("candidate_id", "sha256")
+    if "scores" in release.records:
+        rows = release.table("scores").drop("sha256")
+    else:
+        kinds = table.drop(meta).schema.items()
+        lists = [name for name, kind in kinds if isinstance(kind, pl.List)]
+        named = {"candidate_ids": "candidate_id", "models": "model", "seeds": "seed"}
+        rows = table.select("prompt_id", *lists).explode(lists).rename(named)
+    # An image that was not ranked is in ``scores`` alone, and has no pixels in the release.
+    rows = rows.join(pixels, on="candidate_id", how="inner", maintain_order="left")
+    weights = release.manifest.ranking.weights
+    return Shown(
+        name=release.name,
+        kind="release",
+        prompts=table.select("prompt_id", "prompt", "split", *meta).sort("prompt_id"),
+        candidates=_candidates(rows),
+        weights=weights,
+        rewards=[n.removeprefix("score_") for n in rows.columns if n.startswith("score_")],
+        images=_InRelease(images),
+    )
+
+
+def _candidates(rows: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` with the columns of ``CANDIDATE``, those that it lacks null, in order."""
+    scores = sorted(name for name in rows.columns if name.startswith(("score_", "wins_")))
+    plain = [
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in CANDIDATE.items()
+    ]
+    return rows.select(*plain, *(pl.col(name).cast(pl.Float64) for name in scores)).sort(
+        "prompt_id", "model", "sample", "candidate_id", nulls_last=True
+    )
+
+
+class _InParts:
+    """Of a workspace. Its reader keeps files open, so one thread at a time may use it."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._reader = inventory.workspace.images(inventory.image_folders())
+        self._lock = threading.Lock()
+
+    def read(self, candidate_id: str, sha256: str) -> bytes:
+        if not sha256:
+            raise WorkspaceError(f"candidate {candidate_id}: its image is not made yet")
+        with self._lock:
+            return self._reader.read([(candidate_id, sha256)])[0]
+
+
+class _InRelease:
+    def __init__(self, images: PublishedImages) -> None:
+        self._reader = images
+        self._lock = threading.Lock()
+
+    def read(self, candidate_id: str, sha256: str) -> bytes:
+        with self._lock:
+            return self._reader.read([(candidate_id, sha256)])[0]

@@ -1,0 +1,71 @@
+"""Small pictures of candidates, as WebP, made when they are asked for and kept up to a limit."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from PIL import Image
+
+from synpic.readers.images import decode
+
+__all__ = ["EDGES", "Thumbnails", "thumbnail"]
+
+EDGES = (160, 320)
+"""Longest sides, in pixels, that may be asked for."""
+
+KEPT_BYTES = 96 * 1024 * 1024
+
+
+def thumbnail(data: bytes, edge: int) -> bytes:
+    """An image file as WebP, no side of which is longer than ``edge``; a smaller one is not grown.
+
+    Raises:
+        ImageError: it is no whole image.
+    """
+    image = decode(data)
+    # Two steps: a box filter of whole pixels first, which costs a fraction of the second.
+    image.thumbnail((edge, edge), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    # Of a few pixels, loss shows: there is nothing to save there.
+    image.save(buffer, "WEBP", quality=82, method=2, lossless=max(image.size) <= 64)
+    return buffer.getvalue()
+
+
+class Thumbnails:
+    """The thumbnails that were asked for last.
+
+    Args:
+        limit: bytes to keep at most.
+    """
+
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self._limit, self._held = limit, 0
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept now."""
+        return self._held
+
+    def get(self, key: str, edge: int, read: Callable[[], bytes]) -> bytes:
+        """The thumbnail of the image named ``key``; ``read`` gives its file where none is kept.
+
+        Raises:
+            ImageError: it is no whole image. And what ``read`` raises.
+        """
+        with self._lock:
+            if (found := self._kept.get((key, edge))) is not None:
+                self._kept.move_to_end((key, edge))
+                return found
+        made = thumbnail(read(), edge)
+        with self._lock:
+            if (key, edge) not in self._kept:
+                self._kept[key, edge] = made
+                self._held += len(made)
+            while self._held > self._limit and len(self._kept) > 1:
+                self._held -= len(self._kept.popitem(last=False)[1])
+        return made

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synpic.view.frame import Frame, make_frame
+from synpic.view.serving import make_server
+from synpic.view.source import open_source
+from tests.view import making
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scored workspace; look, and change nothing in it."""
+    root = tmp_path_factory.mktemp("view") / "set"
+    making.build(root, 24, flag=lambda row: row["candidate_id"] < "1")
+    return root
+
+
+@pytest.fixture(scope="session")
+def frame(made: Path) -> Frame:
+    return make_frame(open_source(made))
+
+
+@contextmanager
+def serving(frame: Frame, **options: Any) -> Iterator[str]:
+    """The address of a page of ``frame``, served by a thread."""
+    server, listener, address = make_server(frame, **options)
+    thread = threading.Thread(target=server.run, args=[[listener]])
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)}")
+    playwright = pytest.importorskip("playwright.sync_api")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page in the browser, and what it did that it must not do."""
+
+    def __init__(self, page: Any, origin: str) -> None:
+        self.page, self.origin = page, origin
+        self.foreign: list[str] = []
+        self.said: list[str] = []
+        page.on("request", self._requested)
+        page.on("console", lambda message: self._heard(message.type, message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+
+    def _requested(self, request: Any) -> None:
+        if not request.url.startswith(self.origin):
+            self.foreign.append(request.url)
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.said.append(text)
+
+    def open(self, address: str) -> Any:
+        self.page.goto(address)
+        self.settled()
+        return self.page
+
+    def settled(self) -> None:
+        self.page.wait_for_selector("#rows[aria-busy=false]", state="attached")
+
+    def check(self) -> None:
+        assert self.foreign == []
+        assert self.said == []
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
+    contexts = []
+
+    def begin(origin: str, **options: Any) -> Visit:
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return Visit(context.new_page(), origin)
+
+    yield begin
+    for context in contexts:
+        context.close()

@@ -1,0 +1,73 @@
+"""Workspaces to look at, written without drawing or scoring anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from synpic import ids
+from synpic.workspace import Workspace, tables
+from tests.publish import fixtures
+
+KINDS = ("count", "colour", "place")
+
+RECIPE = fixtures.recipe(more=fixtures.THIRD)
+
+
+def sample_prompts(count: int) -> list[str]:
+    things = ("circle", "square", "star", "heart")
+    return [f"{n + 1} {things[n % 4]}s on a table, number {n}" for n in range(count)]
+
+
+def build(
+    root: Path, prompts: Sequence[str] | int = 24, text: str = RECIPE, **options: Any
+) -> Workspace:
+    """A workspace of three models and three rewards, with ``meta_`` columns.
+
+    ``meta_kind`` is one of ``KINDS``, ``meta_level`` a whole number from 0, ``meta_tags`` a list.
+    """
+    texts = sample_prompts(prompts) if isinstance(prompts, int) else list(prompts)
+    workspace = fixtures.build(root, [(text, "train") for text in texts], text=text, **options)
+    with_meta(workspace, texts)
+    return workspace
+
+
+def with_meta(workspace: Workspace, texts: Sequence[str]) -> None:
+    columns: dict[str, Any] = {
+        "prompt_id": [ids.prompt_id(text) for text in texts],
+        "prompt": [ids.normalise_prompt(text) for text in texts],
+        "split": ["train" if n % 4 else "validation" for n in range(len(texts))],
+        "source": ["prompts.txt"] * len(texts),
+    }
+    table = pa.table(columns, schema=tables.PROMPTS)
+    table = table.append_column("meta_kind", pa.array([KINDS[n % 3] for n in range(len(texts))]))
+    table = table.append_column("meta_level", pa.array(list(range(len(texts)))))
+    table = table.append_column("meta_tags", pa.array([["a", "b"] for _ in texts]))
+    note = {"identity": {}, "read": len(texts), "empty": 0, "duplicates": 0}
+    workspace.write_prompts(table, note)
+
+
+def failure(workspace: Workspace, candidate_id: str, model: str, reason: str) -> None:
+    """Note that an image failed."""
+    from synpic.pipeline.inventory import take_inventory
+
+    fingerprints = {one.name: one.fingerprint for one in take_inventory(workspace).models}
+    row = {
+        "stage": "generate",
+        "candidate_id": candidate_id,
+        "name": model,
+        "fingerprint": fingerprints[model],
+        "reason": reason,
+        "attempts": 1,
+    }
+    workspace.write_part("failures", pa.Table.from_pylist([row], tables.FAILURES), {})
+
+
+def wanted(workspace: Workspace) -> pl.DataFrame:
+    from synpic.pipeline.inventory import take_inventory
+
+    return take_inventory(workspace).wanted_candidates()
