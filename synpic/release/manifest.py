@@ -312,7 +312,8 @@ class Manifest(_Ours):
                 raise ValueError(f"{key} and records do not name the same configs: {named}")
         weights = {one.name: one.weight for one in self.rewards if one.weight is not None}
         if weights != self.ranking.weights:
-            raise ValueError("ranking.weights are not those of rewards")
+            differ = sorted(dict(weights.items() ^ self.ranking.weights.items()))
+            raise ValueError(f"ranking.weights are not those of rewards: {', '.join(differ)}")
         return self
 
     def with_files(self, version: str | None, files: dict[str, File]) -> Manifest:
