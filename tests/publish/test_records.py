@@ -5,8 +5,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from synpic.prompts.meta import with_meta
 from synpic.publish.table.features import arrow_schema
-from synpic.publish.table.records import join, records, with_meta
+from synpic.publish.table.records import join, records
 from synpic.rank import Ranking, rank
 
 
