@@ -39,7 +39,8 @@ class Range:
 
     def of(self, column: pl.Expr) -> pl.Expr:
         """Where ``column`` is in it; nulls are not."""
-        inside = column.is_not_null()
+        # polars holds NaN to be the largest number: it would be in every range without an end.
+        inside = column.is_not_null() & column.is_not_nan()
         if self.low is not None:
             inside &= column >= self.low
         if self.high is not None:
@@ -216,7 +217,10 @@ def _check_regex(text: str) -> None:
     try:
         pl.Series([""]).str.contains(f"(?i){text}")
     except pl.exceptions.PolarsError as error:
-        reason = " ".join(str(error).split("\n")[-1].split())
+        # After a picture of where it is, the library says what it is: "error: unclosed group".
+        said = [line.strip() for line in str(error).split("\n") if line.strip()]
+        reasons = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        reason = (reasons or said)[-1]
         raise QueryError(
             f"{text!r} is no regular expression: {reason}",
             hint="put a \\ before a bracket or dot that is meant as it is",

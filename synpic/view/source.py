@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import polars as pl
@@ -15,7 +15,7 @@ from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.table.resolve_source import Where, find
 from synpic.release import Published
 from synpic.release.images import PublishedImages
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["CANDIDATE", "Images", "Shown", "open_source"]
 
@@ -95,7 +95,7 @@ def _of_workspace(workspace: Workspace) -> Shown:
     remark: str | None = None
     ranks: pl.DataFrame | None = None
     try:
-        ranked = rank_candidates(snapshot)
+        ranked = rank_candidates(_uncut(snapshot))
         inventory, ranks = ranked.inventory, ranked.ranking.table
     except (RankingError, RecipeError, RewardError) as error:
         # A recipe that cannot be read at all fails here again.
@@ -121,6 +121,16 @@ def _of_workspace(workspace: Workspace) -> Shown:
         remark=remark,
         workspace=workspace,
     )
+
+
+def _uncut(snapshot: Snapshot) -> Snapshot:
+    """``snapshot`` without the rules that choose prompts and images for a release.
+
+    They come after ranking: what a release leaves out has a rank and is looked at too.
+    """
+    every = dict.fromkeys(("where", "min_margin", "min_agreement", "top"))
+    records = snapshot.recipe.records.model_copy(update=every)
+    return replace(snapshot, recipe=snapshot.recipe.model_copy(update={"records": records}))
 
 
 def _every_image(inventory: Inventory) -> pl.DataFrame:

@@ -146,3 +146,14 @@ def test_what_is_not_scored_has_no_ranks_and_says_why(tmp_path: Path) -> None:
     assert frame.prompts.height == 3
     assert frame.shown.candidates["rank"].null_count() == 9
     assert charts(frame)["models"] == []
+
+
+def test_rules_that_choose_prompts_for_a_release_hide_no_ranks(
+    frame: Frame, tmp_path: Path
+) -> None:
+    rules = "[records]\nwhere = \"meta_kind = 'count'\"\nmin_margin = 0.9\ntop = 1\n"
+    workspace = making.build(tmp_path / "cut", text=making.RECIPE + rules)
+    cut = make_frame(open_source(workspace))
+    assert cut.shown.remark is None
+    columns = ["prompt_id", "margin", "winner"]
+    assert cut.prompts.select(columns).equals(frame.prompts.select(columns))

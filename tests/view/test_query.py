@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl
 
+import polars as pl
 import pytest
 
 from synpic.view.frame import Frame
-from synpic.view.query import QueryError, answer, parse_query
+from synpic.view.query import QueryError, Range, answer, parse_query
 
 Row = dict[str, Any]
 
@@ -100,7 +101,8 @@ def test_sorts(frame: Frame, column: str, order: str) -> None:
         ("size=100000", "from 1 to 200"),
         ("margin=high", "no range"),
         ("margin=nan..1", "no range"),
-        ("q=(&regex=1", "no regular expression"),
+        ("q=(&regex=1", "no regular expression: unclosed group"),
+        ("q=*&regex=1", "no regular expression: repetition operator missing expression"),
         ("marked=gone", "one of"),
         ("meta_kinds=a", "Did you mean 'meta_kind'"),
         ("regex=maybe", "one of"),
@@ -110,3 +112,9 @@ def test_what_an_address_cannot_ask(frame: Frame, address: str, words: str) -> N
     with pytest.raises(QueryError) as caught:
         ask(frame, address)
     assert words in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("numbers", [Range(), Range(low=0.0), Range(high=9.0)], ids=str)
+def test_nan_is_in_no_range(numbers: Range) -> None:
+    column = pl.DataFrame({"x": [1.0, float("nan"), None]})
+    assert column.filter(numbers.of(pl.col("x")))["x"].to_list() == [1.0]
