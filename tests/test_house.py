@@ -186,8 +186,8 @@ WAITED_FOR = "the error goes to who waits for the result, in another thread or p
 
 BLANKET: dict[str, tuple[int, str]] = {
     "synpic/engine/attempt.py": (1, FOREIGN),
-    "synpic/engine/ray_pool.py": (2, WAITED_FOR),
-    "synpic/engine/worker.py": (1, WAITED_FOR),
+    "synpic/engine/workers/ray_pool.py": (2, WAITED_FOR),
+    "synpic/engine/workers/worker.py": (1, WAITED_FOR),
     "synpic/errors.py": (1, FOREIGN),
     "synpic/generate/adapters/lora.py": (1, READERS),
     "synpic/generate/drawing.py": (1, "of one image: it becomes a failure row"),
@@ -324,12 +324,14 @@ def test_the_engine_has_no_transport_of_its_own() -> None:
     The one thread that waits for something ends a worker whose command is gone.
     """
 
+    engine = ROOT / "synpic" / "engine"
+    watching = engine / "workers" / "worker_process.py"
+
     def rule(path: Path) -> set[str]:
-        watches = path.name == "worker_process.py"
-        return _transport(tree_of(path), watches) if path.parent.name == "engine" else set()
+        return _transport(tree_of(path), path == watching) if engine in path.parents else set()
 
     assert wrong(rule) == {}
-    assert _transport(tree_of(ROOT / "synpic" / "engine" / "worker_process.py")) == {"Thread"}
+    assert _transport(tree_of(watching)) == {"Thread"}
 
 
 @pytest.mark.parametrize(

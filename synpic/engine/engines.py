@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from synpic.engine.deadlines import shortest_deadline
 from synpic.engine.device import pick_device
 from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
 from synpic.engine.run import run_tasks
-from synpic.engine.scheduler import run_workers
 from synpic.engine.task import Task
+from synpic.engine.workers.deadlines import shortest_deadline
+from synpic.engine.workers.scheduler import run_workers
 from synpic.errors import SynpicError
 
 __all__ = ["ENGINES", "HERE", "Engine", "run_on"]
@@ -121,7 +121,7 @@ def run_on(
             return run_tasks(stage, tasks, "cpu", listener, stop)
         _require_shared(tasks)
         deadline = shortest_deadline()
-        from synpic.engine.ray_pool import RayPool
+        from synpic.engine.workers.ray_pool import RayPool
 
         pool = RayPool(tasks, engine.workers, engine.gpus_per_worker, most=batches)
         if together is None:
@@ -143,7 +143,7 @@ def run_on(
         return run_tasks(stage, tasks, devices[0], listener, stop, together)
     _require_shared(tasks)
     deadline = shortest_deadline()
-    from synpic.engine.local_pool import LocalPool
+    from synpic.engine.workers.local_pool import LocalPool
 
     processes = LocalPool(tasks, devices)
     return run_workers(processes, stage, tasks, listener, stop, together, deadline)

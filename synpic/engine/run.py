@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from synpic.engine.batches import Jumps
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
-from synpic.engine.running import NoRoom, Running
+from synpic.engine.running_task import Jumps, NoRoom, RunningTask
 from synpic.engine.task import Task
 
 __all__ = ["run_tasks", "take_turns"]
@@ -40,8 +39,8 @@ def run_tasks(
     """
     stop = stop or threading.Event()
     jumps = Jumps()
-    begun: list[Running] = []
-    waiting = [Running(task, device, listener, stop, jumps) for task in tasks]
+    begun: list[RunningTask] = []
+    waiting = [RunningTask(task, device, listener, stop, jumps) for task in tasks]
     while waiting and not (begun and stop.is_set()):
         company = waiting if together else waiting[:1]
         begun += [running for running in company if running not in begun]
@@ -52,15 +51,16 @@ def run_tasks(
 
 
 def take_turns(
-    company: Sequence[Running], ended: Callable[[Running, bool], None] = lambda running, no: None
-) -> list[Running]:
+    company: Sequence[RunningTask],
+    ended: Callable[[RunningTask, bool], None] = lambda running, no: None,
+) -> list[RunningTask]:
     """Work through ``company`` until each has ended; those for which there was no room.
 
     Args:
         ended: called for each as soon as it has ended, and whether there was no room for it.
     """
-    at_work: list[Running] = []
-    put_off: list[Running] = []
+    at_work: list[RunningTask] = []
+    put_off: list[RunningTask] = []
     try:
         for running in company:
             try:

@@ -20,13 +20,14 @@ import psutil
 import pytest
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine import engines, worker_process
+from synpic.engine import engines
 from synpic.engine.engines import Engine
-from synpic.engine.leases import IN_A_ROW
-from synpic.engine.local_pool import LocalPool
 from synpic.engine.progress import Event
-from synpic.engine.worker import Progress, Worker
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers import worker_process
+from synpic.engine.workers.leases import IN_A_ROW
+from synpic.engine.workers.local_pool import LocalPool
+from synpic.engine.workers.worker import Progress, Worker
+from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import MissingExtra, ModelError, SynpicError
 from tests.cli.conftest import ENVIRONMENT, Run, Start
 from tests.cli.conftest import run as run

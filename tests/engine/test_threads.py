@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from synpic.engine import threads
-from synpic.engine.local_pool import LocalPool
+from synpic.engine.workers.local_pool import LocalPool
 from synpic.train import training_loop
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from PIL.Image import Image
 from synpic import Workspace, generate_candidates, score_candidates, status
 from synpic.engine.progress import Event
 from synpic.engine.report import Report
-from synpic.engine.scheduler import run_workers
 from synpic.engine.shard import Shard
+from synpic.engine.workers.scheduler import run_workers
 from synpic.generate import drawing_task as drawing
 from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
 from synpic.score import scoring_task as scoring

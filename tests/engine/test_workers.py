@@ -15,10 +15,10 @@ from PIL import Image
 from synpic import Workspace, generate_candidates, score_candidates, status
 from synpic.engine.progress import Event
 from synpic.engine.report import Report
-from synpic.engine.scheduler import run_workers
 from synpic.engine.shard import Shard
 from synpic.engine.task import Work
-from synpic.engine.worker import Progress
+from synpic.engine.workers.scheduler import run_workers
+from synpic.engine.workers.worker import Progress
 from synpic.errors import RewardError, StorageError, Unfinished
 from synpic.generate import drawing_task as drawing
 from synpic.pipeline.inventory import take_inventory

@@ -11,8 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from synpic.engine.task import Task
-from synpic.engine.worker import Progress, Worker, baggage
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Progress, Worker, baggage
+from synpic.engine.workers.worker_pool import WorkerDied
 
 
 class Dies(BaseException):

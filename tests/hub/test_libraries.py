@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError
 
-from synpic.engine.worker import baggage
+from synpic.engine.workers.worker import baggage
 from synpic.errors import HubUnreachable
 from synpic.hub import retry, session
 from synpic.hub.errors import naming_hub_errors

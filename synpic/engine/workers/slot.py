@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from synpic.engine.worker import Want
+from synpic.engine.workers.worker import Want
 from synpic.errors import SynpicError
 
 __all__ = ["Call", "Lease", "OrphanedLease", "Slot"]

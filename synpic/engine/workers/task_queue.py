@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from synpic.engine.report import Outcome
 from synpic.engine.task import Key, Row, Task
-from synpic.engine.worker import Chunk
+from synpic.engine.workers.worker import Chunk
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
 

@@ -10,14 +10,14 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from synpic.engine.combined import CombinedProgress
 from synpic.engine.progress import Listener
 from synpic.engine.report import Outcome
-from synpic.engine.running import SAMPLES
-from synpic.engine.slot import Lease, OrphanedLease, Slot
+from synpic.engine.running_task import SAMPLES
 from synpic.engine.task import Task
-from synpic.engine.task_queue import TaskQueue
-from synpic.engine.worker import Chunk, Want
+from synpic.engine.workers.combined import CombinedProgress
+from synpic.engine.workers.slot import Lease, OrphanedLease, Slot
+from synpic.engine.workers.task_queue import TaskQueue
+from synpic.engine.workers.worker import Chunk, Want
 from synpic.errors import SynpicError, WorkspaceError
 
 __all__ = ["IN_A_ROW", "OPENINGS", "PAUSE", "TROUBLES", "Leases"]

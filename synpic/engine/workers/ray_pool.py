@@ -17,11 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from synpic.engine.ray_worker import RayWorker
 from synpic.engine.task import Task
 from synpic.engine.threads import CPUS
-from synpic.engine.worker import Progress, Unable, baggage
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers.ray_worker import RayWorker
+from synpic.engine.workers.worker import Progress, Unable, baggage
+from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import MissingExtra, SynpicError
 
 __all__ = ["RayPool", "room"]
@@ -84,12 +84,12 @@ class RayPool:
         self._cpus = {CPUS: str(max(1, min(shares, default=1)))}
         """What a worker may use of its node, which it shares with others."""
         self.late = 2 * SIGHT
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         self._workspace.store.write(self._sign, b"a run on a cluster is at work here\n")
         self._baggage = self._ray.put(baggage(tasks))
 
     def start(self, slot: int) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         hub = {name: value for name, value in os.environ.items() if name.startswith("HF_")}
         # What runtime_env holds, everybody on the cluster can see.
         secrets = {name: hub.pop(name) for name in ("HF_TOKEN",) if name in hub}
@@ -113,12 +113,12 @@ class RayPool:
         self._calls[call] = slot
 
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         with self._in_words():
             self._calls[self._actors[slot].call.remote(method, *arguments)] = slot
 
     def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         if not self._calls:
             time.sleep(seconds)
             return []
@@ -145,17 +145,17 @@ class RayPool:
         return slot, result
 
     def stopped(self, slot: int) -> bool:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         return False
 
     def kill(self, slot: int) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         self._up.discard(slot)
         with self._in_words():
             self._ray.kill(self._actors[slot])
 
     def close(self) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         for actor in self._actors.values():
             # The cluster may be gone already, which Ray reports in several ways.
             with suppress(Exception):

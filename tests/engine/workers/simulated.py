@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from synpic.engine.leases import Leases
 from synpic.engine.progress import Event
 from synpic.engine.report import Outcome
-from synpic.engine.scheduler import Scheduler
 from synpic.engine.task import Key, Task
-from synpic.engine.worker import Chunk, Ended, Progress, Want
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers.leases import Leases
+from synpic.engine.workers.scheduler import Scheduler
+from synpic.engine.workers.worker import Chunk, Ended, Progress, Want
+from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import ModelError
 
 

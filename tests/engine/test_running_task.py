@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synpic.engine.batches import Batches, Jumps
+from synpic.engine.running_task import Batches, Jumps
 
 
 def test_in_order_until_there_is_company_then_round_from_elsewhere() -> None:

@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from synpic.engine.deadlines import SHORTEST, Deadlines
-from synpic.engine.leases import IN_A_ROW, OPENINGS, Leases
 from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
-from synpic.engine.slot import Call
 from synpic.engine.task import Task
-from synpic.engine.worker import Progress, Unable, Want
-from synpic.engine.worker_pool import WorkerDied, WorkerPool
+from synpic.engine.workers.deadlines import SHORTEST, Deadlines
+from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, Leases
+from synpic.engine.workers.slot import Call
+from synpic.engine.workers.worker import Progress, Unable, Want
+from synpic.engine.workers.worker_pool import WorkerDied, WorkerPool
 from synpic.errors import StorageError
 from synpic.hub.retry import patience_of_readers
 from synpic.readers.display import duration

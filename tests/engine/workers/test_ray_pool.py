@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from synpic import Workspace, generate_candidates
-from synpic.engine import ray_pool
 from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
-from synpic.engine.ray_pool import RayPool, room
-from synpic.engine.worker import Progress, Unable
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers import ray_pool
+from synpic.engine.workers.ray_pool import RayPool, room
+from synpic.engine.workers.worker import Progress, Unable
+from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import SynpicError
 from synpic.pipeline.tasks import drawing_tasks
 from tests.conftest import MakeRecipe
@@ -345,7 +345,7 @@ def test_given_images_are_read_by_a_few_and_on_processors(
 def test_what_ray_says_of_its_nodes_is_not_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     from ray._private import worker
 
-    from synpic.engine import ray_pool
+    from synpic.engine.workers import ray_pool
 
     for _ in range(2):  # a second run in one process changes nothing
         ray_pool._keep_stdout_clean()

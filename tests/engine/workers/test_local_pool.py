@@ -11,10 +11,10 @@ from multiprocessing.context import SpawnProcess
 import psutil
 import pytest
 
-from synpic.engine import local_pool
-from synpic.engine.local_pool import LocalPool
-from synpic.engine.worker import Progress
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers import local_pool
+from synpic.engine.workers.local_pool import LocalPool
+from synpic.engine.workers.worker import Progress
+from synpic.engine.workers.worker_pool import WorkerDied
 from tests.workers import workers_of
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synpic.engine.worker import Progress, Worker
+    from synpic.engine.workers.worker import Progress, Worker
 
 __all__ = ["begin", "call", "set_up"]
 
@@ -52,11 +52,11 @@ def begin(baggage: bytes, device: str) -> Progress:
     """Make the worker.
 
     Args:
-        baggage: of :func:`synpic.engine.worker.baggage`.
+        baggage: of :func:`synpic.engine.workers.worker.baggage`.
         device: as torch names it.
     """
     global _worker
-    from synpic.engine.worker import Progress, Worker
+    from synpic.engine.workers.worker import Progress, Worker
     from synpic.hub.retry import waiting
 
     tasks, patience = pickle.loads(baggage)
@@ -72,7 +72,7 @@ def begin(baggage: bytes, device: str) -> Progress:
 
 
 def call(method: str, *arguments: Any) -> Progress:
-    """Call a method of the worker; see :meth:`synpic.engine.worker.Worker.call`."""
+    """Call a method of the worker; see :meth:`synpic.engine.workers.worker.Worker.call`."""
     assert _worker is not None
     return _worker.call(method, *arguments)
 
@@ -84,7 +84,7 @@ def _end_with_the_command() -> None:
     command.join()
     try:
         if _worker is not None and _worker.at_work:
-            from synpic.engine.deadlines import shortest_deadline
+            from synpic.engine.workers.deadlines import shortest_deadline
 
             _worker.leave(shortest_deadline())
     finally:

@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from synpic.engine.worker import Progress, Unable, Worker
+from synpic.engine.workers.worker import Progress, Unable, Worker
 from synpic.errors import WorkspaceError
 from synpic.hub.retry import waiting
 from synpic.workspace import Workspace
@@ -32,7 +32,7 @@ class RayWorker:
         """Make the worker.
 
         Args:
-            baggage: from :func:`synpic.engine.worker.baggage`.
+            baggage: from :func:`synpic.engine.workers.worker.baggage`.
             device: as torch names it.
             look_for: a file that the driver wrote into the workspace, and the seconds it may take
                 to be seen here.
@@ -63,7 +63,7 @@ class RayWorker:
         return Progress()
 
     def call(self, method: str, *arguments: Any) -> Progress:
-        """Call a method of the worker; see :meth:`synpic.engine.worker.Worker.call`."""
+        """Call a method of the worker; see :meth:`synpic.engine.workers.worker.Worker.call`."""
         return self._worker.call(method, *arguments)
 
 

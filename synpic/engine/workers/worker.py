@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from synpic.engine.attempt import in_words
-from synpic.engine.batches import Jumps
 from synpic.engine.progress import Event
-from synpic.engine.running import NoRoom, Running
+from synpic.engine.running_task import Jumps, NoRoom, RunningTask
 from synpic.engine.task import Key, Row, Task
 from synpic.errors import DeviceLost, SynpicError, causes
 from synpic.hub.retry import patience_of_readers
@@ -46,7 +45,7 @@ class Want(NamedTuple):
 
     Args:
         task: its number.
-        samples: single batches from anywhere in the list; see :attr:`Running.needs_samples`.
+        samples: single batches from anywhere in the list; see :attr:`RunningTask.needs_samples`.
     """
 
     task: int
@@ -119,7 +118,7 @@ class Worker:
         self, tasks: Sequence[Task], device: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._tasks, self._device, self._clock = tasks, device, clock
-        self._at_work: dict[int, Running] = {}
+        self._at_work: dict[int, RunningTask] = {}
         self._no_more: set[Want] = set()
         self._jumps = Jumps()
         self._stop = threading.Event()
@@ -172,7 +171,7 @@ class Worker:
         def listen(event: Event) -> None:
             self._progress.events[number] = event
 
-        running = Running(task, self._device, listen, self._stop, self._jumps)
+        running = RunningTask(task, self._device, listen, self._stop, self._jumps)
         try:
             if running.open(alone=not self._at_work):
                 self._at_work[number] = running
@@ -235,7 +234,7 @@ class Worker:
         except NoRoom:
             self._end(number, running, put_off=True)
 
-    def _end(self, number: int, running: Running, put_off: bool = False) -> None:
+    def _end(self, number: int, running: RunningTask, put_off: bool = False) -> None:
         self._at_work.pop(number, None)
         parts = tuple(sorted(running.parts))
         self._progress.ended.append(Ended(number, running.outcome.broken, put_off, parts))

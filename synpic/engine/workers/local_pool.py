@@ -20,11 +20,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from synpic.engine import worker_process
 from synpic.engine.task import Task
 from synpic.engine.threads import share
-from synpic.engine.worker import Progress, baggage
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers import worker_process
+from synpic.engine.workers.worker import Progress, baggage
+from synpic.engine.workers.worker_pool import WorkerDied
 
 __all__ = ["LocalPool"]
 
@@ -114,11 +114,11 @@ class LocalPool:
 
     @property
     def slots(self) -> int:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         return len(self._devices)
 
     def start(self, slot: int) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         if slot in self._workers:
             self.kill(slot)
             self._replaced.append(self._workers[slot])
@@ -136,7 +136,7 @@ class LocalPool:
             worker.call.set_exception(WorkerDied(f"it cannot be started: {error}"))
 
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         worker = self._workers[slot]
         try:
             worker.call = worker.executor.submit(worker_process.call, method, *arguments)
@@ -145,7 +145,7 @@ class LocalPool:
             worker.call.set_exception(error)
 
     def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         calls = {worker.call: slot for slot, worker in self._workers.items() if worker.call}
         if not calls:
             time.sleep(seconds)
@@ -157,7 +157,7 @@ class LocalPool:
         return [(calls[call], self._result(calls[call], call)) for call in ended]
 
     def stopped(self, slot: int) -> bool:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         process = self._workers[slot].context.process
         try:
             text = Path(f"/proc/{process and process.pid}/stat").read_text("ascii", "replace")
@@ -166,11 +166,11 @@ class LocalPool:
         return text.rpartition(")")[2].split()[0] in ("T", "t")
 
     def kill(self, slot: int) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         self._workers[slot].kill()
 
     def close(self) -> None:
-        """See :class:`synpic.engine.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         everyone = [*self._replaced, *self._workers.values()]
         for worker in everyone:
             worker.kill()

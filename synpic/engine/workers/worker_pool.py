@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from synpic.engine.worker import Progress
+from synpic.engine.workers.worker import Progress
 
 __all__ = ["WorkerDied", "WorkerPool"]
 
@@ -42,7 +42,7 @@ class WorkerPool(Protocol):
         ...
 
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
-        """Call a method of :class:`~synpic.engine.worker.Worker` in this slot."""
+        """Call a method of :class:`~synpic.engine.workers.worker.Worker` in this slot."""
         ...
 
     def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from synpic.engine.deadlines import FIRST, TIMES, Deadlines, shortest_deadline
 from synpic.engine.engines import Engine, run_on
+from synpic.engine.workers.deadlines import FIRST, TIMES, Deadlines, shortest_deadline
 from synpic.errors import SynpicError
-from tests.engine.simulated import task
+from tests.engine.workers.simulated import task
 
 
 @dataclass
@@ -144,7 +144,9 @@ def test_a_deadline_that_is_none_starts_no_worker(
 ) -> None:
     """Nor does it join a cluster."""
     made: list[str] = []
-    monkeypatch.setattr(f"synpic.engine.{engine}_pool.{pool}", lambda *_, **__: made.append(pool))
+    monkeypatch.setattr(
+        f"synpic.engine.workers.{engine}_pool.{pool}", lambda *_, **__: made.append(pool)
+    )
     monkeypatch.setattr("synpic.engine.engines._require_shared", lambda tasks: None)
     monkeypatch.setenv("SYNPIC_WORKER_DEADLINE", "soon")
     device = "cpu" if engine == "local" else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synpic import Workspace
 from synpic.engine.progress import Event
-from synpic.engine.scheduler import run_workers
+from synpic.engine.workers.scheduler import run_workers
 from synpic.pipeline.tasks import drawing_tasks
 from tests.conftest import MakeRecipe, edit
 from tests.engine.threads import Threads

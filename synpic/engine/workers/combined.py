@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from synpic.engine.progress import Event, Listener
-from synpic.engine.task_queue import TaskQueue
+from synpic.engine.workers.task_queue import TaskQueue
 
 __all__ = ["CombinedProgress"]
 

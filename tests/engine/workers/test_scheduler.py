@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synpic.engine import leases, task_queue
-from synpic.engine.leases import IN_A_ROW, OPENINGS, Leases
 from synpic.engine.progress import Event
 from synpic.engine.task import Key
-from synpic.engine.worker import Chunk, Ended, Progress, Unable, Want
-from synpic.engine.worker_pool import WorkerDied
+from synpic.engine.workers import leases, task_queue
+from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, Leases
+from synpic.engine.workers.worker import Chunk, Ended, Progress, Unable, Want
+from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import ModelError, StorageError
-from tests.engine.simulated import Simulation, Worker, task
+from tests.engine.workers.simulated import Simulation, Worker, task
 
 DIED = WorkerDied("exit code -9")
 
