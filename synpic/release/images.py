@@ -103,6 +103,10 @@ class PublishedImages:
             found[one] = data
         return [found[one] for one, _ in wanted]
 
+    def in_order(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """``wanted`` in the order in which they lie: file after file, group after group."""
+        return sorted(wanted, key=lambda key: self._where[key[0]])
+
     def close(self) -> None:
         """Let go of what is open and held."""
         if self._open is not None:

@@ -8,6 +8,8 @@ rows         a prompt as the page gets it
 thumbnails   small pictures, kept in memory up to a limit
 security     who may ask, and what a page may load
 server       all of it over HTTP
+columns      what a page without a server searches
+static       the page as a folder of files
 """
 
 from __future__ import annotations

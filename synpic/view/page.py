@@ -1,14 +1,16 @@
-"""What the shell of a page says: names of models, rewards and columns, for its menus."""
+"""The shell of a page: names of models, rewards and columns for its menus, and the HTML of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import polars as pl
+from jinja2 import Environment, PackageLoader
 
+from synpic.readers.display import visible
 from synpic.view.frame import Frame
 
-__all__ = ["page_facts"]
+__all__ = ["page_facts", "render_page", "scripts"]
 
 MOST_VALUES = 40
 """Of a ``meta_`` column, as a menu; one with more has a field to write in."""
@@ -29,12 +31,15 @@ _SORTS = [
 ]
 
 
-def page_facts(frame: Frame, marks: bool, *, static: bool = False) -> dict[str, Any]:
-    """Values for ``page.html.jinja``.
+def page_facts(
+    frame: Frame, marks: bool, *, marked: bool | None = None, policy: str | None = None
+) -> dict[str, Any]:
+    """Values for :func:`render_page`.
 
     Args:
         marks: whether prompts and images may be marked.
-        static: whether the page is a file, without a server.
+        marked: whether there are marks to filter by; as ``marks`` if None.
+        policy: the content security policy of a page that is a file; None where a server sends it.
     """
     shown, prompts = frame.shown, frame.prompts
     there = [one for one in _SORTS if not one[0] or one[0] in prompts.columns]
@@ -63,8 +68,27 @@ def page_facts(frame: Frame, marks: bool, *, static: bool = False) -> dict[str, 
         "metas": [_meta(prompts[name]) for name in prompts.columns if name.startswith("meta_")],
         "splits": sorted(prompts["split"].drop_nulls().unique()),
         "marks": marks,
-        "static": static,
+        "marked": marks if marked is None else marked,
+        "policy": policy,
+        "scripts": scripts(served=policy is None),
     }
+
+
+def scripts(*, served: bool) -> list[str]:
+    """Names of the scripts of a page in ``assets``, after ``text.js``, in their order."""
+    source = ["server.js"] if served else ["search.js", "folder.js"]
+    shown = ["charts.js", "figures.js", "rows.js", "large.js", "marks.js", "filters.js"]
+    return [*shown, *source, "page.js"]
+
+
+def render_page(facts: dict[str, Any]) -> str:
+    """The HTML of a page that says ``facts``. All text is escaped, and shown with what cannot be
+    seen written out."""
+    environment = Environment(
+        loader=PackageLoader("synpic.view"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["visible"] = visible
+    return environment.get_template("page.html.jinja").render(facts)
 
 
 def _meta(values: pl.Series) -> dict[str, Any]:

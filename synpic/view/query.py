@@ -181,6 +181,8 @@ def _filter(name: str, value: str, kind: pl.DataType) -> Range | str | bool:
         return _range(name, value)
     if kind == pl.Boolean():
         return _boolean(name, value)
+    if kind != pl.String():
+        raise QueryError(f"{name}: a column of lists or the like is no filter")
     return value
 
 

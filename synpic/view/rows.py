@@ -10,7 +10,7 @@ import polars as pl
 
 from synpic.view.frame import Frame
 
-__all__ = ["rows_of"]
+__all__ = ["plain", "rows_of"]
 
 
 def rows_of(frame: Frame, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -36,37 +36,37 @@ def rows_of(frame: Frame, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _prompt(row: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, Any]:
-    found = {name: _plain(value) for name, value in row.items() if not name.startswith("meta_")}
-    meta = {name[5:]: _plain(value) for name, value in row.items() if name.startswith("meta_")}
+    found = {name: plain(value) for name, value in row.items() if not name.startswith("meta_")}
+    meta = {name[5:]: plain(value) for name, value in row.items() if name.startswith("meta_")}
     return {**found, "meta": meta, "there": found.pop("images"), "images": images}
 
 
 def _image(row: dict[str, Any], rewards: Sequence[str]) -> dict[str, Any]:
-    plain = {
-        name: _plain(value)
+    found = {
+        name: plain(value)
         for name, value in row.items()
         if not name.startswith(("score_", "place_", "wins_")) and name != "prompt_id"
     }
     return {
-        **plain,
-        "scores": {reward: _plain(row[f"score_{reward}"]) for reward in rewards},
+        **found,
+        "scores": {reward: plain(row[f"score_{reward}"]) for reward in rewards},
         "places": {reward: row[f"place_score_{reward}"] for reward in rewards},
         "wins": {
-            name.removeprefix("wins_"): _plain(value)
+            name.removeprefix("wins_"): plain(value)
             for name, value in row.items()
             if name.startswith("wins_")
         },
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON and JavaScript know it."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): plain(one) for name, one in value.items()}
     return str(value)

@@ -19,7 +19,6 @@ from importlib import resources
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +30,7 @@ from synpic.readers.images import ImageError, describe
 from synpic.view.charts import charts
 from synpic.view.frame import Frame
 from synpic.view.marking import Marking
-from synpic.view.page import page_facts
+from synpic.view.page import page_facts, render_page
 from synpic.view.query import Query, QueryError, answer, parse_query
 from synpic.view.rows import rows_of
 from synpic.view.thumbnails import EDGES, Thumbnails
@@ -73,7 +72,7 @@ class _Page:
         self._thumbnails = Thumbnails()
         there = frame.shown.candidates.filter(pl.col("sha256").is_not_null())
         self._hashes = dict(there.select("candidate_id", "sha256").iter_rows())
-        self._html = _render("page.html.jinja", page_facts(frame, self._marking.allowed))
+        self._html = render_page(page_facts(frame, self._marking.allowed))
         # The same query is asked for each page that is turned, and for its charts.
         self._answer = lru_cache(maxsize=16)(self._answer_now)
 
@@ -166,11 +165,3 @@ def _said(request: Request, error: Exception) -> Response:
 
 def _damaged(request: Request, error: Exception) -> Response:
     return _problem(500, f"the image is damaged: {error}")
-
-
-def _render(name: str, facts: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=PackageLoader("synpic.view"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["visible"] = visible
-    return environment.get_template(name).render(facts)

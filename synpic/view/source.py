@@ -48,6 +48,19 @@ class Images(Protocol):
         """
         ...
 
+    def read_all(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
+        """The files of (candidate_id, sha256) pairs, in that order.
+
+        Raises:
+            WorkspaceError, ReleaseError: one is gone, or damaged.
+        """
+        ...
+
+    def in_order(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """``wanted`` in the order in which they lie on the disk: to read many, a run of it at a
+        time."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Shown:
@@ -190,8 +203,14 @@ class _InParts:
     def read(self, candidate_id: str, sha256: str) -> bytes:
         if not sha256:
             raise WorkspaceError(f"candidate {candidate_id}: its image is not made yet")
+        return self.read_all([(candidate_id, sha256)])[0]
+
+    def read_all(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
         with self._lock:
-            return self._reader.read([(candidate_id, sha256)])[0]
+            return self._reader.read(wanted)
+
+    def in_order(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return self._reader.in_order(wanted)
 
 
 class _InRelease:
@@ -200,5 +219,11 @@ class _InRelease:
         self._lock = threading.Lock()
 
     def read(self, candidate_id: str, sha256: str) -> bytes:
+        return self.read_all([(candidate_id, sha256)])[0]
+
+    def read_all(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
         with self._lock:
-            return self._reader.read([(candidate_id, sha256)])[0]
+            return self._reader.read(wanted)
+
+    def in_order(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return self._reader.in_order(wanted)

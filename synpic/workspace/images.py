@@ -53,6 +53,11 @@ class ImageReader:
                 raise damaged(self._store, self._parts[self._where[key][0]], f"image of {key[0]}")
         return found
 
+    def in_order(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """``wanted`` in the order in which they lie; those that are gone come last."""
+        last = (len(self._parts), 0, 0)
+        return sorted(wanted, key=lambda key: self._where.get(key, last))
+
     def sizes(self, wanted: Sequence[tuple[str, str]]) -> list[int]:
         """Sizes in bytes of what :meth:`read` would give, with one row group in memory at a time.
 

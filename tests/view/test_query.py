@@ -106,6 +106,7 @@ def test_sorts(frame: Frame, column: str, order: str) -> None:
         ("marked=gone", "one of"),
         ("meta_kinds=a", "Did you mean 'meta_kind'"),
         ("regex=maybe", "one of"),
+        ("meta_tags=a", "is no filter"),
     ],
 )
 def test_what_an_address_cannot_ask(frame: Frame, address: str, words: str) -> None:

@@ -32,7 +32,11 @@ synpic.page = {
 
   go() {
     const asked = this.query.toString();
-    history.pushState(null, "", asked ? "?" + asked : location.pathname);
+    try {
+      history.pushState(null, "", asked ? "?" + asked : location.pathname);
+    } catch {
+      // A browser that lets no file change its address shows the same without it.
+    }
     this.load();
   },
 
@@ -178,7 +182,13 @@ synpic.keys = (event, page) => {
   let waiting = null;
   const changed = (later) => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => page.filter(synpic.readForms()), later);
+    waiting = setTimeout(() => {
+      // A field that loses the focus says "change" again.
+      const asked = Object.entries(synpic.readForms());
+      if (asked.some(([name, value]) => (page.query.get(name) || "") !== value)) {
+        page.filter(Object.fromEntries(asked));
+      }
+    }, later);
   };
   for (const form of document.querySelectorAll("#search, #filters")) {
     form.addEventListener("submit", (event) => { event.preventDefault(); changed(0); });
@@ -213,9 +223,7 @@ synpic.keys = (event, page) => {
   if (matchMedia("(max-width: 900px)").matches) document.getElementById("panel").open = false;
   (async () => {
     const first = page.load();
-    if (page.marks) {
-      synpic.marks = await synpic.source.marks();
-    }
+    synpic.marks = await synpic.source.marks();
     await first;
     synpic.showMarks();
     await page.follow();
