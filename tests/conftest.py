@@ -26,10 +26,14 @@ os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="synpic-", dir=os.environ["PYTEST_DEBUG_TEMPROOT"])
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where this is set, each process that a test starts compiles thousands of modules anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from synpic import registry
 from synpic.hub import retry
 from synpic.publish import extra_files
+from synpic.readers import card_head
 from synpic.workspace import Workspace
 from tests.nursery import ForkServer
 
@@ -102,6 +106,8 @@ def _remembered(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 # them for the pictures' sake call the functions where they are.
 extra_files._picture = _remembered(extra_files._picture)
 extra_files.draw_charts = _remembered(extra_files.draw_charts)
+# Each publish to a Hub reads the heads of the cards that are there, which takes as long.
+card_head._parsed = functools.lru_cache(256)(card_head._parsed)
 
 _seen = 0
 

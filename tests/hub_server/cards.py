@@ -5,6 +5,7 @@ Only the rules that a dataset's card meets; their list is not published, and thi
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -32,8 +33,9 @@ gemma unknown other
 """
 
 
+@functools.lru_cache(256)  # a client asks for the same card with each request
 def metadata(content: str) -> Any:
-    """What stands between the two lines of dashes, None if there are none.
+    """What stands between the two lines of dashes, None if there are none. Not to be changed.
 
     Raises:
         ValueError: it is not YAML.
