@@ -26,9 +26,8 @@ os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="synpic-", dir=os.environ["PYTEST_DEBUG_TEMPROOT"])
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Where this is set, each process that a test starts compiles thousands of modules anew.
-sys.dont_write_bytecode = False
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Where it is set, each process that a test starts compiles thousands of modules anew.
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
 
 from synpic import registry
 from synpic.hub import retry
@@ -37,6 +36,7 @@ from synpic.readers import card_head
 from synpic.workspace import Workspace
 from tests.nursery import ForkServer
 
+sys.dont_write_bytecode = False
 tempfile.tempdir = os.environ["TMPDIR"]
 atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 

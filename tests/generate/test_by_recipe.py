@@ -23,6 +23,7 @@ from tests.generate.by_recipe import by_hand, make, pictures, rows, workspace_of
 from tests.generate.loras import save_lora
 from tests.generate.test_families import KINDS, SANA
 from tests.generate.tiny import side
+from tests.grids import slow_but
 
 Folder = Callable[[str], Path]
 
@@ -59,7 +60,7 @@ def called(kind: str, steps: int = 2) -> dict[str, Any]:
     return {"width": side(kind), "height": side(kind), **extra}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but({"sd", "sd3", "stable_cascade", "flux"}, KINDS))
 def test_every_family_through_the_command(kind: str, saved: Folder, tmp_path: Path) -> None:
     model = {"checkpoint": saved(kind), "family": KINDS[kind], "samples": 2, **sized(kind)}
     workspace = workspace_of(tmp_path / "set", m=model)
@@ -79,9 +80,9 @@ def test_stable_cascade_of_two_checkpoints(saved: Folder, tmp_path: Path) -> Non
     other = tiny.save("cascade_prior", tmp_path / "other", seed=1)
     workspace = make(
         tmp_path / "set",
-        one={**asked, **apart, "samples": 2},
-        other={**asked, **apart, "prior": other, "samples": 2},
-        whole={**asked, "checkpoint": saved("stable_cascade"), "prior": other, "samples": 2},
+        one={**asked, **apart},
+        other={**asked, **apart, "prior": other},
+        whole={**asked, "checkpoint": saved("stable_cascade"), "prior": other},
     )
     # The first stage of a folder that holds both can be another's as well.
     first = {f"prior_{name}": part for name, part in stock(other).components.items()}
@@ -178,7 +179,7 @@ def test_another_scheduler_with_options(saved: Folder, tmp_path: Path) -> None:
     assert equal(pictures(workspace, "m"), wanted)
 
 
-@pytest.mark.parametrize("kind", ["sd", "sd3"])
+@pytest.mark.parametrize("kind", slow_but({"sd"}, ["sd", "sd3"]))
 def test_half_precision(kind: str, saved: Folder, tmp_path: Path) -> None:
     model = {"checkpoint": saved(kind), "dtype": "bfloat16", **sized(kind)}
     workspace = make(tmp_path / "set", m=model)
@@ -186,7 +187,7 @@ def test_half_precision(kind: str, saved: Folder, tmp_path: Path) -> None:
     assert equal(pictures(workspace, "m"), by_hand(pipeline, rows(workspace, "m"), **called(kind)))
 
 
-@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "flux", "sana"])
+@pytest.mark.parametrize("kind", slow_but({"sd", "flux"}, ["sd", "sdxl", "sd3", "flux", "sana"]))
 def test_loras_with_their_scales(kind: str, saved: Folder, tmp_path: Path) -> None:
     for number in (1, 2):
         save_lora(saved(kind), tmp_path / "set" / f"lora-{number}", seed=number)
@@ -234,20 +235,20 @@ def test_loras_are_not_rounded_into_the_weights(saved: Folder, tmp_path: Path) -
     assert not equal(pictures(workspace, "small"), pictures(workspace, "plain"))
 
 
-@pytest.mark.parametrize(
-    ("kind", "part", "inside"),
-    [
-        ("sd", "unet", False),
-        ("sd", "unet", True),
-        ("sd3", "transformer", True),
-        ("sd", "vae", False),
-        ("sdxl", "text_encoder_2", True),
-        ("pixart_sigma", "transformer", False),
-        ("pixart_sigma", "tokenizer", True),
-        ("stable_cascade", "decoder", True),
-        ("stable_cascade", "prior_prior", True),
-    ],
-)
+ELSEWHERE = [
+    ("sd", "unet", False),
+    ("sd3", "transformer", True),
+    ("pixart_sigma", "tokenizer", True),
+    ("stable_cascade", "prior_prior", True),
+    ("sd", "unet", True),
+    ("sd", "vae", False),
+    ("sdxl", "text_encoder_2", True),
+    ("pixart_sigma", "transformer", False),
+    ("stable_cascade", "decoder", True),
+]
+
+
+@pytest.mark.parametrize(("kind", "part", "inside"), slow_but(ELSEWHERE[:4], ELSEWHERE))
 def test_a_component_from_elsewhere(
     kind: str, part: str, inside: bool, saved: Folder, tmp_path: Path
 ) -> None:

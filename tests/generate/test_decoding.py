@@ -16,6 +16,7 @@ from synpic.generate.pixels import eight_bits
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
 from tests.generate.tiny import CASCADE_SIDE, SANA_SIDE, SIDE
+from tests.grids import slow_but
 
 Folder = Callable[[str], Path]
 Spoil = Callable[[torch.Tensor], None]
@@ -81,11 +82,10 @@ def black_of(kind: str) -> float:
 
 @pytest.mark.parametrize(
     ("kind", "dtype"),
-    [
-        *((kind, "float16") for kind in KINDS),
-        ("sd", "bfloat16"),
-        *(pytest.param(kind, "bfloat16", marks=pytest.mark.slow) for kind in KINDS if kind != "sd"),
-    ],
+    slow_but(
+        [("sd", "bfloat16"), ("sdxl", "float16"), ("stable_cascade", "float16")],
+        [(kind, dtype) for kind in KINDS for dtype in ("float16", "bfloat16")],
+    ),
 )
 def test_only_the_bad_one_is_decoded_again(kind: str, dtype: str, saved: Folder) -> None:
     sound = draw(kind, opened(kind, saved(kind), dtype=dtype))

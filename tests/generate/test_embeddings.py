@@ -17,6 +17,7 @@ from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
 from tests.generate.test_families import SANA
 from tests.generate.tiny import CASCADE_SIDE, SIDE
+from tests.grids import slow_but
 
 Folder = Callable[[str], Path]
 
@@ -76,20 +77,20 @@ def by_hand(kind: str, family: Any, prompts: Sequence[str], seeds: Sequence[int]
     return stock(prompt=list(prompts), **call).images
 
 
-ALWAYS = [
-    *((kind, "none", SANA if kind == "sana" else {}) for kind in FAMILY_OF),
-    *((kind, "text", {}) for kind in ("sd", "sd3")),
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    *((kind, offload, {}) for kind in FAMILY_OF for offload in ("none", "text")),
+    ("sana", "none", SANA),
 ]
-SELDOM = [(kind, offload, {}) for kind in FAMILY_OF for offload in ("none", "text")]
+FAST = [
+    ("sd", "none", {}),
+    ("sd3", "text", {}),
+    ("stable_cascade", "none", {}),
+    ("flux", "none", {}),
+    ("sana", "none", SANA),
+]
 
 
-@pytest.mark.parametrize(
-    ("kind", "offload", "call"),
-    [
-        *ALWAYS,
-        *(pytest.param(*one, marks=pytest.mark.slow) for one in SELDOM if one not in ALWAYS),
-    ],
-)
+@pytest.mark.parametrize(("kind", "offload", "call"), slow_but(FAST, CASES))
 def test_prompts_are_read_once_and_draw_the_same(
     kind: str, offload: str, call: dict[str, Any], saved: Folder
 ) -> None:

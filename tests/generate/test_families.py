@@ -19,6 +19,7 @@ from synpic.generate.stable_cascade import _names_of_old
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
 from tests.generate.tiny import SIDE, side
+from tests.grids import slow_but
 
 Folder = Callable[[str], Path]
 Pixels = NDArray[np.float32]
@@ -36,6 +37,9 @@ KINDS = {
     "sana": "auto",
 }
 """Builder → family."""
+
+FAST = {"sd", "sd3", "pixart_sigma", "stable_cascade", "flux"}
+"""Of the builders one for each way to draw; the slow tests have all."""
 
 SANA = {
     "use_resolution_binning": False,
@@ -68,7 +72,7 @@ def apart(one: Pixels, other: Pixels) -> float:
     return float(np.abs(one - other).max())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(FAST, KINDS))
 def test_an_image_is_its_prompt_and_its_seed(kind: str, saved: Folder) -> None:
     family = opened(KINDS[kind], saved(kind))
     batch = drawn(family, kind)
@@ -87,7 +91,7 @@ def test_an_image_is_its_prompt_and_its_seed(kind: str, saved: Folder) -> None:
     assert apart(again[0], again[1]) > 10 * SAME
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(FAST, KINDS))
 def test_as_the_pipeline_draws_by_hand(kind: str, saved: Folder) -> None:
     family = opened(KINDS[kind], saved(kind))
     call: dict[str, Any] = {"width": side(kind), "height": side(kind), "output_type": "np"}
@@ -101,7 +105,7 @@ def test_as_the_pipeline_draws_by_hand(kind: str, saved: Folder) -> None:
     assert apart(drawn(family, kind, slice(0, 1)), by_hand) == 0
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "flux"])
+@pytest.mark.parametrize("kind", slow_but(FAST, [kind for kind in KINDS if kind != "flux"]))
 def test_settings_reach_the_pipeline(kind: str, saved: Folder) -> None:
     one = slice(0, 1)
     plain = drawn(opened(KINDS[kind], saved(kind), guidance=4.0), kind, one)

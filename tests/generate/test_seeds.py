@@ -24,7 +24,7 @@ Folder = Callable[[str], Path]
 Latents = dict[tuple[str, str, int], bytes]
 """Model, prompt and seed → the first latents."""
 
-PROMPTS = [f"{colour} {shape}" for colour in ("red", "blue") for shape in ("circle", "star", "a b")]
+PROMPTS = [f"{colour} {shape}" for colour in ("red", "blue") for shape in ("circle", "a b")]
 KINDS = ("sd", "sd3", "pixart_sigma", "stable_cascade")
 
 
@@ -108,7 +108,7 @@ def test_batch_size_order_and_shard_move_no_id_no_seed_and_no_latent(
     assert all(other.equals(found[0]) for other in found[1:])
     assert len(latents) == found[0].height
     # And they are not all the same.
-    assert len({value for (name, _, _), value in latents.items() if name == "sd"}) == 12
+    assert len({value for (name, _, _), value in latents.items() if name == "sd"}) == 8
 
 
 def test_models_begin_from_the_same_noise_unless_told_otherwise(
@@ -122,13 +122,13 @@ def test_models_begin_from_the_same_noise_unless_told_otherwise(
     }
     # These three have latents of one shape, and schedulers that leave the first as they are.
     assert noise["sd"] == noise["sd3"] == noise["pixart_sigma"]
-    assert len(noise["sd"]) == 12
+    assert len(noise["sd"]) == 8
     latents.clear()
     (tmp_path / "apart").mkdir()
     apart = make(tmp_path / "apart" / "set", saved, 4, head="shared_seeds = false\n")
     generate_candidates(apart, only=["tiny_sd", "tiny_sd3"])
     values = list(latents.values())
-    assert len(values) == len(set(values)) == 24
+    assert len(values) == len(set(values)) == 16
 
 
 def test_noise_is_made_on_the_cpu_from_the_seed_alone(
