@@ -182,20 +182,33 @@ class _Beside:
         if self.folder is None:
             return []
         places = tuple({at + os.sep for at in (self.folder, os.path.realpath(self.folder))})
+        # Thousands of modules, of a few hundred packages: what lies elsewhere goes first.
+        imported = list(sys.modules.items())
+        tops = {
+            name
+            for name, module in imported
+            if "." not in name and name not in ("__main__", _OWN) and _lies_in(places, module)
+        }
         found = []
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            # Thousands of modules: what most of them fail comes first.
+        for name, module in imported if tops else ():
+            top = name.partition(".")[0]
+            file = getattr(module, "__file__", None) if top in tops else None
             if not isinstance(file, str) or not file.startswith(places):
                 continue
-            top = name.partition(".")[0]
             firsts = [file.removeprefix(at).partition(os.sep)[0] for at in places]
-            if top not in ("__main__", _OWN) and top in (one.partition(".")[0] for one in firsts):
+            if top in (one.partition(".")[0] for one in firsts):
                 found.append((name, file))
         return found
 
 
 _OWN = __name__.partition(".")[0]
+
+
+def _lies_in(places: tuple[str, ...], module: object) -> bool:
+    """Whether a top-level module is a file in one of them, or a package without one is there."""
+    file = getattr(module, "__file__", None)
+    found = [file] if isinstance(file, str) else getattr(module, "__path__", ())
+    return any(str(one).startswith(places) for one in found)
 
 
 @contextmanager
