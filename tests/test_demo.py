@@ -88,4 +88,5 @@ def test_it_trains_on_what_it_made_and_measures_that(small_training: None, tmp_p
     ran = in_process("demo", tmp_path / "d", "--quick", "--train")
     assert ran.exit_code == 0, ran.output
     assert f"of 6 prompts gained, {made.trained.lost} lost): {made.trained.verdict}." in ran.output
+    assert ran.output.splitlines()[-1].startswith("Look at it:  synpic view ")
     assert (made.model / "training.json").stat().st_mtime_ns == before

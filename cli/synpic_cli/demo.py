@@ -27,6 +27,7 @@ def demo(
 ) -> None:
     """The whole way on the embedded world: a few hundred prompts → a folder that loads."""
     from synpic.demo import run_demo
+    from synpic_cli.looking import say_look
     from synpic_cli.output import print_table, say
     from synpic_cli.release import show_release
     from synpic_cli.summary import show_ranking
@@ -51,6 +52,7 @@ def demo(
     say("Load it in Python:")
     say(f"  {release.load_line}")
     _show_trained(made)
+    say_look(folder)
 
 
 def _show_trained(made: Demo) -> None:

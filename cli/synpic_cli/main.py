@@ -37,6 +37,7 @@ from synpic_cli import (
     view,
 )
 from synpic_cli import init as init_
+from synpic_cli.looking import remember_folder
 from synpic_cli.options import chdir, print_version
 from synpic_cli.streams import OutputLost, ReaderGone, prepare_streams
 
@@ -96,6 +97,7 @@ def run() -> None:
     # A reward or family of one's own may lie beside the recipe; installed packages come first.
     sys.path.append("")
     settle()
+    remember_folder()
     prepare_streams()
     code, at_once = 0, False
     try:

@@ -89,6 +89,7 @@ def publish(
     from synpic.pipeline.cuts import Cuts, with_cuts
     from synpic.publish import PublishOptions, forecast, publish_to, publish_to_hub
     from synpic.workspace import Workspace
+    from synpic_cli.looking import say_look
     from synpic_cli.output import print_json, say
     from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
     from synpic_cli.watching import counted_work
@@ -152,6 +153,7 @@ def publish(
             return
         show_release(folder)
         say(f"Load it with:  {folder.load_line}")
+        say_look(folder.directory)
         return
     assert repository is not None
     show_bars(False)  # lines say which file is being sent
@@ -187,6 +189,7 @@ def publish(
         return
     show_release(release)
     say(f"Load it with:  {release.load_line}")
+    say_look(f"{release.repository}@{release.version.tag}")
 
 
 def _publish_model(

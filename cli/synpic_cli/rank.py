@@ -43,6 +43,7 @@ def rank(
     from synpic.pipeline.cuts import Cuts, with_cuts
     from synpic.pipeline.ranking import rank_candidates, ranking_for_people
     from synpic.workspace import Workspace
+    from synpic_cli.looking import say_look
     from synpic_cli.output import print_json, require_table_file, say, write_table
     from synpic_cli.summary import show_ranking, summarise
 
@@ -60,3 +61,5 @@ def rank(
         show_ranking(ranked)
         if to is not None:
             say(f"Wrote {to}.")
+        say()
+        say_look()

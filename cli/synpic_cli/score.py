@@ -90,6 +90,7 @@ def score(
     from synpic.hub.retry import waiting
     from synpic.pipeline.steps import image_scores, score_candidates
     from synpic.workspace import Workspace
+    from synpic_cli.looking import say_look
     from synpic_cli.output import require_table_file, say, write_table
     from synpic_cli.reporting import show_report
     from synpic_cli.watching import note, prints_aside, watched_work
@@ -142,6 +143,8 @@ def score(
         if not as_json:
             say(f"Wrote {table}.")
     show_report(report, as_json)
+    if not as_json:
+        say_look()
 
 
 def _begin(

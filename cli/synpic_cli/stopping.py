@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from synpic.engine.progress import Event, Listener
 
-__all__ = ["Acknowledged", "exit_code_of_stop"]
+__all__ = ["Acknowledged", "exit_code_of_stop", "remember"]
 
 SECONDS_TO_END = 5.0
 """After an interruption; libraries may wait for threads of theirs, which wait for a network."""
@@ -23,6 +23,11 @@ _received: list[signal.Signals] = []
 def exit_code_of_stop() -> int:
     """128 and the number of the first signal, as shells have it; of Ctrl-C where none was seen."""
     return 128 + (_received or [signal.SIGINT])[0]
+
+
+def remember(number: signal.Signals) -> None:
+    """Let :func:`exit_code_of_stop` know of a signal that ended a command."""
+    _received.append(number)
 
 
 class Acknowledged:
@@ -39,7 +44,7 @@ class Acknowledged:
 
     def acknowledge(self, number: signal.Signals, at_once: bool) -> None:
         """Say on stderr what is finished first; see :func:`synpic.engine.stop.stop_on_signals`."""
-        _received.append(number)
+        remember(number)
         if at_once:
             end = threading.Timer(SECONDS_TO_END, os._exit, [exit_code_of_stop()])
             end.daemon = True

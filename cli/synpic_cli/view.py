@@ -79,6 +79,7 @@ def _serve(target: str, host: str, port: int, browser: bool, as_json: bool) -> N
     from synpic.view.serving import serve
     from synpic.view.source import open_source
     from synpic_cli.output import print_line, say
+    from synpic_cli.stopping import remember
 
     frame = make_frame(open_source(target))
 
@@ -93,7 +94,7 @@ def _serve(target: str, host: str, port: int, browser: bool, as_json: bool) -> N
 
             webbrowser.open(address)
 
-    serve(frame, host=host, port=port, on_ready=ready)
+    serve(frame, host=host, port=port, on_ready=ready, on_signal=remember)
 
 
 def _write(target: str, to: Path, thumbnails_only: bool, dry_run: bool, as_json: bool) -> None:

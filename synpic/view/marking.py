@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import polars as pl
 from pydantic import ValidationError
 
-from synpic.readers.display import count
+from synpic.errors import RecipeError
+from synpic.readers.display import count, visible
 from synpic.view.frame import Frame
 from synpic.view.query import QueryError
 from synpic.workspace.marks import Mark, Marks, read_marks, write_marks
@@ -41,15 +43,21 @@ class Marking:
     @property
     def version(self) -> int:
         """Another number after each change, made here or in the file."""
-        self._read()
+        with suppress(RecipeError):  # then the rows are shown without
+            self._read()
         return self._version
 
     def as_dict(self) -> dict[str, Any]:
-        """``prompts`` and ``candidates``, each id → what it is marked with; ``counts``; and
-        ``allowed``."""
-        marks = self._read()
+        """``prompts`` and ``candidates``, each id → what it is marked with; ``counts``;
+        ``allowed``; and ``problem``, why the file of marks cannot be read, or None."""
+        problem = None
+        try:
+            marks = self._read()
+        except RecipeError as error:
+            marks, problem = Marks(), visible(f"{error.message}; {error.hint}")
         return {
             "allowed": self.allowed,
+            "problem": problem,
             "counts": marks.counts,
             **{
                 kind: {
@@ -90,7 +98,11 @@ class Marking:
         return self.as_dict()
 
     def marked(self) -> Mapping[str, set[str]]:
-        """Kind of mark → the prompts that have it, or an image that has."""
+        """Kind of mark → the prompts that have it, or an image that has.
+
+        Raises:
+            RecipeError: as :meth:`change`.
+        """
         marks = self._read()
         found: dict[str, set[str]] = {}
         for kind in Mark.model_fields:

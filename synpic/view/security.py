@@ -86,6 +86,10 @@ class OwnPageOnly:
         if refused is not None:
             await _answer(send, *refused)
             return
+        if self._token and scope["path"] == f"/{self._token}":
+            # What the page asks for is named from its folder.
+            await _answer(send, 308, "The page is a folder.", location=f"/{self._token}/")
+            return
         if self._token:
             # Starlette takes a path without its root as the one to route.
             scope = {**scope, "path": scope["path"][len(self._token) + 1 :] or "/"}
@@ -141,8 +145,10 @@ def _names_of_this_machine() -> set[str]:
     return {"localhost", name, f"{name}.local"}
 
 
-async def _answer(send: Callable[[Message], Awaitable[None]], status: int, text: str) -> None:
-    headers = {**HEADERS, "content-type": "text/plain; charset=utf-8"}
+async def _answer(
+    send: Callable[[Message], Awaitable[None]], status: int, text: str, **more: str
+) -> None:
+    headers = {**HEADERS, "content-type": "text/plain; charset=utf-8", **more}
     listed = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": listed})
     await send({"type": "http.response.body", "body": f"{text}\n".encode()})

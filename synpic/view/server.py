@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from synpic.errors import SynpicError
+from synpic.errors import RecipeError, SynpicError
 from synpic.readers.display import visible
 from synpic.readers.images import ImageError, describe
 from synpic.view.charts import charts
@@ -146,7 +146,7 @@ class _Page:
         return self._answer(replace(query, page=1, size=1), self._marking.version)
 
     def _answer_now(self, query: Query, version: int) -> pl.Series:
-        return answer(query, self._frame, self._marking.marked())
+        return answer(query, self._frame, self._marking.marked() if query.marked else {})
 
 
 def _json(value: Any, status: int = 200) -> Response:
@@ -160,7 +160,9 @@ def _problem(status: int, message: str, hint: str | None = None) -> Response:
 
 def _said(request: Request, error: Exception) -> Response:
     assert isinstance(error, SynpicError)
-    return _problem(400 if isinstance(error, QueryError) else 500, error.message, error.hint)
+    # A file of marks that was edited, and is none any more, is a conflict; no fault of the server.
+    status = {QueryError: 400, RecipeError: 409}.get(type(error), 500)
+    return _problem(status, error.message, error.hint)
 
 
 def _damaged(request: Request, error: Exception) -> Response:

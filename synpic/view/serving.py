@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
 
+from synpic.engine.stop import stop_on_signals
 from synpic.errors import Stopped, SynpicError
 from synpic.view.frame import Frame
 from synpic.view.security import OwnPageOnly, is_loopback
@@ -23,23 +25,29 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     on_ready: Callable[[str], None] = lambda address: None,
+    on_signal: Callable[[signal.Signals], object] = lambda number: None,
 ) -> None:
     """Serve ``frame`` until a signal ends it.
 
     Args:
         port: any free one if 0.
         on_ready: called with the page's address once it answers.
+        on_signal: called with the signal that ends it.
 
     Raises:
         SynpicError: it cannot listen there.
-        Stopped: Ctrl-C or SIGTERM.
+        Stopped: Ctrl-C, SIGTERM or SIGHUP.
     """
     server, listener, address = make_server(frame, host=host, port=port)
-    with listener:
+
+    def end(number: signal.Signals, at_once: bool) -> None:
+        server.should_exit = True  # uvicorn handles no SIGHUP
+        on_signal(number)
+
+    # uvicorn ends at a signal, and then raises it again.
+    with listener, suppress(KeyboardInterrupt), stop_on_signals(end):
         on_ready(address)
-        # uvicorn raises again the signal that ended it.
-        with suppress(KeyboardInterrupt):
-            server.run([listener])
+        server.run([listener])
     raise Stopped("stopped", hint="marks are kept; run `synpic view` to look again")
 
 

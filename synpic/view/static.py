@@ -95,8 +95,10 @@ def plan_page(frame: Frame, *, thumbnails_only: bool = False) -> PageForecast:
     """How large the page of ``frame`` is going to be; reads some images, and writes nothing.
 
     Raises:
+        RecipeError: the file of marks is no table of marks.
         SynpicError: an image is gone, or damaged.
     """
+    Marking(frame).marked()  # a file of marks that is none is refused first
     there = _there(frame)
     some = there[:: max(1, len(there) // _SAMPLES)]
     found = [_made(key, data) for key, data in _read(frame, some)]
@@ -130,7 +132,7 @@ def write_page(
     Raises:
         PublishError: ``target`` holds something else than such a page; the disk refuses or is full.
         Stopped: ``stop`` was set; nothing is left of it.
-        SynpicError: an image is gone, or damaged.
+        RecipeError, SynpicError: as :func:`plan_page`.
     """
     target = Path(target)
     require_ours(target)

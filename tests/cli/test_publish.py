@@ -47,6 +47,7 @@ def test_a_release_says_where_it_is_and_how_to_load_it(here: HubServer) -> None:
     assert shown.exit_code == 0
     assert "First release." in shown.output
     assert "Released v1.0.0" in shown.output
+    assert shown.output.splitlines()[-1] == "Look at it:  synpic view user/set@v1.0.0"
     assert f"{here.endpoint}/datasets/user/set/tree/v1.0.0" in shown.output
     assert "datasets.load_dataset('user/set', 'ranked', split='train', revision='v1.0.0')" in (
         shown.output

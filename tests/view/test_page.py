@@ -13,7 +13,7 @@ import pytest
 from synpic.view.frame import Frame, make_frame
 from synpic.view.source import open_source
 from synpic.workspace import Workspace
-from synpic.workspace.marks import read_marks
+from synpic.workspace.marks import MARKS, read_marks
 from tests.view import making
 from tests.view.conftest import Visit, serving
 
@@ -247,6 +247,24 @@ def test_marks_by_keys_and_buttons(visit: Callable[..., Visit], tmp_path: Path) 
         page.wait_for_selector(f"[data-id='{first}'].mark.star[aria-pressed=false]")
         assert not read_marks(Workspace.open(tmp_path / "set").store).prompts[first].star
         one.check()
+
+
+def test_marks_that_cannot_be_read_are_one_message(
+    visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    workspace = making.build(tmp_path / "set", 2)
+    workspace.store.write(MARKS, b"drop = 3")
+    with serving(make_frame(open_source(workspace))) as address:
+        one = visit(address)
+        page = one.open(address)
+        page.wait_for_selector("#problem:not([hidden])")
+        assert "marks.toml" in page.inner_text("#problem")
+        assert len(prompts(page)) == 2
+        one.check()
+        page.locator(".mark.drop").first.click()
+        page.wait_for_function("document.querySelector('#problem').innerText.includes('marks')")
+        assert page.locator(".mark[aria-pressed=true]").count() == 0
+        assert workspace.store.read(MARKS) == b"drop = 3"
 
 
 def test_a_question_that_cannot_be_answered_says_why(

@@ -89,6 +89,8 @@ def test_elsewhere_than_on_loopback_a_token_is_asked_for(frame: Frame) -> None:
             assert status in (400, 403)
             assert token.encode() not in body
         assert ask(address, "api/rows", Host="evil.example")[0] == 421
+        status, headers, _ = ask(address, f"/{token}", Host=here)
+        assert (status, headers["location"]) == (308, f"/{token}/")
 
 
 @pytest.mark.parametrize("path", [
@@ -147,6 +149,31 @@ def test_only_the_page_itself_marks(tmp_path: Path) -> None:
         cleared = {**mark, "mark": {}}
         assert ask(address, "api/marks", "POST", cleared, **ours)[0] == 200
         assert set(read_marks(workspace.store).prompts) == {other}
+
+
+def test_a_file_of_marks_that_is_none_is_said_and_rows_are_shown(tmp_path: Path) -> None:
+    workspace = making.build(tmp_path / "set", 2)
+    frame = make_frame(open_source(workspace))
+    mark = {"kind": "prompts", "id": frame.prompts["prompt_id"][0], "mark": {"star": True}}
+    workspace.store.write(MARKS, b"[prompts\n")
+    with serving(frame) as address:
+        assert ask(address, "")[0] == 200
+        status, _, body = ask(address, "api/rows")
+        assert (status, len(json.loads(body)["rows"])) == (200, 2)
+        found = json.loads(ask(address, "api/marks")[2])
+        assert "marks.toml" in found["problem"]
+        assert "line 1" in found["problem"]
+        assert found["prompts"] == {}
+        for answer in (
+            ask(address, "api/rows?marked=drop"),
+            ask(address, "api/marks", "POST", mark, Origin=address.rstrip("/"), X_Synpic="1"),
+        ):
+            assert answer[0] == 409
+            assert "marks.toml" in json.loads(answer[2])["error"]
+        assert workspace.store.read(MARKS) == b"[prompts\n"
+        workspace.store.write(MARKS, b"")
+        assert json.loads(ask(address, "api/marks")[2])["problem"] is None
+        assert ask(address, "api/rows?marked=drop")[0] == 200
 
 
 def test_a_port_that_is_taken_is_named(frame: Frame) -> None:

@@ -28,7 +28,13 @@ synpic.toggleMark = async (kind, id, name) => {
     else if (name === "drop") delete mark.keep;
     else if (name === "keep") delete mark.drop;
   }
-  synpic.marks = await synpic.source.mark({ kind, id, mark });
+  try {
+    synpic.marks = await synpic.source.mark({ kind, id, mark });
+  } catch (error) {
+    synpic.page.warn(error.message);
+    return;
+  }
+  document.getElementById("problem").hidden = true;
   synpic.showMarks();
 };
 

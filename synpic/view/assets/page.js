@@ -52,6 +52,7 @@ synpic.page = {
       const found = await synpic.source.rows(this.query.toString());
       if (asked !== this.asked) return; // a later question was asked
       problem.hidden = true;
+      if (synpic.marks.problem) this.warn(synpic.marks.problem);
       this.show(found);
       if (this.charted !== filters.toString() + this.query.get("winner")) {
         const charts = await synpic.source.charts(filters.toString());
@@ -61,11 +62,16 @@ synpic.page = {
       }
     } catch (error) {
       if (asked !== this.asked) return;
-      problem.textContent = synpic.visible(error.message);
-      problem.hidden = false;
+      this.warn(error.message);
     } finally {
       if (asked === this.asked) rows.setAttribute("aria-busy", "false");
     }
+  },
+
+  warn(text) {
+    const problem = document.getElementById("problem");
+    problem.textContent = synpic.visible(text);
+    problem.hidden = false;
   },
 
   show(found) {
@@ -119,9 +125,7 @@ synpic.page = {
       try {
         row = await synpic.source.prompt(id);
       } catch (error) {
-        const problem = document.getElementById("problem");
-        problem.textContent = synpic.visible(error.message);
-        problem.hidden = false;
+        this.warn(error.message);
         return;
       }
       this.rows = [row, ...this.rows];
@@ -225,6 +229,7 @@ synpic.keys = (event, page) => {
     const first = page.load();
     synpic.marks = await synpic.source.marks();
     await first;
+    if (synpic.marks.problem) page.warn(synpic.marks.problem);
     synpic.showMarks();
     await page.follow();
   })();

@@ -1,0 +1,48 @@
+"""The last line of commands that made something to look at."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["look_line", "remember_folder", "say_look"]
+
+_began: list[Path] = []
+
+
+def remember_folder() -> None:
+    """Note where the user stands, before ``-C`` leads elsewhere."""
+    with suppress(OSError):  # the folder is gone
+        _began[:] = [Path.cwd()]
+
+
+def look_line(what: str | Path | None = None) -> str:
+    """``Look at it:  synpic view …``, as it works where the user stands.
+
+    Args:
+        what: a folder, seen from the folder that the command works in; the name of a release on the
+            Hub; the workspace here if None.
+    """
+    words = ["synpic", "view"]
+    here = Path.cwd()
+    if isinstance(what, str):
+        words.append(what)
+    elif what is not None or (_began and not here.samefile(_began[0])):
+        words.append(_from_the_user(here / (what or ".")))
+    return f"Look at it:  {shlex.join(words)}"
+
+
+def say_look(what: str | Path | None = None) -> None:
+    """Say :func:`look_line`."""
+    from synpic_cli.output import say
+
+    say(look_line(what))
+
+
+def _from_the_user(folder: Path) -> str:
+    """``folder`` from where the user stands; whole where that is shorter."""
+    whole = folder.resolve()
+    relative = os.path.relpath(whole, _began[0] if _began else None)
+    return min(relative, str(whole), key=len)
