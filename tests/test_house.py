@@ -205,7 +205,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/prompts/world.py": (1, FOREIGN),
     "synpic/publish/hub/load_check_program.py": (1, "a program; its parent reads the words"),
     "synpic/recipe/aggregation.py": (1, FOREIGN),
-    "synpic/registry.py": (1, FOREIGN),
+    "synpic/registry/__init__.py": (1, FOREIGN),
     "synpic/release/load.py": (1, READERS),
     "synpic/release/source.py": (1, CLIENTS),
     "synpic/safety/classifiers.py": (1, READERS),

@@ -15,8 +15,8 @@ from synpic.registry import (
     OBJECTIVES,
     REWARDS,
     Registry,
-    _Beside,
 )
+from synpic.registry.beside import ModulesBeside
 
 HERE = Registry("thing", "synpic.things", {"ids": "synpic.ids:short"}, planned=("soon",))
 
@@ -69,7 +69,7 @@ def test_entry_points_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None
 def prompt(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``sys.path`` and ``sys.modules`` as of Python at a prompt, and put back afterwards."""
     monkeypatch.setattr(sys, "path", ["", *sys.path])
-    monkeypatch.setattr("synpic.registry._beside", _Beside())
+    monkeypatch.setattr("synpic.registry._beside", ModulesBeside())
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:

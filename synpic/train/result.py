@@ -60,6 +60,7 @@ def facts_of(
         "recipe": settings,
         "objective": objective_facts(recipe.objective.name),
         "family": checkpoint.index()["_class_name"],
+        **({"family_code": dict(family.code)} if family.code else {}),
         "saved": recipe.saves,
         "lora_mixin": family.lora_mixin,
         "absent": [name for name, part in checkpoint.index().items() if part == [None, None]],

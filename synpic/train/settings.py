@@ -171,7 +171,7 @@ class SampleSettings(Table):
 
 
 _FOR_DRAWING = {
-    *("sizes", "samples", "batch_size", "family"),
+    *("sizes", "samples", "batch_size"),
     *("prior", "prior_revision", "adapters", "components", "without", "allow"),
     *("offload", "vae_slicing", "vae_tiling", "channels_last", "compile"),
 }

@@ -26,9 +26,10 @@ from synpic.hub import checkpoints
 from synpic.hub.errors import naming_hub_errors
 from synpic.readers.pretrained import open_whole
 from synpic.recipe.settings import ModelSettings
+from synpic.registry import FAMILIES
 from synpic.train.adapters import add_adapters, merge_adapters, without_adapters
 from synpic.train.families.family import TrainableFamily
-from synpic.train.families.find import family_of
+from synpic.train.families.find import family_name, find_family
 from synpic.train.settings import NoiseSettings, TuningSettings
 from synpic.train.untrained import copy_untrained
 
@@ -87,14 +88,20 @@ class TrainableCheckpoint:
 
         Raises:
             TrainingError: it is none that can be, or does not take a setting of ``noise``.
+            UnknownName: the family that the recipe names is unknown, or does not import.
         """
-        kind = family_of(str(self.index().get("_class_name")), self.settings.checkpoint or "")
-        return kind(
+        pipeline, checkpoint = str(self.index().get("_class_name")), self.settings.checkpoint or ""
+        name = family_name(pipeline, self.settings.family, checkpoint)
+        kind = find_family(name)
+        family = kind(
             self.settings,
             self.configuration("scheduler"),
             noise,
             self.configuration(kind.denoiser),
         )
+        code = FAMILIES.provenance(name, kind)
+        family.code = {"name": name, **code} if code else {}
+        return family
 
     def configuration(self, name: str) -> Any:
         """What a part of the pipeline says of itself: the JSON beside its weights.

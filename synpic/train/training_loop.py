@@ -139,7 +139,7 @@ def _run(
 
     resumed = agreed_checkpoint(out, accelerator)
     done = 0
-    decides = _decides(recipe, checkpoint, data, accelerator)
+    decides = _decides(recipe, checkpoint, family, data, accelerator)
     if resumed is not None:
         done = load_state(resumed, weights, optimizer, accelerator.scaler, decides)
         if done > recipe.run.steps:
@@ -269,6 +269,7 @@ def _model(
 def _decides(
     recipe: TrainRecipe,
     checkpoint: TrainableCheckpoint,
+    family: TrainableFamily,
     data: TrainingData,
     accelerator: Accelerator,
 ) -> dict[str, Any]:
@@ -285,11 +286,12 @@ def _decides(
     if dataset["content"] is not None:
         del dataset["name"]
     name = recipe.objective.name
-    # Of an objective that is not synpic's, what tells one version of its code from the next.
+    # Of what is not synpic's, what tells one version of its code from the next.
     code = OBJECTIVES.provenance(name, find_objective(name).function)
     return {
         **settings,
         **({"objective's code": code} if code else {}),
+        **({"family's code": dict(family.code)} if family.code else {}),
         "batch_size x processes": recipe.run.batch_size * accelerator.num_processes,
         "checkpoint": dict(checkpoint.identity),
         "dataset": dataset,

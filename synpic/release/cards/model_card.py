@@ -80,6 +80,7 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
         load=load_lines(about, repository or "."),
         metrics=_metrics(about["metrics"]),
         objective=_objective(about),
+        family_code=_family_code(about),
         recipe=recipe,
         recipe_toml=write_toml(recipe),
         repository=repository,
@@ -149,16 +150,26 @@ def _objective(about: Mapping[str, Any]) -> dict[str, Any]:
     """
     chosen = about["recipe"]["objective"]
     known = about.get("objective") or {"title": chosen["name"], "uses_beta": True}
-    package, version, source = (known.get(key) for key in ("package", "version", "source"))
-    code = f"{chosen['name']} of {package} {version}" if package else None
-    if source:
-        code = f"{chosen['name']}, whose code has the SHA-256 {source[:12]}"
     return {
         "title": known["title"],
         "summary": known.get("summary", ""),
         "beta": chosen.get("beta") if known["uses_beta"] else None,
-        "code": code,
+        "code": _code(chosen["name"], known),
     }
+
+
+def _family_code(about: Mapping[str, Any]) -> str | None:
+    """Where the family is from that trained it; None of synpic's own."""
+    recorded = about.get("family_code", {})
+    return _code(recorded.get("name", about["family"]), recorded)
+
+
+def _code(name: str, recorded: Mapping[str, Any]) -> str | None:
+    """Where the code called ``name`` is from; None where synpic brings it."""
+    package, version, source = (recorded.get(key) for key in ("package", "version", "source"))
+    if source:
+        return f"{name}, whose code has the SHA-256 {source[:12]}"
+    return f"{name} of {package} {version}" if package else None
 
 
 def _labels(labels: Any) -> str:

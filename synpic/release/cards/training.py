@@ -102,6 +102,8 @@ class TrainingFacts(Record):
     objective: _Objective | None = None
     """None in what an earlier synpic wrote."""
     family: str
+    family_code: dict[str, str] = Field(default_factory=dict)
+    """Of a family that synpic does not bring: what tells one version of it from the next."""
     saved: Literal["lora", "pipeline"]
     lora_mixin: bool
     absent: list[str] = Field(default_factory=list)

@@ -287,6 +287,8 @@ def open_caches(
         latents_dtype, embeddings_dtype: in which they are kept.
     """
     shared = {"version": _VERSION, "checkpoint": dict(identity), "family": type(family).__name__}
+    if family.code:
+        shared["code"] = dict(family.code)
     of_latents = {"dtype": str(latents_dtype)}
     of_prompts = {"encodes_by": dict(family.encodes_by()), "dtype": str(embeddings_dtype)}
     return Caches(

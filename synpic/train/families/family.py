@@ -64,6 +64,8 @@ class TrainableFamily(ABC):
             )
         self.settings = settings
         self.shape = shape or {}
+        self.code: Mapping[str, str] = {}
+        """What tells one version of its code from the next; nothing of synpic's own."""
 
     def encodes_by(self) -> Mapping[str, Any]:
         """All of the settings that :meth:`encode_prompts` depends on, as JSON-like data.

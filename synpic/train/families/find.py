@@ -1,37 +1,64 @@
-"""Which family trains a checkpoint, by the class of pipeline that saved it."""
+"""Which family trains a checkpoint: the one that is named, or by the pipeline that saved it."""
 
 from __future__ import annotations
 
-from importlib import import_module
+import os
+from typing import Any
 
 from synpic.errors import TrainingError
+from synpic.registry import FAMILIES
 from synpic.train.families.family import TrainableFamily
 
-__all__ = ["FAMILIES", "family_of"]
-
-FAMILIES = {
-    "StableDiffusionPipeline": "sd:TrainableStableDiffusion",
-    "StableDiffusionXLPipeline": "sdxl:TrainableStableDiffusionXL",
-    "StableDiffusion3Pipeline": "sd3:TrainableStableDiffusion3",
-    "PixArtSigmaPipeline": "pixart_sigma:TrainablePixArtSigma",
-}
-"""``_class_name`` in a checkpoint's model_index.json → module and class, imported on demand."""
+__all__ = ["family_name", "find_family"]
 
 
-def family_of(pipeline: str, checkpoint: str = "") -> type[TrainableFamily]:
-    """The family of checkpoints that the class ``pipeline`` of diffusers has saved.
+def family_name(pipeline: str, named: str | None = None, checkpoint: str = "") -> str:
+    """The name of the family that trains a checkpoint.
 
     Args:
+        pipeline: the class of diffusers that saved it, by name.
+        named: the family that a recipe names; ``auto`` and None stand for any.
         checkpoint: what the message calls it.
 
     Raises:
-        TrainingError: none knows it.
+        TrainingError: none trains it.
+        UnknownName: none of synpic's does, and what a package offers does not import.
     """
-    if pipeline not in FAMILIES:
+    if named is not None and named != "auto":
+        return named
+    # Those of packages are imported only where synpic has none.
+    for name, halves in FAMILIES.halves.items():
+        if halves.train and halves.pipeline == pipeline:
+            return name
+    known = FAMILIES.trainable()
+    if pipeline not in known:
         raise TrainingError(
             f"{checkpoint or 'the checkpoint'} is a {pipeline}, which synpic cannot train",
-            hint=f"checkpoints that can be trained are of {', '.join(sorted(FAMILIES))}",
+            hint=f"checkpoints that can be trained are of {', '.join(sorted(known))}; or write "
+            "model.family: a family of your own with a half that trains",
         )
-    module, _, name = FAMILIES[pipeline].partition(":")
-    found: type[TrainableFamily] = getattr(import_module(f"synpic.train.families.{module}"), name)
+    return known[pipeline]
+
+
+def find_family(name: str) -> type[TrainableFamily]:
+    """The half that trains, of the family ``name``.
+
+    Modules of one's own are looked for in the working directory too.
+
+    Raises:
+        TrainingError: it draws only, or its half is no :class:`TrainableFamily`.
+        UnknownName: it is unknown, or does not import.
+    """
+    found: Any = FAMILIES.load_trainable(name, os.curdir)
+    if found is None:
+        raise TrainingError(
+            f"the family {name!r} draws and cannot be trained",
+            hint="leave model.family out, or name a synpic.registry.FamilyHalves with `train`; "
+            f"synpic trains {', '.join(sorted(FAMILIES.trainable().values()))}",
+        )
+    if not (isinstance(found, type) and issubclass(found, TrainableFamily)):
+        raise TrainingError(
+            f"the half of {name!r} that trains is no family: {found!r}",
+            hint="make it a subclass of synpic.train.families.family.TrainableFamily",
+        )
     return found

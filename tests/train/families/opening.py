@@ -10,7 +10,7 @@ import diffusers
 
 from synpic.recipe.settings import ModelSettings
 from synpic.train.families.family import TrainableFamily
-from synpic.train.families.find import family_of
+from synpic.train.families.find import family_name, find_family
 from synpic.train.settings import NoiseSettings
 
 KINDS = ["sd", "sdxl", "sd3", "sd3_without_t5", "pixart_sigma"]
@@ -36,7 +36,7 @@ def pipeline(folder: Path, *without: str) -> Any:
 
 def family(folder: Path, settings: ModelSettings | None = None, **noise: Any) -> TrainableFamily:
     """The family of a checkpoint, given its files and nothing else."""
-    kind = family_of(index(folder)["_class_name"])
+    kind = find_family(family_name(index(folder)["_class_name"]))
 
     def config(part: str) -> Any:
         name = "scheduler_config.json" if part == "scheduler" else "config.json"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
-from synpic.train.families.find import family_of
+from synpic.train.families.find import family_name, find_family
 from synpic.train.settings import NoiseSettings
 from tests.generate.tiny import SIDE
 from tests.train.families.opening import KINDS, family, index, pipeline
@@ -193,7 +193,7 @@ def test_each_layer_to_adapt_is_there(kind: str, saved: Folder) -> None:
 
 def test_an_sd3_without_its_t5_has_to_know_the_width(saved: Folder) -> None:
     folder = saved("sd3_without_t5")
-    kind = family_of(index(folder)["_class_name"])
+    kind = find_family(family_name(index(folder)["_class_name"]))
     scheduler = {"_class_name": "FlowMatchEulerDiscreteScheduler"}
     ours = kind(ModelSettings(checkpoint="it"), scheduler, NoiseSettings())
     with pytest.raises(TrainingError, match="it has no T5"):

@@ -3,29 +3,32 @@
 Three doors, in this order: what synpic brings itself (``module:object`` strings, imported only when
 asked for), what installed packages offer through an entry-point group, and any
 ``package.module:callable`` written out. What the things are is the business of who asks.
-
-A module of one's own may lie beside the recipe. The folder of the workspace at hand is the last
-entry of ``sys.path`` but the working directory, so that installed packages come first; a module of
-another workspace's folder is not taken for one of the same name here, and one whose file was edited
-is read again. What was found by another entry (an environment, a checkout) stays as it is.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from synpic import ids
 from synpic.errors import UnknownName, did_you_mean
+from synpic.registry.beside import ModulesBeside
 
-__all__ = ["AGGREGATIONS", "FAMILIES", "MODELS", "OBJECTIVES", "REWARDS", "WORLDS", "Registry"]
+__all__ = [
+    "AGGREGATIONS",
+    "FAMILIES",
+    "MODELS",
+    "OBJECTIVES",
+    "REWARDS",
+    "WORLDS",
+    "FamilyHalves",
+    "FamilyRegistry",
+    "Registry",
+]
 
 
 @dataclass(frozen=True)
@@ -129,115 +132,75 @@ class Registry:
         return thing
 
 
-class _Beside:
-    """The modules beside the recipe at hand.
+@dataclass(frozen=True)
+class FamilyHalves:
+    """A family: how it draws, and how it is trained. Neither half imports the other.
 
-    ``folder`` is the workspace's; ``added`` is it too, where ``sys.path`` has it from here.
+    Args:
+        draw: ``module:Class`` of a :class:`synpic.generate.family.Family`.
+        train: ``module:Class`` of a :class:`synpic.train.families.family.TrainableFamily`; None
+            for a family that cannot be trained.
+        pipeline: the class of diffusers, by name, that saves what the ``train`` half takes; it is
+            ``_class_name`` of ``model_index.json``.
     """
 
-    def __init__(self) -> None:
-        self.folder: str | None = None
-        self.added: str | None = None
-        self.stamps: dict[str, tuple[int, int] | None] = {}
+    draw: str
+    train: str | None = None
+    pipeline: str | None = None
 
-    @contextmanager
-    def looking_in(self, folder: str | os.PathLike[str] | None) -> Iterator[None]:
-        """Let modules in ``folder`` be imported, as they are now, and none of another workspace."""
-        if folder is None or not Path(folder).is_dir():
-            yield
-            return
-        wanted = str(Path(folder).absolute())
-        modules = self._modules()
-        if wanted != self.folder or any(
-            # One that was imported after the last look has no stamp, and was not edited for that.
-            name in self.stamps and _stamp(file) != self.stamps[name]
-            for name, file in modules
-        ):
-            for name, _ in modules:
-                del sys.modules[name]
-            self.stamps.clear()
-        self._enter(wanted)
-        importlib.invalidate_caches()
-        with _working_directory_last():
-            yield
-        for name, file in self._modules():
-            self.stamps.setdefault(name, _stamp(file))
 
-    def _enter(self, wanted: str) -> None:
-        if self.added not in (None, wanted):
-            if self.added in sys.path:
-                sys.path.remove(self.added)
-            self.added = None
-        # "" is an entry, for Python at a prompt: the working directory.
-        if wanted not in (str(Path(entry).absolute()) for entry in sys.path):
-            sys.path.append(wanted)
-            self.added = wanted
-        self.folder = wanted
+@dataclass(frozen=True)
+class FamilyRegistry(Registry):
+    """Families, each with its two halves.
 
-    def _modules(self) -> list[tuple[str, str]]:
-        """Name and file of what was imported from ``folder``, as its entry of ``sys.path`` would.
+    What a package offers, and what is written as ``module:object``, is a :class:`FamilyHalves`, or
+    a class that draws and cannot be trained.
 
-        Not of what lies deeper and was found by another entry: an environment, a checkout.
+    Args:
+        halves: of ``builtin``, by name.
+    """
+
+    halves: Mapping[str, FamilyHalves] = field(default_factory=dict)
+
+    def load(self, name: str, beside: str | os.PathLike[str] | None = None) -> Any:
+        """The half that draws; see :meth:`Registry.load`."""
+        found = super().load(name, beside)
+        return self._half(found.draw, name, beside) if isinstance(found, FamilyHalves) else found
+
+    def load_trainable(self, name: str, beside: str | os.PathLike[str] | None = None) -> Any:
+        """The half that trains; None of a family that draws alone.
+
+        Raises:
+            UnknownName: as :meth:`Registry.load`.
         """
-        if self.folder is None:
-            return []
-        places = tuple({at + os.sep for at in (self.folder, os.path.realpath(self.folder))})
-        # Thousands of modules, of a few hundred packages: what lies elsewhere goes first.
-        imported = list(sys.modules.items())
-        tops = {
-            name
-            for name, module in imported
-            if "." not in name and name not in ("__main__", _OWN) and _lies_in(places, module)
-        }
-        found = []
-        for name, module in imported if tops else ():
-            top = name.partition(".")[0]
-            file = getattr(module, "__file__", None) if top in tops else None
-            if not isinstance(file, str) or not file.startswith(places):
-                continue
-            firsts = [file.removeprefix(at).partition(os.sep)[0] for at in places]
-            if top in (one.partition(".")[0] for one in firsts):
-                found.append((name, file))
+        halves = self._halves(name, beside)
+        return halves and halves.train and self._half(halves.train, name, beside)
+
+    def trainable(self) -> dict[str, str]:
+        """Class of pipeline → name of the family that trains it; synpic's come first.
+
+        Raises:
+            UnknownName: what a package offers does not import.
+        """
+        found: dict[str, str] = {}
+        for name in [*self.halves, *sorted(self._plugins())]:
+            halves = self._halves(name)
+            if halves is not None and halves.train and halves.pipeline:
+                found.setdefault(halves.pipeline, name)
         return found
 
+    def _halves(
+        self, name: str, beside: str | os.PathLike[str] | None = None
+    ) -> FamilyHalves | None:
+        found = self.halves.get(name) or super().load(name, beside)
+        return found if isinstance(found, FamilyHalves) else None
 
-_OWN = __name__.partition(".")[0]
-
-
-def _lies_in(places: tuple[str, ...], module: object) -> bool:
-    """Whether a top-level module is a file in one of them, or a package without one is there."""
-    file = getattr(module, "__file__", None)
-    found = [file] if isinstance(file, str) else getattr(module, "__path__", ())
-    return any(str(one).startswith(places) for one in found)
-
-
-@contextmanager
-def _working_directory_last() -> Iterator[None]:
-    """Let what is beside the recipe come before a module of its name in the working directory."""
-    if "" not in sys.path:
-        yield
-        return
-    at = sys.path.index("")
-    del sys.path[at]
-    sys.path.append("")
-    try:
-        yield
-    finally:
-        # What is imported may change the path, too.
-        if "" in sys.path:
-            sys.path.remove("")
-        sys.path.insert(at, "")
+    def _half(self, target: str, name: str, beside: str | os.PathLike[str] | None) -> Any:
+        with _beside.looking_in(beside):
+            return self._import(target, name)
 
 
-def _stamp(file: str) -> tuple[int, int] | None:
-    try:
-        found = Path(file).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
-
-
-_beside = _Beside()
+_beside = ModulesBeside()
 
 
 AGGREGATIONS = Registry(
@@ -253,19 +216,38 @@ AGGREGATIONS = Registry(
 )
 """Ways to make one preference of many rewards."""
 
-FAMILIES = Registry(
+_FAMILIES = {
+    "auto": FamilyHalves("synpic.generate.auto:AutoFamily"),
+    "sd": FamilyHalves(
+        "synpic.generate.sd:StableDiffusion",
+        "synpic.train.families.sd:TrainableStableDiffusion",
+        "StableDiffusionPipeline",
+    ),
+    "sdxl": FamilyHalves(
+        "synpic.generate.sdxl:StableDiffusionXL",
+        "synpic.train.families.sdxl:TrainableStableDiffusionXL",
+        "StableDiffusionXLPipeline",
+    ),
+    "sd3": FamilyHalves(
+        "synpic.generate.sd3:StableDiffusion3",
+        "synpic.train.families.sd3:TrainableStableDiffusion3",
+        "StableDiffusion3Pipeline",
+    ),
+    "pixart_sigma": FamilyHalves(
+        "synpic.generate.pixart_sigma:PixArtSigma",
+        "synpic.train.families.pixart_sigma:TrainablePixArtSigma",
+        "PixArtSigmaPipeline",
+    ),
+    "stable_cascade": FamilyHalves("synpic.generate.stable_cascade:StableCascade"),
+}
+
+FAMILIES = FamilyRegistry(
     "family",
     "synpic.families",
-    {
-        "auto": "synpic.generate.auto:AutoFamily",
-        "sd": "synpic.generate.sd:StableDiffusion",
-        "sdxl": "synpic.generate.sdxl:StableDiffusionXL",
-        "sd3": "synpic.generate.sd3:StableDiffusion3",
-        "pixart_sigma": "synpic.generate.pixart_sigma:PixArtSigma",
-        "stable_cascade": "synpic.generate.stable_cascade:StableCascade",
-    },
+    {name: halves.draw for name, halves in _FAMILIES.items()},
+    halves=_FAMILIES,
 )
-"""How to draw with a kind of pipeline."""
+"""How to draw with a kind of pipeline, and how to train it."""
 
 MODELS = Registry(
     "model",

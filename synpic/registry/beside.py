@@ -1,0 +1,126 @@
+"""Modules of one's own beside a recipe, imported as they are now.
+
+A module of one's own may lie beside the recipe. The folder of the workspace at hand is the last
+entry of ``sys.path`` but the working directory, so that installed packages come first; a module of
+another workspace's folder is not taken for one of the same name here, and one whose file was edited
+is read again. What was found by another entry (an environment, a checkout) stays as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["ModulesBeside"]
+
+
+class ModulesBeside:
+    """The modules beside the recipe at hand.
+
+    ``folder`` is the workspace's; ``added`` is it too, where ``sys.path`` has it from here.
+    """
+
+    def __init__(self) -> None:
+        self.folder: str | None = None
+        self.added: str | None = None
+        self.stamps: dict[str, tuple[int, int] | None] = {}
+
+    @contextmanager
+    def looking_in(self, folder: str | os.PathLike[str] | None) -> Iterator[None]:
+        """Let modules in ``folder`` be imported, as they are now, and none of another workspace."""
+        if folder is None or not Path(folder).is_dir():
+            yield
+            return
+        wanted = str(Path(folder).absolute())
+        modules = self._modules()
+        if wanted != self.folder or any(
+            # One that was imported after the last look has no stamp, and was not edited for that.
+            name in self.stamps and _stamp(file) != self.stamps[name]
+            for name, file in modules
+        ):
+            for name, _ in modules:
+                del sys.modules[name]
+            self.stamps.clear()
+        self._enter(wanted)
+        importlib.invalidate_caches()
+        with _working_directory_last():
+            yield
+        for name, file in self._modules():
+            self.stamps.setdefault(name, _stamp(file))
+
+    def _enter(self, wanted: str) -> None:
+        if self.added not in (None, wanted):
+            if self.added in sys.path:
+                sys.path.remove(self.added)
+            self.added = None
+        # "" is an entry, for Python at a prompt: the working directory.
+        if wanted not in (str(Path(entry).absolute()) for entry in sys.path):
+            sys.path.append(wanted)
+            self.added = wanted
+        self.folder = wanted
+
+    def _modules(self) -> list[tuple[str, str]]:
+        """Name and file of what was imported from ``folder``, as its entry of ``sys.path`` would.
+
+        Not of what lies deeper and was found by another entry: an environment, a checkout.
+        """
+        if self.folder is None:
+            return []
+        places = tuple({at + os.sep for at in (self.folder, os.path.realpath(self.folder))})
+        # Thousands of modules, of a few hundred packages: what lies elsewhere goes first.
+        imported = list(sys.modules.items())
+        tops = {
+            name
+            for name, module in imported
+            if "." not in name and name not in ("__main__", _OWN) and _lies_in(places, module)
+        }
+        found = []
+        for name, module in imported if tops else ():
+            top = name.partition(".")[0]
+            file = getattr(module, "__file__", None) if top in tops else None
+            if not isinstance(file, str) or not file.startswith(places):
+                continue
+            firsts = [file.removeprefix(at).partition(os.sep)[0] for at in places]
+            if top in (one.partition(".")[0] for one in firsts):
+                found.append((name, file))
+        return found
+
+
+_OWN = __name__.partition(".")[0]
+
+
+def _lies_in(places: tuple[str, ...], module: object) -> bool:
+    """Whether a top-level module is a file in one of them, or a package without one is there."""
+    file = getattr(module, "__file__", None)
+    found = [file] if isinstance(file, str) else getattr(module, "__path__", ())
+    return any(str(one).startswith(places) for one in found)
+
+
+@contextmanager
+def _working_directory_last() -> Iterator[None]:
+    """Let what is beside the recipe come before a module of its name in the working directory."""
+    if "" not in sys.path:
+        yield
+        return
+    at = sys.path.index("")
+    del sys.path[at]
+    sys.path.append("")
+    try:
+        yield
+    finally:
+        # What is imported may change the path, too.
+        if "" in sys.path:
+            sys.path.remove("")
+        sys.path.insert(at, "")
+
+
+def _stamp(file: str) -> tuple[int, int] | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
