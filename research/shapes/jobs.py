@@ -37,6 +37,12 @@ TASK_SHARES = {
 }
 """How often each task is trained on: the harder it is, the more often."""
 
+WHITENED_BY = 1024
+"""Scenes over which each latent channel is to have mean 0 and variance 1."""
+
+PICTURE_STEPS = 10
+"""Of the pictures that show how far a text-to-image model is."""
+
 EMPTY_SHARE = 0.1
 """Share of prompts emptied, for classifier-free guidance."""
 
@@ -90,7 +96,8 @@ def vae_job(_: Path | None) -> Job:
 
     def whiten_and_save(folder: Path) -> None:
         whitened = deepcopy(vae)
-        whiten(whitened, to_tensor([random_scene(np.random.default_rng(i)) for i in range(1024)]))
+        seeds = range(WHITENED_BY)
+        whiten(whitened, to_tensor([random_scene(np.random.default_rng(i)) for i in seeds]))
         whitened.save_pretrained(folder)
 
     @torch.no_grad()
@@ -275,7 +282,7 @@ def pipeline_job(
         generators = [torch.Generator().manual_seed(i) for i in range(len(texts))]
         drawn = pipeline(
             texts,
-            num_inference_steps=10,
+            num_inference_steps=PICTURE_STEPS,
             guidance_scale=settings.guidance,
             width=CANVAS,
             height=CANVAS,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,7 +90,7 @@ def build(
     flag: Callable[[dict[str, Any]], bool | None] = lambda row: None,
     rows_per_part: int = 4,
 ) -> Workspace:
-    """A workspace at ``root``.
+    """A workspace at ``root``; of one that was built before, a copy.
 
     Args:
         keep: which of the wanted images were drawn.
@@ -97,6 +99,29 @@ def build(
         flag: a candidate → whether a safety check flags it.
         rows_per_part: images per part, so that there are several.
     """
+    functions = keep, score, draw, flag
+    key = (tuple(prompts), text, functions, rows_per_part)
+    # A function that was made in a test may see what no other does.
+    if any("<locals>" in one.__qualname__ for one in functions):
+        return _build(root, *key)
+    if key not in _BUILT:
+        _BUILT[key] = Path(tempfile.mkdtemp(prefix="built-"))
+        _build(_BUILT[key], *key)
+    return Workspace.open(shutil.copytree(_BUILT[key], root, dirs_exist_ok=True))
+
+
+_BUILT: dict[Any, Path] = {}
+"""Arguments → a workspace that none writes to."""
+
+
+def _build(
+    root: Path,
+    prompts: Sequence[tuple[str, str]],
+    text: str | None,
+    functions: tuple[Any, ...],
+    rows_per_part: int,
+) -> Workspace:
+    keep, score, draw, flag = functions
     for name in ("alpha", "beta", "gamma"):
         folder = root / "weights" / name
         folder.mkdir(parents=True)

@@ -13,6 +13,7 @@ from peft import PeftModel
 
 from synpic.train.training_loop import train
 from tests.generate.by_recipe import by_hand, make, pictures, rows
+from tests.grids import slow_but
 from tests.train.conftest import Wanted
 from tests.train.runs import FULL
 
@@ -26,7 +27,9 @@ def equal(one: list[Any], other: list[Any]) -> bool:
     return all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("kind", ["sd", "sdxl", "sd3", "pixart_sigma"])
+@pytest.mark.parametrize(
+    "kind", slow_but({"sd", "pixart_sigma"}, ["sd", "sdxl", "sd3", "pixart_sigma"])
+)
 def test_adapters(kind: str, wanted: Wanted, saved: Folder, tmp_path: Path) -> None:
     made = train(wanted(kind, "tuning.rank=4", "tuning.alpha=12", STRONG), tmp_path / "run")
     base = {"checkpoint": saved(kind), "family": kind, "steps": 2, "sizes": ["16x16"]}
@@ -73,7 +76,9 @@ def test_two_adapters_where_the_pipeline_takes_none(
     assert not equal(pictures(workspace, "one"), pictures(workspace, "both"))
 
 
-@pytest.mark.parametrize(("kind", "part"), [("sd", "unet"), ("sd3", "transformer")])
+@pytest.mark.parametrize(
+    ("kind", "part"), slow_but([("sd", "unet")], [("sd", "unet"), ("sd3", "transformer")])
+)
 def test_a_pipeline_and_its_denoiser(
     kind: str, part: str, wanted: Wanted, saved: Folder, tmp_path: Path
 ) -> None:

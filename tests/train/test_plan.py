@@ -17,6 +17,7 @@ from synpic.train.settings import TrainRecipe
 from synpic.train.trainable_checkpoint import find_checkpoint, prepare_tuning, trained
 from synpic.train.training_loop import train
 from tests.generate.tiny import SIDE
+from tests.grids import slow_but
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
 from tests.train.conftest import Wanted
@@ -51,8 +52,12 @@ def tied(tmp_path: Path) -> Path:
     return tmp_path / "tied"
 
 
-@pytest.mark.parametrize("tuning", ["lora", "full"])
-@pytest.mark.parametrize("kind", KINDS)
+FAST = [("sdxl", "lora"), ("sd", "full"), ("sd3_without_t5", "full"), ("pixart_sigma", "lora")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tuning"), slow_but(FAST, [(kind, how) for kind in KINDS for how in ("lora", "full")])
+)
 def test_the_plan_is_what_training_does(
     kind: str, tuning: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from synpic.train import training_loop
 from synpic.train.trainable_checkpoint import Reference
 from synpic.train.training_loop import train
 from tests.generate.tiny import SIDE
+from tests.grids import slow_but
 from tests.publish.fixtures import build, picture
 from tests.train.conftest import Wanted
 from tests.train.families.opening import KINDS
@@ -66,22 +67,12 @@ def opened(folder: str | Path) -> Any:
     return diffusers.DiffusionPipeline.from_pretrained(folder, **parts)
 
 
-ALWAYS = [
-    ("sd", LORA),
-    ("sdxl", LORA),
-    ("sd3", FULL),
-    ("sd3_without_t5", LORA),
-    ("pixart_sigma", LORA),
-]
-SELDOM = [(kind, tuning) for kind in KINDS for tuning in (LORA, FULL)]
+EVERY = [(kind, tuning) for kind in KINDS for tuning in (LORA, FULL)]
 
 
 @pytest.mark.parametrize(
     ("kind", "tuning"),
-    [
-        *ALWAYS,
-        *(pytest.param(*one, marks=pytest.mark.slow) for one in SELDOM if one not in ALWAYS),
-    ],
+    slow_but([("sd", LORA), ("sd3_without_t5", FULL), ("pixart_sigma", LORA)], EVERY),
 )
 def test_what_comes_out_draws_in_stock_diffusers_what_the_trainer_saw_it_draw(
     kind: str, tuning: str, wanted: Wanted, tmp_path: Path
@@ -123,7 +114,7 @@ def test_adapters_may_be_merged_into_a_pipeline(kind: str, wanted: Wanted, tmp_p
     assert np.abs(drawn(pipeline) - samples_of(tmp_path, 0)).max() > 3
 
 
-@pytest.mark.parametrize("kind", ["sdxl", "pixart_sigma"])
+@pytest.mark.parametrize("kind", slow_but({"sdxl"}, ["sdxl", "pixart_sigma"]))
 def test_adapters_switched_off_are_as_good_a_reference_as_a_copy(
     kind: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,10 +345,10 @@ def test_all_captions_dropped_leaves_the_empty_one(
     assert not torch.allclose(seen[0], empty.expand_as(seen[0]), atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("kind", "tuning"),
-    [("sdxl", LORA), ("sdxl", FULL), ("sd3_without_t5", FULL), ("pixart_sigma", FULL)],
-)
+HALF = [("sdxl", LORA), ("pixart_sigma", FULL), ("sdxl", FULL), ("sd3_without_t5", FULL)]
+
+
+@pytest.mark.parametrize(("kind", "tuning"), slow_but(HALF[:2], HALF))
 def test_half_precision_learns_and_draws(
     kind: str, tuning: str, wanted: Wanted, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import research.shapes.jobs
+import research.shapes.train
 from research.shapes.jobs import captioned
 from research.shapes.pack import pack
 from research.shapes.train import main, schedule, train
@@ -16,8 +19,18 @@ from synpic.shapes.meaning import parse
 from synpic.shapes.prompts import split_of
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short() -> Iterator[None]:
+    """What a run draws and writes when it saves takes a moment, as its steps do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(research.shapes.jobs, "WHITENED_BY", 32)
+        patch.setattr(research.shapes.jobs, "PICTURE_STEPS", 1)
+        patch.setattr(research.shapes.train, "LOG_EVERY", 10)
+        yield
+
+
 @pytest.fixture(scope="module")
-def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def vae(short: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("vae")
     train("vae", out, steps=2, batch_size=2)
     return out / "model"
@@ -76,9 +89,9 @@ def test_the_learning_rate_rises_holds_and_falls() -> None:
 
 
 def test_the_command_logs(tmp_path: Path) -> None:
-    main(["vae", "--steps", "50", "--batch-size", "1", "--out", str(tmp_path)])
+    main(["vae", "--steps", "10", "--batch-size", "1", "--out", str(tmp_path)])
     (row,) = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
-    assert row["step"] == 50
+    assert row["step"] == 10
     assert 0 < row["loss"] < 10
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 from research.shapes.trial import SPOILT, Case, cases, try_judge, try_reward
 from synpic.shapes.alignment import Alignment
 from synpic.shapes.quality import Quality
+from tests.grids import slow_but
 
 
 @pytest.fixture(scope="module")
@@ -15,18 +16,18 @@ def tried() -> list[Case]:
     return cases(300, seed=1)
 
 
-@pytest.mark.parametrize(
-    ("spoilt", "least"),
-    [
-        ("as rendered", 0.995),
-        ("noise of 8 grey levels", 0.99),
-        ("noise of 16 grey levels", 0.98),
-        ("JPEG, quality 95", 0.98),
-        ("JPEG, quality 75", 0.9),
-        ("enlarged four times", 0.99),
-        ("blurred by 0.6 pixels", 0.99),
-    ],
-)
+LEAST = [
+    ("as rendered", 0.995),
+    ("noise of 16 grey levels", 0.98),
+    ("JPEG, quality 75", 0.9),
+    ("noise of 8 grey levels", 0.99),
+    ("JPEG, quality 95", 0.98),
+    ("enlarged four times", 0.99),
+    ("blurred by 0.6 pixels", 0.99),
+]
+
+
+@pytest.mark.parametrize(("spoilt", "least"), slow_but(LEAST[:3], LEAST))
 def test_the_judge_accepts_what_is_true_and_refuses_what_is_not(
     tried: list[Case], spoilt: str, least: float
 ) -> None:
