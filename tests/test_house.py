@@ -383,6 +383,13 @@ def test_one_version() -> None:
     assert project["version"] == synpic.__version__ == cited[1]
 
 
+def test_every_package_is_in_the_wheel() -> None:
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    found = (path.relative_to(ROOT).parent for path in ROOT.glob("synpic/**/__init__.py"))
+    here = {".".join(folder.parts) for folder in found}
+    assert here == {n for n in setup["setuptools"]["packages"] if n.partition(".")[0] == "synpic"}
+
+
 def test_images_are_decoded_in_one_module() -> None:
     """Rewards, safety checks, cards, training and exports see the same pixels of a file."""
     found = {
