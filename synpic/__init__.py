@@ -44,6 +44,7 @@ _PUBLIC = {
     "ingest_workspace": "synpic.pipeline.steps:ingest_workspace",
     "init_workspace": "synpic.pipeline.steps:init_workspace",
     "load_rankings": "synpic.publish.load:load_rankings",
+    "merge_workspaces": "synpic.pipeline.merge:merge_workspaces",
     "open_release": "synpic.release.source:open_release",
     "pairs": "synpic.release.pairs:pairs",
     "parse_recipe": "synpic.recipe:parse_recipe",

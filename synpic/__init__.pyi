@@ -6,6 +6,7 @@ from synpic.engine.shard import Shard
 from synpic.errors import SynpicError
 from synpic.pipeline.costs import cost_of
 from synpic.pipeline.costs import plan_costs as plan
+from synpic.pipeline.merge import merge_workspaces
 from synpic.pipeline.ranking import rank_candidates
 from synpic.pipeline.status import status
 from synpic.pipeline.steps import (
@@ -51,6 +52,7 @@ __all__ = [
     "ingest_workspace",
     "init_workspace",
     "load_rankings",
+    "merge_workspaces",
     "open_release",
     "pairs",
     "parse_recipe",

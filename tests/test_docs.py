@@ -193,7 +193,8 @@ def test_commands_exist(page: Path) -> None:
                 path = (*path, word)
                 assert path in known, told
                 command = command.commands[word]
-                places = sum(param.param_type_name == "argument" for param in command.params)
+                taken = [p.nargs for p in command.params if p.param_type_name == "argument"]
+                places = len(words) if -1 in taken else len(taken)
             else:
                 places -= 1
                 assert places >= 0, f"{told}: {word} is one too many"

@@ -23,6 +23,7 @@ from synpic_cli import (
     export,
     generate,
     listing,
+    merge,
     plan,
     publish,
     rank,
@@ -84,6 +85,7 @@ app.command()(verify.verify)
 app.command("re-rank")(rerank.rerank)
 app.command()(train.train)
 app.command()(view.view)
+app.command()(merge.merge)
 app.command()(status.status)
 app.command()(repair.repair)
 app.add_typer(listing.app, name="list")

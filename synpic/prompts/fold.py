@@ -100,11 +100,12 @@ def _until(batches: Iterator[pa.Table], seen: set[str], count: int | None) -> It
 
 def _piece(rows: pa.Table, found: list[tuple[str, str]], split: str, source: str) -> pa.Table:
     splits = rows.column("split").to_pylist() if "split" in rows.column_names else []
+    sources = rows.column("source").to_pylist() if "source" in rows.column_names else []
     columns = {
         "prompt_id": [id_ for id_, _ in found],
         "prompt": [text for _, text in found],
         "split": [value or split for value in splits] or [split] * len(found),
-        "source": [source] * len(found),
+        "source": sources or [source] * len(found),
     }
     arrays = [texts(columns[name]) for name in tables.PROMPTS.names]
     table = pa.Table.from_arrays(arrays, schema=tables.PROMPTS)

@@ -16,6 +16,7 @@ from synpic.hub import checkpoints
 from synpic.hub.lock import Lock
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
+from synpic.prompts.joined import is_joined, read_joined
 from synpic.prompts.source import PromptSource
 from synpic.prompts.tabular import read_table
 from synpic.prompts.text import read_text
@@ -132,11 +133,16 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> PromptSo
     stream: Any
     with store.open(path) as stream:
         content = hashlib.file_digest(stream, "sha256").hexdigest()
-    column, keep = settings.column, settings.keep
+        column, keep = settings.column, settings.keep
+        plain = column is None and keep is None
+        joined = plain and suffix == ".parquet" and is_joined(stream)
 
     def batches() -> Iterator[pa.Table]:
         if suffix in _TEXT:
             yield from read_text(store.read(path), name)
+            return
+        if joined:
+            yield read_joined(store, path)
             return
         with store.open(path) as stream:
             yield from read_table(stream, name, column, keep)

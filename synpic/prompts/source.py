@@ -20,7 +20,8 @@ class PromptSource:
             ``world:shapes@seed=0``.
         identity: what decides its rows: a file's hash, a dataset's commit, a world's settings.
             Plain JSON values.
-        batches: reads it, as tables with a column ``prompt``, perhaps ``split``, and ``meta_*``.
+        batches: reads it, as tables with a column ``prompt``, perhaps ``split`` and
+            ``source`` (of joined prompts, where each is from), and ``meta_*``.
     """
 
     name: str

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from synpic.errors import RecipeError, did_you_mean
 from synpic.readers.json_models import TooDeep, items, walk
 
-__all__ = ["Table", "line_of", "read_toml", "toml_value", "write_toml"]
+__all__ = ["Table", "line_of", "read_toml", "toml_key", "toml_value", "write_toml"]
 
 
 class Table(BaseModel):
@@ -289,6 +289,16 @@ def _written(table: Mapping[str, Any], name: str) -> Iterator[str]:
 
 
 def toml_value(value: Any) -> str:
-    """A text, a number, or a list of them, as TOML writes it."""
-    # JSON's texts, numbers and lists are TOML's, but for a character that TOML has escaped.
+    """A text, a number, a list or a table, as TOML writes it on one line."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{toml_key(key)} = {toml_value(one)}" for key, one in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    # JSON's texts and numbers are TOML's, but for a character that TOML has escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_key(key: str) -> str:
+    """A key, in quotes where TOML needs them."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)

@@ -115,6 +115,11 @@ class RecipeLock:
         return _sorted(self._known.values())
 
     @property
+    def schedules(self) -> list[TriedSchedule]:
+        """All that were tried and work."""
+        return list(self._tried.values())
+
+    @property
     def folder(self) -> Path:
         """Where relative paths start: the folder of the workspace."""
         return self._store.folder
@@ -145,6 +150,15 @@ class RecipeLock:
             if merged != written:
                 self._store.write(LOCK, _encode(merged.values(), file.schedules))
         return kept
+
+    def write(self) -> None:
+        """Write these entries as the file of a workspace that has none yet.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        if self._known or self._tried:
+            self._store.write(LOCK, _encode(self._known.values(), self._tried.values()))
 
     def tried(self, sha256: str) -> TriedSchedule | None:
         """The schedule that was tried and works; None of one that is not known to."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["remove_folder", "settle", "whole_folder"]
+__all__ = ["flush", "remove_folder", "settle", "whole_folder"]
 
 _MAKING, _OLD, _GONE = ".tmp", ".old", ".gone"
 
@@ -39,7 +39,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             target.rename(old)
         making.rename(target)
-        _flush(target.parent)
+        flush(target.parent)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         _put_back(old, target)
@@ -84,14 +84,14 @@ def settle(folder: Path) -> None:
         with path.open("rb+") as stream:
             os.fsync(stream.fileno())
     for one in folders:
-        _flush(one)
+        flush(one)
 
 
 def _hidden(folder: Path, ending: str) -> Path:
     return folder.with_name(f".{folder.name}{ending}")
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """Flush the names in ``folder``, where the system does that."""
     with suppress(OSError):  # Windows opens no folder, and some file systems flush none
         descriptor = os.open(folder, os.O_RDONLY)

@@ -1,0 +1,73 @@
+"""``synpic merge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synpic_cli.options import AsJson, Directory
+
+if TYPE_CHECKING:
+    from synpic.pipeline.merge import Merged
+
+
+def merge(
+    workspaces: Annotated[
+        list[str], typer.Argument(metavar="WORKSPACE WORKSPACE…", help="Two or more.")
+    ],
+    to: Annotated[
+        Path,
+        typer.Option("--to", metavar="DIR", help="The new workspace."),
+    ],
+    directory: Directory = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe",
+            metavar="FILE",
+            help="The recipe of the new workspace, where theirs differ; joined if not given.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be merged, and every clash. Exits with 1 at a clash."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one workspace of several, with nothing made again: parts by hard link or copy."""
+    from synpic.pipeline.merge import merge_workspaces
+    from synpic_cli.output import print_json
+    from synpic_cli.watching import counted_work
+
+    with counted_work("merge, parts read and placed") as show:
+        merged = merge_workspaces(workspaces, to, recipe=recipe, dry_run=dry_run, on_progress=show)
+    if as_json:
+        print_json(merged.as_dict())
+    else:
+        _show(merged)
+    if merged.clashes:
+        raise typer.Exit(1)
+
+
+def _show(merged: Merged) -> None:
+    from synpic.readers.display import count, size
+    from synpic_cli.output import say
+
+    for clash in merged.clashes:
+        say(f"clash: {clash.what}")
+    what = ", ".join([count(merged.prompts, "prompt"), count(merged.images, "image")])
+    say(f"{'would merge' if merged.dry_run else 'merged'}: {what}")
+    for folder, number in merged.scores.items():
+        say(f"scores: {folder}: {count(number, 'image')}")
+    say(
+        f"parts: {merged.parts_linked:,} linked ({size(merged.bytes_linked)}), "
+        f"{merged.parts_copied:,} copied ({size(merged.bytes_copied)})"
+    )
+    if merged.clashes:
+        say(f"{count(len(merged.clashes), 'clash', 'clashes')}: nothing can be merged.")
+    elif not merged.dry_run:
+        say(f"Next: synpic -C {merged.to} status")
