@@ -76,16 +76,13 @@ class ModulesBeside:
         tops = {
             name
             for name, module in imported
-            if "." not in name and name not in ("__main__", _OWN) and _lies_in(places, module)
+            if "." not in name and name not in ("__main__", _OWN) and _lies_in(places, name, module)
         }
         found = []
         for name, module in imported if tops else ():
             top = name.partition(".")[0]
             file = getattr(module, "__file__", None) if top in tops else None
-            if not isinstance(file, str) or not file.startswith(places):
-                continue
-            firsts = [file.removeprefix(at).partition(os.sep)[0] for at in places]
-            if top in (one.partition(".")[0] for one in firsts):
+            if isinstance(file, str) and _is_of(places, top, file):
                 found.append((name, file))
         return found
 
@@ -93,11 +90,19 @@ class ModulesBeside:
 _OWN = __name__.partition(".")[0]
 
 
-def _lies_in(places: tuple[str, ...], module: object) -> bool:
+def _lies_in(places: tuple[str, ...], name: str, module: object) -> bool:
     """Whether a top-level module is a file in one of them, or a package without one is there."""
     file = getattr(module, "__file__", None)
     found = [file] if isinstance(file, str) else getattr(module, "__path__", ())
-    return any(str(one).startswith(places) for one in found)
+    return any(_is_of(places, name, str(one)) for one in found)
+
+
+def _is_of(places: tuple[str, ...], top: str, file: str) -> bool:
+    """Whether ``file`` is that of the top-level name ``top``, or inside it, in one of them."""
+    if not file.startswith(places):
+        return False
+    firsts = (file.removeprefix(at).partition(os.sep)[0] for at in places)
+    return top in (one.partition(".")[0] for one in firsts)
 
 
 @contextmanager
