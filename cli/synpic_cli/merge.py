@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ def merge(
         list[str], typer.Argument(metavar="WORKSPACE WORKSPACE…", help="Two or more.")
     ],
     to: Annotated[
-        Path,
+        str,
         typer.Option("--to", metavar="DIR", help="The new workspace."),
     ],
     directory: Directory = None,
@@ -70,4 +71,4 @@ def _show(merged: Merged) -> None:
     if merged.clashes:
         say(f"{count(len(merged.clashes), 'clash', 'clashes')}: nothing can be merged.")
     elif not merged.dry_run:
-        say(f"Next: synpic -C {merged.to} status")
+        say(f"Next: synpic -C {shlex.quote(merged.to)} status")

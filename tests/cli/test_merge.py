@@ -34,6 +34,8 @@ def test_merge(here: Path) -> None:
     assert "merged: 3 prompts, 6 images\n" in done.output
     assert " linked (" in done.output
     assert f"Next: synpic -C {here / 'C'} status" in done.output
+    again = in_process("merge", "A", "B", "--to", "my set")
+    assert f"Next: synpic -C '{here / 'my set'}' status" in again.output
     status = json.loads(in_process("-C", here / "C", "status", "--json").stdout)
     assert status["complete"]
     assert Workspace.open(here / "C").snapshot().recipe.prompts.count == 3  # type: ignore[union-attr]
@@ -65,3 +67,5 @@ def test_clashes(here: Path) -> None:
     assert line in str(ended.exception)
     assert in_process("merge", "A", "--to", "C").exit_code == 1
     assert in_process("merge", "A", "B").exit_code == 2
+    address = in_process("merge", "A", "B", "--to", "s3://bucket/C")
+    assert "that is an address" in str(address.exception)

@@ -299,7 +299,7 @@ def _require_all(plan: _Plan, made: Inventory) -> None:
     there = made.candidates().select("candidate_id")
     rewards = {reward.name: reward.folder for reward in made.rewards}
     for source in plan.sources:
-        rows = source.inventory.candidates().join(there, on="candidate_id", how="anti")
+        rows = source.held.join(there, on="candidate_id", how="anti")
         if rows.height:
             models = rows.group_by("model").len().sort("model").iter_rows()
             listed = ", ".join(f"{number:,} of {model}" for model, number in models)
@@ -310,11 +310,11 @@ def _require_all(plan: _Plan, made: Inventory) -> None:
                 hint="its prompts, seeds, samples and models have to be those with which they were "
                 "drawn; correct the file of --recipe",
             )
-        for reward in source.inventory.rewards:
-            if source.workspace.parts(reward.folder) and rewards.get(reward.name) != reward.folder:
+        for name, folder in source.scored.items():
+            if rewards.get(name) != folder:
                 raise WorkspaceError(
-                    f"the recipe of {plan.target} does not use {reward.folder} of {source.name}, "
-                    f"but {rewards.get(reward.name, 'no such reward')}",
-                    hint=f"[rewards.{reward.name}] has to be the one that scored; correct the file "
+                    f"the recipe of {plan.target} does not use {folder} of {source.name}, "
+                    f"but {rewards.get(name, 'no such reward')}",
+                    hint=f"[rewards.{name}] has to be the one that scored; correct the file "
                     "of --recipe",
                 )

@@ -47,7 +47,14 @@ def join_prompts(sources: Sequence[Source]) -> tuple[JoinedPrompts, list[Clash]]
         for field in source.inventory.prompt_table.table.schema:
             known = fields.setdefault(field.name, field)
             owner = owners.setdefault(field.name, source.name)
-            if joined.schema.get(field.name, rows.schema[field.name]) != rows.schema[field.name]:
+            # A column without any value fits every type.
+            if pa.types.is_null(field.type) and field.name in joined.columns:
+                rows = rows.cast({field.name: joined.schema[field.name]})
+            elif pa.types.is_null(known.type):
+                fields[field.name] = field
+                if field.name in joined.columns:
+                    joined = joined.cast({field.name: rows.schema[field.name]})
+            elif joined.schema.get(field.name, rows.schema[field.name]) != rows.schema[field.name]:
                 clashes.append(
                     Clash(
                         "prompts",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.merge.places import Keys, Named, modules_of, named_places
@@ -72,11 +74,15 @@ class Source:
         name: as the caller calls it.
         inventory: what it wants and has.
         recipe: its recipe for the new workspace.
+        held: ``candidate_id`` and ``model`` of every image that it wants and has.
+        scored: names of rewards that it wants and has scores of, each with its folder.
     """
 
     name: str
     inventory: Inventory
     recipe: RecipeText
+    held: pl.DataFrame
+    scored: Mapping[str, str]
 
     @property
     def workspace(self) -> Workspace:
@@ -99,7 +105,10 @@ def open_source(name: str, workspace: Workspace, target: Path) -> Source:
         SynpicError: its recipe, lock, prompts or parts cannot be read.
     """
     inventory = take_inventory(workspace)
-    return Source(name, inventory, RecipeText.of(inventory.snapshot, target))
+    # Before parts are listed: what another command writes meanwhile is not asked for.
+    held = inventory.candidates().select("candidate_id", "model")
+    rewards = {one.name: one.folder for one in inventory.rewards if workspace.parts(one.folder)}
+    return Source(name, inventory, RecipeText.of(inventory.snapshot, target), held, rewards)
 
 
 def edited(data: dict[str, Any], changes: dict[Keys, Any]) -> dict[str, Any]:

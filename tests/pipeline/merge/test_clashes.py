@@ -12,6 +12,7 @@ import pytest
 import synpic
 from synpic import Workspace, ids, merge_workspaces, status
 from synpic.errors import WorkspaceError
+from synpic.pipeline.inventory import take_inventory
 from synpic.workspace.marks import Mark, Marks, write_marks
 from tests.conftest import edit
 from tests.pipeline.merge.splitting import MODELS, PROMPTS, recipe_of, split
@@ -114,6 +115,23 @@ def test_a_prompt_that_differs(whole: Workspace, here: Path) -> None:
     b = Workspace.open("B")
     edit(b, b.store.read("recipe.toml").decode().replace("prompts.csv", "prompts.jsonl"))
     assert "column meta_topic: string in A, int64 in B" in refused("A", "B")
+
+
+def test_a_column_that_is_empty_in_one(whole: Workspace, here: Path) -> None:
+    for name, topic in (("A", "null"), ("B", '"animals"')):
+        split(whole, here / name, PROMPTS[:1] if name == "A" else PROMPTS[1:2])
+        prompt = PROMPTS["AB".index(name)]
+        (here / name / "prompts.jsonl").write_text(
+            f'{{"prompt": "{prompt}", "topic": {topic}, "size": {len(name)}}}\n'
+        )
+        workspace = Workspace.open(name)
+        text = workspace.store.read("recipe.toml").decode()
+        edit(workspace, text.replace("prompts.csv", "prompts.jsonl"))
+    for number, order in enumerate(("AB", "BA")):
+        merged = merge(*order, to=f"C{number}")
+        prompts = take_inventory(merged).prompts
+        assert sorted(prompts["meta_topic"], key=str) == [None, "animals"]
+        assert prompts["meta_size"].to_list() == [1, 1]
 
 
 def test_images_drawn_twice(whole: Workspace, here: Path) -> None:

@@ -158,6 +158,28 @@ def test_names_of_folders(whole: Workspace, here: Path, name: str) -> None:
     assert ranked(merged).equals(ranked(whole))
 
 
+def test_a_source_of_prompts_and_weights_that_are_away(whole: Workspace, here: Path) -> None:
+    for name, half in (("A", PROMPTS[:8]), ("B", PROMPTS[8:])):
+        status(split(whole, here / name, half))
+        (here / name / "prompts.csv").unlink()
+    shutil.copytree("A", "copy")
+    shutil.rmtree("weights")
+    merged = merge("A", "B")
+    assert ranked(merged).equals(ranked(whole))
+    alone = merge("A", "copy", to="D")
+    prompts = alone.snapshot().recipe.prompts
+    assert prompts is not None
+    assert prompts.file == "../A/prompts.csv"
+    assert ranked(alone).equals(ranked(Workspace.open("A")))
+
+
+def test_workspaces_in_which_nothing_was_made(here: Path) -> None:
+    begin(here / "A", PROMPTS[:2])
+    begin(here / "B", PROMPTS[2:5], models=["one"])
+    merged = merge("A", "B")
+    assert [(c.wanted, c.done) for c in status(merged).counts[:3]] == [(10, 0)] * 3
+
+
 def test_three_and_two_copies_of_one(whole: Workspace, here: Path) -> None:
     halves(whole, here)
     shutil.copytree("A", "copy")
@@ -231,7 +253,7 @@ SPLITS = {"prompts": PROMPTS, "models": list(MODELS), "rewards": list(REWARDS)}
 
 
 @pytest.mark.parametrize("what", SPLITS)
-@settings(max_examples=10)
+@settings(max_examples=settings.default.max_examples // 10)
 @given(data=st.data())
 def test_any_split_ranks_as_the_whole(whole: Workspace, what: str, data: st.DataObject) -> None:
     every = SPLITS[what]
