@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 import typer.testing
 from hypothesis import settings
 
@@ -81,9 +82,10 @@ batch_size = 8
 """
 
 
-# A runner makes the tree of commands anew whenever it is asked, and a registry looks through all
+# Typer makes the tree of commands anew whenever it is asked, and a registry looks through all
 # that is installed: most of what a small test would take.
-typer.testing._get_command = functools.cache(typer.testing._get_command)
+typer.main.get_command = functools.cache(typer.main.get_command)
+typer.testing._get_command = typer.main.get_command
 registry.entry_points = functools.cache(registry.entry_points)  # type: ignore[assignment]
 # A client of the Hub reads all certificates of the world when it is made, for servers of tests
 # that have none.

@@ -46,6 +46,7 @@ def main() -> None:
 
 
 def _import_all() -> None:
+    import functools
     import importlib
     import pkgutil
 
@@ -55,6 +56,7 @@ def _import_all() -> None:
     import pyarrow.parquet  # noqa: F401
     import torch  # noqa: F401
     import transformers
+    import typer.main
 
     import synpic
     import synpic_cli
@@ -63,6 +65,9 @@ def _import_all() -> None:
         getattr(synpic, name)
     for module in pkgutil.iter_modules(synpic_cli.__path__, "synpic_cli."):
         importlib.import_module(module.name)
+    # The tree of commands is made when a command begins.
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    typer.main.get_command(synpic_cli.main.app)
     # Their classes are imported when they are first asked for.
     for name in ("StableDiffusionPipeline", "StableDiffusion3Pipeline", "PixArtSigmaPipeline"):
         getattr(diffusers, name)
