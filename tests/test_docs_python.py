@@ -39,6 +39,8 @@ PAGES = [
     if blocks(page)
 ]
 
+RELEASE = "user/name"
+
 MODEL = """
 [models.{name}]
 family = "tests.fakes:Painter"
@@ -87,13 +89,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(
-    made: Path, here: HubServer, trusting: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Path,
+    here: HubServer,
+    trusting: None,
+    page: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A copy of it to stand in, and the release on a Hub, as user/name v1.2.0."""
+    """A copy of it to stand in, and for a page that names it the release on a Hub as v1.2.0."""
     folder = tmp_path / "place"
     shutil.copytree(made, folder)
-    workspace = synpic.Workspace.open(folder / "my-set")
-    publish(workspace, "user/name", version="1.2.0")
+    if any(RELEASE in block for block in blocks(page)):
+        publish(synpic.Workspace.open(folder / "my-set"), RELEASE, version="1.2.0")
     recipe = (folder / "my-set" / "recipe.toml").read_text()
     monkeypatch.setattr("synpic.pipeline.steps.preset", lambda name: recipe)
     monkeypatch.chdir(folder)

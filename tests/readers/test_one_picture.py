@@ -23,6 +23,7 @@ from synpic.safety.checked import Checked
 from synpic.score.prefetch import PrefetchedImages
 from synpic.train.data.crops import fit
 from synpic.train.data.decode_rows import decode_rows
+from tests.grids import slow_but
 from tests.publish.fixtures import build
 from tests.readers.image_files import chunk, encoded, exif, in_mode, with_chunks
 from tests.train.material import records_of
@@ -161,8 +162,11 @@ def test_all_refuse_what_is_damaged_or_of_unknown_range(case: str) -> None:
     refused_by_all(data, str(caught.value))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("mode", MODES)
+EVERY = [(mode, kind) for mode in MODES for kind in KINDS]
+FAST = [(mode, kind) for mode, kind in EVERY if mode == "RGB" or kind == "PNG"]
+
+
+@pytest.mark.parametrize(("mode", "kind"), slow_but(FAST, EVERY))
 def test_all_see_one_picture(mode: str, kind: str) -> None:
     for data in images_of(mode, kind):
         try:
