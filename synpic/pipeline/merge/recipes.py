@@ -43,7 +43,7 @@ def recipe_clashes(sources: Sequence[Source]) -> list[Clash]:
             for entry, settings in data[kind].items():
                 before = known.setdefault(entry, (name, settings))
                 found += _differences(f"{kind}.{entry}", before, (name, settings))
-    return [Clash("recipe", line) for line in dict.fromkeys(found)]
+    return [Clash("recipe", line) for line in dict.fromkeys([*found, *_twins(sources)])]
 
 
 def joined_text(parts: Sequence[RecipeText], prompts: Mapping[str, Any] | None) -> str:
@@ -158,6 +158,21 @@ def _validated(data: Mapping[str, Any]) -> Recipe:
             f"the recipes make none together: {'; '.join(lines)}",
             hint="give a recipe for all of them: --recipe FILE",
         ) from error
+
+
+def _twins(sources: Sequence[Source]) -> Iterator[str]:
+    """A line for each model that is called otherwise elsewhere: the images of both are the same."""
+    known: dict[str, tuple[str, str]] = {}
+    for source in sources:
+        for model in source.inventory.models:
+            if model.name not in source.snapshot.recipe.models:
+                continue
+            name, owner = known.setdefault(model.fingerprint, (model.name, source.name))
+            if name != model.name and source.snapshot.recipe.shared_seeds:
+                yield (
+                    f"[models.{name}] in {owner} and [models.{model.name}] in {source.name} are "
+                    "one model, which draws the same images under both names"
+                )
 
 
 def _compared(source: Source) -> dict[str, Any]:

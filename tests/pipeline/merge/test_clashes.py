@@ -38,6 +38,16 @@ def test_recipes_that_differ(whole: Workspace, here: Path) -> None:
     assert message.startswith("the workspaces say different things (5 clashes)")
 
 
+def test_one_model_under_two_names(whole: Workspace, here: Path) -> None:
+    halves(whole, here)
+    b = Workspace.open("B")
+    edit(b, b.store.read("recipe.toml").decode().replace("[models.one]", "[models.uno]"))
+    line = "[models.one] in A and [models.uno] in B are one model, which draws the same images"
+    message = refused("A", "B")
+    assert line in message
+    assert "(1 clash)" in message
+
+
 def test_weights_count_by_content(whole: Workspace, here: Path) -> None:
     halves(whole, here)
     for name, content in (("A", b"weights"), ("B", b"weights")):
