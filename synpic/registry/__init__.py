@@ -196,7 +196,8 @@ class FamilyRegistry(Registry):
         return found if isinstance(found, FamilyHalves) else None
 
     def _half(self, target: str, name: str, beside: str | os.PathLike[str] | None) -> Any:
-        with _beside.looking_in(beside):
+        # As in :meth:`load`: only what is written out may lie beside the recipe.
+        with _beside.looking_in(beside if ":" in name else None):
             return self._import(target, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -71,6 +72,18 @@ def test_a_family_that_only_draws_is_told() -> None:
     with pytest.raises(TrainingError, match="'stable_cascade' draws and cannot be trained") as told:
         find_family(family_name("StableCascadePipeline", "stable_cascade"))
     assert "sd3" in str(told.value.hint)
+
+
+def test_a_family_of_synpics_looks_for_no_module_in_the_working_directory(
+    mine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FAMILIES.load(f"{mine}:Flat", tmp_path)
+    before = sys.modules[mine]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    find_family("sd")
+    assert sys.modules[mine] is before
 
 
 def test_one_half_draws_and_one_trains(mine: str, tmp_path: Path) -> None:
