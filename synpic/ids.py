@@ -82,13 +82,13 @@ def seed_of(base: int, prompt: str, sample: int, salt: str = "") -> int:
     return int(_hash_of(["seed", base, prompt, sample, salt])[:16], 16) % SEED_LIMIT
 
 
-def fingerprint(decides: Mapping[str, Any]) -> str:
-    """64 hex digits of everything that decides a result, given as JSON-like ``decides``.
+def fingerprint(fingerprint_inputs: Mapping[str, Any]) -> str:
+    """64 hex digits of everything that decides a result, given as JSON-like ``fingerprint_inputs``.
 
     Keys whose value is None are left out, so that a setting added later, and not used, does not
     change the fingerprints of what was made before.
     """
-    return _hash_of(_without_none(dict(decides)))
+    return _hash_of(_without_none(dict(fingerprint_inputs)))
 
 
 def folder_hash(folder: Path) -> str:

@@ -295,8 +295,9 @@ def test_the_manifest_is_documented(workspace: Workspace, tmp_path: Path) -> Non
 def _keys_of(annotation: Any) -> set[str]:
     """The keys of the objects in a field of a model, and of those in them."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        inner = [_keys_of(one.annotation) for one in annotation.model_fields.values()]
-        return set(annotation.model_fields).union(*inner)
+        fields = annotation.model_fields
+        inner = [_keys_of(one.annotation) for one in fields.values()]
+        return {one.alias or name for name, one in fields.items()}.union(*inner)
     return set().union(*(_keys_of(one) for one in typing.get_args(annotation)))
 
 

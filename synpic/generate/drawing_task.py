@@ -56,7 +56,7 @@ def drawing_task(
         part_rows=PART_IMAGES,
         note={
             "model": model.name,
-            "decides": model.decides,
+            "decides": model.fingerprint_inputs,
             **_may_move_bits(model),
             **describe_safety(safety),
         },

@@ -86,7 +86,7 @@ class Model:
         return self.settings.batch_size or DEFAULT_BATCH
 
     @property
-    def decides(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """Everything that decides the pixels of one image, and nothing else.
 
         A key of None counts for nothing: a setting that is added later, and not used, changes no
@@ -96,13 +96,13 @@ class Model:
             **decided_by(self.settings, self.width, self.height, self.images),
             "source": self.source_hash,
             "checkpoint": checkpoints.identity(self.checkpoint),
-            **self.sources.decides(self.settings),
+            **self.sources.fingerprint_inputs(self.settings),
         }
 
     @cached_property
     def fingerprint(self) -> str:
-        """The hash of :attr:`decides`."""
-        return ids.fingerprint(self.decides)
+        """The hash of :attr:`fingerprint_inputs`."""
+        return ids.fingerprint(self.fingerprint_inputs)
 
     @property
     def folder(self) -> str:
@@ -141,7 +141,7 @@ class Model:
 def decided_by(
     settings: ModelSettings, width: int | None, height: int | None, images: ImageSettings
 ) -> dict[str, Any]:
-    """What of :attr:`Model.decides` a recipe says by itself, with no weights and no code at hand.
+    """What of :attr:`Model.fingerprint_inputs` a recipe says by itself, without weights and code.
 
     Args:
         settings: complete.
@@ -158,7 +158,7 @@ def decided_by(
         "size": None if width is None else [width, height],
         "dtype": settings.dtype or "float32",
         "call": settings.call or None,
-        "images": images.decides,
+        "images": images.fingerprint_inputs,
         "vae_tiling": settings.vae_tiling or None,
     }
 

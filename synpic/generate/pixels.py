@@ -49,5 +49,5 @@ def encode(pixels: NDArray[np.uint8], how: ImageSettings) -> bytes:
         ValueError, OSError: the format cannot hold it, as where it is too large.
     """
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, **how.decides)
+    Image.fromarray(pixels).save(buffer, **how.fingerprint_inputs)
     return buffer.getvalue()

@@ -48,7 +48,7 @@ class RecordedModel(Recorded):
     @property
     def sides(self) -> tuple[int | None, int | None]:
         """Width and height in pixels; None for the pipeline's own size."""
-        width, height = self.decides.get("size") or (None, None)
+        width, height = self.fingerprint_inputs.get("size") or (None, None)
         return width, height
 
     def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
@@ -77,15 +77,15 @@ def recorded_models(name: str, snapshot: Snapshot) -> tuple[list[RecordedModel],
         RecordedModel(
             name,
             one.folder,
-            one.decides,
+            one.fingerprint_inputs,
             settings,
-            describe_weights(one.decides.get("checkpoint") or {}, snapshot.lock.entries),
+            describe_weights(one.fingerprint_inputs.get("checkpoint") or {}, snapshot.lock.entries),
         )
         for one in recorded(snapshot.workspace, "candidates", name)
     ]
     sizes: list[Any] = [list(size) for size in sizes_of(settings)]
     if not whole and settings.sizes is None:
-        sizes = [[*(one.decides.get("size") or (None, None))] for one in records]
+        sizes = [[*(one.fingerprint_inputs.get("size") or (None, None))] for one in records]
     found: dict[str, RecordedModel] = {}
     doubtful: list[str] = []
     for width, height in sizes:
@@ -98,8 +98,8 @@ def recorded_models(name: str, snapshot: Snapshot) -> tuple[list[RecordedModel],
         known |= recorded_sources(snapshot.lock, settings)
         known |= known_weights(snapshot.lock, settings.checkpoint, settings.revision)
         fitting = closest(
-            (one for one in records if fits(one.decides, known)),
-            lambda one: _likeness(one.decides, settings),
+            (one for one in records if fits(one.fingerprint_inputs, known)),
+            lambda one: _likeness(one.fingerprint_inputs, settings),
         )
         if len(fitting) == 1:
             found[fitting[0].folder] = fitting[0]
@@ -115,6 +115,6 @@ def _is_family(settings: ModelSettings, snapshot: Snapshot) -> bool:
     return True
 
 
-def _likeness(decides: Mapping[str, Any], settings: ModelSettings) -> int:
-    same_code = decides.get("family") == (settings.family or "auto")
-    return 4 * same_code + weights_likeness(decides, settings.checkpoint, settings.revision)
+def _likeness(inputs: Mapping[str, Any], settings: ModelSettings) -> int:
+    same_code = inputs.get("family") == (settings.family or "auto")
+    return 4 * same_code + weights_likeness(inputs, settings.checkpoint, settings.revision)

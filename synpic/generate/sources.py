@@ -30,7 +30,7 @@ class Sources:
     adapters: tuple[LockEntry, ...] = ()
     components: Mapping[str, LockEntry] = field(default_factory=dict)
 
-    def decides(self, settings: ModelSettings) -> dict[str, Any]:
+    def fingerprint_inputs(self, settings: ModelSettings) -> dict[str, Any]:
         """What of it decides pixels: content, place in it and scale. None where nothing is set."""
         adapters = [
             {**checkpoints.identity(entry), "file": asked.file, "scale": float(asked.scale)}
@@ -133,8 +133,12 @@ def recorded_sources(lock: Lock, settings: ModelSettings) -> dict[str, Any]:
         or len(adapters) < len(settings.adapters)
         or len(components) < len(settings.components)
     ):
-        return {"without": Sources().decides(ModelSettings(without=settings.without))["without"]}
-    return known.decides(settings)
+        return {
+            "without": Sources().fingerprint_inputs(ModelSettings(without=settings.without))[
+                "without"
+            ]
+        }
+    return known.fingerprint_inputs(settings)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class Index:
             without a prompt, that of the empty text.
         source: with what it holds: ``pictures@1a2b3c4d``.
         fingerprint: of all of them.
-        decides: what it is a hash of.
+        fingerprint_inputs: what it is a hash of.
         found: rows of the source, before images that it names twice were folded.
         identity: of the source, when it was read.
         notes: what of the source was not read, and why; a sentence each.
@@ -76,7 +76,7 @@ class Index:
     rows: pl.DataFrame
     source: str
     fingerprint: str
-    decides: Mapping[str, Any]
+    fingerprint_inputs: Mapping[str, Any]
     found: int
     identity: Mapping[str, Any]
     notes: Sequence[str]
@@ -119,7 +119,7 @@ class Index:
         """The metadata of ``ingest.parquet``."""
         return {
             "source": self.source,
-            "decides": dict(self.decides),
+            "decides": dict(self.fingerprint_inputs),
             "found": self.found,
             "identity": dict(self.identity),
             "notes": list(self.notes),
@@ -207,11 +207,13 @@ def read_index(snapshot: Snapshot) -> Index:
 def _read(source: ImageSource, stored: Index | None, listener: Listener | None) -> Index:
     empty = pl.DataFrame(schema=FOUND)
     found = source.find(empty if stored is None else stored.rows, listener)
-    decides = {SOURCE_KEY: source.what}
-    fingerprint = ids.fingerprint(decides)
+    fingerprint_inputs = {SOURCE_KEY: source.what}
+    fingerprint = ids.fingerprint(fingerprint_inputs)
     rows = _number(found.rows, fingerprint, stored)
     height = found.rows.height
-    return Index(rows, found.name, fingerprint, decides, height, source.identity, found.notes)
+    return Index(
+        rows, found.name, fingerprint, fingerprint_inputs, height, source.identity, found.notes
+    )
 
 
 def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.DataFrame:
@@ -294,7 +296,7 @@ class _Note(Record):
     """The metadata of ``ingest.parquet``; see :class:`Index`."""
 
     source: str
-    decides: dict[str, Any]
+    fingerprint_inputs: dict[str, Any] = Field(alias="decides")
     found: int = Field(ge=0)
     identity: dict[str, Any]
     notes: list[str]
@@ -308,8 +310,8 @@ def _stored(workspace: Workspace) -> Index | None:
     if cached is None:
         return None
     table, note = cached
-    fingerprint = ids.fingerprint(note.decides)
-    held = note.source, fingerprint, note.decides, note.found, note.identity, note.notes
+    fingerprint = ids.fingerprint(note.fingerprint_inputs)
+    held = note.source, fingerprint, note.fingerprint_inputs, note.found, note.identity, note.notes
     rows = frame(table)
     lacking = [pl.lit(None, FOUND[name]).alias(name) for name in _LATER if name not in rows.columns]
     return Index(rows.with_columns(lacking), *held)

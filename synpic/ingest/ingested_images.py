@@ -72,13 +72,13 @@ class IngestedImages:
         return pl.concat([named, self.equal])
 
     @property
-    def decides(self) -> Mapping[str, Any]:
+    def fingerprint_inputs(self) -> Mapping[str, Any]:
         """What their fingerprint is a hash of."""
-        return self.index.decides
+        return self.index.fingerprint_inputs
 
     @property
     def fingerprint(self) -> str:
-        """The hash of :attr:`decides`."""
+        """The hash of :attr:`fingerprint_inputs`."""
         return self.index.fingerprint
 
     @property

@@ -69,7 +69,7 @@ def ingest_task(
         part_rows=_part_rows(images.rows),
         note={
             "model": images.name,
-            "decides": dict(images.decides),
+            "decides": dict(images.fingerprint_inputs),
             **describe_safety(safety),
         },
         dtype=None,

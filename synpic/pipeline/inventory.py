@@ -39,13 +39,13 @@ class WantedModel(Protocol):
         ...
 
     @property
-    def decides(self) -> Mapping[str, Any]:
+    def fingerprint_inputs(self) -> Mapping[str, Any]:
         """Everything that decides its pixels, as far as it is known."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """The hash of ``decides``."""
+        """The hash of ``fingerprint_inputs``."""
         ...
 
     @property

@@ -156,8 +156,12 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> PromptSo
 
 def _identity(settings: PromptSettings, **source: Any) -> dict[str, Any]:
     """``source`` with every setting that decides rows, whatever the kind; without the unset."""
-    decides = {"column": settings.column, "split": settings.split, "count": settings.count}
-    everything = {**source, **decides, "keep": settings.keep}
+    inputs = {
+        "column": settings.column,
+        "split": settings.split,
+        "count": settings.count,
+    }
+    everything = {**source, **inputs, "keep": settings.keep}
     return {key: value for key, value in everything.items() if value is not None}
 
 

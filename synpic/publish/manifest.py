@@ -167,7 +167,7 @@ def _ingested(images: IngestedImages, scored: pl.DataFrame) -> Iterator[dict[str
             "name": name,
             "fingerprint": images.fingerprint,
             "checkpoint": images.index.source,
-            "decides": {**images.decides, **({} if label is None else {"model": label})},
+            "decides": {**images.fingerprint_inputs, **({} if label is None else {"model": label})},
             "licence": None,
             "samples": None,
             "candidates": scored.filter(pl.col("model") == name).height,
@@ -182,7 +182,7 @@ def _model(model: Model | RecordedModel, scored: pl.DataFrame) -> dict[str, Any]
         "name": model.name,
         "fingerprint": model.fingerprint,
         "checkpoint": _weights(model.checkpoint),
-        "decides": model.decides,
+        "decides": model.fingerprint_inputs,
         "licence": known.licence if known else None,
         "samples": model.settings.samples,
         "candidates": scored.filter(mine).height,
@@ -197,7 +197,7 @@ def _registered(model: Model | RecordedModel) -> KnownModel | None:
     known: KnownModel = MODELS.load(name)
     checkpoint = model.settings.checkpoint
     if isinstance(model, RecordedModel):
-        checkpoint = (model.decides.get("checkpoint") or {}).get("repository")
+        checkpoint = (model.fingerprint_inputs.get("checkpoint") or {}).get("repository")
     return known if known.settings.checkpoint == checkpoint else None
 
 
@@ -219,7 +219,7 @@ def _reward(
         "fingerprint": reward.fingerprint,
         "reward": reward.registered,
         "checkpoint": _weights(reward.checkpoint),
-        "decides": reward.decides,
+        "decides": reward.fingerprint_inputs,
         "licence": info.licence if info and own else None,
         "paper": info.paper if info else None,
         "reads_prompt": info.reads_prompt if info else None,

@@ -74,14 +74,14 @@ class ImageSettings(Table):
     """JPEG only; "4:4:4" where it is not given."""
 
     @property
-    def decides(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """What decides bytes, with the defaults written out."""
-        decides: dict[str, Any] = {"format": self.format}
+        fingerprint_inputs: dict[str, Any] = {"format": self.format}
         if self.format != "png":
-            decides["quality"] = self.quality or 95
+            fingerprint_inputs["quality"] = self.quality or 95
         if self.format == "jpeg":
-            decides["subsampling"] = self.subsampling or "4:4:4"
-        return decides
+            fingerprint_inputs["subsampling"] = self.subsampling or "4:4:4"
+        return fingerprint_inputs
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -93,7 +93,7 @@ class ModelRow(Record):
     name: str
     fingerprint: str
     checkpoint: str
-    decides: dict[str, Any]
+    fingerprint_inputs: dict[str, Any] = Field(alias="decides")
     licence: str | None
     samples: Count | None
     candidates: Count
@@ -106,7 +106,7 @@ class RewardRow(Record):
     fingerprint: str
     reward: str
     checkpoint: str | None
-    decides: dict[str, Any]
+    fingerprint_inputs: dict[str, Any] = Field(alias="decides")
     licence: str | None
     paper: str | None
     reads_prompt: bool | None
@@ -322,7 +322,7 @@ class Manifest(_Ours):
 
     def as_dict(self) -> dict[str, Any]:
         """The manifest as JSON-like data, with what a later synpic added."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def encode(manifest: Record) -> bytes:

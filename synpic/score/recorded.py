@@ -46,20 +46,20 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
         (
             one
             for one in recorded(snapshot.workspace, "scores", name)
-            if fits(one.decides, _known(one, settings, snapshot))
+            if fits(one.fingerprint_inputs, _known(one, settings, snapshot))
         ),
         lambda one: _likeness(one, name, settings),
     )
     if len(fitting) != 1:
         return None, [one.folder for one in fitting]
     one = fitting[0]
-    weights = one.decides.get("checkpoint")
+    weights = one.fingerprint_inputs.get("checkpoint")
     return (
         RecordedReward(
             name,
             one.folder,
-            one.decides,
-            str(one.decides.get("reward")),
+            one.fingerprint_inputs,
+            str(one.fingerprint_inputs.get("reward")),
             describe_weights(weights, snapshot.lock.entries) if weights else None,
         ),
         [],
@@ -67,12 +67,14 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
 
 
 def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[str, Any]:
-    companions = one.decides.get("companions") or {}
+    companions = one.fingerprint_inputs.get("companions") or {}
     options = {key: v for key, v in settings.options.items() if key not in companions}
     weights = known_weights(snapshot.lock, settings.checkpoint, settings.revision)
     return {"options": options or None, **weights}
 
 
 def _likeness(one: Recorded, name: str, settings: RewardSettings) -> int:
-    same_code = one.decides.get("reward") == (settings.reward or name)
-    return 4 * same_code + weights_likeness(one.decides, settings.checkpoint, settings.revision)
+    same_code = one.fingerprint_inputs.get("reward") == (settings.reward or name)
+    return 4 * same_code + weights_likeness(
+        one.fingerprint_inputs, settings.checkpoint, settings.revision
+    )

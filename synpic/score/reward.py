@@ -141,24 +141,24 @@ class WantedReward:
         return {k: v for k, v in self.settings.options.items() if k not in self.companions}
 
     @property
-    def decides(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """Everything that decides the score of one image, and nothing else."""
         companions = {
             name: checkpoints.identity(entry) for name, entry in sorted(self.companions.items())
         }
-        decides: dict[str, Any] = {
+        inputs: dict[str, Any] = {
             "reward": self.registered,
             "version": self.info.version if self.info else None,
             "source": self.source_hash,
             "checkpoint": checkpoints.identity(self.checkpoint) if self.checkpoint else None,
             "options": self.options or None,
         }
-        return {**decides, "companions": companions} if companions else decides
+        return {**inputs, "companions": companions} if companions else inputs
 
     @cached_property
     def fingerprint(self) -> str:
-        """The hash of :attr:`decides`."""
-        return ids.fingerprint(self.decides)
+        """The hash of :attr:`fingerprint_inputs`."""
+        return ids.fingerprint(self.fingerprint_inputs)
 
     @property
     def folder(self) -> str:

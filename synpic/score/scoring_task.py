@@ -79,7 +79,7 @@ def scoring_task(
         folder=reward.folder,
         schema=tables.SCORES,
         part_rows=PART_SCORES,
-        note={"reward": reward.name, "decides": reward.decides},
+        note={"reward": reward.name, "decides": reward.fingerprint_inputs},
         dtype=None,
         key=("candidate_id", "sha256"),
         wanted=candidates.height,

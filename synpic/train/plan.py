@@ -122,7 +122,7 @@ def plan(
         family.check_size(fixed)
     records, tied = labelled(recipe, token)
     caches = caches_of(recipe, checkpoint, family, cache)
-    index = ImageIndex(caches.folder, records.source.decides)
+    index = ImageIndex(caches.folder, records.source.fingerprint_inputs)
     found = lacking(records, index, sizing(data.size, family.multiple), caches, data.flip)
     for size in found.sizes:
         family.check_size(size)

@@ -234,7 +234,7 @@ class TrainRecipe(Table):
         return self.run.save or ("lora" if self.tuning.method == "lora" else "pipeline")
 
     @property
-    def decides(self) -> dict[str, Any]:
+    def resume_inputs(self) -> dict[str, Any]:
         """What decides the curve: a run is resumed only with these unchanged.
 
         More steps may be added, but to a learning rate that ends with them.

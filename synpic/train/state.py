@@ -38,7 +38,7 @@ def save_state(
     weights: Mapping[str, Tensor],
     optimizer: Any,
     scaler: Any,
-    decides: Mapping[str, Any],
+    resume_inputs: Mapping[str, Any],
     keep: int,
 ) -> Path:
     """Write ``folder/step-<step>``, whole or not at all, and delete all but ``keep``.
@@ -48,7 +48,7 @@ def save_state(
     Args:
         step: steps done.
         scaler: of fp16's gradients; None without.
-        decides: what a run may only be resumed with.
+        resume_inputs: what a run may only be resumed with.
 
     Raises:
         StorageError: the disk is full, or refuses.
@@ -57,7 +57,7 @@ def save_state(
     for left in folder.glob(".step-*"):  # by a kill
         shutil.rmtree(left, ignore_errors=True)
     if not target.exists():
-        _write(target, step, weights, optimizer, scaler, decides)
+        _write(target, step, weights, optimizer, scaler, resume_inputs)
     for old in _all(folder)[:-keep]:
         remove_folder(old)
     return target
@@ -69,7 +69,7 @@ def _write(
     weights: Mapping[str, Tensor],
     optimizer: Any,
     scaler: Any,
-    decides: Mapping[str, Any],
+    resume_inputs: Mapping[str, Any],
 ) -> None:
     try:
         with whole_folder(target) as making:
@@ -77,7 +77,7 @@ def _write(
             save_file(tensors, making / _WEIGHTS)
             state = {"optimizer": optimizer.state_dict(), "scaler": scaler and scaler.state_dict()}
             torch.save(state, making / _OPTIMIZER)
-            about = {"step": step, "decides": decides}
+            about = {"step": step, "decides": resume_inputs}
             (making / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
             lines = [f"{ids.file_hash(making / name)}  {name}\n" for name in _FILES]
             (making / _SUMS).write_text("".join(lines), encoding="utf-8")
@@ -119,7 +119,7 @@ def load_state(
     weights: Mapping[str, Tensor],
     optimizer: Any,
     scaler: Any,
-    decides: Mapping[str, Any],
+    resume_inputs: Mapping[str, Any],
 ) -> int:
     """Put a checkpoint's state in place; returns the number of steps done.
 
@@ -129,9 +129,9 @@ def load_state(
     try:
         about = _read_about(path)
         _require_hashes(path)
-        now = json.loads(json.dumps(decides))
-        if about.decides != now:
-            changed = ", ".join(_differences(about.decides, now))
+        now = json.loads(json.dumps(resume_inputs))
+        if about.resume_inputs != now:
+            changed = ", ".join(_differences(about.resume_inputs, now))
             raise TrainingError(
                 f"{path / _ABOUT}: decides: {path} is of a run with other settings: {changed}",
                 hint="name another --out, or put the recipe back",
@@ -158,7 +158,7 @@ class _About(Record):
     """What ``state.json`` holds: steps done, and what the run may only be resumed with."""
 
     step: Annotated[int, Field(ge=0, lt=1 << 53)]
-    decides: dict[str, Any]
+    resume_inputs: dict[str, Any] = Field(alias="decides")
 
 
 def _read_about(path: Path) -> _About:

@@ -139,9 +139,9 @@ def _run(
 
     resumed = agreed_checkpoint(out, accelerator)
     done = 0
-    decides = _decides(recipe, checkpoint, family, data, accelerator)
+    resume_inputs = _resume_inputs(recipe, checkpoint, family, data, accelerator)
     if resumed is not None:
-        done = load_state(resumed, weights, optimizer, accelerator.scaler, decides)
+        done = load_state(resumed, weights, optimizer, accelerator.scaler, resume_inputs)
         if done > recipe.run.steps:
             raise TrainingError(
                 f"{resumed} is beyond run.steps = {recipe.run.steps}",
@@ -170,7 +170,7 @@ def _run(
                 weights,
                 optimizer,
                 accelerator.scaler,
-                decides,
+                resume_inputs,
                 recipe.run.keep,
             )
         accelerator.wait_for_everyone()
@@ -266,7 +266,7 @@ def _model(
     return denoiser, reference
 
 
-def _decides(
+def _resume_inputs(
     recipe: TrainRecipe,
     checkpoint: TrainableCheckpoint,
     family: TrainableFamily,
@@ -278,7 +278,7 @@ def _decides(
     Prompts may be divided otherwise among processes: the steps are the same. Names do not count,
     nor paths however they are spelt: what they stand for is known by a commit or a hash.
     """
-    settings, dataset = recipe.decides, dict(data.about)
+    settings, dataset = recipe.resume_inputs, dict(data.about)
     for table, name in (("model", "checkpoint"), ("data", "dataset")):
         settings[table] = {
             key: value for key, value in settings[table].items() if key not in (name, "revision")

@@ -50,7 +50,7 @@ def read_cache(
     try:
         table, metadata = read_sealed(store, name)
         found = validate(
-            note, metadata.model_dump(), store.path(name), CorruptPart, "make it again"
+            note, metadata.model_dump(by_alias=True), store.path(name), CorruptPart, "make it again"
         )
         _check_columns(table, columns, store, name)
     except NewerSchema:

@@ -34,17 +34,17 @@ class Recorded:
     Args:
         name: the recipe's name for it.
         folder: where its parts are.
-        decides: everything that decides its images or scores.
+        fingerprint_inputs: everything that decides its images or scores.
     """
 
     name: str
     folder: str
-    decides: Mapping[str, Any]
+    fingerprint_inputs: Mapping[str, Any]
 
     @property
     def fingerprint(self) -> str:
-        """The hash of ``decides``."""
-        return ids.fingerprint(self.decides)
+        """The hash of ``fingerprint_inputs``."""
+        return ids.fingerprint(self.fingerprint_inputs)
 
 
 Some = TypeVar("Some", bound=Recorded)
@@ -64,15 +64,15 @@ def recorded(workspace: Workspace, kind: str, name: str) -> list[Recorded]:
     found: list[Recorded] = []
     for folder in folders_of(workspace, kind, name):
         for part in workspace.parts(folder)[:1]:
-            one = Recorded(name, folder, workspace.part_metadata(part).decides)
+            one = Recorded(name, folder, workspace.part_metadata(part).fingerprint_inputs)
             if folder.endswith(f"-{ids.short(one.fingerprint)}"):
                 found.append(one)
     return found
 
 
-def fits(decides: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+def fits(fingerprint_inputs: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     """Whether what a part records agrees with all that is ``known`` without what is away."""
-    there = {key: decides.get(key) for key in known}
+    there = {key: fingerprint_inputs.get(key) for key in known}
     return ids.fingerprint(there) == ids.fingerprint(known)
 
 
@@ -89,12 +89,12 @@ def known_weights(lock: Lock, source: str | None, revision: str | None) -> dict[
     return {"checkpoint": checkpoints.identity(entry)} if entry is not None else {}
 
 
-def weights_likeness(decides: Mapping[str, Any], repository: str | None, commit: str | None) -> int:
+def weights_likeness(inputs: Mapping[str, Any], repository: str | None, commit: str | None) -> int:
     """How much of what a recipe says of weights a part records: 0 to 2.
 
     What the recipe does not say counts for no record, since weights from a folder have neither.
     """
-    weights = decides.get("checkpoint") or {}
+    weights = inputs.get("checkpoint") or {}
     asked = {"repository": repository, "commit": commit}
     return sum(value is not None and weights.get(key) == value for key, value in asked.items())
 

@@ -109,12 +109,12 @@ class PartMetadata(Record):
     Args:
         schema_version: that of the tables when it was written.
         environments: a candidate's ``environment`` → versions of libraries, device, dtype.
-        decides: of a model's or reward's part, what decides its rows.
+        fingerprint_inputs: of a model's or reward's part, what decides its rows.
     """
 
     schema_version: int = Field(ge=1)
     environments: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    decides: dict[str, Any] = Field(default_factory=dict)
+    fingerprint_inputs: dict[str, Any] = Field(default_factory=dict, alias="decides")
 
 
 _METADATA_KEY = b"synpic"

@@ -93,7 +93,7 @@ def test_a_registered_variant_is_asked_of_a_folder_that_has_it(tmp_path: Path) -
         recipe = recipe.model_copy(update={"models": {"m": settings}})
         root = tmp_path / str(next(numbers))
         (model,) = resolve_model("m", at(root, recipe))
-        return model.decides["variant"], model.located(Workspace(root))[0].variant
+        return model.fingerprint_inputs["variant"], model.located(Workspace(root))[0].variant
 
     assert variant() == ("fp16", None)
     assert variant(variant="fp16") == ("fp16", "fp16")  # asked for: validate says what is wrong

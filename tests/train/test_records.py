@@ -85,10 +85,13 @@ def test_what_it_is_does_not_depend_on_where_it_lies(out: Path, tmp_path: Path) 
     shutil.copytree(out, tmp_path / "elsewhere" / "copy")
     there = read_records(data(tmp_path / "elsewhere" / "copy")).source
     assert (here.name, there.name) == ("out", "copy")
-    assert here.decides == there.decides
+    assert here.fingerprint_inputs == there.fingerprint_inputs
     assert str(tmp_path) not in str(here)
     assert (here.config, here.split, here.commit) == ("ranked", "train", None)
-    assert here.decides != read_records(data(out, split="validation")).source.decides
+    assert (
+        here.fingerprint_inputs
+        != read_records(data(out, split="validation")).source.fingerprint_inputs
+    )
 
 
 def test_a_repository_is_read_at_its_commit(

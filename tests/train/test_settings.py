@@ -87,7 +87,7 @@ def test_all_weights_make_no_adapter() -> None:
      "run.gradient_checkpointing=true"],
 )  # fmt: skip
 def test_what_may_change_between_halves_of_a_run(change: str) -> None:
-    assert recipe(change).decides == recipe().decides
+    assert recipe(change).resume_inputs == recipe().resume_inputs
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_what_may_change_between_halves_of_a_run(change: str) -> None:
      "noise.share=false", "optimizer.clip=0"],
 )  # fmt: skip
 def test_what_may_not(change: str) -> None:
-    assert recipe(change).decides != recipe().decides
+    assert recipe(change).resume_inputs != recipe().resume_inputs
 
 
 def test_steps_decide_a_rate_that_ends_with_them() -> None:
     cosine = "optimizer.schedule=cosine"
-    assert recipe(cosine, "run.steps=9").decides != recipe(cosine).decides
+    assert recipe(cosine, "run.steps=9").resume_inputs != recipe(cosine).resume_inputs
 
 
 def test_a_recipe_survives_its_own_json() -> None:

@@ -102,7 +102,7 @@ def render_card(
         },
         meanings=_MEANINGS,
         judges=_judges(manifest),
-        ingested=SOURCE_KEY in manifest.models[0].decides,
+        ingested=SOURCE_KEY in manifest.models[0].fingerprint_inputs,
         aggregation=paragraphs(_described(manifest.ranking)),
         code=code_in_words(manifest.ranking.aggregation_from),
         ties=_TIES[manifest.ranking.ties],
@@ -242,8 +242,8 @@ def _pages(lock: Sequence[LockRow]) -> dict[str, str]:
 def _sources(manifest: Manifest) -> list[str]:
     """The repositories that gave images which were not drawn."""
     pages = _pages(manifest.lock)
-    ingested = [model for model in manifest.models if SOURCE_KEY in model.decides]
-    sources = (one.decides[SOURCE_KEY] for one in ingested if one.checkpoint in pages)
+    ingested = [model for model in manifest.models if SOURCE_KEY in model.fingerprint_inputs]
+    sources = (one.fingerprint_inputs[SOURCE_KEY] for one in ingested if one.checkpoint in pages)
     return list(dict.fromkeys(sources))
 
 
@@ -264,7 +264,7 @@ def _judges(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def _settings(decides: Mapping[str, Any]) -> str:
+def _settings(inputs: Mapping[str, Any]) -> str:
     """A model's settings in a line: what decides its pixels, but the checkpoint."""
     known = {
         "steps": "{} steps",
@@ -274,17 +274,17 @@ def _settings(decides: Mapping[str, Any]) -> str:
         "negative_prompt": "negative prompt {!r}",
         "variant": "variant {}",
     }
-    words = [text.format(decides[key]) for key, text in known.items() if decides.get(key)]
-    if decides.get("size"):
-        words.insert(0, "{}×{}".format(*decides["size"]))
+    words = [text.format(inputs[key]) for key, text in known.items() if inputs.get(key)]
+    if inputs.get("size"):
+        words.insert(0, "{}×{}".format(*inputs["size"]))
     for key in ("scheduler_options", "call"):
-        words += [f"{name} = {value!r}" for name, value in (decides.get(key) or {}).items()]
-    if decides.get("prior"):
-        words.append(f"prior {_weights(decides['prior'])}")
-    words += [f"LoRA {_weights(one)} × {one['scale']:g}" for one in decides.get("adapters") or ()]
-    components = decides.get("components") or {}
+        words += [f"{name} = {value!r}" for name, value in (inputs.get(key) or {}).items()]
+    if inputs.get("prior"):
+        words.append(f"prior {_weights(inputs['prior'])}")
+    words += [f"LoRA {_weights(one)} × {one['scale']:g}" for one in inputs.get("adapters") or ()]
+    components = inputs.get("components") or {}
     words += [f"{name} of {_weights(one)}" for name, one in components.items()]
-    words += [f"without {name}" for name in decides.get("without") or ()]
+    words += [f"without {name}" for name in inputs.get("without") or ()]
     return ", ".join(words)
 
 

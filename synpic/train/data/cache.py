@@ -309,5 +309,5 @@ def default_folder() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "synpic" / "train"
 
 
-def _folder(folder: Path, what: str, decides: Mapping[str, Any]) -> Path:
-    return folder / f"{what}-{ids.short(ids.fingerprint(decides))}"
+def _folder(folder: Path, what: str, fingerprint_inputs: Mapping[str, Any]) -> Path:
+    return folder / f"{what}-{ids.short(ids.fingerprint(fingerprint_inputs))}"

@@ -76,7 +76,7 @@ def encode_all(
     opened = cache(open_pipeline)
     size_of = sizing(size, family.multiple)
     every = ["", *records.table["prompt"], *texts]
-    index = ImageIndex(caches.folder, records.source.decides)
+    index = ImageIndex(caches.folder, records.source.fingerprint_inputs)
     if verify:
         damaged = caches.prompts.set_damage_aside(map(prompt_key, every))
         damaged += caches.latents.set_damage_aside(_known(records, index, size_of, flip))

@@ -43,11 +43,11 @@ class ImageIndex:
 
     Args:
         folder: of the caches.
-        decides: what decides which image is where; another dataset has an index of its own.
+        fingerprint_inputs: what decides which image is where; another dataset has another index.
     """
 
-    def __init__(self, folder: Path, decides: Mapping[str, Any]) -> None:
-        self._store = Store(folder / f"images-{ids.short(ids.fingerprint(decides))}")
+    def __init__(self, folder: Path, fingerprint_inputs: Mapping[str, Any]) -> None:
+        self._store = Store(folder / f"images-{ids.short(ids.fingerprint(fingerprint_inputs))}")
         self._known: dict[tuple[int, int], IndexedImage] = {}
         self._new: list[tuple[int, int, str, int, int]] = []
         for part in self._store.list(""):

@@ -48,7 +48,7 @@ class RankingsSource:
     version: str | None
 
     @property
-    def decides(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """What decides which images are in which row; no path of a machine."""
         held = {"repository": self.name, "commit": self.commit} if self.commit else {}
         return {**held, "content": self.content, "config": self.config, "split": self.split}
