@@ -59,8 +59,10 @@ def check(one: Visit) -> None:
     )
 
 
+# The rows are hidden meanwhile: they would be laid out anew with every view.
 EVERY_VIEW = """async () => {
   const found = [];
+  document.getElementById("rows").style.display = "none";
   for (const card of document.querySelectorAll(".card")) {
     [...card.querySelectorAll("button")].find((one) => one.textContent === "JSON").click();
     const text = document.querySelector("#json pre").textContent;
@@ -68,8 +70,10 @@ EVERY_VIEW = """async () => {
     card.querySelector("button.pic").click();
     const alt = document.querySelector("#large[open] .pane img").alt;
     document.getElementById("large").close();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 0));
     found.push([text, alt]);
   }
+  document.getElementById("rows").style.display = "";
+  await new Promise((resolve) => setTimeout(resolve, 100));  // for what comes late
   return found;
 }"""
