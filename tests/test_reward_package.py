@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import shutil
 import subprocess
@@ -17,8 +16,8 @@ from PIL import Image
 
 from synpic import generate_candidates
 from synpic.workspace import Workspace
-from tests.cli.conftest import ENVIRONMENT, command
 from tests.conftest import MakeRecipe
+from tests.nursery import COMMAND, ForkServer
 
 SOURCE = Path(__file__).parent.parent / "examples" / "reward_package"
 
@@ -41,20 +40,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def synpic(installed: Path) -> Synpic:
+def synpic(installed: Path, forks: ForkServer) -> Synpic:
     """``synpic …`` in a process that finds what is installed there."""
-    path = os.pathsep.join([str(installed), ENVIRONMENT["PYTHONPATH"]])
+    code = f"import sys; sys.path.insert(0, {str(installed)!r})\n{COMMAND}"
 
     def run(*words: str, cwd: str | None = None) -> str:
-        ended = subprocess.run(
-            command(*words),
-            cwd=cwd,
-            env={**ENVIRONMENT, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
+        process = forks.start(words, code=code, cwd=cwd)
+        output, errors = process.communicate(timeout=280)
+        assert process.wait() == 0, output + errors
+        return output
 
     return run
 
