@@ -144,9 +144,27 @@ def on_a_hub(
         return server
 
 
-def with_a_release(folder: Path, online: Any, workspace: Workspace) -> HubServer:
+@pytest.fixture(scope="module")
+def made_once() -> dict[str, HubServer]:
+    """Hubs, stopped, that several tests hold or compare with."""
+    return {}
+
+
+def with_a_release(hubs: dict[str, HubServer], folder: Path, online: Any, two: Any) -> HubServer:
     """A Hub, stopped, with one release on it."""
-    return on_a_hub(folder, online, None, lambda _: _published(workspace))
+    if "first" not in hubs:
+        hubs["first"] = on_a_hub(folder / "first", online, None, lambda _: _published(two[0]))
+    return hubs["first"]
+
+
+def without_a_fault(
+    hubs: dict[str, HubServer], folder: Path, online: Any, two: Any, holds: HubServer | None
+) -> HubServer:
+    """A Hub, stopped, that held what ``holds`` does, to which the second workspace came."""
+    name = "clean" if holds is None else "grown"
+    if name not in hubs:
+        hubs[name] = on_a_hub(folder / name, online, holds, lambda _: _published(two[1]))
+    return hubs[name]
 
 
 def every(server: HubServer, sample: bool) -> list[int]:
@@ -167,10 +185,12 @@ def two(tmp_path: Path) -> tuple[Workspace, Workspace]:
     return build(tmp_path / "old", TWO_SPLITS[:1]), build(tmp_path / "new", TWO_SPLITS[:2])
 
 
-def kill_at_each_request(tmp_path: Path, online: Any, two: Any, sample: bool) -> None:
-    old, new = two
-    first = with_a_release(tmp_path / "first", online, old)
-    clean = on_a_hub(tmp_path / "clean", online, first, lambda server: _published(new))
+def kill_at_each_request(
+    hubs: dict[str, HubServer], tmp_path: Path, online: Any, two: Any, sample: bool
+) -> None:
+    _, new = two
+    first = with_a_release(hubs, tmp_path, online, two)
+    clean = without_a_fault(hubs, tmp_path, online, two, first)
     expected = state_of(clean)
     for number in every(clean, sample):
         for acted in (False, True):
@@ -196,26 +216,42 @@ def _published(workspace: Workspace, tries: int = 3) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_kill_at_a_request_is_finished_by_the_next_publish(
-    tmp_path: Path, online: Any, waits: list[float], trusting: None, two: Any
+    made_once: dict[str, HubServer],
+    tmp_path: Path,
+    online: Any,
+    waits: list[float],
+    trusting: None,
+    two: Any,
 ) -> None:
-    kill_at_each_request(tmp_path, online, two, sample=True)
+    kill_at_each_request(made_once, tmp_path, online, two, sample=True)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_a_kill_at_every_request_is_finished_by_the_next_publish(
-    tmp_path: Path, online: Any, waits: list[float], trusting: None, two: Any
+    made_once: dict[str, HubServer],
+    tmp_path: Path,
+    online: Any,
+    waits: list[float],
+    trusting: None,
+    two: Any,
 ) -> None:
-    kill_at_each_request(tmp_path, online, two, sample=False)
+    kill_at_each_request(made_once, tmp_path, online, two, sample=False)
 
 
 def fault_at_each_request(
-    tmp_path: Path, online: Any, two: Any, fault: Any, sample: bool, first: bool
+    hubs: dict[str, HubServer],
+    tmp_path: Path,
+    online: Any,
+    two: Any,
+    fault: Any,
+    sample: bool,
+    first: bool,
 ) -> None:
     """At the first publish to a Hub without the repository, or at a second one."""
-    old, new = two
-    holds = None if first else with_a_release(tmp_path / "first", online, old)
-    clean = on_a_hub(tmp_path / "clean", online, holds, lambda server: _published(new))
+    _, new = two
+    holds = None if first else with_a_release(hubs, tmp_path, online, two)
+    clean = without_a_fault(hubs, tmp_path, online, two, holds)
     expected, sent = state_of(clean), clean.sent
     for number in every(clean, sample):
 
@@ -240,9 +276,15 @@ def fault_at_each_request(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_a_request(
-    tmp_path: Path, online: Any, waits: list[float], trusting: None, two: Any, fault: str
+    made_once: dict[str, HubServer],
+    tmp_path: Path,
+    online: Any,
+    waits: list[float],
+    trusting: None,
+    two: Any,
+    fault: str,
 ) -> None:
-    fault_at_each_request(tmp_path, online, two, FAULTS[fault], sample=True, first=False)
+    fault_at_each_request(made_once, tmp_path, online, two, FAULTS[fault], sample=True, first=False)
 
 
 @pytest.mark.slow
@@ -250,6 +292,7 @@ def test_a_fault_at_a_request(
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_every_request(
+    made_once: dict[str, HubServer],
     tmp_path: Path,
     online: Any,
     waits: list[float],
@@ -258,7 +301,8 @@ def test_a_fault_at_every_request(
     fault: str,
     first: bool,
 ) -> None:
-    fault_at_each_request(tmp_path, online, two, FAULTS[fault], sample=False, first=first)
+    struck = FAULTS[fault]
+    fault_at_each_request(made_once, tmp_path, online, two, struck, sample=False, first=first)
 
 
 @pytest.mark.parametrize("same", [True, False])
