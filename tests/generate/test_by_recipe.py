@@ -126,7 +126,7 @@ def test_what_may_move_low_bits_is_noted_beside_the_images(saved: Folder, tmp_pa
     for other in notes[1]:
         assert (other["channels_last"], other["vae_slicing"]) == (True, True)
         assert "compile" not in other
-    assert notes[0][0]["decides"] == notes[1][0]["decides"]
+    assert notes[0][0]["fingerprint_inputs"] == notes[1][0]["fingerprint_inputs"]
 
 
 def test_settings_are_those_of_the_call(saved: Folder, tmp_path: Path) -> None:
