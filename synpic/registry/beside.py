@@ -72,16 +72,19 @@ class ModulesBeside:
             return []
         places = tuple({at + os.sep for at in (self.folder, os.path.realpath(self.folder))})
         # Thousands of modules, of a few hundred packages: what lies elsewhere goes first.
-        imported = list(sys.modules.items())
+        # Names alone: a list of pairs is enough for a collection of all garbage.
+        imported = list(sys.modules)
         tops = {
             name
-            for name, module in imported
-            if "." not in name and name not in ("__main__", _OWN) and _lies_in(places, name, module)
+            for name in imported
+            if "." not in name
+            and name not in ("__main__", _OWN)
+            and _lies_in(places, name, sys.modules.get(name))
         }
         found = []
-        for name, module in imported if tops else ():
+        for name in imported if tops else ():
             top = name.partition(".")[0]
-            file = getattr(module, "__file__", None) if top in tops else None
+            file = getattr(sys.modules.get(name), "__file__", None) if top in tops else None
             if isinstance(file, str) and _is_of(places, top, file):
                 found.append((name, file))
         return found
@@ -93,8 +96,9 @@ _OWN = __name__.partition(".")[0]
 def _lies_in(places: tuple[str, ...], name: str, module: object) -> bool:
     """Whether a top-level module is a file in one of them, or a package without one is there."""
     file = getattr(module, "__file__", None)
-    found = [file] if isinstance(file, str) else getattr(module, "__path__", ())
-    return any(_is_of(places, name, str(one)) for one in found)
+    if isinstance(file, str):
+        return _is_of(places, name, file)
+    return any(_is_of(places, name, str(one)) for one in getattr(module, "__path__", ()))
 
 
 def _is_of(places: tuple[str, ...], top: str, file: str) -> bool:
