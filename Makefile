@@ -13,7 +13,7 @@ TORCH_INDEX ?=
 UPSTREAM := .venv-parity
 
 # Those of minutes.
-BENCHMARKS := startup rank read_scores generate publish rewards precision train
+BENCHMARKS := startup rank read_scores generate publish rewards precision train view
 
 .PHONY: help setup demo test test-slow parity lint format bench docs facts clean
 

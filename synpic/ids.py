@@ -37,6 +37,8 @@ SEED_LIMIT = 2**53
 
 _ID_DIGITS = 32
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
 
 def sha256(data: bytes) -> str:
     """SHA-256 of ``data``, 64 hex digits."""
@@ -141,8 +143,7 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _hash_of(value: Any) -> str:
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return sha256(canonical.encode())
+    return sha256(_CANONICAL.encode(value).encode())
 
 
 def _without_none(value: Any) -> Any:

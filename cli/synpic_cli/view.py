@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +53,8 @@ def view(
     ] = False,
 ) -> None:
     """Look at prompts and their images: what ranks them, where rewards disagree, what to drop."""
+    # Read when polars is loaded: what it frees goes back to the system at once.
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
     from synpic.errors import SynpicError
 
     if to is not None:

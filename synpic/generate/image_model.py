@@ -292,25 +292,27 @@ def wanted(recipe: Recipe, model: _Drawn, prompts: pl.DataFrame) -> pl.DataFrame
     """
     salt = "" if recipe.shared_seeds else model.name
     fingerprint, size, samples = model.fingerprint, model.batch_size, model.settings.samples
-    rows: list[tuple[str, str, str, int, int, int]] = []
-    texts = list(prompts.select("prompt_id", "prompt").iter_rows())
-    for block, start in enumerate(range(0, len(texts), size)):
+    prompt_ids = prompts["prompt_id"].to_list()
+    names: list[str] = []
+    numbers: list[int] = []
+    drawn: list[tuple[int, int, int]] = []
+    for block, start in enumerate(range(0, len(prompt_ids), size)):
         for sample in range(samples):
-            for prompt_id, prompt in texts[start : start + size]:
+            for number in range(start, min(start + size, len(prompt_ids))):
+                prompt_id = prompt_ids[number]
                 seed = ids.seed_of(recipe.seed, prompt_id, sample, salt)
-                name = ids.candidate_id(prompt_id, fingerprint, sample, seed)
-                rows.append((name, prompt_id, prompt, sample, seed, block * samples + sample))
-    return pl.DataFrame(rows, schema=_WANTED, orient="row")
+                names.append(ids.candidate_id(prompt_id, fingerprint, sample, seed))
+                numbers.append(number)
+                drawn.append((sample, seed, block * samples + sample))
+    order = pl.Series(numbers, dtype=pl.UInt32())
+    return pl.DataFrame({"candidate_id": names}, {"candidate_id": pl.String}).with_columns(
+        prompts["prompt_id"].gather(order),
+        prompts["prompt"].gather(order),
+        *pl.DataFrame(drawn, _DRAWN, orient="row"),
+    )
 
 
-_WANTED = {
-    "candidate_id": pl.String,
-    "prompt_id": pl.String,
-    "prompt": pl.String,
-    "sample": pl.Int32,
-    "seed": pl.Int64,
-    "batch": pl.Int64,
-}
+_DRAWN = {"sample": pl.Int32, "seed": pl.Int64, "batch": pl.Int64}
 
 
 def sizes_of(settings: ModelSettings) -> Iterable[tuple[int | None, int | None]]:

@@ -94,7 +94,7 @@ class PublishedImages:
         found: dict[str, bytes] = {}
         for one, sha256 in sorted(wanted, key=lambda key: self._where[key[0]][:2]):
             place = self._where[one]
-            data = self._group(place)[place.column][place.row].as_py()
+            data = self._column(place)[place.row].as_py()
             if data is None or (sha256 and ids.sha256(data) != sha256):
                 raise ReleaseError(
                     f"{self._release.name}: {place.path}: the image of {one} is damaged",
@@ -160,18 +160,21 @@ class PublishedImages:
         joined = rows.join(hashes, on="candidate_id", how="left", maintain_order="left")
         return joined.with_columns(pl.col("sha256").fill_null(""))
 
-    def _group(self, place: _Place) -> dict[str, pa.Array]:
-        """The encoded images of a row group: column → as many as it has rows."""
+    def _column(self, place: _Place) -> pa.Array:
+        """The encoded images of one column of a row group, as many as it has rows.
+
+        Of one group the columns that were asked for are kept: a whole group may be 100 MB.
+        """
         key = (place.path, place.group)
+        file = self._file(place.path)
         if self._held is None or self._held[0] != key:
-            self._held = None
-            file = self._file(place.path)
-            images = _image_columns(file)
+            self._held = (key, {})
+        held = self._held[1]
+        if place.column not in held:
             with self._release.reading(place.path):
-                table = file.read_row_group(place.group, [f"{name}.bytes" for name in images])
-            pixels = {name: table[name].combine_chunks().field("bytes") for name in images}
-            self._held = (key, pixels)
-        return self._held[1]
+                table = file.read_row_group(place.group, [f"{place.column}.bytes"])
+            held[place.column] = table[place.column].combine_chunks().field("bytes")
+        return held[place.column]
 
     def _file(self, path: str) -> pq.ParquetFile:
         if self._open is None or self._open[0] != path:

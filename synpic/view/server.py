@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
@@ -43,6 +44,9 @@ _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 """Of an image: its address has its hash."""
 _NEVER = {"cache-control": "no-store"}
 
+MOST_KNOWN = 10_000
+"""Images whose hashes are kept at hand."""
+
 
 def make_app(frame: Frame) -> Starlette:
     """The application that shows ``frame``."""
@@ -70,8 +74,7 @@ class _Page:
         self._frame = frame
         self._marking = Marking(frame)
         self._thumbnails = Thumbnails()
-        there = frame.shown.candidates.filter(pl.col("sha256").is_not_null())
-        self._hashes = dict(there.select("candidate_id", "sha256").iter_rows())
+        self._known: dict[str, str | None] = {}
         self._html = render_page(page_facts(frame, self._marking.allowed))
         # The same query is asked for each page that is turned, and for its charts.
         self._answer = lru_cache(maxsize=16)(self._answer_now)
@@ -98,7 +101,7 @@ class _Page:
                 "page": query.page,
                 "pages": max(1, -(-len(found) // query.size)),
                 "size": query.size,
-                "rows": rows_of(self._frame, ids),
+                "rows": self._rows(ids),
             }
         )
 
@@ -108,7 +111,7 @@ class _Page:
         return _json(charts(self._frame, ids))
 
     def prompt(self, request: Request) -> Response:
-        found = rows_of(self._frame, [request.path_params["id"]])
+        found = self._rows([request.path_params["id"]])
         return _json(found[0]) if found else _problem(404, "there is no such prompt")
 
     def marks(self, request: Request) -> Response:
@@ -126,21 +129,40 @@ class _Page:
 
     def thumbnail(self, request: Request) -> Response:
         edge, one = request.path_params["edge"], request.path_params["id"]
-        if edge not in EDGES or one not in self._hashes:
+        sha256 = self._hash(one)
+        if edge not in EDGES or sha256 is None:
             return _problem(404, "there is no such thumbnail")
-        data = self._thumbnails.get(one, edge, lambda: self._read(one))
+        data = self._thumbnails.get(one, edge, lambda: self._read(one, sha256))
         return Response(data, media_type="image/webp", headers=_FOREVER)
 
     def image(self, request: Request) -> Response:
         one = request.path_params["id"]
-        if one not in self._hashes:
+        sha256 = self._hash(one)
+        if sha256 is None:
             return _problem(404, "there is no such image")
-        data = self._read(one)
+        data = self._read(one, sha256)
         kind = f"image/{describe(data).format.lower()}"
         return Response(data, media_type=kind, headers=_FOREVER)
 
-    def _read(self, candidate_id: str) -> bytes:
-        return self._frame.shown.images.read(candidate_id, self._hashes[candidate_id])
+    def _read(self, candidate_id: str, sha256: str) -> bytes:
+        return self._frame.shown.images.read(candidate_id, sha256)
+
+    def _hash(self, candidate_id: str) -> str | None:
+        """The hash of an image that is there. An index of all would take as much as all rows."""
+        if (known := self._known.get(candidate_id)) is not None:
+            return known
+        rows = self._frame.shown.candidates
+        at = rows["candidate_id"].eq(candidate_id).arg_true()
+        found: str | None = rows["sha256"][at[0]] if len(at) else None
+        return found
+
+    def _rows(self, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows, of which images are going to be asked for."""
+        rows = rows_of(self._frame, prompt_ids)
+        if len(self._known) > MOST_KNOWN:
+            self._known = {}
+        self._known |= {one["candidate_id"]: one["sha256"] for row in rows for one in row["images"]}
+        return rows
 
     def _ids(self, query: Query) -> pl.Series:
         return self._answer(replace(query, page=1, size=1), self._marking.version)

@@ -63,7 +63,8 @@ def make_server(
     name = host.strip("[]")
     try:
         family = socket.AF_INET6 if ":" in name else socket.AF_INET
-        listener = socket.socket(family)
+        # Named as TCP, or asyncio leaves each small answer waiting for an acknowledgement: 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((name, port))
         listener.listen()  # from here on a browser waits, and is not refused

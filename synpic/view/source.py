@@ -107,13 +107,14 @@ def _of_workspace(workspace: Workspace) -> Shown:
     snapshot = workspace.snapshot()
     remark: str | None = None
     ranks: pl.DataFrame | None = None
+    scored: pl.DataFrame | None = None
     try:
         ranked = rank_candidates(_uncut(snapshot))
-        inventory, ranks = ranked.inventory, ranked.ranking.table
+        inventory, scored, ranks = ranked.inventory, ranked.there, ranked.ranking.table
     except (RankingError, RecipeError, RewardError) as error:
         # A recipe that cannot be read at all fails here again.
         inventory, remark = take_inventory(snapshot), error.message
-    rows = _every_image(inventory)
+    rows = _every_image(inventory, scored)
     if ranks is not None:
         wins = [name for name in ranks.columns if name.startswith("wins_")]
         rows = rows.join(
@@ -146,12 +147,17 @@ def _uncut(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, recipe=snapshot.recipe.model_copy(update={"records": records}))
 
 
-def _every_image(inventory: Inventory) -> pl.DataFrame:
-    """A row for each image that the recipe wants, there or not."""
-    wanted = inventory.image_scores().unique("candidate_id", keep="first", maintain_order=True)
-    there = inventory.candidates().select(
-        "candidate_id", "seed", "sha256", "width", "height", "flagged"
-    )
+def _every_image(inventory: Inventory, scored: pl.DataFrame | None) -> pl.DataFrame:
+    """A row for each image that the recipe wants, there or not.
+
+    Args:
+        scored: what ``Inventory.scored`` gave, where it is at hand.
+    """
+    if scored is None:
+        scored = inventory.scored()
+    wanted = inventory.image_scores(scored)
+    wanted = wanted.unique("candidate_id", keep="first", maintain_order=True)
+    there = scored.select("candidate_id", "seed", "sha256", "width", "height", "flagged")
     return wanted.join(there, on="candidate_id", how="left", maintain_order="left")
 
 

@@ -174,9 +174,13 @@ class Workspace:
             "candidate_id", "sha256", "flagged", descending=[False, False, True], nulls_last=True
         ).unique("candidate_id", keep="first", maintain_order=True)
 
-    def scores(self, folder: str) -> pl.DataFrame:
-        """Scores of one reward, one row per (candidate_id, sha256); the smaller of two values."""
-        rows = self.read(self.parts(folder), tables.SCORES)
+    def scores(self, folder: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Scores of one reward, one row per (candidate_id, sha256); the smaller of two values.
+
+        Args:
+            columns: candidate_id, sha256, score and what else is wanted; all if None.
+        """
+        rows = self.read(self.parts(folder), tables.SCORES, columns)
         keys = ["candidate_id", "sha256"]
         return rows.sort(*keys, "score").unique(keys, keep="first", maintain_order=True)
 

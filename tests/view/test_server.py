@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,13 @@ def test_a_file_of_marks_that_is_none_is_said_and_rows_are_shown(tmp_path: Path)
         workspace.store.write(MARKS, b"")
         assert json.loads(ask(address, "api/marks")[2])["problem"] is None
         assert ask(address, "api/rows?marked=drop")[0] == 200
+
+
+def test_small_answers_are_sent_at_once(frame: Frame) -> None:
+    """asyncio turns Nagle's algorithm off for sockets that say that they are TCP, and no others."""
+    _, listener, _ = make_server(frame)
+    with listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_a_port_that_is_taken_is_named(frame: Frame) -> None:
