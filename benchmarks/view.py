@@ -294,9 +294,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(found, indent=2))
         return
-    print(
-        f"{found['prompts']:,} prompts, {found['images']:,} images; ready in {found['ready s']} s"
-    )
+    print(f"{found['prompts']:,} prompts, {found['images']:,} images")
+    print(f"ready in {found['ready s']} s, {found['ready, CPU s']} s of CPU time")
     print(f"peak memory of the server: {found['peak MB']} MB (aim: {MEMORY} MB)")
     for row in found["rows"]:
         print("  " + "  ".join(f"{key}: {value}" for key, value in row.items()))

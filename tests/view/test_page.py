@@ -278,6 +278,22 @@ def test_a_question_that_cannot_be_answered_says_why(
     assert page.locator("#problem").is_hidden()
 
 
+@pytest.mark.parametrize("width", [360, 480, 1000])
+def test_nothing_is_wider_than_a_narrow_window(
+    visit: Callable[..., Visit], address: str, width: int
+) -> None:
+    one = visit(address)
+    one.page.set_viewport_size({"width": width, "height": 800})
+    page = one.open(address)
+    page.wait_for_selector(".card figure")
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll(".card, .images, figure, .bar, nav.pages")]
+        .filter((one) => one.getBoundingClientRect().right > innerWidth)
+        .map((one) => one.className)"""
+    )
+    assert wide == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast_and_names(visit: Callable[..., Visit], address: str, scheme: str) -> None:
     one = visit(address, color_scheme=scheme)

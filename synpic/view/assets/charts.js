@@ -32,6 +32,7 @@ synpic.agreementChart = (pairs, page) => {
   const { make } = synpic;
   if (!pairs.length) return null;
   const rewards = [...new Set(pairs.flatMap((pair) => [pair.a, pair.b]))];
+  const short = synpic.shortNames(rewards);
   const of = new Map(pairs.map((pair) => [pair.a + "\n" + pair.b, pair]));
   const cell = (a, b) => {
     const pair = of.get(a + "\n" + b) || of.get(b + "\n" + a);
@@ -49,10 +50,18 @@ synpic.agreementChart = (pairs, page) => {
     make("h3", {}, "Agreement of rewards ", make("small.quiet", {}, "mean τ-b")),
     make("div.scroll", {}, make("table.matrix", {},
       make("tbody", {}, rewards.slice(1).map((b, at) => make("tr", {},
-        make("th", { scope: "row", title: b }, make("bdi", {}, b)),
+        make("th", { scope: "row", title: b }, make("bdi", {}, short(b))),
         rewards.slice(0, at + 1).map((a) => cell(a, b))))),
       make("tfoot", {}, make("tr", {}, make("td", {}),
-        rewards.slice(0, -1).map((a) => make("th", { scope: "col", title: a }, make("bdi", {}, a))))))));
+        rewards.slice(0, -1).map((a) => make("th", { scope: "col", title: a }, make("bdi", {}, short(a)))))))));
+};
+
+// Names in little room: without the words that all of them begin with.
+synpic.shortNames = (names) => {
+  const words = names.map((name) => name.split("_"));
+  let same = 0;
+  while (words.every((one) => one.length > same + 1 && one[same] === words[0][same])) same += 1;
+  return (name) => name.split("_").slice(same).join("_");
 };
 
 synpic.histogram = (one, page) => {

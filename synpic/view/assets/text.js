@@ -51,7 +51,7 @@ synpic.make = (what, attributes = {}, ...children) => {
 synpic.number = (value, digits = 2) => {
   if (value === null || value === undefined) return "–";
   const shown = Math.abs(value) >= 1000 ? value.toFixed(0) : value.toFixed(digits);
-  return shown.replace("-", "−");
+  return Number(shown) === 0 ? shown.replace("-", "") : shown.replace("-", "−");
 };
 
 synpic.count = (value, noun) =>

@@ -1,0 +1,144 @@
+"""Pictures of the page of ``synpic view`` for the docs, wide and narrow, light and dark.
+
+    python -m research.view_pictures docs/pictures
+
+They are of a set that ``benchmarks/view_data.py`` makes: large pictures of the embedded world, by
+painters that are no models. Chromium takes them, through Playwright.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from benchmarks import view_data
+from synpic.readers.display import size
+from synpic.view.frame import Frame, make_frame
+from synpic.view.serving import make_server
+from synpic.view.source import open_source
+from synpic.view.static import write_page
+from synpic.workspace.marks import Mark, Marks, write_marks
+
+PROMPTS = 60
+EDGE = 512
+SIZES = {1440: 900, 480: 900}
+"""Width → height, in pixels."""
+MOST_BYTES = 300_000
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+
+
+def _page(page: Any) -> None:
+    page.mouse.move(0, 0)
+
+
+def _disagreement(page: Any) -> None:
+    page.evaluate("synpic.page.filter({ sort: 'agreement', order: 'asc', agreement: '..0' })")
+
+
+def _large(page: Any) -> None:
+    page.evaluate("synpic.page.filter({ sort: 'margin', order: 'desc' })")
+    _settle(page)
+    page.keyboard.press("1")
+    page.keyboard.press("s")
+
+
+SHOWN: dict[str, Callable[[Any], None]] = {
+    "page": _page,
+    "disagreement": _disagreement,
+    "large": _large,
+    "static": _page,
+}
+"""What is shown, and what is done for it."""
+
+
+def take(folder: Path, out: Path) -> list[Path]:
+    """Take all pictures of the set in ``folder``; the files, in ``out``.
+
+    Raises:
+        ValueError: a picture is too large for a repository.
+    """
+    from playwright.sync_api import sync_playwright
+
+    frame = make_frame(open_source(folder))
+    static = folder.with_name("static")
+    write_page(frame, static)
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    files = []
+    with _served(frame) as address, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        for width, height in SIZES.items():
+            for scheme in ("light", "dark"):
+                for name, act in SHOWN.items():
+                    page = chromium.new_page(
+                        viewport={"width": width, "height": height}, color_scheme=scheme
+                    )
+                    where = (static / "index.html").as_uri() if name == "static" else address
+                    page.goto(where)
+                    _settle(page)
+                    act(page)
+                    _settle(page)
+                    ending = "-dark" if scheme == "dark" else ""
+                    files.append(_save(page, out / f"view-{name}-{width}{ending}.webp"))
+                    page.close()
+        chromium.close()
+    return files
+
+
+def _settle(page: Any) -> None:
+    page.wait_for_selector("#rows[aria-busy=false]", state="attached")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("img")].filter((one) => {
+          const box = one.getBoundingClientRect();
+          return box.bottom > 0 && box.top < innerHeight;
+        }).every((one) => one.complete)"""
+    )
+    page.wait_for_timeout(300)  # transitions
+
+
+def _save(page: Any, path: Path) -> Path:
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    picture.convert("RGB").save(path, "WEBP", quality=84, method=6)
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path}: {size(path.stat().st_size)}, more than {size(MOST_BYTES)}")
+    return path
+
+
+@contextmanager
+def _served(frame: Frame) -> Iterator[str]:
+    server, listener, address = make_server(frame)
+    thread = threading.Thread(target=server.run, args=[[listener]])
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def main() -> None:
+    """Make the set, and take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "my-set"
+        workspace = view_data.build(folder, PROMPTS, edge=EDGE)
+        first, second = make_frame(open_source(folder)).prompts["prompt_id"][:2]
+        marks = {first: Mark(star=True, note="for the talk"), second: Mark(drop=True)}
+        write_marks(workspace.store, Marks(prompts=marks))
+        for path in take(folder, options.out):
+            print(path, size(path.stat().st_size))
+
+
+if __name__ == "__main__":
+    main()
