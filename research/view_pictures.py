@@ -78,6 +78,8 @@ def take(folder: Path, out: Path) -> list[Path]:
         for width, height in SIZES.items():
             for scheme in ("light", "dark"):
                 for name, act in SHOWN.items():
+                    if name == "large" and scheme == "dark":
+                        continue  # it is dark in either
                     page = chromium.new_page(
                         viewport={"width": width, "height": height}, color_scheme=scheme
                     )

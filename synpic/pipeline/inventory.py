@@ -204,11 +204,10 @@ class Inventory:
 
     def wanted_candidates(self) -> pl.DataFrame:
         """What ``wanted`` gives for each model, with its ``folder`` and ``fingerprint``."""
-        return self._wanted
+        return self._wanted  # once: two hashes an image take seconds
 
     @cached_property
     def _wanted(self) -> pl.DataFrame:
-        # A hash or two for each image: of hundreds of thousands that takes seconds.
         frames = [
             model.wanted(self.recipe, self.prompts).with_columns(
                 folder=pl.lit(model.folder), fingerprint=pl.lit(model.fingerprint)
@@ -237,26 +236,21 @@ class Inventory:
         A score attaches to a candidate with its very pixels (sha256) and no other.
         """
         rows = self.candidates()
-        keys = ["candidate_id", "sha256"]
+        keys, found = ["candidate_id", "sha256"], {}
         images = rows.select(keys)
-        found = {}
         for reward in self.rewards:
             scores = self.workspace.scores(reward.folder, [*keys, "score"])
-            found[f"score_{reward.name}"] = images.join(
-                scores, on=keys, how="left", maintain_order="left"
-            )["score"]
+            joined = images.join(scores, on=keys, how="left", maintain_order="left")
+            found[f"score_{reward.name}"] = joined["score"]
         return rows.with_columns(**found)
 
     def image_scores(self, scored: pl.DataFrame | None = None) -> pl.DataFrame:
         """A row for every wanted image, with what it scored, or why it did not.
 
-        Of ingested images also one for each further place of the same image.
-
-        Args:
-            scored: what :meth:`scored` gave, where it is at hand; else it is read.
+        Of ingested images also one for each further place of the same image. ``scored`` is what
+        :meth:`scored` gave; it is read if None.
         """
-        if scored is None:
-            scored = self.scored()
+        scored = self.scored() if scored is None else scored
         scores = [name for name in scored.columns if name.startswith("score_")]
         failures = self.workspace.failures("generate").select(
             "candidate_id", "fingerprint", failure="reason"
