@@ -130,6 +130,28 @@ def test_a_module_is_short_and_says_what_it_is() -> None:
     assert not wrong(lambda path: ast.get_docstring(tree_of(path)) is None)
 
 
+def test_a_dataclass_has_few_fields() -> None:
+    assert not wrong(lambda path: _large_dataclasses(tree_of(path)))
+    twelve = "; ".join(f"f{number}: int" for number in range(12))
+    assert not _large_dataclasses(ast.parse(f"@dataclass\nclass A: {twelve}; K: ClassVar[int] = 1"))
+    assert _large_dataclasses(ast.parse(f"@dataclass(frozen=True)\nclass A: {twelve}; g: int"))
+
+
+def _large_dataclasses(tree: ast.Module) -> list[str]:
+    """Names of those with more than 12 fields: what belongs together is a class of its own."""
+    return [
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any("dataclass" in ast.unparse(one) for one in node.decorator_list)
+        and sum(
+            isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one.annotation)
+            for one in node.body
+        )
+        > 12
+    ]
+
+
 SAYS_NOTHING = {"base", "common", "helpers", "loop", "misc", "model", "types", "util", "utils"}
 
 

@@ -67,25 +67,25 @@ def _show(found: Difference, prompts: int) -> None:
     from synpic_cli.output import print_table, say
 
     if not found.any:
-        kept = f"{count(found.prompts_kept, 'prompt')}, {count(found.images_kept, 'image')}"
+        kept = f"{count(found.prompts.kept, 'prompt')}, {count(found.images.kept, 'image')}"
         say(f"No difference: {kept}.")
         return
     say(
-        f"prompts: {len(found.prompts_added):,} added, {len(found.prompts_removed):,} removed, "
-        f"{len(found.prompts_moved):,} in another split, {found.prompts_kept:,} kept"
+        f"prompts: {len(found.prompts.added):,} added, {len(found.prompts.removed):,} removed, "
+        f"{len(found.prompts.moved):,} in another split, {found.prompts.kept:,} kept"
     )
     say(
-        f"images:  {len(found.images_added):,} added, {len(found.images_removed):,} removed, "
-        f"{len(found.images_redrawn):,} redrawn, {found.images_kept:,} the same"
+        f"images:  {len(found.images.added):,} added, {len(found.images.removed):,} removed, "
+        f"{len(found.images.redrawn):,} redrawn, {found.images.kept:,} the same"
     )
-    for what in ("model", "reward"):
-        for how in ("added", "removed"):
-            names = getattr(found, f"{what}s_{how}")
+    for what, changed in (("models", found.models), ("rewards", found.rewards)):
+        for how, names in vars(changed).items():
             if names:
-                say(f"{what}s {how}: {', '.join(names)}")
+                say(f"{what} {how}: {', '.join(names)}")
+    ranks = found.ranks
     say(
-        f"ranks:   of {count(found.ranked, 'prompt')}, {found.best_changed.height:,} have another "
-        f"best image, {len(found.order_changed):,} another order"
+        f"ranks:   of {count(ranks.prompts, 'prompt')}, {ranks.best_changed.height:,} have another "
+        f"best image, {len(ranks.order_changed):,} another order"
     )
     if found.scores:
         say()
@@ -101,14 +101,14 @@ def _name_prompts(found: Difference, prompts: int) -> None:
     from synpic_cli.output import say
 
     kinds = {
-        "added": found.prompts_added,
-        "removed": found.prompts_removed,
-        "in another split": found.prompts_moved,
-        "in another order": found.order_changed,
+        "added": found.prompts.added,
+        "removed": found.prompts.removed,
+        "in another split": found.prompts.moved,
+        "in another order": found.ranks.order_changed,
     }
     for kind, ids in kinds.items():
         for prompt_id in ids[:prompts]:
             say(f"{kind}: {prompt_id}")
-    for row in found.best_changed.head(prompts).iter_rows(named=True):
+    for row in found.ranks.best_changed.head(prompts).iter_rows(named=True):
         before, after = (", ".join(row[side]) for side in ("before", "after"))
         say(f"another best image: {row['prompt_id']}: {before} → {after}")

@@ -73,9 +73,9 @@ def show_tasks(
             {
                 "name": task.name,
                 "size": task.size,
-                "wanted": task.wanted,
-                "already": task.already,
-                "failed_before": task.failed_before,
+                "wanted": task.counts.wanted,
+                "already": task.counts.already,
+                "failed_before": task.counts.failed_before,
                 "to_do": len(task.todo),
             }
             for task in tasks
@@ -84,7 +84,7 @@ def show_tasks(
         return
     print_table(
         ["name", "wanted", "already done", "to do"],
-        [[task.label, task.wanted, task.already, len(task.todo)] for task in tasks],
+        [[task.label, task.counts.wanted, task.counts.already, len(task.todo)] for task in tasks],
     )
     for outcome in broken:
         say(f"{outcome.label}: {outcome.broken}")

@@ -184,7 +184,7 @@ def _show_work(
                 f"{count(whole.prompts, 'prompt')}, {count(whole.images, 'image')} of about "
                 f"{size(whole.bytes)}, {count(whole.scores, 'score')} in all."
             )
-        if not any(task.proven for task in tasks):
+        if not any(task.opener.proven for task in tasks):
             show_fetches(weights_to_fetch(snapshot, snapshot.recipe.rewards), as_json)
             return
     tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)

@@ -72,7 +72,8 @@ def _show(found: Status) -> None:
     from synpic_cli.output import print_table, say
     from synpic_cli.reporting import prompts_line
 
-    say(prompts_line(found.prompts, found.prompts_empty, found.prompts_duplicate, found.sharing))
+    source = found.source
+    say(prompts_line(found.prompts, source.empty, source.duplicate, source.sharing))
     columns = "stage name fingerprint wanted done failed missing doubled unused bytes"
     rows = [
         [*(getattr(c, column) for column in columns.split()[:-1]), size(c.bytes)]

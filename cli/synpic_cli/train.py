@@ -176,33 +176,34 @@ def _show_plan(settings: TrainRecipe, out: Path, as_json: bool) -> None:
 
 
 def _lines(found: Plan, settings: TrainRecipe) -> list[tuple[str, str]]:
-    at = f" at {found.commit[:8]}" if found.commit else ""
-    model_at = f" at {found.model_commit[:8]}" if found.model_commit else ""
-    version = f", version {found.version}" if found.version else ""
-    table = f"{found.config}, " if found.config else ""
+    data, model, steps, costs = found.data, found.model, found.steps, found.costs
+    at = f" at {data.commit[:8]}" if data.commit else ""
+    model_at = f" at {model.model_commit[:8]}" if model.model_commit else ""
+    version = f", version {data.version}" if data.version else ""
+    table = f"{data.config}, " if data.config else ""
     pixels = f"{found.size[0]}x{found.size[1]}" if found.size else "each prompt's own"
-    learnt = f"{found.trained:,} of {count(found.parameters, 'parameter')}"
+    learnt = f"{model.trained:,} of {count(model.parameters, 'parameter')}"
     if settings.tuning.method == "lora":
         learnt = (
-            f"adapters of {count(found.trained, 'parameter')}, to the model's {found.parameters:,}"
+            f"adapters of {count(model.trained, 'parameter')}, to the model's {model.parameters:,}"
         )
-    lacking = ", ".join(f"{number:,} {what}" for what, number in found.to_encode.items() if number)
-    costs = sorted(found.memory_bytes.items(), key=lambda item: -item[1])
-    memory = ", ".join(f"{what} {size(number)}" for what, number in costs)
-    repeated = f"; {found.repeated:,} of them more often, being few of their size"
-    goes_on = f", goes on from step {found.goes_on_from:,} of {found.steps:,}"
+    lacking = ", ".join(f"{number:,} {what}" for what, number in costs.to_encode.items() if number)
+    sizes = sorted(costs.memory_bytes.items(), key=lambda item: -item[1])
+    memory = ", ".join(f"{what} {size(number)}" for what, number in sizes)
+    repeated = f"; {data.repeated:,} of them more often, being few of their size"
+    goes_on = f", goes on from step {steps.goes_on_from:,} of {steps.steps:,}"
     return [
-        ("dataset", f"{found.dataset}{at}{version} ({table}{found.split})"),
-        ("prompts", f"{found.prompts:,}, of {count(found.images, 'image')}"),
-        ("left out", f"{found.without_preference:,}, which prefer no image"),
+        ("dataset", f"{data.dataset}{at}{version} ({table}{data.split})"),
+        ("prompts", f"{data.prompts:,}, of {count(data.images, 'image')}"),
+        ("left out", f"{data.without_preference:,}, which prefer no image"),
         ("image size", pixels),
-        ("model", f"{found.checkpoint}{model_at} ({found.pipeline})"),
+        ("model", f"{model.checkpoint}{model_at} ({model.pipeline})"),
         ("trained", learnt),
         ("objective", settings.objective.name),
-        ("steps", f"{found.steps:,}, of {count(found.prompts_per_step, 'prompt')} each"),
-        ("epochs", f"{found.epochs:.2f}{repeated if found.repeated else ''}"),
+        ("steps", f"{steps.steps:,}, of {count(steps.prompts_per_step, 'prompt')} each"),
+        ("epochs", f"{steps.epochs:.2f}{repeated if data.repeated else ''}"),
         ("to encode", lacking or "nothing: all of it is in the cache"),
-        ("cache", f"{found.cache}, about {size(found.cache_bytes)} more"),
+        ("cache", f"{costs.cache}, about {size(costs.cache_bytes)} more"),
         ("memory", f"{memory}; activations come on top"),
-        ("out", f"{found.out}{goes_on if found.goes_on_from else ''}"),
+        ("out", f"{found.out}{goes_on if steps.goes_on_from else ''}"),
     ]

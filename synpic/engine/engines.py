@@ -151,9 +151,10 @@ def run_on(
 
 def _require_shared(tasks: Sequence[Task]) -> None:
     for task in tasks:
-        protocol = task.workspace.store.fs.protocol
+        store = task.output.workspace.store
+        protocol = store.fs.protocol
         if "memory" in ((protocol,) if isinstance(protocol, str) else protocol):
             raise SynpicError(
-                f"{task.workspace.store} lies in this process's memory, where no other can see it",
+                f"{store} lies in this process's memory, where no other can see it",
                 hint="leave --workers and --engine out, or take a folder for the workspace",
             )

@@ -107,10 +107,10 @@ class RunningTask:
     ) -> None:
         self.outcome = Outcome(
             task.name,
-            task.wanted,
-            already=task.already,
+            task.counts.wanted,
+            already=task.counts.already,
             size=task.size,
-            failed_before=task.failed_before,
+            failed_before=task.counts.failed_before,
             other_shards=task.other_shards,
         )
         self._task, self._device, self._stop, self._jumps = task, device, stop, jumps
@@ -178,10 +178,10 @@ class RunningTask:
             self._end(None)
             return False
         self._meter.opening()
-        surroundings = environment(self._device, task.dtype)
+        surroundings = environment(self._device, task.opener.dtype)
         key = environment_key(surroundings)
         try:
-            self._work = task.open(self._device, key)
+            self._work = task.opener.open(self._device, key)
         except WorkspaceError:
             raise
         except SynpicError as error:
@@ -192,9 +192,10 @@ class RunningTask:
             self._end(error)
             return False
         self._open.enter_context(closing(self._work))
-        note = {**task.note, "environments": {key: surroundings}}
+        output = task.output
+        note = {**output.note, "environments": {key: surroundings}}
         self._writer = self._open.enter_context(
-            PartWriter(task.workspace, task.folder, task.schema, note, task.part_rows)
+            PartWriter(output.workspace, output.folder, output.schema, note, output.part_rows)
         )
         self._open.enter_context(task.failures)
         self._batches = Batches(task.batches, self._jumps)
@@ -249,7 +250,7 @@ class RunningTask:
             batch = self._draw()
         if batch is None:
             self._keep_what_was_held()  # it may tell what the last batches had in common
-            if failures.suspicious() and not (task.proven or self._made):
+            if failures.suspicious() and not (task.opener.proven or self._made):
                 raise self._hopeless()
             return False
         missing = task.missing(batch)
@@ -360,7 +361,7 @@ class RunningTask:
 
     def _hopeless(self) -> SynpicError:
         batches, reason, _ = self._task.failures.forget_streak()
-        return self._task.error(
+        return self._task.opener.error(
             f"{batches} batches in a row failed in every image: {reason}",
             hint="try one image by hand to see why; nothing of these batches was recorded, so the "
             "next run takes them up again",

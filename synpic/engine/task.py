@@ -14,7 +14,7 @@ from synpic.engine.writing import PartWatcher
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
 
-__all__ = ["Key", "Made", "Row", "Task", "Work"]
+__all__ = ["Key", "Made", "Opener", "Output", "Row", "Task", "TaskCounts", "Work"]
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -65,6 +65,59 @@ class Work(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where the rows of a task go, and what is seen there of others' rows.
+
+    Args:
+        folder, schema: where its parts go, and what their rows are.
+        key: the columns that tell one piece of work from another.
+        part_rows: the most rows of a part.
+        note: metadata of every part.
+    """
+
+    workspace: Workspace
+    folder: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    part_rows: int
+    note: Mapping[str, Any]
+    watcher: PartWatcher
+
+
+@dataclass(frozen=True)
+class Opener:
+    """How the model or reward of a task is opened.
+
+    Args:
+        open: device and environment key → what does the work. It travels to other processes, so it
+            pickles: a ``functools.partial`` of a module's function, never a lambda.
+        error: the kind to raise when it turns out to be broken.
+        proven: it has worked before.
+        dtype: recorded with the environment, where it is known.
+    """
+
+    open: Callable[[str, str], Work]
+    error: type[SynpicError]
+    proven: bool
+    dtype: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskCounts:
+    """How many pieces there are, before the task begins.
+
+    Args:
+        wanted: in all, everyone's.
+        already: of those, done before, or failed and not to be tried again.
+        failed_before: of those, the ones that failed.
+    """
+
+    wanted: int
+    already: int
+    failed_before: int = 0
+
+
 @dataclass
 class Task:
     """What the engine runs. It knows neither models nor rewards.
@@ -72,45 +125,23 @@ class Task:
     Args:
         stage: "generate", "ingest" or "score".
         name: of the model or reward.
+        batches: ours, as they were cut; each has something missing.
+        todo: what of them is to be done.
         size: of the model's images, as "1280x768"; None where the pipeline chooses, and of
             everything else.
-        folder, schema: where its parts go, and what their rows are.
-        part_rows: the most rows of a part.
-        note: metadata of every part.
-        dtype: recorded with the environment, where it is known.
-        key: the columns that tell one piece of work from another.
-        wanted: pieces in all, everyone's.
-        already: of those, done before, or failed and not to be tried again.
-        failed_before: of those, the ones that failed.
-        batches: ours, as they were cut; each has something missing.
-        open: device and environment key → what does the work. It travels to other processes, so it
-            pickles: a ``functools.partial`` of a module's function, never a lambda.
-        proven: it has worked before.
-        error: the kind to raise when it turns out to be broken.
         leased: its batches come from a scheduler, which also sees what other commands make.
     """
 
-    workspace: Workspace
     stage: str
     name: str
-    folder: str
-    schema: pa.Schema
-    part_rows: int
-    note: Mapping[str, Any]
-    dtype: str | None
-    key: tuple[str, ...]
-    wanted: int
-    already: int
+    output: Output
+    opener: Opener
+    counts: TaskCounts
     batches: list[list[Row]]
     todo: set[Key]
-    watcher: PartWatcher
     failures: FailureLog
-    open: Callable[[str, str], Work]
-    proven: bool
-    error: type[SynpicError]
-    leased: bool = False
     size: str | None = None
-    failed_before: int = 0
+    leased: bool = False
     ours: frozenset[Key] = field(init=False)
     """What ``todo`` was at first: our share of what is missing."""
     theirs: set[Key] = field(default_factory=set, init=False)
@@ -122,7 +153,7 @@ class Task:
     @property
     def other_shards(self) -> int:
         """How many pieces are missing that are not ours to do."""
-        return self.wanted - self.already - len(self.ours)
+        return self.counts.wanted - self.counts.already - len(self.ours)
 
     @property
     def label(self) -> str:
@@ -135,7 +166,11 @@ class Task:
 
     def key_of(self, row: Row) -> Key:
         """What tells ``row`` from others."""
-        return tuple(row[column] for column in self.key)
+        return tuple(row[column] for column in self.output.key)
+
+    def prove(self) -> None:
+        """Note that its model or reward has worked."""
+        self.opener = replace(self.opener, proven=True)
 
     def empty(self) -> Task:
         """This task without its work, to be sent elsewhere."""
@@ -151,7 +186,7 @@ class Task:
         Args:
             named: parts that are there, whether or not the folder's listing shows them yet.
         """
-        return self.watcher.new_rows(self.key, named=named)
+        return self.output.watcher.new_rows(self.output.key, named=named)
 
     def note_others(self, ours: set[str]) -> bool:
         """Take note of what others have done since, and say whether they have.
@@ -161,7 +196,7 @@ class Task:
         """
         if self.leased:
             return False
-        rows = self.watcher.new_rows(self.key, but=ours)
+        rows = self.output.watcher.new_rows(self.output.key, but=ours)
         self.theirs.update(self.ours.intersection(rows))
         self.todo.difference_update(rows)
         return bool(rows)

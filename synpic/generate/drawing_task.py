@@ -8,7 +8,7 @@ import polars as pl
 
 from synpic.engine.earlier_runs import read_earlier_runs
 from synpic.engine.shard import Shard
-from synpic.engine.task import Task, Work
+from synpic.engine.task import Opener, Output, Task, TaskCounts, Work
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
@@ -47,12 +47,11 @@ def drawing_task(
     missing = earlier.missing_of(want)
     numbers = [n for n in missing["batch"].unique().sort().to_list() if shard.holds(n)]
     in_shard = pl.col("batch").is_in(numbers)
-    return Task(
+    output = Output(
         workspace=workspace,
-        stage="generate",
-        name=model.name,
         folder=model.folder,
         schema=tables.CANDIDATES,
+        key=("candidate_id",),
         part_rows=PART_IMAGES,
         note={
             "model": model.name,
@@ -60,19 +59,25 @@ def drawing_task(
             **_may_move_bits(model),
             **describe_safety(safety),
         },
+        watcher=earlier.watcher,
+    )
+    opener = Opener(
+        partial(_open, workspace, model, safety, prompts_to_check(safety, want)),
+        ModelError,
+        proven=bool(earlier.made),
         dtype=model.settings.dtype or "float32",
-        key=("candidate_id",),
-        wanted=want.height,
-        already=want.height - missing.height,
+    )
+    counts = TaskCounts(want.height, want.height - missing.height, earlier.skipped_of(want))
+    return Task(
+        stage="generate",
+        name=model.name,
+        output=output,
+        opener=opener,
+        counts=counts,
         batches=[batch.to_dicts() for batch in want.filter(in_shard).partition_by("batch")],
         todo={(name,) for name in missing.filter(in_shard)["candidate_id"]},
-        watcher=earlier.watcher,
         failures=earlier.failures,
-        open=partial(_open, workspace, model, safety, prompts_to_check(safety, want)),
-        proven=bool(earlier.made),
-        error=ModelError,
         size=model.size,
-        failed_before=earlier.skipped_of(want),
     )
 
 

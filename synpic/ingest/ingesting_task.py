@@ -16,7 +16,7 @@ import polars as pl
 from synpic import ids
 from synpic.engine.earlier_runs import read_earlier_runs
 from synpic.engine.shard import Shard
-from synpic.engine.task import Made, Row, Task, Work
+from synpic.engine.task import Made, Opener, Output, Row, Task, TaskCounts, Work
 from synpic.errors import IngestError
 from synpic.ingest.index import BATCH
 from synpic.ingest.ingested_images import IngestedImages
@@ -60,33 +60,36 @@ def ingest_task(
     missing = earlier.missing_of(places)
     shares = [one for one in missing["share"].unique().to_list() if shard.holds(one)]
     in_shard = missing.filter(pl.col("share").is_in(shares))
-    return Task(
+    output = Output(
         workspace=workspace,
-        stage="ingest",
-        name=images.name,
         folder=images.folder,
         schema=tables.CANDIDATES,
+        key=("candidate_id",),
         part_rows=_part_rows(images.rows),
         note={
             "model": images.name,
             "decides": dict(images.fingerprint_inputs),
             **describe_safety(safety),
         },
-        dtype=None,
-        key=("candidate_id",),
-        wanted=want.height,
-        already=want.height - missing.height,
+        watcher=earlier.watcher,
+    )
+    opener = Opener(
+        partial(_open, snapshot, images, safety, prompts_to_check(safety, want)),
+        IngestError,
+        proven=bool(earlier.made),
+    )
+    return Task(
+        stage="ingest",
+        name=images.name,
+        output=output,
+        opener=opener,
+        counts=TaskCounts(want.height, want.height - missing.height, earlier.skipped_of(places)),
         batches=[
             batch.select("candidate_id", "place").to_dicts()
             for batch in in_shard.partition_by("batch", maintain_order=True)
         ],
         todo={(name,) for name in in_shard["candidate_id"]},
-        watcher=earlier.watcher,
         failures=earlier.failures,
-        open=partial(_open, snapshot, images, safety, prompts_to_check(safety, want)),
-        proven=bool(earlier.made),
-        error=IngestError,
-        failed_before=earlier.skipped_of(places),
     )
 
 

@@ -52,12 +52,29 @@ class Count:
 
 
 @dataclass(frozen=True)
+class SourceCounts:
+    """What the source of prompts, or of images, held.
+
+    Args:
+        read: rows or, of a source of images, images.
+        empty: without a text; of images, without a caption.
+        duplicate: of a prompt that was there before.
+        sharing: of images, how many have a prompt that another has too; None where the recipe
+            draws.
+    """
+
+    read: int
+    empty: int
+    duplicate: int
+    sharing: int | None = None
+
+
+@dataclass(frozen=True)
 class Status:
     """All that ``synpic status`` shows.
 
     Args:
-        prompts: distinct ones; ``prompts_read``, ``prompts_empty`` and ``prompts_duplicate`` say
-            what the source held.
+        prompts: distinct ones.
         unused: (folder, rows, bytes) of models and rewards that the recipe no longer names.
         undecided: the same, of models and rewards that are not found: the recipe may want them.
         changed: models that have images, and none of their present settings: (name, what).
@@ -65,16 +82,11 @@ class Status:
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
         checks: whether the recipe has [safety] now.
-        sharing: of ingested images, how many have a prompt that another has too; None where the
-            recipe draws. Of them ``prompts_read`` counts images, ``prompts_empty`` those without a
-            caption.
     """
 
     workspace: str
     prompts: int
-    prompts_read: int
-    prompts_empty: int
-    prompts_duplicate: int
+    source: SourceCounts
     counts: list[Count]
     unused: list[tuple[str, int, int]]
     undecided: list[tuple[str, int, int]]
@@ -83,7 +95,6 @@ class Status:
     failures: list[tuple[str, str, str, int]]
     set_aside: int
     checks: bool
-    sharing: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -93,7 +104,14 @@ class Status:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         counts = [{**vars(count), "missing": count.missing} for count in self.counts]
-        return {**vars(self), "counts": counts, "complete": self.complete}
+        source = {
+            "prompts_read": self.source.read,
+            "prompts_empty": self.source.empty,
+            "prompts_duplicate": self.source.duplicate,
+            "sharing": self.source.sharing,
+        }
+        flat = {name: value for name, value in vars(self).items() if name != "source"}
+        return {**flat, **source, "counts": counts, "complete": self.complete}
 
 
 def status(workspace: Workspace | Snapshot) -> Status:
@@ -124,7 +142,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         )
         counts.append(_count(workspace, "score", reward, rows, there))
     used = {count.folder for count in counts}
-    ingested = {m.folder for m in inventory.models if isinstance(m, IngestedImages)}
+    ingested = [one for one in inventory.models if isinstance(one, IngestedImages)]
     rest = [folder for folder in _folders(workspace) if folder not in used]
     kinds = {"models": "candidates", "rewards": "scores"}
     places = (place.partition(".") for place in inventory.unresolved)
@@ -133,20 +151,20 @@ def status(workspace: Workspace | Snapshot) -> Status:
     return Status(
         workspace=str(workspace.store),
         prompts=inventory.prompts.height,
-        prompts_read=prompts.read,
-        prompts_empty=prompts.empty,
-        prompts_duplicate=prompts.duplicates,
+        source=SourceCounts(
+            prompts.read,
+            prompts.empty,
+            prompts.duplicates,
+            next((one.index.sharing for one in ingested), None),
+        ),
         counts=counts,
         unused=[_folder(workspace, f) for f in rest if f not in undecided],
         undecided=[_folder(workspace, f) for f in undecided],
         changed=list(inventory.changed().items()),
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
-        failures=_reasons(workspace, used, ingested),
+        failures=_reasons(workspace, used, {one.folder for one in ingested}),
         set_aside=_set_aside(workspace),
         checks=inventory.recipe.safety is not None,
-        sharing=next(
-            (m.index.sharing for m in inventory.models if isinstance(m, IngestedImages)), None
-        ),
     )
 
 

@@ -46,58 +46,104 @@ class ScoreDifference:
         return bool(self.changed or self.appeared or self.gone)
 
 
-@dataclass(frozen=True, eq=False)
-class Difference:
-    """Two releases, side by side. Ids stand in order.
+@dataclass(frozen=True)
+class PromptDifference:
+    """Prompts of two releases. Ids stand in order.
 
     Args:
-        prompts_added, prompts_removed: prompt_ids in one and not in the other.
-        prompts_moved: in both, in other splits.
-        prompts_kept: how many are in both.
-        images_added, images_removed: candidate_ids in one and not in the other.
-        images_redrawn: in both, with other bytes.
-        images_kept: how many are in both with the same bytes.
-        models_added, models_removed: names.
-        rewards_added, rewards_removed: names.
-        scores: reward → how it differs, of the rewards that are in both.
-        ranked: how many prompts both releases rank.
+        added, removed: prompt_ids in one and not in the other.
+        moved: in both, in other splits.
+        kept: how many are in both.
+    """
+
+    added: Sequence[str]
+    removed: Sequence[str]
+    moved: Sequence[str]
+    kept: int
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any difference."""
+        return bool(self.added or self.removed or self.moved)
+
+
+@dataclass(frozen=True)
+class ImageDifference:
+    """Images of two releases. Ids stand in order.
+
+    Args:
+        added, removed: candidate_ids in one and not in the other.
+        redrawn: in both, with other bytes.
+        kept: how many are in both with the same bytes.
+    """
+
+    added: Sequence[str]
+    removed: Sequence[str]
+    redrawn: Sequence[str]
+    kept: int
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any difference."""
+        return bool(self.added or self.removed or self.redrawn)
+
+
+@dataclass(frozen=True)
+class NameDifference:
+    """Names of models or rewards in one release and not in the other."""
+
+    added: Sequence[str]
+    removed: Sequence[str]
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any difference."""
+        return bool(self.added or self.removed)
+
+
+@dataclass(frozen=True, eq=False)
+class RankDifference:
+    """Rankings of two releases.
+
+    Args:
+        prompts: how many both releases rank.
         best_changed: those of them in which other images hold rank 1, with the models that held it
             and that hold it: ``prompt_id``, ``before``, ``after`` (lists of String).
         order_changed: those of them in which two images that both rank stand otherwise to one
             another; a tie that was broken, or made, counts.
     """
 
-    prompts_added: Sequence[str]
-    prompts_removed: Sequence[str]
-    prompts_moved: Sequence[str]
-    prompts_kept: int
-    images_added: Sequence[str]
-    images_removed: Sequence[str]
-    images_redrawn: Sequence[str]
-    images_kept: int
-    models_added: Sequence[str]
-    models_removed: Sequence[str]
-    rewards_added: Sequence[str]
-    rewards_removed: Sequence[str]
-    scores: Mapping[str, ScoreDifference]
-    ranked: int
+    prompts: int
     best_changed: pl.DataFrame
     order_changed: Sequence[str]
 
     @property
     def any(self) -> bool:
         """Whether there is any difference."""
-        lists = (
-            *(self.prompts_added, self.prompts_removed, self.prompts_moved),
-            *(self.images_added, self.images_removed, self.images_redrawn),
-            *(self.models_added, self.models_removed),
-            *(self.rewards_added, self.rewards_removed, self.order_changed),
-        )
-        return (
-            any(map(len, lists))
-            or self.best_changed.height > 0
-            or any(score.any for score in self.scores.values())
-        )
+        return self.best_changed.height > 0 or bool(self.order_changed)
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Two releases, side by side.
+
+    Args:
+        scores: reward → how it differs, of the rewards that are in both.
+    """
+
+    prompts: PromptDifference
+    images: ImageDifference
+    models: NameDifference
+    rewards: NameDifference
+    scores: Mapping[str, ScoreDifference]
+    ranks: RankDifference
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any difference."""
+        names = self.models.any or self.rewards.any
+        scores = any(score.any for score in self.scores.values())
+        return self.prompts.any or self.images.any or names or scores or self.ranks.any
 
     def as_dict(self, prompts: int = 0) -> dict[str, Any]:
         """Counts as JSON-like data.
@@ -106,34 +152,29 @@ class Difference:
             prompts: how many ids to give of each kind of prompt, as ``examples``.
         """
         return {
-            "prompts": {
-                "added": len(self.prompts_added),
-                "removed": len(self.prompts_removed),
-                "moved": len(self.prompts_moved),
-                "kept": self.prompts_kept,
-            },
-            "images": {
-                "added": len(self.images_added),
-                "removed": len(self.images_removed),
-                "redrawn": len(self.images_redrawn),
-                "kept": self.images_kept,
-            },
-            "models": {"added": list(self.models_added), "removed": list(self.models_removed)},
-            "rewards": {"added": list(self.rewards_added), "removed": list(self.rewards_removed)},
+            "prompts": _counts(self.prompts),
+            "images": _counts(self.images),
+            "models": {"added": list(self.models.added), "removed": list(self.models.removed)},
+            "rewards": {"added": list(self.rewards.added), "removed": list(self.rewards.removed)},
             "scores": {reward: vars(score) for reward, score in self.scores.items()},
             "ranks": {
-                "prompts": self.ranked,
-                "best_changed": self.best_changed.height,
-                "order_changed": len(self.order_changed),
+                "prompts": self.ranks.prompts,
+                "best_changed": self.ranks.best_changed.height,
+                "order_changed": len(self.ranks.order_changed),
             },
             "examples": {
-                "added": list(self.prompts_added[:prompts]),
-                "removed": list(self.prompts_removed[:prompts]),
-                "moved": list(self.prompts_moved[:prompts]),
-                "best_changed": self.best_changed.head(prompts).to_dicts(),
-                "order_changed": list(self.order_changed[:prompts]),
+                "added": list(self.prompts.added[:prompts]),
+                "removed": list(self.prompts.removed[:prompts]),
+                "moved": list(self.prompts.moved[:prompts]),
+                "best_changed": self.ranks.best_changed.head(prompts).to_dicts(),
+                "order_changed": list(self.ranks.order_changed[:prompts]),
             },
         }
+
+
+def _counts(of: PromptDifference | ImageDifference) -> dict[str, int]:
+    """How many ids each list has; what is a number already, as it is."""
+    return {name: x if isinstance(x, int) else len(x) for name, x in vars(of).items()}
 
 
 def diff_releases(old: Published, new: Published) -> Difference:
@@ -166,26 +207,29 @@ def diff(old: pl.DataFrame, new: pl.DataFrame) -> Difference:
     same = pl.col(f"{_OLD}sha256") == pl.col(f"{_NEW}sha256")
     best, order, ranked = _ranks(old, new)
     return Difference(
-        prompts_added=_only(after, before, "prompt_id"),
-        prompts_removed=_only(before, after, "prompt_id"),
-        prompts_moved=kept.filter(pl.col("split") != pl.col("split_new"))["prompt_id"].to_list(),
-        prompts_kept=kept.height,
-        images_added=_only(new, old, "candidate_id"),
-        images_removed=_only(old, new, "candidate_id"),
-        images_redrawn=both.filter(~same)[f"{_OLD}candidate_id"].to_list(),
-        images_kept=both.filter(same).height,
-        models_added=_only(new, old, "model"),
-        models_removed=_only(old, new, "model"),
-        rewards_added=[name for name in rewards[1] if name not in rewards[0]],
-        rewards_removed=[name for name in rewards[0] if name not in rewards[1]],
+        prompts=PromptDifference(
+            added=_only(after, before, "prompt_id"),
+            removed=_only(before, after, "prompt_id"),
+            moved=kept.filter(pl.col("split") != pl.col("split_new"))["prompt_id"].to_list(),
+            kept=kept.height,
+        ),
+        images=ImageDifference(
+            added=_only(new, old, "candidate_id"),
+            removed=_only(old, new, "candidate_id"),
+            redrawn=both.filter(~same)[f"{_OLD}candidate_id"].to_list(),
+            kept=both.filter(same).height,
+        ),
+        models=NameDifference(_only(new, old, "model"), _only(old, new, "model")),
+        rewards=NameDifference(
+            [name for name in rewards[1] if name not in rewards[0]],
+            [name for name in rewards[0] if name not in rewards[1]],
+        ),
         scores={
             name: _score(both.filter(same), _PREFIX + name)
             for name in rewards[0]
             if name in rewards[1]
         },
-        ranked=ranked,
-        best_changed=best,
-        order_changed=order,
+        ranks=RankDifference(ranked, best, order),
     )
 
 

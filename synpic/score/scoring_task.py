@@ -15,7 +15,7 @@ from PIL.Image import Image
 from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
-from synpic.engine.task import Made, Row, Task
+from synpic.engine.task import Made, Opener, Output, Row, Task, TaskCounts
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.precision import full_float32
@@ -72,26 +72,29 @@ def scoring_task(
     prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
     known = [(score, prompts[name]) for name, _, score in before if name in prompts]
     size = reward.settings.batch_size
-    return Task(
+    output = Output(
         workspace=workspace,
-        stage="score",
-        name=reward.name,
         folder=reward.folder,
         schema=tables.SCORES,
+        key=("candidate_id", "sha256"),
         part_rows=PART_SCORES,
         note={"reward": reward.name, "decides": reward.fingerprint_inputs},
-        dtype=None,
-        key=("candidate_id", "sha256"),
-        wanted=candidates.height,
-        already=candidates.height - len(missing),
+        watcher=watcher,
+    )
+    opener = Opener(
+        partial(_open, workspace, reward, images, _telling(known)),
+        RewardError,
+        proven=bool(known),
+    )
+    return Task(
+        stage="score",
+        name=reward.name,
+        output=output,
+        opener=opener,
+        counts=TaskCounts(candidates.height, candidates.height - len(missing), failed_before),
         batches=[ours[start : start + size] for start in range(0, len(ours), size)],
         todo={(row["candidate_id"], row["sha256"]) for row in ours},
-        watcher=watcher,
         failures=failures,
-        open=partial(_open, workspace, reward, images, _telling(known)),
-        proven=bool(known),
-        error=RewardError,
-        failed_before=failed_before,
     )
 
 

@@ -34,30 +34,16 @@ _STATE_BYTES = {"adamw": 8, "adamw-8bit": 2, "adafactor": 0}
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run comes to.
+class PlannedData:
+    """What is learnt from.
 
     Args:
-        out: where it goes; None where it is not given.
-        goes_on_from: the step of the last checkpoint there; 0 without.
         dataset, commit, config, split, version: what is read; the name and commit as resolved.
         prompts, images: that are learnt from.
         without_preference: prompts left out, because no image of theirs is preferred.
         repeated: prompts seen more often than others: of their size there are fewer than a batch.
-        checkpoint, model_commit, pipeline: of the model.
-        parameters, trained: numbers in the denoiser; those that are trained, or of adapters.
-        steps, prompts_per_step: of the optimizer.
-        epochs: how often each prompt is seen.
-        size: width and height, if one of all images; None where it is not known yet.
-        to_encode: images and prompts that the caches lack, those that are drawn on the way too.
-        cache: folder of the caches.
-        cache_bytes: what those would add to it, about.
-        memory_bytes: of one device: weights, reference, gradients and the optimizer's state.
-            Activations come on top.
     """
 
-    out: str | None
-    goes_on_from: int
     dataset: str
     commit: str | None
     config: str | None
@@ -67,23 +53,78 @@ class Plan:
     images: int
     without_preference: int
     repeated: int
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """What learns.
+
+    Args:
+        checkpoint, model_commit, pipeline: of the model.
+        parameters, trained: numbers in the denoiser; those that are trained, or of adapters.
+    """
+
     checkpoint: str
     model_commit: str | None
     pipeline: str
     parameters: int
     trained: int
+
+
+@dataclass(frozen=True)
+class PlannedSteps:
+    """Steps of the optimizer.
+
+    Args:
+        goes_on_from: the step of the last checkpoint; 0 without.
+        epochs: how often each prompt is seen.
+    """
+
+    goes_on_from: int
     steps: int
     prompts_per_step: int
     epochs: float
-    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class PlannedCosts:
+    """What the run takes of disk and memory.
+
+    Args:
+        to_encode: images and prompts that the caches lack, those that are drawn on the way too.
+        cache: folder of the caches.
+        cache_bytes: what those would add to it, about.
+        memory_bytes: of one device: weights, reference, gradients and the optimizer's state.
+            Activations come on top.
+    """
+
     to_encode: dict[str, int]
     cache: str
     cache_bytes: int
     memory_bytes: dict[str, int]
 
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run comes to.
+
+    Args:
+        out: where it goes; None where it is not given.
+        size: width and height, if one of all images; None where it is not known yet.
+    """
+
+    out: str | None
+    data: PlannedData
+    model: PlannedModel
+    steps: PlannedSteps
+    costs: PlannedCosts
+    size: tuple[int, int] | None
+
     def as_dict(self) -> dict[str, Any]:
-        """JSON-like data."""
-        return asdict(self)
+        """JSON-like data, all numbers in one object."""
+        parts = (self.data, self.model, self.steps, self.costs)
+        flat = {name: value for part in parts for name, value in asdict(part).items()}
+        return {"out": self.out, "size": self.size, **flat}
 
 
 def plan(
@@ -140,30 +181,38 @@ def plan(
     source, prompts = records.source, records.table.height
     return Plan(
         out=None if out is None else str(out),
-        goes_on_from=done,
-        dataset=source.name,
-        commit=source.commit,
-        config=source.config,
-        split=source.split,
-        version=source.version,
-        prompts=prompts,
-        images=int(records.table["images"].list.len().sum()),
-        without_preference=tied,
-        repeated=sum(number for number in found.sizes.values() if number < together),
-        checkpoint=str(checkpoint.settings.checkpoint),
-        model_commit=checkpoint.commit,
-        pipeline=str(checkpoint.index()["_class_name"]),
-        parameters=parameters,
-        trained=learnt,
-        steps=run.steps,
-        prompts_per_step=together * run.accumulation,
-        epochs=run.steps * together * run.accumulation / prompts,
+        data=PlannedData(
+            dataset=source.name,
+            commit=source.commit,
+            config=source.config,
+            split=source.split,
+            version=source.version,
+            prompts=prompts,
+            images=int(records.table["images"].list.len().sum()),
+            without_preference=tied,
+            repeated=sum(number for number in found.sizes.values() if number < together),
+        ),
+        model=PlannedModel(
+            checkpoint=str(checkpoint.settings.checkpoint),
+            model_commit=checkpoint.commit,
+            pipeline=str(checkpoint.index()["_class_name"]),
+            parameters=parameters,
+            trained=learnt,
+        ),
+        steps=PlannedSteps(
+            goes_on_from=done,
+            steps=run.steps,
+            prompts_per_step=together * run.accumulation,
+            epochs=run.steps * together * run.accumulation / prompts,
+        ),
+        costs=PlannedCosts(
+            to_encode=to_encode,
+            cache=str(caches.folder),
+            cache_bytes=to_encode["prompts"] * prompt_bytes
+            + to_encode["images"] * image_bytes * (2 if data.flip else 1),
+            memory_bytes=_memory(recipe, objective.needs_reference, parameters, learnt),
+        ),
         size=None if fixed is None else (fixed[1], fixed[0]),
-        to_encode=to_encode,
-        cache=str(caches.folder),
-        cache_bytes=to_encode["prompts"] * prompt_bytes
-        + to_encode["images"] * image_bytes * (2 if data.flip else 1),
-        memory_bytes=_memory(recipe, objective.needs_reference, parameters, learnt),
     )
 
 

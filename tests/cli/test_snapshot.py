@@ -143,7 +143,7 @@ def test_several_steps_of_one_command_follow_one_recipe(
 
 def first_batch(task: Task) -> int:
     """What a worker in another process makes of the first batch, as it is handed over."""
-    work = pickle.loads(pickle.dumps(task.open))("cpu", "e1")
+    work = pickle.loads(pickle.dumps(task.opener.open))("cpu", "e1")
     made = work.do(task.batches[0], task.batches[0], [])
     rows = len(made.rows) + len(work.finish().rows)
     work.close()

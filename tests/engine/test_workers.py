@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -268,7 +269,7 @@ def test_a_reward_that_breaks_leaves_its_work_to_others_at_once(
     generate_candidates(workspace)
     tasks, _ = scoring_tasks(workspace)
     broken = next(number for number, task in enumerate(tasks) if task.name == "blue")
-    tasks[broken].open = _breaks
+    tasks[broken].opener = replace(tasks[broken].opener, open=_breaks)
     pool = Threads(tasks, 1)
     report = run_workers(pool, "score", tasks, together=True)
     red, blue = sorted(report.outcomes, key=lambda outcome: -outcome.made)

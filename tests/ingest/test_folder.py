@@ -427,7 +427,7 @@ def test_releases_are_compared_and_ranked_anew(
     one, two = (synpic.open_release(tmp_path / name) for name in ("one", "two"))
     assert any("pictures@" in change.text for change in compare(one.manifest, two.manifest))
     found = synpic.diff_releases(one, two)
-    assert (len(found.images_added), len(found.images_removed)) == (1, 0)
+    assert (len(found.images.added), len(found.images.removed)) == (1, 0)
     assert synpic.rerank(two, rewards=["red"]).ranking.counts.kept_candidates == 5
 
 

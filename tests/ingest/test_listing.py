@@ -288,7 +288,8 @@ def test_status_counts_images_that_share_a_prompt(make: MakeWorkspace, folder: P
     workspace = make(FOLDER)
     synpic.ingest_candidates(workspace)
     found, checked = status(workspace), validate(workspace)
-    assert (found.sharing, checked.sharing) == (3, 3)
-    line = prompts_line(found.prompts, found.prompts_empty, found.prompts_duplicate, found.sharing)
+    assert (found.source.sharing, checked.sharing) == (3, 3)
+    source = found.source
+    line = prompts_line(found.prompts, source.empty, source.duplicate, source.sharing)
     assert line == "2 prompts of 5 images: 3 share a prompt with another, 1 without a caption"
     assert prompts_line(2, 1, 4, None) == "2 prompts of 7 (4 duplicates, 1 empty left out)"

@@ -435,7 +435,7 @@ def test_versions_tell_cuts_apart(made: Workspace, tmp_path: Path) -> None:
         (one.level, one.text) for one in changes
     ]
     difference = diff_releases(whole, some)
-    assert len(difference.prompts_removed) == len(TWO_SPLITS) - 2
+    assert len(difference.prompts.removed) == len(TWO_SPLITS) - 2
     assert not diff_releases(whole, first).any
 
 

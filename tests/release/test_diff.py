@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +84,16 @@ def test_rewards_whose_names_differ_by_an_ending() -> None:
 def test_it_counts_as_a_plain_loop_does(old: pl.DataFrame, new: pl.DataFrame) -> None:
     found, expected = diff(old, new), by_hand(rows_of(old), rows_of(new), old, new)
     best, scores = expected.pop("best"), expected.pop("scores")
-    assert {name: getattr(found, name) for name in expected} == expected
-    assert found.best_changed["prompt_id"].to_list() == best
+    assert {name: attrgetter(name)(found) for name in expected} == expected
+    assert found.ranks.best_changed["prompt_id"].to_list() == best
     assert {name: tuple(vars(score).values()) for name, score in found.scores.items()} == scores
     lists = [value for value in expected.values() if isinstance(value, list)]
     moved = any(score[0] + score[2] + score[3] for score in scores.values())
     assert found.any == bool(any(lists) or best or moved)
     back = diff(new, old)
-    assert back.prompts_added == found.prompts_removed
-    assert back.images_redrawn == found.images_redrawn
-    assert back.order_changed == found.order_changed
+    assert back.prompts.added == found.prompts.removed
+    assert back.images.redrawn == found.images.redrawn
+    assert back.ranks.order_changed == found.ranks.order_changed
     assert not diff(old, old).any
 
 
@@ -133,24 +134,24 @@ def by_hand(
         ):
             order.append(prompt)
     return {
-        "prompts_added": sorted(splits[1].keys() - splits[0].keys()),
-        "prompts_removed": sorted(splits[0].keys() - splits[1].keys()),
-        "prompts_moved": sorted(
+        "prompts.added": sorted(splits[1].keys() - splits[0].keys()),
+        "prompts.removed": sorted(splits[0].keys() - splits[1].keys()),
+        "prompts.moved": sorted(
             prompt
             for prompt in splits[0].keys() & splits[1].keys()
             if splits[0][prompt] != splits[1][prompt]
         ),
-        "prompts_kept": len(splits[0].keys() & splits[1].keys()),
-        "images_added": sorted(new.keys() - old.keys()),
-        "images_removed": sorted(old.keys() - new.keys()),
-        "images_redrawn": [one for one in both if one not in same],
-        "images_kept": len(same),
-        "models_added": sorted(models[1] - models[0]),
-        "models_removed": sorted(models[0] - models[1]),
-        "rewards_added": sorted(rewards[1] - rewards[0]),
-        "rewards_removed": sorted(rewards[0] - rewards[1]),
-        "ranked": ranked,
-        "order_changed": order,
+        "prompts.kept": len(splits[0].keys() & splits[1].keys()),
+        "images.added": sorted(new.keys() - old.keys()),
+        "images.removed": sorted(old.keys() - new.keys()),
+        "images.redrawn": [one for one in both if one not in same],
+        "images.kept": len(same),
+        "models.added": sorted(models[1] - models[0]),
+        "models.removed": sorted(models[0] - models[1]),
+        "rewards.added": sorted(rewards[1] - rewards[0]),
+        "rewards.removed": sorted(rewards[0] - rewards[1]),
+        "ranks.prompts": ranked,
+        "ranks.order_changed": order,
         "best": best,
         "scores": _scores(old, new, same, rewards),
     }
@@ -196,26 +197,26 @@ def test_what_was_done_is_what_is_found(tmp_path: Path) -> None:
     new = released(tmp_path, "new", prompts=prompts, score=score, draw=draw)
     found = diff_releases(old, new)
     assert found.any
-    assert (len(found.prompts_added), len(found.prompts_removed), found.prompts_kept) == (1, 1, 4)
+    assert (len(found.prompts.added), len(found.prompts.removed), found.prompts.kept) == (1, 1, 4)
     # A third model drew for four prompts, and three models for the new one.
-    assert (len(found.images_added), len(found.images_removed)) == (7, 2)
-    assert (len(found.images_redrawn), found.images_kept) == (2, 6)
-    assert (found.models_added, found.models_removed) == (["gamma"], [])
+    assert (len(found.images.added), len(found.images.removed)) == (7, 2)
+    assert (len(found.images.redrawn), found.images.kept) == (2, 6)
+    assert (found.models.added, found.models.removed) == (["gamma"], [])
     assert found.scores["redness"].changed == 1
     assert found.scores["redness"].largest == pytest.approx(0.25, abs=1e-6)
     assert not found.scores["greenness"].any
     told = found.as_dict(prompts=1)
     assert told["images"] == {"added": 7, "removed": 2, "redrawn": 2, "kept": 6}
-    assert told["examples"]["added"] == found.prompts_added
+    assert told["examples"]["added"] == found.prompts.added
     assert len(told["examples"]["best_changed"]) == min(1, told["ranks"]["best_changed"])
 
 
 def test_rewards_that_come_and_go(tmp_path: Path) -> None:
     text = recipe()
     both, one = released(tmp_path, "both"), released(tmp_path, "one", text.split("[rewards.g")[0])
-    assert diff_releases(both, one).rewards_removed == ["greenness"]
+    assert diff_releases(both, one).rewards.removed == ["greenness"]
     found = diff_releases(one, both)
-    assert (found.rewards_added, list(found.scores)) == (["greenness"], ["redness"])
+    assert (found.rewards.added, list(found.scores)) == (["greenness"], ["redness"])
     assert found.any
 
 
@@ -246,7 +247,7 @@ def test_no_pixel_is_downloaded(
     online(hub, None, tmp_path / "home")
     found: Difference = diff_releases(open_release("user/set@v1.0.0"), open_release(out))
     assert not found.any
-    assert found.images_kept == 26
+    assert found.images.kept == 26
     assert hub.seen("GET", "/scores/")
     assert not hub.seen(part="/ranked/")
     assert not hub.seen(part="/pairwise/")

@@ -113,7 +113,7 @@ def test_the_check_does_not_read_the_prompts_again(
     file.unlink()
     if left is not None:
         file.write_bytes(left)
-    work = pickle.loads(pickle.dumps(task.open))("cpu", "e1")
+    work = pickle.loads(pickle.dumps(task.opener.open))("cpu", "e1")
     rows = work.do(task.batches[0], task.batches[0], []).rows + work.finish().rows
     work.close()
     flagged = {row["candidate_id"]: row["flagged"] for row in rows}

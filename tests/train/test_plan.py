@@ -69,30 +69,30 @@ def test_the_plan_is_what_training_does(
     made = train(recipe, tmp_path / "out", cache=tmp_path / "cache").about
     for key in ("prompts", "images", "without_preference", "config", "split", "version"):
         assert found.as_dict()[key] == made["dataset"][key], key
-    assert found.dataset == made["dataset"]["name"]
-    assert found.prompts_per_step == made["prompts_per_step"] == 6
-    assert found.epochs == pytest.approx(2 * 6 / found.prompts)
-    assert found.pipeline == made["family"]
+    assert found.data.dataset == made["dataset"]["name"]
+    assert found.steps.prompts_per_step == made["prompts_per_step"] == 6
+    assert found.steps.epochs == pytest.approx(2 * 6 / found.data.prompts)
+    assert found.model.pipeline == made["family"]
     checkpoint = find_checkpoint(recipe.model)
     family = checkpoint.family(recipe.noise)
     denoiser = checkpoint.denoiser(family, data.DTYPES["no"])
-    assert found.parameters == sum(one.numel() for one in denoiser.parameters())
+    assert found.model.parameters == sum(one.numel() for one in denoiser.parameters())
     prepare_tuning(denoiser, family, recipe.tuning)
-    assert found.trained == sum(one.numel() for one in trained(denoiser).values())
-    assert found.goes_on_from == 0
+    assert found.model.trained == sum(one.numel() for one in trained(denoiser).values())
+    assert found.steps.goes_on_from == 0
     # The images of these tests are no two alike, and all of a prompt are drawn in one size.
-    assert found.to_encode == {"images": found.images, "prompts": found.prompts + 1}
+    assert found.costs.to_encode == {"images": found.data.images, "prompts": found.data.prompts + 1}
     kept = held(caches_of(recipe, tmp_path / "cache"))
-    assert found.cache_bytes == pytest.approx(kept, rel=0.1 if kind == "pixart_sigma" else 0)
+    assert found.costs.cache_bytes == pytest.approx(kept, rel=0.1 if kind == "pixart_sigma" else 0)
     again = plan(recipe, cache=tmp_path / "cache")
-    assert again.to_encode == {"images": 0, "prompts": 0}
-    assert again.cache_bytes == 0
+    assert again.costs.to_encode == {"images": 0, "prompts": 0}
+    assert again.costs.cache_bytes == 0
     assert again.size == (SIDE, SIDE)
-    assert again.repeated == 0
-    assert plan(recipe, cache=tmp_path / "cache", processes=100).repeated == found.prompts
+    assert again.data.repeated == 0
+    assert plan(recipe, cache=tmp_path / "cache", processes=100).data.repeated == found.data.prompts
     assert again.out is None
     there = plan(recipe, tmp_path / "out", cache=tmp_path / "cache")
-    assert (there.out, there.goes_on_from) == (str(tmp_path / "out"), 2)
+    assert (there.out, there.steps.goes_on_from) == (str(tmp_path / "out"), 2)
 
 
 def test_a_checkpoint_that_is_not_there_is_named_with_its_key(wanted: Wanted) -> None:
@@ -102,23 +102,25 @@ def test_a_checkpoint_that_is_not_there_is_named_with_its_key(wanted: Wanted) ->
 
 def test_memory_is_counted(wanted: Wanted, tmp_path: Path) -> None:
     full = plan(wanted("sdxl", "tuning.method=full"), cache=tmp_path)
-    assert full.memory_bytes == {
-        "weights": 4 * full.parameters,
-        "reference": 4 * full.parameters,
-        "gradients": 4 * full.parameters,
-        "optimizer": 8 * full.parameters,
+    assert full.costs.memory_bytes == {
+        "weights": 4 * full.model.parameters,
+        "reference": 4 * full.model.parameters,
+        "gradients": 4 * full.model.parameters,
+        "optimizer": 8 * full.model.parameters,
     }
     sft = plan(
         wanted("sdxl", "tuning.method=full", "objective.name=sft", "objective.beta="),
         cache=tmp_path,
     )
-    assert sft.parameters == full.parameters
-    assert sft.memory_bytes == {k: n for k, n in full.memory_bytes.items() if k != "reference"}
+    assert sft.model.parameters == full.model.parameters
+    assert sft.costs.memory_bytes == {
+        k: n for k, n in full.costs.memory_bytes.items() if k != "reference"
+    }
     lora = plan(wanted("sdxl", "tuning.method=lora", "run.precision=bf16"), cache=tmp_path)
-    assert lora.memory_bytes == {
-        "weights": 2 * lora.parameters + 4 * lora.trained,
-        "gradients": 4 * lora.trained,
-        "optimizer": 8 * lora.trained,
+    assert lora.costs.memory_bytes == {
+        "weights": 2 * lora.model.parameters + 4 * lora.model.trained,
+        "gradients": 4 * lora.model.trained,
+        "optimizer": 8 * lora.model.trained,
     }
 
 
@@ -126,9 +128,9 @@ def test_what_is_drawn_on_the_way_is_encoded_too(wanted: Wanted, tmp_path: Path)
     more = ["samples.every=1", 'samples.prompts=["a", "b"]', "model.negative_prompt=ugly"]
     recipe = wanted("sdxl", *more)
     found = plan(recipe, cache=tmp_path)
-    assert found.to_encode["prompts"] == found.prompts + 4  # and the empty one
+    assert found.costs.to_encode["prompts"] == found.data.prompts + 4  # and the empty one
     train(recipe, tmp_path / "out", cache=tmp_path)
-    assert len(caches_of(recipe, tmp_path).prompts) == found.prompts + 4
+    assert len(caches_of(recipe, tmp_path).prompts) == found.data.prompts + 4
 
 
 @pytest.mark.parametrize(
@@ -169,9 +171,9 @@ def test_a_run_beyond_its_steps_is_refused(wanted: Wanted, tmp_path: Path) -> No
 def test_processes_take_a_step_together(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert plan(wanted(), cache=tmp_path, processes=4).prompts_per_step == 8
+    assert plan(wanted(), cache=tmp_path, processes=4).steps.prompts_per_step == 8
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert plan(wanted(), cache=tmp_path).prompts_per_step == 4
+    assert plan(wanted(), cache=tmp_path).steps.prompts_per_step == 4
 
 
 def test_of_a_release_on_the_hub_no_pixel_is_fetched(
@@ -183,7 +185,8 @@ def test_of_a_release_on_the_hub_no_pixel_is_fetched(
     api.upload_folder(repo_id="user/set", folder_path=ranked, repo_type="dataset")
     here = plan(wanted(), cache=tmp_path)
     there = plan(wanted("sd3_without_t5", "data.dataset=user/set", "data.count=5"), cache=tmp_path)
-    assert there.commit == hub.repositories["user/set"].find().oid
-    assert (there.dataset, there.prompts + there.without_preference) == ("user/set", 5)
-    assert there.prompts < here.prompts
+    assert there.data.commit == hub.repositories["user/set"].find().oid
+    assert there.data.dataset == "user/set"
+    assert there.data.prompts + there.data.without_preference == 5
+    assert there.data.prompts < here.data.prompts
     assert not list((tmp_path / "home").rglob("*.arrow"))

@@ -150,7 +150,7 @@ class Leases:
         Args:
             times: how many workers died there; ``what``: they did; ``how``: the last one ended.
         """
-        error = self.slots[number].broken[task] = self.queues[task].task.error(
+        error = self.slots[number].broken[task] = self.queues[task].task.opener.error(
             f"{times} workers {what}, the last one by {how}",
             hint="the system's log tells more; memory of the host is the usual cause: try fewer "
             "workers",
@@ -284,7 +284,7 @@ class Leases:
         return found
 
     def _deserted(self, task: Task) -> SynpicError:
-        return task.error(
+        return task.opener.error(
             f"no worker is left to do the rest: {self.last_death}",
             hint="everything made before is kept, and the same command goes on from there; look "
             "above, and into the system's log, for why they ended",

@@ -51,7 +51,7 @@ class RayPool:
     ) -> None:
         self._ray = _ray()
         self._ours = _connect(self._ray)
-        self._workspace = tasks[0].workspace
+        self._workspace = tasks[0].output.workspace
         self._sign = f".run-{uuid.uuid4().hex[:16]}"
         self._actors: dict[int, Any] = {}
         self._calls: dict[Any, int] = {}

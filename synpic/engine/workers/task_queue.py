@@ -77,7 +77,7 @@ class TaskQueue:
     @property
     def proven(self) -> bool:
         """Whether it has worked, before or in this run."""
-        return self.task.proven or bool(self._there)
+        return self.task.opener.proven or bool(self._there)
 
     def suspect(self, number: int) -> bool:
         """Whether one more death would mark this batch as failed."""
@@ -93,7 +93,7 @@ class TaskQueue:
         Args:
             workers: that share the task.
         """
-        rows = self.task.part_rows * (1 if self._deaths else PARTS)
+        rows = self.task.output.part_rows * (1 if self._deaths else PARTS)
         ample = max(1, min(rows, self.waiting // (4 * max(1, workers))))
         chunk: list[int] = []
         size = 0
@@ -164,8 +164,8 @@ class TaskQueue:
         """
         task = self.task
         until = time.monotonic() + SIGHT
-        seen = [part for part in parts if _appears(task.workspace, part, until)]
-        ours = [part for part in seen if part.startswith(f"{task.folder}/")]
+        seen = [part for part in parts if _appears(task.output.workspace, part, until)]
+        ours = [part for part in seen if part.startswith(f"{task.output.folder}/")]
         rows = task.new_rows(ours)
         there = task.todo.intersection(rows)
         # What failed here, another command has made.
@@ -236,14 +236,14 @@ class TaskQueue:
         made, failed = self._there & self._leased, self._failed & self._leased
         return Outcome(
             self.task.name,
-            self.task.wanted,
-            already=self.task.already,
+            self.task.counts.wanted,
+            already=self.task.counts.already,
             made=len(made),
             failed=len(failed),
             by_others=self.known - len(made) - len(failed),
             broken=broken,
             size=self.task.size,
-            failed_before=self.task.failed_before,
+            failed_before=self.task.counts.failed_before,
             other_shards=self.task.other_shards,
         )
 

@@ -165,7 +165,8 @@ class Worker:
             proven: it has worked before.
         """
         task = self._tasks[number].with_work(chunk.batches, chunk.todo)
-        task.proven |= proven
+        if proven:
+            task.prove()
         self._no_more -= {Want(number, samples) for samples in (False, True)}
 
         def listen(event: Event) -> None:

@@ -115,7 +115,7 @@ def _time(
     took: list[tuple[int, float]] = []
     meter.opening()
     began = time.perf_counter()
-    with closing(task.open(device, "calibration")) as work:
+    with closing(task.opener.open(device, "calibration")) as work:
         opening = time.perf_counter() - began
         # Not told what to expect: the batch that warms up would read the texts of them all.
         meter.begin()
@@ -187,7 +187,7 @@ def _nothing_came(task: Task, collected: _Collected) -> SynpicError:
     hint = "try one image by hand to see why"
     if collected.starved or "out of memory" in reason.lower():
         hint = "this device has no room for one image alone"
-    return task.error(
+    return task.opener.error(
         f"{task.label}: all of {count(len(collected.failed), 'image')} failed: {reason}",
         hint=hint,
     )

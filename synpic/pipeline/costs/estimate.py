@@ -187,7 +187,7 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
         name=model.name,
         size=size,
         batch_size=batch_size,
-        wanted=task.wanted,
+        wanted=task.counts.wanted,
         left=len(task.todo),
         work=sum(map(len, task.batches)),
         bytes_per_image=drawn or each.bytes,
@@ -231,14 +231,14 @@ def _scoring_item(
 ) -> Item:
     workspace, size = inventory.workspace, reward.settings.batch_size
     nothing = PrefetchedImages(InMemory({}))
-    already = scoring_task(workspace, reward, there, nothing, WHOLE, retry_failed=False).already
+    begun = scoring_task(workspace, reward, there, nothing, WHOLE, retry_failed=False)
     timing = problem = None
     if timed and run.kept:
         rows, pixels = as_candidates(run.kept, inventory.prompts, size * (run.batches + 1))
         ready = PrefetchedImages(InMemory(pixels))
         task = scoring_task(workspace, reward, rows, ready, WHOLE, retry_failed=True)
         timing, problem = run.run(task, task.batches)
-    left = to_score - already
+    left = to_score - begun.counts.already
     return Item("score", reward.name, None, size, images, left, left, None, timing, problem)
 
 

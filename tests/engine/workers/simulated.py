@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from synpic.engine.progress import Event
 from synpic.engine.report import Outcome
-from synpic.engine.task import Key, Task
+from synpic.engine.task import Key, Opener, Output, Task, TaskCounts
 from synpic.engine.workers.leases import Leases
 from synpic.engine.workers.scheduler import Scheduler
 from synpic.engine.workers.worker import Chunk, Ended, Progress, Want
@@ -61,25 +61,29 @@ def task(
         for b in range(batches)
     ]
     keys = [(row["candidate_id"],) for batch in rows for row in batch]
-    made = Task(
+    output = Output(
         workspace=None,  # type: ignore[arg-type]
-        stage="generate",
-        name=name,
         folder="",
         schema=pa.schema([]),
+        key=("candidate_id",),
         part_rows=part,
         note={},
-        dtype=None,
-        key=("candidate_id",),
-        wanted=len(keys),
-        already=done,
+        watcher=disk,  # type: ignore[arg-type]
+    )
+    opener = Opener(
+        lambda device, key: None,  # type: ignore[arg-type, return-value]
+        ModelError,
+        proven=False,
+    )
+    made = Task(
+        stage="generate",
+        name=name,
+        output=output,
+        opener=opener,
+        counts=TaskCounts(len(keys), done),
         batches=rows,
         todo=set(keys[done:]),
-        watcher=disk,  # type: ignore[arg-type]
         failures=disk,  # type: ignore[arg-type]
-        open=lambda device, key: None,  # type: ignore[arg-type, return-value]
-        proven=False,
-        error=ModelError,
     )
     return made, disk
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def calibrated(
         clock.now += opening
         return work
 
-    task.open = open_
+    task.opener = replace(task.opener, open=open_)
     return time_task(task, task.batches, "cpu", **more)
 
 
@@ -154,7 +155,7 @@ def test_an_error_lets_go_of_the_model(task: Task) -> None:
         except ValueError as error:
             raise ModelError("cannot be opened") from error
 
-    task.open = open_
+    task.opener = replace(task.opener, open=open_)
     with pytest.raises(ModelError, match="cannot be opened") as caught:
         time_task(task, task.batches, "cpu")
     assert seen[0]() is None
