@@ -18,6 +18,7 @@ from synpic.train.presets import preset, presets
 from synpic_cli.watching import _describe
 from tests.cli.conftest import ENVIRONMENT, in_process
 from tests.generate.conftest import saved
+from tests.grids import slow_but
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.test_model_release import trained
@@ -83,8 +84,12 @@ def test_a_recipe_becomes_a_model_and_the_same_command_goes_on(recipe: Path) -> 
     assert json.loads(in_process("train", "tune.toml", "--dry-run", "--json").stdout)["steps"] == 2
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("tuning", ["lora", "full"])
+FAST = [("sdxl", "lora"), ("pixart_sigma", "lora"), ("sd", "full"), ("sd3", "full")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tuning"), slow_but(FAST, [(kind, how) for kind in KINDS for how in ("lora", "full")])
+)
 def test_what_the_card_says_loads_the_model(
     kind: str, tuning: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,8 +260,12 @@ def test_a_model_is_published(here: HubServer, tmp_path: Path) -> None:
     assert found["sent"] == 0
 
 
-@pytest.mark.parametrize("kind", ["sdxl", "pixart_sigma"])
-@pytest.mark.parametrize("tuning", ["lora", "full"])
+PUBLISHED = [(kind, how) for kind in ("sdxl", "pixart_sigma") for how in ("lora", "full")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tuning"), slow_but([("sdxl", "lora"), ("pixart_sigma", "full")], PUBLISHED)
+)
 def test_stock_diffusers_loads_what_was_published(
     kind: str,
     tuning: str,

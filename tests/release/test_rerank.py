@@ -14,6 +14,7 @@ from synpic.rank import AGGREGATIONS, rank
 from synpic.release import open_release
 from synpic.release.rerank import rerank
 from synpic.workspace import Workspace
+from tests.grids import slow_but
 from tests.hub_server import HubServer
 from tests.publish.fixtures import build, hashed_score, recipe, scored
 from tests.release.conftest import PROMPTS, ragged
@@ -26,8 +27,11 @@ def unscored(reward: str, row: dict[str, Any]) -> float | None:
     return round(3 * hashed_score(reward, row)) / 3
 
 
-@pytest.mark.parametrize("aggregation", AGGREGATIONS)
-@pytest.mark.parametrize("ties", ["competition", "ordinal"])
+EVERY = [(name, ties) for name in AGGREGATIONS for ties in ("competition", "ordinal")]
+FAST = [*((name, "competition") for name in AGGREGATIONS), EVERY[1]]
+
+
+@pytest.mark.parametrize(("aggregation", "ties"), slow_but(FAST, EVERY))
 def test_as_published_it_gives_what_was_published(
     tmp_path: Path, aggregation: str, ties: str
 ) -> None:
