@@ -97,6 +97,16 @@ def train(
         raise typer.Exit(error.exit_code) from error
     if main:
         _show(trained, as_json)
+        if not as_json:
+            _say_samples(out or beside)
+
+
+def _say_samples(run: Path) -> None:
+    from synpic.view.samples import find_samples
+    from synpic_cli.looking import say_look
+
+    if find_samples(run) is not None:
+        say_look(run)
 
 
 def _settings(

@@ -20,7 +20,8 @@ def view(
     target: Annotated[
         str | None,
         typer.Argument(
-            help="A workspace, the folder of a release, or user/name@v1.2.0; here if not given."
+            help="A workspace, the folder of a release or of a training run, or user/name@v1.2.0; "
+            "here if not given."
         ),
     ] = None,
     directory: Directory = None,

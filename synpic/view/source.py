@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import polars as pl
@@ -15,6 +16,7 @@ from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.table.resolve_source import Where, find
 from synpic.release import Published
 from synpic.release.images import PublishedImages
+from synpic.view.samples import Samples, find_samples
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["CANDIDATE", "Images", "Shown", "open_source"]
@@ -68,7 +70,7 @@ class Shown:
 
     Args:
         name: of the folder, or the release as it was asked for.
-        kind: "workspace" or "release".
+        kind: "workspace", "release" or "training run".
         prompts: prompt_id, prompt, split and ``meta_<name>``, a row for each, in order of
             prompt_id.
         candidates: the columns of ``CANDIDATE``, ``score_<reward>`` and ``wins_<reward>``; ordered
@@ -93,12 +95,15 @@ class Shown:
 
 
 def open_source(where: Where = ".") -> Shown:
-    """What ``where`` holds: a workspace, also one that is not scored yet, or a release.
+    """What ``where`` holds: a workspace, also one that is not scored yet, a release, or a training
+    run with samples.
 
     Raises:
-        ReleaseError: it is neither.
+        ReleaseError: it is none of these.
         SynpicError: as opening a workspace or a release does.
     """
+    if (run := find_samples(where)) is not None:
+        return _of_run(run)
     origin = find(where)
     return _of_release(origin) if isinstance(origin, Published) else _of_workspace(origin)
 
@@ -184,6 +189,20 @@ def _of_release(release: Published) -> Shown:
         weights=weights,
         rewards=[n.removeprefix("score_") for n in rows.columns if n.startswith("score_")],
         images=_InRelease(images),
+    )
+
+
+def _of_run(run: Path) -> Shown:
+    samples = Samples(run)
+    return Shown(
+        name=run.resolve().name,
+        kind="training run",
+        prompts=samples.prompts,
+        candidates=_candidates(samples.candidates),
+        weights={},
+        rewards=[],
+        images=samples,
+        remark="samples of a training run, step after step; nothing scores them",
     )
 
 

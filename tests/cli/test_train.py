@@ -120,6 +120,16 @@ def test_out_is_where_it_is_told(recipe: Path, asked: list[Any]) -> None:
     assert [out for _, out in asked] == [Path("there"), recipe.parent / "tune"]
 
 
+def test_samples_are_there_to_be_looked_at(recipe: Path, asked: list[Any]) -> None:
+    assert "Look at it" not in in_process("train", "tune.toml").output
+    Path("tune/samples").mkdir(parents=True)
+    Path("tune/samples/prompts.json").write_text("[]")
+    Path("tune/log.jsonl").touch()
+    shown = in_process("train", "tune.toml")
+    assert shown.output.splitlines()[-1] == "Look at it:  synpic view tune"
+    assert "Look at it" not in in_process("train", "tune.toml", "--json").output
+
+
 @pytest.mark.parametrize("name", presets())
 def test_show_prints_a_preset(name: str) -> None:
     assert in_process("train", "--show", name).stdout == preset(name)
