@@ -64,7 +64,6 @@ def by_hand(strategy: str, preference: list[float], ids: list[str]) -> list[tupl
     return [(i, j) for i, j in found if preference[i] > preference[j]]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
 @given(
     lists=st.lists(
         st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=5),
@@ -72,24 +71,25 @@ def by_hand(strategy: str, preference: list[float], ids: list[str]) -> list[tupl
         max_size=4,
     )
 )
-def test_pairs_are_those_that_the_strategy_names(strategy: str, lists: list[list[float]]) -> None:
+def test_pairs_are_those_that_each_strategy_names(lists: list[list[float]]) -> None:
     data = rankings(lists)
-    found = pairs(data, strategy)
-    expected = [
-        (row, *places)
-        for row, one in enumerate(lists)
-        for places in by_hand(strategy, one, data[row]["candidate_ids"])
-    ]
-    assert len(found) == len(expected)
-    for pair, (row, chosen, rejected) in zip(found, expected, strict=True):
-        assert pair["prompt_id"] == f"p{row}"
-        assert pair["prompt"] == f"prompt {row}"
-        assert pair["chosen"].getpixel((0, 0)) == (row, chosen, 0)
-        assert pair["rejected"].getpixel((0, 0)) == (row, rejected, 0)
-        assert (pair["chosen_model"], pair["rejected_model"]) == (f"m{chosen}", f"m{rejected}")
-        assert pair["margin"] == lists[row][chosen] - lists[row][rejected] > 0
-        assert pair["strategy"] == strategy
-        assert tuple(pair) == Pairs.column_names
+    for strategy in STRATEGIES:
+        found = pairs(data, strategy)
+        expected = [
+            (row, *places)
+            for row, one in enumerate(lists)
+            for places in by_hand(strategy, one, data[row]["candidate_ids"])
+        ]
+        assert len(found) == len(expected)
+        for pair, (row, chosen, rejected) in zip(found, expected, strict=True):
+            assert pair["prompt_id"] == f"p{row}"
+            assert pair["prompt"] == f"prompt {row}"
+            assert pair["chosen"].getpixel((0, 0)) == (row, chosen, 0)
+            assert pair["rejected"].getpixel((0, 0)) == (row, rejected, 0)
+            assert (pair["chosen_model"], pair["rejected_model"]) == (f"m{chosen}", f"m{rejected}")
+            assert pair["margin"] == lists[row][chosen] - lists[row][rejected] > 0
+            assert pair["strategy"] == strategy
+            assert tuple(pair) == Pairs.column_names
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
