@@ -16,6 +16,7 @@ from synpic.publish import publish_to
 from synpic.publish.load import load_rankings
 from synpic.rank import STRATEGIES
 from synpic.release.pairs import Pairs, pairs
+from tests.grids import slow_but
 from tests.publish.fixtures import THIRD, build, encoded, recipe
 from tests.release.conftest import PROMPTS, ragged
 
@@ -92,7 +93,7 @@ def test_pairs_are_those_that_each_strategy_names(lists: list[list[float]]) -> N
             assert tuple(pair) == Pairs.column_names
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", slow_but({"best-worst", "random"}, STRATEGIES))
 def test_they_are_the_published_pairs(tmp_path: Path, cache: Path, strategy: str) -> None:
     """Of the release and of the workspace alike, pixels included."""
     text = recipe(more=f'{THIRD}[records]\npairs = "{strategy}"\n')
