@@ -1,6 +1,7 @@
 """Pages to look at prompts, their images, and what ranks them: served, or as a folder of files.
 
 samples      what a training run has drawn so far
+left_out     what a release would leave out, and why
 source       a workspace, a release or a run → prompts, candidates, and images by candidate id
 frame        a row for each prompt: what it can be sorted and filtered by
 query        the address of a page → which prompts, in which order

@@ -67,6 +67,7 @@ def page_facts(
         "sorts": sorts,
         "metas": [_meta(prompts[name]) for name in prompts.columns if name.startswith("meta_")],
         "splits": sorted(prompts["split"].drop_nulls().unique()),
+        "cut": "released" in prompts.columns,
         "marks": marks,
         "marked": marks if marked is None else marked,
         "policy": policy,

@@ -16,6 +16,7 @@ from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.table.resolve_source import Where, find
 from synpic.release import Published
 from synpic.release.images import PublishedImages
+from synpic.view.left_out import left_out_images, released_prompts
 from synpic.view.samples import Samples, find_samples
 from synpic.workspace import Snapshot, Workspace
 
@@ -32,6 +33,7 @@ CANDIDATE = {
     "height": pl.Int32(),
     "flagged": pl.Boolean(),
     "failure": pl.String(),
+    "left_out": pl.String(),
     "preference": pl.Float64(),
     "rank": pl.Int32(),
 }
@@ -72,10 +74,10 @@ class Shown:
         name: of the folder, or the release as it was asked for.
         kind: "workspace", "release" or "training run".
         prompts: prompt_id, prompt, split and ``meta_<name>``, a row for each, in order of
-            prompt_id.
+            prompt_id; and ``released`` where rules of the recipe choose among them.
         candidates: the columns of ``CANDIDATE``, ``score_<reward>`` and ``wins_<reward>``; ordered
             by prompt_id, model, sample and candidate_id. A row without ``sha256`` has no image;
-            ``failure`` says why.
+            ``failure`` says why; ``left_out`` says why a release would not have one that is there.
         weights: reward → weight, of those that rank.
         rewards: all that have scores here.
         images: the pixels.
@@ -113,9 +115,14 @@ def _of_workspace(workspace: Workspace) -> Shown:
     remark: str | None = None
     ranks: pl.DataFrame | None = None
     scored: pl.DataFrame | None = None
+    released: pl.Series | None = None
     try:
         ranked = rank_candidates(_uncut(snapshot))
         inventory, scored, ranks = ranked.inventory, ranked.there, ranked.ranking.table
+        ranks = ranks.join(
+            left_out_images(ranked, snapshot.recipe), on="candidate_id", how="full", coalesce=True
+        )
+        released = released_prompts(ranked, snapshot.recipe)
     except (RankingError, RecipeError, RewardError) as error:
         # A recipe that cannot be read at all fails here again.
         inventory, remark = take_inventory(snapshot), error.message
@@ -123,16 +130,20 @@ def _of_workspace(workspace: Workspace) -> Shown:
     if ranks is not None:
         wins = [name for name in ranks.columns if name.startswith("wins_")]
         rows = rows.join(
-            ranks.select("candidate_id", "preference", "rank", *wins),
+            ranks.select("candidate_id", "preference", "rank", "left_out", *wins),
             on="candidate_id",
             how="left",
             maintain_order="left",
         )
     meta = [name for name in inventory.prompts.columns if name.startswith("meta_")]
+    prompts = inventory.prompts.select("prompt_id", "prompt", "split", *meta).sort("prompt_id")
+    if released is not None:
+        passed = pl.col("prompt_id").is_in(released.implode())
+        prompts = prompts.with_columns(released=passed)
     return Shown(
         name=workspace.folder.name or str(workspace.store),
         kind="workspace",
-        prompts=inventory.prompts.select("prompt_id", "prompt", "split", *meta).sort("prompt_id"),
+        prompts=prompts,
         candidates=_candidates(rows),
         weights=inventory.recipe.weights,
         rewards=[reward.name for reward in inventory.rewards],

@@ -14,9 +14,11 @@ import pytest
 from synpic.publish import publish_to
 from synpic.view.charts import charts
 from synpic.view.frame import Frame, make_frame
+from synpic.view.query import answer, parse_query
 from synpic.view.rows import rows_of
 from synpic.view.source import open_source
 from synpic.workspace import Workspace
+from synpic.workspace.marks import Mark, Marks, write_marks
 from tests.publish import fixtures
 from tests.view import making
 
@@ -157,3 +159,26 @@ def test_rules_that_choose_prompts_for_a_release_hide_no_ranks(
     assert cut.shown.remark is None
     columns = ["prompt_id", "margin", "winner"]
     assert cut.prompts.select(columns).equals(frame.prompts.select(columns))
+
+
+def test_what_a_release_leaves_out_is_shown_with_the_reason(frame: Frame, tmp_path: Path) -> None:
+    rules = '\n[ranking]\ndrop = "marks"\n\n[records]\nwhere = "meta_level < 10"\ntop = 2\n'
+    workspace = making.build(tmp_path / "cut", text=making.RECIPE + rules)
+    one = frame.prompts["prompt_id"][0]
+    write_marks(workspace.store, Marks(prompts={one: Mark(drop=True)}))
+    cut = make_frame(open_source(workspace))
+    released = {row["prompt_id"] for row in cut.prompts.iter_rows(named=True) if row["released"]}
+    assert released == {
+        row["prompt_id"]
+        for row in cut.prompts.iter_rows(named=True)
+        if row["meta_level"] < 10 and row["prompt_id"] != one
+    }
+    for row, images in groups(cut):
+        for image in images:
+            if row["prompt_id"] == one:
+                assert image["left_out"] == "dropped before ranking, by marks"
+                assert image["rank"] is None
+            else:
+                assert (image["left_out"] is not None) == (image["rank"] > 2)
+    query = parse_query([("released", "false")], cut)
+    assert set(answer(query, cut, {})) == {*cut.prompts["prompt_id"]} - released

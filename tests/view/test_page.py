@@ -278,6 +278,19 @@ def test_a_question_that_cannot_be_answered_says_why(
     assert page.locator("#problem").is_hidden()
 
 
+def test_what_a_release_leaves_out_is_said(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    rules = '\n[records]\nwhere = "meta_level = 0"\ntop = 1\n'
+    workspace = making.build(tmp_path / "set", 3, text=making.RECIPE + rules)
+    with serving(make_frame(open_source(workspace))) as address:
+        one = visit(address)
+        page = one.open(address)
+        assert "not among the first 1" in page.locator(".why").first.inner_text()
+        found = after(one, lambda page: page.check("[name=released]", force=True))
+        assert len(found) == 2
+        assert page.locator(".facts", has_text="cut from the release").count() == 2
+        one.check()
+
+
 @pytest.mark.parametrize("width", [360, 480, 1000])
 def test_nothing_is_wider_than_a_narrow_window(
     visit: Callable[..., Visit], address: str, width: int
@@ -296,7 +309,8 @@ def test_nothing_is_wider_than_a_narrow_window(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast_and_names(visit: Callable[..., Visit], address: str, scheme: str) -> None:
-    one = visit(address, color_scheme=scheme)
+    # Nothing is half faded while it is looked at.
+    one = visit(address, color_scheme=scheme, reduced_motion="reduce")
     page = one.open(address)
     page.wait_for_selector(".bars button")
     faint = page.evaluate(CONTRAST)

@@ -39,6 +39,7 @@ synpic.figure = (row, image, number, page) => {
               "φ " + synpic.number(image.preference))),
       image.preference === null ? null : synpic.bar(image.preference),
       synpic.scores(row, image, page),
+      image.left_out ? make("div.small.why", {}, image.left_out) : null,
       make("div.small.quiet", {}, image.seed === null ? null : "seed " + image.seed)));
 };
 

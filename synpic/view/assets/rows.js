@@ -37,6 +37,8 @@ synpic.facts = (row, page) => {
   if (row.tied) found.push(fact("tied", String(row.tied), "fair", "images that share their rank"));
   if (row.flagged) found.push(fact("flagged", String(row.flagged), "bad"));
   if (row.failed) found.push(fact("failed", String(row.failed), "bad"));
+  if (row.released === false) found.push(fact("", "cut from the release", "fair",
+    "a rule of [records] leaves this prompt out"));
   if (page.manySplits) found.push(fact("split", row.split));
   for (const [name, value] of Object.entries(row.meta)) {
     if (value === null || value === "") continue;
