@@ -23,6 +23,7 @@ from benchmarks.machine import Watch, forget_peak, held, peak, settle
 from synpic import init_workspace
 from synpic.engine.device import free_memory
 from synpic.engine.progress import Event
+from synpic.engine.task import Item
 from synpic.pipeline.steps import generate_candidates
 from synpic.pipeline.tasks import drawing_tasks
 from synpic.recipe.settings import ModelSettings
@@ -126,7 +127,7 @@ class Job:
             }
         )
 
-    def rows(self, batch_size: int) -> list[dict[str, Any]]:
+    def rows(self, batch_size: int) -> list[Item]:
         """What is to be drawn, in the order in which synpic draws it."""
         with tempfile.TemporaryDirectory() as folder:
             workspace = init_workspace(Path(folder) / "set", self.recipe(batch_size))
@@ -201,12 +202,10 @@ class Stock:
             named = {"clean_caption": False, "use_resolution_binning": False, **named}
         return named
 
-    def draw(self, rows: Sequence[dict[str, Any]]) -> list[Image.Image]:
+    def draw(self, rows: Sequence[Item]) -> list[Image.Image]:
         """One call."""
-        generators = [torch.Generator("cpu").manual_seed(row["seed"]) for row in rows]
-        output = self.pipeline(
-            [row["prompt"] for row in rows], generator=generators, **self.arguments
-        )
+        generators = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
+        output = self.pipeline([row.prompt for row in rows], generator=generators, **self.arguments)
         return list(output.images)
 
     def best_batch(self, sizes: Sequence[int], least: int) -> tuple[int, dict[int, float]]:
@@ -236,14 +235,14 @@ class Stock:
                 break
         return max(rates, key=lambda size: rates[size]), rates
 
-    def limit(self, rows: Sequence[dict[str, Any]], batch_size: int) -> Drawn:
+    def limit(self, rows: Sequence[Item], batch_size: int) -> Drawn:
         """A batch at a time; the images are thrown away."""
         forget_peak(self._job.device)
         with Watch(self._job.device) as watch:
             seconds = self._clocked(lambda: self._all(rows, batch_size))
         return Drawn(len(rows), seconds, peak(self._job.device), watch.share)
 
-    def loop(self, rows: Sequence[dict[str, Any]]) -> Drawn:
+    def loop(self, rows: Sequence[Item]) -> Drawn:
         """A prompt at a time; ``image.save("….png")``."""
         forget_peak(self._job.device)
         with tempfile.TemporaryDirectory() as folder:
@@ -257,11 +256,11 @@ class Stock:
                 seconds = self._clocked(run)
         return Drawn(len(rows), seconds, peak(self._job.device), watch.share)
 
-    def pixels(self, rows: Sequence[dict[str, Any]]) -> list[np.ndarray[Any, Any]]:
+    def pixels(self, rows: Sequence[Item]) -> list[np.ndarray[Any, Any]]:
         """What one call draws."""
         return [np.asarray(image) for image in self.draw(rows)]
 
-    def _all(self, rows: Sequence[dict[str, Any]], batch_size: int) -> None:
+    def _all(self, rows: Sequence[Item], batch_size: int) -> None:
         for start in range(0, len(rows), batch_size):
             self.draw(rows[start : start + batch_size])
 

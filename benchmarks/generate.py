@@ -45,6 +45,7 @@ from benchmarks import generate_large
 from benchmarks.drawing import Drawn, Job, Stock
 from benchmarks.machine import describe
 from synpic.engine.device import pick_device
+from synpic.engine.task import Item
 from synpic.errors import SynpicError
 from synpic.generate.image_model import complete
 from synpic.hub.checkpoints import load_unlocked
@@ -113,10 +114,10 @@ def compared(name: str, job: Job, options: argparse.Namespace) -> Iterator[dict[
     yield row
 
 
-def unlike(stock: Stock, drawn: Drawn, rows: list[dict[str, Any]]) -> int:
+def unlike(stock: Stock, drawn: Drawn, rows: list[Item]) -> int:
     """How many of a batch came out otherwise than the bare pipeline draws them."""
     pixels = stock.pixels(rows)
-    files = [drawn.files[row["candidate_id"]] for row in rows]
+    files = [drawn.files[row.candidate_id] for row in rows]
     kept = [np.asarray(decode(data)) for data in files]
     return sum(not np.array_equal(*pair) for pair in zip(pixels, kept, strict=True))
 

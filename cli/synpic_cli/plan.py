@@ -10,7 +10,7 @@ from synpic.readers.display import count, duration, size
 from synpic_cli.options import READING, AsJson, Device, Directory, WaitToRead
 
 if TYPE_CHECKING:
-    from synpic.pipeline.costs import Cost, CostPlan, Item
+    from synpic.pipeline.costs import Cost, CostItem, CostPlan
     from synpic.pipeline.costs.plan import Which
 
 
@@ -93,14 +93,14 @@ def _show(made: CostPlan, devices: int, rate: float | None) -> None:
         say(f"note: {note}")
 
 
-def _work(item: Item) -> list[object]:
+def _work(item: CostItem) -> list[object]:
     told = size(item.bytes_per_image) if item.bytes_per_image else ""
     if told and not (item.timing or item.mean_of):
         told = f"~{told}"
     return [item.stage, item.name, item.size or "", item.wanted, item.left, told]
 
 
-def _pace(item: Item) -> list[object]:
+def _pace(item: CostItem) -> list[object]:
     timing = item.timing
     if timing is None:
         return [item.label, "", "broken", "", ""]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from synpic.engine.device import free_memory, lost, lost_by
-from synpic.engine.task import Row
 from synpic.errors import SynpicError
 
 __all__ = ["Attempts", "Done", "Failed", "in_words", "out_of_memory"]
 
+ItemT = TypeVar("ItemT")
 T = TypeVar("T")
 
 _NO_MEMORY = ("can't allocate memory", "out of memory")
@@ -20,94 +20,94 @@ _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 @dataclass(frozen=True)
-class Done(Generic[T]):
-    """A row with its result.
+class Done(Generic[ItemT, T]):
+    """An item with its result.
 
     Args:
         batch_size: of the batch it was done in.
         seconds: its share of that batch's time.
     """
 
-    row: Row
+    item: ItemT
     result: T
     batch_size: int
     seconds: float
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A row without a result, and the reason.
+class Failed(Generic[ItemT]):
+    """An item without a result, and the reason.
 
     Args:
         starved: alone in its batch, it found no memory.
     """
 
-    row: Row
+    item: ItemT
     reason: str
     starved: bool = False
 
 
-class Attempts(Generic[T]):
+class Attempts(Generic[ItemT, T]):
     """Runs ``work`` on batches, and remembers how large one may be.
 
     Args:
-        work: n rows → n results. A SynpicError of its is raised on, and what the device does not
-            survive as :class:`synpic.errors.DeviceLost`; anything else is about rows.
-        make_room: called when memory is short for a single row; whether there is more now.
+        work: n items → n results. A SynpicError of its is raised on, and what the device does not
+            survive as :class:`synpic.errors.DeviceLost`; anything else is about items.
+        make_room: called when memory is short for a single item; whether there is more now.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Row]], Sequence[T]],
+        work: Callable[[Sequence[ItemT]], Sequence[T]],
         make_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self._work, self._make_room = work, make_room
         self.limit: int | None = None
-        """Rows for which memory was found; None while no batch has been too large."""
+        """Items for which memory was found; None while no batch has been too large."""
 
-    def run(self, rows: Sequence[Row]) -> list[Done[T] | Failed]:
-        """Every row of ``rows``, done or failed, in their order."""
-        ended: list[Done[T] | Failed] = []
-        while len(ended) < len(rows):
-            ended += self._run(rows[len(ended) :][: self.limit or len(rows)])
+    def run(self, items: Sequence[ItemT]) -> list[Done[ItemT, T] | Failed[ItemT]]:
+        """Every item of ``items``, done or failed, in their order."""
+        ended: list[Done[ItemT, T] | Failed[ItemT]] = []
+        while len(ended) < len(items):
+            ended += self._run(items[len(ended) :][: self.limit or len(items)])
         return ended
 
-    def _run(self, rows: Sequence[Row]) -> list[Done[T] | Failed]:
+    def _run(self, items: Sequence[ItemT]) -> list[Done[ItemT, T] | Failed[ItemT]]:
         began = time.perf_counter()
-        results, problem = self._try(rows)
+        results, problem = self._try(items)
         if problem is None:
-            seconds = (time.perf_counter() - began) / len(rows)
+            seconds = (time.perf_counter() - began) / len(items)
             return [
-                Done(row, result, len(rows), seconds)
-                for row, result in zip(rows, results, strict=True)
+                Done(item, result, len(items), seconds)
+                for item, result in zip(items, results, strict=True)
             ]
-        if len(rows) == 1:
+        if len(items) == 1:
             if problem.out_of_memory and self._make_room():
                 self.limit = None
-                return self._run(rows)
-            return [Failed(rows[0], problem.reason, problem.out_of_memory)]
+                return self._run(items)
+            return [Failed(items[0], problem.reason, problem.out_of_memory)]
         if problem.out_of_memory:
-            self.limit = len(rows) // 2
-            return self.run(rows)
-        # One bad row spoils its batch: alone, each shows whether it was the one.
-        return [ended for row in rows for ended in self._run([row])]
+            self.limit = len(items) // 2
+            return self.run(items)
+        # One bad item spoils its batch: alone, each shows whether it was the one.
+        return [ended for item in items for ended in self._run([item])]
 
-    def _try(self, rows: Sequence[Row]) -> tuple[Sequence[T], _Problem | None]:
+    def _try(self, items: Sequence[ItemT]) -> tuple[Sequence[T], _Problem | None]:
         # What went wrong is told in words, not raised further: an exception in flight would hold
         # on to the very tensors for which there was no room.
         try:
-            results = self._work(rows)
+            results = self._work(items)
         except SynpicError:
             raise
         except (Exception, SystemExit) as error:
-            # A reward or a family may be any code: what it raises is about these rows.
+            # A reward or a family may be any code: what it raises is about these items.
             problem = _Problem(in_words(error), out_of_memory(error))
             if not problem.out_of_memory and lost(error):
                 raise lost_by(error) from None
         else:
-            if len(results) == len(rows):
+            if len(results) == len(items):
                 return results, None
-            problem = _Problem(f"{len(rows)} results were asked for, {len(results)} came")
+            problem = _Problem(f"{len(items)} results were asked for, {len(results)} came")
         if problem.out_of_memory:
             free_memory()
         return [], problem
@@ -120,7 +120,7 @@ class _Problem:
 
 
 def in_words(error: BaseException) -> str:
-    """The reason of a failure row."""
+    """The reason of a failure item."""
     first = (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {first}"[:500]
 

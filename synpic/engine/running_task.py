@@ -17,7 +17,7 @@ from synpic.engine.attempt import out_of_memory
 from synpic.engine.device import environment, free_memory, lost, lost_by
 from synpic.engine.progress import Listener, Meter
 from synpic.engine.report import Outcome
-from synpic.engine.task import Key, Made, Row, Task, Work
+from synpic.engine.task import Item, Key, Made, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
 from synpic.errors import DeviceLost, SynpicError, WorkspaceError, causes
 
@@ -118,9 +118,9 @@ class RunningTask:
         self._open = ExitStack()
         self._work: Work
         self._writer: PartWriter
-        self._batches: Batches[list[Row]]
-        self._coming: list[Row] | None = None
-        self._samples: list[list[Row]] = []
+        self._batches: Batches[list[Item]]
+        self._coming: list[Item] | None = None
+        self._samples: list[list[Item]] = []
         """Batches from anywhere in the list that a scheduler has added, not begun yet."""
         self._parts_seen = 0
         self._made: set[Key] = set()
@@ -134,7 +134,7 @@ class RunningTask:
         """How far it has come in the list of what is wanted."""
         # Not where a batch from anywhere lies: others would hurry there, and leave it behind.
         ahead = self._batches.front or self._coming
-        return int(ahead[0].get("position", 0)) if ahead else 0
+        return ahead[0].position if ahead else 0
 
     @property
     def needs_more(self) -> bool:
@@ -146,7 +146,7 @@ class RunningTask:
         """Whether batches from anywhere in the list should be tried: neighbours have failed."""
         return self._task.failures.suspicious() and len(self._samples) < SAMPLES
 
-    def add(self, batches: list[list[Row]], todo: set[Key], samples: bool = False) -> None:
+    def add(self, batches: list[list[Item]], todo: set[Key], samples: bool = False) -> None:
         """Take further batches from a scheduler.
 
         Args:
@@ -268,7 +268,7 @@ class RunningTask:
             raise self._hopeless()
         return True
 
-    def _draw(self) -> list[Row] | None:
+    def _draw(self) -> list[Item] | None:
         """The next batch, after a look around whenever a part of ours has been written."""
         if self._writer.begun > self._parts_seen:
             self._parts_seen = self._writer.begun
@@ -289,7 +289,7 @@ class RunningTask:
         if self._writer.begun > parts:
             # About with the successes they came with, so that a kill loses few of either.
             self._task.failures.write()
-        self._made.update(map(self._task.key_of, made.rows))
+        self._made.update(map(self._task.key_of_row, made.rows))
 
     def _keep_what_was_held(self) -> None:
         held = self._work.finish()
@@ -305,14 +305,14 @@ class RunningTask:
         """
         task = self._task
         self._keep(made)
-        task.todo.difference_update(map(task.key_of, made.rows))
-        task.todo.update(map(task.key_of, self._work.finish().rows))
+        task.todo.difference_update(map(task.key_of_row, made.rows))
+        task.todo.update(map(task.key_of_row, self._work.finish().rows))
         _, _, unsettled = task.failures.forget_streak()
         task.todo.update(
-            task.key_of(row)
+            task.key_of(item)
             for batch in task.batches
-            for row in batch
-            if row["candidate_id"] in unsettled
+            for item in batch
+            if item.candidate_id in unsettled
         )
         self._let_go(None)
         self._put_off(None)

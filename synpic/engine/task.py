@@ -14,10 +14,32 @@ from synpic.engine.writing import PartWatcher
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
 
-__all__ = ["Key", "Made", "Opener", "Output", "Row", "Task", "TaskCounts", "Work"]
+__all__ = ["Item", "Key", "Made", "Opener", "Output", "Row", "Task", "TaskCounts", "Work"]
 
 Row = dict[str, Any]
+"""A row of a table of the workspace, as it is written."""
 Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A piece of work: an image that is to be drawn, ingested or scored.
+
+    Args:
+        position: its place in the list of what is wanted.
+        sample, seed: of an image that is to be drawn.
+        sha256: of the image that is to be scored.
+        place: of an image that is to be ingested: its row in the index of the source.
+    """
+
+    candidate_id: str
+    prompt_id: str = ""
+    prompt: str = ""
+    position: int = 0
+    sample: int = 0
+    seed: int = 0
+    sha256: str = ""
+    place: int = -1
 
 
 @dataclass(frozen=True)
@@ -40,11 +62,11 @@ class Made:
 class Work(Protocol):
     """An opened model or reward."""
 
-    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         """Learn what is to come, most likely and about in this order; called whenever more is."""
         ...
 
-    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
         """Do a batch and give what is new of it: rows for ``missing`` alone.
 
         Args:
@@ -137,7 +159,7 @@ class Task:
     output: Output
     opener: Opener
     counts: TaskCounts
-    batches: list[list[Row]]
+    batches: list[list[Item]]
     todo: set[Key]
     failures: FailureLog
     size: str | None = None
@@ -160,12 +182,16 @@ class Task:
         """What people call it."""
         return label(self.name, self.size)
 
-    def missing(self, batch: Sequence[Row]) -> list[Row]:
-        """Those rows of ``batch`` that are still to be done."""
-        return [row for row in batch if self.key_of(row) in self.todo]
+    def missing(self, batch: Sequence[Item]) -> list[Item]:
+        """Those of ``batch`` that are still to be done."""
+        return [item for item in batch if self.key_of(item) in self.todo]
 
-    def key_of(self, row: Row) -> Key:
-        """What tells ``row`` from others."""
+    def key_of(self, item: Item) -> Key:
+        """What tells ``item`` from others."""
+        return tuple(getattr(item, column) for column in self.output.key)
+
+    def key_of_row(self, row: Row) -> Key:
+        """The key of the item that ``row`` was made of."""
         return tuple(row[column] for column in self.output.key)
 
     def prove(self) -> None:
@@ -176,7 +202,7 @@ class Task:
         """This task without its work, to be sent elsewhere."""
         return replace(self, batches=[], todo=set(), failures=self.failures.anew(), leased=True)
 
-    def with_work(self, batches: list[list[Row]], todo: set[Key]) -> Task:
+    def with_work(self, batches: list[list[Item]], todo: set[Key]) -> Task:
         """This task with other batches, and nothing noted yet of what fails."""
         return replace(self, batches=batches, todo=todo, failures=self.failures.anew())
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from synpic import ids
 from synpic.engine import threads
 from synpic.engine.attempt import Attempts, Done, Failed, in_words
-from synpic.engine.task import Made, Row
+from synpic.engine.task import Item, Made, Row
 from synpic.generate.family import Family, SupportsPrefetch
 from synpic.generate.image_model import Model
 from synpic.generate.pixels import eight_bits, encode
@@ -72,18 +72,18 @@ class Drawing:
         """What somebody who watches should know of how it works; None where there is nothing."""
         return self.family.note if isinstance(self.family, SupportsPrefetch) else None
 
-    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         """See :class:`synpic.engine.task.Work`."""
-        self._groups = [tuple(row["prompt"] for row in batch) for batch in batches]
+        self._groups = [tuple(item.prompt for item in batch) for batch in batches]
         self._tell_family()
 
-    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
         """See :class:`synpic.engine.task.Work`."""
         limit = self._attempts.limit
         ended = self._attempts.run(batch)
         if self._attempts.limit != limit:
             self._tell_family()
-        wanted = {row["candidate_id"] for row in missing}
+        wanted = {item.candidate_id for item in missing}
         before, self._held = self._held, self._hold(ended, wanted)
         return before.wait() if before else Made([], {}, 0)
 
@@ -112,10 +112,10 @@ class Drawing:
     def _make_room(self) -> bool:
         return isinstance(self.family, SupportsPrefetch) and self.family.make_room()
 
-    def _draw(self, rows: Sequence[Row]) -> Sequence[Pixels]:
+    def _draw(self, items: Sequence[Item]) -> Sequence[Pixels]:
         pixels = self.family.draw(
-            [row["prompt"] for row in rows],
-            [row["seed"] for row in rows],
+            [item.prompt for item in items],
+            [item.seed for item in items],
             self.model.width,
             self.model.height,
         )
@@ -127,20 +127,22 @@ class Drawing:
             )
         return list(pixels)
 
-    def _hold(self, ended: Sequence[Done[Pixels] | Failed], wanted: set[str]) -> _InFlight:
-        ours = [end for end in ended if end.row["candidate_id"] in wanted]
+    def _hold(
+        self, ended: Sequence[Done[Item, Pixels] | Failed[Item]], wanted: set[str]
+    ) -> _InFlight:
+        ours = [end for end in ended if end.item.candidate_id in wanted]
         return _InFlight(
             rows=[
-                (end.row["candidate_id"], self._threads.submit(self._row, end))
+                (end.item.candidate_id, self._threads.submit(self._row, end))
                 for end in ours
                 if isinstance(end, Done)
             ],
-            failed={end.row["candidate_id"]: end.reason for end in ours if isinstance(end, Failed)},
+            failed={end.item.candidate_id: end.reason for end in ours if isinstance(end, Failed)},
             others=sum(isinstance(end, Done) for end in ended)
             - sum(isinstance(end, Done) for end in ours),
         )
 
-    def _row(self, image: Done[Pixels]) -> Row | str:
+    def _row(self, image: Done[Item, Pixels]) -> Row | str:
         """The row of an image, or why there is none."""
         how = self.model.images
         try:
@@ -148,15 +150,15 @@ class Drawing:
             data = encode(pixels, how)
         except Exception as error:  # whatever it is, it is about this image alone
             return in_words(error)
-        name = image.row["candidate_id"]
+        name = image.item.candidate_id
         height, width = pixels.shape[:2]
         row: dict[str, Any] = {
             "candidate_id": name,
-            "prompt_id": image.row["prompt_id"],
+            "prompt_id": image.item.prompt_id,
             "model": self.model.name,
             "fingerprint": self.model.fingerprint,
-            "sample": image.row["sample"],
-            "seed": image.row["seed"],
+            "sample": image.item.sample,
+            "seed": image.item.seed,
             "image": {"bytes": data, "path": f"{name}.{how.format}"},
             "sha256": ids.sha256(data),
             "width": width,

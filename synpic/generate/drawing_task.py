@@ -8,7 +8,7 @@ import polars as pl
 
 from synpic.engine.earlier_runs import read_earlier_runs
 from synpic.engine.shard import Shard
-from synpic.engine.task import Opener, Output, Task, TaskCounts, Work
+from synpic.engine.task import Item, Opener, Output, Task, TaskCounts, Work
 from synpic.errors import ModelError, SynpicError
 from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
@@ -23,7 +23,7 @@ from synpic.safety import (
 )
 from synpic.workspace import Snapshot, Workspace, tables
 
-__all__ = ["drawing_task", "open_model"]
+__all__ = ["drawing_task", "items_of", "open_model"]
 
 PART_IMAGES = 64
 
@@ -74,11 +74,17 @@ def drawing_task(
         output=output,
         opener=opener,
         counts=counts,
-        batches=[batch.to_dicts() for batch in want.filter(in_shard).partition_by("batch")],
+        batches=[items_of(batch) for batch in want.filter(in_shard).partition_by("batch")],
         todo={(name,) for name in missing.filter(in_shard)["candidate_id"]},
         failures=earlier.failures,
         size=model.size,
     )
+
+
+def items_of(batch: pl.DataFrame) -> list[Item]:
+    """What is to be drawn of ``batch``: rows of :func:`synpic.generate.image_model.wanted`."""
+    columns = ["candidate_id", "prompt_id", "prompt", "sample", "seed"]
+    return [Item(**row) for row in batch.select(columns).iter_rows(named=True)]
 
 
 def _may_move_bits(model: Model) -> dict[str, bool]:

@@ -16,7 +16,7 @@ import polars as pl
 from synpic import ids
 from synpic.engine.earlier_runs import read_earlier_runs
 from synpic.engine.shard import Shard
-from synpic.engine.task import Made, Opener, Output, Row, Task, TaskCounts, Work
+from synpic.engine.task import Item, Made, Opener, Output, Row, Task, TaskCounts, Work
 from synpic.errors import IngestError
 from synpic.ingest.index import BATCH
 from synpic.ingest.ingested_images import IngestedImages
@@ -85,7 +85,10 @@ def ingest_task(
         opener=opener,
         counts=TaskCounts(want.height, want.height - missing.height, earlier.skipped_of(places)),
         batches=[
-            batch.select("candidate_id", "place").to_dicts()
+            [
+                Item(candidate_id=name, place=place)
+                for name, place in batch.select("candidate_id", "place").iter_rows()
+            ]
             for batch in in_shard.partition_by("batch", maintain_order=True)
         ],
         todo={(name,) for name in in_shard["candidate_id"]},
@@ -121,13 +124,13 @@ class _Ingesting:
         self._looking = ThreadPoolExecutor(4, "look")
         self._begun: list[tuple[set[str], _Reading]] = []
 
-    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         pass
 
-    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
         begun = self._begin(missing)
         self._begun = [begun, self._begin(following)] if following else [begun]
-        wanted = {row["candidate_id"] for row in missing}
+        wanted = {item.candidate_id for item in missing}
         read = [pair for pair in begun[1].result() if pair[0]["candidate_id"] in wanted]
         rows: list[Row] = []
         failed: dict[str, str] = {}
@@ -146,15 +149,15 @@ class _Ingesting:
         self._looking.shutdown()
         self._reader.close()
 
-    def _begin(self, rows: Sequence[Row]) -> tuple[set[str], _Reading]:
-        """Begin to read ``rows``, unless that has been done."""
-        names = {row["candidate_id"] for row in rows}
+    def _begin(self, items: Sequence[Item]) -> tuple[set[str], _Reading]:
+        """Begin to read ``items``, unless that has been done."""
+        names = {item.candidate_id for item in items}
         begun = next((one for one in self._begun if names <= one[0]), None)
-        return begun or (names, self._reading.submit(self._read, rows))
+        return begun or (names, self._reading.submit(self._read, items))
 
-    def _read(self, missing: Sequence[Row]) -> list[tuple[Row, bytes | None]]:
+    def _read(self, missing: Sequence[Item]) -> list[tuple[Row, bytes | None]]:
         """Rows of the index, each with its image; those with a known problem are not even read."""
-        found = self._images.rows[[row["place"] for row in missing]].to_dicts()
+        found = self._images.rows[[item.place for item in missing]].to_dicts()
         sound = [row for row in found if row["problem"] is None]
         data = dict(
             zip((row["candidate_id"] for row in sound), self._reader.read(sound), strict=True)

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from synpic.engine.attempt import Attempts, Done, Failed
-from synpic.engine.task import Made, Row, Work
+from synpic.engine.task import Item, Made, Row, Work
 from synpic.readers.images import decode
 from synpic.safety.checker import Checker, WantedSafety, open_safety
 from synpic.workspace import Workspace
@@ -86,11 +86,11 @@ class Checked:
         note: str | None = getattr(self._work, "note", None)
         return note
 
-    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         """See :class:`synpic.engine.task.Work`."""
         self._work.expect(batches)
 
-    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
         """See :class:`synpic.engine.task.Work`."""
         return self._exchange(self._work.do(batch, missing, following))
 
@@ -120,8 +120,10 @@ class Checked:
             self._held,
             _InFlight(made, [(row, self._threads.submit(self._prepare, row)) for row in made.rows]),
         )
-        ended = self._attempts.run([{**row, "ready": ready} for row, ready in held.rows])
-        flagged = {one.row["candidate_id"]: one.result for one in ended if isinstance(one, Done)}
+        ended = self._attempts.run(held.rows)
+        flagged = {
+            one.item[0]["candidate_id"]: one.result for one in ended if isinstance(one, Done)
+        }
         failed = [one for one in ended if isinstance(one, Failed)]
         return Made(
             rows=[
@@ -130,7 +132,7 @@ class Checked:
                 if row["candidate_id"] in flagged
             ],
             failed=held.made.failed
-            | {one.row["candidate_id"]: f"safety check: {one.reason}" for one in failed},
+            | {one.item[0]["candidate_id"]: f"safety check: {one.reason}" for one in failed},
             # Those drawn for company only succeeded too, and are no rows of ours.
             succeeded=len(flagged) + max(0, held.made.succeeded - len(held.made.rows)),
             starved=held.made.starved or any(one.starved for one in failed),
@@ -141,9 +143,9 @@ class Checked:
             return None
         return self._checker.prepare(decode(row["image"]["bytes"]))
 
-    def _judge(self, rows: Sequence[Row]) -> list[bool]:
-        ready = [row["ready"].result() for row in rows]
-        return self._checker.judge([self._prompt(row["prompt_id"]) for row in rows], ready)
+    def _judge(self, rows: Sequence[tuple[Row, Future[Any]]]) -> list[bool]:
+        ready = [future.result() for _, future in rows]
+        return self._checker.judge([self._prompt(row["prompt_id"]) for row, _ in rows], ready)
 
     def _prompt(self, prompt_id: str) -> str:
         place = self._prompts["prompt_id"].search_sorted(prompt_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +19,6 @@ from PIL.Image import Image
 
 from synpic.engine.attempt import Attempts, Failed
 from synpic.engine.device import pick_device
-from synpic.engine.task import Row
 from synpic.engine.threads import pool
 from synpic.errors import RewardError
 from synpic.hub import checkpoints
@@ -142,9 +142,9 @@ class OpenedReward:
                     f"prompt {number} is no text: it holds half of a character",
                     hint="it was cut or read wrongly; read it as UTF-8 again",
                 )
-        rows: list[Row] = [{"number": i, "prompt": text} for i, text in enumerate(texts)]
-        cuts = range(0, len(rows), self._batch_size)
-        batches = [*(rows[cut : cut + self._batch_size] for cut in cuts), []]
+        pairs = list(enumerate(texts))
+        cuts = range(0, len(pairs), self._batch_size)
+        batches = [*(pairs[cut : cut + self._batch_size] for cut in cuts), []]
         scores: list[float] = []
         with ThreadPoolExecutor(pool(8), "ready") as threads:
             # One batch is made ready while another is judged.
@@ -156,15 +156,18 @@ class OpenedReward:
         return scores
 
     def _soon(
-        self, threads: ThreadPoolExecutor, pictures: Sequence[Picture], rows: Sequence[Row]
+        self,
+        threads: ThreadPoolExecutor,
+        pictures: Sequence[Picture],
+        batch: Sequence[tuple[int, str]],
     ) -> list[Future[Any]]:
         """What the reward is given of these images, in the making; of equal ones once."""
         made: dict[int, Future[Any]] = {}
-        for row in rows:
-            picture = pictures[row["number"]]
+        for number, _ in batch:
+            picture = pictures[number]
             if id(picture) not in made:  # Pillow reads a file late, and not in two threads at once
-                made[id(picture)] = threads.submit(self._ready, picture, row["number"])
-        return [made[id(pictures[row["number"]])] for row in rows]
+                made[id(picture)] = threads.submit(self._ready, picture, number)
+        return [made[id(pictures[number])] for number, _ in batch]
 
     def _ready(self, picture: Picture, number: int) -> Any:
         try:
@@ -187,13 +190,16 @@ class OpenedReward:
                 hint="leave it out",
             ) from error
 
-    def _scored(self, batch: Sequence[Row], ready: Sequence[Any]) -> list[float]:
-        rows = [{**row, "image": image} for row, image in zip(batch, ready, strict=True)]
+    def _scored(self, batch: Sequence[tuple[int, str]], ready: Sequence[Any]) -> list[float]:
+        items = [
+            _Ready(number, prompt, image)
+            for (number, prompt), image in zip(batch, ready, strict=True)
+        ]
         scores = []
-        for end in self._attempts.run(rows):
+        for end in self._attempts.run(items):
             if isinstance(end, Failed):
                 raise RewardError(
-                    f"image {end.row['number']}: {self.name} cannot score it: {end.reason}",
+                    f"image {end.item.number}: {self.name} cannot score it: {end.reason}",
                     hint="this device has no memory left for one image alone"
                     if end.starved
                     else "leave it out",
@@ -201,8 +207,8 @@ class OpenedReward:
             scores.append(end.result)
         return scores
 
-    def _judge(self, rows: Sequence[Row]) -> list[float]:
-        prompts, images = [row["prompt"] for row in rows], [row["image"] for row in rows]
+    def _judge(self, items: Sequence[_Ready]) -> list[float]:
+        prompts, images = [item.prompt for item in items], [item.image for item in items]
         with full_float32():
             if isinstance(self._reward, TwoStageReward):
                 import torch
@@ -210,7 +216,16 @@ class OpenedReward:
                 given: Sequence[float] = self._reward.judge(prompts, torch.stack(images))
             else:
                 given = self._reward.score(prompts, images)
-        return check_finite(self.name, [f"#{row['number']}" for row in rows], given)
+        return check_finite(self.name, [f"#{item.number}" for item in items], given)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An image as the reward takes it, with its place among those that were given."""
+
+    number: int
+    prompt: str
+    image: Any
 
 
 def _image(picture: Picture) -> Image:

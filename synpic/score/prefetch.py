@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from PIL.Image import Image
 
-from synpic.engine.task import Row
+from synpic.engine.task import Item
 from synpic.engine.threads import pool
 from synpic.readers.images import ImageError, decode
 
@@ -25,9 +25,9 @@ KEEP = 4
 """Times the largest batch: the current batch, the next, and rewards that are a batch apart."""
 
 
-def key_of(row: Row) -> Key:
+def key_of(item: Item) -> Key:
     """What tells one image from another."""
-    return row["candidate_id"], row["sha256"]
+    return item.candidate_id, item.sha256
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,10 @@ class PrefetchedImages:
             self._entries.clear()
             self._reader = self._makers = None
 
-    def order(self, rows: Sequence[Row], kind: Hashable) -> PrefetchOrder:
-        """Have ``rows`` made ready under the name ``kind``, in threads."""
-        self._largest = max(self._largest, len(rows))
-        keys = [key_of(row) for row in rows]
+    def order(self, items: Sequence[Item], kind: Hashable) -> PrefetchOrder:
+        """Have ``items`` made ready under the name ``kind``, in threads."""
+        self._largest = max(self._largest, len(items))
+        keys = [key_of(item) for item in items]
         new = [
             key for key in keys if key not in self._entries or kind not in self._entries[key].kinds
         ]

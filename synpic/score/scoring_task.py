@@ -15,7 +15,7 @@ from PIL.Image import Image
 from synpic.engine.attempt import Attempts, Done, Failed
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
-from synpic.engine.task import Made, Opener, Output, Row, Task, TaskCounts
+from synpic.engine.task import Item, Made, Opener, Output, Task, TaskCounts
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.precision import full_float32
@@ -60,7 +60,7 @@ def scoring_task(
     done = {row[:2] for row in before}
     failed = set() if retry_failed else failures.known.keys()
     missing = [
-        {**row, "position": position}
+        Item(position=position, **row)
         for position, row in enumerate(
             candidates.select("candidate_id", "sha256", "prompt_id", "prompt").iter_rows(named=True)
         )
@@ -68,7 +68,7 @@ def scoring_task(
     ]
     keys = candidates.select("candidate_id", "sha256").iter_rows()
     failed_before = sum(key[0] in failed and key not in done for key in keys)
-    ours = [row for row in missing if shard.holds(int(row["candidate_id"][:8], 16))]
+    ours = [item for item in missing if shard.holds(int(item.candidate_id[:8], 16))]
     prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
     known = [(score, prompts[name]) for name, _, score in before if name in prompts]
     size = reward.settings.batch_size
@@ -93,7 +93,7 @@ def scoring_task(
         opener=opener,
         counts=TaskCounts(candidates.height, candidates.height - len(missing), failed_before),
         batches=[ours[start : start + size] for start in range(0, len(ours), size)],
-        todo={(row["candidate_id"], row["sha256"]) for row in ours},
+        todo={(item.candidate_id, item.sha256) for item in ours},
         failures=failures,
     )
 
@@ -156,10 +156,10 @@ class _Scoring:
         self._coming: Future[_Batch] | None = None
         self._given: Any = None
 
-    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         pass
 
-    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
         coming, self._coming = self._coming, None
         given = coming.result() if coming else None
         if given is None or given.keys != tuple(map(key_of, missing)):
@@ -168,14 +168,14 @@ class _Scoring:
             order = self._images.order(following, self._kind)
             self._coming = self._gatherer.submit(self._gather, order)
         self._given = given.images
-        whole = [row for row in missing if row["candidate_id"] not in given.broken]
-        ended = self._attempts.run([{**row, "at": at} for at, row in enumerate(whole)])
+        whole = [item for item in missing if item.candidate_id not in given.broken]
+        ended = self._attempts.run(list(enumerate(whole)))
         self._given = None
         scored = [end for end in ended if isinstance(end, Done)]
         unscored = [end for end in ended if isinstance(end, Failed)]
-        failed = given.broken | {end.row["candidate_id"]: end.reason for end in unscored}
+        failed = given.broken | {end.item[1].candidate_id: end.reason for end in unscored}
         rows = self._guard.admit(
-            [self._row(end) for end in scored], [end.row["prompt_id"] for end in scored]
+            [self._row(end) for end in scored], [end.item[1].prompt_id for end in scored]
         )
         return Made(rows, failed, len(scored), any(end.starved for end in unscored))
 
@@ -206,19 +206,21 @@ class _Scoring:
                 images = images.pin_memory() if self._pinned else images
         return _Batch(order.keys, images, broken)
 
-    def _score(self, rows: Sequence[Row]) -> list[float]:
+    def _score(self, placed: Sequence[tuple[int, Item]]) -> list[float]:
         # Attempts are made on runs of neighbours.
-        images = self._given[rows[0]["at"] : rows[-1]["at"] + 1]
+        images = self._given[placed[0][0] : placed[-1][0] + 1]
+        items = [item for _, item in placed]
         if self._kind is not WHOLE_IMAGE and isinstance(images, list):
             images = _side_by_side(images)
         with full_float32():
-            given = self._judge([row["prompt"] for row in rows], images)
-        return check_finite(self._wanted.name, [row["candidate_id"] for row in rows], given)
+            given = self._judge([item.prompt for item in items], images)
+        return check_finite(self._wanted.name, [item.candidate_id for item in items], given)
 
-    def _row(self, scored: Done[float]) -> dict[str, Any]:
+    def _row(self, scored: Done[tuple[int, Item], float]) -> dict[str, Any]:
+        _, item = scored.item
         return {
-            "candidate_id": scored.row["candidate_id"],
-            "sha256": scored.row["sha256"],
+            "candidate_id": item.candidate_id,
+            "sha256": item.sha256,
             "reward": self._wanted.name,
             "fingerprint": self._wanted.fingerprint,
             "score": scored.result,

@@ -10,7 +10,7 @@ import pytest
 
 from synpic import Workspace
 from synpic.engine.engines import Engine
-from synpic.pipeline.costs import CostPlan, Item, Timing
+from synpic.pipeline.costs import CostItem, CostPlan, Timing
 from synpic_cli.plan import _show
 from tests.cli.conftest import Synpic, in_process
 from tests.conftest import MakeRecipe, edit
@@ -187,10 +187,12 @@ def test_at_full_scale_it_fits_eighty_columns(
     models = ["sd3_medium", "sdxl", "pixart_sigma", "stable_cascade"]
     drawn = [(name, size) for name in models for size in ("1024x1024", "1280x768")]
     items = [
-        Item("generate", *of, 32, 58_000, 58_000 - done, 58_000, 1_600_000, timing(3.72))
+        CostItem("generate", *of, 32, 58_000, 58_000 - done, 58_000, 1_600_000, timing(3.72))
         for of in drawn
     ]
-    items.append(Item("score", "imagereward", None, 32, 464_000, 464_000, 464_000, None, timing(2)))
+    items.append(
+        CostItem("score", "imagereward", None, 32, 464_000, 464_000, 464_000, None, timing(2))
+    )
     _show(CostPlan(58_000, "NVIDIA H100 80GB HBM3", items, ["ranked", "scores"]), 8, 1.8)
     shown = capsys.readouterr().out.splitlines()
     assert max(map(len, shown)) <= 80, max(shown, key=len)

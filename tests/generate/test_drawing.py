@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from synpic import Workspace, generate_candidates, ids
-from synpic.engine.task import Made, Row
+from synpic.engine.task import Item, Made, Row
 from synpic.generate import drawing
 from synpic.generate.drawing import Drawing
 from synpic.generate.image_model import Model
@@ -28,15 +28,14 @@ from tests.fakes import Frugal, Painter
 NAMES = iter(range(10**6))
 
 
-def batch(*prompts: str) -> list[Row]:
+def batch(*prompts: str) -> list[Item]:
     return [
-        {
-            "candidate_id": f"{next(NAMES):032x}",
-            "prompt_id": ids.prompt_id(prompt),
-            "prompt": prompt,
-            "sample": 0,
-            "seed": seed,
-        }
+        Item(
+            candidate_id=f"{next(NAMES):032x}",
+            prompt_id=ids.prompt_id(prompt),
+            prompt=prompt,
+            seed=seed,
+        )
         for seed, prompt in enumerate(prompts)
     ]
 
@@ -54,13 +53,13 @@ def painter() -> Iterator[Any]:
         yield work
 
 
-def do(work: Any, rows: list[Row], missing: list[Row] | None = None) -> Made:
+def do(work: Any, rows: list[Item], missing: list[Item] | None = None) -> Made:
     made: Made = work.do(rows, rows if missing is None else missing, [])
     return made
 
 
-def names(rows: list[Row]) -> list[str]:
-    return [row["candidate_id"] for row in rows]
+def names(rows: Sequence[Item | Row]) -> list[str]:
+    return [row.candidate_id if isinstance(row, Item) else row["candidate_id"] for row in rows]
 
 
 def test_a_batch_is_told_of_when_the_next_has_been_drawn(painter: Any) -> None:
@@ -83,10 +82,10 @@ def test_a_row_is_its_image(painter: Any) -> None:
         with Image.open(io.BytesIO(data)) as image:
             assert np.array_equal(np.asarray(image), (pixels * 255).round().astype(np.uint8))
         assert row["sha256"] == ids.sha256(data)
-        assert row["image"]["path"] == f"{wanted['candidate_id']}.png"
+        assert row["image"]["path"] == f"{wanted.candidate_id}.png"
         assert (row["width"], row["height"], row["batch_size"]) == (8, 8, 2)
         assert row["seconds"] > 0
-        assert (row["seed"], row["flagged"], row["environment"]) == (wanted["seed"], None, "env")
+        assert (row["seed"], row["flagged"], row["environment"]) == (wanted.seed, None, "env")
 
 
 def test_failures_of_drawing_and_of_encoding_come_with_their_batch(painter: Any) -> None:

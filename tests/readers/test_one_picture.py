@@ -14,7 +14,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-from synpic.engine.task import Made, Row
+from synpic.engine.task import Item, Made, Row
 from synpic.errors import SynpicError
 from synpic.publish.card.picture import PicturedPrompt, contact_sheet
 from synpic.publish.export import export
@@ -73,7 +73,7 @@ class Bytes:
 def by_reward(data: bytes) -> np.ndarray:
     ready = PrefetchedImages(Bytes(data), threads=1)
     ready.want("whole", np.asarray)
-    (seen,) = ready.order([{"candidate_id": "c", "sha256": "s"}], "whole").wait()
+    (seen,) = ready.order([Item(candidate_id="c", sha256="s")], "whole").wait()
     ready.release("whole", np.asarray)
     if not isinstance(seen, np.ndarray):
         raise ImageError(seen.reason)

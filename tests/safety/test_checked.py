@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from synpic import Workspace, generate_candidates, score_candidates
 from synpic.engine.failures import HOPELESS
-from synpic.engine.task import Made, Row
+from synpic.engine.task import Item, Made, Row
 from synpic.errors import CheckpointError, SafetyError, Unfinished
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.tasks import drawing_tasks
@@ -300,11 +301,11 @@ class Holding:
         self.rows: list[Row] = []
         self.closed = False
 
-    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         pass
 
-    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
-        held, self.rows = self.rows, list(missing)
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
+        held, self.rows = self.rows, [asdict(item) for item in missing]
         return Made(held, {}, len(held))
 
     def finish(self) -> Made:
@@ -323,7 +324,7 @@ def test_what_work_holds_back_is_checked_in_the_end(workspace: Workspace) -> Non
     work = Holding()
     checked = Checked(work, checker, prompts)
     batches = [
-        [{"candidate_id": f"{number}{name}", "prompt_id": name} for name in "ab"]
+        [Item(candidate_id=f"{number}{name}", prompt_id=name) for name in "ab"]
         for number in range(3)
     ]
     made = [checked.do(batch, batch, []) for batch in batches]

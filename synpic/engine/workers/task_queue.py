@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from synpic.engine.report import Outcome
-from synpic.engine.task import Key, Row, Task
+from synpic.engine.task import Item, Key, Task
 from synpic.engine.workers.worker import Chunk
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
@@ -132,7 +132,7 @@ class TaskQueue:
 
     def lease(self, chunk: Iterable[int]) -> Chunk:
         """What a worker gets for ``chunk``, which is then its lease."""
-        batches: list[list[Row]] = []
+        batches: list[list[Item]] = []
         todo = set[Key]()
         for number in chunk:
             batch = self.task.batches[number]
@@ -217,7 +217,7 @@ class TaskQueue:
         for number in [n for n in self._waiting if self._deaths[n] >= DEATHS]:
             missing = self.task.missing(self.task.batches[number])
             reason = f"{DEATHS} workers died while they ran it, the last one by {why}"
-            self.task.failures.write_now({row["candidate_id"]: reason for row in missing})
+            self.task.failures.write_now({item.candidate_id: reason for item in missing})
             self._waiting.remove(number)
             self._rows_waiting = None
             keys = set(map(self.task.key_of, missing))
@@ -262,7 +262,7 @@ class TaskQueue:
 
     def _alike(self, one: int, other: int) -> bool:
         first, second = self.task.batches[one][0], self.task.batches[other][0]
-        return "prompt_id" in first and first["prompt_id"] == second["prompt_id"]
+        return bool(first.prompt_id) and first.prompt_id == second.prompt_id
 
 
 def _appears(workspace: Workspace, part: str, until: float) -> bool:
@@ -273,5 +273,5 @@ def _appears(workspace: Workspace, part: str, until: float) -> bool:
     return True
 
 
-def _position(batch: Sequence[Row], place: int) -> int:
-    return int(batch[place].get("position", 0))
+def _position(batch: Sequence[Item], place: int) -> int:
+    return batch[place].position

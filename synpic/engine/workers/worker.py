@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from synpic.engine.attempt import in_words
 from synpic.engine.progress import Event
 from synpic.engine.running_task import Jumps, NoRoom, RunningTask
-from synpic.engine.task import Key, Row, Task
+from synpic.engine.task import Item, Key, Task
 from synpic.errors import DeviceLost, SynpicError, causes
 from synpic.hub.retry import patience_of_readers
 
@@ -29,7 +29,7 @@ a worker can be stopped."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-Batch = list[Row]
+Batch = list[Item]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,6 @@ from __future__ import annotations
 from synpic.pipeline.costs.arithmetic import Cost, cost_of
 from synpic.pipeline.costs.calibration import Timing
 from synpic.pipeline.costs.estimate import plan_costs
-from synpic.pipeline.costs.plan import CostPlan, Item
+from synpic.pipeline.costs.plan import CostItem, CostPlan
 
-__all__ = ["Cost", "CostPlan", "Item", "Timing", "cost_of", "plan_costs"]
+__all__ = ["Cost", "CostItem", "CostPlan", "Timing", "cost_of", "plan_costs"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from synpic.engine import memory
 from synpic.engine.device import free_memory
 from synpic.engine.progress import Listener, Meter
-from synpic.engine.task import Made, Row, Task
+from synpic.engine.task import Item, Made, Row, Task
 from synpic.errors import Stopped, SynpicError
 from synpic.readers.display import count
 
@@ -67,7 +67,7 @@ class Timing:
 
 def time_task(
     task: Task,
-    batches: Sequence[list[Row]],
+    batches: Sequence[list[Item]],
     device: str,
     keep: int = 0,
     listener: Listener | None = None,
@@ -104,7 +104,7 @@ def time_task(
 
 def _time(
     task: Task,
-    batches: Sequence[list[Row]],
+    batches: Sequence[list[Item]],
     device: str,
     keep: int,
     meter: Meter,

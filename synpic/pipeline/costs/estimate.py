@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -12,15 +13,15 @@ from synpic.engine.device import describe_device
 from synpic.engine.engines import Engine
 from synpic.engine.progress import Listener
 from synpic.engine.shard import WHOLE
-from synpic.engine.task import Row, Task
+from synpic.engine.task import Item, Row, Task
 from synpic.errors import CheckpointError, Stopped, SynpicError
-from synpic.generate.drawing_task import drawing_task
+from synpic.generate.drawing_task import drawing_task, items_of
 from synpic.generate.image_bytes import MeanBytes, mean_bytes
 from synpic.generate.image_model import Model, sizes_of
 from synpic.generate.recorded import RecordedModel
 from synpic.ingest import IngestedImages, ingest_task
 from synpic.pipeline.costs.calibration import Timing, time_task
-from synpic.pipeline.costs.plan import CostPlan, Item
+from synpic.pipeline.costs.plan import CostItem, CostPlan
 from synpic.pipeline.costs.samples import InMemory, as_candidates, stored
 from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
 from synpic.readers.display import count
@@ -92,7 +93,7 @@ def plan_costs(
         items.append(_scoring_item(inventory, reward, there, images, to_score, run, rewards))
     for name, error in inventory.unresolved_of("rewards").items():
         size = recipe.rewards[name].batch_size
-        items.append(Item("score", name, None, size, images, to_score, to_score, problem=error))
+        items.append(CostItem("score", name, None, size, images, to_score, to_score, problem=error))
     order = {(False, name): place for place, name in enumerate(recipe.models)}
     order |= {(True, name): place for place, name in enumerate(recipe.rewards)}
     items.sort(key=lambda i: (i.stage == "score", order.get((i.stage == "score", i.name), 0)))
@@ -129,7 +130,7 @@ class _Calibration:
         self._listener, self._stop = listener, stop
 
     def run(
-        self, task: Task, batches: Sequence[list[Row]], keep: int = 0
+        self, task: Task, batches: Sequence[list[Item]], keep: int = 0
     ) -> tuple[Timing | None, SynpicError | None]:
         """Time ``task`` on the largest of ``batches``, over again where there are too few."""
         if self.device is None or not batches:
@@ -147,13 +148,13 @@ class _Calibration:
         return timing, None
 
 
-def _over_again(batches: Sequence[list[Row]], count: int) -> Iterator[list[Row]]:
+def _over_again(batches: Sequence[list[Item]], count: int) -> Iterator[list[Item]]:
     """So many batches. Those that come again have other texts: they would be remembered."""
     for number in range(count):
         again, place = divmod(number, len(batches))
         yield [
-            {**row, "prompt": f"{row['prompt']} {again}"} if again and "prompt" in row else row
-            for row in batches[place]
+            replace(item, prompt=f"{item.prompt} {again}") if again and item.prompt_id else item
+            for item in batches[place]
         ]
 
 
@@ -163,7 +164,7 @@ def _images_to_score(recipe: Recipe, run: _Calibration) -> int:
     return math.ceil(largest * (run.batches + 1) / max(1, len(recipe.models)))
 
 
-def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -> Item:
+def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -> CostItem:
     snapshot = inventory.snapshot
     want = model.wanted(snapshot.recipe, inventory.prompts)
     size, batch_size = None, None
@@ -171,7 +172,7 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
         task = drawing_task(snapshot, model, want, WHOLE, retry_failed=False)
         first = want.filter(pl.col("batch") <= run.batches * model.settings.samples)
         # Of each prompt once: with the texts of the last batch at hand, the next would be quicker.
-        batches = [batch.to_dicts() for batch in first.filter(sample=0).partition_by("batch")]
+        batches = [items_of(batch) for batch in first.filter(sample=0).partition_by("batch")]
         batch_size, size = model.batch_size, model.size
         sides = model.width, model.height
         each = mean_bytes(inventory.workspace, model.folder, *sides, model.images)
@@ -182,7 +183,7 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
         each = MeanBytes(model.rows.select(pl.col("bytes").mean().fill_null(0)).item(), 0)
     timing, problem = run.run(task, batches, run.keep)
     drawn = timing.bytes_per_image if timing and not each.mean_of else None
-    return Item(
+    return CostItem(
         stage=task.stage,
         name=model.name,
         size=size,
@@ -197,7 +198,7 @@ def _drawing_item(inventory: Inventory, model: WantedModel, run: _Calibration) -
     )
 
 
-def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> Iterator[Item]:
+def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> Iterator[CostItem]:
     """Whose weights are not found; it is known that they are wanted."""
     settings = inventory.wanted_settings(name)
     images = inventory.prompts.height * settings.samples
@@ -206,7 +207,7 @@ def _unresolved_models(inventory: Inventory, name: str, error: SynpicError) -> I
     for width, height in sizes_of(settings):
         folder = folders.get((width, height))
         each = mean_bytes(inventory.workspace, folder, width, height, inventory.recipe.images)
-        yield Item(
+        yield CostItem(
             stage="generate",
             name=name,
             size=written_size(width, height),
@@ -228,7 +229,7 @@ def _scoring_item(
     to_score: int,
     run: _Calibration,
     timed: bool,
-) -> Item:
+) -> CostItem:
     workspace, size = inventory.workspace, reward.settings.batch_size
     nothing = PrefetchedImages(InMemory({}))
     begun = scoring_task(workspace, reward, there, nothing, WHOLE, retry_failed=False)
@@ -239,10 +240,10 @@ def _scoring_item(
         task = scoring_task(workspace, reward, rows, ready, WHOLE, retry_failed=True)
         timing, problem = run.run(task, task.batches)
     left = to_score - begun.counts.already
-    return Item("score", reward.name, None, size, images, left, left, None, timing, problem)
+    return CostItem("score", reward.name, None, size, images, left, left, None, timing, problem)
 
 
-def _notes(item: Item) -> Iterator[str]:
+def _notes(item: CostItem) -> Iterator[str]:
     if item.mean_of:
         yield f"{item.label}: bytes each are the mean of {count(item.mean_of, 'image')} here"
     timing = item.timing
@@ -261,7 +262,7 @@ def _notes(item: Item) -> Iterator[str]:
         )
 
 
-def _doubts(items: Sequence[Item]) -> Iterator[str]:
+def _doubts(items: Sequence[CostItem]) -> Iterator[str]:
     """What the sums cannot be trusted for."""
     single = [i.label for i in items if i.timing and len(i.timing.batches) == 1]
     if single:

@@ -12,7 +12,7 @@ from synpic.errors import SynpicError
 from synpic.pipeline.costs.arithmetic import Cost, cost_of
 from synpic.pipeline.costs.calibration import Timing
 
-__all__ = ["CostPlan", "Item", "Which"]
+__all__ = ["CostItem", "CostPlan", "Which"]
 
 Which = Literal["whole", "left"]
 
@@ -21,7 +21,7 @@ PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2, "random": 0}
 
 
 @dataclass(frozen=True)
-class Item:
+class CostItem:
     """One model at one size, the images of a source, or one reward.
 
     Args:
@@ -103,7 +103,7 @@ class CostPlan:
 
     prompts: int
     device: str | None
-    items: Sequence[Item]
+    items: Sequence[CostItem]
     configs: Sequence[str] = ()
     pairs: str = "best-worst"
     devices: int = 1

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from synpic.engine.progress import Event
 from synpic.engine.report import Outcome
-from synpic.engine.task import Key, Opener, Output, Task, TaskCounts
+from synpic.engine.task import Item, Key, Opener, Output, Task, TaskCounts
 from synpic.engine.workers.leases import Leases
 from synpic.engine.workers.scheduler import Scheduler
 from synpic.engine.workers.worker import Chunk, Ended, Progress, Want
@@ -51,16 +51,16 @@ def task(
     disk = Disk()
     rows = [
         [
-            {
-                "candidate_id": f"{name}{b}.{i}",
-                "prompt_id": f"{b // samples}.{i}",
-                "position": b * size + i,
-            }
+            Item(
+                candidate_id=f"{name}{b}.{i}",
+                prompt_id=f"{b // samples}.{i}",
+                position=b * size + i,
+            )
             for i in range(size)
         ]
         for b in range(batches)
     ]
-    keys = [(row["candidate_id"],) for batch in rows for row in batch]
+    keys = [(item.candidate_id,) for batch in rows for item in batch]
     output = Output(
         workspace=None,  # type: ignore[arg-type]
         folder="",
@@ -138,7 +138,7 @@ class Worker:
 
     def add(self, number: int, chunk: Chunk) -> None:
         for batch in chunk.batches:
-            keys = {(row["candidate_id"],) for row in batch} & chunk.todo
+            keys = {(item.candidate_id,) for item in batch} & chunk.todo
             assert keys, "a batch was leased of which nothing is missing"
             assert not keys & self.disks[number].there
             self.queue[number].append(keys)

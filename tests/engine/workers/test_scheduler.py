@@ -121,7 +121,7 @@ def test_together_a_worker_has_every_task_of_the_same_images(size: int, shared: 
     run.run()
     who = [
         {
-            row["position"]: slot
+            row.position: slot
             for slot, number, chunk in run.leased
             if number == t
             for batch in chunk.batches
@@ -285,7 +285,7 @@ def test_a_full_disk_ends_it_for_all() -> None:
 
 def test_what_others_made_is_not_leased_and_is_counted_as_theirs() -> None:
     run = Simulation([task("a", 10, done=4)], 1)
-    others = {(row["candidate_id"],) for batch in run.tasks[0].batches[6:] for row in batch}
+    others = {(row.candidate_id,) for batch in run.tasks[0].batches[6:] for row in batch}
     run.disks[0].write(others)
     run.leases.look_around()
     (outcome,) = run.run()

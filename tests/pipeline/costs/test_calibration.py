@@ -13,7 +13,7 @@ import pytest
 from synpic import Workspace
 from synpic.engine.progress import Event
 from synpic.engine.shard import WHOLE
-from synpic.engine.task import Made, Row, Task
+from synpic.engine.task import Item, Made, Row, Task
 from synpic.errors import ModelError, Stopped
 from synpic.pipeline.costs.calibration import Timing, time_task
 from synpic.pipeline.inventory import take_inventory
@@ -27,10 +27,10 @@ class FakeWork:
         self.held: list[Row] = []
         self.said: list[Any] = []
 
-    def expect(self, batches: Sequence[Sequence[Row]]) -> None:
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         self.said.append(("expect", len(batches)))
 
-    def do(self, batch: Sequence[Row], missing: Sequence[Row], following: Sequence[Row]) -> Made:
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
         assert missing == batch
         self.said.append(("do", len(batch), len(following)))
         self.clock.now += self.paces.pop(0)
@@ -132,7 +132,7 @@ def test_progress_is_told_and_a_stop_heard(task: Task, clock: Clock) -> None:
 def test_nothing_at_all_is_an_error(task: Task, clock: Clock) -> None:
     class Barren(FakeWork):
         def do(self, batch: Sequence[Row], *rest: Any) -> Made:
-            return Made([], {row["candidate_id"]: "MemoryError: out of memory" for row in batch}, 0)
+            return Made([], {one.candidate_id: "MemoryError: out of memory" for one in batch}, 0)
 
     with pytest.raises(ModelError, match="a: all of 10 images failed: MemoryError") as caught:
         calibrated(task, clock, Barren(clock, []), 0.0)

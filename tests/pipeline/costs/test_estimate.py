@@ -9,7 +9,7 @@ import pytest
 
 import synpic
 from synpic import Workspace
-from synpic.pipeline.costs import CostPlan, Item, plan_costs
+from synpic.pipeline.costs import CostItem, CostPlan, plan_costs
 from synpic.workspace.storage import Store
 from tests import fakes
 from tests.conftest import MakeRecipe, edit
@@ -24,7 +24,7 @@ def files(workspace: Workspace) -> dict[str, bytes]:
     }
 
 
-def by_name(plan: CostPlan) -> dict[str, Item]:
+def by_name(plan: CostPlan) -> dict[str, CostItem]:
     return {item.name: item for item in plan.items}
 
 
