@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import synpic
+from synpic.engine.shard import Shard
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.on_hub import here, publish, trusting
@@ -67,7 +68,7 @@ configs = ["ranked", "scores", "images", "pairwise"]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the pages have it: a workspace, a release and an export of it, images."""
+    """A folder as the pages have it: a workspace, a release and an export of it, images; halves."""
     folder = tmp_path_factory.mktemp("docs") / "place"
     folder.mkdir()
     weights = folder.parent / "weights"
@@ -78,6 +79,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for steps, name in enumerate(("sdxl", "sd3_medium", "pixart_sigma"), 1)
     )
     workspace = synpic.init_workspace(folder / "my-set", RECIPE.format(models=models))
+    for shard, name in enumerate("AB", 1):
+        half = synpic.init_workspace(folder / name, RECIPE.format(models=models))
+        synpic.generate_candidates(half, shard=Shard(shard, 2))
     synpic.generate_candidates(workspace).raise_if_unfinished()
     synpic.score_candidates(workspace).raise_if_unfinished()
     synpic.publish_to(workspace, folder / "out")
@@ -130,7 +134,14 @@ def _loading(shown: dict[str, Any]) -> None:
     assert len(shown["batch"]) == 2
 
 
-CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {"docs/loading.md": _loading}
+def _merging(shown: dict[str, Any]) -> None:
+    assert shown["merged"].images == 12
+
+
+CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "docs/loading.md": _loading,
+    "docs/workspace.md": _merging,
+}
 
 
 def test_what_is_not_run_is_there() -> None:
