@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -74,6 +75,7 @@ class _Page:
         self._frame = frame
         self._marking = Marking(frame)
         self._thumbnails = Thumbnails()
+        self._charting = threading.Lock()
         self._known: dict[str, str | None] = {}
         self._html = render_page(page_facts(frame, self._marking.allowed))
         # The same query is asked for each page that is turned, and for its charts.
@@ -108,7 +110,8 @@ class _Page:
     def charts(self, request: Request) -> Response:
         query = parse_query(request.query_params.multi_items(), self._frame)
         ids = self._ids(query) if query.address() else None
-        return _json(charts(self._frame, ids))
+        with self._charting:  # each takes a copy of the scores: one at a time
+            return _json(charts(self._frame, ids))
 
     def prompt(self, request: Request) -> Response:
         found = self._rows([request.path_params["id"]])

@@ -116,12 +116,11 @@ def _of_workspace(workspace: Workspace) -> Shown:
     ranks: pl.DataFrame | None = None
     scored: pl.DataFrame | None = None
     released: pl.Series | None = None
+    left_out = pl.DataFrame()
     try:
         ranked = rank_candidates(_uncut(snapshot))
         inventory, scored, ranks = ranked.inventory, ranked.there, ranked.ranking.table
-        ranks = ranks.join(
-            left_out_images(ranked, snapshot.recipe), on="candidate_id", how="full", coalesce=True
-        )
+        left_out = left_out_images(ranked, snapshot.recipe)
         released = released_prompts(ranked, snapshot.recipe)
     except (RankingError, RecipeError, RewardError) as error:
         # A recipe that cannot be read at all fails here again.
@@ -130,11 +129,13 @@ def _of_workspace(workspace: Workspace) -> Shown:
     if ranks is not None:
         wins = [name for name in ranks.columns if name.startswith("wins_")]
         rows = rows.join(
-            ranks.select("candidate_id", "preference", "rank", "left_out", *wins),
+            ranks.select("candidate_id", "preference", "rank", *wins),
             on="candidate_id",
             how="left",
             maintain_order="left",
         )
+    if not left_out.is_empty():
+        rows = rows.join(left_out, on="candidate_id", how="left", maintain_order="left")
     meta = [name for name in inventory.prompts.columns if name.startswith("meta_")]
     prompts = inventory.prompts.select("prompt_id", "prompt", "split", *meta).sort("prompt_id")
     if released is not None:

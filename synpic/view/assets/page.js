@@ -54,6 +54,7 @@ synpic.page = {
       problem.hidden = true;
       if (synpic.marks.problem) this.warn(synpic.marks.problem);
       this.show(found);
+      rows.setAttribute("aria-busy", "false"); // charts may come later
       if (this.charted !== filters.toString() + this.query.get("winner")) {
         const charts = await synpic.source.charts(filters.toString());
         if (asked !== this.asked) return;
