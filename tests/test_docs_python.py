@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 import synpic
-from synpic.engine.shard import Shard
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online, waits
 from tests.publish.on_hub import here, publish, trusting
@@ -68,20 +67,20 @@ configs = ["ranked", "scores", "images", "pairwise"]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the pages have it: a workspace, a release and an export of it, images; halves."""
+    """A folder as the pages have it: workspaces, a release and an export of one, images."""
     folder = tmp_path_factory.mktemp("docs") / "place"
     folder.mkdir()
     weights = folder.parent / "weights"
     weights.mkdir()
     (weights / "model.bin").write_bytes(b"weights")
-    models = "".join(
+    tables = [
         MODEL.format(name=name, weights=weights.as_posix(), steps=steps)
         for steps, name in enumerate(("sdxl", "sd3_medium", "pixart_sigma"), 1)
-    )
-    workspace = synpic.init_workspace(folder / "my-set", RECIPE.format(models=models))
-    for shard, name in enumerate("AB", 1):
-        half = synpic.init_workspace(folder / name, RECIPE.format(models=models))
-        synpic.generate_candidates(half, shard=Shard(shard, 2))
+    ]
+    workspace = synpic.init_workspace(folder / "my-set", RECIPE.format(models="".join(tables)))
+    for name, drawn in (("A", tables[:2]), ("B", tables[1:])):
+        part = synpic.init_workspace(folder / name, RECIPE.format(models="".join(drawn)))
+        synpic.generate_candidates(part).raise_if_unfinished()
     synpic.generate_candidates(workspace).raise_if_unfinished()
     synpic.score_candidates(workspace).raise_if_unfinished()
     synpic.publish_to(workspace, folder / "out")
