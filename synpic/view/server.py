@@ -7,7 +7,7 @@
 /api/prompt/ID                        one row
 /api/marks                            marks: GET all, POST one
 /thumbnails/EDGE/ID                   WebP
-/images/ID                            the encoded file, as it lies in its part
+/images/ID                            the encoded file, as it lies; as PNG where no browser shows it
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from starlette.routing import Route
 
 from synpic.errors import RecipeError, SynpicError
 from synpic.readers.display import visible
-from synpic.readers.images import ImageError, describe
+from synpic.readers.images import ImageError
 from synpic.view.charts import charts
 from synpic.view.frame import Frame
 from synpic.view.marking import Marking
 from synpic.view.page import page_facts, render_page
 from synpic.view.query import Query, QueryError, answer, parse_query
 from synpic.view.rows import rows_of
-from synpic.view.thumbnails import EDGES, Thumbnails
+from synpic.view.thumbnails import EDGES, Thumbnails, for_browsers
 
 __all__ = ["make_app"]
 
@@ -143,9 +143,9 @@ class _Page:
         sha256 = self._hash(one)
         if sha256 is None:
             return _problem(404, "there is no such image")
-        data = self._read(one, sha256)
-        kind = f"image/{describe(data).format.lower()}"
-        return Response(data, media_type=kind, headers=_FOREVER)
+        data, ending = for_browsers(self._read(one, sha256))
+        kind = "jpeg" if ending == "jpg" else ending
+        return Response(data, media_type=f"image/{kind}", headers=_FOREVER)
 
     def _read(self, candidate_id: str, sha256: str) -> bytes:
         return self._frame.shown.images.read(candidate_id, sha256)

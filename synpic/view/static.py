@@ -26,14 +26,14 @@ import polars as pl
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import PublishError, Stopped, SynpicError
 from synpic.publish.write_shards import explain_refusals, require_room
-from synpic.readers.images import ImageError, describe
+from synpic.readers.images import ImageError
 from synpic.release.manifest import own_version
 from synpic.view.columns import columns_of
 from synpic.view.frame import Frame
 from synpic.view.marking import Marking
 from synpic.view.page import page_facts, render_page, scripts
 from synpic.view.rows import rows_of
-from synpic.view.thumbnails import thumbnail
+from synpic.view.thumbnails import for_browsers, thumbnail
 from synpic.workspace.whole_folder import whole_folder
 
 __all__ = ["POLICY", "PageForecast", "plan_page", "write_page"]
@@ -183,8 +183,8 @@ class _Made:
 
     one: str
     data: bytes
-    small: bytes
     ending: str
+    small: bytes
 
 
 def _there(frame: Frame) -> list[tuple[str, str]]:
@@ -204,7 +204,7 @@ def _batches(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def _made(key: tuple[str, str], data: bytes) -> _Made:
     try:
-        return _Made(key[0], data, thumbnail(data, EDGE), describe(data).extension)
+        return _Made(key[0], *for_browsers(data), thumbnail(data, EDGE))
     except ImageError as error:
         raise SynpicError(
             f"the image of candidate {key[0]} is damaged: {error}",

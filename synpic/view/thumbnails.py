@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from synpic.readers.images import decode
+from synpic.readers.images import decode, describe
 
-__all__ = ["EDGES", "Thumbnails", "thumbnail"]
+__all__ = ["EDGES", "Thumbnails", "for_browsers", "thumbnail"]
 
 EDGES = (160, 320)
 """Longest sides, in pixels, that may be asked for."""
@@ -32,6 +32,23 @@ def thumbnail(data: bytes, edge: int) -> bytes:
     # Of a few pixels, loss shows: there is nothing to save there.
     image.save(buffer, "WEBP", quality=82, method=2, lossless=max(image.size) <= 64)
     return buffer.getvalue()
+
+
+def for_browsers(data: bytes) -> tuple[bytes, str]:
+    """An image file that a browser shows, and its ending: ``data``, or the same pixels as PNG.
+
+    Raises:
+        ImageError: it is no image.
+    """
+    ending = describe(data).extension
+    if ending in _SHOWN:
+        return data, ending
+    buffer = io.BytesIO()
+    decode(data).save(buffer, "PNG")
+    return buffer.getvalue(), "png"
+
+
+_SHOWN = {"avif", "bmp", "gif", "jpg", "png", "webp"}
 
 
 class Thumbnails:
