@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 keep_interrupts()
 
 _PUBLIC = {
-    "Engine": "synpic.engine.engines:Engine",
+    "Engine": "synpic.engine.workers.engines:Engine",
     "PublishOptions": "synpic.publish.options:PublishOptions",
     "Recipe": "synpic.recipe:Recipe",
     "Shard": "synpic.engine.shard:Shard",

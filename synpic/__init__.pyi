@@ -1,8 +1,8 @@
 """The public names of synpic, for type checkers; ``__init__.py`` imports each when it is used."""
 
 from synpic.demo import run_demo
-from synpic.engine.engines import Engine
 from synpic.engine.shard import Shard
+from synpic.engine.workers.engines import Engine
 from synpic.errors import SynpicError
 from synpic.pipeline.costs import cost_of
 from synpic.pipeline.costs import plan_costs as plan

@@ -234,7 +234,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/score/api.py": (1, FOREIGN),
     "synpic/score/prefetch.py": (3, WAITED_FOR),
     "synpic/score/reward.py": (1, FOREIGN),
-    "synpic/score/weights.py": (2, READERS),
+    "synpic/score/weights/__init__.py": (2, READERS),
     "synpic/train/trainable_checkpoint.py": (1, READERS),
     "synpic/train/losses.py": (1, FOREIGN),
     "synpic/train/data/records.py": (1, READERS),

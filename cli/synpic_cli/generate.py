@@ -40,8 +40,8 @@ def generate(
 
     Images that exist already ([ingest] in the recipe) are ingested, and nothing is drawn.
     """
-    from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
+    from synpic.engine.workers.engines import Engine
     from synpic.hub.retry import waiting
     from synpic.pipeline.steps import generate_candidates
     from synpic.pipeline.tasks import drawing_tasks

@@ -84,8 +84,8 @@ def score(
 
     With --images or --dataset: images that exist already. The first time, this writes the recipe.
     """
-    from synpic.engine.engines import Engine
     from synpic.engine.shard import WHOLE, Shard
+    from synpic.engine.workers.engines import Engine
     from synpic.errors import SynpicError
     from synpic.hub.retry import waiting
     from synpic.pipeline.steps import image_scores, score_candidates

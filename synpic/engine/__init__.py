@@ -6,7 +6,7 @@ smaller pieces where memory is short (``attempt``). Rows become parts (``writing
 work becomes rows with a reason (``failures``), and how far it is, events (``progress``). ``run``
 does several, one after another or in turns. That is all of it in one process.
 
-With several ``workers``, each does the same in a process of its own; ``engines`` chooses where:
-here, in processes on this machine, or in actors on a Ray cluster. A ``shard`` is a fixed cut for
-machines that do not know of each other.
+With several ``workers``, each does the same in a process of its own; ``workers.engines`` chooses
+where: here, in processes on this machine, or in actors on a Ray cluster. A ``shard`` is a fixed cut
+for machines that do not know of each other.
 """

@@ -16,11 +16,11 @@ from typing import Any
 
 import polars as pl
 
-from synpic.engine.engines import HERE, Engine, run_on
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
+from synpic.engine.workers.engines import HERE, Engine, run_on
 from synpic.errors import CheckpointError, RecipeError, SynpicError
 from synpic.ingest import ensure_index, ingest_recipe
 from synpic.ingest.opening import settings_of

@@ -21,7 +21,6 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, T5Config, T5Model
 
 from synpic.errors import RewardError
 from synpic.score.t5_tokens import PAD
-from synpic.score.tensor_names import WEIGHTS
 from synpic.score.vqascore import TOWER
 from synpic.score.weights import (
     fill_parts,
@@ -31,6 +30,7 @@ from synpic.score.weights import (
     read_tensors,
     reading,
 )
+from synpic.score.weights.tensor_names import WEIGHTS
 
 __all__ = ["ClipT5"]
 

@@ -13,7 +13,7 @@ from synpic.hub.errors import Subject
 from synpic.hub.lock import LockEntry
 from synpic.score.cached import in_cache, matching
 from synpic.score.reward import Companion, WantedReward, resolve_reward
-from synpic.score.tensor_names import tensor_names
+from synpic.score.weights.tensor_names import tensor_names
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Fetch", "weights_to_fetch"]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synpic import Workspace
-from synpic.engine.engines import Engine
+from synpic.engine.workers.engines import Engine
 from synpic.pipeline.costs import CostItem, CostPlan, Timing
 from synpic_cli.plan import _show
 from tests.cli.conftest import Synpic, in_process

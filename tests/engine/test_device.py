@@ -11,7 +11,7 @@ import torch
 
 from synpic import Workspace, generate_candidates, status
 from synpic.engine.device import free_memory, lost, pick_device
-from synpic.engine.engines import Engine
+from synpic.engine.workers.engines import Engine
 from synpic.errors import DeviceLost, SynpicError
 from tests.conftest import MakeRecipe
 from tests.engine.test_workers import made, nothing_twice

@@ -20,10 +20,9 @@ import psutil
 import pytest
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine import engines
-from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
-from synpic.engine.workers import worker_process
+from synpic.engine.workers import engines, worker_process
+from synpic.engine.workers.engines import Engine
 from synpic.engine.workers.leases import IN_A_ROW
 from synpic.engine.workers.local_pool import LocalPool
 from synpic.engine.workers.worker import Progress, Worker

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from synpic import Workspace, generate_candidates, score_candidates, status
-from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
 from synpic.engine.workers import ray_pool
+from synpic.engine.workers.engines import Engine
 from synpic.errors import SynpicError
 from synpic.workspace.storage import Store
 from tests.cli.conftest import ENVIRONMENT, Start

@@ -1,5 +1,6 @@
 """Work on several devices: one scheduler over futures, and where its workers live.
 
+engines         chooses where tasks run: here, or by one of the pools
 worker          has tasks open, and does about a second's work of them at each call
 task_queue      batches of one task: waiting, leased or done; the next chunk, requeue, mark failed
 leases          which worker slot (``slot``) has which batches; their results

@@ -10,10 +10,10 @@ from dataclasses import replace
 import polars as pl
 
 from synpic.engine.device import describe_device
-from synpic.engine.engines import Engine
 from synpic.engine.progress import Listener
 from synpic.engine.shard import WHOLE
 from synpic.engine.task import Item, Row, Task
+from synpic.engine.workers.engines import Engine
 from synpic.errors import CheckpointError, Stopped, SynpicError
 from synpic.generate.drawing_task import drawing_task, items_of
 from synpic.generate.image_bytes import MeanBytes, mean_bytes

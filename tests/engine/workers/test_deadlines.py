@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from synpic.engine.engines import Engine, run_on
 from synpic.engine.workers.deadlines import FIRST, TIMES, Deadlines, shortest_deadline
+from synpic.engine.workers.engines import Engine, run_on
 from synpic.errors import SynpicError
 from tests.engine.workers.simulated import task
 
@@ -147,7 +147,7 @@ def test_a_deadline_that_is_none_starts_no_worker(
     monkeypatch.setattr(
         f"synpic.engine.workers.{engine}_pool.{pool}", lambda *_, **__: made.append(pool)
     )
-    monkeypatch.setattr("synpic.engine.engines._require_shared", lambda tasks: None)
+    monkeypatch.setattr("synpic.engine.workers.engines._require_shared", lambda tasks: None)
     monkeypatch.setenv("SYNPIC_WORKER_DEADLINE", "soon")
     device = "cpu" if engine == "local" else None
     with pytest.raises(SynpicError, match="SYNPIC_WORKER_DEADLINE"):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from synpic import Workspace, generate_candidates
-from synpic.engine.engines import Engine
 from synpic.engine.progress import Event
 from synpic.engine.workers import ray_pool
+from synpic.engine.workers.engines import Engine
 from synpic.engine.workers.ray_pool import RayPool, room
 from synpic.engine.workers.worker import Progress, Unable
 from synpic.engine.workers.worker_pool import WorkerDied

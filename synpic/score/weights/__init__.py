@@ -22,7 +22,7 @@ from synpic.hub.errors import Subject, naming_hub_errors
 from synpic.hub.files import download
 from synpic.hub.progress import bars_shown, show_bars
 from synpic.readers.pretrained import refuse_lacking
-from synpic.score.tensor_names import read_index
+from synpic.score.weights.tensor_names import read_index
 
 if TYPE_CHECKING:
     import torch
