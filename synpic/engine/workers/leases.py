@@ -171,6 +171,11 @@ class Leases:
             self.remarks.append(f"{self.queues[task].task.label}: {what}")
             self.progress.send_news(task, what)
 
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the workspace could not be read when it was last looked at."""
+        return self._troubles > 0
+
     def outcomes(self) -> list[Outcome]:
         """The result of each task, as the workspace has it; when all workers have ended.
 

@@ -14,7 +14,7 @@ from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
 from synpic.engine.task import Task
 from synpic.engine.workers.deadlines import SHORTEST, Deadlines
-from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, Leases
+from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, PAUSE, Leases
 from synpic.engine.workers.slot import Call
 from synpic.engine.workers.worker import Progress, Unable, Want
 from synpic.engine.workers.worker_pool import WorkerDied, WorkerPool
@@ -104,7 +104,8 @@ class Scheduler:
             silent = f"nothing was heard of it for {duration(seconds)}"
             self._slots[number].late = f"{silent}, and it was killed"
             self._pool.kill(number)
-        if self._clock() - self._looked > SECONDS_BETWEEN_LOOKS:
+        between = PAUSE if self._leases.in_trouble else SECONDS_BETWEEN_LOOKS
+        if self._clock() - self._looked >= between:
             self._leases.look_around()
             self._looked = self._clock()
         self._leases.settle()

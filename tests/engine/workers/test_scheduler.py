@@ -12,6 +12,7 @@ from synpic.engine.progress import Event
 from synpic.engine.task import Key
 from synpic.engine.workers import leases, task_queue
 from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, Leases
+from synpic.engine.workers.scheduler import SECONDS_BETWEEN_LOOKS
 from synpic.engine.workers.worker import Chunk, Ended, Progress, Unable, Want
 from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import ModelError, StorageError
@@ -346,6 +347,30 @@ def test_a_workspace_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
         now += leases.PAUSE
         board.look_around()
     assert str(board.error) == "away"
+
+
+def test_a_disk_that_stays_away_ends_the_run_after_half_a_minute() -> None:
+    """While its workers go on: what is lost shows at the looks between their calls."""
+    now, away = 0.0, False
+    one, disk = task("a", 4000)
+    there = disk.new_rows
+
+    def new_rows(columns: object, named: object = ()) -> list[Key]:
+        if away:
+            raise StorageError("away")
+        return there(columns)
+
+    disk.new_rows = new_rows  # type: ignore[method-assign]
+    run = Simulation([(one, disk)], 2, clock=lambda: now)
+    run.scheduler.start()
+    run.scheduler.turn()
+    away = True
+    while run.leases.error is None:
+        now += 1.0
+        run.scheduler.turn()
+        assert now < 600
+    assert str(run.leases.error) == "away"
+    assert now - SECONDS_BETWEEN_LOOKS <= 30
 
 
 @pytest.mark.parametrize("done_task", [False, True])
