@@ -14,6 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from synpic.errors import SynpicError
+from synpic_cli.looking import remember_folder
 from synpic_cli.main import app
 from tests.conftest import ENVIRONMENT
 from tests.nursery import COMMAND, ForkServer, Started
@@ -39,6 +40,7 @@ def usual_signals() -> None:
 
 def in_process(*words: object) -> Result:
     """``synpic …`` in this process and folder; errors are shown as the command does."""
+    remember_folder()
     result = CliRunner().invoke(app, [str(word) for word in words])
     if isinstance(result.exception, SynpicError):
         result.exit_code = result.exception.exit_code

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The code of the page, where it can be imported; and a folder of weights."""
     page = (ROOT / "docs" / "models.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    code, _halves = re.findall(r"```python\n(.*?)```", page, re.S)
     (tmp_path / "mine_of_the_page.py").write_text(code, "utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     weights = tmp_path / "weights"

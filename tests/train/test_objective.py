@@ -90,7 +90,10 @@ def test_code_that_is_edited_has_another_hash(mine: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rankdp", "mine.nothing:x", "math:pi", "fractions:Fraction"])
-def test_what_is_no_objective_is_named(name: str) -> None:
+def test_what_is_no_objective_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises((UnknownName, TrainingError), match=name):
         find_objective(name)
 
