@@ -122,7 +122,9 @@ def _target(to: str | os.PathLike[str]) -> Path:
             f"--to {written}: a merged workspace is made in a folder, and that is an address",
             hint="name a folder, and copy it to where it shall be",
         )
-    target = Path(os.path.normpath(Path(written).absolute()))
+    target = Path(written).absolute()
+    if ".." in target.parts:  # from behind a symbolic link, it is not the folder before it
+        target = Path(os.path.realpath(target))
     require_free(target)
     return target
 

@@ -107,15 +107,28 @@ def _named(snapshot: Snapshot, target: Path, keys: Keys, value: str) -> Named | 
         return None
     if not file and not _is_local(snapshot, value):
         return None
-    full = posixpath.normpath(path if posixpath.isabs(path) else store.path(path))
+    full = store.path(path)
+    full = os.path.realpath(full) if store.is_local else posixpath.normpath(full)
     inside = not posixpath.isabs(path) and not posixpath.normpath(path).startswith("..")
     there = file and store.exists(path) and store.fs.isfile(store.path(path))
     along = inside and there
     moved = value
     if store.is_local and not along and not posixpath.isabs(path):
-        moved = Path(os.path.relpath(full, target)).as_posix()
+        moved = _path_from(target, store.path(path))
     identity = ids.sha256(store.read(path)) if there else _locked(snapshot, value) or full
     return Named(keys, value, Held(value, identity), along, moved)
+
+
+def _path_from(folder: Path, path: str) -> str:
+    """``path`` relative to ``folder``, which need not be there; followed, it leads to ``path``.
+
+    Names of symbolic links stay, unless ``..`` would lead elsewhere from behind one.
+    """
+    real = Path(os.path.realpath(folder.parent), folder.name)
+    there = os.path.realpath(path)
+    as_written = os.path.relpath(path, folder)
+    leads_there = os.path.realpath(real / as_written) == there
+    return Path(as_written if leads_there else os.path.relpath(there, real)).as_posix()
 
 
 def _is_local(snapshot: Snapshot, value: str) -> bool:

@@ -230,14 +230,18 @@ def test_marks_are_joined(whole: Workspace, here: Path) -> None:
     }
 
 
-def test_ingested_images_with_rewards_in_two_workspaces(here: Path) -> None:
-    (here / "images").mkdir()
+def _images(folder: Path) -> None:
     from PIL import Image
 
+    folder.mkdir()
     for number in range(4):
         noise = np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8)
-        Image.fromarray(noise).save(here / "images" / f"{number}.png")
-        (here / "images" / f"{number}.txt").write_text(f"prompt {number // 2}")
+        Image.fromarray(noise).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"prompt {number // 2}")
+
+
+def test_ingested_images_with_rewards_in_two_workspaces(here: Path) -> None:
+    _images(here / "images")
     text = '[ingest]\nimages = "../images"\n[rewards.{0}]\nreward = "tests.fakes:{0}ness"\n'
     for name, reward in (("A", "red"), ("B", "blue")):
         (here / name).mkdir()
@@ -247,6 +251,50 @@ def test_ingested_images_with_rewards_in_two_workspaces(here: Path) -> None:
     split_up = begin(here / "D")
     assert split_up
     assert "[ingest]: set in A, not set in D" in refused("A", "D", to="E")
+
+
+@pytest.mark.parametrize("behind", ["to", "sources", "both"])
+def test_paths_behind_symbolic_links(whole: Workspace, here: Path, behind: str) -> None:
+    (here / "real" / "deep").mkdir(parents=True)
+    sources = here if behind == "to" else here / "real" / "deep"
+    halves(whole, sources)
+    for name in "AB":
+        status(Workspace.open(sources / name))
+        if behind != "to":
+            (here / name).symlink_to(sources / name)
+    (here / "link").symlink_to("real/deep")
+    to = "C" if behind == "sources" else "link/C"
+    merged = merge("A", "B", to=to)
+    for model in merged.snapshot().recipe.models.values():
+        assert (Path(to) / model.checkpoint / "model.bin").samefile(sources / "weights/model.bin")
+    assert ranked(merged).equals(ranked(whole))
+    assert {one.source for one in merged.snapshot().lock.entries} == {
+        model.checkpoint for model in merged.snapshot().recipe.models.values()
+    }
+
+
+def test_images_behind_a_symbolic_link(here: Path) -> None:
+    (here / "real").mkdir()
+    _images(here / "real" / "images")
+    text = '[ingest]\nimages = "../images"\n[rewards.{0}]\nreward = "tests.fakes:{0}ness"\n'
+    for name, reward in (("A", "red"), ("B", "blue")):
+        (here / "real" / name).mkdir()
+        make(Workspace.create(here / "real" / name, text.format(reward)))
+        (here / name).symlink_to(f"real/{name}")
+    (here / "deep" / "er").mkdir(parents=True)
+    (here / "link").symlink_to("deep/er")
+    for to in ("C", "link/D", "link/../E"):
+        ingest = merge("A", "B", to=to).snapshot().recipe.ingest
+        assert ingest is not None
+        assert (Path(to) / str(ingest.images)).samefile(here / "real" / "images")
+
+
+def test_the_name_of_a_symbolic_link_stays(whole: Workspace, here: Path) -> None:
+    halves(whole, here)
+    (here / "weights").rename(here / "version-3")
+    (here / "weights").symlink_to("version-3")
+    models = merge("A", "B").snapshot().recipe.models.values()
+    assert {model.checkpoint for model in models} == {"../weights"}
 
 
 SPLITS = {"prompts": PROMPTS, "models": list(MODELS), "rewards": list(REWARDS)}
