@@ -105,19 +105,21 @@ def join_marks(sources: Sequence[Source]) -> tuple[Marks, list[Clash]]:
     """
     clashes: list[Clash] = []
     joined: dict[str, dict[str, Mark]] = {"prompts": {}, "candidates": {}}
-    owners: dict[str, str] = {}
+    decided: dict[tuple[str, str], str] = {}
     for source in sources:
         marks = read_marks(source.workspace.store)
         for kind, of_kind in (("prompts", marks.prompts), ("candidates", marks.candidates)):
             for one, mark in of_kind.items():
-                owner = owners.setdefault(one, source.name)
                 before = joined[kind].get(one, Mark())
                 if (before.drop and mark.keep) or (before.keep and mark.drop):
+                    owner = decided[kind, one]
                     said = ["drop" if each.drop else "keep" for each in (before, mark)]
                     clashes.append(
                         Clash("marks", f"{one}: {said[0]} in {owner}, {said[1]} in {source.name}")
                     )
                     continue
+                if mark.drop or mark.keep:
+                    decided.setdefault((kind, one), source.name)
                 notes = dict.fromkeys(note for note in (before.note, mark.note) if note)
                 joined[kind][one] = Mark(
                     drop=before.drop or mark.drop,

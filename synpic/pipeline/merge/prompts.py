@@ -35,14 +35,17 @@ def join_prompts(sources: Sequence[Source]) -> tuple[JoinedPrompts, list[Clash]]
     """The union by ``prompt_id``, in the order of the workspaces, and what differs.
 
     A column that one workspace lacks is filled from those that have it. Where a prompt is from
-    (``source``) may differ: the first one stands.
+    (``source``) may differ: the first one stands. The order of workspaces decides the order of
+    prompts, and nothing else.
     """
     clashes: list[Clash] = []
     first, *others = sources
     joined = first.inventory.prompts
     fields = {field.name: field for field in first.inventory.prompt_table.table.schema}
     owners = dict.fromkeys(joined.columns, first.name)
-    for source in others:
+    # Of every value, which workspace has it; a null, where none has the column for that prompt.
+    said = _said(joined, 0)
+    for number, source in enumerate(others, 1):
         rows = source.inventory.prompts
         for field in source.inventory.prompt_table.table.schema:
             known = fields.setdefault(field.name, field)
@@ -51,7 +54,7 @@ def join_prompts(sources: Sequence[Source]) -> tuple[JoinedPrompts, list[Clash]]
             if pa.types.is_null(field.type) and field.name in joined.columns:
                 rows = rows.cast({field.name: joined.schema[field.name]})
             elif pa.types.is_null(known.type):
-                fields[field.name] = field
+                fields[field.name], owners[field.name] = field, source.name
                 if field.name in joined.columns:
                     joined = joined.cast({field.name: rows.schema[field.name]})
             elif joined.schema.get(field.name, rows.schema[field.name]) != rows.schema[field.name]:
@@ -63,8 +66,8 @@ def join_prompts(sources: Sequence[Source]) -> tuple[JoinedPrompts, list[Clash]]
                     )
                 )
                 rows = rows.drop(field.name)
-        clashes += _differences(joined, rows, first.name, source.name)
-        joined = _union(joined, rows)
+        clashes += _differences(joined, said, rows, [one.name for one in sources], number)
+        joined, said = _union(joined, rows), _union(said, _said(rows, number))
     whole = (
         source
         for source in sources
@@ -107,21 +110,39 @@ def widest_index(sources: Sequence[Source]) -> tuple[Source | None, list[Clash]]
     return widest, []
 
 
-def _differences(one: pl.DataFrame, other: pl.DataFrame, first: str, second: str) -> list[Clash]:
-    columns = [n for n in other.columns if n in one.columns and n not in _FREE]
-    both = one.select("prompt_id", *columns).join(
-        other.select("prompt_id", *columns), on="prompt_id", suffix="_other"
-    )
+def _said(rows: pl.DataFrame, number: int) -> pl.DataFrame:
+    """``prompt_id``, and the number of a workspace below each column that is compared."""
+    named = [pl.lit(number, pl.Int32).alias(n) for n in rows.columns if n not in _FREE]
+    return rows.select("prompt_id", *named)
+
+
+def _differences(
+    joined: pl.DataFrame,
+    said: pl.DataFrame,
+    rows: pl.DataFrame,
+    names: Sequence[str],
+    number: int,
+) -> list[Clash]:
+    """What ``rows``, of the workspace ``number``, say otherwise than one before it."""
     found = []
-    for name in columns:
-        differ = both.filter(pl.col(name).ne_missing(pl.col(f"{name}_other")))
-        if differ.height:
-            ids = differ["prompt_id"].to_list()
-            before, now = differ[name][0], differ[f"{name}_other"][0]
+    for column in [n for n in rows.columns if n in joined.columns and n not in _FREE]:
+        both = (
+            joined.select("prompt_id", before=column)
+            .join(said.select("prompt_id", by=column), on="prompt_id", maintain_order="left")
+            .join(rows.select("prompt_id", now=column), on="prompt_id", maintain_order="left")
+        )
+        differ = both.filter(
+            pl.col("by").is_not_null() & pl.col("before").ne_missing(pl.col("now"))
+        )
+        for by in differ["by"].unique(maintain_order=True):
+            some = differ.filter(pl.col("by") == by)
+            ids = some["prompt_id"].to_list()
+            first, second = names[by], names[number]
+            before, now = some["before"][0], some["now"][0]
             found.append(
                 Clash(
                     "prompts",
-                    f"{name} of {count(len(ids), 'prompt')} differs in {first} and {second}: "
+                    f"{column} of {count(len(ids), 'prompt')} differs in {first} and {second}: "
                     f"{_some(ids)}; of the first, {before!r:.60} in {first}, {now!r:.60} in "
                     f"{second}",
                 )
@@ -133,10 +154,15 @@ _FREE = ("prompt_id", "prompt", "source")
 
 
 def _union(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    new = [name for name in other.columns if name not in one.columns]
-    known = one.join(
-        other.select("prompt_id", *new), on="prompt_id", how="left", maintain_order="left"
-    )
+    """All rows of both; a null of ``one`` is filled from the row of ``other``."""
+    numbered = {name: str(number) for number, name in enumerate(other.columns)}
+    theirs = other.select("prompt_id", *(pl.col(n).alias(at) for n, at in numbered.items()))
+    known = one.join(theirs, on="prompt_id", how="left", maintain_order="left")
+    values = {
+        name: pl.coalesce(name, at) if name in one.columns else pl.col(at)
+        for name, at in numbered.items()
+    }
+    known = known.with_columns(**values).select(*dict.fromkeys([*one.columns, *values]))
     added = other.join(one, on="prompt_id", how="anti", maintain_order="left")
     return pl.concat([known, added], how="diagonal")
 

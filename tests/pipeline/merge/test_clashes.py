@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from synpic.errors import WorkspaceError
 from synpic.pipeline.inventory import take_inventory
 from synpic.workspace.marks import Mark, Marks, write_marks
 from tests.conftest import edit
-from tests.pipeline.merge.splitting import MODELS, PROMPTS, recipe_of, split
+from tests.pipeline.merge.splitting import MODELS, PROMPTS, begin, recipe_of, split
 from tests.pipeline.merge.using import halves, merge, ranked, refused
 
 
@@ -144,6 +145,37 @@ def test_a_column_that_is_empty_in_one(whole: Workspace, here: Path) -> None:
         assert prompts["meta_size"].to_list() == [1, 1]
 
 
+def _with_prompts(folder: Path, rows: str, columns: str) -> None:
+    """A workspace in which nothing was made, with prompts in lines of CSV."""
+    workspace = begin(folder)
+    (folder / "own.csv").write_text(f"prompt{columns}\n{rows}\n")
+    edit(workspace, workspace.store.read("recipe.toml").decode().replace("prompts.csv", "own.csv"))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("ABD")))
+def test_a_column_that_some_of_three_lack(here: Path, order: tuple[str, ...]) -> None:
+    _with_prompts(here / "A", "a cat", "")
+    _with_prompts(here / "B", "a dog,large,x", ",size,size_other")
+    _with_prompts(here / "D", "a cat,small,y\na fox,small,z", ",size,size_other")
+    prompts = take_inventory(merge(*order)).prompts
+    sizes = dict(prompts.select("prompt", "meta_size").iter_rows())
+    assert sizes == {"a cat": "small", "a dog": "large", "a fox": "small"}
+    assert dict(prompts.select("prompt", "meta_size_other").iter_rows())["a cat"] == "y"
+
+
+def test_a_clash_names_the_workspace_that_has_the_value(here: Path) -> None:
+    _with_prompts(here / "A", "a cat", "")
+    _with_prompts(here / "B", "a cat,small\na dog,small", ",size")
+    _with_prompts(here / "D", "a cat,large\na dog,small\na fox,x", ",size")
+    _with_prompts(here / "E", "a cat,small\na fox,y", ",size")
+    message = refused("A", "B", "D", "E")
+    assert "meta_size of 1 prompt differs in B and D: " in message
+    assert "of the first, 'small' in B, 'large' in D" in message
+    assert "of the first, 'x' in D, 'y' in E" in message
+    assert "in A" not in message
+    assert "(2 clashes)" in message
+
+
 def test_images_drawn_twice(whole: Workspace, here: Path) -> None:
     def other(rows: pl.DataFrame) -> pl.DataFrame:
         from synpic.ids import sha256
@@ -197,6 +229,9 @@ def test_marks_that_differ(whole: Workspace, here: Path) -> None:
     write_marks(Workspace.open("A").store, Marks(prompts={"1" * 32: Mark(drop=True)}))
     write_marks(Workspace.open("B").store, Marks(prompts={"1" * 32: Mark(keep=True)}))
     assert f"{'1' * 32}: drop in A, keep in B" in refused("A", "B")
+    shutil.copytree("A", "D")
+    write_marks(Workspace.open("D").store, Marks(prompts={"1" * 32: Mark(star=True)}))
+    assert f"{'1' * 32}: keep in B, drop in A" in refused("D", "B", "A")
 
 
 def test_modules_of_ones_own_go_along(whole: Workspace, here: Path) -> None:
