@@ -176,15 +176,20 @@ class FamilyRegistry(Registry):
         halves = self._halves(name, beside)
         return halves and halves.train and self._half(halves.train, name, beside)
 
-    def trainable(self) -> dict[str, str]:
+    def trainable(self, broken: list[str] | None = None) -> dict[str, str]:
         """Class of pipeline → name of the family that trains it; synpic's come first.
 
-        Raises:
-            UnknownName: what a package offers does not import.
+        Args:
+            broken: takes the reason why each family that a package offers does not import.
         """
         found: dict[str, str] = {}
         for name in [*self.halves, *sorted(self._plugins())]:
-            halves = self._halves(name)
+            try:
+                halves = self._halves(name)
+            except UnknownName as error:
+                if broken is not None:
+                    broken.append(error.message)
+                continue
             if halves is not None and halves.train and halves.pipeline:
                 found.setdefault(halves.pipeline, name)
         return found

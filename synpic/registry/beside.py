@@ -47,10 +47,13 @@ class ModulesBeside:
             self.stamps.clear()
         self._enter(wanted)
         importlib.invalidate_caches()
-        with _working_directory_last():
-            yield
-        for name, file in self._modules():
-            self.stamps.setdefault(name, _stamp(file))
+        try:
+            with _working_directory_last():
+                yield
+        finally:
+            # Also after an import that fails: a module that it imported may be edited, too.
+            for name, file in self._modules():
+                self.stamps.setdefault(name, _stamp(file))
 
     def _enter(self, wanted: str) -> None:
         if self.added not in (None, wanted):

@@ -67,6 +67,6 @@ def _kind(kind: pl.DataType) -> str:
 
 
 def _values(column: pl.Series) -> list[Any]:
-    if column.dtype.is_float() or column.dtype.is_nested() or column.dtype.is_temporal():
-        return [plain(value) for value in column]
-    return column.to_list()
+    if column.dtype.is_integer() or column.dtype in (pl.Boolean(), pl.String()):
+        return column.to_list()
+    return [plain(value) for value in column]

@@ -8,6 +8,7 @@ from synpic.errors import RankingError, RecipeError
 from synpic.pipeline.cuts import Cuts, choose
 from synpic.pipeline.ranking import RankedSet
 from synpic.prompts.meta import in_published_types
+from synpic.rank import first
 from synpic.recipe import Recipe
 
 __all__ = ["left_out_images", "released_prompts"]
@@ -28,7 +29,8 @@ def left_out_images(ranked: RankedSet, recipe: Recipe) -> pl.DataFrame:
     if ranked.left_out is not None:
         found.append(_with(ranked.left_out, "flagged, and left out before ranking"))
     if (top := Cuts.of(recipe).top) is not None:
-        later = ranked.ranking.table.filter(pl.col("rank") > top)
+        table = ranked.ranking.table
+        later = table.join(first(table, top).select("candidate_id"), on="candidate_id", how="anti")
         found.append(_with(later, f"not among the first {top}, which a release has"))
     schema = {"candidate_id": pl.String(), "left_out": pl.String()}
     return pl.concat([pl.DataFrame(schema=schema), *found]).unique("candidate_id", keep="first")

@@ -40,7 +40,7 @@ class Range:
     def of(self, column: pl.Expr) -> pl.Expr:
         """Where ``column`` is in it; nulls are not."""
         # polars holds NaN to be the largest number: it would be in every range without an end.
-        inside = column.is_not_null() & column.is_not_nan()
+        inside = column.is_not_null() & column.cast(pl.Float64).is_not_nan()
         if self.low is not None:
             inside &= column >= self.low
         if self.high is not None:

@@ -84,7 +84,9 @@ def test_measured_times_are_no_part_of_a_release(tmp_path: Path) -> None:
         place = table.schema.get_field_index("seconds")
         times = pa.array([0.25] * table.num_rows, pa.float32())
         folder = part.parent.relative_to(tmp_path / "other").as_posix()
-        note = other.part_metadata(part.relative_to(tmp_path / "other").as_posix()).model_dump()
+        note = other.part_metadata(part.relative_to(tmp_path / "other").as_posix()).model_dump(
+            by_alias=True
+        )
         note.pop("schema_version")
         part.unlink()
         other.write_part(folder, table.set_column(place, table.schema.field(place), times), note)

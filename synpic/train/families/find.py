@@ -21,8 +21,7 @@ def family_name(pipeline: str, named: str | None = None, checkpoint: str = "") -
         checkpoint: what the message calls it.
 
     Raises:
-        TrainingError: none trains it.
-        UnknownName: none of synpic's does, and what a package offers does not import.
+        TrainingError: none trains it; the message names what packages offer and does not import.
     """
     if named is not None and named != "auto":
         return named
@@ -30,10 +29,12 @@ def family_name(pipeline: str, named: str | None = None, checkpoint: str = "") -
     for name, halves in FAMILIES.halves.items():
         if halves.train and halves.pipeline == pipeline:
             return name
-    known = FAMILIES.trainable()
+    broken: list[str] = []
+    known = FAMILIES.trainable(broken)
     if pipeline not in known:
+        words = f"{checkpoint or 'the checkpoint'} is a {pipeline}, which synpic cannot train"
         raise TrainingError(
-            f"{checkpoint or 'the checkpoint'} is a {pipeline}, which synpic cannot train",
+            "; ".join([words, *broken]),
             hint=f"checkpoints that can be trained are of {', '.join(sorted(known))}; or write "
             "model.family: a family of your own with a half that trains",
         )

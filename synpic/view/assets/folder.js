@@ -3,7 +3,8 @@
 // nothing else, so each file of rows is a script that hands them over with synpic.take.
 
 {
-  const CHUNKS_KEPT = 100;
+  // More than a page may ask for at once: none is let go while it loads.
+  const CHUNKS_KEPT = 256;
   const { data } = synpic;
   data.starts = [0];
   for (const count of data.counts) data.starts.push(data.starts.at(-1) + count);

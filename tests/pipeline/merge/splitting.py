@@ -142,5 +142,5 @@ def _write(
         frame: Any = pl.from_arrow(table)
         table = change(frame).to_arrow().cast(table.schema)
     if table.num_rows:
-        note = whole.part_metadata(part).model_dump(exclude={"schema_version"})
+        note = whole.part_metadata(part).model_dump(by_alias=True, exclude={"schema_version"})
         workspace.write_part(folder, table, note)

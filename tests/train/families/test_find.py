@@ -120,6 +120,7 @@ def test_a_package_offers_one(mine: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
     points = [
         EntryPoint("flat", f"{mine}:FAMILY", "synpic.families"),
         EntryPoint("plain", f"{mine}:Flat", "synpic.families"),
+        EntryPoint("broken", f"{mine}:GONE", "synpic.families"),
     ]
     monkeypatch.setattr(
         registry, "entry_points", lambda group: [one for one in points if one.group == group]
@@ -132,6 +133,8 @@ def test_a_package_offers_one(mine: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(TrainingError, match="FluxPipeline") as caught:
         family_name("FluxPipeline")
     assert "FlatPipeline" in str(caught.value.hint)
+    # One that does not import keeps no other from being found, and is named where none fits.
+    assert "family 'broken' cannot be imported" in caught.value.message
 
 
 def test_one_of_ones_own_trains(mine: str, wanted: Wanted, tmp_path: Path) -> None:
