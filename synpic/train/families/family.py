@@ -34,7 +34,7 @@ class TrainableFamily(ABC):
         settings: complete settings of the model (``call`` may hold ``max_sequence_length`` …).
         scheduler: configuration of the checkpoint's scheduler.
         noise: how images are noised; None means as the family was trained.
-        shape: configuration of the checkpoint's denoiser; only an SD3 without its T5 needs it.
+        shape: configuration of the checkpoint's denoiser.
 
     Raises:
         TrainingError: a setting that the family does not take, or a scheduler it cannot follow.
