@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,14 +96,24 @@ def read_recipe_file(file: Path) -> Snapshot:
         ) from error
     try:
         recipe = parse_recipe(text, str(file))
-    except RecipeError:
+    except RecipeError as error:
+        if _has_prompts(text):
+            raise
         text = with_table(text, "prompts", {"file": JOINED})
         try:
             recipe = parse_recipe(text, str(file))
         except RecipeError:
-            recipe = parse_recipe(file.read_bytes(), str(file))
+            raise error from None
     workspace = Workspace(file.absolute().parent)
     return Snapshot(workspace, recipe, text, RecipeLock(workspace.store))
+
+
+def _has_prompts(text: str) -> bool:
+    """Whether a recipe says anything of prompts; also a text that is no TOML may."""
+    try:
+        return "prompts" in tomllib.loads(text.removeprefix("\ufeff"))
+    except tomllib.TOMLDecodeError:
+        return True
 
 
 def joined_lock(

@@ -13,6 +13,7 @@ from synpic import Workspace, merge_workspaces
 from synpic.errors import CorruptPart, RecipeError, StorageError, WorkspaceError
 from synpic.pipeline.merge import staging
 from tests.nursery import ForkServer
+from tests.pipeline.merge.splitting import recipe_of
 from tests.pipeline.merge.using import halves, merge, ranked
 from tests.test_disk_full import Disk, disk
 
@@ -158,3 +159,10 @@ def test_a_mistake_in_the_recipe_that_is_given(whole: Workspace, here: Path) -> 
     (here / "bad.toml").write_text("[models.x]\nstep = 3\n")
     with pytest.raises(RecipeError, match=r"bad\.toml:2: models\.x.step: unknown key"):
         merge_workspaces(["A", "B"], "C", recipe="bad.toml")
+    for table in ("[prompts]", '[prompts]\nfille = "p.csv"', "prompts.count = 2", "prompts = 3"):
+        models = recipe_of("weights").partition("# one draws")[2]
+        (here / "bad.toml").write_text(f"{table}\n# one draws{models}")
+        for dry_run in (True, False):
+            with pytest.raises(RecipeError, match=r"bad\.toml.*prompts"):
+                merge_workspaces(["A", "B"], "C", recipe="bad.toml", dry_run=dry_run)
+    assert not Path("C").exists()
