@@ -15,6 +15,7 @@ from synpic import demo, run_demo
 from synpic.engine.progress import Event
 from synpic.errors import Stopped
 from synpic.release.manifest import read_manifest
+from synpic.view.source import open_source
 from tests.cli.conftest import in_process
 
 
@@ -88,5 +89,8 @@ def test_it_trains_on_what_it_made_and_measures_that(small_training: None, tmp_p
     ran = in_process("demo", tmp_path / "d", "--quick", "--train")
     assert ran.exit_code == 0, ran.output
     assert f"of 6 prompts gained, {made.trained.lost} lost): {made.trained.verdict}." in ran.output
-    assert ran.output.splitlines()[-1].startswith("Look at it:  synpic view ")
+    looking = ran.output.splitlines()[-1]
+    assert looking.startswith("Look at it:  synpic view ")
+    shown = open_source(looking.removeprefix("Look at it:  synpic view "))
+    assert shown.kind == "workspace"
     assert (made.model / "training.json").stat().st_mtime_ns == before

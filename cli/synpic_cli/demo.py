@@ -52,7 +52,7 @@ def demo(
     say("Load it in Python:")
     say(f"  {release.load_line}")
     _show_trained(made)
-    say_look(folder)
+    say_look(made.workspace.folder)
 
 
 def _show_trained(made: Demo) -> None:

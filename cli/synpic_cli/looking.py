@@ -7,7 +7,7 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["look_line", "remember_folder", "say_look"]
+__all__ = ["from_the_user", "look_line", "remember_folder", "say_look"]
 
 _began: list[Path] = []
 
@@ -39,6 +39,13 @@ def say_look(what: str | Path | None = None) -> None:
     from synpic_cli.output import say
 
     say(look_line(what))
+
+
+def from_the_user(folder: Path) -> Path:
+    """``folder``, seen from the folder that the command works in, from where the user stands."""
+    if not _began or Path.cwd().samefile(_began[0]):
+        return folder
+    return Path(_from_the_user(Path.cwd() / folder))
 
 
 def _from_the_user(folder: Path) -> str:

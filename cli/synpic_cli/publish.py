@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +90,7 @@ def publish(
     from synpic.pipeline.cuts import Cuts, with_cuts
     from synpic.publish import PublishOptions, forecast, publish_to, publish_to_hub
     from synpic.workspace import Workspace
-    from synpic_cli.looking import say_look
+    from synpic_cli.looking import from_the_user, say_look
     from synpic_cli.output import print_json, say
     from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
     from synpic_cli.watching import counted_work
@@ -151,8 +152,9 @@ def publish(
         if as_json:
             print_json(release_as_dict(folder))
             return
-        show_release(folder)
-        say(f"Load it with:  {folder.load_line}")
+        seen = replace(folder, directory=from_the_user(folder.directory))
+        show_release(seen)
+        say(f"Load it with:  {seen.load_line}")
         say_look(folder.directory)
         return
     assert repository is not None

@@ -73,7 +73,7 @@ def cuts_as_dict(ranked: RankedSet) -> dict[str, Any] | None:
 def say_cuts(ranked: RankedSet) -> None:
     """The same in words, a line for each rule."""
     if (dropped := ranked.dropped) is not None:
-        said = [f"{count(dropped.prompts, 'prompt')} with all its images"] * bool(dropped.prompts)
+        said = [f"{count(dropped.prompts, 'prompt')} with all images"] * bool(dropped.prompts)
         said += [f"{count(dropped.kept, 'image')} kept by a mark"] * bool(dropped.kept)
         said += [f"{count(dropped.unknown, 'id')} of nothing here"] * bool(dropped.unknown)
         more = f" ({', '.join(said)})" if said else ""

@@ -37,6 +37,8 @@ def test_rank_and_publish(run: Run, tmp_path: Path) -> None:
     assert "Look at it" not in run("rank", "--json", cwd=root).stdout
     ended = run("-C", "my set", "publish", "--to", "../out", cwd=tmp_path)
     assert last(ended.stdout) == f"{LOOK}view out"
+    assert "Load it with:  datasets.load_dataset('./out'" in ended.stdout
+    assert ended.stdout.count("../out") == 0
     ended = run("publish", "--to", tmp_path / "other", cwd=root)
     assert leads_to(last(ended.stdout), root) == tmp_path / "other"
     found = run("publish", "--to", "out", "--json", cwd=root).stdout

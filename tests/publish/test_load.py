@@ -133,6 +133,11 @@ def test_what_is_not_there(made: Workspace, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ReleaseError, match="neither a workspace nor a release"):
         load_rankings(tmp_path / "empty")
+    (tmp_path / "empty" / "workspace").mkdir()
+    (tmp_path / "empty" / "workspace" / "recipe.toml").touch()
+    with pytest.raises(ReleaseError) as error:
+        load_rankings(tmp_path / "empty")
+    assert f"there is {tmp_path / 'empty' / 'workspace'}" in str(error.value.hint)
     bare = build(tmp_path / "bare", PROMPTS, keep=lambda row: False)
     with pytest.raises(RankingError, match="holds no image"):
         load_rankings(bare)

@@ -37,9 +37,20 @@ def find(
             raise ReleaseError(
                 f"{os.fspath(where)} is neither a workspace nor a release: it has no {RECIPE} and "
                 f"no {MANIFEST}",
-                hint="stand in a workspace, or name one, a release's folder, or user/name@v1.2.0",
+                hint="stand in a workspace, or name one, a release's folder, or user/name@v1.2.0"
+                + _inside(where),
             )
     return open_release(where, revision=revision, token=token)
+
+
+def _inside(where: str | os.PathLike[str]) -> str:
+    """What a folder holds one level down that could have been meant."""
+    try:
+        inside = sorted(Path(where).expanduser().iterdir())
+    except OSError:  # no folder, or not to be listed
+        return ""
+    found = [one for one in inside if _holds(one, RECIPE) or _holds(one, MANIFEST)]
+    return f"; there is {', '.join(map(str, found[:3]))}" if found else ""
 
 
 def _holds(where: str | os.PathLike[str], name: str) -> bool:

@@ -3,7 +3,7 @@
 
 synpic.marks = { prompts: {}, candidates: {} };
 
-const kinds = [["drop", "✕", "Drop: leave out before ranking"], ["keep", "✓", "Keep"],
+const kinds = [["drop", "✕", "Drop: leave out before ranking, where the recipe has drop = \"marks\" under [ranking]"], ["keep", "✓", "Keep"],
   ["star", "★", "Star"], ["note", "✎", "Note"]];
 
 synpic.markButtons = (kind, id, what) =>
