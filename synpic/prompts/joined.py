@@ -9,19 +9,13 @@ from __future__ import annotations
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from synpic.errors import CorruptPart, PromptError
-from synpic.workspace.sealing import read_sealed, write_sealed
+from synpic.workspace.sealing import is_sealed, read_sealed, write_sealed
 from synpic.workspace.storage import Store
+from synpic.workspace.workspace import JOINED, JOINED_NOTE
 
-__all__ = ["JOINED", "is_joined", "read_joined", "write_joined"]
-
-JOINED = "joined-prompts.parquet"
-"""What it is called in a workspace."""
-
-_NOTE = {"holds": "joined prompts"}
-_MARK = b'"holds": "joined prompts"'
+__all__ = ["JOINED", "may_be_joined", "read_joined", "write_joined"]
 
 
 def write_joined(store: Store, table: pa.Table) -> None:
@@ -30,30 +24,27 @@ def write_joined(store: Store, table: pa.Table) -> None:
     Raises:
         StorageError: nothing was written.
     """
-    write_sealed(store, JOINED, table, _NOTE)
+    write_sealed(store, JOINED, table, {"holds": JOINED_NOTE})
 
 
-def is_joined(stream: BinaryIO) -> bool:
-    """Whether the Parquet file in ``stream`` is one that :func:`write_joined` wrote."""
-    stream.seek(0)
-    try:
-        metadata = pq.read_schema(stream).metadata or {}
-    except (pa.ArrowException, OSError, ValueError):
-        return False
-    return _MARK in metadata.get(b"synpic", b"")
+def may_be_joined(stream: BinaryIO) -> bool:
+    """Whether :func:`write_joined` wrote the file ``stream``, or synpic another sealed one."""
+    return is_sealed(stream, JOINED_NOTE)
 
 
-def read_joined(store: Store, path: str) -> pa.Table:
-    """Its rows: ``prompt``, ``split``, ``source`` and ``meta_*``.
+def read_joined(store: Store, path: str) -> pa.Table | None:
+    """Its rows: ``prompt``, ``split``, ``source`` and ``meta_*``; None where it holds others.
 
     Raises:
         PromptError: it is not what was written.
     """
     try:
-        table, _ = read_sealed(store, path)
+        table, metadata = read_sealed(store, path)
     except CorruptPart as error:
         raise PromptError(
             f"{store.path(path)}: its bytes are not those that were written",
             hint="restore the file; or merge the workspaces again",
         ) from error
+    if metadata.model_dump().get("holds") != JOINED_NOTE:
+        return None
     return table.drop_columns(["prompt_id"])

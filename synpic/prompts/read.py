@@ -16,7 +16,7 @@ from synpic.hub import checkpoints
 from synpic.hub.lock import Lock
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
-from synpic.prompts.joined import is_joined, read_joined
+from synpic.prompts.joined import may_be_joined, read_joined
 from synpic.prompts.source import PromptSource
 from synpic.prompts.tabular import read_table
 from synpic.prompts.text import read_text
@@ -135,14 +135,16 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> PromptSo
         content = hashlib.file_digest(stream, "sha256").hexdigest()
         column, keep = settings.column, settings.keep
         plain = column is None and keep is None
-        joined = plain and suffix == ".parquet" and is_joined(stream)
+        sealed = suffix == ".parquet" and may_be_joined(stream)
 
     def batches() -> Iterator[pa.Table]:
         if suffix in _TEXT:
             yield from read_text(store.read(path), name)
             return
-        if joined:
-            yield read_joined(store, path)
+        # Every byte is verified, whatever is taken of it.
+        joined = read_joined(store, path) if sealed else None
+        if plain and joined is not None:
+            yield joined
             return
         with store.open(path) as stream:
             yield from read_table(stream, name, column, keep)

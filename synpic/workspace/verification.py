@@ -59,21 +59,21 @@ class Verification:
 def verify_files(
     store: Store,
     parts: Mapping[str, pa.Schema],
-    caches: Sequence[str],
+    sealed: Sequence[str],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Read files to their last byte, several at a time.
 
     Args:
         parts: names of parts, each with the columns that it should have.
-        caches: names of files that hold their own hash.
+        sealed: names of files that hold their own hash.
         on_progress: called with the files read so far, and all of them.
 
     Raises:
         StorageError: the folder or the disk cannot be read.
         NewerSchema, OlderSchema: another version of synpic wrote one.
     """
-    files = [*((name, None) for name in caches), *parts.items()]
+    files = [*((name, None) for name in sealed), *parts.items()]
     found: list[Damage] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(lambda file: _reason(store, *file), files)

@@ -25,7 +25,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from synpic.errors import WorkspaceError
+from synpic.errors import StorageError, WorkspaceError
 from synpic.recipe import parse_recipe
 from synpic.workspace import parts as parquet
 from synpic.workspace import tables
@@ -34,6 +34,7 @@ from synpic.workspace.images import ImageReader
 from synpic.workspace.lock import RecipeLock
 from synpic.workspace.naming import list_parts
 from synpic.workspace.parts import frame
+from synpic.workspace.sealing import is_sealed
 from synpic.workspace.snapshot import Snapshot
 from synpic.workspace.storage import Store
 from synpic.workspace.verification import Verification, verify_files
@@ -45,6 +46,10 @@ PROMPTS = "prompts.parquet"
 INGEST = "ingest.parquet"
 OLD_INGEST = "given.parquet"
 """What an earlier synpic called it."""
+JOINED = "joined-prompts.parquet"
+"""Prompts of workspaces that were merged: a source, which the recipe names."""
+JOINED_NOTE = "joined prompts"
+"""What its metadata say that it holds."""
 
 _SIZED_PARTS = 32
 """Enough for a mean: a part holds hundreds of images."""
@@ -249,8 +254,20 @@ class Workspace:
             for part in self.parts(folder)
         }
         expected |= dict.fromkeys(self.parts("failures"), tables.FAILURES)
-        caches = [name for name in (PROMPTS, INGEST, OLD_INGEST) if self.store.exists(name)]
-        return verify_files(self.store, expected, caches, on_progress)
+        sealed = [name for name in (PROMPTS, INGEST, OLD_INGEST) if self.store.exists(name)]
+        if self._has_joined():
+            sealed.append(JOINED)
+        return verify_files(self.store, expected, sealed, on_progress)
+
+    def _has_joined(self) -> bool:
+        """Whether there are joined prompts, and not a table of others with that name."""
+        if not self.store.exists(JOINED):
+            return False
+        try:
+            with self.store.raising_storage_errors(JOINED), self.store.open(JOINED) as stream:
+                return is_sealed(stream, JOINED_NOTE)
+        except StorageError:  # named by whoever reads it next
+            return True
 
     def set_aside(self, part: str) -> str:
         """Move a damaged part out of the way; what it held counts as missing from then on.
