@@ -75,7 +75,8 @@ def _held(lock: FileLock, target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Before it is let go: who opens the name from here on has a file of their own.
+        # Before it is let go: who opens the name from here on has a file of their own, and who has
+        # opened it already finds it removed (filelock looks, as of the version that is required).
         with suppress(OSError):
             os.unlink(lock.lock_file)
         lock.release()

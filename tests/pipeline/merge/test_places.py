@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import textwrap
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 
 from synpic import Workspace, merge_workspaces
 from synpic.errors import CorruptPart, RecipeError, StorageError, WorkspaceError
@@ -112,6 +115,48 @@ def test_two_at_once(whole: Workspace, here: Path, monkeypatch: pytest.MonkeyPat
         (folder / "half").write_text("")
         merge_workspaces(["A", "B"], "C")
     assert merge("A", "B").store.exists("recipe.toml")
+
+
+def test_who_comes_while_a_lock_is_let_go_holds_one(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those who come between removal and release, and after it, one holds a lock."""
+    release = FileLock.release
+    second, third = (FileLock(here / ".C.merging.lock", is_singleton=False) for _ in range(2))
+
+    def late(lock: FileLock) -> None:
+        monkeypatch.undo()
+        second.acquire(timeout=0)
+        release(lock)
+
+    with staging.staged(here / "C"):
+        monkeypatch.setattr(FileLock, "release", late)
+    with pytest.raises(Timeout):
+        third.acquire(timeout=0)
+    second.release()
+
+
+def test_who_has_opened_a_lock_file_that_is_removed_holds_none(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    flock, first = fcntl.flock, ExitStack()
+    second, third = (FileLock(here / ".C.merging.lock", is_singleton=False) for _ in range(2))
+
+    def late(descriptor: int, what: int) -> Any:
+        """The first ends between the moments when the second opens the file and locks it."""
+        monkeypatch.undo()
+        first.close()
+        return flock(descriptor, what)
+
+    first.enter_context(staging.staged(here / "C"))
+    monkeypatch.setattr(fcntl, "flock", late)
+    for lock in (second, third):
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+    assert [second.is_locked, third.is_locked].count(True) == 1
+    for lock in (second, third):
+        lock.release()
 
 
 KILLED = textwrap.dedent(
