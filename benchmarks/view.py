@@ -2,10 +2,11 @@
 
     python benchmarks/view.py [--prompts 58000] [--browser] [--set FOLDER] [--json]
 
-A set of so many prompts with four images each is written first (pictures are drawn a few times and
-repeated; no model draws, and no reward looks). Then ``synpic view`` is started as a user does, and
-asked over HTTP as a browser asks: rows of 20 prompts and their 80 thumbnails, six requests at a
-time. With ``--browser`` Chromium asks, and the time ends when what is on the screen is complete.
+A set of that number of prompts with four images each is written first (pictures are drawn a few
+times and repeated; no model draws, and no reward looks). Then ``synpic view`` is started as a user
+does, and asked over HTTP as a browser asks: rows of 20 prompts and their 80 thumbnails, six
+requests at a time. With ``--browser`` Chromium asks, and the time ends when what is on the screen
+is complete.
 
 Cold is the first time; warm the same again. Sorts, expressions and filters are other ones each
 time: the server remembers the last answers. p95 is the highest of 20 but one. What is read lies in

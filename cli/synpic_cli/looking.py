@@ -26,11 +26,10 @@ def look_line(what: str | Path | None = None) -> str:
             Hub; the workspace here if None.
     """
     words = ["synpic", "view"]
-    here = Path.cwd()
     if isinstance(what, str):
         words.append(what)
-    elif what is not None or (_began and not here.samefile(_began[0])):
-        words.append(_from_the_user(here / (what or ".")))
+    elif what is not None or _has_moved():
+        words.append(_from_the_user(Path.cwd() / (what or ".")))
     return f"Look at it:  {shlex.join(words)}"
 
 
@@ -43,9 +42,12 @@ def say_look(what: str | Path | None = None) -> None:
 
 def from_the_user(folder: Path) -> Path:
     """``folder``, seen from the folder that the command works in, from where the user stands."""
-    if not _began or Path.cwd().samefile(_began[0]):
-        return folder
-    return Path(_from_the_user(Path.cwd() / folder))
+    return Path(_from_the_user(Path.cwd() / folder)) if _has_moved() else folder
+
+
+def _has_moved() -> bool:
+    """Whether the command works in another folder than the user stands in."""
+    return bool(_began) and not Path.cwd().samefile(_began[0])
 
 
 def _from_the_user(folder: Path) -> str:

@@ -176,14 +176,15 @@ class FamilyRegistry(Registry):
         halves = self._halves(name, beside)
         return halves and halves.train and self._half(halves.train, name, beside)
 
-    def trainable(self, broken: list[str] | None = None) -> dict[str, str]:
+    def trainable(self, broken: list[str] | None = None, *, plugins: bool = True) -> dict[str, str]:
         """Class of pipeline → name of the family that trains it; synpic's come first.
 
         Args:
             broken: takes the reason why each family that a package offers does not import.
+            plugins: import what packages offer too.
         """
         found: dict[str, str] = {}
-        for name in [*self.halves, *sorted(self._plugins())]:
+        for name in [*self.halves, *(sorted(self._plugins()) if plugins else ())]:
             try:
                 halves = self._halves(name)
             except UnknownName as error:

@@ -268,12 +268,14 @@ def _write_data(
 
 def _put(path: Path, call: str, value: Any) -> int:
     """``call`` with a text of JSON in its braces. Nothing in it is code, or the end of a script."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    literal = json.dumps(text, ensure_ascii=True).replace("<", "\\u003c")
+    literal = json.dumps(_json(value), ensure_ascii=True).replace("<", "\\u003c")
     before, _, after = call.partition("{}")
     return path.write_text(f"{before}{literal}{after}\n", encoding="ascii")
 
 
 def _size(value: Any) -> int:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return len(json.dumps(text))
+    return len(json.dumps(_json(value)))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

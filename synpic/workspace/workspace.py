@@ -266,7 +266,7 @@ class Workspace:
         try:
             with self.store.raising_storage_errors(JOINED), self.store.open(JOINED) as stream:
                 return is_sealed(stream, JOINED_NOTE)
-        except StorageError:  # named by whoever reads it next
+        except StorageError:  # the next command that reads it names it
             return True
 
     def set_aside(self, part: str) -> str:

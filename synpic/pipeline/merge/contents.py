@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synpic.pipeline.merge.prompts import EXAMPLES
+from synpic.pipeline.merge.prompts import some_ids
 from synpic.pipeline.merge.source import Clash, Source
 from synpic.readers.display import count
 from synpic.workspace import Workspace
@@ -174,5 +174,6 @@ def _clashes(
     what = "images have one id and other pixels" if kind == "candidates" else "scores differ"
     one = "image has one id and other pixels" if kind == "candidates" else "score differs"
     number = count(len(ids), one, what)
-    some = ", ".join(ids[:EXAMPLES]) + (", …" if len(ids) > EXAMPLES else "")
-    return [Clash(kind, f"{folder}: {number}: {some}; of the first, {' and '.join(shown)}")]
+    return [
+        Clash(kind, f"{folder}: {number}: {some_ids(ids)}; of the first, {' and '.join(shown)}")
+    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synpic.errors import WorkspaceError
+from synpic.hub.lock import LockEntry
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.merge.contents import PartToPlace, compare, join_marks, list_parts
 from synpic.pipeline.merge.prompts import JoinedPrompts, join_prompts, widest_index
@@ -30,7 +31,7 @@ from synpic.prompts.joined import JOINED, write_joined
 from synpic.readers.display import count
 from synpic.recipe import parse_recipe
 from synpic.workspace import PROMPTS, RECIPE, Snapshot, Workspace
-from synpic.workspace.lock import RecipeLock
+from synpic.workspace.lock import RecipeLock, TriedSchedule
 from synpic.workspace.marks import Marks, write_marks
 from synpic.workspace.storage import Store
 from synpic.workspace.workspace import INGEST, OLD_INGEST
@@ -51,6 +52,7 @@ class _Plan:
     files: Mapping[str, Store]
     marks: Marks
     parts: Sequence[PartToPlace]
+    locked: tuple[Sequence[LockEntry], Sequence[TriedSchedule]]
 
 
 def merge_workspaces(
@@ -163,7 +165,8 @@ def _plan(
     clashes += more
     if given is None:
         clashes = [*recipe_clashes(sources), *clashes]
-    clashes += joined_lock(sources, target)[2]
+    entries, schedules, more = joined_lock(sources, target)
+    clashes += more
     marks, more = join_marks(sources)
     clashes += more
     texts = [source.recipe for source in sources]
@@ -185,7 +188,8 @@ def _plan(
         return None, clashes
     text = joined_text([given] if given else texts, prompt_table)
     joined = prompt_table is not None and prompts.of is None
-    return _Plan(sources, target, text, prompts, joined, index, files, marks, parts), []
+    locked = entries, schedules
+    return _Plan(sources, target, text, prompts, joined, index, files, marks, parts, locked), []
 
 
 def _owner(prompts: JoinedPrompts, index: Source | None) -> RecipeText | None:
@@ -284,8 +288,7 @@ def _take(plan: _Plan, workspace: Workspace) -> Inventory:
 
 
 def _snapshot(plan: _Plan, workspace: Workspace) -> Snapshot:
-    entries, schedules, _ = joined_lock(plan.sources, plan.target)
-    lock = RecipeLock(workspace.store, entries, schedules)
+    lock = RecipeLock(workspace.store, *plan.locked)
     lock.write()
     recipe = parse_recipe(plan.recipe_text, f"the recipe of {plan.target}")
     return Snapshot(workspace, recipe, plan.recipe_text, lock)

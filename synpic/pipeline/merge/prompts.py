@@ -12,9 +12,9 @@ from synpic.ingest import IngestedImages
 from synpic.pipeline.merge.source import Clash, Source
 from synpic.readers.display import count
 
-__all__ = ["EXAMPLES", "JoinedPrompts", "join_prompts", "widest_index"]
+__all__ = ["JoinedPrompts", "join_prompts", "some_ids", "widest_index"]
 
-EXAMPLES = 3
+_EXAMPLES = 3
 """How many ids a clash names."""
 
 
@@ -104,7 +104,7 @@ def widest_index(sources: Sequence[Source]) -> tuple[Source | None, list[Clash]]
                     "ingest",
                     f"{count(len(missing), 'image')} of {source.name} {_are(len(missing))} not in "
                     f"the index of {widest.name}, or with another model or sample: "
-                    f"{_some(missing.to_list())}",
+                    f"{some_ids(missing.to_list())}",
                 )
             ]
     return widest, []
@@ -143,7 +143,7 @@ def _differences(
                 Clash(
                     "prompts",
                     f"{column} of {count(len(ids), 'prompt')} differs in {first} and {second}: "
-                    f"{_some(ids)}; of the first, {before!r:.60} in {first}, {now!r:.60} in "
+                    f"{some_ids(ids)}; of the first, {before!r:.60} in {first}, {now!r:.60} in "
                     f"{second}",
                 )
             )
@@ -167,8 +167,9 @@ def _union(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([known, added], how="diagonal")
 
 
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:EXAMPLES]) + (", …" if len(ids) > EXAMPLES else "")
+def some_ids(ids: Sequence[str]) -> str:
+    """The first of ``ids``, as a clash names them."""
+    return ", ".join(ids[:_EXAMPLES]) + (", …" if len(ids) > _EXAMPLES else "")
 
 
 def _are(number: int) -> str:

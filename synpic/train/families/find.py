@@ -26,9 +26,8 @@ def family_name(pipeline: str, named: str | None = None, checkpoint: str = "") -
     if named is not None and named != "auto":
         return named
     # Those of packages are imported only where synpic has none.
-    for name, halves in FAMILIES.halves.items():
-        if halves.train and halves.pipeline == pipeline:
-            return name
+    if (own := FAMILIES.trainable(plugins=False).get(pipeline)) is not None:
+        return own
     broken: list[str] = []
     known = FAMILIES.trainable(broken)
     if pipeline not in known:
