@@ -15,16 +15,17 @@ from synpic.engine.workers.leases import Leases
 from synpic.engine.workers.scheduler import Scheduler
 from synpic.engine.workers.worker import Chunk, Ended, Progress, Want
 from synpic.engine.workers.worker_pool import WorkerDied
-from synpic.errors import ModelError
+from synpic.errors import ModelError, StorageError
 
 
 @dataclass
 class Disk:
-    """What a workspace holds of one task."""
+    """What a workspace holds of one task. It can be ``away``."""
 
     there: set[Key] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     twice: list[Key] = field(default_factory=list)
+    away: bool = False
     _seen: set[Key] = field(default_factory=set)
 
     def write(self, keys: set[Key]) -> None:
@@ -33,6 +34,8 @@ class Disk:
 
     # as a PartWatcher
     def new_rows(self, columns: object, named: object = ()) -> list[Key]:
+        if self.away:
+            raise StorageError("away")
         new = self.there - self._seen
         self._seen |= new
         return list(new)

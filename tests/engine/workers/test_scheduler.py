@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synpic.engine.progress import Event
-from synpic.engine.task import Key
 from synpic.engine.workers import leases, task_queue
 from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, Leases
 from synpic.engine.workers.scheduler import SECONDS_BETWEEN_LOOKS
@@ -321,16 +320,9 @@ def test_what_the_dead_wrote_elsewhere_is_waited_for_and_not_made_again() -> Non
 
 
 def test_a_workspace_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
-    now, away = 0.0, True
+    now = 0.0
     one, disk = task("a", 8)
-    there = disk.new_rows
-
-    def new_rows(columns: object, named: object = ()) -> list[Key]:
-        if away:
-            raise StorageError("away")
-        return there(columns)
-
-    disk.new_rows = new_rows  # type: ignore[method-assign]
+    disk.away = True
     board = Leases([one], 1, clock=lambda: now)
     board.assign(0)
     disk.write(board.lease(0, Want(0)).todo)
@@ -338,10 +330,10 @@ def test_a_workspace_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
     board.look_around()
     assert board.error is None
     assert board.waiting
-    away, now = False, leases.PAUSE
+    disk.away, now = False, leases.PAUSE
     board.settle()
     assert one.todo.isdisjoint(disk.there)
-    away = True
+    disk.away = True
     for _ in range(leases.TROUBLES):
         assert board.error is None
         now += leases.PAUSE
@@ -351,20 +343,12 @@ def test_a_workspace_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
 
 def test_a_disk_that_stays_away_ends_the_run_after_half_a_minute() -> None:
     """While its workers go on: what is lost shows at the looks between their calls."""
-    now, away = 0.0, False
+    now = 0.0
     one, disk = task("a", 4000)
-    there = disk.new_rows
-
-    def new_rows(columns: object, named: object = ()) -> list[Key]:
-        if away:
-            raise StorageError("away")
-        return there(columns)
-
-    disk.new_rows = new_rows  # type: ignore[method-assign]
     run = Simulation([(one, disk)], 2, clock=lambda: now)
     run.scheduler.start()
     run.scheduler.turn()
-    away = True
+    disk.away = True
     while run.leases.error is None:
         now += 1.0
         run.scheduler.turn()
@@ -377,13 +361,9 @@ def test_a_disk_that_stays_away_ends_the_run_after_half_a_minute() -> None:
 def test_many_tasks_that_cannot_be_read_at_one_moment_are_one_trouble(done_task: bool) -> None:
     """And a task of which nothing is to be read does not say that the disk is back."""
     now = 0.0
-
-    def away(columns: object, named: object = ()) -> list[Key]:
-        raise StorageError("away")
-
     tasks = [task(name, 8) for name in "abcdefghi"]
     for _, disk in tasks:
-        disk.new_rows = away  # type: ignore[method-assign]
+        disk.away = True
     done = [task("z", 2, done=8)] if done_task else []
     board = Leases([one for one, _ in [*tasks, *done]], 1, clock=lambda: now)
     for _ in range(leases.TROUBLES):

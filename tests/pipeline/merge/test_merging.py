@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -82,14 +80,9 @@ def test_parts_are_hard_links(whole: Workspace, here: Path) -> None:
 
 
 def test_parts_are_copied_where_there_are_no_links(
-    whole: Workspace, here: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Workspace, here: Path, no_links: None
 ) -> None:
     halves(whole, here)
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-
-    monkeypatch.setattr(os, "link", refuse)
     seen: list[tuple[int, int]] = []
     done = merge_workspaces(["A", "B"], "C", on_progress=lambda *now: seen.append(now))
     assert done.parts_copied > 10
