@@ -20,7 +20,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,7 @@ from urllib.parse import quote, urlsplit
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import view_data
+from benchmarks.browser import chromium
 from synpic.workspace import RECIPE
 
 ROUNDS = 20
@@ -45,7 +45,6 @@ AIMS = {"page": 1.0, "search": 0.3, "large": 0.3}
 """Seconds."""
 MEMORY = 600
 """MB."""
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @dataclass
@@ -200,19 +199,12 @@ COMPLETE = """() => document.querySelector("#rows").getAttribute("aria-busy") ==
 
 def in_chromium(address: str, count: int, figures: Figures) -> None:
     """Ask in a browser."""
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        try:
-            _browse(chromium, address, count, figures)
-        finally:
-            chromium.close()
+    with chromium() as browser:
+        _browse(browser, address, count, figures)
 
 
-def _browse(chromium: Any, address: str, count: int, figures: Figures) -> None:
-    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+def _browse(browser: Any, address: str, count: int, figures: Figures) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
 
     def shown(act: Callable[[], object]) -> float:
         """Seconds from ``act`` until all of it is on the screen."""

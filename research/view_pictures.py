@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import argparse
 import io
-import shutil
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from benchmarks import view_data
+from benchmarks.browser import chromium, serving
 from synpic.readers.display import size
-from synpic.view.frame import Frame, make_frame
-from synpic.view.serving import make_server
+from synpic.view.frame import make_frame
 from synpic.view.source import open_source
 from synpic.view.static import write_page
 from synpic.workspace.marks import Mark, Marks, write_marks
@@ -33,7 +30,6 @@ EDGE = 512
 SIZES = {1440: 900, 480: 900}
 """Width → height, in pixels."""
 MOST_BYTES = 300_000
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
 
 
 def _page(page: Any) -> None:
@@ -66,21 +62,17 @@ def take(folder: Path, out: Path) -> list[Path]:
     Raises:
         ValueError: a picture is too large for a repository.
     """
-    from playwright.sync_api import sync_playwright
-
     frame = make_frame(open_source(folder))
     static = folder.with_name("static")
     write_page(frame, static)
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     files = []
-    with _served(frame) as address, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    with serving(frame) as address, chromium("--hide-scrollbars") as browser:
         for width, height in SIZES.items():
             for scheme in ("light", "dark"):
                 for name, act in SHOWN.items():
                     if name == "large" and scheme == "dark":
                         continue  # it is dark in either
-                    page = chromium.new_page(
+                    page = browser.new_page(
                         viewport={"width": width, "height": height}, color_scheme=scheme
                     )
                     where = (static / "index.html").as_uri() if name == "static" else address
@@ -91,7 +83,6 @@ def take(folder: Path, out: Path) -> list[Path]:
                     ending = "-dark" if scheme == "dark" else ""
                     files.append(_save(page, out / f"view-{name}-{width}{ending}.webp"))
                     page.close()
-        chromium.close()
     return files
 
 
@@ -112,19 +103,6 @@ def _save(page: Any, path: Path) -> Path:
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"{path}: {size(path.stat().st_size)}, more than {size(MOST_BYTES)}")
     return path
-
-
-@contextmanager
-def _served(frame: Frame) -> Iterator[str]:
-    server, listener, address = make_server(frame)
-    thread = threading.Thread(target=server.run, args=[[listener]])
-    thread.start()
-    try:
-        yield address
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 def main() -> None:

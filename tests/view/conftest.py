@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import shutil
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.browser import BROWSERS, chromium, find_browser
 from synpic.view.frame import Frame, make_frame
-from synpic.view.serving import make_server
 from synpic.view.source import open_source
 from tests.view import making
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -30,31 +25,13 @@ def frame(made: Path) -> Frame:
     return make_frame(open_source(made))
 
 
-@contextmanager
-def serving(frame: Frame, **options: Any) -> Iterator[str]:
-    """The address of a page of ``frame``, served by a thread."""
-    server, listener, address = make_server(frame, **options)
-    thread = threading.Thread(target=server.run, args=[[listener]])
-    thread.start()
-    try:
-        yield address
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
+    if find_browser() is None:
         pytest.skip(f"no browser here: none of {', '.join(BROWSERS)}")
-    playwright = pytest.importorskip("playwright.sync_api")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=arguments)
-        yield chromium
-        chromium.close()
+    pytest.importorskip("playwright.sync_api")
+    with chromium() as opened:
+        yield opened
 
 
 class Visit:

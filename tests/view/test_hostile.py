@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.browser import serving
 from synpic.view.frame import make_frame
 from synpic.view.source import open_source
 from tests.view import making
-from tests.view.conftest import Visit, serving
+from tests.view.conftest import Visit
 from tests.view.hostile import HOSTILE, IMAGE
 
 INVISIBLE = "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u200b\\u202a-\\u202e\\u2060-\\u2069]"

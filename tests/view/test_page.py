@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.browser import serving
 from synpic.view.frame import Frame, make_frame
 from synpic.view.source import open_source
 from synpic.workspace import Workspace
 from synpic.workspace.marks import MARKS, read_marks
 from tests.view import making
-from tests.view.conftest import Visit, serving
+from tests.view.conftest import Visit
 
 
 @pytest.fixture(scope="module")

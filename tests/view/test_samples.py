@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks.browser import serving
 from synpic.errors import SynpicError
 from synpic.view.frame import make_frame
 from synpic.view.source import open_source
 from synpic.view.static import write_page
-from tests.view.conftest import Visit, serving
+from tests.view.conftest import Visit
 from tests.view.hostile import IMAGE
 
 DRAWN = [

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from benchmarks.browser import serving
 from synpic.errors import SynpicError
 from synpic.view.frame import Frame, make_frame
 from synpic.view.security import POLICY
@@ -20,7 +21,6 @@ from synpic.view.source import open_source
 from synpic.workspace.marks import MARKS, read_marks
 from tests.publish import fixtures
 from tests.view import making
-from tests.view.conftest import serving
 
 
 @pytest.fixture(scope="module")
