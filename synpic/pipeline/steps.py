@@ -163,7 +163,7 @@ def ingest_snapshot(
             ensure_index(snapshot, listener)
         except SynpicError:
             # Whoever corrects an option must not find the mistake of before in the way.
-            workspace.store.fs.rm_file(workspace.store.path(RECIPE))
+            workspace.store.remove(RECIPE)
             raise
         return snapshot
     snapshot = workspace.snapshot()

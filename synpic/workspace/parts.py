@@ -153,10 +153,11 @@ class Part:
         """
         names = self._schema.names
         owner = next((column for column in ("model", "reward") if column in names), None)
-        if owner is None or "fingerprint" not in names:
-            return
         folder = posixpath.basename(posixpath.dirname(self._store.path(self._name)))
         name, _, short = folder.rpartition("-")
+        if owner is None or "fingerprint" not in names:
+            self._check_named_for(folder, short)
+            return
         fingerprints = self._values("fingerprint")
         fitting = all(one is not None and ids.short(one) == short for one in fingerprints)
         owners = {name} if name in _INGESTED else self._values(owner)
@@ -169,6 +170,16 @@ class Part:
             raise CorruptPart(
                 f"{self._store.path(self._name)}: its rows are of {', '.join(found)}, "
                 f"and it lies in the folder of {folder}",
+                hint="move it back to where it came from; or `synpic repair` sets it aside",
+            )
+
+    def _check_named_for(self, folder: str, short: str) -> None:
+        """Hold what the metadata say of rows that do not name their source to the folder."""
+        inputs = self.metadata.fingerprint_inputs
+        if inputs and (found := ids.short(ids.fingerprint(inputs))) != short:
+            raise CorruptPart(
+                f"{self._store.path(self._name)}: its rows are of a source with the fingerprint "
+                f"{found}, and it lies in the folder of {folder}",
                 hint="move it back to where it came from; or `synpic repair` sets it aside",
             )
 

@@ -148,6 +148,11 @@ class Store:
                 self._folder.make(folder)
             self.fs.mv(self.path(name), self.path(target))
 
+    def remove(self, name: str) -> None:
+        """Delete the file ``name``; one that another process has removed already is no error."""
+        with self.raising_storage_errors(name), suppress(FileNotFoundError):
+            self.fs.rm_file(self.path(name))
+
     @contextmanager
     def raising_storage_errors(self, name: str) -> Iterator[None]:
         """Turn the operating system's refusals into one that says what to do.

@@ -22,6 +22,8 @@ __all__ = [
     "CANDIDATES",
     "CANDIDATE_STAGES",
     "FAILURES",
+    "LABELS",
+    "LABEL_KINDS",
     "PROMPTS",
     "SCHEMA_VERSION",
     "SCORES",
@@ -92,6 +94,31 @@ FAILURES = pa.schema(
 )
 """What was tried and did not work; ``name`` is the model's (stages ``generate`` and ``ingest``) or
 the reward's (``score``)."""
+
+LABELS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("left", pa.string()),
+        ("right", pa.string()),
+        ("question", pa.string()),
+        ("share", pa.float32()),
+        ("n", pa.int32()),
+        ("rater", pa.string()),
+        ("kind", pa.string()),
+        ("group", pa.string()),
+        ("row", pa.int64()),
+    ]
+)
+"""Which of two images of a prompt, ``left`` and ``right`` (candidate ids), is preferred.
+
+``share`` is that of the left, 0 … 1, null where the source leaves the pair unlabelled; ``n`` is how
+many votes it is of, null where that is unknown; ``rater`` who gave it, null for several raters;
+``group`` names the list that the pair comes from; ``row`` is its number in the source, from 0, and
+orders the pairs.
+"""
+
+LABEL_KINDS = ("person", "reward", "study")
+"""Who gave a label: people, before the dataset came here; others' rewards; a study of ours."""
 
 CANDIDATE_STAGES = ("generate", "ingest")
 """Stages that make candidates. Failures of ingested images were written as ``generate`` at first:

@@ -6,6 +6,7 @@
       prompts.parquet
       candidates/<model>-<fp8>/part-<hash>-<hash>.parquet
       scores/<reward>-<fp8>/part-<hash>-<hash>.parquet
+      labels/<source>-<fp8>/part-<hash>-<hash>.parquet
       failures/part-<hash>-<hash>.parquet
 
 There is no database and no lock file to go stale. Parts are written whole and never changed, so any
@@ -136,7 +137,7 @@ class Workspace:
         return parquet.write_part(self.store, folder, table, note)
 
     def folders(self, kind: str) -> list[str]:
-        """Folders of ``kind`` ("candidates" or "scores") that exist, whether wanted or not."""
+        """Folders of ``kind`` ("candidates", "scores" or "labels") that exist, wanted or not."""
         return [f"{kind}/{name}" for name in self.store.list(kind)]
 
     def parts(self, folder: str) -> list[str]:
@@ -246,7 +247,11 @@ class Workspace:
             StorageError: a file cannot be read at all.
             NewerSchema, OlderSchema: another version of synpic wrote one.
         """
-        kinds = {"candidates": tables.CANDIDATES, "scores": tables.SCORES}
+        kinds = {
+            "candidates": tables.CANDIDATES,
+            "scores": tables.SCORES,
+            "labels": tables.LABELS,
+        }
         expected = {
             part: schema
             for kind, schema in kinds.items()

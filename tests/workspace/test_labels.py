@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synpic.errors import CorruptPart, WorkspaceError
+from synpic.recipe.presets import preset
+from synpic.workspace import Workspace, tables
+from synpic.workspace.labels import label_folder, label_sources, read_labels, write_labels
+from synpic.workspace.parts import frame
+
+A, B, PROMPT = "a" * 32, "b" * 32, "0" * 32
+SHARES = st.none() | st.floats(0, 1, width=32)
+SCHEMA = frame(tables.LABELS.empty_table()).schema
+
+
+def labels(shares: list[float | None]) -> pl.DataFrame:
+    rows = [
+        {
+            "prompt_id": PROMPT,
+            "left": A,
+            "right": B,
+            "question": "overall",
+            "share": share,
+            "n": None,
+            "rater": None,
+            "kind": "person",
+            "group": None,
+            "row": row,
+        }
+        for row, share in enumerate(shares)
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.create(tmp_path / "w", preset("shapes"))
+
+
+@given(shares=st.lists(SHARES, min_size=1, max_size=5))
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, shares: list[float | None]
+) -> None:
+    workspace = Workspace(tmp_path_factory.mktemp("labels"))
+    write_labels(workspace, "ingested", {"source": "x"}, labels(shares))
+    assert read_labels(workspace, "ingested").equals(labels(shares))
+
+
+def test_labels_written_again_replace_those_of_their_source_alone(workspace: Workspace) -> None:
+    write_labels(workspace, "ingested", {"source": "x"}, labels([1.0]))
+    write_labels(workspace, "study", {"source": "y"}, labels([0.25]))
+    write_labels(workspace, "ingested", {"source": "x@2"}, labels([0.5, None]))
+    assert read_labels(workspace, "ingested")["share"].to_list() == [0.5, None]
+    assert read_labels(workspace, "study")["share"].to_list() == [0.25]
+    write_labels(workspace, "ingested", {"source": "x@2"}, labels([0.5, None]))
+    assert read_labels(workspace, "ingested").height == 2
+    assert label_sources(workspace) == ["ingested", "study"]
+
+
+def test_labels_that_are_not_there_are_named_with_those_that_are(workspace: Workspace) -> None:
+    write_labels(workspace, "study", {"source": "y"}, labels([0.25]))
+    with pytest.raises(WorkspaceError, match=r"no labels of 'stdy'.*Did you mean 'study'") as error:
+        read_labels(workspace, "stdy")
+    assert "labels are here of: study" in str(error.value.hint)
+
+
+def test_labels_in_the_folder_of_other_ones_are_refused(workspace: Workspace) -> None:
+    part = write_labels(workspace, "study", {"source": "y"}, labels([0.25]))
+    workspace.store.move(part, f"{label_folder('study', {'source': 'z'})}/{Path(part).name}")
+    with pytest.raises(CorruptPart, match="lies in the folder of study-"):
+        read_labels(workspace, "study")
+
+
+def test_verification_reads_labels(workspace: Workspace) -> None:
+    part = write_labels(workspace, "study", {"source": "y"}, labels([0.25]))
+    assert not workspace.verify().damaged
+    data = bytearray(workspace.store.read(part))
+    data[len(data) // 2] ^= 1
+    workspace.store.write(part, bytes(data))
+    assert [one.file for one in workspace.verify().damaged] == [part]
