@@ -1,0 +1,1 @@
+"""How far rewards can be trusted: against people, with intervals."""
