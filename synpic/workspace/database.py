@@ -1,0 +1,132 @@
+"""SQLite files of a workspace: opened, recognised by what they are, and their errors named.
+
+Several processes write to a file at once, and any of them may be killed: the journal is a
+write-ahead log, and what was committed is on the disk (``synchronous=FULL``). Each kind of file has
+a number of its own in its header (``application_id``), and its schema a version (``user_version``).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
+
+__all__ = ["DatabaseKind", "naming_database_errors", "open_database"]
+
+_PATIENCE = 30.0
+"""Seconds to wait for another process that writes; a write takes milliseconds."""
+
+
+@dataclass(frozen=True)
+class DatabaseKind:
+    """A kind of file.
+
+    Args:
+        name: what it holds, for messages: "votes".
+        application_id: its number in the header of the file.
+        version: of ``schema``.
+        schema: SQL that makes an empty one.
+    """
+
+    name: str
+    application_id: int
+    version: int
+    schema: str
+
+
+def open_database(path: Path, kind: DatabaseKind, *, create: bool = False) -> sqlite3.Connection:
+    """The file at ``path``, in autocommit mode: a statement alone is a transaction.
+
+    Any thread may use the connection, one at a time.
+
+    Args:
+        create: make an empty one where there is none.
+
+    Raises:
+        WorkspaceError: there is none, or it is another kind of file.
+        NewerSchema: a later synpic wrote it.
+        CorruptPart: it is damaged.
+        StorageError: the disk is full, or refuses.
+    """
+    if not create and not path.exists():
+        raise WorkspaceError(f"{path}: there is no such file of {kind.name}", hint="check the path")
+    with naming_database_errors(path, kind):
+        connection = sqlite3.connect(
+            path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
+    try:
+        with naming_database_errors(path, kind):
+            _prepare(connection, path, kind)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def naming_database_errors(path: Path, kind: DatabaseKind) -> Iterator[None]:
+    """Turn SQLite's errors into ones that name the file and say what to do.
+
+    A broken constraint passes as it is: it is an answer to the statement.
+
+    Raises:
+        WorkspaceError, CorruptPart, StorageError: as :func:`open_database`.
+    """
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_NOTADB:
+            raise _foreign(path, kind) from error
+        if code == sqlite3.SQLITE_CORRUPT or not isinstance(error, sqlite3.OperationalError):
+            raise CorruptPart(
+                f"{path}: the file of {kind.name} is damaged: {error}",
+                hint="restore it from a copy; `sqlite3 FILE .recover` finds what is left of one",
+            ) from error
+        hint = {
+            sqlite3.SQLITE_FULL: "free some room and try again: what was acknowledged is there",
+            sqlite3.SQLITE_READONLY: "check who may write there",
+            sqlite3.SQLITE_BUSY: "another process writes to it all the time; try again",
+        }.get(code, "check the path and the disk, then try again")
+        raise StorageError(f"{path}: {error}", hint=hint) from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, kind: DatabaseKind) -> None:
+    # First of all: a file that is no database is found by the first statement that reads it.
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    # What was deleted is overwritten: a person may ask for it.
+    connection.execute("PRAGMA secure_delete = ON")
+    if found == version == 0 and not _tables(connection):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {kind.schema} PRAGMA application_id = {kind.application_id}; "
+            f"PRAGMA user_version = {kind.version}; COMMIT;"
+        )
+        return
+    if found != kind.application_id:
+        raise _foreign(path, kind)
+    if version > kind.version:
+        raise NewerSchema(
+            f"{path}: its schema has version {version}, and this synpic reads {kind.version}",
+            hint="a later synpic wrote it: update synpic",
+        )
+
+
+def _tables(connection: sqlite3.Connection) -> int:
+    (found,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    return int(found)
+
+
+def _foreign(path: Path, kind: DatabaseKind) -> WorkspaceError:
+    return WorkspaceError(
+        f"{path}: it is not a file of {kind.name} that synpic wrote",
+        hint="move it away, or name the right file",
+    )
