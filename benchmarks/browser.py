@@ -1,4 +1,4 @@
-"""A browser that is there already, and pages of ``synpic view`` served to it by a thread."""
+"""A browser that is there already, and pages served to it by a thread."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 from synpic.view.frame import Frame
 from synpic.view.serving import make_server
+from synpic.web.listening import Listening
 
-__all__ = ["BROWSERS", "chromium", "find_browser", "serving"]
+__all__ = ["BROWSERS", "chromium", "find_browser", "running", "serving"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -45,12 +46,18 @@ def chromium(*arguments: str) -> Iterator[Any]:
 @contextmanager
 def serving(frame: Frame, **options: Any) -> Iterator[str]:
     """The address of a page of ``frame``, served by a thread."""
-    server, listener, address = make_server(frame, **options)
-    thread = threading.Thread(target=server.run, args=[[listener]])
+    with running(make_server(frame, **options)) as address:
+        yield address
+
+
+@contextmanager
+def running(listening: Listening) -> Iterator[str]:
+    """The address of a page, served by a thread."""
+    thread = threading.Thread(target=listening.server.run, args=[[listening.socket]])
     thread.start()
     try:
-        yield address
+        yield listening.address
     finally:
-        server.should_exit = True
+        listening.server.should_exit = True
         thread.join()
-        listener.close()
+        listening.socket.close()

@@ -76,9 +76,9 @@ def view(
 
 
 def _serve(target: str, host: str, port: int, browser: bool, as_json: bool) -> None:
-    from synpic.view import require_extra
+    from synpic.web import require_extra
 
-    require_extra()
+    require_extra("view")
     from synpic.view.frame import make_frame
     from synpic.view.serving import serve
     from synpic.view.source import open_source

@@ -8,29 +8,7 @@ query        the address of a page → which prompts, in which order
 charts       how often each model wins, how far rewards agree, how scores are spread
 rows         a prompt as the page gets it
 thumbnails   small pictures, kept in memory up to a limit
-security     who may ask, and what a page may load
 server       all of it over HTTP
 columns      what a page without a server searches
 static       the page as a folder of files
 """
-
-from __future__ import annotations
-
-from importlib.util import find_spec
-
-from synpic.errors import MissingExtra
-
-__all__ = ["require_extra"]
-
-
-def require_extra() -> None:
-    """Insist on what serving a page needs.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise MissingExtra(
-            f"synpic view needs {' and '.join(missing)}", hint='pip install "synpic[view]"'
-        )

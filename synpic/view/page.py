@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader
 
-from synpic.readers.display import visible
 from synpic.view.frame import Frame
+from synpic.web.pages import render
 
 __all__ = ["page_facts", "render_page", "scripts"]
 
@@ -85,11 +84,7 @@ def scripts(*, served: bool) -> list[str]:
 def render_page(facts: dict[str, Any]) -> str:
     """The HTML of a page that says ``facts``. All text is escaped, and shown with what cannot be
     seen written out."""
-    environment = Environment(
-        loader=PackageLoader("synpic.view"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["visible"] = visible
-    return environment.get_template("page.html.jinja").render(facts)
+    return render("synpic.view", "page.html.jinja", facts)
 
 
 def _meta(values: pl.Series) -> dict[str, Any]:

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import polars as pl
@@ -27,7 +26,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from synpic.errors import RecipeError, SynpicError
-from synpic.readers.display import visible
 from synpic.readers.images import ImageError
 from synpic.view.charts import charts
 from synpic.view.frame import Frame
@@ -36,14 +34,9 @@ from synpic.view.page import page_facts, render_page
 from synpic.view.query import Query, QueryError, answer, parse_query
 from synpic.view.rows import rows_of
 from synpic.view.thumbnails import EDGES, Thumbnails, for_browsers
+from synpic.web.answers import FOREVER, NEVER, asset_answer, json_answer, problem
 
 __all__ = ["make_app"]
-
-_KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-
-_FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
-"""Of an image: its address has its hash."""
-_NEVER = {"cache-control": "no-store"}
 
 MOST_KNOWN = 10_000
 """Images whose hashes are kept at hand."""
@@ -82,22 +75,17 @@ class _Page:
         self._answer = lru_cache(maxsize=16)(self._answer_now)
 
     def shell(self, request: Request) -> Response:
-        return Response(self._html, media_type="text/html", headers=_NEVER)
+        return Response(self._html, media_type="text/html", headers=NEVER)
 
     def asset(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        file = resources.files("synpic.view").joinpath("assets", name)
-        kind = _KINDS.get(name.rpartition(".")[2])
-        if "/" in name or name.startswith(".") or kind is None or not file.is_file():
-            return _problem(404, f"there is no {name!r}")
-        return Response(file.read_bytes(), media_type=kind, headers=_NEVER)
+        return asset_answer("synpic.view", request.path_params["name"])
 
     def rows(self, request: Request) -> Response:
         query = parse_query(request.query_params.multi_items(), self._frame)
         found = self._ids(query)
         first = (query.page - 1) * query.size
         ids = found.slice(first, query.size).to_list()
-        return _json(
+        return json_answer(
             {
                 "total": len(found),
                 "page": query.page,
@@ -111,41 +99,41 @@ class _Page:
         query = parse_query(request.query_params.multi_items(), self._frame)
         ids = self._ids(query) if query.address() else None
         with self._charting:  # each takes a copy of the scores: one at a time
-            return _json(charts(self._frame, ids))
+            return json_answer(charts(self._frame, ids))
 
     def prompt(self, request: Request) -> Response:
         found = self._rows([request.path_params["id"]])
-        return _json(found[0]) if found else _problem(404, "there is no such prompt")
+        return json_answer(found[0]) if found else problem(404, "there is no such prompt")
 
     def marks(self, request: Request) -> Response:
-        return _json(self._marking.as_dict())
+        return json_answer(self._marking.as_dict())
 
     async def mark(self, request: Request) -> Response:
         body = await request.body()
         if len(body) > 100_000:
-            return _problem(413, "a mark is smaller than that")
+            return problem(413, "a mark is smaller than that")
         try:
             asked = json.loads(body)
         except ValueError:
-            return _problem(400, "a mark is JSON")
-        return _json(self._marking.change(asked))
+            return problem(400, "a mark is JSON")
+        return json_answer(self._marking.change(asked))
 
     def thumbnail(self, request: Request) -> Response:
         edge, one = request.path_params["edge"], request.path_params["id"]
         sha256 = self._hash(one)
         if edge not in EDGES or sha256 is None:
-            return _problem(404, "there is no such thumbnail")
+            return problem(404, "there is no such thumbnail")
         data = self._thumbnails.get(one, edge, lambda: self._read(one, sha256))
-        return Response(data, media_type="image/webp", headers=_FOREVER)
+        return Response(data, media_type="image/webp", headers=FOREVER)
 
     def image(self, request: Request) -> Response:
         one = request.path_params["id"]
         sha256 = self._hash(one)
         if sha256 is None:
-            return _problem(404, "there is no such image")
+            return problem(404, "there is no such image")
         data, ending = for_browsers(self._read(one, sha256))
         kind = "jpeg" if ending == "jpg" else ending
-        return Response(data, media_type=f"image/{kind}", headers=_FOREVER)
+        return Response(data, media_type=f"image/{kind}", headers=FOREVER)
 
     def _read(self, candidate_id: str, sha256: str) -> bytes:
         return self._frame.shown.images.read(candidate_id, sha256)
@@ -174,21 +162,12 @@ class _Page:
         return answer(query, self._frame, self._marking.marked() if query.marked else {})
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return Response(text, status, media_type="application/json", headers=_NEVER)
-
-
-def _problem(status: int, message: str, hint: str | None = None) -> Response:
-    return _json({"error": visible(message), "hint": visible(hint) if hint else None}, status)
-
-
 def _said(request: Request, error: Exception) -> Response:
     assert isinstance(error, SynpicError)
     # A file of marks that was edited, and is none any more, is a conflict; no fault of the server.
     status = {QueryError: 400, RecipeError: 409}.get(type(error), 500)
-    return _problem(status, error.message, error.hint)
+    return problem(status, error.message, error.hint)
 
 
 def _damaged(request: Request, error: Exception) -> Response:
-    return _problem(500, f"the image is damaged: {error}")
+    return problem(500, f"the image is damaged: {error}")

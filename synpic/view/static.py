@@ -16,7 +16,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any, TypeVar
@@ -34,6 +33,7 @@ from synpic.view.marking import Marking
 from synpic.view.page import page_facts, render_page, scripts
 from synpic.view.rows import rows_of
 from synpic.view.thumbnails import for_browsers, thumbnail
+from synpic.web.pages import read_asset
 from synpic.workspace.whole_folder import whole_folder
 
 __all__ = ["POLICY", "PageForecast", "plan_page", "write_page"]
@@ -256,9 +256,8 @@ def _write_data(
             known = one in endings and not thumbnails_only
             image["file"] = f"images/{one[:2]}/{one}.{endings[one]}" if known else None
         size += _put(data / f"rows-{number}.js", f"synpic.take({number}, JSON.parse({{}}));", rows)
-    ours = resources.files("synpic.view").joinpath("assets")
-    for name in ("text.js", "style.css", "icon.svg", *scripts(served=False)):
-        (assets / name).write_bytes(ours.joinpath(name).read_bytes())
+    for name in ("text.js", "base.css", "style.css", "icon.svg", *scripts(served=False)):
+        (assets / name).write_bytes(read_asset("synpic.view", name))
     marked = any(marks["counts"].values())
     facts = page_facts(frame, marks=False, marked=marked, policy=POLICY)
     html = render_page({**facts, "thumbnails_only": thumbnails_only})

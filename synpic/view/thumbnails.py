@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
 from PIL import Image
 
 from synpic.readers.images import decode, describe
+from synpic.web.kept import KeptBytes
 
 __all__ = ["EDGES", "Thumbnails", "for_browsers", "thumbnail"]
 
@@ -59,14 +58,12 @@ class Thumbnails:
     """
 
     def __init__(self, limit: int = KEPT_BYTES) -> None:
-        self._limit, self._held = limit, 0
-        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = KeptBytes(limit)
 
     @property
     def held(self) -> int:
         """Bytes that are kept now."""
-        return self._held
+        return self._kept.held
 
     def get(self, key: str, edge: int, read: Callable[[], bytes]) -> bytes:
         """The thumbnail of the image named ``key``; ``read`` gives its file where none is kept.
@@ -74,15 +71,4 @@ class Thumbnails:
         Raises:
             ImageError: it is no whole image. And what ``read`` raises.
         """
-        with self._lock:
-            if (found := self._kept.get((key, edge))) is not None:
-                self._kept.move_to_end((key, edge))
-                return found
-        made = thumbnail(read(), edge)
-        with self._lock:
-            if (key, edge) not in self._kept:
-                self._kept[key, edge] = made
-                self._held += len(made)
-            while self._held > self._limit and len(self._kept) > 1:
-                self._held -= len(self._kept.popitem(last=False)[1])
-        return made
+        return self._kept.get((key, edge), lambda: thumbnail(read(), edge))

@@ -15,9 +15,9 @@ import pytest
 from benchmarks.browser import serving
 from synpic.errors import SynpicError
 from synpic.view.frame import Frame, make_frame
-from synpic.view.security import POLICY
 from synpic.view.serving import make_server
 from synpic.view.source import open_source
+from synpic.web.security import POLICY
 from synpic.workspace.marks import MARKS, read_marks
 from tests.publish import fixtures
 from tests.view import making
@@ -179,8 +179,7 @@ def test_a_file_of_marks_that_is_none_is_said_and_rows_are_shown(tmp_path: Path)
 
 def test_small_answers_are_sent_at_once(frame: Frame) -> None:
     """asyncio turns Nagle's algorithm off for sockets that say that they are TCP, and no others."""
-    _, listener, _ = make_server(frame)
-    with listener:
+    with make_server(frame).socket as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 

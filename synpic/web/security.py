@@ -3,7 +3,7 @@
 The server holds what its user can read. Three things could reach it from elsewhere, and each is
 refused: another machine (it listens on loopback unless asked otherwise, and then wants a token),
 another page in the same browser under a name that leads here (the Host header has to be ours), and
-a form or script of another page (a mark needs our Origin and a header of ours).
+a form or script of another page (what changes something needs our Origin and a header of ours).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-__all__ = ["POLICY", "OwnPageOnly", "is_loopback"]
+__all__ = ["POLICY", "App", "OwnPageOnly", "is_loopback"]
 
 POLICY = "; ".join(
     [
@@ -38,7 +38,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 
-MARKS_HEADER = "x-synpic"
+OWN_HEADER = "x-synpic"
 """A header that a form cannot send, and a script of another page only after a preflight, to which
 this server gives no answer."""
 
@@ -66,10 +66,12 @@ class OwnPageOnly:
         app: what answers. Its paths begin after the token.
         host: that the server listens on.
         token: the first part of every path, where ``host`` is not loopback; "" for none.
+        names: others under which the machine is reached.
     """
 
-    def __init__(self, app: App, host: str, token: str = "") -> None:
+    def __init__(self, app: App, host: str, token: str = "", names: Collection[str] = ()) -> None:
         self._app, self._host, self._token = app, host.strip("[]").lower(), token
+        self._names = {name.lower() for name in names}
 
     async def __call__(
         self,
@@ -109,15 +111,20 @@ class OwnPageOnly:
         if self._token:
             first, _slash, _rest = scope["path"].removeprefix("/").partition("/")
             if not secrets.compare_digest(first.encode("utf-8", "replace"), self._token.encode()):
-                return 403, "The address lacks its token: open the one that synpic view printed."
+                return (
+                    403,
+                    "The address lacks its token: open the one that was printed when the server began.",
+                )
         if scope["method"] not in ("GET", "HEAD"):
             origin = headers.get("origin", b"").decode("latin-1")
-            if origin != f"{scope.get('scheme', 'http')}://{host}" or MARKS_HEADER not in headers:
-                return 403, "Only the page itself may change marks."
+            if origin != f"{scope.get('scheme', 'http')}://{host}" or OWN_HEADER not in headers:
+                return 403, "Only the page itself may change something."
         return None
 
     def _is_ours(self, header: str) -> bool:
         name = _without_port(header).lower()
+        if name in self._names:
+            return True
         if is_loopback(self._host):
             return is_loopback(name)
         if self._host in ("0.0.0.0", "::", ""):
