@@ -54,8 +54,9 @@ def view(
     ] = False,
 ) -> None:
     """Look at prompts and their images: what ranks them, where rewards disagree, what to drop."""
-    # Read when polars is loaded: what it frees goes back to the system at once.
+    # Read when polars and pyarrow are loaded: what they free goes back to the system at once.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from synpic.errors import SynpicError
 
     if to is not None:

@@ -236,70 +236,21 @@ class Inventory:
         A score attaches to a candidate with its very pixels (sha256) and no other.
         """
         rows = self.candidates()
-        keys, found = ["candidate_id", "sha256"], {}
-        images = rows.select(keys)
-        for reward in self.rewards:
-            scores = self.workspace.scores(reward.folder, [*keys, "score"])
-            joined = images.join(scores, on=keys, how="left", maintain_order="left")
-            found[f"score_{reward.name}"] = joined["score"]
+        images = rows.select("candidate_id", "sha256").with_row_index("nth")
+        found = {f"score_{one.name}": self._scores_of(one, images) for one in self.rewards}
         return rows.with_columns(**found)
 
-    def image_scores(self, scored: pl.DataFrame | None = None) -> pl.DataFrame:
-        """A row for every wanted image, with what it scored, or why it did not.
-
-        Of ingested images also one for each further place of the same image. ``scored`` is what
-        :meth:`scored` gave; it is read if None.
-        """
-        scored = self.scored() if scored is None else scored
-        scores = [name for name in scored.columns if name.startswith("score_")]
-        failures = self.workspace.failures("generate").select(
-            "candidate_id", "fingerprint", failure="reason"
+    def _scores_of(self, reward: WantedReward | RecordedReward, images: pl.DataFrame) -> pl.Series:
+        """Scores of ``images`` (nth, from 0, candidate_id and sha256), null where there is none."""
+        scores = self.workspace.scores(reward.folder, ["candidate_id", "sha256", "score"])
+        # By one key, and the other compared: a join by two takes three times the memory.
+        same = (
+            scores.join(images, on="candidate_id", how="inner")
+            .filter(pl.col("sha256") == pl.col("sha256_right"))
+            .select("nth", "score")
         )
-        want = self.wanted_candidates().join(
-            failures, on=["candidate_id", "fingerprint"], how="left", maintain_order="left"
-        )
-        rows = want.join(
-            scored.select("candidate_id", *scores, pl.lit(True).alias("there")),
-            on="candidate_id",
-            how="left",
-            maintain_order="left",
-        ).with_columns(pl.coalesce("failure", pl.lit("not made yet")).alias("failure"))
-        for reward in self.rewards:
-            rows = rows.join(
-                self._unscored(reward), on="candidate_id", how="left", maintain_order="left"
-            )
-        reasons = [
-            pl.when(pl.col(f"score_{name}").is_null()).then(
-                pl.format("{}: {}", pl.lit(name), pl.col(f"_{name}").fill_null("not scored yet"))
-            )
-            for name in (reward.name for reward in self.rewards)
-        ]
-        unscored = pl.concat_str(reasons or [pl.lit("")], separator="; ", ignore_nulls=True)
-        table = rows.with_row_index("nth").select(
-            "nth",
-            *("prompt", "place", "model", "sample", "prompt_id", "candidate_id"),
-            *scores,
-            # One that failed once and is there now has not failed.
-            pl.when(pl.col("there").is_null())
-            .then("failure")
-            .otherwise(pl.when(unscored != "").then(unscored))
-            .alias("failure"),
-        )
-        for model in self.models:
-            if isinstance(model, IngestedImages):
-                copies = table.drop("place").join(
-                    model.copies, on="candidate_id", how="inner", maintain_order="right"
-                )
-                table = pl.concat([table, copies.select(table.columns)])
-        return table.sort("nth", maintain_order=True).drop("nth")
-
-    def _unscored(self, reward: WantedReward | RecordedReward) -> pl.DataFrame:
-        """``candidate_id``, and why ``reward`` gave it no score, as a column named after it."""
-        failures = self.workspace.failures("score").filter(
-            (pl.col("name") == reward.name) & (pl.col("fingerprint") == reward.fingerprint)
-        )
-        last = failures.unique("candidate_id", keep="last", maintain_order=True)
-        return last.select("candidate_id", pl.col("reason").alias(f"_{reward.name}"))
+        nth = images.select("nth")
+        return nth.join(same, on="nth", how="left", maintain_order="left")["score"]
 
     def image_folders(self) -> list[str]:
         """Folders that hold the pixels of :meth:`candidates`."""

@@ -24,6 +24,7 @@ from synpic.engine.workers.engines import HERE, Engine, run_on
 from synpic.errors import CheckpointError, RecipeError, SynpicError
 from synpic.ingest import ensure_index, ingest_recipe
 from synpic.ingest.opening import settings_of
+from synpic.pipeline.image_scores import every_image
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.tasks import chosen_rewards, drawing_tasks, scoring_tasks
 from synpic.recipe import parse_recipe
@@ -284,7 +285,7 @@ def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
     Raises:
         SynpicError: the recipe cannot be resolved, or a part cannot be read.
     """
-    return take_inventory(workspace).image_scores()
+    return every_image(take_inventory(workspace))
 
 
 def _generate(snapshot: Snapshot, options: RunOptions) -> Report:

@@ -28,35 +28,39 @@ def charts(frame: Frame, prompt_ids: pl.Series | None = None) -> dict[str, Any]:
         - ``histograms``: ``name``, ``edges`` (bins + 1) and ``counts``, of φ's margin, agreement,
           length, and each reward's scores. Edges are those of all prompts.
     """
-    prompts, candidates = frame.prompts, frame.shown.candidates
-    if prompt_ids is not None:
-        chosen = pl.DataFrame({"prompt_id": prompt_ids})
-        prompts = prompts.join(chosen, on="prompt_id", how="semi")
-        candidates = candidates.join(chosen, on="prompt_id", how="semi")
     scores = [f"score_{reward}" for reward in frame.shown.rewards]
+    # What is charted and no more: of all columns a copy takes a hundred megabytes.
+    plain = [name for name in frame.prompts.columns if name.startswith("tau.")]
+    plain += [name for name in OF_PROMPTS if name in frame.prompts.columns]
+    prompts = frame.prompts.select(plain)
+    candidates = frame.shown.candidates.select("model", "rank", "preference", *scores)
+    candidates = candidates.with_columns(prompt=frame.prompt_of)
+    if prompt_ids is not None:
+        kept = frame.prompts["prompt_id"].is_in(prompt_ids.implode())
+        prompts, candidates = prompts.filter(kept), candidates.filter(kept.gather(frame.prompt_of))
     histograms = [
         *(_histogram(name, frame.prompts, prompts) for name in OF_PROMPTS),
         *(_histogram(name, frame.shown.candidates, candidates) for name in scores),
     ]
     return {
         "models": _models(frame, candidates),
-        "agreement": _agreement(frame, prompts),
+        "agreement": _agreement(prompts),
         "histograms": [one for one in histograms if one is not None],
     }
 
 
 def _models(frame: Frame, candidates: pl.DataFrame) -> list[dict[str, Any]]:
     ranked = candidates.filter(pl.col("rank").is_not_null())
-    prompts = max(1, ranked["prompt_id"].n_unique())
+    prompts = max(1, ranked["prompt"].n_unique())
     shares = ranked.group_by("model").agg(
-        first=pl.col("prompt_id").filter(pl.col("rank") == 1).n_unique() / prompts,
+        first=pl.col("prompt").filter(pl.col("rank") == 1).n_unique() / prompts,
         preference=pl.col("preference").mean(),
     )
     order = frame.models.select("model")
     return order.join(shares, on="model", how="left", maintain_order="left").to_dicts()
 
 
-def _agreement(frame: Frame, prompts: pl.DataFrame) -> list[dict[str, Any]]:
+def _agreement(prompts: pl.DataFrame) -> list[dict[str, Any]]:
     names = [name for name in prompts.columns if name.startswith("tau.")]
     means = prompts.select(pl.col(names).mean()).row(0) if names else ()
     return [

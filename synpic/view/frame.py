@@ -31,6 +31,7 @@ class Frame:
 
             All but the first two lines are null where the prompt is not ranked.
         starts: prompt_id, ``first`` and ``count``: where its rows lie in ``shown.candidates``.
+        prompt_of: of each row of ``shown.candidates`` the row of ``prompts`` that it is of, from 0.
         models: model and ``first`` (share of the ranked prompts in which it has an image of rank
             1), the highest first.
     """
@@ -38,6 +39,7 @@ class Frame:
     shown: Shown
     prompts: pl.DataFrame
     starts: pl.DataFrame
+    prompt_of: pl.Series
     models: pl.DataFrame
 
     def candidates(self, prompt_ids: list[str]) -> pl.DataFrame:
@@ -80,7 +82,11 @@ def make_frame(shown: Shown) -> Frame:
         .group_by("prompt_id", maintain_order=True)
         .agg(pl.col("first").first(), count=pl.len())
     )
-    return Frame(shown, prompts, starts, models)
+    numbers = prompts.select("prompt_id").with_row_index("prompt")
+    of = candidates.select("prompt_id").join(
+        numbers, on="prompt_id", how="left", maintain_order="left"
+    )
+    return Frame(shown, prompts, starts, of["prompt"], models)
 
 
 def _models(ranked: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from typing import Protocol
 import polars as pl
 
 from synpic.errors import RankingError, RecipeError, RewardError, WorkspaceError
+from synpic.pipeline.image_scores import every_image
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.table.resolve_source import Where, find
@@ -111,47 +112,53 @@ def open_source(where: Where = ".") -> Shown:
 
 
 def _of_workspace(workspace: Workspace) -> Shown:
-    snapshot = workspace.snapshot()
-    remark: str | None = None
-    ranks: pl.DataFrame | None = None
-    scored: pl.DataFrame | None = None
-    released: pl.Series | None = None
-    left_out = pl.DataFrame()
-    try:
-        ranked = rank_candidates(_uncut(snapshot))
-        inventory, scored, ranks = ranked.inventory, ranked.there, ranked.ranking.table
-        left_out = left_out_images(ranked, snapshot.recipe)
-        released = released_prompts(ranked, snapshot.recipe)
-    except (RankingError, RecipeError, RewardError) as error:
-        # A recipe that cannot be read at all fails here again.
-        inventory, remark = take_inventory(snapshot), error.message
-    rows = _every_image(inventory, scored)
-    if ranks is not None:
-        wins = [name for name in ranks.columns if name.startswith("wins_")]
-        rows = rows.join(
-            ranks.select("candidate_id", "preference", "rank", *wins),
-            on="candidate_id",
-            how="left",
-            maintain_order="left",
-        )
-    if not left_out.is_empty():
-        rows = rows.join(left_out, on="candidate_id", how="left", maintain_order="left")
+    held = _held(workspace.snapshot())
+    inventory = held.inventory
     meta = [name for name in inventory.prompts.columns if name.startswith("meta_")]
     prompts = inventory.prompts.select("prompt_id", "prompt", "split", *meta).sort("prompt_id")
-    if released is not None:
-        passed = pl.col("prompt_id").is_in(released.implode())
+    if held.released is not None:
+        passed = pl.col("prompt_id").is_in(held.released.implode())
         prompts = prompts.with_columns(released=passed)
     return Shown(
         name=workspace.folder.name or str(workspace.store),
         kind="workspace",
         prompts=prompts,
-        candidates=_candidates(rows),
+        candidates=_candidates(held.rows),
         weights=inventory.recipe.weights,
         rewards=[reward.name for reward in inventory.rewards],
         images=_InParts(inventory),
-        remark=remark,
+        remark=held.remark,
         workspace=workspace,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """A row for each image of a workspace, ``released_prompts``, and why nothing is ranked."""
+
+    inventory: Inventory
+    rows: pl.DataFrame
+    released: pl.Series | None = None
+    remark: str | None = None
+
+
+def _held(snapshot: Snapshot) -> _Held:
+    """What a workspace holds; all else that ranking makes of it is dropped with this call."""
+    try:
+        ranked = rank_candidates(_uncut(snapshot))
+    except (RankingError, RecipeError, RewardError) as error:
+        # A recipe that cannot be read at all fails here again.
+        inventory = take_inventory(snapshot)
+        return _Held(inventory, _every_image(inventory), remark=error.message)
+    rows = _every_image(ranked.inventory, ranked.there)
+    table = ranked.ranking.table
+    wins = [name for name in table.columns if name.startswith("wins_")]
+    ranks = table.select("candidate_id", "preference", "rank", *wins)
+    left_out = left_out_images(ranked, snapshot.recipe)
+    for more in (ranks, left_out):
+        if not more.is_empty():
+            rows = rows.join(more, on="candidate_id", how="left", maintain_order="left")
+    return _Held(ranked.inventory, rows, released_prompts(ranked, snapshot.recipe))
 
 
 def _uncut(snapshot: Snapshot) -> Snapshot:
@@ -164,7 +171,7 @@ def _uncut(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, recipe=snapshot.recipe.model_copy(update={"records": records}))
 
 
-def _every_image(inventory: Inventory, scored: pl.DataFrame | None) -> pl.DataFrame:
+def _every_image(inventory: Inventory, scored: pl.DataFrame | None = None) -> pl.DataFrame:
     """A row for each image that the recipe wants, there or not.
 
     Args:
@@ -172,7 +179,7 @@ def _every_image(inventory: Inventory, scored: pl.DataFrame | None) -> pl.DataFr
     """
     if scored is None:
         scored = inventory.scored()
-    wanted = inventory.image_scores(scored)
+    wanted = every_image(inventory, scored).drop("prompt", "place")
     wanted = wanted.unique("candidate_id", keep="first", maintain_order=True)
     there = scored.select("candidate_id", "seed", "sha256", "width", "height", "flagged")
     return wanted.join(there, on="candidate_id", how="left", maintain_order="left")

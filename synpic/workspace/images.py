@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import polars as pl
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 
 from synpic import ids
 from synpic.errors import WorkspaceError
+from synpic.workspace.image_places import ImagePlaces
 from synpic.workspace.naming import damaged
 from synpic.workspace.parts import Part, frame, open_part
 from synpic.workspace.storage import Store
@@ -25,17 +25,15 @@ class ImageReader:
     The index holds one row per candidate; opened files are kept while they are asked for.
     """
 
-    _OPEN_FILES = 64
-    """Each holds half a megabyte; to open one again takes two milliseconds."""
+    _OPEN_FILES = 16
+    """Each holds the row group that was read last, a megabyte; to open one again takes two
+    milliseconds."""
 
     def __init__(self, store: Store, parts: Sequence[str]) -> None:
         self._store = store
         self._parts = list(parts)
         self._open: dict[int, Part] = {}
-        self._where: dict[bytes, int] = {}
-        for number in range(len(self._parts)):
-            for one, sha256, group, row in self._index(number).iter_rows():
-                self._where[_key(one, sha256)] = _packed(number, group, row)
+        self._where = ImagePlaces(self._rows_of(number) for number in range(len(self._parts)))
 
     def __getstate__(self) -> dict[str, Any]:
         # Other processes get the index, and open the files themselves.
@@ -51,14 +49,15 @@ class ImageReader:
         found: list[bytes] = self._gather(wanted, lambda column: column)
         for key, data in zip(wanted, found, strict=True):
             if ids.sha256(data) != key[1]:
-                part, _group, _row = _unpacked(self._where[_key(*key)])
-                raise damaged(self._store, self._parts[part], f"image of {key[0]}")
+                place = self._where.find(*key)
+                assert place is not None  # its bytes were read there
+                raise damaged(self._store, self._parts[place.part], f"image of {key[0]}")
         return found
 
     def in_order(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """``wanted`` in the order in which they lie; those that are gone come last."""
-        last = _packed(len(self._parts), 0, 0)
-        return sorted(wanted, key=lambda key: self._where.get(_key(*key), last))
+        last = (len(self._parts), 0, 0)
+        return sorted(wanted, key=lambda key: self._where.find(*key) or last)
 
     def sizes(self, wanted: Sequence[tuple[str, str]]) -> list[int]:
         """Sizes in bytes of what :meth:`read` would give, with one row group in memory at a time.
@@ -84,14 +83,13 @@ class ImageReader:
     ) -> list[Any]:
         groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for position, key in enumerate(wanted):
-            place = self._where.get(_key(*key))
+            place = self._where.find(*key)
             if place is None:
                 raise WorkspaceError(
                     f"candidate {key[0]}: its image is gone",
                     hint="run `synpic generate` again: it makes what is missing",
                 )
-            part, group, row = _unpacked(place)
-            groups.setdefault((part, group), []).append((position, row))
+            groups.setdefault(place[:2], []).append((position, place.row))
         found: dict[int, Any] = {}
         for (part, group), rows in sorted(groups.items()):
             column = of(self._group(part, group, field))
@@ -99,7 +97,7 @@ class ImageReader:
                 found[position] = column[row].as_py()
         return [found[position] for position in range(len(wanted))]
 
-    def _index(self, number: int) -> pl.DataFrame:
+    def _rows_of(self, number: int) -> pl.DataFrame:
         part = self._file(number)
         part.check_folder()
         rows = part.read_columns(["candidate_id", "sha256"])
@@ -119,20 +117,3 @@ class ImageReader:
                 self._open.pop(next(iter(self._open))).close()
             self._open[number] = open_part(self._store, self._parts[number])
         return self._open[number]
-
-
-# A million images are a million entries: keys and places are one small object each.
-_BITS = 24
-
-
-def _key(candidate_id: str, sha256: str) -> bytes:
-    return blake2b(f"{candidate_id} {sha256}".encode(), digest_size=16).digest()
-
-
-def _packed(part: int, group: int, row: int) -> int:
-    return (part << 2 * _BITS) | (group << _BITS) | row
-
-
-def _unpacked(place: int) -> tuple[int, int, int]:
-    most = (1 << _BITS) - 1
-    return place >> 2 * _BITS, (place >> _BITS) & most, place & most

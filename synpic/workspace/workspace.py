@@ -175,10 +175,10 @@ class Workspace:
         with the same pixels, to one that is flagged, else to one that was checked.
         """
         parts = [part for folder in folders for part in self.parts(folder)]
-        rows = self.read(parts, tables.CANDIDATES)
-        return rows.sort(
+        rows = self.read(parts, tables.CANDIDATES).sort(
             "candidate_id", "sha256", "flagged", descending=[False, False, True], nulls_last=True
-        ).unique("candidate_id", keep="first", maintain_order=True)
+        )
+        return _first_of_equals(rows, ["candidate_id"])
 
     def scores(self, folder: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Scores of one reward, one row per (candidate_id, sha256); the smaller of two values.
@@ -188,7 +188,7 @@ class Workspace:
         """
         rows = self.read(self.parts(folder), tables.SCORES, columns)
         keys = ["candidate_id", "sha256"]
-        return rows.sort(*keys, "score").unique(keys, keep="first", maintain_order=True)
+        return _first_of_equals(rows.sort(*keys, "score"), keys)
 
     def failures(self, stage: str) -> pl.DataFrame:
         """Failures of ``stage``: of each candidate and model or reward, the latest attempt.
@@ -285,3 +285,13 @@ class Workspace:
             target = f"{target}.{uuid.uuid4().hex[:8]}"
         self.store.move(part, target)
         return target
+
+
+def _first_of_equals(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Of rows that are next to each other and have equal ``keys``, the first.
+
+    Of sorted rows what ``unique`` gives; that encodes all keys, in several times their memory.
+    """
+    return rows.filter(
+        pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)
+    )
