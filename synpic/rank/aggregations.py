@@ -3,6 +3,10 @@
 Each takes the scores of m prompts with k ≥ 2 candidates and the weights of the rewards as integers
 without a common divisor. None compares the scores of two rewards, or of two prompts. In the
 formulas w_l is the weight of reward l, W their sum, and i a candidate among the k of its prompt.
+
+People compare pairs and give no scores. An aggregation that can rank by them beside rewards says so
+by a second function, which takes what each reward and each source of comparisons says of every two
+candidates.
 """
 
 from __future__ import annotations
@@ -14,14 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from synpic.rank.blocks import Floats, Ints, Numbers, count_below
-from synpic.rank.bradley_terry import log_strengths
+from synpic.rank.blocks import Floats, Ints, Numbers, Signs, count_below
+from synpic.rank.bradley_terry import log_strengths, log_strengths_of_pairs
 from synpic.rank.weights import weighted_sum
 
-__all__ = ["AGGREGATIONS", "ZSCORE_TOLERANCE", "Aggregation", "Preference"]
+__all__ = [
+    "AGGREGATIONS",
+    "STRENGTH_TOLERANCE",
+    "ZSCORE_TOLERANCE",
+    "Aggregation",
+    "Preference",
+]
 
 ZSCORE_TOLERANCE = 1e-9
 """Neighbouring mean z-scores that differ by no more than this are a tie."""
+
+STRENGTH_TOLERANCE = 1e-9
+"""Neighbouring log strengths of a fit to shares of votes that differ by no more are a tie."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,13 @@ class Aggregation:
         summary: one line.
         range: in which the values lie, as people write it; None where it is not known.
         recorded: of one that synpic does not bring, what a manifest says of its code.
+        of_signs: the same preference of prompts in which people take part too:
+            ``(signs Int8[judges, k, k, m], weights Int[judges]) -> Preference``, where a judge is a
+            reward or a source of comparisons, and signs are 1 at (i, j) where it has i above j, −1
+            where below, else 0. A source takes part where it compared every pair. None: it cannot.
+        of_shares: likewise ``(shares Float[judges, k, k, m], weights Int[judges]) -> Preference``,
+            where a source takes part with whatever pairs it compared, which connect all k: at
+            (i, j) the share of its votes that i has, NaN where it did not compare the two.
     """
 
     name: str
@@ -55,11 +75,18 @@ class Aggregation:
     summary: str = ""
     range: str | None = None
     recorded: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    of_signs: Callable[[Signs, Ints], Preference] | None = None
+    of_shares: Callable[[Floats, Ints], Preference] | None = None
 
     @property
     def description(self) -> str:
         """The docstring of the function."""
         return inspect.getdoc(self.function) or self.summary
+
+    @property
+    def takes_comparisons(self) -> bool:
+        """Whether people can rank beside rewards."""
+        return self.of_signs is not None or self.of_shares is not None
 
 
 def win_rate(scores: Numbers, weights: Ints) -> Preference:
@@ -75,7 +102,18 @@ def win_rate(scores: Numbers, weights: Ints) -> Preference:
     return Preference(points, points / _most_points(scores, weights))
 
 
-WIN_RATE = Aggregation("win-rate", win_rate, "share of wins: RankDPO's Algorithm 1", "0 … 1")
+def _win_rate_of_signs(signs: Signs, weights: Ints) -> Preference:
+    points = weighted_sum(weights, (signs > 0).sum(axis=2))
+    return Preference(points, points / _most_points(signs, weights))
+
+
+WIN_RATE = Aggregation(
+    "win-rate",
+    win_rate,
+    "share of wins: RankDPO's Algorithm 1",
+    "0 … 1",
+    of_signs=_win_rate_of_signs,
+)
 
 
 def borda(scores: Numbers, weights: Ints) -> Preference:
@@ -91,7 +129,18 @@ def borda(scores: Numbers, weights: Ints) -> Preference:
     return Preference(points, points / (2 * _most_points(scores, weights)))
 
 
-BORDA = Aggregation("borda", borda, "share of wins, a tie being half a win", "0 … 1")
+def _borda_of_signs(signs: Signs, weights: Ints) -> Preference:
+    points = weighted_sum(weights, signs.sum(axis=2, dtype=np.int64) + signs.shape[1] - 1)
+    return Preference(points, points / (2 * _most_points(signs, weights)))
+
+
+BORDA = Aggregation(
+    "borda",
+    borda,
+    "share of wins, a tie being half a win",
+    "0 … 1",
+    of_signs=_borda_of_signs,
+)
 
 
 def mean_zscore(scores: Numbers, weights: Ints) -> Preference:
@@ -132,6 +181,9 @@ def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
     Since every pair is compared by the same rewards, Borda's points are all that the likelihood
     sees. So the order and the ties are Borda's, exactly; what the fit adds is the spacing.
 
+    People count as one more reward with the pairs that they compared, each as the shares of its
+    votes; the prior then ties the pairs that anyone compared, and strengths within 1e-9 are tied.
+
     Source: Bradley and Terry (1952); the fit is Zermelo's (1929).
     """
     points = _half_points(scores, weights)
@@ -141,8 +193,22 @@ def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
     return _with_ties(points, 1 / (1 + np.exp(-theta)), 0)
 
 
+def _bradley_terry_of_shares(shares: Floats, weights: Ints) -> Preference:
+    judges = len(shares)
+    wins = np.zeros(shares.shape[1:], np.float64)
+    for weight, share in zip(weights, shares, strict=True):
+        wins += np.where(np.isnan(share), 0.0, share * (judges / weights.sum()) * weight)
+    compared = ~np.isnan(shares).all(axis=0)
+    theta = log_strengths_of_pairs(wins + compared / 2)
+    return _with_ties(theta, 1 / (1 + np.exp(-theta)), STRENGTH_TOLERANCE)
+
+
 BRADLEY_TERRY = Aggregation(
-    "bradley-terry", bradley_terry, "chance against an image of mean strength", "0 … 1"
+    "bradley-terry",
+    bradley_terry,
+    "chance against an image of mean strength",
+    "0 … 1",
+    of_shares=_bradley_terry_of_shares,
 )
 
 
@@ -164,8 +230,17 @@ def majority(scores: Numbers, weights: Ints) -> Preference:
     return Preference(above, above / (scores.shape[1] - 1))
 
 
+def _majority_of_signs(signs: Signs, weights: Ints) -> Preference:
+    above = (weighted_sum(weights, signs) > 0).sum(axis=1)
+    return Preference(above, above / (signs.shape[1] - 1))
+
+
 MAJORITY = Aggregation(
-    "majority", majority, "share of the others that most rewards put it above", "0 … 1"
+    "majority",
+    majority,
+    "share of the others that most rewards put it above",
+    "0 … 1",
+    of_signs=_majority_of_signs,
 )
 
 AGGREGATIONS: Mapping[str, Aggregation] = {
@@ -174,8 +249,8 @@ AGGREGATIONS: Mapping[str, Aggregation] = {
 """Those of this module. What a recipe may name are these and others: ``synpic.registry``."""
 
 
-def _most_points(scores: Numbers, weights: Ints) -> int:
-    others: int = scores.shape[1] - 1
+def _most_points(judged: Numbers, weights: Ints) -> int:
+    others: int = judged.shape[1] - 1
     return int(weights.sum()) * others
 
 

@@ -1,27 +1,38 @@
-"""How far rewards agree on the order of a prompt's candidates."""
+"""How far rewards, and people beside them, agree on the order of a prompt's candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from synpic.rank.blocks import Floats, Ints, Numbers, count_below
-from synpic.rank.eligible import eligible
-from synpic.rank.guards import require_rewards
-from synpic.rank.weights import exact_weights, weighted_sum
+from synpic.rank.blocks import Floats, Ints
+from synpic.rank.comparisons import NO_COMPARISONS, Comparisons
+from synpic.rank.eligible import eligible, require_judges
+from synpic.rank.kendall import order_by, orders_of, tau_b, wins_of
+from synpic.rank.weights import exact_weights
 
-__all__ = ["agreement", "leave_one_out", "tau_b"]
+__all__ = ["agreement", "leave_one_out"]
 
 
-def agreement(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
+def agreement(
+    scored: pl.DataFrame,
+    rewards: Sequence[str],
+    comparisons: Mapping[str, Comparisons] = NO_COMPARISONS,
+) -> pl.DataFrame:
     """Kendall's τ-b of every two rewards, a mean over prompts.
 
     Per prompt it is taken over the candidates that have all of ``rewards``, at least two of them;
     the mean is over the prompts in which both rewards distinguish at least one pair, and null where
-    there is none. 1 is the same order, −1 the opposite.
+    there is none. 1 is the same order, −1 the opposite. A source of comparisons is one more reward
+    in the prompts where it compared every pair; its order is what it says of the pairs.
+
+    Args:
+        scored: prompt_id, candidate_id and ``score_<reward>``.
+        rewards: names of rewards, and of ``comparisons``.
+        comparisons: by name, sources of comparisons; those that ``rewards`` does not name are not
+            used.
 
     Returns:
         reward_a, reward_b (String), tau (Float64, −1 … 1), prompts (Int64, in the mean): one row
@@ -32,14 +43,17 @@ def agreement(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
 
     Source: Kendall, "The treatment of ties in ranking problems" (1945).
     """
-    ready = eligible(scored, rewards)
+    ready = eligible(scored, rewards, comparisons)
     n = len(rewards)
     sums = np.zeros((n, n))
     prompts = np.zeros((n, n), np.int64)
-    for _, scores in ready.blocks():
-        for a in range(n):
-            for b in range(a, n):
-                _add(sums, prompts, (a, b), tau_b(scores[a], scores[b]))
+    for block in ready.blocks():
+        orders = orders_of(block)
+        there = [at for at, name in enumerate(rewards) if name in orders]
+        for a in there:
+            for b in there:
+                if a <= b:
+                    _add(sums, prompts, (a, b), tau_b(orders[rewards[a]], orders[rewards[b]]))
     pairs = [(a, b) for a in range(n) for b in range(n)]
     upper = [(min(pair), max(pair)) for pair in pairs]
     return pl.DataFrame(
@@ -53,12 +67,17 @@ def agreement(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def leave_one_out(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
+def leave_one_out(
+    scored: pl.DataFrame,
+    weights: Mapping[str, float],
+    comparisons: Mapping[str, Comparisons] = NO_COMPARISONS,
+) -> pl.DataFrame:
     """Kendall's τ-b of each reward with φ of all the others, a mean over prompts.
 
     φ is the ``win-rate`` of the other rewards with their weights, its ties exact. Which candidates
     and prompts take part is as in ``agreement``: those with every reward, and a distinguished pair
-    on both sides. A reward far below the rest ranks by something else than they do.
+    on both sides. A reward far below the rest ranks by something else than they do. A source of
+    comparisons is one more reward where it compared every pair.
 
     Returns:
         reward (String), tau (Float64, null without prompts), prompts (Int64, in the mean); no row
@@ -68,20 +87,22 @@ def leave_one_out(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.Data
         RankingError, RewardError: as ``rank``.
     """
     rewards = list(weights)
-    require_rewards(scored, rewards)
+    require_judges(scored, rewards, comparisons)
     if len(rewards) < 2:
         return pl.DataFrame(schema={"reward": pl.String, "tau": pl.Float64, "prompts": pl.Int64})
     exact = exact_weights(weights)
-    ready = eligible(scored, rewards)
+    integer = dict(zip(rewards, exact.integers.tolist(), strict=True))
+    ready = eligible(scored, rewards, comparisons)
     exact.require_exact(int(ready.sizes.max(initial=0)))
     sums = np.zeros(len(rewards))
     prompts = np.zeros(len(rewards), np.int64)
-    for _, scores in ready.blocks():
-        wins = count_below(scores)
-        points = weighted_sum(exact.integers, wins)
-        for at, weight in enumerate(exact.integers):
-            others = points - weight * wins[at]
-            _add(sums, prompts, (at,), tau_b(scores[at], others))
+    for block in ready.blocks():
+        orders, wins = orders_of(block), wins_of(block)
+        points = sum(integer[name] * won.astype(np.int64) for name, won in wins.items())
+        for at, name in enumerate(rewards):
+            if name in orders:
+                others = points - integer[name] * wins[name]
+                _add(sums, prompts, (at,), tau_b(orders[name], order_by(others)))
     return pl.DataFrame(
         {
             "reward": rewards,
@@ -90,28 +111,6 @@ def leave_one_out(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.Data
         },
         schema_overrides={"tau": pl.Float64},
     )
-
-
-def tau_b(a: Numbers, b: Numbers) -> Floats:
-    """τ-b of two orders of k candidates, ``[k, m]`` each: ``Float[m]``, NaN where one is all ties.
-
-    τ-b = (concordant − discordant) / √(pairs untied in a · pairs untied in b).
-    """
-    m = a.shape[1]
-    balance, untied_a, untied_b = (np.zeros(m, np.int64) for _ in range(3))
-    for i in range(len(a)):
-        sign_a, sign_b = _sign(a[i], a[i + 1 :]), _sign(b[i], b[i + 1 :])
-        balance += (sign_a * sign_b).sum(axis=0, dtype=np.int64)
-        untied_a += np.count_nonzero(sign_a, axis=0)
-        untied_b += np.count_nonzero(sign_b, axis=0)
-    # One root each, and equal roots cancel: a reward has exactly 1 with itself.
-    scale = np.sqrt((untied_a * untied_b).astype(np.float64))
-    with np.errstate(invalid="ignore"):
-        return balance / scale
-
-
-def _sign(one: Numbers, others: Numbers) -> npt.NDArray[np.int8]:
-    return (one > others).astype(np.int8) - (one < others).astype(np.int8)
 
 
 def _add(sums: Floats, prompts: Ints, at: tuple[int, ...], tau: Floats) -> None:

@@ -8,11 +8,12 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from synpic.rank.agreement import tau_b
-from synpic.rank.blocks import count_below
+from synpic.rank.blocks import Floats, Ints, starts_of
+from synpic.rank.comparisons import NO_COMPARISONS, Comparisons
 from synpic.rank.eligible import eligible
 from synpic.rank.guards import require_columns
-from synpic.rank.weights import exact_weights, weighted_sum
+from synpic.rank.kendall import order_by, orders_of, tau_b, wins_of
+from synpic.rank.weights import exact_weights
 
 __all__ = [
     "against_the_rest",
@@ -40,15 +41,21 @@ def margin_by_prompt(ranking_table: pl.DataFrame) -> pl.DataFrame:
     return ranking_table.group_by("prompt_id").agg(margin).sort("prompt_id")
 
 
-def agreement_by_prompt(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
+def agreement_by_prompt(
+    scored: pl.DataFrame,
+    rewards: Sequence[str],
+    comparisons: Mapping[str, Comparisons] = NO_COMPARISONS,
+) -> pl.DataFrame:
     """Kendall's τ-b of every two rewards within each prompt, a mean over the pairs of rewards.
 
     It is taken over the candidates that have all of ``rewards``, at least two of them. A pair of
-    rewards of which one tells no two of the candidates apart has no τ-b, and is not in the mean.
+    rewards of which one tells no two of the candidates apart has no τ-b, and is not in the mean;
+    nor is one with a source of comparisons that did not compare every pair.
 
     Args:
         scored: prompt_id, candidate_id and ``score_<reward>``.
         rewards: at least one; of one alone no prompt has an agreement.
+        comparisons: of those of ``rewards`` that are sources of comparisons.
 
     Returns:
         prompt_id, agreement (Float64, −1 … 1; null where no pair of rewards has a τ-b), a row for
@@ -59,23 +66,18 @@ def agreement_by_prompt(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.Data
 
     Source: Kendall, "The treatment of ties in ranking problems" (1945).
     """
-    ready = eligible(scored, rewards)
-    sums = np.zeros(len(ready.table))
-    pairs = np.zeros(len(ready.table), np.int64)
-    for rows, scores in ready.blocks():
-        for a in range(len(rewards)):
-            for b in range(a + 1, len(rewards)):
-                tau = tau_b(scores[a], scores[b])
-                defined = ~np.isnan(tau)
-                # A prompt's numbers stand at its first row.
-                sums[rows[0]] += np.where(defined, tau, 0.0)
-                pairs[rows[0]] += defined
-    starts = np.cumsum(ready.sizes) - ready.sizes
+    taus = agreement_of_pairs(scored, rewards, comparisons)
+    sums = np.zeros(len(taus))
+    pairs = np.zeros(len(taus), np.int64)
+    # Pair by pair, so that the sum has one order.
+    for tau in taus.drop("prompt_id").iter_columns():
+        sums += tau.fill_null(0.0).to_numpy()
+        pairs += tau.is_not_null().to_numpy()
     with np.errstate(invalid="ignore"):
-        mean = sums[starts] / pairs[starts]
-    return pl.DataFrame(
-        {"prompt_id": ready.table["prompt_id"].gather(starts), "agreement": mean}
-    ).with_columns(pl.col("agreement").fill_nan(None))
+        mean = sums / pairs
+    return taus.select("prompt_id", agreement=pl.Series(mean)).with_columns(
+        pl.col("agreement").fill_nan(None)
+    )
 
 
 def first(ranking_table: pl.DataFrame, k: int) -> pl.DataFrame:
@@ -97,7 +99,11 @@ def first(ranking_table: pl.DataFrame, k: int) -> pl.DataFrame:
     )
 
 
-def against_the_rest(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
+def against_the_rest(
+    scored: pl.DataFrame,
+    weights: Mapping[str, float],
+    comparisons: Mapping[str, Comparisons] = NO_COMPARISONS,
+) -> pl.DataFrame:
     """Kendall's τ-b of each reward with φ of all the others, within each prompt.
 
     What ``leave_one_out`` takes the mean of. Where it is low, that reward prefers what the others
@@ -106,63 +112,73 @@ def against_the_rest(scored: pl.DataFrame, weights: Mapping[str, float]) -> pl.D
     Args:
         scored: prompt_id, candidate_id and ``score_<reward>``.
         weights: reward → weight, as ``rank`` takes them.
+        comparisons: of those that are sources of comparisons.
 
     Returns:
         prompt_id, and of each reward ``rest_<reward>`` (Float64, −1 … 1; null where it, or the
-        others together, tell no two candidates apart; null for a reward without others), a row for
-        each prompt that can be ranked, ordered by prompt_id.
+        others together, tell no two candidates apart; null for a reward without others, and for a
+        source of comparisons that did not compare every pair), a row for each prompt that can be
+        ranked, ordered by prompt_id.
 
     Raises:
         RankingError, RewardError: as ``rank``.
     """
     rewards = list(weights)
     exact = exact_weights(weights)
-    ready = eligible(scored, rewards)
+    integer = dict(zip(rewards, exact.integers.tolist(), strict=True))
+    ready = eligible(scored, rewards, comparisons)
     exact.require_exact(int(ready.sizes.max(initial=0)))
     found = np.full((len(rewards), len(ready.table)), np.nan)
-    for rows, scores in ready.blocks():
-        wins = count_below(scores)
-        points = weighted_sum(exact.integers, wins)
-        for at, weight in enumerate(exact.integers):
-            # A prompt's numbers stand at its first row.
-            found[at, rows[0]] = tau_b(scores[at], points - weight * wins[at])
-    starts = np.cumsum(ready.sizes) - ready.sizes
-    return pl.DataFrame(
-        {
-            "prompt_id": ready.table["prompt_id"].gather(starts),
-            **{f"rest_{reward}": found[at, starts] for at, reward in enumerate(rewards)},
-        }
-    ).with_columns(pl.selectors.float().fill_nan(None))
+    for block in ready.blocks():
+        orders, wins = orders_of(block), wins_of(block)
+        points = sum(integer[name] * won.astype(np.int64) for name, won in wins.items())
+        for at, name in enumerate(rewards):
+            if name in orders:
+                others = order_by(points - integer[name] * wins[name])
+                # A prompt's numbers stand at its first row.
+                found[at, block.rows[0]] = tau_b(orders[name], others)
+    starts = starts_of(ready.sizes)
+    return _of_prompts(ready.table, starts, [f"rest_{reward}" for reward in rewards], found)
 
 
-def agreement_of_pairs(scored: pl.DataFrame, rewards: Sequence[str]) -> pl.DataFrame:
+def agreement_of_pairs(
+    scored: pl.DataFrame,
+    rewards: Sequence[str],
+    comparisons: Mapping[str, Comparisons] = NO_COMPARISONS,
+) -> pl.DataFrame:
     """Kendall's τ-b of every two rewards, within each prompt; ``agreement`` has their means.
 
     Args:
         scored: prompt_id, candidate_id and ``score_<reward>``.
         rewards: at least one; of one alone there is no pair.
+        comparisons: of those of ``rewards`` that are sources of comparisons.
 
     Returns:
         prompt_id, and of every two rewards ``tau.<a>.<b>``, in the order of ``rewards`` (Float64,
-        −1 … 1; null where one of them tells no two candidates apart), a row for each prompt that
-        can be ranked, ordered by prompt_id.
+        −1 … 1; null where one of them tells no two candidates apart, or is a source of comparisons
+        that did not compare every pair), a row for each prompt that can be ranked, ordered by
+        prompt_id.
 
     Raises:
         RankingError, RewardError: as ``rank``.
     """
-    ready = eligible(scored, rewards)
-    pairs = list(combinations(range(len(rewards)), 2))
+    ready = eligible(scored, rewards, comparisons)
+    pairs = list(combinations(rewards, 2))
     found = np.full((len(pairs), len(ready.table)), np.nan)
-    for rows, scores in ready.blocks():
+    for block in ready.blocks():
+        orders = orders_of(block)
         for at, (a, b) in enumerate(pairs):
-            found[at, rows[0]] = tau_b(scores[a], scores[b])
-    starts = np.cumsum(ready.sizes) - ready.sizes
-    return pl.DataFrame(
-        {
-            "prompt_id": ready.table["prompt_id"].gather(starts),
-            **{
-                f"tau.{rewards[a]}.{rewards[b]}": found[at, starts]
-                for at, (a, b) in enumerate(pairs)
-            },
-        }
-    ).with_columns(pl.selectors.float().fill_nan(None))
+            if a in orders and b in orders:
+                found[at, block.rows[0]] = tau_b(orders[a], orders[b])
+    names = [f"tau.{a}.{b}" for a, b in pairs]
+    return _of_prompts(ready.table, starts_of(ready.sizes), names, found)
+
+
+def _of_prompts(
+    table: pl.DataFrame, starts: Ints, names: Sequence[str], found: Floats
+) -> pl.DataFrame:
+    """prompt_id, and ``found`` (``Float[names, rows]``) at each prompt's first row, NaN as null."""
+    columns = {name: found[at, starts] for at, name in enumerate(names)}
+    return pl.DataFrame({"prompt_id": table["prompt_id"].gather(starts), **columns}).with_columns(
+        pl.selectors.float().fill_nan(None)
+    )

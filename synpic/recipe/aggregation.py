@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +36,14 @@ def find_aggregation(name: str, beside: str | os.PathLike[str] | None = None) ->
     if name in AGGREGATIONS.builtin:
         return known
     recorded = {**AGGREGATIONS.provenance(name, known.function), "description": known.description}
-    return replace(known, name=name, function=_Checked(name, known), recorded=recorded)
+    return replace(
+        known,
+        name=name,
+        function=_Checked(name, known.function, known.description),
+        of_signs=known.of_signs and _Checked(name, known.of_signs),
+        of_shares=known.of_shares and _Checked(name, known.of_shares),
+        recorded=recorded,
+    )
 
 
 def _declared(name: str, found: Any) -> Aggregation:
@@ -51,15 +59,21 @@ def _declared(name: str, found: Any) -> Aggregation:
 
 
 class _Checked:
-    """The function of an aggregation that may be anyone's code, and its result checked."""
+    """A function of an aggregation that may be anyone's code, and its result checked.
 
-    def __init__(self, name: str, aggregation: Aggregation) -> None:
-        self._name, self._function = name, aggregation.function
-        self.__doc__ = aggregation.description
+    Args:
+        function: of ``[…, k, m]`` and weights.
+    """
 
-    def __call__(self, scores: Numbers, weights: Ints) -> Preference:
+    def __init__(
+        self, name: str, function: Callable[[Numbers, Ints], Preference], description: str = ""
+    ) -> None:
+        self._name, self._function = name, function
+        self.__doc__ = description
+
+    def __call__(self, judged: Numbers, weights: Ints) -> Preference:
         try:
-            found = self._function(scores.copy(), weights.copy())
+            found = self._function(judged.copy(), weights.copy())
         except SynpicError:
             raise
         except Exception as error:
@@ -69,8 +83,8 @@ class _Checked:
             self._refuse(f"it gives a {type(found).__name__}, not a Preference")
         order, value = np.asarray(found.order), np.asarray(found.value, np.float64)
         for what, array in (("order", order), ("value", value)):
-            if array.shape != scores.shape[1:]:
-                self._refuse(f"{what} has the shape {array.shape}, not {scores.shape[1:]}")
+            if array.shape != judged.shape[-2:]:
+                self._refuse(f"{what} has the shape {array.shape}, not {judged.shape[-2:]}")
         if not np.issubdtype(order.dtype, np.integer):
             self._refuse(f"order is {order.dtype}, not whole numbers")
         if not np.isfinite(value).all():
