@@ -185,7 +185,7 @@ def _show_work(
                 f"{size(whole.bytes)}, {count(whole.scores, 'score')} in all."
             )
         if not any(task.opener.proven for task in tasks):
-            show_fetches(weights_to_fetch(snapshot, snapshot.recipe.rewards), as_json)
+            show_fetches(weights_to_fetch(snapshot, snapshot.recipe.scoring), as_json)
             return
     tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     show_tasks(tasks, broken, "scores to give", as_json)

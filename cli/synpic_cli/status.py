@@ -84,6 +84,15 @@ def _show(found: Status) -> None:
         if c.flagged or (found.checks and c.unchecked):
             seen = f"{c.name}: {c.flagged:,} of {count(c.done, 'image')}"
             say(f"flagged: {seen}; {c.unchecked:,} were not checked")
+    for one in found.labels:
+        if one.problem is not None:
+            say(f"labels: {one.problem.message}")
+            continue
+        there = one.prompts
+        say(
+            f"labels: {one.name}: {count(one.pairs, 'pair')}; every pair of "
+            f"{count(there.every, 'prompt')}, some of {there.some:,}, none of {there.none:,}"
+        )
     for stage, name, reason, number in found.failures:
         say(f"failed: {stage} {name}: {number:,} × {reason}")
     for name, what in found.changed:

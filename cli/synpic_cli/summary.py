@@ -6,11 +6,19 @@ from dataclasses import asdict
 from typing import Any
 
 from synpic.pipeline.ranking import RankedSet
-from synpic.rank import agreement, head_to_head, leave_one_out, win_rate_by_model
+from synpic.rank import Ranking, agreement, head_to_head, leave_one_out, win_rate_by_model
 from synpic.readers.display import count
 from synpic_cli.output import print_table, say
 
-__all__ = ["cuts_as_dict", "flags", "say_cuts", "say_flags", "show_ranking", "summarise"]
+__all__ = [
+    "comparisons_as_dict",
+    "cuts_as_dict",
+    "flags",
+    "say_cuts",
+    "say_flags",
+    "show_ranking",
+    "summarise",
+]
 
 
 def summarise(ranked: RankedSet) -> dict[str, Any]:
@@ -25,8 +33,26 @@ def summarise(ranked: RankedSet) -> dict[str, Any]:
         "cuts": cuts_as_dict(ranked),
         "models": win_rate_by_model(ranking).to_dicts(),
         "head_to_head": head_to_head(ranking).to_dicts(),
-        "agreement": agreement(ranked.scored, rewards).to_dicts(),
-        "leave_one_out": leave_one_out(ranked.scored, ranking.weights).to_dicts(),
+        "comparisons": comparisons_as_dict(ranking),
+        "agreement": agreement(ranked.scored, rewards, ranking.comparisons).to_dicts(),
+        "leave_one_out": leave_one_out(
+            ranked.scored, ranking.weights, ranking.comparisons
+        ).to_dicts(),
+    }
+
+
+def comparisons_as_dict(ranking: Ranking) -> dict[str, Any]:
+    """What ranks by labels: which, and in how many prompts it takes part."""
+    counts = ranking.counts
+    return {
+        name: {
+            "labels": one.source,
+            "question": one.question,
+            "tie": one.tie,
+            "prompts": counts.kept_prompts + counts.without_preference - ranking.absent[name],
+            "absent": ranking.absent[name],
+        }
+        for name, one in ranking.comparisons.items()
     }
 
 
@@ -99,6 +125,11 @@ def show_ranking(ranked: RankedSet) -> None:
             f"left out: {count(counts.incomplete, 'image')} without every score, "
             f"{count(counts.prompts_below_two, 'prompt')} with fewer than two images"
         )
+    for name, one in comparisons_as_dict(ranking).items():
+        part = f"{name} takes part in {count(one['prompts'], 'prompt')}"
+        say(f"{part}, and not in {one['absent']:,}, of which too few pairs are compared")
+    if counts.without_preference:
+        say(f"left out: {count(counts.without_preference, 'prompt')} without a preference")
     say_flags(ranked)
     say_cuts(ranked)
     if ranked.cut:
@@ -113,11 +144,9 @@ def show_ranking(ranked: RankedSet) -> None:
     if len(rewards) < 2:
         return
     say()
-    table = agreement(ranked.scored, rewards)
-    others = {
-        row["reward"]: row["tau"]
-        for row in leave_one_out(ranked.scored, ranking.weights).iter_rows(named=True)
-    }
+    table = agreement(ranked.scored, rewards, ranking.comparisons)
+    rest = leave_one_out(ranked.scored, ranking.weights, ranking.comparisons)
+    others = {row["reward"]: row["tau"] for row in rest.iter_rows(named=True)}
     cells = {(row["reward_a"], row["reward_b"]): row["tau"] for row in table.iter_rows(named=True)}
     print_table(
         ["Kendall's τ-b", *rewards, "all others"],

@@ -68,7 +68,7 @@ class Inventory:
         prompt_table: the prompts, with what the source held beside them.
         models: one for each model and size that is found or recorded; of a recipe with [ingest],
             its source alone.
-        rewards: those that are found or recorded.
+        rewards: those that score, and are found or recorded.
         unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "ingest", each
             with what is wrong.
         recorded: of those, the ones that are still read: folders, or files, that hold them.
@@ -154,7 +154,7 @@ class Inventory:
         Raises:
             SynpicError: what is wrong with the first that is, or may be.
         """
-        self.require_readable(self.recipe.rewards)
+        self.require_readable(self.recipe.scoring)
         for name, error in self.absent_models.items():
             raise type(error)(
                 f"models.{name} is not found, and no image of it is here: {error.message}",
@@ -331,7 +331,7 @@ class _Noted:
 
     def rewards(self) -> list[WantedReward | RecordedReward]:
         found: list[WantedReward | RecordedReward] = []
-        for name, settings in self._snapshot.recipe.rewards.items():
+        for name, settings in self._snapshot.recipe.scoring.items():
             try:
                 found.append(resolve_reward(name, settings, self._snapshot.lock))
             except SynpicError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from synpic.errors import RankingError, RecipeError, SynpicError
+from synpic.pipeline.comparisons import read_comparisons
 from synpic.pipeline.cuts import Cuts, Dropped, choose, drop_candidates, read_drop
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import in_published_types, meta_columns, with_meta
@@ -90,6 +91,7 @@ def rank_candidates(
         UnknownName, CheckpointError: it names a reward that is not found and has no scores here, or
             an aggregation that is not found; or nothing tells which of several folders are of a
             model or reward that is not found.
+        WorkspaceError: labels that a reward names are not there.
         RankingError: there is nothing to rank; the message says what is missing.
         RewardError: the scores of a reward cannot be trusted.
     """
@@ -124,15 +126,31 @@ def rank_candidates(
                 f"there is nothing to rank: all {count(left_out.height, 'image')} are flagged",
                 hint="look at [safety] in the recipe, or keep what is flagged",
             )
+    comparisons = read_comparisons(inventory.snapshot, recipe.weights)
     for name in recipe.weights:
+        if name in comparisons:
+            continue
         if scored[f"score_{name}"].count() == 0:
             raise RankingError(
                 f"there is nothing to rank by: reward {name!r} has scored none of "
                 f"{count(scored.height, 'image')}",
                 hint="run `synpic score`, or leave the reward out of ranking.rewards",
             )
-    ranking = rank(scored, recipe.weights, aggregation=aggregation, ties=recipe.ranking.ties)
+    ranking = rank(
+        scored,
+        recipe.weights,
+        comparisons=comparisons,
+        aggregation=aggregation,
+        ties=recipe.ranking.ties,
+    )
     counts = ranking.counts
+    if counts.kept_prompts == 0 and counts.without_preference:
+        raise RankingError(
+            f"there is nothing to rank: {', '.join(comparisons)} compares every pair of images of "
+            f"none of {count(counts.without_preference, 'prompt')}",
+            hint='`synpic status` says what is labelled; ranking.aggregation = "bradley-terry" '
+            "ranks where some pairs are compared",
+        )
     if counts.kept_prompts == 0:
         raise RankingError(
             f"there is nothing to rank: of {count(counts.prompts, 'prompt')} none has two images "

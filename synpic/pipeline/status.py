@@ -9,6 +9,7 @@ import polars as pl
 
 from synpic import ids
 from synpic.ingest import IngestedImages
+from synpic.pipeline.comparisons import LabelCoverage, label_coverage
 from synpic.pipeline.inventory import WantedModel, take_inventory
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
@@ -82,6 +83,7 @@ class Status:
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
         checks: whether the recipe has [safety] now.
+        labels: what labels there are, for each reward that ranks by them.
     """
 
     workspace: str
@@ -95,6 +97,7 @@ class Status:
     failures: list[tuple[str, str, str, int]]
     set_aside: int
     checks: bool
+    labels: list[LabelCoverage]
 
     @property
     def complete(self) -> bool:
@@ -110,8 +113,16 @@ class Status:
             "prompts_duplicate": self.source.duplicate,
             "sharing": self.source.sharing,
         }
+        labels = [
+            {
+                **vars(one),
+                "prompts": vars(one.prompts),
+                "problem": one.problem and one.problem.message,
+            }
+            for one in self.labels
+        ]
         flat = {name: value for name, value in vars(self).items() if name != "source"}
-        return {**flat, **source, "counts": counts, "complete": self.complete}
+        return {**flat, **source, "counts": counts, "labels": labels, "complete": self.complete}
 
 
 def status(workspace: Workspace | Snapshot) -> Status:
@@ -165,6 +176,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         failures=_reasons(workspace, used, {one.folder for one in ingested}),
         set_aside=_set_aside(workspace),
         checks=inventory.recipe.safety is not None,
+        labels=label_coverage(inventory.snapshot, candidates),
     )
 
 

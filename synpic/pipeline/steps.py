@@ -176,8 +176,8 @@ def ingest_snapshot(
         )
     # Of a recipe that is there, its rewards are good enough where none are named.
     asked = parse_recipe(ingest_recipe(rewards or ["any"], ingest), "the options")
-    named = {settings.reward or name for name, settings in asked.rewards.items()}
-    known = {settings.reward or name for name, settings in there.rewards.items()}
+    named = {settings.reward or name for name, settings in asked.scoring.items()}
+    known = {settings.reward or name for name, settings in there.scoring.items()}
     for what, same in (
         ("[ingest]", there.ingest == asked.ingest),
         ("the rewards", not rewards or named == known),
@@ -349,7 +349,7 @@ def _run(stage: str, snapshot: Snapshot, tasks: Sequence[Task], options: RunOpti
 
 def _check_rewards(snapshot: Snapshot) -> None:
     """Refuse unknown rewards; weights that are not found now may be found later."""
-    for name, settings in snapshot.recipe.rewards.items():
+    for name, settings in snapshot.recipe.scoring.items():
         with suppress(CheckpointError):
             resolve_reward(name, settings, snapshot.lock)
 

@@ -100,11 +100,20 @@ def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str
         RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
         SynpicError: ``only`` names what is not in the recipe.
     """
-    if not inventory.recipe.rewards:
+    recipe = inventory.recipe
+    if not recipe.scoring:
+        people = f" that scores images: {', '.join(recipe.comparing)} ranks by labels"
         raise RecipeError(
-            "the recipe names no reward", hint="add [rewards.NAME]; see `synpic list rewards`"
+            f"the recipe names no reward{people if recipe.comparing else ''}",
+            hint="add [rewards.NAME]; see `synpic list rewards`",
         )
-    return _chosen(inventory, "rewards", inventory.recipe.rewards, only)
+    for name in only or ():
+        if name in recipe.comparing:
+            raise RecipeError(
+                f"rewards.{name} ranks by labels of pairs, and scores no image",
+                hint="`synpic rank` reads labels; leave it out of --only",
+            )
+    return _chosen(inventory, "rewards", recipe.scoring, only)
 
 
 def _chosen(

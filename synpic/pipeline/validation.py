@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from synpic.errors import HubUnreachable, SynpicError
+from synpic.errors import HubUnreachable, SynpicError, WorkspaceError
 from synpic.generate.checks import check_model
 from synpic.generate.image_bytes import mean_bytes
 from synpic.generate.image_model import Model, check_models, complete, resolve_model, sizes_of
@@ -17,10 +17,12 @@ from synpic.generate.recorded import recorded_models
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.ingest import read_index
+from synpic.pipeline.comparisons import read_comparisons
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.pipeline.ranking import aggregation_of
 from synpic.prompts import read_prompts
 from synpic.prompts.meta import in_published_types
+from synpic.rank import require_comparing
 from synpic.rank.weights import exact_weights
 from synpic.readers.display import count
 from synpic.recipe import PromptSettings
@@ -110,7 +112,7 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     else:
         prompts = _check_ingest(made, snapshot)
     _check_safety(made, snapshot, [] if prompts is None else prompts["prompt"].to_list())
-    for name, reward in recipe.rewards.items():
+    for name, reward in recipe.scoring.items():
         made.rewards.append(name)
         try:
             resolve_reward(name, reward, snapshot.lock)
@@ -118,9 +120,12 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
             _note(made, error)
     _check_cuts(made, snapshot, prompts)
     try:
-        aggregation_of(snapshot)
+        aggregation = aggregation_of(snapshot)
+        if ranking_labels := [name for name in recipe.comparing if name in recipe.weights]:
+            require_comparing(aggregation, ranking_labels)
     except SynpicError as error:
         _note(made, error)
+    _check_labels(made, snapshot)
     if not recipe.rewards:
         made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
     elif not made.problems:
@@ -129,6 +134,21 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
         except SynpicError as error:
             _note(made, error)
     return made
+
+
+def _check_labels(made: Validation, snapshot: Snapshot) -> None:
+    """Say what labels there are; they may well come later than the recipe."""
+    for name in snapshot.recipe.comparing:
+        try:
+            compared = read_comparisons(snapshot, [name])[name]
+            made.notes.append(
+                f"rewards.{name} ranks by labels of {compared.source!r}: "
+                f"{count(compared.pairs.height, 'pair')} by the question {compared.question!r}"
+            )
+        except WorkspaceError as error:
+            made.notes.append(f"{error.message}: {error.hint}")
+        except SynpicError as error:
+            _note(made, error)
 
 
 def _check_drawing(

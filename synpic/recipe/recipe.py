@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+LabelSource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)]
 Flagged = Literal["keep", "leave-out"]
 Strategy = Literal["best-worst", "best-rest", "all", "adjacent", "random"]
 Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
@@ -178,7 +179,7 @@ class SafetySettings(Table):
 
 
 class RewardSettings(Table):
-    """A reward and its weight in the ranking."""
+    """What ranks, and its weight: a reward that scores images, or people, whose labels it names."""
 
     reward: str | None = None
     """A registered reward, or package.module:callable; the table's own name if not given."""
@@ -188,6 +189,27 @@ class RewardSettings(Table):
     options: Options = {}
     """Keyword arguments of the reward, each named in its documentation."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    labels: LabelSource | None = None
+    """Labels of the workspace that rank in a reward's place: "ingested", or a study's name."""
+    question: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "overall"
+    """Of labels: which question's answers count."""
+    tie: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Of labels: a share of votes within this of one half is a win of neither image."""
+
+    @model_validator(mode="after")
+    def _scores_or_compares(self) -> Self:
+        by_labels = ("question", "tie")
+        by_scores = ("reward", "checkpoint", "revision", "options", "batch_size")
+        foreign = by_labels if self.labels is None else by_scores
+        for key in foreign:
+            if key in self.model_fields_set:
+                raise ValueError(
+                    f"{key}: what ranks by labels gives no score, and takes labels, question, tie "
+                    "and weight alone"
+                    if self.labels is not None
+                    else f"{key}: only what ranks by labels takes it; name their source in labels"
+                )
+        return self
 
 
 class RankingSettings(Table):
@@ -277,6 +299,16 @@ class Recipe(Table):
                 f"{next(iter(self.weights))!r} ranks"
             )
         return self
+
+    @property
+    def scoring(self) -> dict[str, RewardSettings]:
+        """The rewards that score images."""
+        return {name: one for name, one in self.rewards.items() if one.labels is None}
+
+    @property
+    def comparing(self) -> dict[str, RewardSettings]:
+        """What ranks by labels of pairs, and scores nothing."""
+        return {name: one for name, one in self.rewards.items() if one.labels is not None}
 
     @property
     def weights(self) -> dict[str, float]:

@@ -49,7 +49,7 @@ def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> l
         UnknownName, RewardError, CheckpointError: a reward that cannot be resolved.
     """
     snapshot = workspace.snapshot()
-    rewards = snapshot.recipe.rewards
+    rewards = snapshot.recipe.scoring
     readers: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = {}
     for name in names:
         wanted = resolve_reward(name, rewards[name], snapshot.lock)

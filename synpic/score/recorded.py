@@ -41,7 +41,7 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
     Returns:
         The record, if there is one; and folders, where it is not known which is meant.
     """
-    settings = snapshot.recipe.rewards[name]
+    settings = snapshot.recipe.scoring[name]
     fitting = closest(
         (
             one

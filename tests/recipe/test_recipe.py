@@ -118,6 +118,38 @@ def test_any_text_is_a_recipe_or_a_recipe_error(text: str | bytes) -> None:
         parse_recipe(text)
 
 
+PEOPLE = '[rewards.people]\nlabels = "ingested"\n'
+
+
+def test_people_rank_beside_rewards_and_score_nothing() -> None:
+    recipe = parse_recipe(f'{SMALL}\n{PEOPLE}question = "appeal"\ntie = 0.1\nweight = 2')
+    assert recipe.weights == {"red": 1.0, "people": 2.0}
+    assert (list(recipe.scoring), list(recipe.comparing)) == (["red"], ["people"])
+    people = recipe.comparing["people"]
+    assert (people.labels, people.question, people.tie) == ("ingested", "appeal", 0.1)
+    assert parse_recipe(SMALL + PEOPLE).comparing["people"].question == "overall"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (PEOPLE + "batch_size = 4", "rewards.people: batch_size: what ranks by labels"),
+        (PEOPLE + 'reward = "pickscore"', "rewards.people: reward: what ranks by labels"),
+        (PEOPLE + "options = {a = 1}", "rewards.people: options: what ranks by labels"),
+        (PEOPLE + 'checkpoint = "x"', "rewards.people: checkpoint: what ranks by labels"),
+        (PEOPLE + "tie = 0.5", "rewards.people.tie"),
+        (PEOPLE + "tie = -0.1", "rewards.people.tie"),
+        ('[rewards.people]\nlabels = "a/b"', "rewards.people.labels"),
+        ("[rewards.blue]\ntie = 0.1", "rewards.blue: tie: only what ranks by labels takes it"),
+        ('[rewards.blue]\nquestion = "a"', "rewards.blue: question: only what ranks by labels"),
+    ],
+)
+def test_what_ranks_gives_scores_or_has_labels(text: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(f"{SMALL}\n{text}")
+    assert message in caught.value.message
+
+
 KEYS = st.sampled_from(["prompts", "models", "rewards", "images", "ranking", "seed", "file", "x"])
 VALUES = st.one_of(
     st.integers(), st.booleans(), st.floats(), st.text(max_size=8), st.dates(), st.none()

@@ -92,10 +92,10 @@ def plan_costs(
     for reward in inventory.found_rewards:
         items.append(_scoring_item(inventory, reward, there, images, to_score, run, rewards))
     for name, error in inventory.unresolved_of("rewards").items():
-        size = recipe.rewards[name].batch_size
+        size = recipe.scoring[name].batch_size
         items.append(CostItem("score", name, None, size, images, to_score, to_score, problem=error))
     order = {(False, name): place for place, name in enumerate(recipe.models)}
-    order |= {(True, name): place for place, name in enumerate(recipe.rewards)}
+    order |= {(True, name): place for place, name in enumerate(recipe.scoring)}
     items.sort(key=lambda i: (i.stage == "score", order.get((i.stage == "score", i.name), 0)))
     return CostPlan(
         prompts=inventory.prompts.height,
@@ -160,7 +160,7 @@ def _over_again(batches: Sequence[list[Item]], count: int) -> Iterator[list[Item
 
 def _images_to_score(recipe: Recipe, run: _Calibration) -> int:
     """How many images of each model the rewards need to be timed on."""
-    largest = max((reward.batch_size for reward in recipe.rewards.values()), default=0)
+    largest = max((reward.batch_size for reward in recipe.scoring.values()), default=0)
     return math.ceil(largest * (run.batches + 1) / max(1, len(recipe.models)))
 
 

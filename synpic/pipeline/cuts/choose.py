@@ -59,7 +59,7 @@ def choose(scored: pl.DataFrame, ranking: Ranking, cuts: Cuts, prompts: pl.DataF
         margins = margin_by_prompt(ranking.table)
         passing["min_margin"] = margins.filter(pl.col("margin") >= cuts.min_margin)["prompt_id"]
     if cuts.min_agreement is not None:
-        taus = agreement_by_prompt(scored, list(ranking.weights))
+        taus = agreement_by_prompt(scored, list(ranking.weights), ranking.comparisons)
         agreeing = taus.filter(pl.col("agreement") >= cuts.min_agreement)
         passing["min_agreement"] = agreeing["prompt_id"]
     ranked = ranking.table["prompt_id"].unique()

@@ -1,0 +1,92 @@
+"""What people say of a workspace's images, as the recipe's rewards name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from synpic.errors import RankingError, SynpicError, WorkspaceError
+from synpic.rank import Comparisons, Coverage
+from synpic.recipe import RewardSettings
+from synpic.workspace import Snapshot
+from synpic.workspace.labels import read_labels
+
+__all__ = ["LabelCoverage", "label_coverage", "read_comparisons"]
+
+
+@dataclass(frozen=True)
+class LabelCoverage:
+    """What labels a reward of the recipe has.
+
+    Args:
+        name: the recipe's.
+        source, question: which labels rank.
+        labels: how many answer the question; unlabelled pairs are among them.
+        pairs: how many distinct pairs they label.
+        prompts: of the prompts with two images, in how many it takes part.
+        problem: why there are none; then all numbers are 0, and all prompts in ``prompts.none``.
+    """
+
+    name: str
+    source: str
+    question: str
+    labels: int
+    pairs: int
+    prompts: Coverage
+    problem: SynpicError | None = None
+
+
+def read_comparisons(snapshot: Snapshot, names: Iterable[str]) -> dict[str, Comparisons]:
+    """The comparisons of those of ``names`` that rank by labels, by name.
+
+    Args:
+        names: rewards of the recipe.
+
+    Raises:
+        WorkspaceError: the labels of one are not there.
+        RankingError: no label answers its question, or a share is none.
+        CorruptPart, NewerSchema: naming the first part that cannot be read.
+    """
+    comparing = snapshot.recipe.comparing
+    return {name: _read(snapshot, name, comparing[name])[1] for name in names if name in comparing}
+
+
+def label_coverage(snapshot: Snapshot, candidates: pl.DataFrame) -> list[LabelCoverage]:
+    """What labels there are of ``candidates``, for each reward of the recipe that ranks by them.
+
+    Args:
+        candidates: prompt_id and candidate_id.
+
+    Raises:
+        CorruptPart, NewerSchema: naming the first part that cannot be read.
+    """
+    found = []
+    for name, settings in snapshot.recipe.comparing.items():
+        source = str(settings.labels)
+        try:
+            labels, comparisons = _read(snapshot, name, settings)
+            of_images = comparisons.coverage(candidates)
+            pairs = comparisons.among(candidates["candidate_id"]).height
+            found.append(LabelCoverage(name, source, settings.question, labels, pairs, of_images))
+        except (WorkspaceError, RankingError) as error:
+            none = Comparisons(_NO_PAIRS).coverage(candidates)
+            found.append(LabelCoverage(name, source, settings.question, 0, 0, none, error))
+    return found
+
+
+_NO_PAIRS = pl.DataFrame(schema={"one": pl.String, "other": pl.String, "share": pl.Int64})
+
+
+def _read(snapshot: Snapshot, name: str, settings: RewardSettings) -> tuple[int, Comparisons]:
+    """How many labels answer the question, and the comparisons that they make."""
+    source, question = str(settings.labels), settings.question
+    try:
+        labels = read_labels(snapshot.workspace, source)
+        comparisons = Comparisons.of_labels(
+            labels, tie=settings.tie, source=source, question=question
+        )
+    except (WorkspaceError, RankingError) as error:
+        raise type(error)(f"rewards.{name}: {error.message}", hint=error.hint) from error
+    return labels.filter(pl.col("question") == question).height, comparisons
