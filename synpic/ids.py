@@ -17,6 +17,7 @@ from typing import Any
 
 __all__ = [
     "SEED_LIMIT",
+    "SOURCE_KEY",
     "candidate_id",
     "file_hash",
     "file_stamp",
@@ -34,6 +35,10 @@ __all__ = [
 
 SEED_LIMIT = 2**53
 """Seeds stay below this, so that JSON and JavaScript read them exactly."""
+
+SOURCE_KEY = "given"
+"""Of a source of images that exist already, among what decides its fingerprint. Part of every such
+fingerprint and id: another word would change them all."""
 
 _ID_DIGITS = 32
 
@@ -72,8 +77,7 @@ def ingested_id(prompt: str, fingerprint: str, key: str) -> str:
         fingerprint: of its source.
         key: what tells the image from all others of the source.
     """
-    # "given" is part of every such id: another word would rename all images.
-    return _hash_of(["given", prompt, fingerprint, key])[:_ID_DIGITS]
+    return _hash_of([SOURCE_KEY, prompt, fingerprint, key])[:_ID_DIGITS]
 
 
 def seed_of(base: int, prompt: str, sample: int, salt: str = "") -> int:

@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 import synpic
+from tests.conftest import ENVIRONMENT
 from tests.properties import properties_with_io
+from tests.publish.fixtures import build
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*(ROOT / "synpic").rglob("*.py"), *(ROOT / "cli" / "synpic_cli").rglob("*.py")])
-HEAVY = ["torch", "diffusers", "transformers", "polars", "pyarrow", "datasets"]
+HEAVY = ["torch", "diffusers", "transformers", "polars", "pyarrow", "datasets", "pydantic"]
 TOO_HEAVY = ["torch", "diffusers", "transformers", "datasets", "pandas", "huggingface_hub"]
+OF_OTHER_COMMANDS = ["starlette", "synpic.ingest", "synpic.train", "synpic.view", "synpic.shapes"]
 
 
 def wrong(rule: Callable[[Path], object]) -> dict[str, object]:
@@ -122,6 +125,33 @@ def test_looking_imports_no_torch(tmp_path: Path) -> None:
     ], ended.stderr
     assert "The recipe is good." in shown
     assert shown[-1] == "loaded:"
+
+
+def test_ranking_and_publishing_import_what_they_use(tmp_path: Path) -> None:
+    """A tenth of a second of imports is a tenth of the time in which a small set is ranked."""
+    workspace = build(tmp_path / "set")
+    names = [*TOO_HEAVY, *OF_OTHER_COMMANDS]
+    code = (
+        "import sys\n"
+        "from synpic_cli.main import run\n"
+        "for verb in (['rank'], ['publish', '--to', 'released']):\n"
+        "    sys.argv = ['synpic', *verb]\n"
+        "    try:\n"
+        "        run()\n"
+        "    except SystemExit as end:\n"
+        "        assert not end.code, end.code\n"
+        f"print('loaded:', *(name for name in {names!r} if name in sys.modules))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=workspace.folder,
+        env=ENVIRONMENT,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "set" / "released" / "manifest.json").exists()
+    assert ended.stdout.splitlines()[-1] == "loaded:"
 
 
 def test_a_module_is_short_and_says_what_it_is() -> None:

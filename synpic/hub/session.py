@@ -14,12 +14,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from synpic.hub.answers import TRANSIENT, NotTheHub
 from synpic.hub.names import PUBLIC, endpoint, is_commit
-from synpic.hub.questions import Question, question
+
+if TYPE_CHECKING:
+    from synpic.hub.questions import Question
 
 __all__ = ["SECONDS", "deciding_ourselves", "guard", "is_deciding"]
 
@@ -89,6 +91,8 @@ def _look_at(response: Any) -> None:
         NotTheHub: as said.
         Exception: the client's own, of the status.
     """
+    from synpic.hub.questions import question  # pydantic's forms, which no `--help` waits for
+
     _limit(response)
     _check_range(response)
     _check_headers(response.headers)

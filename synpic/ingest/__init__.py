@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from synpic.ingest.index import (
     INDEX,
-    SOURCE_KEY,
     Index,
     current_index,
     ensure_index,
@@ -29,7 +28,6 @@ from synpic.ingest.writing import ingest_recipe
 
 __all__ = [
     "INDEX",
-    "SOURCE_KEY",
     "Index",
     "IngestedImages",
     "current_index",

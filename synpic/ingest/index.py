@@ -31,7 +31,6 @@ from synpic.workspace.workspace import INGEST, OLD_INGEST
 __all__ = [
     "INDEX",
     "NAME",
-    "SOURCE_KEY",
     "Index",
     "current_index",
     "ensure_index",
@@ -43,9 +42,6 @@ INDEX = INGEST
 
 NAME = "ingested"
 """Of all ingested images, in `--only` and progress; which model drew one is in its row."""
-
-SOURCE_KEY = "given"
-"""Of the source, among what decides a fingerprint. Another word would change every fingerprint."""
 
 OLD_NAME = "given"
 """What an earlier synpic called them, and their folder."""
@@ -207,7 +203,7 @@ def read_index(snapshot: Snapshot) -> Index:
 def _read(source: ImageSource, stored: Index | None, listener: Listener | None) -> Index:
     empty = pl.DataFrame(schema=FOUND)
     found = source.find(empty if stored is None else stored.rows, listener)
-    fingerprint_inputs = {SOURCE_KEY: source.what}
+    fingerprint_inputs = {ids.SOURCE_KEY: source.what}
     fingerprint = ids.fingerprint(fingerprint_inputs)
     rows = _number(found.rows, fingerprint, stored)
     height = found.rows.height

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from synpic.ingest import IngestedImages
 from synpic.pipeline.inventory import Inventory
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
@@ -54,12 +53,11 @@ def every_image(inventory: Inventory, scored: pl.DataFrame | None = None) -> pl.
         .otherwise(pl.when(unscored != "").then(unscored))
         .alias("failure"),
     )
-    for model in inventory.models:
-        if isinstance(model, IngestedImages):
-            copies = table.drop("place").join(
-                model.copies, on="candidate_id", how="inner", maintain_order="right"
-            )
-            table = pl.concat([table, copies.select(table.columns)])
+    if inventory.ingested is not None:
+        copies = table.drop("place").join(
+            inventory.ingested.copies, on="candidate_id", how="inner", maintain_order="right"
+        )
+        table = pl.concat([table, copies.select(table.columns)])
     return table.sort("nth", maintain_order=True).drop("nth")
 
 

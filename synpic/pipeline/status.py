@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from synpic import ids
-from synpic.ingest import IngestedImages
 from synpic.pipeline.comparisons import LabelCoverage, label_coverage
 from synpic.pipeline.inventory import WantedModel, take_inventory
 from synpic.score.recorded import RecordedReward
@@ -153,7 +152,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         )
         counts.append(_count(workspace, "score", reward, rows, there))
     used = {count.folder for count in counts}
-    ingested = [one for one in inventory.models if isinstance(one, IngestedImages)]
+    ingested = inventory.ingested
     rest = [folder for folder in _folders(workspace) if folder not in used]
     kinds = {"models": "candidates", "rewards": "scores"}
     places = (place.partition(".") for place in inventory.unresolved)
@@ -166,14 +165,14 @@ def status(workspace: Workspace | Snapshot) -> Status:
             prompts.read,
             prompts.empty,
             prompts.duplicates,
-            next((one.index.sharing for one in ingested), None),
+            None if ingested is None else ingested.index.sharing,
         ),
         counts=counts,
         unused=[_folder(workspace, f) for f in rest if f not in undecided],
         undecided=[_folder(workspace, f) for f in undecided],
         changed=list(inventory.changed().items()),
         unresolved=[(name, e.message) for name, e in inventory.unresolved.items()],
-        failures=_reasons(workspace, used, {one.folder for one in ingested}),
+        failures=_reasons(workspace, used, set() if ingested is None else {ingested.folder}),
         set_aside=_set_aside(workspace),
         checks=inventory.recipe.safety is not None,
         labels=label_coverage(inventory.snapshot, candidates),

@@ -16,7 +16,6 @@ from synpic.generate.image_model import Model, check_models, complete, resolve_m
 from synpic.generate.recorded import recorded_models
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
-from synpic.ingest import read_index
 from synpic.pipeline.comparisons import read_comparisons
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.pipeline.ranking import aggregation_of
@@ -241,6 +240,8 @@ def _steps(schedule: Schedule) -> str:
 
 def _check_ingest(made: Validation, snapshot: Snapshot) -> pl.DataFrame | None:
     """Check the source of images; the prompts themselves, as far as they can be read."""
+    from synpic.ingest import read_index
+
     try:
         index = read_index(snapshot)
     except SynpicError as error:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,6 @@ from synpic.generate.image_model import KnownModel, Model
 from synpic.generate.recorded import RecordedModel
 from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
-from synpic.ingest import IngestedImages
 from synpic.pipeline.inventory import Inventory
 from synpic.pipeline.ranking import RankedSet
 from synpic.prompts.meta import with_meta
@@ -32,6 +31,9 @@ from synpic.release.manifest import PAIRED, File, Manifest, own_version
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace.tables import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from synpic.ingest import IngestedImages
 
 __all__ = ["describe", "describe_bytes", "describe_file", "describe_rule"]
 
@@ -151,13 +153,10 @@ def _lock(inventory: Inventory) -> list[dict[str, Any]]:
 
 
 def _models(inventory: Inventory, scored: pl.DataFrame) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = []
-    for model in inventory.models:
-        if isinstance(model, IngestedImages):
-            entries += _ingested(model, scored)
-        elif isinstance(model, Model | RecordedModel):
-            entries.append(_model(model, scored))
-    return entries
+    if inventory.ingested is not None:
+        return list(_ingested(inventory.ingested, scored))
+    drawn = (model for model in inventory.models if isinstance(model, Model | RecordedModel))
+    return [_model(model, scored) for model in drawn]
 
 
 def _ingested(images: IngestedImages, scored: pl.DataFrame) -> Iterator[dict[str, Any]]:

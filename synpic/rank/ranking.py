@@ -216,7 +216,9 @@ def _judged(found: Eligible, aggregation: Aggregation) -> tuple[Eligible, int]:
     return found.of_rows(connected), int((of_compared & ~connected).sum())
 
 
-def _preference(aggregation: Aggregation, block: PromptBlock, weights: Mapping[str, float]) -> Preference:
+def _preference(
+    aggregation: Aggregation, block: PromptBlock, weights: Mapping[str, float]
+) -> Preference:
     # Whoever takes no part has no weight: a prompt without people is ranked as by rewards alone.
     judges = [*block.rewards, *block.compared]
     integers = exact_weights({name: weights[name] for name in judges}).integers

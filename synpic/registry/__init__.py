@@ -52,7 +52,9 @@ class Registry:
         return sorted({*self.builtin, *self._plugins()})
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (":" in name or name in self.names())
+        if not isinstance(name, str):
+            return False
+        return ":" in name or name in self.builtin or name in self._plugins()
 
     def origin(self, name: str) -> str:
         """Where ``name`` comes from: "synpic", a distribution's name, or the module itself."""

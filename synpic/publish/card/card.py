@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from synpic import ids
-from synpic.ingest import SOURCE_KEY
+from synpic.ids import SOURCE_KEY
 from synpic.publish.card.charts import AGREEMENT, SCORES
 from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
 from synpic.publish.table.features import yaml_features
