@@ -12,7 +12,9 @@ synpic.ordered = (row, order) => {
   return [...row.images].sort((a, b) => last(a) - last(b) || 0);
 };
 
-synpic.figure = (row, image, number, page) => {
+// ``first`` is true on the cards that fill a screen: their pictures are asked for at once, and those
+// below when they come near.
+synpic.figure = (row, image, first, page) => {
   const { make } = synpic;
   const alt = synpic.altOf(row, image);
   const picture = image.sha256 === null
@@ -21,7 +23,8 @@ synpic.figure = (row, image, number, page) => {
         image.failure === "not made yet" ? null : make("span", {}, image.failure))
     : make("button.pic", { type: "button", "data-image": image.candidate_id,
         "aria-label": "Large view: " + alt, click: () => page.large(row, image) },
-        make("img", { src: page.thumbnail(image), alt, loading: "lazy", decoding: "async",
+        make("img", { loading: first ? "eager" : "lazy", fetchpriority: first ? "high" : "auto",
+          decoding: "async", src: page.thumbnail(image), alt,
           width: image.width, height: image.height,
           error: (event) => event.target.closest("figure").classList.add("damaged") }));
   const badge = image.rank === null ? null

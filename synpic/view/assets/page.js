@@ -56,6 +56,8 @@ synpic.page = {
       this.show(found);
       rows.setAttribute("aria-busy", "false"); // charts may come later
       if (this.charted !== filters.toString() + this.query.get("winner")) {
+        await synpic.picturesOf(rows); // first: charts take the same connections and processors
+        if (asked !== this.asked) return;
         const charts = await synpic.source.charts(filters.toString());
         if (asked !== this.asked) return;
         this.charted = filters.toString() + this.query.get("winner");
@@ -80,7 +82,7 @@ synpic.page = {
     this.at = found.page;
     this.pages = found.pages;
     const rows = document.getElementById("rows");
-    rows.replaceChildren(...found.rows.map((row) => synpic.card(row, this)));
+    rows.replaceChildren(...found.rows.map((row, at) => synpic.card(row, this, at)));
     if (!found.rows.length) {
       rows.append(synpic.make("p.empty", {}, found.total ? "There is no such page."
         : "No prompt is like that."));
@@ -130,7 +132,7 @@ synpic.page = {
         return;
       }
       this.rows = [row, ...this.rows];
-      document.getElementById("rows").prepend(synpic.card(row, this));
+      document.getElementById("rows").prepend(synpic.card(row, this, 0));
       synpic.showMarks();
     }
     this.focus(document.getElementById("prompt-" + id));
@@ -138,6 +140,11 @@ synpic.page = {
     if (image && image.sha256 !== null) this.large(row, image);
   },
 };
+
+// Ends when the pictures that are asked for at once are there, or cannot be shown.
+synpic.picturesOf = (rows) => Promise.all(
+  [...rows.querySelectorAll('img[loading="eager"]')].filter((one) => !one.complete).map((one) =>
+    new Promise((done) => ["load", "error"].forEach((name) => one.addEventListener(name, done)))));
 
 synpic.showPages = (nav, found, page) => {
   const { make } = synpic;
@@ -212,7 +219,7 @@ synpic.keys = (event, page) => {
       for (const one of document.querySelectorAll("[data-order]")) {
         one.setAttribute("aria-pressed", String(one === button));
       }
-      const cards = page.rows.map((row) => synpic.card(row, page));
+      const cards = page.rows.map((row, at) => synpic.card(row, page, at));
       document.getElementById("rows").replaceChildren(...cards);
       synpic.showMarks();
     });

@@ -1,7 +1,9 @@
 "use strict";
 // A prompt: its text, what is special about it, its marks, and its images side by side.
 
-synpic.card = (row, page) => {
+const screenful = 2; // cards
+
+synpic.card = (row, page, at) => {
   const { make } = synpic;
   const images = synpic.ordered(row, page.order);
   const id = "prompt-" + row.prompt_id;
@@ -17,7 +19,7 @@ synpic.card = (row, page) => {
     make("p.remember", { "data-note": row.prompt_id, hidden: true }),
     synpic.facts(row, page),
     make("div.images", { "data-count": images.length },
-      images.map((image, at) => synpic.figure(row, image, at + 1, page))));
+      images.map((image) => synpic.figure(row, image, at < screenful, page))));
 };
 
 // What the prompt can be found by, each a button that filters by it.
