@@ -16,6 +16,7 @@ import typer
 from synpic.engine.threads import settle
 from synpic.errors import Stopped, SynpicError, causes
 from synpic_cli import (
+    agree,
     check,
     demo,
     diff,
@@ -77,6 +78,7 @@ app.command()(plan.plan)
 app.command()(generate.generate)
 app.command()(score.score)
 app.command()(rank.rank)
+app.command()(agree.agree)
 app.command()(publish.publish)
 app.command()(export.export)
 app.command()(versions.versions)

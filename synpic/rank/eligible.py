@@ -19,7 +19,7 @@ from synpic.rank.guards import (
     require_rewards,
 )
 
-__all__ = ["PromptBlock", "Eligible", "eligible", "require_judges"]
+__all__ = ["Eligible", "PromptBlock", "eligible", "require_judges"]
 
 _COLUMNS = ("prompt_id", "candidate_id", "model", "sample")
 _ORDER = ("prompt_id", "model", "sample", "candidate_id")

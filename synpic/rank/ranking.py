@@ -15,7 +15,7 @@ from synpic.rank.aggregations import AGGREGATIONS, WIN_RATE, Aggregation, Prefer
 from synpic.rank.blocks import Booleans, Ints, count_below, signs
 from synpic.rank.comparisons import NO_COMPARISONS, Comparisons
 from synpic.rank.connected import largest_part
-from synpic.rank.eligible import PromptBlock, Eligible, eligible, require_judges
+from synpic.rank.eligible import Eligible, PromptBlock, eligible, require_judges
 from synpic.rank.weights import exact_weights, weighted_sum
 
 __all__ = ["TIES", "Counts", "Ranking", "rank", "require_comparing"]

@@ -113,7 +113,8 @@ class OwnPageOnly:
             if not secrets.compare_digest(first.encode("utf-8", "replace"), self._token.encode()):
                 return (
                     403,
-                    "The address lacks its token: open the one that was printed when the server began.",
+                    "The address lacks its token: open the one that was printed when the server "
+                    "began.",
                 )
         if scope["method"] not in ("GET", "HEAD"):
             origin = headers.get("origin", b"").decode("latin-1")

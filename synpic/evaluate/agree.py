@@ -1,0 +1,243 @@
+"""How far the rewards of a workspace agree with the people who labelled its images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic.errors import RankingError, WorkspaceError
+from synpic.evaluate.accuracy import (
+    Accuracy,
+    LabelledPairs,
+    accuracies,
+    count_pairs,
+    judged_pairs,
+    one_vote,
+    phi_judges,
+)
+from synpic.evaluate.intervals import Estimate
+from synpic.pipeline.inventory import Inventory, take_inventory
+from synpic.pipeline.ranking import aggregation_of
+from synpic.rank import rank, refuse_untrustworthy
+from synpic.rank.comparisons import Comparisons
+from synpic.readers.display import visible
+from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.labels import label_sources, read_labels
+from synpic.workspace.recorded import folders_of
+
+__all__ = ["PeopleAgreement", "QuestionAgreement", "agree"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class QuestionAgreement:
+    """One question of one source of labels, and the judges held to it.
+
+    Args:
+        source: of the labels.
+        fingerprints: of the labels, the last parts of their folders' names.
+        question: what was asked.
+        kinds: who answered, of ``LABEL_KINDS``.
+        counts: what became of the pairs.
+        one_vote: how often one vote is on the side of the others.
+        accuracies: of each judge over all pairs, then by models where that was asked.
+        pairs: each pair with its outcomes, as :func:`judged_pairs` gives it.
+    """
+
+    source: str
+    fingerprints: Sequence[str]
+    question: str
+    kinds: Sequence[str]
+    counts: LabelledPairs
+    one_vote: Estimate
+    accuracies: Sequence[Accuracy]
+    pairs: pl.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleAgreement:
+    """All questions of all sources.
+
+    Args:
+        rewards: name → fingerprint, of those that judged.
+        weights: their weights in φ.
+        aggregation: which makes φ of them.
+        tie: the distance from one half within which people prefer neither image.
+        questions: one or more.
+    """
+
+    rewards: Mapping[str, str]
+    weights: Mapping[str, float]
+    aggregation: str
+    tie: float
+    questions: Sequence[QuestionAgreement]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: a row for each judge names the labels and the reward by fingerprint."""
+        return {
+            "rewards": dict(self.rewards),
+            "weights": dict(self.weights),
+            "aggregation": self.aggregation,
+            "tie": self.tie,
+            "questions": [
+                {
+                    "labels": one.source,
+                    "question": one.question,
+                    "kinds": list(one.kinds),
+                    **asdict(one.counts),
+                    "one_vote": one.one_vote.as_dict(),
+                }
+                for one in self.questions
+            ],
+            "rows": [
+                {
+                    "labels": one.source,
+                    "labels_fingerprints": list(one.fingerprints),
+                    "question": one.question,
+                    **row.as_dict(),
+                    "fingerprint": self.rewards.get(row.judge),
+                }
+                for one in self.questions
+                for row in one.accuracies
+            ],
+        }
+
+    def pairs(self) -> pl.DataFrame:
+        """Every pair of every question: labels, question, then as :func:`judged_pairs` gives it."""
+        return pl.concat(
+            [
+                one.pairs.select(
+                    pl.lit(one.source).alias("labels"), pl.lit(one.question).alias("question"), "*"
+                )
+                for one in self.questions
+            ]
+        )
+
+
+def agree(
+    workspace: Workspace | Snapshot,
+    *,
+    labels: Sequence[str] | None = None,
+    questions: Sequence[str] | None = None,
+    tie: float = 0.0,
+    by_models: bool = False,
+) -> PeopleAgreement:
+    """Hold the rewards of a workspace, φ of them, and φ of all but each, to labels of its images.
+
+    φ is that of the recipe's aggregation and weights over all scored images; labels take no part in
+    it. All judges are compared on the same pairs: those of which each reward scored both images.
+
+    Args:
+        workspace: or a snapshot of one, where a command has taken it already.
+        labels: sources of labels; all that are here if None.
+        questions: all that the labels answer if None.
+        tie: 0 … ½, the distance from one half within which people prefer neither image.
+        by_models: also apart for every two models.
+
+    Raises:
+        WorkspaceError: there are no labels, or not those.
+        RankingError: no reward has scored an image, or no label answers the question.
+        SynpicError: as ranking a workspace.
+    """
+    inventory = take_inventory(workspace)
+    sources = label_sources(inventory.workspace) if labels is None else labels
+    rows = {source: read_labels(inventory.workspace, source) for source in sources}
+    if not rows:
+        raise WorkspaceError(
+            f"{inventory.workspace.store} has no labels",
+            hint="a dataset brings them when its images are ingested; or ask people: "
+            "`synpic study new`, then `synpic study export --to labels`",
+        )
+    judges = _judge(inventory)
+    found = [
+        _hold(judges, inventory.workspace, source, rows[source], question, tie, by_models)
+        for source in sources
+        for question in rows[source]["question"].unique().sort()
+        if questions is None or question in questions
+    ]
+    if not found:
+        known = sorted({one for of_source in rows.values() for one in of_source["question"]})
+        raise RankingError(
+            f"no label answers the question {' or '.join(map(repr, questions or ()))}",
+            hint=f"questions with labels: {', '.join(known)}",
+        )
+    return PeopleAgreement(judges.rewards, judges.weights, judges.aggregation, tie, found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judges:
+    """Rewards and φ of them, with a value for each image.
+
+    Args:
+        names: of all judges, in the order in which people see them.
+        candidates: as :func:`judged_pairs` takes them.
+        rewards, weights, aggregation: as :class:`PeopleAgreement` has them.
+    """
+
+    names: Sequence[str]
+    candidates: pl.DataFrame
+    rewards: Mapping[str, str]
+    weights: Mapping[str, float]
+    aggregation: str
+
+
+def _judge(inventory: Inventory) -> _Judges:
+    recipe, scored = inventory.recipe, inventory.scored()
+    inventory.require_readable(one.name for one in inventory.rewards)
+    for remark in inventory.remarks().values():
+        _LOG.warning("%s", visible(remark))
+    rewards = {
+        one.name: one.fingerprint
+        for one in inventory.rewards
+        if scored[f"score_{one.name}"].count() > 0
+    }
+    if not rewards:
+        raise RankingError(
+            "no reward has scored an image here, so that none can be held to people",
+            hint="run `synpic score`; `synpic list rewards` shows what there is",
+        )
+    refuse_untrustworthy(scored, list(rewards))
+    weights = {name: weight for name, weight in recipe.weights.items() if name in rewards}
+    aggregation = aggregation_of(inventory.snapshot)
+    candidates = scored.select(
+        "candidate_id",
+        "prompt_id",
+        "model",
+        *(pl.col(f"score_{name}").alias(f"value.{name}") for name in rewards),
+    )
+    together = phi_judges(weights)
+    for judge, of_judge in together.items():
+        ranked = rank(scored, of_judge, aggregation=aggregation).table
+        values = ranked.select("candidate_id", pl.col("preference").alias(f"value.{judge}"))
+        candidates = candidates.join(values, on="candidate_id", how="left", maintain_order="left")
+    return _Judges([*rewards, *together], candidates, rewards, weights, aggregation.name)
+
+
+def _hold(
+    judges: _Judges,
+    workspace: Workspace,
+    source: str,
+    labels: pl.DataFrame,
+    question: str,
+    tie: float,
+    by_models: bool,
+) -> QuestionAgreement:
+    """One question of one source."""
+    asked = labels.filter(pl.col("question") == question)
+    comparisons = Comparisons.of_labels(asked, tie=tie, source=source, question=question)
+    judged = judged_pairs(comparisons, judges.candidates, judges.names)
+    return QuestionAgreement(
+        source=source,
+        fingerprints=[one.rpartition("-")[2] for one in folders_of(workspace, "labels", source)],
+        question=question,
+        kinds=sorted(asked["kind"].unique()),
+        counts=count_pairs(comparisons, judged, judges.names),
+        one_vote=one_vote(asked),
+        accuracies=accuracies(judged, judges.names, by_models=by_models),
+        pairs=judged,
+    )
