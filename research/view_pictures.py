@@ -81,7 +81,7 @@ def take(folder: Path, out: Path) -> list[Path]:
                     act(page)
                     _settle(page)
                     ending = "-dark" if scheme == "dark" else ""
-                    files.append(_save(page, out / f"view-{name}-{width}{ending}.webp"))
+                    files.append(save(page, out / f"view-{name}-{width}{ending}.webp"))
                     page.close()
     return files
 
@@ -97,7 +97,12 @@ def _settle(page: Any) -> None:
     page.wait_for_timeout(300)  # transitions
 
 
-def _save(page: Any, path: Path) -> Path:
+def save(page: Any, path: Path) -> Path:
+    """Save what ``page`` shows as WebP at ``path``.
+
+    Raises:
+        ValueError: it is too large for a repository.
+    """
     picture = Image.open(io.BytesIO(page.screenshot()))
     picture.convert("RGB").save(path, "WEBP", quality=84, method=6)
     if path.stat().st_size > MOST_BYTES:

@@ -26,6 +26,7 @@ from synpic.recipe import (
     IngestSettings,
     PromptSettings,
     PublishSettings,
+    QuestionSettings,
     RankingSettings,
     Recipe,
     RecordSettings,
@@ -70,6 +71,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[ranking]`": RankingSettings,
     "`[records]`": RecordSettings,
     "`[publish]`": PublishSettings,
+    "`[study.questions.NAME]`": QuestionSettings,
 }
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -32,6 +32,7 @@ from synpic_cli import (
     rerank,
     score,
     status,
+    study,
     train,
     validate,
     verify,
@@ -87,6 +88,7 @@ app.command()(verify.verify)
 app.command("re-rank")(rerank.rerank)
 app.command()(train.train)
 app.command()(view.view)
+app.add_typer(study.app, name="study")
 app.command()(merge.merge)
 app.command()(status.status)
 app.command()(repair.repair)

@@ -20,11 +20,13 @@ __all__ = [
     "IngestSettings",
     "PromptSettings",
     "PublishSettings",
+    "QuestionSettings",
     "RankingSettings",
     "Recipe",
     "RecordSettings",
     "RewardSettings",
     "SafetySettings",
+    "StudySettings",
     "parse_recipe",
     "split_problem",
 ]
@@ -253,6 +255,21 @@ class PublishSettings(Table):
     tags: list[str] = []
 
 
+class QuestionSettings(Table):
+    """A question of one's own for `synpic study`."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    """What a rater is asked about two images: "Which image looks more like a photograph?"."""
+    prompt: bool = True
+    """Whether the rater sees the prompt."""
+
+
+class StudySettings(Table):
+    """What people are asked (docs/study.md)."""
+
+    questions: dict[Name, QuestionSettings] = {}
+
+
 class Recipe(Table):
     """Everything that is wanted."""
 
@@ -271,6 +288,7 @@ class Recipe(Table):
     ranking: RankingSettings = RankingSettings()
     records: RecordSettings = RecordSettings()
     publish: PublishSettings = PublishSettings()
+    study: StudySettings = StudySettings()
 
     @model_validator(mode="after")
     def _drawn_or_ingested(self) -> Self:

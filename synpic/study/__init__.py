@@ -1,0 +1,16 @@
+"""Comparisons by people: two images side by side, a question, an answer.
+
+    study/<name>/study.json        what is asked, written once
+    study/<name>/votes.db          what was answered (synpic.workspace.votes)
+    study/<name>/assignments.db    what was shown to whom
+
+questions      what raters are asked
+definition     study.json
+pairing        which images are compared
+new            a new study of a workspace
+assignments    what was shown to whom, and under which random addresses
+asking         what a rater is shown next
+pictures       two images, encoded alike
+server         the page over HTTP, and its scripts
+serving        runs the server until Ctrl-C
+"""

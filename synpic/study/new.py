@@ -1,0 +1,203 @@
+"""A new study of a workspace: which comparisons, which checks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic.errors import RankingError, WorkspaceError, did_you_mean
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.ranking import rank_candidates
+from synpic.readers.display import count
+from synpic.study.definition import (
+    CheckPair,
+    ComparedPair,
+    ShownImage,
+    Study,
+    folder_of,
+    require_new,
+)
+from synpic.study.pairing import (
+    MODELS,
+    choose_checks,
+    choose_pairs,
+    pairs_from_ranking,
+    pairs_of_models,
+)
+from synpic.study.questions import QUESTIONS, find_questions
+from synpic.workspace import Workspace
+
+__all__ = ["NewStudy", "StudyOptions", "plan_study"]
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What is wanted of a study.
+
+    Args:
+        name: of its folder, and of the labels it exports.
+        pairs: comparisons.
+        questions: names.
+        models: which are compared with each other; None for all.
+        from_ranking: pairs of the ranking instead of pairs of models.
+        repeats, checks: shares of a rater's real comparisons, 0 … 1.
+        per_rater: the most real comparisons for one rater; None for all.
+        seed: decides what is chosen.
+    """
+
+    name: str = "study"
+    pairs: int = 400
+    questions: Sequence[str] = tuple(QUESTIONS)
+    models: Sequence[str] | None = None
+    from_ranking: bool = False
+    repeats: float = 0.05
+    checks: float = 0.05
+    per_rater: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NewStudy:
+    """A study that is not written yet, and how it was chosen.
+
+    Args:
+        possible: pairs that could be compared.
+        basis: "seed", "prompt", "best-worst" or "near" → comparisons of that kind.
+        flagged: images that were left out because a safety check flagged them.
+    """
+
+    study: Study
+    possible: int
+    basis: dict[str, int]
+    flagged: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.study.name,
+            "pairs": len(self.study.comparisons),
+            "possible": self.possible,
+            "questions": [one.name for one in self.study.questions],
+            "models": self.study.models,
+            "checks": len(self.study.check_comparisons),
+            "basis": self.basis,
+            "flagged": self.flagged,
+            "prompts": len({one.prompt_id for one in self.study.comparisons}),
+        }
+
+
+def plan_study(workspace: Workspace, options: StudyOptions) -> NewStudy:
+    """Choose what a study asks; nothing is written. Equal for equal workspaces and options.
+
+    Flagged images are never shown to raters.
+
+    Raises:
+        WorkspaceError: there are fewer pairs than asked for, there is such a study, or a model that
+            is named has no images.
+        RecipeError: a question that does not exist.
+        RankingError: ``from_ranking``, and nothing can be ranked.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", options.name):
+        raise WorkspaceError(
+            f"--name {options.name}: small letters, digits, _ and - only, at most 64",
+            hint="it names a folder",
+        )
+    folder_of(workspace, options.name)
+    require_new(workspace, options.name)
+    snapshot = workspace.snapshot()
+    questions = find_questions(options.questions, snapshot.recipe)
+    inventory = take_inventory(snapshot)
+    every = inventory.candidates()
+    shown = every.filter(~pl.col("flagged").fill_null(False))
+    if options.from_ranking:
+        if options.models is not None:
+            raise WorkspaceError(
+                "--models and --from-ranking: a ranking chooses pairs of all models",
+                hint="leave one of them out",
+            )
+        ranked = rank_candidates(snapshot, flagged="leave-out")
+        possible = pairs_from_ranking(ranked.ranking.table, shown)
+    else:
+        possible = pairs_of_models(shown, _models(options.models, shown))
+    _require(possible.height, options, every.height - shown.height)
+    groups = ["basis"] if options.from_ranking else MODELS
+    chosen = choose_pairs(possible, options.pairs, options.seed, groups)
+    checks = choose_checks(shown, _checks(options, questions), options.seed)
+    texts = dict(shown.select("prompt_id", "prompt").iter_rows())
+    study = Study(
+        name=options.name,
+        seed=options.seed,
+        questions=questions,
+        repeats=options.repeats,
+        checks=options.checks,
+        per_rater=options.per_rater,
+        prompts={
+            one: texts[one]
+            for one in sorted({*chosen["prompt_id"].to_list(), *checks["prompt_id"].to_list()})
+        },
+        comparisons=[
+            ComparedPair(id=f"c{n:05}", prompt_id=r["prompt_id"], **_sides(r, "first", "second"))
+            for n, r in enumerate(chosen.iter_rows(named=True), 1)
+        ],
+        check_comparisons=[
+            CheckPair(id=f"k{n:05}", prompt_id=r["prompt_id"], **_sides(r, "own", "foreign"))
+            for n, r in enumerate(checks.iter_rows(named=True), 1)
+        ],
+    )
+    basis = dict(chosen["basis"].value_counts().sort("basis").iter_rows())
+    return NewStudy(study, possible.height, basis, every.height - shown.height)
+
+
+def _models(named: Sequence[str] | None, candidates: pl.DataFrame) -> list[str]:
+    known = sorted(candidates["model"].unique())
+    for name in named or ():
+        if name not in known:
+            raise WorkspaceError(
+                f"--models: {name!r} has no images here.{did_you_mean(name, known)}",
+                hint=f"images are here of: {', '.join(known) or 'no model'}",
+            )
+    models = list(named or known)
+    if len(set(models)) < 2:
+        raise WorkspaceError(
+            f"a study compares models, and there is only {', '.join(models) or 'none'}",
+            hint="`--from-ranking` compares images of one model; or draw with another",
+        )
+    return models
+
+
+def _require(there: int, options: StudyOptions, flagged: int) -> None:
+    if there >= options.pairs:
+        return
+    without = f" ({count(flagged, 'flagged image')} left out)" if flagged else ""
+    kind = RankingError if options.from_ranking else WorkspaceError
+    raise kind(
+        f"--pairs {options.pairs}: there {'is' if there == 1 else 'are'} only "
+        f"{count(there, 'pair')} to compare{without}",
+        hint=f"ask for at most {there}"
+        if there
+        else "nothing that is here can be compared: "
+        "`synpic status` shows what each model has drawn",
+    )
+
+
+def _checks(options: StudyOptions, questions: Sequence[Any]) -> int:
+    """How many checks are needed, so that no rater gets one twice for a question."""
+    if not any(one.shows_prompt for one in questions):
+        return 0
+    return math.ceil(options.checks * min(options.pairs, options.per_rater or options.pairs))
+
+
+def _sides(row: dict[str, Any], *names: str) -> dict[str, ShownImage]:
+    return {
+        name: ShownImage(
+            candidate_id=row[f"{side}_candidate_id"],
+            sha256=row[f"{side}_sha256"],
+            model=row[f"{side}_model"],
+        )
+        for name, side in zip(names, ("first", "second"), strict=True)
+    }

@@ -1,0 +1,197 @@
+"""The page of raters over HTTP. No answer holds the name of a model.
+
+/                     the page
+/assets/NAME          its scripts and styles
+/api/begin            POST: a new rater; sets the cookie
+/api/state            what is next and how much is done; no rater where none has begun
+/api/vote             POST: an answer; it is on the disk before this is answered
+/api/undo             POST: take the last answer back
+/images/ADDRESS       WebP; the address is random, and of one rater alone
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from synpic import ids
+from synpic.errors import SynpicError
+from synpic.readers.images import ImageError
+from synpic.study.asking import Asking, RaterPlace
+from synpic.study.assignments import Assigned, now
+from synpic.study.definition import ShownImage
+from synpic.study.pictures import Pictures
+from synpic.web.answers import NEVER, asset_answer, json_answer, problem
+from synpic.web.pages import render
+from synpic.workspace.votes import ANSWERS, Vote
+
+__all__ = ["make_app"]
+
+_LOG = logging.getLogger(__name__)
+
+_KEPT = {"cache-control": "private, max-age=3600"}
+_YEAR = 365 * 24 * 3600
+_LONGEST_MILLISECONDS = 24 * 3600 * 1000
+_ASK_FIRST = "Press Begin first: without it nothing is kept of you."
+
+
+def make_app(asking: Asking, pictures: Pictures) -> Starlette:
+    """The application in which raters answer."""
+    page = _Page(asking, pictures)
+    return Starlette(
+        routes=[
+            Route("/", page.shell),
+            Route("/assets/{name}", page.asset),
+            Route("/api/begin", page.begin, methods=["POST"]),
+            Route("/api/state", page.state),
+            Route("/api/vote", page.vote, methods=["POST"]),
+            Route("/api/undo", page.undo, methods=["POST"]),
+            Route("/images/{address}", page.image),
+        ],
+        exception_handlers={SynpicError: _failed, ImageError: _failed},
+    )
+
+
+class _Page:
+    """What answers. Plain functions: Starlette runs them in threads of its own."""
+
+    def __init__(self, asking: Asking, pictures: Pictures) -> None:
+        self._asking, self._pictures = asking, pictures
+        self._study = asking.study
+        # Browsers send a cookie to every port of a machine: each study has one of its own.
+        self._cookie = f"rater-{ids.short(ids.fingerprint(self._study.model_dump()))}"
+        self._html = render("synpic.study", "study.html.jinja", {})
+
+    def shell(self, request: Request) -> Response:
+        return Response(self._html, media_type="text/html", headers=NEVER)
+
+    def asset(self, request: Request) -> Response:
+        return asset_answer("synpic.study", request.path_params["name"])
+
+    def begin(self, request: Request) -> Response:
+        rater = self._rater(request) or secrets.token_hex(16)
+        answer = json_answer(self._state(rater))
+        answer.set_cookie(
+            self._cookie, rater, max_age=_YEAR, path="/", httponly=True, samesite="strict"
+        )
+        return answer
+
+    def state(self, request: Request) -> Response:
+        rater = self._rater(request)
+        return json_answer({"rater": None} if rater is None else self._state(rater))
+
+    async def vote(self, request: Request) -> Response:
+        asked, refused = await _body(request, {"ticket", "answer", "milliseconds"})
+        if refused is not None:
+            return refused
+        took = asked["milliseconds"]
+        if asked["answer"] not in ANSWERS or type(took) is not int or took < 0:
+            return problem(400, "not an answer")
+        return await run_in_threadpool(self._vote, request, asked)
+
+    def _vote(self, request: Request, asked: dict[str, Any]) -> Response:
+        rater = self._rater(request)
+        if rater is None:
+            return problem(401, _ASK_FIRST)
+        one = self._asking.assignments.by_ticket(rater, str(asked["ticket"]))
+        if one is not None:
+            left, right = self._sides(one)
+            self._asking.votes.append(
+                Vote(
+                    comparison=one.comparison,
+                    question=one.question,
+                    left=left.candidate_id,
+                    right=right.candidate_id,
+                    answer=asked["answer"],
+                    rater=rater,
+                    milliseconds=min(asked["milliseconds"], _LONGEST_MILLISECONDS),
+                    kind=one.kind,
+                    time=now(),
+                )
+            )
+        return json_answer({"stored": one is not None, **self._state(rater)})
+
+    async def undo(self, request: Request) -> Response:
+        asked, refused = await _body(request, {"ticket"})
+        if refused is not None:
+            return refused
+        return await run_in_threadpool(self._undo, request, asked)
+
+    def _undo(self, request: Request, asked: dict[str, Any]) -> Response:
+        rater = self._rater(request)
+        if rater is None:
+            return problem(401, _ASK_FIRST)
+        one = self._asking.assignments.by_ticket(rater, str(asked["ticket"]))
+        if one is not None:
+            self._asking.votes.withdraw(*one.key)
+            self._asking.assignments.renew(one.ticket)
+        return json_answer(self._state(rater))
+
+    def image(self, request: Request) -> Response:
+        rater, address = self._rater(request), request.path_params["address"]
+        one = None if rater is None else self._asking.assignments.by_image(rater, address)
+        if one is None:
+            return problem(404, "there is no such image")
+        left, right = self._sides(one)
+        shown = (left, right) if address == one.left_image else (right, left)
+        data = self._pictures.get(*shown)
+        return Response(data, media_type="image/webp", headers=_KEPT)
+
+    def _sides(self, one: Assigned) -> tuple[ShownImage, ShownImage]:
+        first, second = self._study.pictures_of(one.comparison)
+        return (second, first) if one.turned else (first, second)
+
+    def _rater(self, request: Request) -> str | None:
+        """The id that a browser sends, if it is one that this server may have given out."""
+        found = request.cookies.get(self._cookie, "")
+        is_one = len(found) == 32 and set(found) <= set("0123456789abcdef")
+        return found if is_one else None
+
+    def _state(self, rater: str) -> dict[str, Any]:
+        progress: RaterPlace = self._asking.progress(rater)
+        return {
+            "answered": progress.answered,
+            "total": progress.total,
+            "last": progress.last,
+            "rater": rater,
+            "upcoming": [self._shown(one) for one in progress.upcoming],
+        }
+
+    def _shown(self, one: Assigned) -> dict[str, Any]:
+        question = self._study.question_by_name[one.question]
+        prompt = self._study.prompt_of(one.comparison) if question.shows_prompt else None
+        return {
+            "ticket": one.ticket,
+            "question": question.text,
+            "prompt": prompt,
+            "left": one.left_image,
+            "right": one.right_image,
+        }
+
+
+async def _body(request: Request, keys: set[str]) -> tuple[dict[str, Any], Response | None]:
+    """The JSON object that was sent, with just these keys; or what to answer instead."""
+    body = await request.body()
+    if len(body) > 10_000:
+        return {}, problem(413, "an answer is smaller than that")
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return {}, problem(400, "an answer is JSON")
+    if not isinstance(asked, dict) or asked.keys() != keys:
+        return {}, problem(400, f"an answer has {', '.join(sorted(keys))}")
+    return asked, None
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    # The message may name a file, and a file a model: a rater gets none of it.
+    _LOG.error("%s", getattr(error, "message", error))
+    return problem(500, "The server could not do that.", "try again, or skip this comparison")
