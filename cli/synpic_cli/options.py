@@ -32,6 +32,7 @@ __all__ = [
     "MinAgreement",
     "MinMargin",
     "ModelColumns",
+    "NoLabels",
     "Only",
     "Overwrite",
     "Pairs",
@@ -213,6 +214,13 @@ FollowLinks = Annotated[
     typer.Option(
         "--follow-links",
         help="With --images: read what links lead to outside the folder, too.",
+    ),
+]
+NoLabels = Annotated[
+    bool,
+    typer.Option(
+        "--no-labels",
+        help="With --images or --dataset: do not read which images are preferred.",
     ),
 ]
 RewardNames = Annotated[

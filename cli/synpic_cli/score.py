@@ -22,6 +22,7 @@ from synpic_cli.options import (
     ImageColumns,
     ImagesOption,
     ModelColumns,
+    NoLabels,
     Only,
     PromptColumns,
     RetryFailed,
@@ -52,6 +53,7 @@ def score(
     model_column: ModelColumns = None,
     count: Count = None,
     follow_links: FollowLinks = False,
+    no_labels: NoLabels = False,
     table: Annotated[
         Path | None,
         typer.Option(
@@ -106,6 +108,7 @@ def score(
         "model": model_column or None,
         "count": count,
         "follow_links": follow_links or None,
+        "labels": False if no_labels else None,
     }
     asked = reward or any(value is not None for value in ingest.values())
     if asked and images is None and dataset is None:

@@ -84,7 +84,10 @@ def _show(found: Status) -> None:
         if c.flagged or (found.checks and c.unchecked):
             seen = f"{c.name}: {c.flagged:,} of {count(c.done, 'image')}"
             say(f"flagged: {seen}; {c.unchecked:,} were not checked")
-    for one in found.labels:
+    for brought in found.labels.sources:
+        named = "" if brought.source == "ingested" else f" {brought.source}"
+        say(f"labels{named}: {brought.described}")
+    for one in found.labels.rewards:
         if one.problem is not None:
             say(f"labels: {one.problem.message}")
             continue

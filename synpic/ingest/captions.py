@@ -47,6 +47,7 @@ class Said:
         label: its model's name, None where nothing says it.
         problem: why there is no prompt, None if there is one.
         meta: what else is kept, as :func:`synpic.ingest.meta.kept_values` gives it.
+        listed: of a list of preferences, the row, and which of its images; None of others.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Said:
     label: str | None
     problem: str | None = None
     meta: str | None = None
+    listed: tuple[int, int] | None = None
 
 
 def parse_metadata(path: str, data: bytes, settings: IngestSettings) -> list[Said]:

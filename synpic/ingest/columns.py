@@ -39,6 +39,8 @@ LAYOUTS = (
     ColumnLayout(
         ("chosen", "rejected"), ("chosen_model", "rejected_model"), ("chosen_id", "rejected_id")
     ),
+    # Pairs of ImageRewardDB, which names no models.
+    ColumnLayout(("img_better", "img_worse")),
     # Rapidata's comparisons.
     ColumnLayout(("image1", "image2"), ("model1", "model2")),
     ColumnLayout(("image",), ("model",)),

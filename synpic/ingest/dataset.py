@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from synpic.hub.local_datasets import loadable
 from synpic.hub.lock import Lock, LockEntry
 from synpic.ingest.arrow_files import ArrowFile, is_saved, saved_files
 from synpic.ingest.columns import ImageColumns, choose_columns
+from synpic.ingest.labels.forms import LabelLayout
+from synpic.ingest.labels.reading import ReadLabels
 from synpic.ingest.layouts import HEAD_BYTES, UNREAD_LAYOUT, layout_of
 from synpic.ingest.listing import plain_name, shown, spelt
 from synpic.ingest.rows import RowReader, TableFile
@@ -38,6 +41,7 @@ from synpic.ingest.tar_names import ENDING as TAR
 from synpic.ingest.tar_shards import TarReader, find_in_tars
 from synpic.ingest.unfolding import unfold
 from synpic.readers.display import count
+from synpic.readers.tables import rows_from
 from synpic.recipe import IngestSettings
 
 __all__ = ["Dataset"]
@@ -94,6 +98,7 @@ class Dataset:
         meter = Meter("find", self._shown, len(files), listener)
         meter.begin()
         columns: ImageColumns | None = None
+        reading: ReadLabels | None = None
         pieces: list[pl.DataFrame] = []
         rows, limit = 0, self.settings.count
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -101,10 +106,12 @@ class Dataset:
                 if limit is not None and rows >= limit:
                     break
                 some = files[start : start + _AT_ONCE]
-                columns = columns or self._columns(some[0])
-                read = pool.map(self._find_in, some, [columns] * len(some))
-                for found in read:
+                if columns is None or reading is None:
+                    columns, reading = self._columns(some[0])
+                find = partial(self._find_in, columns=columns, layout=reading.layout)
+                for name, (found, labels) in zip(some, pool.map(find, some), strict=True):
                     kept = found if limit is None else found.filter(pl.col("nth") < limit - rows)
+                    reading.add(labels, kept, rows, f"{self._shown}: {name}")
                     rows += found.select(pl.col("nth").max().fill_null(-1)).item() + 1
                     pieces.append(kept.select(*FOUND).cast(FOUND))  # type: ignore[arg-type]
                 meter.add(len(some), 0, len(files) - start - len(some))
@@ -115,6 +122,7 @@ class Dataset:
                 hint="name another: split in [ingest], or --split",
             )
         assert columns is not None
+        assert reading is not None
         named = ", ".join(dict.fromkeys(columns.prompts.values()))
         found = pl.concat(pieces)
         if found["prompt"].is_null().all():
@@ -127,7 +135,8 @@ class Dataset:
                 hint='name the column that holds prompts: prompt = "…" in [ingest], or '
                 "--prompt-column",
             )
-        return FoundImages(found, f"{self._shown}@{ids.short(self.entry.identity)}")
+        name = f"{self._shown}@{ids.short(self.entry.identity)}"
+        return FoundImages(found, name, reading.notes, reading.found())
 
     def reader(self) -> Reader:
         """What reads its images."""
@@ -224,15 +233,24 @@ class Dataset:
                         )
         return None
 
-    def _columns(self, name: str) -> ImageColumns:
+    def _columns(self, name: str) -> tuple[ImageColumns, ReadLabels]:
         with self.open_file(name) as file:
-            return choose_columns(file.schema_arrow, self.settings, self._shown)
+            columns = choose_columns(file.schema_arrow, self.settings, self._shown)
+            named = file.schema_arrow.names
+        return columns, ReadLabels.of(columns, named, self.settings.labels)
 
-    def _find_in(self, name: str, columns: ImageColumns) -> pl.DataFrame:
-        """The images of one file: its small columns, and where each image lies."""
+    def _find_in(
+        self, name: str, columns: ImageColumns, layout: LabelLayout | None
+    ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+        """The images of one file: its small columns, and where each image lies; and its labels."""
         with self.open_file(name) as file:
             try:
-                return unfold(file, name, columns, self._shown, ids.short(self.entry.identity))
+                found = unfold(file, name, columns, self._shown, ids.short(self.entry.identity))
+                if layout is None:
+                    return found, None
+                # Where the names of images are the labels, any column has the rows.
+                table = file.read(columns=list(layout.columns or columns.small[:1]))
+                return found, layout.read(table, rows_from(f"{self._shown}: {name}", 0))
             except KeyError as error:
                 raise IngestError(
                     f"{self._shown}: {name} has other columns than the files before it: {error}",

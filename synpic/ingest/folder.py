@@ -21,6 +21,7 @@ from synpic.engine import threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import IngestError, SourceMissing
 from synpic.ingest.captions import METADATA, Said, parse_metadata, said
+from synpic.ingest.labels.json_lists import ListLabels
 from synpic.ingest.layouts import (
     HEAD_BYTES,
     UNREAD_LAYOUT,
@@ -123,7 +124,8 @@ class Folder:
         known = {
             file: (stamp, key) for file, stamp, key in before["file", "stamp", "key"].iter_rows()
         }
-        wanted = list(islice(self._said(), self.settings.count))
+        labels = ListLabels(self.settings.labels)
+        wanted = list(islice(self._said(labels), self.settings.count))
         self._require_named(wanted)
         root = self.listing.root
         meter = Meter("find", shown(root.name), len(wanted), listener)
@@ -142,14 +144,21 @@ class Folder:
             raise self._nothing(wanted)
         found = pl.DataFrame(rows, schema=FOUND, orient="row")
         held = ids.sha256("\n".join(sorted(found["key"].unique())).encode())
-        return FoundImages(found, f"{shown(root.resolve().name)}@{ids.short(held)}", self._unread())
+        name = f"{shown(root.resolve().name)}@{ids.short(held)}"
+        return FoundImages(
+            found, name, self._unread(), labels.found([one.listed for one in wanted])
+        )
 
     def reader(self) -> FolderReader:
         """What reads its files."""
         return FolderReader(self.listing.root)
 
-    def _said(self) -> Iterator[Said]:
-        """What the metadata say, then the images that they do not name."""
+    def _said(self, labels: ListLabels) -> Iterator[Said]:
+        """What the metadata say, then the images that they do not name.
+
+        Args:
+            labels: takes those that lists of preferences have.
+        """
         told: set[str] = set()
         every = sorted({*self.listing.files, *self.listing.outside})
         for path in every:
@@ -159,7 +168,7 @@ class Folder:
                     told.update(meant)
                     yield replace(one, file=meant[0]) if len(meant) == 1 else one
         for path in self.lists:
-            for one in images_in_list(path, self._metadata(path), self.settings):
+            for one in images_in_list(path, self._metadata(path), self.settings, labels):
                 places = places_of(path, one.file)
                 meant = next((found for at in places if (found := self.listing.find(at))), [])
                 told.update(meant)

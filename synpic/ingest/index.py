@@ -17,6 +17,7 @@ from pydantic import Field
 from synpic import ids
 from synpic.engine.progress import Listener
 from synpic.errors import CheckpointError, SourceMissing, SynpicError
+from synpic.ingest.labels.candidates import label_candidates
 from synpic.ingest.meta import prompt_columns
 from synpic.ingest.names import name_models
 from synpic.ingest.opening import open_source, settings_of
@@ -25,7 +26,9 @@ from synpic.prompts import PromptTable, stored_prompts
 from synpic.readers.json_models import Record
 from synpic.workspace import Snapshot, Workspace, tables
 from synpic.workspace.cache import read_cache, write_cache
+from synpic.workspace.labels import INGESTED, label_folder, remove_labels, write_labels
 from synpic.workspace.parts import frame
+from synpic.workspace.recorded import folders_of
 from synpic.workspace.workspace import INGEST, OLD_INGEST
 
 __all__ = [
@@ -67,6 +70,7 @@ class Index:
         found: rows of the source, before images that it names twice were folded.
         identity: of the source, when it was read.
         notes: what of the source was not read, and why; a sentence each.
+        labelled_by: what decides its labels, which lie in a folder of their own; None without any.
     """
 
     rows: pl.DataFrame
@@ -76,6 +80,7 @@ class Index:
     found: int
     identity: Mapping[str, Any]
     notes: Sequence[str]
+    labelled_by: Mapping[str, Any] | None = None
 
     @property
     def labels(self) -> dict[str, str | None]:
@@ -119,13 +124,15 @@ class Index:
             "found": self.found,
             "identity": dict(self.identity),
             "notes": list(self.notes),
+            **({} if self.labelled_by is None else {"labelled_by": dict(self.labelled_by)}),
         }
 
 
 def ensure_index(snapshot: Snapshot, listener: Listener | None = None) -> Index:
     """The index of the recipe's source; reads it anew only if the source has changed.
 
-    ``prompts.parquet`` is written with it. Either file is made again where it cannot be read.
+    ``prompts.parquet`` and the labels that the source brings are written with it. Either file is
+    made again where it cannot be read, and so are labels that are gone.
 
     Raises:
         IngestError, CheckpointError: the source cannot be read.
@@ -136,13 +143,29 @@ def ensure_index(snapshot: Snapshot, listener: Listener | None = None) -> Index:
 
 def _up_to_date(snapshot: Snapshot, stored: Index | None, listener: Listener | None) -> Index:
     source = open_source(snapshot)
-    if stored is not None and stored.identity == source.identity:
+    if (
+        stored is not None
+        and stored.identity == source.identity
+        and _has_labels(snapshot.workspace, stored)
+    ):
         return stored
-    index = _read(source, stored, listener)
-    # Prompts first: an index that is there says that they are.
+    index, labels = _read(source, stored, listener)
+    # Prompts and labels first: an index that is there says that they are.
     ingested_prompts(snapshot, index)
+    if labels is None or index.labelled_by is None:
+        remove_labels(snapshot.workspace, INGESTED)
+    else:
+        write_labels(snapshot.workspace, INGESTED, index.labelled_by, *labels)
     write_cache(snapshot.workspace.store, INDEX, index.rows.to_arrow(), index.note)
     return index
+
+
+def _has_labels(workspace: Workspace, index: Index) -> bool:
+    """Whether the labels of ``index`` are there; without any, whether there are none."""
+    folders = folders_of(workspace, "labels", INGESTED)
+    there = [folder for folder in folders if workspace.parts(folder)]
+    wanted = index.labelled_by
+    return there == ([] if wanted is None else [label_folder(INGESTED, wanted)])
 
 
 def ingested_prompts(snapshot: Snapshot, index: Index) -> PromptTable:
@@ -197,23 +220,47 @@ def read_index(snapshot: Snapshot) -> Index:
     stored = _stored(snapshot.workspace)
     if stored is not None and stored.identity == source.identity:
         return stored
-    return _read(source, stored, None)
+    return _read(source, stored, None)[0]
 
 
-def _read(source: ImageSource, stored: Index | None, listener: Listener | None) -> Index:
+_Labels = tuple[pl.DataFrame, dict[str, int]]
+"""Rows of ``tables.LABELS``, and why others are not among them, with how many of each."""
+
+
+def _read(
+    source: ImageSource, stored: Index | None, listener: Listener | None
+) -> tuple[Index, _Labels | None]:
     empty = pl.DataFrame(schema=FOUND)
     found = source.find(empty if stored is None else stored.rows, listener)
     fingerprint_inputs = {ids.SOURCE_KEY: source.what}
     fingerprint = ids.fingerprint(fingerprint_inputs)
-    rows = _number(found.rows, fingerprint, stored)
-    height = found.rows.height
-    return Index(
-        rows, found.name, fingerprint, fingerprint_inputs, height, source.identity, found.notes
+    named: list[tuple[str, str]] = []
+    rows = _number(found.rows, fingerprint, stored, named)
+    labelled_by = labels = None
+    if found.labels is not None:
+        labelled_by = {"source": source.identity, "layout": found.labels.layout}
+        labels = label_candidates(found.labels, *zip(*named, strict=True))
+    index = Index(
+        rows=rows,
+        source=found.name,
+        fingerprint=fingerprint,
+        fingerprint_inputs=fingerprint_inputs,
+        found=found.rows.height,
+        identity=source.identity,
+        notes=found.notes,
+        labelled_by=labelled_by,
     )
+    return index, labels
 
 
-def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.DataFrame:
-    """``found`` with ids, names of models, numbers of samples and batches; each image once."""
+def _number(
+    found: pl.DataFrame, fingerprint: str, stored: Index | None, named: list[tuple[str, str]]
+) -> pl.DataFrame:
+    """``found`` with ids, names of models, numbers of samples and batches; each image once.
+
+    Args:
+        named: receives the ids of the candidate and of the prompt of every row of ``found``.
+    """
     samples: dict[str, int] = {}
     known: dict[str | None, str] = {}
     following: dict[tuple[str, str], int] = {}
@@ -233,6 +280,7 @@ def _number(found: pl.DataFrame, fingerprint: str, stored: Index | None) -> pl.D
         text = _BLANK if prompt is None or not prompt.strip() else ids.normalise_prompt(prompt)
         prompt_id = ids.prompt_id(text)
         id_ = ids.ingested_id(prompt_id, fingerprint, key)
+        named.append((id_, prompt_id))
         if id_ in places:
             places[id_][place] = None
             continue
@@ -296,6 +344,7 @@ class _Note(Record):
     found: int = Field(ge=0)
     identity: dict[str, Any]
     notes: list[str]
+    labelled_by: dict[str, Any] | None = None
 
 
 def _stored(workspace: Workspace) -> Index | None:
@@ -307,7 +356,15 @@ def _stored(workspace: Workspace) -> Index | None:
         return None
     table, note = cached
     fingerprint = ids.fingerprint(note.fingerprint_inputs)
-    held = note.source, fingerprint, note.fingerprint_inputs, note.found, note.identity, note.notes
     rows = frame(table)
     lacking = [pl.lit(None, FOUND[name]).alias(name) for name in _LATER if name not in rows.columns]
-    return Index(rows.with_columns(lacking), *held)
+    return Index(
+        rows=rows.with_columns(lacking),
+        source=note.source,
+        fingerprint=fingerprint,
+        fingerprint_inputs=note.fingerprint_inputs,
+        found=note.found,
+        identity=note.identity,
+        notes=note.notes,
+        labelled_by=note.labelled_by,
+    )

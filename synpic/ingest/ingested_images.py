@@ -16,6 +16,7 @@ from synpic.workspace import Workspace, tables
 __all__ = ["IngestedImages"]
 
 _COPIES = {"candidate_id": pl.String, "place": pl.String}
+_COUNTED = {"candidate_id": pl.String, "counts": pl.String}
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class IngestedImages:
         index: what the source has.
         rows: of the index, without images that turned out to be another's equal.
         equal: those images: ``place``, and ``candidate_id`` of the one that counts.
+        counted: their own ``candidate_id``, and ``counts``, that of the one that counts.
         name: of all of them; the name of the model that drew one is in its row.
     """
 
     index: Index
     rows: pl.DataFrame
     equal: pl.DataFrame
+    counted: pl.DataFrame
     name: str = NAME
 
     @classmethod
@@ -42,7 +45,8 @@ class IngestedImages:
         are left out. A source without ids names an image anew for every pair it is in; only the
         bytes show that it is the same. What an earlier synpic has ingested stays in its folder.
         """
-        whole = cls(index, index.rows, pl.DataFrame(schema=_COPIES))
+        none = pl.DataFrame(schema=_COPIES), pl.DataFrame(schema=_COUNTED)
+        whole = cls(index, index.rows, *none)
         old = replace(whole, name=OLD_NAME)
         if workspace.parts(old.folder):
             whole = old
@@ -57,13 +61,14 @@ class IngestedImages:
         equal = known.join(first.select("candidate_id"), on="candidate_id", how="anti")
         rows = index.rows.join(equal, on="candidate_id", how="anti", maintain_order="left")
         counted = first.select(*keys, counts="candidate_id")
+        others = equal.join(counted, on=keys, how="inner", maintain_order="left")
+        others = others.select("candidate_id", "counts")
         places = (
             index.rows.select("candidate_id", pl.concat_list("place", "copies").alias("place"))
-            .join(equal, on="candidate_id", how="inner", maintain_order="left")
-            .join(counted, on=keys, how="inner", maintain_order="left")
+            .join(others, on="candidate_id", how="inner", maintain_order="left")
             .select(candidate_id="counts", place="place")
         )
-        return replace(whole, rows=rows, equal=places.explode("place"))
+        return replace(whole, rows=rows, equal=places.explode("place"), counted=others)
 
     @property
     def copies(self) -> pl.DataFrame:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from synpic.errors import IngestError
 from synpic.ingest.captions import Said, said
+from synpic.ingest.labels.json_lists import ListLabels
 from synpic.ingest.meta import kept_values
 from synpic.readers.tables import open_table
 from synpic.readers.text import fault_of, shown
@@ -67,11 +68,14 @@ def layout_of(head: bytes) -> str | None:
     return None if found is None else f"{found.name} ({', '.join(found.keys)})"
 
 
-def images_in_list(path: str, data: bytes, settings: IngestSettings) -> Iterator[Said]:
+def images_in_list(
+    path: str, data: bytes, settings: IngestSettings, labels: ListLabels
+) -> Iterator[Said]:
     """Every image that a list names, row by row; one that several rows name comes several times.
 
     Args:
         path: of the list, below the folder.
+        labels: takes those of each row.
 
     Raises:
         IngestError: it is no such list, or a row names no files; with the line or row.
@@ -88,16 +92,18 @@ def images_in_list(path: str, data: bytes, settings: IngestSettings) -> Iterator
     prompt = settings.prompt[0] if settings.prompt else "prompt"
     used = {"prompt", prompt, *layout.images, *layout.models}
     for batch in table.batches(names):
+        first = labels.read(batch.rows, names, layout.images, batch.at)
         for number, row in enumerate(batch.rows):
             files = _files(row, layout, batch.at(number))
             meta = kept_values(row, settings.keep, used)
             models = [row.get(key) for key in layout.models] or [None] * len(files)
-            for file, model in zip(files, models, strict=True):
+            for which, (file, model) in enumerate(zip(files, models, strict=True)):
                 named = row if settings.model else {"model": model}
                 asked = (
                     settings if settings.model else settings.model_copy(update={"model": ["model"]})
                 )
-                yield said(file, row.get(prompt), named, asked, meta)
+                one = said(file, row.get(prompt), named, asked, meta)
+                yield replace(one, listed=(first + number, which))
 
 
 def places_of(path: str, file: str) -> list[str]:

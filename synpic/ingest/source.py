@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from synpic.engine.progress import Listener
+from synpic.ingest.labels.forms import FoundLabels
 
 __all__ = ["FOUND", "FoundImages", "ImageSource", "Reader"]
 
@@ -50,11 +51,13 @@ class FoundImages:
         rows: every image, in order; columns of ``FOUND``.
         name: of the source, with what it holds: ``pictures@1a2b3c4d``.
         notes: what was not read, and why; a sentence each.
+        labels: which of its images are preferred; None where it does not say.
     """
 
     rows: pl.DataFrame
     name: str
     notes: Sequence[str] = ()
+    labels: FoundLabels | None = None
 
 
 class Reader(Protocol):

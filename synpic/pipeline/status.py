@@ -10,6 +10,7 @@ import polars as pl
 from synpic import ids
 from synpic.pipeline.comparisons import LabelCoverage, label_coverage
 from synpic.pipeline.inventory import WantedModel, take_inventory
+from synpic.pipeline.labels import LabelCounts, count_labels
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace import SET_ASIDE, Snapshot, Workspace, tables
@@ -70,6 +71,31 @@ class SourceCounts:
 
 
 @dataclass(frozen=True)
+class LabelStatus:
+    """What labels there are.
+
+    Args:
+        sources: each that has any, counted.
+        rewards: what there is for each reward that ranks by labels.
+    """
+
+    sources: list[LabelCounts]
+    rewards: list[LabelCoverage]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        rewards = [
+            {
+                **vars(one),
+                "prompts": vars(one.prompts),
+                "problem": one.problem and one.problem.message,
+            }
+            for one in self.rewards
+        ]
+        return {"sources": [one.as_dict() for one in self.sources], "rewards": rewards}
+
+
+@dataclass(frozen=True)
 class Status:
     """All that ``synpic status`` shows.
 
@@ -82,7 +108,7 @@ class Status:
         failures: (stage, name, reason, how many), most frequent first.
         set_aside: damaged parts that `synpic repair` moved out of the way.
         checks: whether the recipe has [safety] now.
-        labels: what labels there are, for each reward that ranks by them.
+        labels: of pairs.
     """
 
     workspace: str
@@ -96,7 +122,7 @@ class Status:
     failures: list[tuple[str, str, str, int]]
     set_aside: int
     checks: bool
-    labels: list[LabelCoverage]
+    labels: LabelStatus
 
     @property
     def complete(self) -> bool:
@@ -112,15 +138,8 @@ class Status:
             "prompts_duplicate": self.source.duplicate,
             "sharing": self.source.sharing,
         }
-        labels = [
-            {
-                **vars(one),
-                "prompts": vars(one.prompts),
-                "problem": one.problem and one.problem.message,
-            }
-            for one in self.labels
-        ]
         flat = {name: value for name, value in vars(self).items() if name != "source"}
+        labels = self.labels.as_dict()
         return {**flat, **source, "counts": counts, "labels": labels, "complete": self.complete}
 
 
@@ -175,7 +194,10 @@ def status(workspace: Workspace | Snapshot) -> Status:
         failures=_reasons(workspace, used, set() if ingested is None else {ingested.folder}),
         set_aside=_set_aside(workspace),
         checks=inventory.recipe.safety is not None,
-        labels=label_coverage(inventory.snapshot, candidates),
+        labels=LabelStatus(
+            sources=count_labels(workspace),
+            rewards=label_coverage(inventory.snapshot, candidates),
+        ),
     )
 
 
@@ -247,6 +269,6 @@ def _reasons(
 
 
 def _set_aside(workspace: Workspace) -> int:
-    kinds = [f"{SET_ASIDE}/{kind}" for kind in ("candidates", "scores")]
+    kinds = [f"{SET_ASIDE}/{kind}" for kind in ("candidates", "scores", "labels")]
     folders = [f"{kind}/{name}" for kind in kinds for name in workspace.store.list(kind)]
     return sum(len(workspace.parts(f)) for f in [*folders, f"{SET_ASIDE}/failures", SET_ASIDE])

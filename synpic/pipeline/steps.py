@@ -26,6 +26,7 @@ from synpic.ingest import ensure_index, ingest_recipe
 from synpic.ingest.opening import settings_of
 from synpic.pipeline.image_scores import every_image
 from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.labels import settle_and_count
 from synpic.pipeline.tasks import chosen_rewards, drawing_tasks, scoring_tasks
 from synpic.recipe import parse_recipe
 from synpic.recipe.presets import preset
@@ -302,6 +303,8 @@ def _generate(snapshot: Snapshot, options: RunOptions) -> Report:
     report = _run("generate", snapshot, tasks, options)
     report.outcomes += broken
     report.remarks += notes
+    if recipe.ingest is not None:
+        report.remarks += settle_and_count(snapshot)
     return report
 
 

@@ -122,6 +122,8 @@ class IngestSettings(Table):
     """Values to keep beside prompts, as ``meta_<name>``; where it is not given, those of a tar."""
     follow_links: bool = False
     """Read what links lead to outside the folder, too: images, captions and metadata."""
+    labels: bool = True
+    """Read which images are preferred, where the source says so."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -137,11 +137,15 @@ class PartMetadata(Record):
         schema_version: that of the tables when it was written.
         environments: a candidate's ``environment`` → versions of libraries, device, dtype.
         fingerprint_inputs: of a model's or reward's part, what decides its rows.
+        written: of labels, which are written whole, how often they had been, this time included.
+        left_out: of labels, why comparisons of their source are not among them → how many.
     """
 
     schema_version: int = Field(ge=1)
     environments: dict[str, dict[str, Any]] = Field(default_factory=dict)
     fingerprint_inputs: dict[str, Any] = Field(default_factory=dict, alias="decides")
+    written: int = Field(default=0, ge=0)
+    left_out: dict[str, int] = Field(default_factory=dict)
 
 
 _METADATA_KEY = b"synpic"

@@ -85,7 +85,7 @@ def test_nothing_of_people_is_scored(workspace: Workspace, tmp_path: Path) -> No
 
 
 def test_status_and_validate_say_what_is_labelled(workspace: Workspace) -> None:
-    (found,) = status(workspace).labels
+    (found,) = status(workspace).labels.rewards
     assert found.prompts == Coverage(0, 0, 5)
     assert "no labels of 'study'" in str(found.problem)
     (note,) = (note for note in validate(workspace).notes if "rewards.people" in note)
@@ -93,10 +93,10 @@ def test_status_and_validate_say_what_is_labelled(workspace: Workspace) -> None:
     assert "synpic study export --to labels" in note
 
     label_pairs(workspace, keep=in_some)
-    (found,) = status(workspace).labels
+    (found,) = status(workspace).labels.rewards
     assert (found.labels, found.pairs, found.prompts) == (7, 7, Coverage(2, 1, 2))
     assert not any("people" in one.name for one in status(workspace).counts)
-    assert json.loads(json.dumps(status(workspace).as_dict()))["labels"] == [
+    assert json.loads(json.dumps(status(workspace).as_dict()))["labels"]["rewards"] == [
         {
             "name": "people",
             "source": "study",

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synpic.pipeline.merge.prompts import some_ids
+from synpic.pipeline.merge.prompts import some_ids, widest_index
 from synpic.pipeline.merge.source import Clash, Source
 from synpic.readers.display import count
 from synpic.workspace import Workspace
+from synpic.workspace.labels import INGESTED
 from synpic.workspace.marks import Mark, Marks, read_marks
+from synpic.workspace.recorded import folders_of
 
 __all__ = ["JoinedContents", "PartToPlace", "compare", "join_marks", "list_parts"]
 
@@ -53,13 +55,19 @@ class JoinedContents:
 def list_parts(sources: Sequence[Source]) -> list[PartToPlace]:
     """All parts, each once: parts of one name are equal, since the name is a hash.
 
+    Labels that came with images are those of the widest index, which has all of them.
+
     Raises:
         OlderSchema: an earlier synpic wrote one.
     """
     found: dict[str, PartToPlace] = {}
+    widest, _ = widest_index(sources)
     for source in sources:
         workspace = source.workspace
         folders = [folder for kind in _KINDS for folder in workspace.folders(kind)]
+        if source is not widest:
+            ingested = folders_of(workspace, "labels", INGESTED)
+            folders = [folder for folder in folders if folder not in ingested]
         for folder in [*folders, "failures"]:
             for part in workspace.parts(folder):
                 if part not in found:

@@ -1,0 +1,129 @@
+"""The labels of a workspace: settled, counted, and described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from synpic.pipeline.inventory import Inventory
+from synpic.readers.display import count
+from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.labels import INGESTED, label_sources, labels_left_out, read_labels
+
+__all__ = ["LabelCounts", "count_labels", "labels_of", "settle_and_count"]
+
+_GIVEN_BY = {"person": "people", "reward": "rewards", "study": "a study"}
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """How many labels a source has.
+
+    Args:
+        source: of the labels: ``ingested``, or a study's name.
+        labels: all of them.
+        pairs: how many pairs of images they are of.
+        unlabelled: labels without a share: the source leaves the pair open.
+        ties: labels with a share of ½.
+        kinds: kind → labels; ``questions``: question → labels.
+        left_out: why comparisons of the source are no labels → how many.
+    """
+
+    source: str
+    labels: int
+    pairs: int
+    unlabelled: int
+    ties: int
+    kinds: Mapping[str, int]
+    questions: Mapping[str, int]
+    left_out: Mapping[str, int]
+
+    @property
+    def given_by(self) -> str:
+        """Who gave them, in words: "people and rewards"."""
+        return " and ".join(_GIVEN_BY.get(kind, kind) for kind in self.kinds)
+
+    @property
+    def described(self) -> str:
+        """In words: "12,345 labels of people on 8,000 pairs, 120 unlabelled, 33 ties"."""
+        said = [
+            f"{count(self.labels, 'label')} of {self.given_by} on {count(self.pairs, 'pair')}",
+            f"{self.unlabelled:,} unlabelled",
+            count(self.ties, "tie"),
+        ]
+        if set(self.questions) != {"overall"}:
+            by = ", ".join(f"{name} {number:,}" for name, number in self.questions.items())
+            said.append(f"by question: {by}")
+        if self.left_out:
+            why = ", ".join(f"{number:,} {reason}" for reason, number in self.left_out.items())
+            said.append(f"left out: {why}")
+        return "; ".join([", ".join(said[:3]), *said[3:]])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "kinds": dict(self.kinds), "questions": dict(self.questions),
+                "left_out": dict(self.left_out)}  # fmt: skip
+
+
+def count_labels(workspace: Workspace) -> list[LabelCounts]:
+    """The labels of each source that has any, counted.
+
+    Raises:
+        CorruptPart, NewerSchema: naming the first part that cannot be read.
+    """
+    return [
+        _count(source, read_labels(workspace, source), labels_left_out(workspace, source))
+        for source in label_sources(workspace)
+    ]
+
+
+def labels_of(inventory: Inventory, source: str) -> pl.DataFrame:
+    """The labels of ``source``, as :func:`synpic.workspace.labels.read_labels` gives them.
+
+    Each is of the image that counts, of images that have the same bytes, also where another command
+    is ingesting and has not written that down.
+
+    Raises:
+        WorkspaceError: it has none here.
+        CorruptPart, NewerSchema: naming the first part that cannot be read.
+    """
+    rows = read_labels(inventory.workspace, source)
+    if inventory.ingested is None:
+        return rows
+    # What reads sources of images is not needed where they are drawn.
+    from synpic.ingest.labels.candidates import merge_equal
+
+    return merge_equal(rows, {}, inventory.ingested.counted)[0]
+
+
+def settle_and_count(snapshot: Snapshot) -> list[str]:
+    """Settle the labels that came with the images, and describe them; nothing where none came."""
+    from synpic.ingest import IngestedImages, current_index
+    from synpic.ingest.settled_labels import settle_labels
+
+    workspace = snapshot.workspace
+    index, _ = current_index(snapshot)
+    settle_labels(workspace, IngestedImages.take(workspace, index))
+    counted = [one for one in count_labels(workspace) if one.source == INGESTED]
+    return [f"labels: {one.described}" for one in counted]
+
+
+def _count(source: str, rows: pl.DataFrame, left_out: Mapping[str, int]) -> LabelCounts:
+    both = pl.min_horizontal("left", "right"), pl.max_horizontal("left", "right")
+    return LabelCounts(
+        source=source,
+        labels=rows.height,
+        pairs=rows.select(low=both[0], high=both[1]).n_unique(),
+        unlabelled=rows["share"].null_count(),
+        ties=int((rows["share"] == 0.5).sum()),
+        kinds=_by(rows, "kind"),
+        questions=_by(rows, "question"),
+        left_out=left_out,
+    )
+
+
+def _by(rows: pl.DataFrame, column: str) -> dict[str, int]:
+    return dict(rows.group_by(column).len().sort(column).iter_rows())
