@@ -40,7 +40,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.bare_training import PER_PROMPT, measured, recipe, release, tell
-from research.shapes.pipelines import build_mmdit
 from synpic.shapes.measure import weights
 from synpic.train.training_loop import train
 
@@ -72,11 +71,15 @@ def speed(root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def memory(root: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The most that training one model takes, a process for each method."""
-    from diffusers import AutoencoderKL
+    from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 
     # Wide enough that its weights, not the interpreter, are what is seen.
-    vae = AutoencoderKL.from_pretrained(weights("mmdit_small") / "vae")
-    pipeline = build_mmdit(vae, layers=2, heads=12, head_width=64)
+    pipeline = StableDiffusion3Pipeline.from_pretrained(weights("mmdit_small"))
+    wide = {"num_layers": 2, "num_attention_heads": 12, "attention_head_dim": 64}
+    transformer = SD3Transformer2DModel.from_config(
+        pipeline.transformer.config, **wide, caption_projection_dim=12 * 64
+    )
+    pipeline.register_modules(transformer=transformer)
     size = sum(parameter.nbytes for parameter in pipeline.transformer.parameters()) / 2**20
     pipeline.save_pretrained(root / "wide")
     del pipeline

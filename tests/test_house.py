@@ -251,7 +251,7 @@ BLANKET: dict[str, tuple[int, str]] = {
     "synpic/readers/images.py": (1, READERS),
     "synpic/hub/commits/branches.py": (2, CLIENTS),
     "synpic/hub/commits/commit.py": (1, CLIENTS),
-    "synpic/hub/errors.py": (1, CLIENTS),
+    "synpic/hub/libraries.py": (1, CLIENTS),
     "synpic/hub/retry.py": (1, CLIENTS),
     "synpic/prompts/hub.py": (1, READERS),
     "synpic/prompts/world.py": (1, FOREIGN),

@@ -12,8 +12,9 @@ from typing import Any
 from synpic.errors import HubUnreachable, ModelError
 from synpic.hub.cache import cached_file
 from synpic.hub.client import names_of
-from synpic.hub.errors import Subject, naming_hub_errors
+from synpic.hub.errors import Subject
 from synpic.hub.files import download
+from synpic.hub.libraries import naming_hub_errors
 
 __all__ = [
     "INDEX",

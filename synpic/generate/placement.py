@@ -24,7 +24,7 @@ from synpic.engine.attempt import out_of_memory
 from synpic.engine.device import free_memory, lost, lost_by
 from synpic.errors import ModelError
 from synpic.generate.checkpoint import Component
-from synpic.generate.facts.table import component_facts
+from synpic.generate.facts.lookup import component_facts
 from synpic.recipe.settings import ModelSettings
 
 __all__ = ["Placement", "check_placement", "place", "stages", "text_encoders", "vae_of"]

@@ -22,8 +22,7 @@ to a repository adds what was being done, and a hint of its own::
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from synpic.errors import CheckpointError, HubUnreachable, SynpicError, causes, did_you_mean
@@ -40,7 +39,7 @@ from synpic.hub.answers import (
 )
 from synpic.hub.names import page_of, shown_endpoint
 
-__all__ = ["Subject", "explain", "is_gated", "is_missing", "is_of_the_hub", "naming_hub_errors"]
+__all__ = ["Subject", "explain", "explain_library", "is_gated", "is_missing", "is_of_the_hub"]
 
 
 @dataclass(frozen=True)
@@ -132,41 +131,23 @@ def is_gated(error: BaseException) -> bool:
     return any(isinstance(one, errors.GatedRepoError) for one in causes(error))
 
 
-@contextmanager
-def naming_hub_errors(source: str, revision: str | None, kind: str = "model") -> Iterator[None]:
-    """Around a library's own ``from_pretrained``, that speaks to the Hub: its errors, explained.
+def explain_library(raised: Exception, subject: Subject) -> SynpicError | None:
+    """What a library's own ``from_pretrained`` raised, as an error of synpic's.
 
-    What may pass is waited for below it (``synpic.hub.libraries``).
-
-    Raises:
-        CheckpointError: it is gated, is not there, or lacks the revision or a file.
-        HubUnreachable: the Hub did not answer.
+    Returns:
+        None of what is not of the Hub.
     """
-    from synpic.hub.session import guard
-
-    guard()
-    subject = Subject(source, revision, kind)
-    try:
-        yield
-    except SynpicError:
-        raise
-    except Exception as raised:
-        # The libraries' errors have no common ancestor; what is not of the Hub goes on as it is.
-        met = _decisive(raised)
-        if type(met) is OSError and not wrong_size(
-            met
-        ):  # transformers' own: a file that is not there, or is damaged
-            first = (str(met).splitlines() or [""])[0]
-            raise CheckpointError(
-                f"{source}: {plain(redact(first))}", hint=f"see {subject.page}"
-            ) from raised
-        ours = isinstance(met, _UNANSWERED) or wrong_size(met)
-        if not ours and _package(met) not in (*_CLIENTS, "synpic"):
-            raise
-        explained = explain(raised, subject)
-        if explained is None:
-            raise
-        raise explained from met
+    met = _decisive(raised)
+    if type(met) is OSError and not wrong_size(met):
+        # transformers' own: a file that is not there, or is damaged
+        first = (str(met).splitlines() or [""])[0]
+        return CheckpointError(
+            f"{subject.name}: {plain(redact(first))}", hint=f"see {subject.page}"
+        )
+    ours = isinstance(met, _UNANSWERED) or wrong_size(met)
+    if not ours and _package(met) not in (*_CLIENTS, "synpic"):
+        return None
+    return explain(raised, subject)
 
 
 def _refusal(error: BaseException, subject: Subject) -> SynpicError | None:

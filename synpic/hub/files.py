@@ -9,8 +9,7 @@ from typing import Any, cast
 from synpic.hub.answers import NotTheHub
 from synpic.hub.errors import Subject, is_missing
 from synpic.hub.names import endpoint, is_inner_path
-from synpic.hub.retry import ask
-from synpic.hub.session import guard
+from synpic.hub.retry import ask, guard
 
 __all__ = ["RemoteFile", "RepositoryFiles", "download"]
 

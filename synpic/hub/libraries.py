@@ -1,75 +1,35 @@
-"""What libraries ask of the Hub by themselves, waited for as what synpic asks.
-
-``from_pretrained``, ``load_dataset`` and reads of ``hf://`` go through the session of
-``huggingface_hub``, which tries some requests once, and others a few times without a word.
-"""
+"""Around what a library asks of the Hub by itself: its errors are explained as synpic's own."""
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from synpic.errors import SynpicError
-from synpic.hub.answers import TRANSIENT, no_answer, plain, transient
-from synpic.hub.errors import Subject
-from synpic.hub.retry import patience_of_readers
-from synpic.hub.session import is_deciding
+from synpic.hub.errors import Subject, explain_library
+from synpic.hub.retry import guard
 
-__all__ = ["patiently"]
-
-_NAME = re.compile(r"/(?:api/)?(?:(models|datasets|spaces)/)?([^/]+/[^/]+)")
+__all__ = ["naming_hub_errors"]
 
 
-def patiently(send: Callable[..., Any]) -> Callable[..., Any]:
-    """``Client.send`` that asks again for what may pass, by the patience of readers.
+@contextmanager
+def naming_hub_errors(source: str, revision: str | None, kind: str = "model") -> Iterator[None]:
+    """Around a library's own ``from_pretrained``, that speaks to the Hub: its errors, explained.
 
-    Requests with a body are sent once: it may be a stream. So are those that synpic makes itself,
-    since it decides on them with more knowledge. In the end the client gets what it got before:
-    its own error, after which it looks into its cache.
+    What may pass is waited for below it (:func:`synpic.hub.retry.guard`).
+
+    Raises:
+        CheckpointError: it is gated, is not there, or lacks the revision or a file.
+        HubUnreachable: the Hub did not answer.
     """
-
-    @wraps(send)
-    def ask(request: Any, **options: Any) -> Any:
-        if is_deciding() or request.method not in ("GET", "HEAD"):
-            return send(request, **options)
-        patience, subject = patience_of_readers(), _subject(str(request.url))
-        attempts, asked = patience.begin(subject), f"{request.method} {request.url}"
-        while True:
-            started = time.monotonic()
-            try:
-                with patience.breaking_silence(subject):
-                    answer = send(request, **options)
-                    _raise_if_it_may_pass(answer)
-                patience.down, patience.given_up = False, ""
-                return answer
-            except no_answer() as error:
-                # The client asks some things anew by itself: they were waited for already.
-                if asked == patience.given_up or not transient(error):
-                    raise
-                try:
-                    attempts.wait(error, spent=time.monotonic() - started)
-                except SynpicError:
-                    patience.given_up = asked
-                    raise error from None
-
-    return ask
-
-
-def _raise_if_it_may_pass(answer: Any) -> None:
-    if answer.status_code in TRANSIENT:
-        from huggingface_hub.utils._http import hf_raise_for_status
-
-        answer.read()
-        hf_raise_for_status(answer)
-
-
-def _subject(url: str) -> Subject:
-    """The repository that ``url`` is about; elsewhere than on the Hub, the host."""
-    parts = urlsplit(url)
-    found = _NAME.match(unquote(parts.path))
-    name = plain(found[2] if found else parts.hostname or url)
-    return Subject(name, kind="dataset" if found and found[1] == "datasets" else "model")
+    guard()
+    try:
+        yield
+    except SynpicError:
+        raise
+    except Exception as raised:
+        # The libraries' errors have no common ancestor; what is not of the Hub goes on as it is.
+        explained = explain_library(raised, Subject(source, revision, kind))
+        if explained is None:
+            raise
+        raise explained from raised

@@ -1,21 +1,34 @@
 """What to do when the Hub says "not now": wait as it says, try again, and give up in the end.
 
-The one policy, for all that synpic asks of the Hub. Most calls of ``huggingface_hub`` try once; a
+The one policy, for all that is asked of the Hub. Most calls of ``huggingface_hub`` try once; a
 publisher that ran for hours does not die of one 503, and a reader not of a dropped connection.
+What libraries ask by themselves (``from_pretrained``, ``load_dataset``, reads of ``hf://``) goes
+through the session of ``huggingface_hub``, and is waited for there (:func:`guard`).
 """
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from synpic.errors import SynpicError
-from synpic.hub.answers import NotTheHub, seconds_told, status_of, transient
+from synpic.hub.answers import (
+    TRANSIENT,
+    NotTheHub,
+    no_answer,
+    plain,
+    seconds_told,
+    status_of,
+    transient,
+)
 from synpic.hub.errors import Subject, explain
-from synpic.hub.session import deciding_ourselves, guard
+from synpic.hub.session import SECONDS, deciding_ourselves, is_deciding, look_at
 
 __all__ = [
     "PUBLISHING",
@@ -23,6 +36,7 @@ __all__ = [
     "Patience",
     "PatientAttempts",
     "ask",
+    "guard",
     "is_asking",
     "patience_of_readers",
     "waiting",
@@ -35,6 +49,9 @@ PUBLISHING = 3600.0
 
 READING = 60.0
 """Seconds that a reader waits by default, for one thing."""
+
+_NAME = re.compile(r"/(?:api/)?(?:(models|datasets|spaces)/)?([^/]+/[^/]+)")
+"""A repository in an address of the Hub."""
 
 _LONGEST = 60.0
 """Seconds of a wait, at most, where the Hub does not say how long."""
@@ -290,3 +307,80 @@ def _is_a_refusal(error: Exception) -> bool:
     from huggingface_hub import errors
 
     return isinstance(error, errors.HFValidationError)
+
+
+def guard() -> None:
+    """Give every session of the client time limits, waits and our look at answers.
+
+    It may be called again: only the first call changes anything.
+    """
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils import _http
+
+    # Private, and the only way to keep a factory that a program has set (proxies, certificates).
+    made: Any = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
+    if getattr(made, "guarded", False):
+        return
+
+    def make() -> Any:
+        session = made()
+        if all(limit is None for limit in session.timeout.as_dict().values()):
+            session.timeout = SECONDS
+        hooks = session.event_hooks
+        session.event_hooks = {**hooks, "response": [*hooks.get("response", []), look_at]}
+        session.send = _patiently(session.send)
+        return session
+
+    make.guarded = True  # type: ignore[attr-defined]
+    set_client_factory(make)
+
+
+def _patiently(send: Callable[..., Any]) -> Callable[..., Any]:
+    """``Client.send`` that asks again for what may pass, by the patience of readers.
+
+    Requests with a body are sent once: it may be a stream. So are those that synpic makes itself,
+    since it decides on them with more knowledge. In the end the client gets what it got before:
+    its own error, after which it looks into its cache.
+    """
+
+    @wraps(send)
+    def ask(request: Any, **options: Any) -> Any:
+        if is_deciding() or request.method not in ("GET", "HEAD"):
+            return send(request, **options)
+        patience, subject = patience_of_readers(), _subject(str(request.url))
+        attempts, asked = patience.begin(subject), f"{request.method} {request.url}"
+        while True:
+            started = time.monotonic()
+            try:
+                with patience.breaking_silence(subject):
+                    answer = send(request, **options)
+                    _raise_if_it_may_pass(answer)
+                patience.down, patience.given_up = False, ""
+                return answer
+            except no_answer() as error:
+                # The client asks some things anew by itself: they were waited for already.
+                if asked == patience.given_up or not transient(error):
+                    raise
+                try:
+                    attempts.wait(error, spent=time.monotonic() - started)
+                except SynpicError:
+                    patience.given_up = asked
+                    raise error from None
+
+    return ask
+
+
+def _raise_if_it_may_pass(answer: Any) -> None:
+    if answer.status_code in TRANSIENT:
+        from huggingface_hub.utils._http import hf_raise_for_status
+
+        answer.read()
+        hf_raise_for_status(answer)
+
+
+def _subject(url: str) -> Subject:
+    """The repository that ``url`` is about; elsewhere than on the Hub, the host."""
+    parts = urlsplit(url)
+    found = _NAME.match(unquote(parts.path))
+    name = plain(found[2] if found else parts.hostname or url)
+    return Subject(name, kind="dataset" if found and found[1] == "datasets" else "model")

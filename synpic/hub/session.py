@@ -2,7 +2,7 @@
 
 ``huggingface_hub`` shares one session between all its users in a process (transformers, diffusers
 and datasets among them), sets no time limit on most requests, and uses what a server puts into
-headers and ``sha`` as names of folders. :func:`guard` adds what is missing, once.
+headers and ``sha`` as names of folders. :func:`synpic.hub.retry.guard` adds what is missing, once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from synpic.hub.names import PUBLIC, endpoint, is_commit
 if TYPE_CHECKING:
     from synpic.hub.questions import Question
 
-__all__ = ["SECONDS", "deciding_ourselves", "guard", "is_deciding"]
+__all__ = ["SECONDS", "deciding_ourselves", "is_deciding", "look_at"]
 
 SECONDS = 120.0
 """How long one request may be silent. The Hub itself gives up a commit after 60 s."""
@@ -36,34 +36,6 @@ _ours: ContextVar[bool] = ContextVar("synpic_decides_about_retries", default=Fal
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _ETAG = re.compile(r"[\w.:+=-]{1,200}", re.ASCII)
-
-
-def guard() -> None:
-    """Give every session of the client time limits, waits and our look at answers.
-
-    It may be called again: only the first call changes anything.
-    """
-    from huggingface_hub import set_client_factory
-    from huggingface_hub.utils import _http
-
-    # Private, and the only way to keep a factory that a program has set (proxies, certificates).
-    made: Any = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
-    if getattr(made, "guarded", False):
-        return
-
-    def make() -> Any:
-        from synpic.hub.libraries import patiently  # which waits by a policy that needs this module
-
-        session = made()
-        if all(limit is None for limit in session.timeout.as_dict().values()):
-            session.timeout = SECONDS
-        hooks = session.event_hooks
-        session.event_hooks = {**hooks, "response": [*hooks.get("response", []), _look_at]}
-        session.send = patiently(session.send)
-        return session
-
-    make.guarded = True  # type: ignore[attr-defined]
-    set_client_factory(make)
 
 
 @contextmanager
@@ -84,11 +56,11 @@ def is_deciding() -> bool:
     return _ours.get()
 
 
-def _look_at(response: Any) -> None:
+def look_at(response: Any) -> None:
     """Refuse an answer that the Hub does not give; raise one that may pass, where we decide.
 
     Raises:
-        NotTheHub: as said.
+        NotTheHub: the answer has not the form that the Hub gives it.
         Exception: the client's own, of the status.
     """
     from synpic.hub.questions import question  # pydantic's forms, which no `--help` waits for

@@ -25,8 +25,9 @@ from synpic import ids
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import CheckpointError, IngestError, SourceMissing
 from synpic.hub import checkpoints
-from synpic.hub.errors import Subject, naming_hub_errors
+from synpic.hub.errors import Subject
 from synpic.hub.files import download
+from synpic.hub.libraries import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.hub.lock import Lock, LockEntry
 from synpic.ingest.arrow_files import ArrowFile, is_saved, saved_files

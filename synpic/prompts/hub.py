@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from synpic.errors import PromptError, SynpicError
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.libraries import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.prompts.columns import PromptColumns, arrange, choose
 from synpic.readers.arrow import Column, column_of

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from synpic.errors import HubUnreachable, ReleaseError, did_you_mean
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.libraries import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.readers.text import decode
 from synpic.release.checks import card_configs

@@ -15,7 +15,7 @@ from PIL.Image import Image
 
 from synpic.engine.attempt import out_of_memory
 from synpic.errors import SafetyError, SynpicError
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.libraries import naming_hub_errors
 from synpic.readers.pretrained import open_whole
 from synpic.safety.classes import Classes
 

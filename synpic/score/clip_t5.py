@@ -20,8 +20,8 @@ from torch.nn.functional import cross_entropy
 from transformers import CLIPVisionConfig, CLIPVisionModel, T5Config, T5Model
 
 from synpic.errors import RewardError
+from synpic.score.clip_t5_names import LEFTOVERS, TOWER, WORDS, in_the_file
 from synpic.score.t5_tokens import PAD
-from synpic.score.vqascore import TOWER
 from synpic.score.weights import (
     fill_parts,
     find_file,
@@ -33,14 +33,6 @@ from synpic.score.weights import (
 from synpic.score.weights.tensor_names import WEIGHTS
 
 __all__ = ["ClipT5"]
-
-WORDS = ("shared", "embed_tokens", "encoder.embed_tokens", "decoder.embed_tokens")
-"""All that one matrix is called; files hold it under one name, or some, or all."""
-
-LEFTOVERS = {
-    f"{TOWER}*position_ids": "numbers of positions",
-    "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight": "unused in any T5",
-}
 
 DESCRIBED = (
     "d_model",
@@ -120,7 +112,7 @@ class ClipT5:
             described = tower.config
         parts = _built(config, described, tokens, with_tower=tower is None)
         # The matrix of words, which both stacks of T5 know by a name of their own, stays one.
-        fill_parts(parts, tensors, checkpoint, dtype, _in_the_file)
+        fill_parts(parts, tensors, checkpoint, dtype, in_the_file)
         if tower is not None:
             parts["vision"] = tower
         self._parts: Any = parts.to(device).eval()
@@ -241,12 +233,3 @@ def _built(
         if with_tower:
             parts["vision"] = CLIPVisionModel(vision)
     return nn.ModuleDict(parts)
-
-
-def _in_the_file(part: str, key: str) -> str:
-    if part == "reader":
-        return "shared.weight" if key.removesuffix(".weight") in WORDS else key
-    if part == "vision":
-        # Versions of transformers differ in whether they write the prefix.
-        return f"{TOWER}vision_model.{key.removeprefix('vision_model.')}"
-    return f"{'lm_head' if part == 'head' else 'mm_projector'}.{key}"

@@ -17,6 +17,7 @@ from PIL import ImageOps
 from PIL.Image import Image
 
 from synpic.errors import RewardError
+from synpic.score.clip_t5_names import TOWER
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.t5_tokens import FILE, T5Tokens
 from synpic.score.two_stage import TwoStageReward
@@ -43,9 +44,6 @@ TOKENS = 2048
 
 LARGEST = 16_384
 """Pixels of the longest side: around it a square of three bytes each takes 0.8 GB."""
-
-TOWER = "vision_tower.vision_tower."
-"""Before the names of a checkpoint's own copy of the CLIP's tower."""
 
 WEIGHT_FILES = "model*.safetensors*|pytorch_model*.bin*"
 VISION_FILES = "model.safetensors|pytorch_model.bin|"

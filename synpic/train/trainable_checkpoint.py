@@ -23,7 +23,7 @@ from synpic.generate.image_model import complete
 from synpic.generate.loading import load_own
 from synpic.generate.opening import left_out
 from synpic.hub import checkpoints
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.libraries import naming_hub_errors
 from synpic.readers.pretrained import open_whole
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES

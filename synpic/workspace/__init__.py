@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from synpic.workspace.cache import SET_ASIDE
 from synpic.workspace.lock import LOCK, RecipeLock
-from synpic.workspace.snapshot import Snapshot
-from synpic.workspace.workspace import PROMPTS, RECIPE, Workspace
+from synpic.workspace.workspace import PROMPTS, RECIPE, Snapshot, Workspace
 
 __all__ = ["LOCK", "PROMPTS", "RECIPE", "SET_ASIDE", "RecipeLock", "Snapshot", "Workspace"]

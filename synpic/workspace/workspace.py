@@ -20,6 +20,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import polars as pl
 import pyarrow as pa
 
 from synpic.errors import StorageError, WorkspaceError
-from synpic.recipe import parse_recipe
+from synpic.recipe import Recipe, parse_recipe
 from synpic.workspace import parts as parquet
 from synpic.workspace import tables
 from synpic.workspace.cache import SET_ASIDE, write_cache
@@ -36,11 +37,10 @@ from synpic.workspace.lock import RecipeLock
 from synpic.workspace.naming import list_parts
 from synpic.workspace.parts import frame
 from synpic.workspace.sealing import is_sealed
-from synpic.workspace.snapshot import Snapshot
 from synpic.workspace.storage import Store
 from synpic.workspace.verification import Verification, verify_files
 
-__all__ = ["Workspace"]
+__all__ = ["Snapshot", "Workspace"]
 
 RECIPE = "recipe.toml"
 PROMPTS = "prompts.parquet"
@@ -295,3 +295,26 @@ def _first_of_equals(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     return rows.filter(
         pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What a command works from, read once.
+
+    A recipe that is edited while the command runs counts for the next command.
+
+    Args:
+        workspace: where parts are read and written.
+        recipe: what is wanted.
+        recipe_text: the same, as it was written.
+        lock: what its names resolved to; names that are resolved for the first time are added.
+    """
+
+    workspace: Workspace
+    recipe: Recipe
+    recipe_text: str
+    lock: RecipeLock
+
+    def snapshot(self) -> Snapshot:
+        """Itself: a function that takes a workspace or a snapshot asks either for this."""
+        return self

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from synpic.generate.facts import by_import as facts_of_classes
-from synpic.generate.facts import table as facts
-from synpic.generate.facts.table import FactsTable, TimestepFacts
+from synpic.generate.facts import lookup as facts
+from synpic.generate.facts.table import FactsTable, TimestepFacts, diffusers_version
 
 PIPELINES = [
     "StableDiffusionPipeline",
@@ -63,9 +63,9 @@ def test_a_component_s_facts_are_its_class_s(library: str, kind: str) -> None:
 def test_the_table_is_what_the_installed_classes_say() -> None:
     """Else: make facts."""
     if not facts._pipelines():
-        pytest.skip(f"no table of diffusers {facts.diffusers_version()}: classes are asked")
+        pytest.skip(f"no table of diffusers {diffusers_version()}: classes are asked")
     text = facts_of_classes.encode(facts_of_classes.table())
-    there = Path(facts.__file__).with_name(f"diffusers-{facts.diffusers_version()}.json")
+    there = Path(facts.__file__).with_name(f"diffusers-{diffusers_version()}.json")
     assert text.splitlines() == there.read_text(encoding="utf-8").splitlines()
 
 

@@ -14,8 +14,9 @@ from huggingface_hub import hf_hub_download
 from synpic.errors import HubUnreachable
 from synpic.hub.answers import NotTheHub
 from synpic.hub.client import commit_of, dataset
-from synpic.hub.errors import Subject, naming_hub_errors
+from synpic.hub.errors import Subject
 from synpic.hub.files import RepositoryFiles, download
+from synpic.hub.libraries import naming_hub_errors
 from synpic.hub.questions import question
 from tests.hub.hostile import BODIES, KINDS
 from tests.hub.mirrored import MAKING, READING, WRITING, Mirror, Seen

@@ -15,9 +15,8 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFound
 from synpic.engine.workers.worker import baggage
 from synpic.errors import HubUnreachable
 from synpic.hub import retry, session
-from synpic.hub.errors import naming_hub_errors
-from synpic.hub.retry import waiting
-from synpic.hub.session import guard
+from synpic.hub.libraries import naming_hub_errors
+from synpic.hub.retry import guard, waiting
 from tests.hub_server import Drop, HubServer, RateLimited, Status
 from tests.hub_server.fixtures import hub, online
 

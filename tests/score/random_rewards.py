@@ -293,6 +293,7 @@ def _imagereward(root: Path, size: Size) -> RandomReward:
 
 def _vqascore(root: Path, size: Size) -> RandomReward:
     from synpic.score import clip_t5
+    from synpic.score.clip_t5_names import in_the_file
     from synpic.score.t5_tokens import T5Tokens
 
     vision, folder, words = _clip_l(root, size, 336), root / "vqascore", root / "t5"
@@ -320,7 +321,7 @@ def _vqascore(root: Path, size: Size) -> RandomReward:
     described: Any = CLIPConfig.from_pretrained(vision).vision_config
     parts = clip_t5._built(config, described, tokens, with_tower=False)
     tensors = {
-        clip_t5._in_the_file(part, key): _random(value.shape)
+        in_the_file(part, key): _random(value.shape)
         for part, module in parts.items()
         for key, value in module.state_dict().items()
     }

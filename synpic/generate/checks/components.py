@@ -8,7 +8,7 @@ from synpic.errors import ModelError, did_you_mean
 from synpic.generate.checkpoint import Component
 from synpic.generate.checks.subject import InspectedModel
 from synpic.generate.checks.weights import weight_problems
-from synpic.generate.facts.table import component_facts
+from synpic.generate.facts.lookup import component_facts
 
 __all__ = ["check_components", "check_prior", "check_without"]
 

@@ -17,7 +17,8 @@ from synpic.generate.checkpoint import (
     components_of,
     read_index,
 )
-from synpic.generate.facts.table import PipelineFacts, pipeline_facts
+from synpic.generate.facts.lookup import pipeline_facts
+from synpic.generate.facts.table import PipelineFacts
 from synpic.recipe.settings import ModelSettings
 
 __all__ = ["InspectedModel", "inspect_checkpoint"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from synpic.errors import ModelError
 from synpic.generate.checkpoint import WEIGHTS, Component, is_variant
 from synpic.generate.checks.subject import InspectedModel
-from synpic.generate.facts.table import component_facts
+from synpic.generate.facts.lookup import component_facts
 
 __all__ = ["check_weights", "weight_problems"]
 

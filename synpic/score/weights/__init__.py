@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from synpic.engine.attempt import out_of_memory
 from synpic.errors import CheckpointError, HubUnreachable, RewardError, SynpicError
-from synpic.hub.errors import Subject, naming_hub_errors
+from synpic.hub.errors import Subject
 from synpic.hub.files import download
+from synpic.hub.libraries import naming_hub_errors
 from synpic.hub.progress import bars_shown, show_bars
 from synpic.readers.pretrained import refuse_lacking
 from synpic.score.weights.tensor_names import read_index

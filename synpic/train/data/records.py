@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from synpic import ids
 from synpic.errors import NoRelease, SynpicError, TrainingError, did_you_mean
 from synpic.hub import client as hub
-from synpic.hub.errors import naming_hub_errors
+from synpic.hub.libraries import naming_hub_errors
 from synpic.hub.local_datasets import loadable
 from synpic.release.load import load_release
 from synpic.release.manifest import MANIFEST
