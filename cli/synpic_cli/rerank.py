@@ -84,12 +84,10 @@ def _show(found: Reranked) -> None:
 
     ranking, published = found.ranking, found.release.manifest.ranking
     # A manifest has lost the order of its rewards; the columns of scores have it.
-    order = found.scores.columns
+    names = [name.removeprefix("score_") for name in found.scores.columns]
+    order = [*names, *published.comparisons]
     now, before = (
-        ", ".join(
-            f"{name} = {weights[name]:g}"
-            for name in sorted(weights, key=lambda name: order.index(f"score_{name}"))
-        )
+        ", ".join(f"{name} = {weights[name]:g}" for name in sorted(weights, key=order.index))
         for weights in (ranking.weights, published.weights)
     )
     say(

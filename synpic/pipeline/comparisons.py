@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
 from synpic.errors import RankingError, SynpicError, WorkspaceError
+from synpic.pipeline.inventory import Inventory
+from synpic.pipeline.labels import labels_of
 from synpic.rank import Comparisons, Coverage
 from synpic.recipe import RewardSettings
 from synpic.workspace import Snapshot
 from synpic.workspace.labels import read_labels
 
-__all__ = ["LabelCoverage", "label_coverage", "read_comparisons"]
+__all__ = ["LabelCoverage", "label_coverage", "read_comparisons", "require_labels"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class LabelCoverage:
     problem: SynpicError | None = None
 
 
-def read_comparisons(snapshot: Snapshot, names: Iterable[str]) -> dict[str, Comparisons]:
+def read_comparisons(inventory: Inventory, names: Iterable[str]) -> dict[str, Comparisons]:
     """The comparisons of those of ``names`` that rank by labels, by name.
 
     Args:
@@ -49,11 +52,25 @@ def read_comparisons(snapshot: Snapshot, names: Iterable[str]) -> dict[str, Comp
         RankingError: no label answers its question, or a share is none.
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
-    comparing = snapshot.recipe.comparing
-    return {name: _read(snapshot, name, comparing[name])[1] for name in names if name in comparing}
+    comparing = inventory.recipe.comparing
+    return {
+        name: _compared(name, comparing[name], partial(labels_of, inventory))[1]
+        for name in names
+        if name in comparing
+    }
 
 
-def label_coverage(snapshot: Snapshot, candidates: pl.DataFrame) -> list[LabelCoverage]:
+def require_labels(snapshot: Snapshot, name: str) -> Comparisons:
+    """The comparisons that a reward's labels make, whichever of their images are here.
+
+    Raises:
+        WorkspaceError, RankingError, CorruptPart, NewerSchema: as :func:`read_comparisons`.
+    """
+    read = partial(read_labels, snapshot.workspace)
+    return _compared(name, snapshot.recipe.comparing[name], read)[1]
+
+
+def label_coverage(inventory: Inventory, candidates: pl.DataFrame) -> list[LabelCoverage]:
     """What labels there are of ``candidates``, for each reward of the recipe that ranks by them.
 
     Args:
@@ -63,10 +80,10 @@ def label_coverage(snapshot: Snapshot, candidates: pl.DataFrame) -> list[LabelCo
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
     found = []
-    for name, settings in snapshot.recipe.comparing.items():
+    for name, settings in inventory.recipe.comparing.items():
         source = str(settings.labels)
         try:
-            labels, comparisons = _read(snapshot, name, settings)
+            labels, comparisons = _compared(name, settings, partial(labels_of, inventory))
             of_images = comparisons.coverage(candidates)
             pairs = comparisons.among(candidates["candidate_id"]).height
             found.append(LabelCoverage(name, source, settings.question, labels, pairs, of_images))
@@ -79,11 +96,13 @@ def label_coverage(snapshot: Snapshot, candidates: pl.DataFrame) -> list[LabelCo
 _NO_PAIRS = pl.DataFrame(schema={"one": pl.String, "other": pl.String, "share": pl.Int64})
 
 
-def _read(snapshot: Snapshot, name: str, settings: RewardSettings) -> tuple[int, Comparisons]:
+def _compared(
+    name: str, settings: RewardSettings, read: Callable[[str], pl.DataFrame]
+) -> tuple[int, Comparisons]:
     """How many labels answer the question, and the comparisons that they make."""
     source, question = str(settings.labels), settings.question
     try:
-        labels = read_labels(snapshot.workspace, source)
+        labels = read(source)
         comparisons = Comparisons.of_labels(
             labels, tie=settings.tie, source=source, question=question
         )

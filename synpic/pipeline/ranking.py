@@ -126,7 +126,7 @@ def rank_candidates(
                 f"there is nothing to rank: all {count(left_out.height, 'image')} are flagged",
                 hint="look at [safety] in the recipe, or keep what is flagged",
             )
-    comparisons = read_comparisons(inventory.snapshot, recipe.weights)
+    comparisons = read_comparisons(inventory, recipe.weights)
     for name in recipe.weights:
         if name in comparisons:
             continue

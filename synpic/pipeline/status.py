@@ -196,7 +196,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         checks=inventory.recipe.safety is not None,
         labels=LabelStatus(
             sources=count_labels(workspace),
-            rewards=label_coverage(inventory.snapshot, candidates),
+            rewards=label_coverage(inventory, candidates),
         ),
     )
 

@@ -16,7 +16,7 @@ from synpic.generate.image_model import Model, check_models, complete, resolve_m
 from synpic.generate.recorded import recorded_models
 from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
-from synpic.pipeline.comparisons import read_comparisons
+from synpic.pipeline.comparisons import require_labels
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.pipeline.ranking import aggregation_of
 from synpic.prompts import read_prompts
@@ -139,7 +139,7 @@ def _check_labels(made: Validation, snapshot: Snapshot) -> None:
     """Say what labels there are; they may well come later than the recipe."""
     for name in snapshot.recipe.comparing:
         try:
-            compared = read_comparisons(snapshot, [name])[name]
+            compared = require_labels(snapshot, name)
             made.notes.append(
                 f"rewards.{name} ranks by labels of {compared.source!r}: "
                 f"{count(compared.pairs.height, 'pair')} by the question {compared.question!r}"

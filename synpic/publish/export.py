@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import polars as pl
 
@@ -309,11 +310,17 @@ def _manifest(planned: Export, files: Mapping[str, File]) -> ExportManifest:
         "export": planned.kind,
         "strategy": planned.strategy,
         "from": dict(planned._source.origin),
-        "ranking": describe_rule(planned._source.ranking),
+        "ranking": _rule(planned._source),
         "rows": dict(planned.rows),
         "files": dict(files),
     }
     return ExportManifest.model_validate(found)
+
+
+def _rule(source: PairSource) -> dict[str, Any]:
+    if source.rule is not None:
+        return source.rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return describe_rule(source.ranking, source.candidates["candidate_id"])
 
 
 def _readme(planned: Export) -> str:

@@ -82,7 +82,11 @@ def _examples(draft: Draft) -> list[PicturedPrompt]:
                 models=row["models"],
                 preference=row["preference"],
                 rank=row["rank"],
-                scores={name: row[f"score_{name}"] for name in draft.ranked.ranking.weights},
+                scores={
+                    name: row[f"score_{name}"]
+                    for name in draft.ranked.ranking.weights
+                    if name not in draft.ranked.ranking.comparisons
+                },
             )
         )
     return examples

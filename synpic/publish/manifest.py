@@ -27,6 +27,7 @@ from synpic.publish.table.features import yaml_features
 from synpic.publish.table.shards import ShardFile
 from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
 from synpic.registry import MODELS
+from synpic.release.compared import describe_comparisons
 from synpic.release.manifest import PAIRED, File, Manifest, own_version
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
@@ -54,7 +55,7 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
         - ``models``, ``rewards``: with fingerprints and what decides them
         - ``environments``: key → library versions, device and dtype
         - ``ranking``: aggregation, ties and weights; ``aggregation_from`` only of an aggregation
-          that synpic does not bring
+          that synpic does not bring, ``comparisons`` only where labels of pairs rank
         - ``counts``: what was wanted, made and kept, and what was not and why;
           ``flagged_left_out`` only where flagged images are left out
         - ``cuts``: the rules by which prompts and images were left out, and how many of each; None
@@ -87,13 +88,13 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
         "models": _models(inventory, scored),
         "rewards": [_reward(reward, scored, ranking) for reward in inventory.rewards],
         "environments": _environments(inventory, scored),
-        "ranking": describe_rule(ranking),
+        "ranking": describe_rule(ranking, scored["candidate_id"]),
         "counts": _counts(ranked),
         "cuts": _cuts(ranked) if ranked.cuts.given else None,
         "win_rates": win_rate_by_model(ranking).to_dicts(),
         "agreement": {
-            "rewards": agreement(scored, rewards).to_dicts(),
-            "leave_one_out": leave_one_out(scored, ranking.weights).to_dicts(),
+            "rewards": agreement(scored, rewards, ranking.comparisons).to_dicts(),
+            "leave_one_out": leave_one_out(scored, ranking.weights, ranking.comparisons).to_dicts(),
         },
         "histograms": _histograms(scored, [reward.name for reward in inventory.rewards]),
         "pairs": _pairs(ranked.shown, shards, inventory.recipe.records.pairs),
@@ -105,14 +106,20 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
     return Manifest.model_validate(json.loads(json.dumps(found, allow_nan=False)))
 
 
-def describe_rule(ranking: Ranking) -> dict[str, Any]:
-    """What ranked, as :class:`synpic.release.manifest.Rule` has it."""
+def describe_rule(ranking: Ranking, candidates: pl.Series) -> dict[str, Any]:
+    """What ranked, as :class:`synpic.release.manifest.Rule` has it.
+
+    Args:
+        candidates: the ids of the images that are published.
+    """
     code = dict(ranking.aggregation_from)
+    compared = describe_comparisons(ranking, candidates)
     return {
         "aggregation": ranking.aggregation,
         **({"aggregation_from": code} if code else {}),
         "ties": ranking.ties,
         "weights": dict(ranking.weights),
+        **({"comparisons": compared} if compared else {}),
     }
 
 
@@ -263,8 +270,11 @@ def _counts(ranked: RankedSet) -> dict[str, Any]:
         missing.select("candidate_id"), on="candidate_id", how="semi"
     )
     reasons = failures.group_by("reason").len().sort("len", "reason", descending=[True, False])
+    counts = asdict(ranked.ranking.counts)
+    if not ranked.ranking.comparisons:
+        del counts["without_preference"]
     return {
-        **asdict(ranked.ranking.counts),
+        **counts,
         "prompts_wanted": inventory.prompts.height,
         "candidates_missing": missing.height,
         "failed": dict(reasons.iter_rows()),

@@ -50,6 +50,7 @@ class Comparisons:
         tie: 0 … ½; a share within it of ½ is a win of neither side. 0: any majority wins.
         source: where the labels are from, for the record: "ingested", or a study.
         question: what was asked, for the record.
+        by_people: False where the labels are those of others' rewards.
 
     Raises:
         RankingError: ``tie`` is no number from 0 to below ½.
@@ -59,6 +60,7 @@ class Comparisons:
     tie: float = 0.0
     source: str = ""
     question: str = ""
+    by_people: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.tie < 0.5:
@@ -74,7 +76,8 @@ class Comparisons:
         """The comparisons that ``labels`` make by their rows of one question.
 
         Args:
-            labels: question, and the columns of :func:`combine_labels`.
+            labels: question, the columns of :func:`combine_labels`, and ``kind`` where known:
+                "reward" is a label that no person gave.
 
         Raises:
             RankingError: no row is of the question, or a share is none.
@@ -88,7 +91,8 @@ class Comparisons:
                 f"{did_you_mean(question, known)}",
                 hint=f"its labels are of: {', '.join(known) or 'no question'}",
             )
-        return cls(combine_labels(asked), tie, source, question)
+        by_people = "kind" not in asked.columns or "reward" not in asked["kind"]
+        return cls(combine_labels(asked), tie, source, question, by_people)
 
     def coverage(self, candidates: pl.DataFrame) -> Coverage:
         """In how many prompts it compares pairs of ``candidates``.

@@ -84,6 +84,12 @@ class Ranking:
     comparisons: Mapping[str, Comparisons] = field(default_factory=dict)
     absent: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def label_source(self) -> str:
+        """Who says which image is better: "people" where they alone rank, else "rewards"."""
+        people = {name for name, one in self.comparisons.items() if one.by_people}
+        return "people" if self.weights.keys() <= people else "rewards"
+
 
 def rank(
     scored: pl.DataFrame,

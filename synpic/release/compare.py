@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 
 from synpic.readers.display import count
 from synpic.release.aggregation_code import code_in_words
-from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow
+from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow, Rule
 
 __all__ = ["Level", "VersionChange", "compare"]
 
-_FROM_DATA = re.compile(r"image_\d+|(score|wins)_\w+")
+_FROM_DATA = re.compile(r"image_\d+|(score|wins|compared|share)_\w+")
 _OF_A_COPY = {"version", "files"}
 
 Row = TypeVar("Row", ModelRow, RewardRow)
@@ -116,11 +116,33 @@ def _rule(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
         else:
             text = f"reward `{reward}` weighs {now:g}, weighed {was:g}"
         yield VersionChange(Level.MAJOR, text)
+    yield from _compared(before, after)
     for config in _both(old.pairs, new.pairs):
         picked, picks = old.pairs[config].strategy, new.pairs[config].strategy
         if picked != picks:
             text = f"pairs of `{config}` are chosen by `{picks}`, was `{picked}`"
             yield VersionChange(Level.MAJOR, text)
+
+
+def _compared(before: Rule, after: Rule) -> Iterator[VersionChange]:
+    """What ranks by labels: that it does, and by which."""
+    for name in _gone(after.comparisons, before.comparisons):
+        yield VersionChange(Level.MAJOR, f"`{name}` ranks now, by labels of pairs")
+    for name in _gone(before.comparisons, after.comparisons):
+        yield VersionChange(Level.MAJOR, f"`{name}` no longer ranks by labels of pairs")
+    for name in _both(before.comparisons, after.comparisons):
+        was, now = before.comparisons[name], after.comparisons[name]
+        for key in ("labels", "question", "tie"):
+            if getattr(was, key) != getattr(now, key):
+                text = f"`{name}` ranks by {key} = {getattr(now, key)}, was {getattr(was, key)}"
+                yield VersionChange(Level.MAJOR, text)
+        weights = after.weights[name], before.weights[name]
+        if weights[0] != weights[1]:
+            text = f"`{name}` weighs {weights[0]:g}, weighed {weights[1]:g}"
+            yield VersionChange(Level.MAJOR, text)
+        if was.fingerprint != now.fingerprint:
+            text = f"`{name}` compares {count(now.pairs, 'pair')}, compared {was.pairs:,}"
+            yield VersionChange(Level.MINOR, text)
 
 
 def _prompts(old: Manifest, new: Manifest) -> Iterator[VersionChange]:

@@ -1,8 +1,10 @@
 """Whether a release's tables agree: ranks follow from scores, and every config says the same.
 
-Everything is computed again from the scores by :mod:`synpic.rank`, with the rule that the manifest
-states, and compared row by row. Where the aggregation is not installed here, preferences and ranks
-are taken as one of the tables has them; wins are counted anyway.
+Everything is computed again from the scores, and from the comparisons where people rank, by
+:mod:`synpic.rank`, with the rule that the manifest states, and compared row by row. Where the
+aggregation is not installed here, preferences and ranks are taken as one of the tables has them;
+wins are counted anyway. Where people rank, and no table has what they compared, all of this is
+taken so.
 """
 
 from __future__ import annotations
@@ -18,6 +20,15 @@ from synpic.rank import Ranking, agreement_by_prompt, first, margin_by_prompt, p
 from synpic.rank.aggregations import WIN_RATE
 from synpic.readers.display import count
 from synpic.release.checks import Problem
+from synpic.release.compared import (
+    COMPARED,
+    SHARE,
+    fingerprint,
+    holds_comparisons,
+    named_comparisons,
+    read_compared,
+    with_compared,
+)
 from synpic.release.manifest import MANIFEST
 from synpic.release.rule import missing_aggregation, published_aggregation
 from synpic.release.source import Published
@@ -59,8 +70,10 @@ def check_consistency(release: Published) -> list[Problem]:
             return []
         base = next(iter(tables))
         top = release.manifest.cuts.top if release.manifest.cuts else None
-        if top is not None and base != "scores":
-            # Ranks are among all images of a prompt, and only the first are here.
+        compared = release.manifest.ranking.comparisons
+        if (top is not None and base != "scores") or not holds_comparisons(tables[base], compared):
+            # Ranks are among all images of a prompt, and only the first are here; or what people
+            # compared is not.
             return _check_first(base, tables[base], release)
         ranking = _rank(release, tables[base])
         shown = ranking if top is None else replace(ranking, table=first(ranking.table, top))
@@ -80,6 +93,7 @@ def check_consistency(release: Published) -> list[Problem]:
             if name in release.records:
                 found += _compare_pairs(release, name, shown)
         found += _check_cuts(release, base, ranking, tables[base])
+        found += _check_compared(release, base, ranking, tables[base])
     except pl.exceptions.PolarsError as error:
         found.append(Problem(base, f"the tables cannot be compared: {_first_line(error)}"))
     return found
@@ -96,7 +110,7 @@ def _check_cuts(
     if cuts.min_margin is not None:
         values.append(("margin", cuts.min_margin, margin_by_prompt(ranking.table)))
     if cuts.min_agreement is not None:
-        taus = agreement_by_prompt(scored, list(ranking.weights))
+        taus = agreement_by_prompt(scored, list(ranking.weights), ranking.comparisons)
         values.append(("agreement", cuts.min_agreement, taus))
     for name, least, table in values:
         passes = (pl.col(name) >= least - _NEAR).fill_null(False)
@@ -106,8 +120,26 @@ def _check_cuts(
             yield Problem(base, f"{text}: {count(wrong.len(), 'prompt')} ({wrong[0]} the first)")
 
 
+def _check_compared(
+    release: Published, base: str, ranking: Ranking, table: pl.DataFrame
+) -> Iterator[Problem]:
+    """Whether every pair stands alike on both of its images, and is one of those that ranked."""
+    ids = table["candidate_id"]
+    again = with_compared(table.select("candidate_id"), ranking.comparisons)
+    for name, row in release.manifest.ranking.comparisons.items():
+        for column in (COMPARED + name, SHARE + name):
+            wrong = table[column].ne_missing(again[column])
+            both = pl.DataFrame([ids, wrong.alias("wrong")])
+            text = f"`{column}` is not what it says of the other image of a pair"
+            yield from _told(base, both, pl.col("wrong"), text)
+        pairs = ranking.comparisons[name].among(ids)
+        if (pairs.height, fingerprint(pairs)) != (row.pairs, row.fingerprint):
+            text = f"its comparisons are not those of `{name}` in {MANIFEST}"
+            yield Problem(base, f"{text}: {count(pairs.height, 'pair')}, expected {row.pairs:,}")
+
+
 def _check_first(base: str, table: pl.DataFrame, release: Published) -> list[Problem]:
-    """Of images whose prompts have others, too: whether ranks follow from preferences."""
+    """Where wins cannot be counted again: whether ranks follow from preferences."""
     order = table.drop_nulls(["preference", "rank"]).sort("prompt_id", "preference", "rank")
     better = pl.col("preference", "rank").shift(-1).over("prompt_id").name.suffix("_better")
     wrong = (pl.col("preference") < pl.col("preference_better")) & (
@@ -122,6 +154,7 @@ def _check_first(base: str, table: pl.DataFrame, release: Published) -> list[Pro
         aggregation=rule.aggregation,
         ties=rule.ties,
         counts=release.manifest.counts.of_ranking(),
+        comparisons=named_comparisons(rule.comparisons),
     )
     for name in ("pairwise", "pickapic"):
         if name in release.records:
@@ -151,6 +184,7 @@ def _rank(release: Published, table: pl.DataFrame) -> Ranking:
     ranking = rank(
         table.select("prompt_id", "candidate_id", "model", *columns),
         weights,
+        comparisons=read_compared(table, rule.comparisons),
         aggregation=WIN_RATE if missing else published_aggregation(rule, release.name),
         ties=rule.ties,
     )

@@ -20,6 +20,8 @@ from synpic.errors import DamagedRelease, NoRelease, ReleaseError
 from synpic.rank import Counts
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.release.aggregation_code import AggregationCode
+from synpic.release.agreements import Agreements
+from synpic.release.compared import ComparedRow
 from synpic.release.cut_counts import CutCounts
 from synpic.workspace.tables import SCHEMA_VERSION, require_version
 
@@ -63,8 +65,6 @@ def _relative(path: str) -> str:
 
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Tau = Annotated[float, Field(ge=-1 - 1e-9, le=1 + 1e-9)]
-"""Kendall's τ-b: a mean of floats may pass 1 by its last digit."""
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 FilePath = Annotated[str, AfterValidator(_relative)]
 Config = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_]+\z")]
@@ -122,6 +122,8 @@ class Rule(Record):
     """None of one that synpic brings."""
     ties: str
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    comparisons: dict[str, ComparedRow] = Field(default_factory=dict)
+    """Of those of ``weights`` that rank by comparisons, not by scores."""
 
 
 class ManifestCounts(Record):
@@ -141,6 +143,8 @@ class ManifestCounts(Record):
     unchecked: Count
     flagged_left_out: Count | None = None
     """None where flagged images are kept."""
+    without_preference: Count | None = None
+    """Prompts in which none that ranks takes part; None where rewards rank."""
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -168,6 +172,7 @@ class ManifestCounts(Record):
             kept_prompts=self.kept_prompts,
             kept_candidates=self.kept_candidates,
             tied_prompts=self.tied_prompts,
+            without_preference=self.without_preference or 0,
         )
 
 
@@ -179,40 +184,6 @@ class WinRate(Record):
     mean_preference: float
     first: Share
     beats: Share | None
-
-
-class Agreement(Record):
-    """Kendall's τ-b of two rewards, a mean over ``prompts``."""
-
-    reward_a: str
-    reward_b: str
-    tau: Tau | None
-    prompts: Count
-
-
-class LeftOut(Record):
-    """Kendall's τ-b of a reward with all the others together, a mean over ``prompts``."""
-
-    reward: str
-    tau: Tau | None
-    prompts: Count
-
-
-class Agreements(Record):
-    """How far the rewards agree: every ordered pair, and each with the others."""
-
-    rewards: list[Agreement]
-    leave_one_out: list[LeftOut]
-
-    @model_validator(mode="after")
-    def _every_pair(self) -> Self:
-        names = dict.fromkeys(row.reward_a for row in self.rewards)
-        found = {(row.reward_a, row.reward_b) for row in self.rewards}
-        if found != {(a, b) for a in names for b in names} or len(found) != len(self.rewards):
-            raise ValueError("reward_a and reward_b of rewards do not name every pair once")
-        if any(row.reward not in names for row in self.leave_one_out):
-            raise ValueError("a reward of leave_one_out is not among those of rewards")
-        return self
 
 
 class Histogram(Record):
@@ -287,7 +258,7 @@ class Manifest(_Ours):
     lock: list[LockRow]
     prompts: dict[str, Count]
     models: list[ModelRow] = Field(min_length=1)
-    rewards: list[RewardRow] = Field(min_length=1)
+    rewards: list[RewardRow]
     environments: dict[str, dict[str, Any]]
     ranking: Rule
     counts: ManifestCounts
@@ -311,6 +282,8 @@ class Manifest(_Ours):
                 named = ", ".join(sorted(found ^ expected))
                 raise ValueError(f"{key} and records do not name the same configs: {named}")
         weights = {one.name: one.weight for one in self.rewards if one.weight is not None}
+        compared = self.ranking.comparisons.keys() & self.ranking.weights.keys()
+        weights |= {name: self.ranking.weights[name] for name in compared - weights.keys()}
         if weights != self.ranking.weights:
             differ = sorted(dict(weights.items() ^ self.ranking.weights.items()))
             raise ValueError(f"ranking.weights are not those of rewards: {', '.join(differ)}")

@@ -12,6 +12,7 @@ import polars as pl
 from synpic.errors import ReleaseError, did_you_mean
 from synpic.rank import Ranking, agreement, rank, win_rate_by_model
 from synpic.recipe.aggregation import find_aggregation
+from synpic.release.compared import COMPARED, SHARE, read_compared
 from synpic.release.rule import published_aggregation
 from synpic.release.source import Published
 
@@ -28,7 +29,7 @@ class Reranked:
         release: whose scores these are.
         scores: its ``scores``, of the models that took part, with ``preference`` and ``rank`` of
             this ranking in place of the published ones, and so ``wins_<reward>``: null of rewards
-            that do not rank.
+            that do not rank. Lists of what was compared are not among its columns.
         ranking: of those images.
         tau: Kendall's τ-b of the two rankings, a mean over prompts; over the images that are in
             both, and the prompts in which both tell two of them apart. None where there is none.
@@ -100,11 +101,14 @@ def rerank(
     else:
         rule = find_aggregation(aggregation, os.curdir)
     scores = release.table("scores")
+    comparisons = read_compared(scores, published.comparisons)
+    scores = scores.drop(name for name in scores.columns if name.startswith((COMPARED, SHARE)))
     chosen = _weights(release, scores, published.weights, weights or {}, rewards, without_rewards)
     kept = _of_models(release, scores, models, without_models)
     ranking = rank(
         kept,
         chosen,
+        comparisons=comparisons,
         aggregation=rule,
         ties=ties or published.ties,
     )
@@ -141,8 +145,9 @@ def _weights(
     rewards: Sequence[str] | None,
     without: Sequence[str],
 ) -> dict[str, float]:
-    """Reward → weight, in the order of the columns of scores."""
+    """Reward → weight, in the order of the columns of scores; then those that compare."""
     known = [name.removeprefix(_SCORE) for name in scores.columns if name.startswith(_SCORE)]
+    known += release.manifest.ranking.comparisons
     chosen = {*(published if rewards is None else rewards)}
     for name in [*weights, *sorted(chosen), *without]:
         _require(release, "scores of reward", name, known)

@@ -116,6 +116,9 @@ def verify(
 
 def _notes(manifest: Manifest) -> list[str]:
     missing = missing_aggregation(manifest.ranking)
+    held = {"scores", "images"} & manifest.records.keys()
+    if manifest.ranking.comparisons and not held:
+        missing = "what people compared is in `scores` and `images`, which were not published"
     return [f"preferences and ranks were not computed again: {missing}"] if missing else []
 
 

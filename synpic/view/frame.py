@@ -115,10 +115,13 @@ def _of_ranks(ranked: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
 
 def _of_rewards(shown: Shown, ranked: pl.DataFrame) -> pl.DataFrame:
     """prompt_id, agreement, ``tau.<a>.<b>`` and ``rest.<reward>``."""
-    if ranked.is_empty() or len(shown.weights) < 2:
+    # Of a release without `scores` it is not known what people compared.
+    names = [one for one in shown.weights if one in shown.rewards or one in shown.comparisons]
+    weights = {name: shown.weights[name] for name in names}
+    if ranked.is_empty() or len(weights) < 2:
         return pl.DataFrame(schema={"prompt_id": pl.String(), "agreement": pl.Float64()})
-    pairs = agreement_of_pairs(ranked, list(shown.weights))
-    rest = against_the_rest(ranked, shown.weights)
-    named = {f"rest_{reward}": f"rest.{reward}" for reward in shown.weights}
+    pairs = agreement_of_pairs(ranked, names, shown.comparisons)
+    rest = against_the_rest(ranked, weights, shown.comparisons)
+    named = {f"rest_{reward}": f"rest.{reward}" for reward in weights}
     mean = pl.mean_horizontal(pl.col("^tau\\..*$"))
     return pairs.with_columns(agreement=mean).join(rest.rename(named), on="prompt_id", how="left")

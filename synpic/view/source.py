@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,9 @@ from synpic.pipeline.image_scores import every_image
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.table.resolve_source import Where, find
+from synpic.rank import Comparisons
 from synpic.release import Published
+from synpic.release.compared import read_compared
 from synpic.release.images import PublishedImages
 from synpic.view.left_out import left_out_images, released_prompts
 from synpic.view.samples import Samples, find_samples
@@ -84,6 +86,7 @@ class Shown:
         images: the pixels.
         remark: why nothing is ranked; None where something is.
         workspace: None where this is a release.
+        comparisons: of those of ``weights`` that rank by labels of pairs.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Shown:
     images: Images
     remark: str | None = None
     workspace: Workspace | None = None
+    comparisons: Mapping[str, Comparisons] = field(default_factory=dict)
 
 
 def open_source(where: Where = ".") -> Shown:
@@ -129,6 +133,7 @@ def _of_workspace(workspace: Workspace) -> Shown:
         images=_InParts(inventory),
         remark=held.remark,
         workspace=workspace,
+        comparisons=held.comparisons,
     )
 
 
@@ -140,13 +145,14 @@ class _Held:
     rows: pl.DataFrame
     released: pl.Series | None = None
     remark: str | None = None
+    comparisons: Mapping[str, Comparisons] = field(default_factory=dict)
 
 
 def _held(snapshot: Snapshot) -> _Held:
     """What a workspace holds; all else that ranking makes of it is dropped with this call."""
     try:
         ranked = rank_candidates(_uncut(snapshot))
-    except (RankingError, RecipeError, RewardError) as error:
+    except (RankingError, RecipeError, RewardError, WorkspaceError) as error:
         # A recipe that cannot be read at all fails here again.
         inventory = take_inventory(snapshot)
         return _Held(inventory, _every_image(inventory), remark=error.message)
@@ -158,7 +164,8 @@ def _held(snapshot: Snapshot) -> _Held:
     for more in (ranks, left_out):
         if not more.is_empty():
             rows = rows.join(more, on="candidate_id", how="left", maintain_order="left")
-    return _Held(ranked.inventory, rows, released_prompts(ranked, snapshot.recipe))
+    released = released_prompts(ranked, snapshot.recipe)
+    return _Held(ranked.inventory, rows, released, comparisons=ranked.ranking.comparisons)
 
 
 def _uncut(snapshot: Snapshot) -> Snapshot:
@@ -190,8 +197,10 @@ def _of_release(release: Published) -> Shown:
     table = release.table("ranked")
     meta = [name for name in table.columns if name.startswith("meta_")]
     pixels = images.candidates.select("candidate_id", "sha256")
+    comparisons: Mapping[str, Comparisons] = {}
     if "scores" in release.records:
         rows = release.table("scores").drop("sha256")
+        comparisons = read_compared(rows, release.manifest.ranking.comparisons)
     else:
         kinds = table.drop(meta).schema.items()
         lists = [name for name, kind in kinds if isinstance(kind, pl.List)]
@@ -208,6 +217,7 @@ def _of_release(release: Published) -> Shown:
         weights=weights,
         rewards=[n.removeprefix("score_") for n in rows.columns if n.startswith("score_")],
         images=_InRelease(images),
+        comparisons=comparisons,
     )
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from synpic import score_candidates, status, validate
 from synpic.errors import RankingError, RecipeError, WorkspaceError
 from synpic.pipeline.comparisons import read_comparisons
+from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.ranking import rank_candidates, ranking_for_people
 from synpic.pipeline.tasks import scoring_tasks
 from synpic.rank import Coverage, rank
@@ -49,7 +50,7 @@ def test_people_enter_algorithm_1_where_they_compared_every_pair(workspace: Work
     by_hand = rank(
         scored(workspace),
         weights,
-        comparisons=read_comparisons(workspace.snapshot(), ["people"]),
+        comparisons=read_comparisons(take_inventory(workspace), ["people"]),
     )
     assert by_hand.table.equals(ranked.ranking.table)
     wins = ranked.ranking.table.group_by("prompt_id").agg(pl.col("wins_people").null_count())

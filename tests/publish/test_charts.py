@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from synpic.publish.card.charts import AGREEMENT, SCORES, draw_charts, matrix, spreads
-from synpic.release.manifest import Agreement, Histogram, LeftOut
+from synpic.release.agreements import Agreement, LeftOut
+from synpic.release.manifest import Histogram
 from tests.release.manifests import as_manifest, least
 
 BARS = (96, 138, 176)

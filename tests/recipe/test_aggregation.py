@@ -9,19 +9,20 @@ import pytest
 from synpic.errors import RankingError, ReleaseError, SynpicError, UnknownName
 from synpic.pipeline.ranking import rank_candidates
 from synpic.publish import publish_to
-from synpic.rank import AGGREGATIONS, rank
+from synpic.rank import AGGREGATIONS, Comparisons, combine_labels, rank
 from synpic.recipe.aggregation import find_aggregation
 from synpic.registry import AGGREGATIONS as REGISTRY
 from synpic.release import open_release
 from synpic.release.rerank import rerank
 from synpic.release.verify import verify
 from tests.publish.fixtures import build, recipe
-from tests.rank.frames import scored
+from tests.rank.frames import identify, scored
+from tests.rank.labelled import labels_of
 
 MINE = '''
 import numpy as np
 
-from synpic.rank import Preference
+from synpic.rank import Aggregation, Preference
 
 
 def summed(scores, weights):
@@ -65,6 +66,15 @@ def tied(scores, weights):
 def greedy(scores, weights):
     scores[:] = 0
     return summed(scores, weights)
+
+
+def summed_signs(signs, weights):
+    places = (signs > 0).sum(axis=(0, 2))
+    return Preference(places, places * 1.0)
+
+
+with_people = Aggregation("summed", summed, of_signs=summed_signs)
+people_wrong = Aggregation("summed", summed, of_signs=nothing)
 '''
 
 
@@ -94,6 +104,23 @@ def test_a_function_beside_the_recipe_ranks(mine: str, tmp_path: Path) -> None:
     assert len(ranking.aggregation_from["source"]) == 64
     greedy = rank(table, {"r": 1, "s": 1}, aggregation=find_aggregation(f"{mine}:greedy", tmp_path))
     assert greedy.table["wins_r"].to_list() == [0, 1, 2]
+
+
+def test_one_that_takes_comparisons_ranks_by_people_too(mine: str, tmp_path: Path) -> None:
+    table = scored({"p": {"r": [1.0, 2.0, 3.0]}, "q": {"r": [1.0, 2.0]}})
+    a, b, c = (identify("p", model) for model in "abc")
+    rows = [(a, b, 1.0, 1), (a, c, 0.5, 2), (c, b, 0.25, 4)]
+    people = {"people": Comparisons(combine_labels(labels_of(rows)))}
+    weights = {"r": 1.0, "people": 1.0}
+    found = find_aggregation(f"{mine}:with_people", tmp_path)
+    ranking = rank(table, weights, comparisons=people, aggregation=found)
+    assert ranking.table["preference"].to_list() == [1, 2, 2, 0, 1]
+    wrong = find_aggregation(f"{mine}:people_wrong", tmp_path)
+    with pytest.raises(RankingError, match="people_wrong: it gives a NoneType, not a Preference"):
+        rank(table, weights, comparisons=people, aggregation=wrong)
+    plain = find_aggregation(f"{mine}:summed", tmp_path)
+    with pytest.raises(RankingError, match=":summed' ranks by scores, and people compares pairs"):
+        rank(table, weights, comparisons=people, aggregation=plain)
 
 
 @pytest.mark.parametrize(

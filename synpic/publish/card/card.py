@@ -25,6 +25,7 @@ from synpic.release.aggregation_code import code_in_words
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.release.manifest import CARD, LockRow, Manifest, Rule
+from synpic.workspace.labels import INGESTED
 
 __all__ = ["CARD", "config_entry", "render_card"]
 
@@ -102,6 +103,7 @@ def render_card(
         },
         meanings=_MEANINGS,
         judges=_judges(manifest),
+        ranked_by=_ranked_by(manifest.ranking),
         ingested=SOURCE_KEY in manifest.models[0].fingerprint_inputs,
         aggregation=paragraphs(_described(manifest.ranking)),
         code=code_in_words(manifest.ranking.aggregation_from),
@@ -110,6 +112,24 @@ def render_card(
     )
     lines = "\n".join([yaml_head(head), *kept])
     return f"---\n{lines}\n---\n\n{body}"
+
+
+def _ranked_by(rule: Rule) -> str:
+    """What ranked, in words: ``2 reward models and labels of people``."""
+    rewards = len(rule.weights) - len(rule.comparisons)
+    by_people = [one.by_people for one in rule.comparisons.values()]
+    found = [count(rewards, "reward model")] * bool(rewards)
+    found += ["labels of people"] * any(by_people)
+    found += ["labels of others' rewards"] * (not all(by_people))
+    return " and ".join(found)
+
+
+def _annotators(rule: Rule) -> list[str]:
+    """Who labelled, in the words of the Hub."""
+    found = ["machine-generated"] * (len(rule.weights) > len(rule.comparisons))
+    for one in rule.comparisons.values():
+        found.append("found" if one.labels == INGESTED else "crowdsourced")
+    return list(dict.fromkeys(found))
 
 
 def _described(rule: Rule) -> str:
@@ -133,7 +153,7 @@ def _head(
     ours = ["synpic", "preference", *filter(None, map(one_line, settings.tags)), *older]
     title = one_line(settings.title or str(before.get("pretty_name") or ""))
     return {
-        "annotations_creators": ["machine-generated"],
+        "annotations_creators": _annotators(manifest.ranking),
         "language": list(filter(None, map(one_line, settings.language))),
         "license": one_line(settings.license or "") or before.get("license") or "unknown",
         "size_categories": _size(sum(records[default].values())),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw
 
 from synpic.readers.display import count
+from synpic.release.agreements import Agreement, LeftOut
 from synpic.release.cards.text_layout import (
     FAINT,
     INK,
@@ -22,7 +23,7 @@ from synpic.release.cards.text_layout import (
     font,
     line_height,
 )
-from synpic.release.manifest import Agreement, Histogram, LeftOut, Manifest
+from synpic.release.manifest import Histogram, Manifest
 
 __all__ = ["AGREEMENT", "SCORES", "chart_paths", "draw_charts", "matrix", "spreads"]
 

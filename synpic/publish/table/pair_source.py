@@ -17,8 +17,9 @@ from synpic.publish.table.resolve_source import Where, find
 from synpic.publish.table.shards import Read
 from synpic.rank import Ranking, first
 from synpic.release import Published
+from synpic.release.compared import named_comparisons, read_compared
 from synpic.release.images import PublishedImages
-from synpic.release.manifest import MANIFEST
+from synpic.release.manifest import MANIFEST, Rule
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["PairSource", "open_pair_source"]
@@ -37,6 +38,7 @@ class PairSource:
         read: where their pixels come from.
         strategy: by which they are paired, where nothing else is asked for.
         origin: what a manifest says of where they come from; no path of a machine.
+        rule: of a release, what its manifest says of what ranked them.
     """
 
     candidates: pl.DataFrame
@@ -44,6 +46,7 @@ class PairSource:
     read: Read
     strategy: str
     origin: Mapping[str, Any]
+    rule: Rule | None = None
 
 
 def open_pair_source(
@@ -110,6 +113,7 @@ def _of_release(release: Published, strategy: str | None) -> PairSource:
         aggregation_from=code.model_dump(exclude_unset=True) if code else {},
         ties=rule.ties,
         counts=release.manifest.counts.of_ranking(),
+        comparisons=named_comparisons(rule.comparisons),
     )
     return PairSource(
         candidates=candidates,
@@ -119,6 +123,7 @@ def _of_release(release: Published, strategy: str | None) -> PairSource:
         origin={"repository": release.repository, "revision": release.revision}
         if release.repository
         else {},
+        rule=rule,
     )
 
 
@@ -144,6 +149,8 @@ def _cut(release: Published, source: PairSource, cuts: Cuts) -> PairSource:
     scored = ranking.table
     if cuts.min_agreement is not None:
         scored = release.table("scores")
+        known = read_compared(scored, release.manifest.ranking.comparisons)
+        ranking = replace(ranking, comparisons=known)
     chosen = choose(scored, ranking, cuts, prompts).ranking
     if cuts.top is not None:
         chosen = replace(chosen, table=first(chosen.table, cuts.top))

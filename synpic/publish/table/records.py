@@ -19,6 +19,7 @@ from synpic import ids
 from synpic.prompts.meta import meta_columns
 from synpic.publish.table.features import BINARY, IMAGE
 from synpic.rank import Ranking, pairs
+from synpic.release.compared import COMPARED, SHARE, with_compared
 
 __all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "ConfigRows", "join", "records"]
 
@@ -29,9 +30,6 @@ REFERENCE = pl.Struct(
     {"candidate_id": pl.String, "sha256": pl.String, "path": pl.String, "size": pl.Int64}
 )
 """What stands for an image until it is packed."""
-
-_LABEL_SOURCE = "rewards"
-"""Who says which of a pair is better: every pair of today's comes of rewards."""
 
 _ORDER = ["prompt_id", "model", "sample", "width", "height", "candidate_id"]
 
@@ -76,7 +74,8 @@ def join(
         scored: one row per candidate, as ``Inventory.scored`` gives it; with
             :func:`synpic.prompts.meta.with_meta`, its columns are published too.
         ranking: of those candidates; ``wins``, ``wins_<reward>``, ``preference`` and ``rank`` are
-            null for the ones it dropped.
+            null for the ones it dropped. What its comparisons say of all candidates is published
+            too, as :mod:`synpic.release.compared` has it.
         sizes: of the encoded images of ``scored``, in bytes and in its order.
         paths: names of their files: ``<candidate_id>.png``.
     """
@@ -93,7 +92,7 @@ def join(
         paths.cast(pl.String).alias("path"),
         sizes.cast(pl.Int64).alias("size"),
     )
-    rows = scored.with_columns(image=reference)
+    rows = with_compared(scored.with_columns(image=reference), ranking.comparisons)
     return rows.join(ranks, on="candidate_id", how="left").sort(_ORDER)
 
 
@@ -107,17 +106,18 @@ def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: s
         strategy: how pairs are chosen, for ``pairwise`` and ``pickapic``.
     """
     if config == "ranked":
-        return _ranked(candidates)
+        return _ranked(candidates, ranking)
     if config == "scores":
         return ConfigRows("scores", _scores(candidates))
     if config == "images":
         return ConfigRows("images", _scores(candidates, "image"), {"image": IMAGE})
     chosen = _pairs(candidates, ranking, strategy)
-    return _pairwise(chosen) if config == "pairwise" else _pickapic(chosen)
+    return _pairwise(chosen, ranking) if config == "pairwise" else _pickapic(chosen)
 
 
-def _ranked(candidates: pl.DataFrame) -> ConfigRows:
-    """One row per prompt that has a ranking."""
+def _ranked(candidates: pl.DataFrame, ranking: Ranking) -> ConfigRows:
+    """One row per prompt that has a ranking. Who gives no score has wins."""
+    wins = [f"wins_{name}" for name in ranking.comparisons]
     kept = candidates.filter(pl.col("rank").is_not_null())
     width = kept.group_by("prompt_id").len()["len"].max()
     assert isinstance(width, int)
@@ -131,7 +131,7 @@ def _ranked(candidates: pl.DataFrame) -> ConfigRows:
         pl.col("candidate_id").alias("candidate_ids"),
         pl.col("model").alias("models"),
         pl.col("seed").alias("seeds"),
-        pl.col("wins", "preference", "rank", *_score_columns(kept)),
+        pl.col("wins", "preference", "rank", *_score_columns(kept), *wins),
         (pl.col("rank") == 1).arg_max().cast(pl.Int32).alias("best"),
         pl.col("flagged"),
     )
@@ -143,6 +143,7 @@ def _ranked(candidates: pl.DataFrame) -> ConfigRows:
 def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
     """One row per candidate; wins, preference and rank are null where it is in no ranking."""
     derived = ["preference", "rank", *_wins_columns(candidates), *_score_columns(candidates)]
+    derived += [name for name in candidates.columns if name.startswith((COMPARED, SHARE))]
     return candidates.select("split", *_CANDIDATE, *derived, *meta_columns(candidates), *images)
 
 
@@ -161,7 +162,7 @@ def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.Data
     return rows.sort("prompt_id", maintain_order=True)
 
 
-def _pairwise(chosen: pl.DataFrame) -> ConfigRows:
+def _pairwise(chosen: pl.DataFrame, ranking: Ranking) -> ConfigRows:
     # A margin is the difference of the two numbers beside it, as they are published: a release,
     # which has no others, gives the same one.
     numbers = pl.col("chosen_preference", "rejected_preference").cast(pl.Float32)
@@ -183,7 +184,7 @@ def _pairwise(chosen: pl.DataFrame) -> ConfigRows:
             "rejected_preference",
             "margin",
             "strategy",
-            pl.lit(_LABEL_SOURCE).alias("label_source"),
+            pl.lit(ranking.label_source).alias("label_source"),
             *meta_columns(chosen),
         )
     )

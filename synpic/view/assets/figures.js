@@ -52,11 +52,13 @@ synpic.bar = (share) => {
   return synpic.make("div.phi-bar", { "aria-hidden": "true" }, fill);
 };
 
-// Each reward's score and place; a place far from the rank of φ is where rewards disagree.
+// Each reward's score and place; a place far from the rank of φ is where rewards disagree. People
+// give no score: of them, the pairs that the image wins.
 synpic.scores = (row, image, page) => {
   const { make } = synpic;
   const rewards = Object.keys(image.scores);
-  if (!rewards.length || image.sha256 === null) return null;
+  const people = Object.keys(image.wins).filter((name) => !Object.hasOwn(image.scores, name));
+  if ((!rewards.length && !people.length) || image.sha256 === null) return null;
   const ranked = row.images.filter((one) => one.rank !== null).length;
   return make("table.scores", {},
     make("caption.hidden", {}, "Scores and places by reward"),
@@ -71,5 +73,8 @@ synpic.scores = (row, image, page) => {
         make("td", {}, synpic.number(image.scores[reward])),
         make("td", {}, place === null ? "–" : make("span.place" + kind,
           { title: place + ". by " + reward }, place)));
-    })));
+    }), people.map((name) => make("tr", {},
+      make("th", { scope: "row", title: name }, make("bdi", {}, name)),
+      make("td", { colspan: "2", title: "pairs that it wins by the votes of people" },
+        image.wins[name] === null ? "–" : image.wins[name] + " of " + (ranked - 1) + " pairs")))));
 };
