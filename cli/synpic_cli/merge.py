@@ -61,9 +61,12 @@ def _show(merged: Merged) -> None:
     for clash in merged.clashes:
         say(f"clash: {clash.what}")
     what = ", ".join([count(merged.prompts, "prompt"), count(merged.images, "image")])
-    say(f"{'would merge' if merged.dry_run else 'merged'}: {what}")
+    done = "would merge" if merged.dry_run else "merged"
+    say(f"{'compared' if merged.clashes else done}: {what}")
     for folder, number in merged.scores.items():
         say(f"scores: {folder}: {count(number, 'image')}")
+    for remark in merged.remarks:
+        say(f"warning: {remark}")
     say(
         f"parts: {merged.parts_linked:,} linked ({size(merged.bytes_linked)}), "
         f"{merged.parts_copied:,} copied ({size(merged.bytes_copied)})"

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from synpic.errors import SynpicError
+from synpic.errors import Stopped, SynpicError
 from synpic.readers.display import number, visible, visible_lines
 from synpic_cli.streams import OutputLost
 
@@ -50,7 +50,10 @@ def shown(text: str, style: str = "") -> Text:
 
 
 def show_error(error: SynpicError) -> None:
-    """``error:`` and what to do next."""
+    """``error:`` and what to do next; of a command that was stopped, what became of it."""
+    if isinstance(error, Stopped):  # the user's wish, and no error
+        errors.print(shown(f"{error.message}: {error.hint}" if error.hint else error.message))
+        return
     errors.print(Text("error:", "bold red"), shown(error.message))
     if error.hint:
         errors.print(Text("hint:", "bold"), shown(error.hint))

@@ -124,5 +124,8 @@ def _next_step(found: Status) -> str:
         if missing:
             return f"{missing:,} missing. Next: synpic {stage}"
     if found.unresolved:
-        return "Take what is not found out of the recipe, or see `synpic list rewards`."
+        kinds = {place.partition(".")[0] for place, _ in found.unresolved} & {"models", "rewards"}
+        lists = " and ".join(f"`synpic list {kind}`" for kind in sorted(kinds))
+        known = f"; {lists} shows what there is" if lists else ""
+        return f"Put back what is not found, or take it out of the recipe{known}."
     return "Some failed. `synpic generate --retry-failed` and `synpic score --retry-failed` retry."

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from synpic.errors import RecipeError
+from synpic.errors import RecipeError, SynpicError
 from synpic.readers.display import count, visible
 from synpic.view.frame import Frame
 from synpic.view.query import QueryError
@@ -49,7 +49,8 @@ class Marking:
 
     def as_dict(self) -> dict[str, Any]:
         """``prompts`` and ``candidates``, each id → what it is marked with; ``counts``;
-        ``allowed``; and ``problem``, why the file of marks cannot be read, or None."""
+        ``allowed``; ``problem``, why the file of marks cannot be read, or None; and ``honoured``,
+        whether the recipe drops what is marked so, as it is now."""
         problem = None
         try:
             marks = self._read()
@@ -58,6 +59,7 @@ class Marking:
         return {
             "allowed": self.allowed,
             "problem": problem,
+            "honoured": self._honoured(),
             "counts": marks.counts,
             **{
                 kind: {
@@ -112,6 +114,15 @@ class Marking:
             of_prompts = (one for one, mark in marks.prompts.items() if getattr(mark, kind))
             found[kind] = {*of_images, *of_prompts}
         return found
+
+    def _honoured(self) -> bool:
+        workspace = self._frame.shown.workspace
+        if workspace is None:
+            return False
+        try:
+            return workspace.snapshot().recipe.ranking.drop == "marks"
+        except SynpicError:  # a recipe that is being edited: the next command says what is wrong
+            return False
 
     def _read(self) -> Marks:
         if self._store is None:

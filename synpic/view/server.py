@@ -83,13 +83,15 @@ class _Page:
     def rows(self, request: Request) -> Response:
         query = parse_query(request.query_params.multi_items(), self._frame)
         found = self._ids(query)
-        first = (query.page - 1) * query.size
+        pages = max(1, -(-len(found) // query.size))
+        page = min(query.page, pages)  # of an older address, when there were more
+        first = (page - 1) * query.size
         ids = found.slice(first, query.size).to_list()
         return json_answer(
             {
                 "total": len(found),
-                "page": query.page,
-                "pages": max(1, -(-len(found) // query.size)),
+                "page": page,
+                "pages": pages,
                 "size": query.size,
                 "rows": self._rows(ids),
             }

@@ -124,7 +124,7 @@ def _of_workspace(workspace: Workspace) -> Shown:
         passed = pl.col("prompt_id").is_in(held.released.implode())
         prompts = prompts.with_columns(released=passed)
     return Shown(
-        name=workspace.folder.name or str(workspace.store),
+        name=_name_of(workspace),
         kind="workspace",
         prompts=prompts,
         candidates=_candidates(held.rows),
@@ -135,6 +135,13 @@ def _of_workspace(workspace: Workspace) -> Shown:
         workspace=workspace,
         comparisons=held.comparisons,
     )
+
+
+def _name_of(workspace: Workspace) -> str:
+    folder = workspace.folder
+    if folder.name == "workspace" and folder.parent.name:  # "workspace" says nothing of it
+        return f"{folder.parent.name}/{folder.name}"
+    return folder.name or str(workspace.store)
 
 
 @dataclass(frozen=True, eq=False)

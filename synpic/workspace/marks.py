@@ -16,11 +16,12 @@ an image goes before that of its prompt. ``star`` and ``note`` change nothing.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from synpic.recipe.toml import Table, read_toml, write_toml
 from synpic.workspace.storage import Store
@@ -29,7 +30,18 @@ __all__ = ["MARKS", "Mark", "Marks", "read_marks", "write_marks"]
 
 MARKS = "marks.toml"
 
-Id = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{32}\z")]
+
+def _id(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{32}", text):
+        return text
+    if re.fullmatch(r"[0-9a-f]{32}", text.lower()):
+        raise ValueError("an id has no upper-case letters")
+    if re.fullmatch(r"[0-9a-f]{1,31}", text):
+        raise ValueError(f"an id is written in full, 32 digits, and this has {len(text)}")
+    raise ValueError("not an id: it has 32 digits, 0 to 9 and a to f, as the page's JSON shows it")
+
+
+Id = Annotated[str, AfterValidator(_id)]
 
 
 class Mark(Table):

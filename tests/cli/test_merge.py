@@ -58,6 +58,7 @@ def test_clashes(here: Path) -> None:
     looked = in_process("merge", "A", "B", "--to", "C", "--dry-run")
     assert looked.exit_code == 1
     assert f"clash: {line}\n" in looked.output
+    assert "compared: 3 prompts, 6 images\n" in looked.output
     assert "1 clash: nothing can be merged." in looked.output
     as_json = in_process("merge", "A", "B", "--to", "C", "--dry-run", "--json")
     assert as_json.exit_code == 1
@@ -69,3 +70,24 @@ def test_clashes(here: Path) -> None:
     assert in_process("merge", "A", "B").exit_code == 2
     address = in_process("merge", "A", "B", "--to", "s3://bucket/C")
     assert "that is an address" in str(address.exception)
+
+
+def test_what_is_not_found_there_is_said_and_read(here: Path, recipe: MakeRecipe) -> None:
+    more = '\n[models.other]\ncheckpoint = "../away"\n'
+    for name, prompts in (("A", 2), ("B", 3)):
+        edit(Workspace.open(name), recipe(prompts=prompts) + more)
+    said = f"warning: models.other is not found: ../away: no such folder ({here / 'C'}/"
+    looked = in_process("merge", "A", "B", "--to", "C", "--dry-run")
+    assert said in looked.output.replace("\n", " ")
+    done = in_process("merge", "A", "B", "--to", "C")
+    assert done.exit_code == 0, done.output
+    assert said in done.output.replace("\n", " ")
+    after = in_process("-C", here / "C", "status")
+    assert "or take it out of the recipe; `synpic list models` shows" in after.output
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no file")
+def test_a_place_that_takes_no_file_is_named_with_its_reason(here: Path) -> None:
+    done = in_process("merge", "A", "B", "--to", "/proc/merged")
+    assert done.exit_code == 1
+    assert "/proc/.merged.merging: No such file" in str(done.exception)

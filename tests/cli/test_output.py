@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from synpic.errors import SynpicError
+from synpic.errors import Stopped, SynpicError
 from synpic_cli import output
 
 NASTY = "[red]x[/] :smile: \x1b[31m \u202e \x9b2J \ud800 \\"
@@ -31,6 +31,12 @@ def test_every_door_shows_text_as_it_is_and_escapes_what_a_terminal_obeys(
 def test_lines_of_a_message_stay_lines(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_error(SynpicError("one\ntwo", hint=None))
     assert capsys.readouterr().err == "error: one\ntwo\n"
+
+
+def test_a_stop_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_error(Stopped("stopped", hint="run it again to go on"))
+    output.show_error(Stopped("stopped"))
+    assert capsys.readouterr().err == "stopped: run it again to go on\nstopped\n"
 
 
 @pytest.mark.parametrize("write", [output.print_json, output.print_line])

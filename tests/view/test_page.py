@@ -235,7 +235,12 @@ def test_marks_by_keys_and_buttons(visit: Callable[..., Visit], tmp_path: Path) 
         (image,) = read_marks(workspace.store).candidates
         page.keyboard.press("Escape")
         page.wait_for_selector(f"[data-candidate='{image}'].dropped")
+        page.wait_for_selector("#unheeded:not([hidden])")
+        assert "1 mark drop" in page.inner_text("#unheeded")
+        text = workspace.store.read("recipe.toml").decode()
+        workspace.store.write("recipe.toml", (text + '\n[ranking]\ndrop = "marks"\n').encode())
         page.locator(f"[data-id='{second}'].mark.drop").click()
+        page.wait_for_selector("#unheeded", state="hidden")
         page.wait_for_selector(f"[data-prompt='{second}'].dropped")
         assert set(after(one, lambda page: page.select_option("#marked", "drop"))) == {
             first,

@@ -189,3 +189,12 @@ def test_a_port_that_is_taken_is_named(frame: Frame) -> None:
         with pytest.raises(SynpicError) as caught:
             make_server(frame, port=port or 0)
     assert f"--port {port}" in caught.value.message
+
+
+def test_a_page_after_the_last_is_the_last(address: str, frame: Frame) -> None:
+    found = json.loads(ask(address, "api/rows?page=9999&size=5")[2])
+    last = json.loads(ask(address, f"api/rows?page={found['pages']}&size=5")[2])
+    assert found == last
+    assert found["page"] == found["pages"] == -(-frame.prompts.height // 5)
+    nothing = json.loads(ask(address, "api/rows?page=9999&q=no%20such")[2])
+    assert (nothing["page"], nothing["pages"], nothing["rows"]) == (1, 1, [])

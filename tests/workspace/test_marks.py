@@ -43,7 +43,9 @@ def test_no_file_has_no_marks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[prompts.abc]\ndrop = true\n", "marks.toml"),
+        ("[prompts.abc]\ndrop = true\n", "marks.toml:1: prompts.abc: an id is written in full"),
+        ("[prompts.none]\ndrop = true\n", "prompts.none: not an id: it has 32 digits"),
+        (f"[prompts.{'A' * 32}]\ndrop = true\n", "an id has no upper-case letters"),
         (f"[prompts.{'a' * 32}]\ndorp = true\n", "unknown key. Did you mean 'drop'?"),
         (f"[candidates.{'a' * 32}]\ndrop = 1\n", "candidates"),
         ("[images]\n", "images: unknown key"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synpic.errors import WorkspaceError
@@ -97,21 +97,21 @@ def merge_workspaces(
     progress = _Progress(parts, on_progress)
     compared = compare(sources, progress.read)
     progress.read_all()
-    plan, clashes = _plan(sources, target, given, parts)
+    prompts, differing = join_prompts(sources)
+    plan, clashes = _plan(sources, target, given, parts, prompts, differing)
     clashes = [*clashes, *compared.clashes]
     merged = Merged(
         workspaces=names,
         to=str(target),
         dry_run=dry_run,
-        prompts=plan.prompts.table.num_rows if plan else 0,
+        prompts=prompts.table.num_rows,
         images=compared.images,
         scores=compared.scores,
         clashes=clashes,
     ).with_parts(parts, [part for part in parts if links(part.workspace.store, target)])
     if dry_run:
-        if plan is not None and not clashes:
-            _look(plan)
-        return merged
+        look = plan is not None and not clashes
+        return replace(merged, remarks=_look(plan) if plan and look else ())
     if clashes or plan is None:
         raise refusal(clashes)
     return _make(plan, merged, progress)
@@ -159,10 +159,16 @@ def _plan(
     target: Path,
     given: RecipeText | None,
     parts: Sequence[PartToPlace],
+    prompts: JoinedPrompts,
+    differing: Sequence[Clash],
 ) -> tuple[_Plan | None, list[Clash]]:
-    prompts, clashes = join_prompts(sources)
+    """What to make; None, and why, where the workspaces clash.
+
+    Args:
+        differing: where they differ about ``prompts``.
+    """
     index, more = widest_index(sources)
-    clashes += more
+    clashes = [*differing, *more]
     if given is None:
         clashes = [*recipe_clashes(sources), *clashes]
     entries, schedules, more = joined_lock(sources, target)
@@ -250,16 +256,22 @@ def _make(plan: _Plan, merged: Merged, progress: _Progress) -> Merged:
             if link_or_copy(part.workspace.store, part.name, workspace.store):
                 linked.append(part)
             progress.placed()
-        _require_all(plan, _take(plan, workspace))
+        made = _take(plan, workspace)
+        _require_all(plan, made)
+        remarks = _not_found(plan, made)
         workspace.store.write(RECIPE, plan.recipe_text.encode())
         put_in_place(folder, plan.target)
-    return merged.with_parts(plan.parts, linked)
+    return replace(merged.with_parts(plan.parts, linked), remarks=remarks)
 
 
-def _look(plan: _Plan) -> None:
-    """What :func:`_make` would check, on symbolic links; nothing where there can be none."""
+def _look(plan: _Plan) -> Sequence[str]:
+    """What :func:`_make` would check, on symbolic links; nothing where there can be none.
+
+    Returns:
+        Its remarks.
+    """
     if not all(part.workspace.store.is_local for part in plan.parts):
-        return
+        return ()
     with staged(plan.target) as folder:
         try:
             for part in plan.parts:
@@ -267,8 +279,16 @@ def _look(plan: _Plan) -> None:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(part.workspace.store.path(part.name))
         except (OSError, NotImplementedError):
-            return
-        _require_all(plan, _take(plan, Workspace(folder)))
+            return ()
+        made = _take(plan, Workspace(folder))
+        _require_all(plan, made)
+        return _not_found(plan, made)
+
+
+def _not_found(plan: _Plan, made: Inventory) -> list[str]:
+    """Lines for what the new workspace cannot find, and so cannot make more of."""
+    staging, remarks = str(made.workspace.folder), made.remarks()
+    return [remarks[place].replace(staging, str(plan.target)) for place in made.unresolved]
 
 
 def _take(plan: _Plan, workspace: Workspace) -> Inventory:

@@ -42,6 +42,7 @@ class Merged:
         prompts, images: distinct ones, of all workspaces.
         scores: folder of a reward → images that it scored.
         clashes: why nothing can be made.
+        remarks: of each model or reward that the new workspace cannot find, what is read instead.
         parts_linked, parts_copied: how many parts; ``bytes_linked`` and ``bytes_copied``: of them.
     """
 
@@ -52,6 +53,7 @@ class Merged:
     images: int
     scores: Mapping[str, int]
     clashes: Sequence[Clash]
+    remarks: Sequence[str] = ()
     parts_linked: int = 0
     parts_copied: int = 0
     bytes_linked: int = 0
@@ -73,6 +75,7 @@ class Merged:
         return {
             **vars(self),
             "scores": dict(self.scores),
+            "remarks": list(self.remarks),
             "clashes": [vars(one) for one in self.clashes],
         }
 

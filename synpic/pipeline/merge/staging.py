@@ -62,6 +62,8 @@ def staged(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _held(lock: FileLock, target: Path) -> Iterator[None]:
+    # A lock that cannot be made looks to filelock as one that another holds.
+    os.close(os.open(lock.lock_file, os.O_RDWR | os.O_CREAT, 0o644))
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -70,6 +72,7 @@ def _held(lock: FileLock, target: Path) -> Iterator[None]:
             hint="wait until it ends; or name another folder",
         ) from error
     except NotImplementedError:  # a file system without locks
+        os.unlink(lock.lock_file)
         yield
         return
     try:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from synpic.errors import ReleaseError
+from synpic.hub.names import parse_name
 from synpic.release import Published, open_release
 from synpic.release.manifest import MANIFEST
 from synpic.workspace import RECIPE, Workspace
@@ -14,6 +15,11 @@ __all__ = ["Where", "find"]
 
 Where = str | os.PathLike[str] | Workspace | Published
 """A workspace, its folder or its address; a release, its folder, or its name on the Hub."""
+
+_KINDS = (
+    "a workspace has a recipe.toml, and a release's folder a manifest.json; a name on the Hub is "
+    "written user/name or user/name@v1.2.0"
+)
 
 
 def find(
@@ -40,6 +46,11 @@ def find(
                 hint="stand in a workspace, or name one, a release's folder, or user/name@v1.2.0"
                 + _inside(where),
             )
+    if isinstance(where, str) and not _holds(where, ""):
+        try:
+            parse_name(where)
+        except ReleaseError as error:
+            raise ReleaseError(error.message, hint=_KINDS) from error
     return open_release(where, revision=revision, token=token)
 
 

@@ -51,10 +51,11 @@
     rows: async (asked) => {
       const query = synpic.parseQuery(asked, data);
       const kept = answered(query, asked);
-      const first = (query.page - 1) * query.size;
+      const pages = Math.max(1, Math.ceil(kept.length / query.size));
+      const page = Math.min(query.page, pages);
+      const first = (page - 1) * query.size;
       return {
-        total: kept.length, page: query.page, size: query.size,
-        pages: Math.max(1, Math.ceil(kept.length / query.size)),
+        total: kept.length, page, size: query.size, pages,
         rows: await Promise.all(kept.slice(first, first + query.size).map(row)),
       };
     },

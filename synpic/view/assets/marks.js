@@ -66,6 +66,13 @@ synpic.showMarks = () => {
       signs.textContent = kinds.filter(([name]) => mark[name]).map(([, sign]) => sign).join(" ");
     }
   }
+  const unheeded = document.getElementById("unheeded"); // not where nothing can be marked
+  const { counts = {}, honoured } = synpic.marks;
+  if (unheeded) {
+    unheeded.hidden = !counts.drop || honoured;
+    unheeded.textContent = synpic.count(counts.drop || 0, "mark") + " drop, and the recipe does not follow: "
+      + "write drop = \"marks\" under [ranking], or give --drop marks to synpic rank and publish.";
+  }
   for (const place of document.querySelectorAll("[data-note]")) {
     const note = (synpic.marks.prompts[place.dataset.note] || {}).note || "";
     place.textContent = synpic.visible(note);

@@ -84,8 +84,7 @@ synpic.page = {
     const rows = document.getElementById("rows");
     rows.replaceChildren(...found.rows.map((row, at) => synpic.card(row, this, at)));
     if (!found.rows.length) {
-      rows.append(synpic.make("p.empty", {}, found.total ? "There is no such page."
-        : "No prompt is like that."));
+      rows.append(synpic.make("p.empty", {}, "No prompt is like that."));
     }
     document.getElementById("count").textContent = synpic.count(found.total, "prompt");
     for (const nav of document.querySelectorAll("nav.pages")) synpic.showPages(nav, found, this);
