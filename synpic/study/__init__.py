@@ -13,4 +13,9 @@ asking         what a rater is shown next
 pictures       two images, encoded alike
 server         the page over HTTP, and its scripts
 serving        runs the server until Ctrl-C
+choices        votes as choices of an image
+raters         raters one by one, and who is left out
+agreement      how far raters agree
+report         what a study found
+forecast       how many comparisons a study needs
 """

@@ -24,6 +24,7 @@ __all__ = [
     "open_study",
     "require_new",
     "study_names",
+    "votes_path",
     "write_study",
 ]
 
@@ -188,6 +189,21 @@ def write_study(workspace: Workspace, study: Study) -> Path:
     text = json.dumps(study.model_dump(), ensure_ascii=False, indent=1)
     workspace.store.write(_file(study.name), text.encode() + b"\n")
     return folder / "study.json"
+
+
+def votes_path(workspace: Workspace, name: str) -> Path:
+    """The file of a study's votes.
+
+    Raises:
+        WorkspaceError: there is none yet.
+    """
+    path = folder_of(workspace, name) / "votes.db"
+    if not path.exists():
+        raise WorkspaceError(
+            f"study {name} has no votes yet: there is no {path}",
+            hint="`synpic study serve` shows it to raters",
+        )
+    return path
 
 
 def require_new(workspace: Workspace, name: str) -> None:
