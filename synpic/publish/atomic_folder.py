@@ -10,6 +10,7 @@ process still works on it: the operating system ends the lock with the process.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -38,12 +39,15 @@ _LOOK = 5.0
 def new_folder(target: Path, kind: Kind = "release") -> Iterator[Path]:
     """A folder to fill, which becomes ``target`` when the block ends, and is removed if it raises.
 
+    Of a symbolic link, the folder that it leads to is replaced, and the link stays.
+
     Args:
         kind: what it will hold.
 
     Raises:
         PublishError: as :func:`require_free`, at the beginning and again at the end.
     """
+    target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     _tidy(target)
     require_free(target, kind)

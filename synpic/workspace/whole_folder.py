@@ -22,11 +22,13 @@ _MAKING, _OLD, _GONE = ".tmp", ".old", ".gone"
 def whole_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of ``target`` when the block ends.
 
-    If the block raises, what was there stays, and the folder is removed.
+    If the block raises, what was there stays, and the folder is removed. Of a symbolic link, the
+    folder that it leads to is replaced, and the link stays.
 
     Raises:
         OSError: the disk is full, or refuses.
     """
+    target = Path(os.path.realpath(target))
     making, old = _hidden(target, _MAKING), _hidden(target, _OLD)
     _put_back(old, target)
     for left in (making, _hidden(target, _GONE)):

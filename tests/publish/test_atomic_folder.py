@@ -52,6 +52,20 @@ def test_an_older_release_stays_until_the_new_one_is_whole(tmp_path: Path) -> No
     assert names(tmp_path) == ["release"]
 
 
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "release"
+    link.symlink_to("disk/release")  # which is not there yet
+    for mark in ("first", "second"):
+        with new_folder(link) as folder:
+            assert folder.parent == tmp_path / "disk"
+            write_release(folder, mark)
+        assert (tmp_path / "disk" / "release" / "a").read_text() == mark
+    assert link.is_symlink()
+    assert names(tmp_path / "disk") == ["release"]
+    assert names(tmp_path) == ["disk", "release"]
+
+
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:
     target = tmp_path / "release"
     target.mkdir()

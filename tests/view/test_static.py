@@ -250,7 +250,9 @@ def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(
     write_page(frame, target)
     before = (target / "page.json").read_text()
     (target / "data" / "rows-0.js").write_text("old")
-    write_page(frame, target)
+    (tmp_path / "link").symlink_to("page")
+    write_page(frame, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
     assert (target / "page.json").read_text() == before
     assert (target / "data" / "rows-0.js").read_text() != "old"
     (target / "mine.txt").write_text("mine")

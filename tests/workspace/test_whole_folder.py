@@ -105,3 +105,15 @@ def test_killed_anywhere_a_folder_is_removed_whole_or_not(stride: int, tmp_path:
         fill(target, "old")
         line += stride
     assert not list(tmp_path.iterdir())
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "made"
+    link.symlink_to("disk/made")  # which is not there yet
+    for text in ("first", "second"):
+        fill(link, text)
+        assert content(tmp_path / "disk" / "made") == {text}
+    assert link.is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["made"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "made"]

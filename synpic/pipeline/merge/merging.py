@@ -125,7 +125,8 @@ def _target(to: str | os.PathLike[str]) -> Path:
             hint="name a folder, and copy it to where it shall be",
         )
     target = Path(written).absolute()
-    if ".." in target.parts:  # from behind a symbolic link, it is not the folder before it
+    # From behind a symbolic link, ".." is not the folder before it; a link itself stays.
+    if ".." in target.parts or target.is_symlink():
         target = Path(os.path.realpath(target))
     require_free(target)
     return target

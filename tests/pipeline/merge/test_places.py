@@ -33,7 +33,7 @@ def test_places_that_are_refused(whole: Workspace, here: Path) -> None:
         (["A", "B"], ".", "is there already, and is not empty"),
         (["A", "B"], "A/C", "lies in the workspace A"),
         (["A", "B"], "file", "is not a folder"),
-        (["A", "B"], "link", "is not a folder"),
+        (["A", "B"], "link", "A is there already, and is not empty"),
         (["A", "B"], "no/C", "there is no folder"),
         (["A", "A"], "C", "A and A are one workspace"),
         (["A", "link"], "C", "link and A are one workspace"),
@@ -46,6 +46,10 @@ def test_places_that_are_refused(whole: Workspace, here: Path) -> None:
         "A", "B", "empty", "file", "link", "weights",
     ]  # fmt: skip
     merge("A", "B", to="empty")
+    (here / "way").symlink_to("new")
+    merge("A", "B", to="way")
+    assert (here / "way").is_symlink()
+    assert (here / "new" / "recipe.toml").exists()
 
 
 def test_a_damaged_part_is_named(whole: Workspace, here: Path) -> None:
