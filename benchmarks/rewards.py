@@ -45,7 +45,16 @@ from synpic.workspace import Workspace
 from tests.publish import fixtures
 from tests.score import random_rewards
 
-REWARDS = ("hpsv2", "pickscore", "imagereward", "mps", "vqascore", "clip_score", "aesthetic")
+REWARDS = (
+    "hpsv2",
+    "pickscore",
+    "imagereward",
+    "mps",
+    "vqascore",
+    "vlm_yes",
+    "clip_score",
+    "aesthetic",
+)
 PER_PROMPT = 4
 
 
@@ -134,7 +143,9 @@ def measure(name: str, workspace: Workspace, options: argparse.Namespace) -> dic
     reward: Any = open_reward(wanted, workspace, device)
     assert isinstance(reward, TwoStageReward)
     prompts, files = encoded(workspace)
-    ready = torch.stack([reward.pixels(decode(data)) for data in files]).to(device)
+    ready = reward.side_by_side([reward.pixels(decode(data)) for data in files])
+    if torch.is_tensor(ready):
+        ready = ready.to(device)
 
     def limit() -> float:
         settle(device)

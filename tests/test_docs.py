@@ -395,7 +395,8 @@ def test_the_quickstart(offline: Path, recipe: MakeRecipe, capsys: Any) -> None:
 def test_every_reward_has_a_section() -> None:
     page = ROOT / "docs" / "rewards.md"
     titles = [
-        title.lower().replace("`", "") for title in re.findall(r"^## (.+)$", prose(page), re.M)
+        re.sub(r"[`_ -]", "", title.lower())
+        for title in re.findall(r"^## (.+)$", prose(page), re.M)
     ]
     for name in REWARDS.names():
         if not name.startswith("shapes_"):

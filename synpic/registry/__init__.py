@@ -301,6 +301,7 @@ REWARDS = Registry(
         "shapes_biased": "synpic.shapes.biased:Biased",
         "shapes_clip": "synpic.shapes.learned:ShapesClip",
         "shapes_quality": "synpic.shapes.quality:Quality",
+        "vlm_yes": "synpic.score.vlm_yes:VlmYes",
         "vqascore": "synpic.score.vqascore:VQAScore",
         "vqascore_xl": "synpic.score.vqascore:VQAScoreXL",
     },

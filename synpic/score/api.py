@@ -211,9 +211,8 @@ class OpenedReward:
         prompts, images = [item.prompt for item in items], [item.image for item in items]
         with full_float32():
             if isinstance(self._reward, TwoStageReward):
-                import torch
-
-                given: Sequence[float] = self._reward.judge(prompts, torch.stack(images))
+                ready = self._reward.side_by_side(images)
+                given: Sequence[float] = self._reward.judge(prompts, ready)
             else:
                 given = self._reward.score(prompts, images)
         return check_finite(self.name, [f"#{item.number}" for item in items], given)

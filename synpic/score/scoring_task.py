@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from PIL.Image import Image
@@ -24,9 +24,6 @@ from synpic.score.reward import Reward, WantedReward, open_reward
 from synpic.score.score_checks import ConstantGuard, check_finite
 from synpic.score.two_stage import TwoStageReward
 from synpic.workspace import Workspace, tables
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["scoring_task"]
 
@@ -148,9 +145,10 @@ class _Scoring:
         self._kind: Hashable = WHOLE_IMAGE
         self._make: Callable[[Image], Any] = _as_it_is
         self._judge: Callable[[Sequence[str], Any], Sequence[float]] = reward.score
+        self._side_by_side: Callable[[Sequence[Any]], Any] = list
         if isinstance(reward, TwoStageReward):
             self._kind, self._make = reward.preprocessing, reward.pixels
-            self._judge = reward.judge
+            self._judge, self._side_by_side = reward.judge, reward.side_by_side
         images.want(self._kind, self._make)
         self._gatherer = ThreadPoolExecutor(1, "gather")
         self._coming: Future[_Batch] | None = None
@@ -202,8 +200,9 @@ class _Scoring:
         elif images:
             # What does not fit together, or into memory, is for the attempts to find out.
             with suppress(RuntimeError, TypeError, MemoryError):
-                images = _side_by_side(images)
-                images = images.pin_memory() if self._pinned else images
+                images = self._side_by_side(images)
+                if self._pinned and hasattr(images, "pin_memory"):
+                    images = images.pin_memory()
         return _Batch(order.keys, images, broken)
 
     def _score(self, placed: Sequence[tuple[int, Item]]) -> list[float]:
@@ -211,7 +210,7 @@ class _Scoring:
         images = self._given[placed[0][0] : placed[-1][0] + 1]
         items = [item for _, item in placed]
         if self._kind is not WHOLE_IMAGE and isinstance(images, list):
-            images = _side_by_side(images)
+            images = self._side_by_side(images)
         with full_float32():
             given = self._judge([item.prompt for item in items], images)
         return check_finite(self._wanted.name, [item.candidate_id for item in items], given)
@@ -226,12 +225,6 @@ class _Scoring:
             "score": scored.result,
             "batch_size": scored.batch_size,
         }
-
-
-def _side_by_side(images: Sequence[Tensor]) -> Tensor:
-    import torch
-
-    return torch.stack(list(images))
 
 
 def _as_it_is(image: Image) -> Image:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from PIL.Image import Image
 
 from synpic.score.reward import RewardInfo
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["TwoStageReward"]
 
@@ -32,20 +29,28 @@ class TwoStageReward(ABC):
     preprocessing: Hashable
 
     @abstractmethod
-    def pixels(self, image: Image) -> Tensor:
+    def pixels(self, image: Image) -> Any:
         """An RGB image made ready, ``Float[Tensor, "3 height width"]``, float32 on the CPU.
 
-        Height and width are the same for every image. Called from several threads at once.
+        Height and width are the same for every image, unless the reward has a
+        :meth:`side_by_side` of its own. Called from several threads at once.
         """
 
+    def side_by_side(self, pixels: Sequence[Any]) -> Any:
+        """What :meth:`judge` takes of several images: one tensor, ``Float[Tensor, "n …"]``.
+
+        What it gives can be sliced, and given to it again.
+        """
+        import torch
+
+        return torch.stack(list(pixels))
+
     @abstractmethod
-    def judge(self, prompts: Sequence[str], pixels: Tensor) -> list[float]:
+    def judge(self, prompts: Sequence[str], pixels: Any) -> list[float]:
         """Scores of n prompts and ``Float[Tensor, "n 3 height width"]``; moves them itself."""
 
     def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
         """Scores of n prompts and n RGB images, in their order."""
-        import torch
-
         if not images:
             return []
-        return self.judge(prompts, torch.stack([self.pixels(image) for image in images]))
+        return self.judge(prompts, self.side_by_side([self.pixels(image) for image in images]))

@@ -58,7 +58,7 @@ SMALL = Tower(32, 1, 1)
 TINY = Size(
     h_vision=SMALL, h_text=SMALL, h_joint=64, h_patch=112,
     l_vision=SMALL, l_text=SMALL, l_joint=32,
-    blip_vision=SMALL, blip_text=SMALL, t5=SMALL, t5_feed=32,
+    blip_vision=SMALL, blip_text=SMALL, t5=SMALL, t5_feed=32, vlm=SMALL,
 )  # fmt: skip
 
 Scene = tuple[str, Sequence[str]]

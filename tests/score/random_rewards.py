@@ -19,6 +19,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 from synpic.score.hpsv2 import HPSv2
 from synpic.score.imagereward import ImageReward
 from tests.generate.tiny import clip_tokenizer
+from tests.score.tiny_vlms import save_vlm
 
 __all__ = ["FULL", "REDUCED", "RandomReward", "Size", "make"]
 
@@ -41,6 +42,7 @@ class Size:
         l14: CLIP-L/14's, of the aesthetic predictor and CLIPScore.
         blip: ImageReward's.
         t5: VQAScore's reader, whose picture tower is ``l14``.
+        vlm: the language model of a VLM.
     """
 
     h_vision: Tower
@@ -54,6 +56,7 @@ class Size:
     blip_text: Tower
     t5: Tower
     t5_feed: int
+    vlm: Tower
 
 
 FULL = Size(
@@ -68,6 +71,7 @@ FULL = Size(
     blip_text=Tower(768, 12, 12),
     t5=Tower(2048, 24, 32),
     t5_feed=5120,
+    vlm=Tower(4096, 36, 32),
 )
 """As published; VQAScore's is that of CLIP-FlanT5-xl."""
 
@@ -83,6 +87,7 @@ REDUCED = Size(
     blip_text=Tower(192, 4, 3),
     t5=Tower(256, 4, 4),
     t5_feed=640,
+    vlm=Tower(256, 6, 4),
 )
 """A quarter of the width and depth."""
 
@@ -291,6 +296,17 @@ def _imagereward(root: Path, size: Size) -> RandomReward:
     return RandomReward("imagereward", folder, {"tokenizer": str(words)})
 
 
+def _vlm_yes(root: Path, size: Size) -> RandomReward:
+    text = {
+        "hidden_size": size.vlm.width,
+        "intermediate_size": 3 * size.vlm.width,
+        "num_hidden_layers": size.vlm.layers,
+        "num_attention_heads": size.vlm.heads,
+        "num_key_value_heads": max(1, size.vlm.heads // 4),
+    }
+    return RandomReward("vlm_yes", save_vlm("qwen3_vl", root / "vlm", **text))
+
+
 def _vqascore(root: Path, size: Size) -> RandomReward:
     from synpic.score import clip_t5
     from synpic.score.clip_t5_names import in_the_file
@@ -367,6 +383,7 @@ _MAKERS: dict[str, Callable[[Path, Size], RandomReward]] = {
     "imagereward": _imagereward,
     "mps": _mps,
     "pickscore": _pickscore,
+    "vlm_yes": _vlm_yes,
     "vqascore": _vqascore,
     "vqascore_xl": _vqascore_xl,
 }

@@ -34,6 +34,7 @@ TINY = Size(
     blip_text=SMALL,
     t5=SMALL,
     t5_feed=32,
+    vlm=Tower(32, 1, 2),
 )
 NAMES = [
     name

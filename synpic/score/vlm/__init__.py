@@ -1,0 +1,1 @@
+"""Vision-language models that answer a question about an image."""

@@ -1,0 +1,182 @@
+"""A vision-language model of transformers on this machine: how likely it is to answer what.
+
+Any architecture that ``AutoModelForImageTextToText`` opens. Nothing is generated: one forward pass
+over image and question gives the probability of every first token of an answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from PIL.Image import Image, Resampling
+
+from synpic.errors import RewardError
+from synpic.score.vlm.answers import Spelling, refuse_marks, spellings
+from synpic.score.weights import open_pretrained, reading
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["LocalVlm"]
+
+_ANYTHING = "a red circle"
+
+
+class LocalVlm:
+    """An opened model.
+
+    Args:
+        checkpoint: folder or repository with a model and its processor.
+        revision: its commit.
+        device: where it runs.
+        dtype: of its weights; probabilities are computed in float32.
+        max_pixels: larger images are made smaller first, in their proportions.
+
+    Raises:
+        RewardError: it has no chat template, or begins to think before it answers; weights are
+            missing or belong to nothing.
+        CheckpointError: it is not there, lacks a file, or cannot be reached.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str,
+        revision: str | None,
+        device: str,
+        dtype: torch.dtype,
+        max_pixels: int,
+    ) -> None:
+        from transformers import AutoModelForImageTextToText
+
+        self._checkpoint, self._device, self._max_pixels = checkpoint, device, max_pixels
+        self._processor = _open_processor(checkpoint, revision)
+        self._model = open_pretrained(AutoModelForImageTextToText, checkpoint, revision, dtype).to(
+            device
+        )
+        self._refuse_thoughts()
+
+    @property
+    def preprocessing(self) -> Hashable:
+        """What decides the pixels that :meth:`fit` gives."""
+        return ("at most", self._max_pixels)
+
+    def fit(self, image: Image) -> Image:
+        """``image``, made smaller where it has more than ``max_pixels``; bicubic, by Pillow."""
+        width, height = image.size
+        if width * height <= self._max_pixels:
+            return image
+        scale = math.sqrt(self._max_pixels / (width * height))
+        size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+        return image.resize(size, Resampling.BICUBIC)
+
+    def spellings(self, texts: Sequence[str]) -> list[Spelling]:
+        """The tokens of answers; see :func:`synpic.score.vlm.answers.spellings`."""
+        return spellings(self._processor.tokenizer, self._chat(_ANYTHING), texts)
+
+    def chats(self, prompts: Sequence[str], question: str) -> list[str]:
+        """The text before an answer, for each of ``prompts``.
+
+        Args:
+            question: with ``{}`` for the prompt.
+
+        Raises:
+            ValueError: a prompt holds one of the tokenizer's marks.
+        """
+        for prompt in prompts:
+            refuse_marks(self._processor.tokenizer, prompt)
+        return [self._chat(question.format(prompt)) for prompt in prompts]
+
+    def log_probabilities(
+        self, chats: Sequence[str], images: Sequence[Image], answers: Sequence[Spelling]
+    ) -> Tensor:
+        """ln P(answer | image, question), ``Float[Tensor, "n answers"]``, float32 on the CPU.
+
+        Answers of one token share one forward pass. One of several is fed to the model (teacher
+        forcing), and the logarithms of its tokens add up.
+
+        Args:
+            chats: n, from :meth:`chats`.
+            images: n, from :meth:`fit`.
+        """
+        import torch
+
+        found = torch.empty(len(chats), len(answers))
+        short = [at for at, answer in enumerate(answers) if len(answer.tokens) == 1]
+        if short:
+            after = self._after(chats, images, 0)[:, 0]
+            found[:, short] = after[:, [answers[at].tokens[0] for at in short]]
+        for at, answer in enumerate(answers):
+            if len(answer.tokens) == 1:
+                continue
+            whole = [chat + answer.text for chat in chats]
+            after = self._after(whole, images, len(answer.tokens))
+            places = torch.arange(len(answer.tokens))
+            found[:, at] = after[:, places, list(answer.tokens)].sum(dim=1)
+        return found
+
+    def _after(self, texts: Sequence[str], images: Sequence[Image], back: int) -> Tensor:
+        """ln P of each next token, ``Float[Tensor, "n back+1 vocabulary"]``, after each of the last
+        ``back`` + 1 tokens; on the CPU."""
+        import torch
+
+        inputs = self._processor(
+            text=list(texts),
+            images=[[image] for image in images],
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+        ).to(self._device)
+        for name, value in inputs.items():
+            if torch.is_tensor(value) and value.is_floating_point():
+                inputs[name] = value.to(self._model.dtype)
+        with torch.inference_mode():
+            logits = self._model(**inputs, logits_to_keep=back + 1).logits[:, -back - 1 :]
+            after: Tensor = logits.float().log_softmax(dim=-1).cpu()
+        return after
+
+    def _chat(self, question: str) -> str:
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        # A template that does not know the word would have it taken for an option of the processor.
+        thinks = "enable_thinking" in str(self._processor.chat_template)
+        text: str = self._processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=False,
+            **({"enable_thinking": False} if thinks else {}),
+        )
+        return text
+
+    def _refuse_thoughts(self) -> None:
+        end = self._chat(_ANYTHING).rstrip()
+        if end.endswith("<think>"):
+            raise RewardError(
+                f"{self._checkpoint} thinks before it answers, so that its first token is no "
+                "answer",
+                hint="name the variant without thoughts: the one that is called Instruct",
+            )
+
+
+def _open_processor(checkpoint: str, revision: str | None) -> Any:
+    """The processor, whose images are resized by Pillow where the architecture has such a one."""
+    from transformers import AutoImageProcessor, AutoProcessor
+
+    with reading(checkpoint, revision):
+        processor: Any = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            checkpoint, revision=revision
+        )
+        # Of some architectures there is one by torchvision alone.
+        with suppress(ImportError, ValueError):
+            processor.image_processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+                checkpoint, revision=revision, backend="pil"
+            )
+    if getattr(processor, "image_processor", None) is None or not processor.chat_template:
+        lacking = "chat template" if not getattr(processor, "chat_template", None) else "images"
+        raise RewardError(
+            f"{checkpoint} cannot be asked about an image: its processor has no {lacking}",
+            hint="name a model that was tuned to chat about images",
+        )
+    return processor
