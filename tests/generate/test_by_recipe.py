@@ -22,7 +22,7 @@ from tests.generate import tiny
 from tests.generate.by_recipe import by_hand, make, pictures, rows, workspace_of
 from tests.generate.loras import save_lora
 from tests.generate.test_families import KINDS, SANA
-from tests.generate.tiny import side
+from tests.generate.tiny import ALWAYS, side
 from tests.grids import slow_but
 
 Folder = Callable[[str], Path]
@@ -50,9 +50,7 @@ def sized(kind: str, steps: int = 2) -> dict[str, Any]:
 
 def called(kind: str, steps: int = 2) -> dict[str, Any]:
     """The same as arguments of its call."""
-    extra: dict[str, Any] = {"num_inference_steps": steps}
-    if kind == "pixart_sigma":
-        extra |= {"clean_caption": False, "use_resolution_binning": False}
+    extra: dict[str, Any] = {"num_inference_steps": steps, **ALWAYS.get(kind, {})}
     if kind == "sana":
         extra |= SANA
     if "cascade" in kind:

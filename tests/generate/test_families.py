@@ -18,7 +18,7 @@ from synpic.generate.family import Family
 from synpic.generate.stable_cascade import _names_of_old
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
-from tests.generate.tiny import SIDE, side
+from tests.generate.tiny import ALWAYS, SIDE, side
 from tests.grids import slow_but
 
 Folder = Callable[[str], Path]
@@ -96,8 +96,7 @@ def test_as_the_pipeline_draws_by_hand(kind: str, saved: Folder) -> None:
     family = opened(KINDS[kind], saved(kind))
     call: dict[str, Any] = {"width": side(kind), "height": side(kind), "output_type": "np"}
     call["prior_num_inference_steps" if "cascade" in kind else "num_inference_steps"] = 2
-    if kind == "pixart_sigma":
-        call |= {"clean_caption": False, "use_resolution_binning": False}
+    call |= ALWAYS.get(kind, {})
     if kind == "sana":
         call |= SANA
     generator = torch.Generator().manual_seed(SEEDS[0])

@@ -346,6 +346,11 @@ def stable_cascade() -> Any:
     return diffusers.StableCascadeCombinedPipeline(**cascade_decoder().components, **prior)
 
 
+ALWAYS: dict[str, dict[str, Any]] = {
+    "pixart_sigma": {"clean_caption": False, "use_resolution_binning": False},
+}
+"""Builder → what its family adds to every call, so that a pipeline can be called by hand as it."""
+
 BUILDERS: dict[str, Callable[[], Any]] = {
     "sd": sd,
     "sd21": sd21,

@@ -9,12 +9,13 @@ from typing import Any
 import diffusers
 import numpy as np
 import pytest
-from peft import PeftModel
 
 from synpic.train.training_loop import train
 from tests.generate.by_recipe import by_hand, make, pictures, rows
+from tests.generate.tiny import ALWAYS
 from tests.grids import slow_but
 from tests.train.conftest import Wanted
+from tests.train.families.opening import FAMILY_NAMES, put_adapters
 from tests.train.runs import FULL
 
 Folder = Callable[[str], Path]
@@ -27,9 +28,7 @@ def equal(one: list[Any], other: list[Any]) -> bool:
     return all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize(
-    "kind", slow_but({"sd", "pixart_sigma"}, ["sd", "sdxl", "sd3", "pixart_sigma"])
-)
+@pytest.mark.parametrize("kind", slow_but({"sd", "pixart_sigma"}, FAMILY_NAMES))
 def test_adapters(kind: str, wanted: Wanted, saved: Folder, tmp_path: Path) -> None:
     made = train(wanted(kind, "tuning.rank=4", "tuning.alpha=12", STRONG), tmp_path / "run")
     base = {"checkpoint": saved(kind), "family": kind, "steps": 2, "sizes": ["16x16"]}
@@ -46,12 +45,8 @@ def test_adapters(kind: str, wanted: Wanted, saved: Folder, tmp_path: Path) -> N
     assert not equal(pictures(workspace, "trained"), pictures(workspace, "half"))
 
     pipeline = diffusers.DiffusionPipeline.from_pretrained(saved(kind))
-    call: dict[str, Any] = dict(SIZES)
-    if kind == "pixart_sigma":
-        pipeline.transformer = PeftModel.from_pretrained(pipeline.transformer, made.folder)
-        call |= {"clean_caption": False, "use_resolution_binning": False}
-    else:
-        pipeline.load_lora_weights(made.folder)
+    put_adapters(pipeline, made.folder)
+    call: dict[str, Any] = {**SIZES, **ALWAYS.get(kind, {})}
     table = rows(workspace, "trained")
     assert equal(pictures(workspace, "trained"), by_hand(pipeline, table, **call))
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import diffusers
 import numpy as np
-import peft
 import pytest
 import torch
 from PIL import Image
@@ -23,11 +22,11 @@ from synpic.publish import publish_to
 from synpic.train import training_loop
 from synpic.train.trainable_checkpoint import Reference
 from synpic.train.training_loop import train
-from tests.generate.tiny import SIDE
+from tests.generate.tiny import ALWAYS, SIDE
 from tests.grids import slow_but
 from tests.publish.fixtures import build, picture
 from tests.train.conftest import Wanted
-from tests.train.families.opening import KINDS
+from tests.train.families.opening import FAMILY_NAMES, KINDS, put_adapters
 from tests.train.runs import FULL, LORA, mean_difference, rows, same, weights
 
 PROMPTS = ["two BLUE squares", "a red circle 1"]
@@ -36,10 +35,9 @@ FAST = "optimizer.learning_rate=0.1"
 """So that two steps are seen in a picture."""
 
 
-def drawn(pipeline: Any) -> np.ndarray:
+def drawn(pipeline: Any, kind: str) -> np.ndarray:
     """What a stock pipeline draws of PROMPTS, as the recipe of these tests says; side by side."""
     pipeline.set_progress_bar_config(disable=True)
-    pixart = type(pipeline) is diffusers.PixArtSigmaPipeline
     images = pipeline(
         PROMPTS,
         num_inference_steps=2,
@@ -47,7 +45,7 @@ def drawn(pipeline: Any) -> np.ndarray:
         width=SIDE,
         height=SIDE,
         generator=[torch.Generator().manual_seed(3 + i) for i in range(len(PROMPTS))],
-        **({"use_resolution_binning": False, "clean_caption": False} if pixart else {}),
+        **ALWAYS.get(kind, {}),
     ).images
     return np.concatenate([np.asarray(image, dtype=int) for image in images], axis=1)
 
@@ -92,29 +90,27 @@ def test_what_comes_out_draws_in_stock_diffusers_what_the_trainer_saw_it_draw(
     assert [first["step"], second["step"]] == [1, 2]
 
     base = opened(str(recipe.model.checkpoint))
-    assert np.abs(drawn(base) - samples_of(tmp_path, 0)).max() <= 1
+    assert np.abs(drawn(base, kind) - samples_of(tmp_path, 0)).max() <= 1
     if tuning == FULL:
         base = opened(made.folder)
         denoiser = base.unet if hasattr(base, "unet") else base.transformer
         assert same(dict(denoiser.named_parameters()), weights(tmp_path))
-    elif kind == "pixart_sigma":
-        base.transformer = peft.PeftModel.from_pretrained(base.transformer, made.folder)
     else:
-        base.load_lora_weights(made.folder)
-    after = drawn(base)
+        put_adapters(base, made.folder)
+    after = drawn(base, kind)
     assert np.abs(after - samples_of(tmp_path, 2)).max() <= 1
     assert np.abs(samples_of(tmp_path, 2) - samples_of(tmp_path, 0)).max() > 3
 
 
-@pytest.mark.parametrize("kind", ["sd3_without_t5", "pixart_sigma"])
+@pytest.mark.parametrize("kind", slow_but({"sd3_without_t5", "pixart_sigma"}, KINDS))
 def test_adapters_may_be_merged_into_a_pipeline(kind: str, wanted: Wanted, tmp_path: Path) -> None:
     recipe = wanted(kind, LORA, "tuning.alpha=32", "run.save=pipeline", FAST, *PICTURES)
     pipeline = opened(train(recipe, tmp_path).folder)
-    assert np.abs(drawn(pipeline) - samples_of(tmp_path, 2)).max() <= 1
-    assert np.abs(drawn(pipeline) - samples_of(tmp_path, 0)).max() > 3
+    assert np.abs(drawn(pipeline, kind) - samples_of(tmp_path, 2)).max() <= 1
+    assert np.abs(drawn(pipeline, kind) - samples_of(tmp_path, 0)).max() > 3
 
 
-@pytest.mark.parametrize("kind", slow_but({"sdxl"}, ["sdxl", "pixart_sigma"]))
+@pytest.mark.parametrize("kind", slow_but({"sdxl"}, FAMILY_NAMES))
 def test_adapters_switched_off_are_as_good_a_reference_as_a_copy(
     kind: str, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,7 +359,7 @@ def test_half_precision_learns_and_draws(
         assert half["error"] == pytest.approx(full["error"], rel=0.02)
         assert half["norm"] > 0
     assert (
-        np.abs(samples_of(tmp_path, 0) - drawn(opened(str(recipe.model.checkpoint)))) < 12
+        np.abs(samples_of(tmp_path, 0) - drawn(opened(str(recipe.model.checkpoint)), kind)) < 12
     ).all()
     assert made.about["recipe"]["run"]["precision"] == "bf16"
 

@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import peft
 
 from synpic.recipe.settings import ModelSettings
+from synpic.registry import FAMILIES
 from synpic.train.families.family import TrainableFamily
 from synpic.train.families.find import family_name, find_family
 from synpic.train.settings import NoiseSettings
 
-KINDS = ["sd", "sdxl", "sd3", "sd3_without_t5", "pixart_sigma"]
+FAMILY_NAMES = [name for name, halves in FAMILIES.halves.items() if halves.train]
+"""Of synpic's own that can be trained: each has a builder of its name in tests.generate.tiny."""
+
+KINDS = [*FAMILY_NAMES, "sd3_without_t5"]
 """Builders of tests.generate.tiny."""
+
+ROUGHLY = {"pixart_sigma": 0.1}
+"""Builder → how far off the size of a cache may be: of prompts only the tokens in use are kept."""
 
 
 def index(folder: Path) -> dict[str, Any]:
@@ -32,6 +40,14 @@ def pipeline(folder: Path, *without: str) -> Any:
     )
     made.set_progress_bar_config(disable=True)
     return made
+
+
+def put_adapters(pipeline: Any, folder: Path) -> None:
+    """Lay adapters that were trained over ``pipeline``, also where it takes none by itself."""
+    if hasattr(pipeline, "load_lora_weights"):
+        pipeline.load_lora_weights(folder)
+    else:
+        pipeline.transformer = peft.PeftModel.from_pretrained(pipeline.transformer, folder)
 
 
 def family(folder: Path, settings: ModelSettings | None = None, **noise: Any) -> TrainableFamily:

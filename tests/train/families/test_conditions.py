@@ -16,7 +16,7 @@ from synpic.errors import TrainingError
 from synpic.recipe.settings import ModelSettings
 from synpic.train.families.find import family_name, find_family
 from synpic.train.settings import NoiseSettings
-from tests.generate.tiny import SIDE
+from tests.generate.tiny import ALWAYS, SIDE
 from tests.train.families.opening import KINDS, family, index, pipeline
 
 Folder = Callable[[str], Path]
@@ -38,8 +38,7 @@ def settings(kind: str, **others: Any) -> ModelSettings:
 def call(kind: str) -> dict[str, Any]:
     """How the pipelines are called, as synpic.generate calls them."""
     arguments = {"height": SIDE, "width": WIDTH, "output_type": "np", **settings(kind).call}
-    if kind == "pixart_sigma":
-        arguments |= {"clean_caption": False, "use_resolution_binning": False}
+    arguments |= ALWAYS.get(kind, {})
     if kind == "sdxl":
         arguments |= MICRO
     return arguments
