@@ -102,10 +102,12 @@ def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str
     """
     recipe = inventory.recipe
     if not recipe.scoring:
-        people = f" that scores images: {', '.join(recipe.comparing)} ranks by labels"
+        people = ", ".join(recipe.comparing)
         raise RecipeError(
-            f"the recipe names no reward{people if recipe.comparing else ''}",
-            hint="add [rewards.NAME]; see `synpic list rewards`",
+            "the recipe names no reward"
+            + (f" that scores images: {people} ranks by labels" if people else ""),
+            hint="add [rewards.NAME]; see `synpic list rewards`"
+            + ("; or leave scores out: `synpic generate`, then `synpic rank`" if people else ""),
         )
     for name in only or ():
         if name in recipe.comparing:

@@ -150,10 +150,11 @@ def combine_labels(labels: pl.DataFrame) -> pl.DataFrame:
         )
     counted = rows.filter((left != right) & (pl.col("n") > 0))
     # The order of additions decides the last digit; rounding to millionths forgets it.
+    in_order = pl.when(left < right)
     shares = counted.select(
-        pl.min_horizontal(left, right).alias("one"),
-        pl.max_horizontal(left, right).alias("other"),
-        pl.when(left < right).then("share").otherwise(1 - pl.col("share")).alias("share"),
+        in_order.then(left).otherwise(right).alias("one"),
+        in_order.then(right).otherwise(left).alias("other"),
+        in_order.then("share").otherwise(1 - pl.col("share")).alias("share"),
         "n",
     )
     means = (
@@ -248,12 +249,13 @@ class Located:
         """``[k, k, m]`` with ``values`` at (one, other) and their negative at (other, one)."""
         starts = starts_of(self.sizes)
         numbers = np.searchsorted(starts, rows[0])
-        column = np.searchsorted(numbers, self.prompt)
-        column[column == len(numbers)] = 0
-        here = numbers[column] == self.prompt
-        place = self.prompt[here]
-        one, other = self.one[here] - starts[place], self.other[here] - starts[place]
+        near = slice(*np.searchsorted(self.prompt, (numbers[0], numbers[-1] + 1)))
+        prompt = self.prompt[near]
+        column = np.searchsorted(numbers, prompt)  # Between them may lie prompts of other blocks.
+        here = numbers[column] == prompt
+        first, column, value = starts[prompt[here]], column[here], values[near][here]
+        one, other = self.one[near][here] - first, self.other[near][here] - first
         square = np.full((len(rows), *rows.shape), empty, dtype)
-        square[one, other, column[here]] = values[here]
-        square[other, one, column[here]] = -values[here]
+        square[one, other, column] = value
+        square[other, one, column] = -value
         return square

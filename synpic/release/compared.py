@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from synpic.errors import ReleaseError
 from synpic.rank import Comparisons, Ranking
 from synpic.rank.comparisons import WHOLE
 from synpic.readers.json_models import Record
@@ -84,10 +85,10 @@ def describe_comparisons(ranking: Ranking, candidates: pl.Series) -> dict[str, d
 
 def fingerprint(pairs: pl.DataFrame) -> str:
     """A SHA-256 of the ``pairs`` of :class:`Comparisons`, in whatever order they stand."""
-    digest = hashlib.sha256()
-    for one, other, share in pairs.select("one", "other", "share").sort("one", "other").iter_rows():
-        digest.update(f"{one}:{other}:{share}\n".encode())
-    return digest.hexdigest()
+    lines = pairs.sort("one", "other").select(
+        pl.concat_str("one", "other", "share", separator=":").alias("line")
+    )
+    return hashlib.sha256(lines["line"].str.join("\n").item().encode()).hexdigest()
 
 
 def with_compared(rows: pl.DataFrame, comparisons: Mapping[str, Comparisons]) -> pl.DataFrame:
@@ -119,25 +120,33 @@ def with_compared(rows: pl.DataFrame, comparisons: Mapping[str, Comparisons]) ->
     return rows
 
 
-def read_compared(table: pl.DataFrame, rows: Mapping[str, ComparedRow]) -> dict[str, Comparisons]:
+def read_compared(
+    table: pl.DataFrame, rows: Mapping[str, ComparedRow], release: str
+) -> dict[str, Comparisons]:
     """The comparisons that a table of a release holds.
 
     Args:
         table: of ``scores`` or ``images``: candidate_id and the columns of each source.
         rows: of its manifest.
+        release: its name, for messages.
 
     Raises:
-        pl.exceptions.PolarsError: the lists of a row do not fit together.
+        ReleaseError: the lists of an image do not fit together.
     """
     found = {}
     for name, row in rows.items():
-        sides = (
-            table.select("candidate_id", other=COMPARED + name, share=SHARE + name)
-            .explode("other", "share")
-            .drop_nulls()
-        )
+        lists = table.select("candidate_id", other=COMPARED + name, share=SHARE + name)
+        uneven = lists.filter(pl.col("other").list.len().ne_missing(pl.col("share").list.len()))
+        if uneven.height:
+            raise ReleaseError(
+                f"{release}: {COMPARED}{name} and {SHARE}{name} of {uneven['candidate_id'][0]} "
+                "do not fit together: they have unequally many entries",
+                hint=f"`synpic verify {release}` says what else is wrong; publish it again",
+            )
+        sides = lists.explode("other", "share").filter(pl.col("share").is_between(0, 1))
         # Each pair stands there from both sides; a float32 has its millionths exactly.
         first = sides.filter(pl.col("candidate_id") < pl.col("other"))
+        first = first.unique(["candidate_id", "other"], keep="first", maintain_order=True)
         millionths = np.rint(first["share"].cast(pl.Float64).to_numpy() * WHOLE)
         pairs = first.select(
             one="candidate_id", other="other", share=pl.Series(millionths).cast(pl.Int64)

@@ -15,7 +15,7 @@ from typing import Literal
 
 import polars as pl
 
-from synpic.errors import RankingError, RewardError, UnknownName
+from synpic.errors import RankingError, ReleaseError, RewardError, UnknownName
 from synpic.rank import Ranking, agreement_by_prompt, first, margin_by_prompt, pairs, rank
 from synpic.rank.aggregations import WIN_RATE
 from synpic.readers.display import count
@@ -181,10 +181,14 @@ def _rank(release: Published, table: pl.DataFrame) -> Ranking:
     weights = {name: rule.weights[name] for name in order if name in rule.weights}
     weights |= {name: weight for name, weight in rule.weights.items() if name not in weights}
     missing = missing_aggregation(rule) is not None
+    try:
+        comparisons = read_compared(table, rule.comparisons, release.name)
+    except ReleaseError as error:
+        raise RankingError(error.message, hint=error.hint) from error
     ranking = rank(
         table.select("prompt_id", "candidate_id", "model", *columns),
         weights,
-        comparisons=read_compared(table, rule.comparisons),
+        comparisons=comparisons,
         aggregation=WIN_RATE if missing else published_aggregation(rule, release.name),
         ties=rule.ties,
     )

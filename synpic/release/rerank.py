@@ -101,7 +101,7 @@ def rerank(
     else:
         rule = find_aggregation(aggregation, os.curdir)
     scores = release.table("scores")
-    comparisons = read_compared(scores, published.comparisons)
+    comparisons = read_compared(scores, published.comparisons, release.name)
     scores = scores.drop(name for name in scores.columns if name.startswith((COMPARED, SHARE)))
     chosen = _weights(release, scores, published.weights, weights or {}, rewards, without_rewards)
     kept = _of_models(release, scores, models, without_models)

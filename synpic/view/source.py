@@ -207,7 +207,7 @@ def _of_release(release: Published) -> Shown:
     comparisons: Mapping[str, Comparisons] = {}
     if "scores" in release.records:
         rows = release.table("scores").drop("sha256")
-        comparisons = read_compared(rows, release.manifest.ranking.comparisons)
+        comparisons = read_compared(rows, release.manifest.ranking.comparisons, release.name)
     else:
         kinds = table.drop(meta).schema.items()
         lists = [name for name, kind in kinds if isinstance(kind, pl.List)]

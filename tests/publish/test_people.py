@@ -51,8 +51,13 @@ def made(folder: Path, rule: str = "", people: str = PEOPLE) -> Workspace:
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("people")
-    for name, rule in (("mixed", ""), ("alone", ALONE), ("fitted", FITTED)):
-        publish_to(made(root / f"{name}-set", rule), root / name, configs=EVERY)
+    some = ["ranked", "scores", "pairwise"]
+    for name, rule, configs in (
+        ("mixed", "", EVERY),
+        ("alone", ALONE, some),
+        ("fitted", FITTED, some),
+    ):
+        publish_to(made(root / f"{name}-set", rule), root / name, configs=configs)
     return root
 
 
@@ -166,6 +171,22 @@ def test_verify_finds_what_does_not_follow(
     assert any(text in problem.text for problem in found), found
 
 
+def test_lists_that_do_not_fit_are_refused_by_name(copied: Path) -> None:
+    def shorter(table: pa.Table) -> pa.Table:
+        at = table.schema.get_field_index("share_people")
+        field = table.schema.field(at)
+        values = [share[:-1] for share in table["share_people"].to_pylist()]
+        return table.set_column(at, field, pa.array(values, field.type))
+
+    rewrite(copied / "mixed", SCORES, shorter)
+    for read in (
+        lambda: rerank(open_release(copied / "mixed")),
+        lambda: open_source(copied / "mixed"),
+    ):
+        with pytest.raises(ReleaseError, match=r"compared_people and share_people .* do not fit"):
+            read()
+
+
 def test_a_release_is_ranked_again_by_other_people_and_models(once: Path) -> None:
     release = open_release(once / "mixed")
     without = rerank(release, without_rewards=["people"])
@@ -240,6 +261,7 @@ def test_the_page_of_a_workspace_without_its_labels(tmp_path: Path) -> None:
 
 def test_what_is_read_back_is_what_was_compared(once: Path) -> None:
     release = open_release(once / "mixed")
-    back = read_compared(release.table("images"), release.manifest.ranking.comparisons)["people"]
+    rows = release.manifest.ranking.comparisons
+    back = read_compared(release.table("images"), rows, release.name)["people"]
     given = rank_candidates(Workspace.open(once / "mixed-set")).ranking.comparisons["people"]
     assert back.pairs.equals(given.pairs.sort("one", "other"))

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from scipy.optimize import minimize
 
 from synpic.errors import RankingError
 from synpic.rank import (
@@ -350,9 +351,30 @@ def test_strengths_are_those_of_published_examples() -> None:
 
 
 def test_strengths_add_up_along_a_chain_however_far() -> None:
-    k, steps = 60, np.linspace(-9, 9, 59)
+    k, steps = 24, np.linspace(-9, 9, 23)
     wins = np.zeros((k, k, 1))
     for i, step in enumerate(steps):
         wins[i, i + 1], wins[i + 1, i] = 1, math.exp(-step)
     theta = log_strengths_of_pairs(wins)[:, 0]
     assert theta[:-1] - theta[1:] == pytest.approx(steps, abs=1e-8)
+
+
+@given(
+    st.integers(2, 6).flatmap(
+        lambda k: st.lists(st.sampled_from([0.0, 0.25, 1.0, 7.5]), min_size=k * k, max_size=k * k)
+    )
+)
+def test_strengths_are_where_an_optimiser_finds_the_likelihood_greatest(drawn: list[float]) -> None:
+    k = math.isqrt(len(drawn))
+    wins = np.array(drawn).reshape(k, k)
+    np.fill_diagonal(wins, 0)
+    wins += 0.5 * (abs(np.subtract.outer(np.arange(k), np.arange(k))) == 1)  # connected, both ways
+
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        chance = 1 / (1 + np.exp(theta[None, :] - theta[:, None]))
+        lost = wins * (1 - chance)
+        return -float((wins * np.log(chance)).sum()), lost.sum(axis=0) - lost.sum(axis=1)
+
+    found = minimize(loss, np.zeros(k), jac=True, method="BFGS", options={"gtol": 1e-9}).x
+    got = log_strengths_of_pairs(wins[..., None])[:, 0]
+    assert got == pytest.approx(found - found.mean(), abs=1e-5)

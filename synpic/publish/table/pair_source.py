@@ -149,7 +149,7 @@ def _cut(release: Published, source: PairSource, cuts: Cuts) -> PairSource:
     scored = ranking.table
     if cuts.min_agreement is not None:
         scored = release.table("scores")
-        known = read_compared(scored, release.manifest.ranking.comparisons)
+        known = read_compared(scored, release.manifest.ranking.comparisons, release.name)
         ranking = replace(ranking, comparisons=known)
     chosen = choose(scored, ranking, cuts, prompts).ranking
     if cuts.top is not None:
