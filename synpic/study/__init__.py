@@ -17,5 +17,7 @@ choices        votes as choices of an image
 raters         raters one by one, and who is left out
 agreement      how far raters agree
 report         what a study found
+exchange       labels, Argilla and Rapidata: votes and comparisons out, answers in
+keeping        what is kept of one rater, written out or deleted
 forecast       how many comparisons a study needs
 """

@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from synpic import ids
 from synpic.errors import NewerSchema, StorageError, WorkspaceError, did_you_mean
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.study.questions import StudyQuestion
@@ -104,6 +105,11 @@ class Study(Record, extra="forbid"):
     def question_by_name(self) -> Mapping[str, StudyQuestion]:
         """The questions."""
         return {one.name: one for one in self.questions}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hex digits of all of it."""
+        return ids.fingerprint(self.model_dump())
 
     @property
     def models(self) -> list[str]:

@@ -67,7 +67,7 @@ class _Page:
         self._asking, self._pictures = asking, pictures
         self._study = asking.study
         # Browsers send a cookie to every port of a machine: each study has one of its own.
-        self._cookie = f"rater-{ids.short(ids.fingerprint(self._study.model_dump()))}"
+        self._cookie = f"rater-{ids.short(self._study.fingerprint)}"
         self._html = render("synpic.study", "study.html.jinja", {})
 
     def shell(self, request: Request) -> Response:

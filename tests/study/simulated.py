@@ -98,7 +98,7 @@ class Ways:
         return 1 - 2 * self.true * (1 - self.true) / (2 * taken * (1 - taken))
 
     def answer(self, true_side: str, kind: str, lots: random.Random) -> str:
-        if lots.random() < self.ties:
+        if kind != "check" and lots.random() < self.ties:
             return "tie"
         if lots.random() < self.bias:
             return "left"

@@ -1,0 +1,128 @@
+"""``synpic study report`` and ``plan``: what a study found, and how large one has to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synpic_cli.options import AsJson, Directory
+from synpic_cli.study_options import MinMedian, MinPassed, NameOption
+
+if TYPE_CHECKING:
+    from synpic.study.report import StudyReport
+
+__all__ = ["plan", "report"]
+
+
+def report(
+    directory: Directory = None,
+    name: NameOption = "study",
+    min_passed: MinPassed = 0.6,
+    min_median: MinMedian = 300,
+    as_json: AsJson = False,
+) -> None:
+    """Say who wins how often, with intervals, and how far raters can be trusted."""
+    from synpic.study.definition import open_study, votes_path
+    from synpic.study.raters import RaterRule
+    from synpic.study.report import make_report
+    from synpic.workspace import Workspace
+    from synpic.workspace.votes import read_votes
+    from synpic_cli.output import print_json
+
+    workspace = Workspace.open()
+    study = open_study(workspace, name)
+    votes = read_votes(votes_path(workspace, name))
+    found = make_report(study, votes, RaterRule(passed=min_passed, fastest=min_median))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _show_report(found)
+
+
+def _show_report(found: StudyReport) -> None:
+    from synpic.readers.display import count
+    from synpic_cli.output import print_table, say
+
+    counted = [one for one in found.raters if one.left_out is None]
+    say(f"Study {found.name}: {count(found.votes, 'vote')} of {count(len(counted), 'rater')}")
+    for question in found.questions:
+        say()
+        say(f"{question.name}: {question.text}")
+        columns = ["model", "against", "win rate", "wins", "losses", "ties", "both bad", "skipped"]
+        print_table(
+            [*columns, "prompts"],
+            [
+                [
+                    *(one.first, one.second, str(one.win_rate), one.wins, one.losses, one.ties),
+                    *(one.both_bad, one.skipped, one.win_rate.clusters),
+                ]
+                for one in question.pairs
+            ],
+        )
+        if question.same_model:
+            say(f"{count(question.same_model, 'vote')} on two images of one model: in no win rate.")
+        if question.ratings:
+            ratings = sorted(question.ratings.items(), key=lambda one: -one[1])
+            say("Bradley–Terry: " + ", ".join(f"{name} {rating:.0f}" for name, rating in ratings))
+        say(f"Krippendorff's α between raters: {str(question.alpha) or 'no pair has two votes'}")
+    say()
+    none = "none answered"
+    say(f"Left image taken (0.5 is no bias to a side): {str(found.left_side) or none}")
+    say(f"Repeats with sides swapped, answered the same: {str(found.repeated) or none}")
+    say(f"Checks passed: {str(found.passed) or none}")
+    if found.seconds is not None:
+        say(f"Median time of an answer: {found.seconds:.1f} s")
+    out = [one for one in found.raters if one.left_out is not None]
+    say(f"Raters left out ({found.rule}): {len(out) or 'none'}")
+    for one in out:
+        say(f"  {one.rater}: {one.left_out}")
+    say("Intervals: 95 %; those of win rates and α clustered by prompt. A tie is half a win.")
+
+
+def plan(
+    half_width: Annotated[
+        float,
+        typer.Option(min=0.1, max=50, help="Of the interval of a win rate, in percentage points."),
+    ] = 3.0,
+    raters_per_pair: Annotated[int, typer.Option(min=1, help="Votes on each pair of images.")] = 1,
+    correlation: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Of votes on one pair; 0 if they do not follow the images at all."
+        ),
+    ] = 0.3,
+    model_pairs: Annotated[
+        int, typer.Option(min=1, help="Pairs of models, each with an interval of its own.")
+    ] = 1,
+    seconds: Annotated[float, typer.Option(min=0.1, help="That an answer takes.")] = 6.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many comparisons a win rate takes; needs no workspace."""
+    from synpic.readers.display import count, duration
+    from synpic.study.forecast import StudySize, forecast_study
+    from synpic_cli.output import print_json, say
+
+    found = forecast_study(
+        StudySize(
+            half_width=half_width / 100,
+            raters_per_pair=raters_per_pair,
+            correlation=correlation,
+            model_pairs=model_pairs,
+            seconds=seconds,
+        )
+    )
+    if as_json:
+        print_json(found.as_dict())
+        return
+    say(
+        f"± {half_width:g} points: {count(found.votes, 'vote')} on {count(found.pairs, 'pair')} of "
+        "images for each pair of models and question"
+    )
+    say(
+        f"With 5 % repeats and 5 % checks, for {count(model_pairs, 'pair')} of models: "
+        f"{count(found.answers, 'answer')}, {duration(found.hours * 3600)} at {seconds:g} s each"
+    )
+    seen = ", ".join(f"{float(one):.1%} {votes:,}" for one, votes in found.to_see.items())
+    say(f"Votes that show a win rate is not 50 %, in 80 of 100 studies: {seen}")
+    say(f"Next: synpic study new --pairs {found.pairs * model_pairs}")

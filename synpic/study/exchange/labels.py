@@ -1,0 +1,96 @@
+"""Votes of a study as labels of its workspace: one for each vote that counts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from synpic.study.choices import choices_of
+from synpic.study.definition import Study, votes_path
+from synpic.study.raters import RaterRule, left_out, look_at_raters
+from synpic.workspace import Workspace, tables
+from synpic.workspace.labels import write_labels
+from synpic.workspace.parts import frame
+from synpic.workspace.votes import read_votes
+
+__all__ = ["LABEL_SCHEMA", "WrittenLabels", "export_labels", "labels_of_votes"]
+
+LABEL_SCHEMA = frame(tables.LABELS.empty_table()).schema
+"""Columns of labels, and their types."""
+
+_SHARE = {"left": 1.0, "right": 0.0, "tie": 0.5, "both_bad": 0.5}
+
+
+@dataclass(frozen=True)
+class WrittenLabels:
+    """What was written.
+
+    Args:
+        source: of the labels, as ``labels = `` of a recipe names it.
+        labels: how many.
+        part: the name of the part; None where nothing was written.
+        raters: whose votes they are.
+        left_out: raters who do not count.
+    """
+
+    source: str
+    labels: int
+    part: str | None
+    raters: int
+    left_out: int
+
+
+def labels_of_votes(study: Study, votes: pl.DataFrame, rule: RaterRule) -> pl.DataFrame:
+    """The columns of ``tables.LABELS``, ordered by ``row``, which is the number of the vote.
+
+    ``left`` and ``right`` are as they were shown; ``share`` is 1 for left, 0 for right, and ½ where
+    both are equally good, or both bad: in either case neither is preferred. Skips, checks and
+    repeats are left out, and so are raters that the rule leaves out.
+
+    Raises:
+        WorkspaceError: the votes are not of this study.
+    """
+    choices = choices_of(study, votes)
+    out = left_out(look_at_raters(choices, rule))
+    counted = choices.filter(
+        (pl.col("kind") == "real")
+        & (pl.col("choice") != "skip")
+        & ~pl.col("rater").is_in(list(out))
+    ).select("number", "prompt_id")
+    rows = votes.join(counted, on="number", how="inner", maintain_order="left")
+    labels = rows.select(
+        "prompt_id",
+        "left",
+        "right",
+        "question",
+        pl.col("answer").replace_strict(_SHARE, return_dtype=pl.Float32).alias("share"),
+        pl.lit(1, pl.Int32).alias("n"),
+        "rater",
+        pl.lit("study").alias("kind"),
+        pl.lit(None, pl.String).alias("group"),
+        pl.col("number").alias("row"),
+    )
+    return labels.cast(LABEL_SCHEMA).sort("row")
+
+
+def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> WrittenLabels:
+    """Write the labels of a study, named as the study; they replace earlier ones of it.
+
+    Raises:
+        WorkspaceError: there are no votes, or they are not of this study.
+        StorageError: nothing was written.
+    """
+    votes = read_votes(votes_path(workspace, study.name))
+    labels = labels_of_votes(study, votes, rule)
+    part = None
+    if not labels.is_empty():
+        inputs = {"study": study.name, "definition": study.fingerprint, "rule": asdict(rule)}
+        part = write_labels(workspace, study.name, inputs, labels)
+    return WrittenLabels(
+        source=study.name,
+        labels=labels.height,
+        part=part,
+        raters=labels["rater"].n_unique(),
+        left_out=votes["rater"].n_unique() - labels["rater"].n_unique(),
+    )
