@@ -153,7 +153,8 @@ Pairs = Annotated[
     typer.Option(
         "--pairs",
         metavar="STRATEGY",
-        help="best-worst, best-rest, all, adjacent or random; the recipe's if not given.",
+        help="best-worst, best-rest, all, adjacent, random, or own (the pairs that came with "
+        "labels); the recipe's if not given.",
     ),
 ]
 Drop = Annotated[

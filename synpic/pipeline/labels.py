@@ -8,12 +8,21 @@ from typing import Any
 
 import polars as pl
 
+from synpic.errors import RecipeError
 from synpic.pipeline.inventory import Inventory
+from synpic.rank import STRATEGIES, OwnPairs
 from synpic.readers.display import count
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.labels import INGESTED, label_sources, labels_left_out, read_labels
 
-__all__ = ["LabelCounts", "count_labels", "labels_of", "settle_and_count"]
+__all__ = [
+    "LabelCounts",
+    "count_labels",
+    "labels_of",
+    "own_pairs",
+    "own_source",
+    "settle_and_count",
+]
 
 _GIVEN_BY = {"person": "people", "reward": "rewards", "study": "a study"}
 
@@ -97,6 +106,42 @@ def labels_of(inventory: Inventory, source: str) -> pl.DataFrame:
     from synpic.ingest.labels.candidates import merge_equal
 
     return merge_equal(rows, {}, inventory.ingested.counted)[0]
+
+
+def own_source(workspace: Workspace) -> str:
+    """The labels whose pairs the strategy "own" takes: those that came with images, or the only.
+
+    Raises:
+        RecipeError: there are none, or those of several studies.
+    """
+    sources = label_sources(workspace)
+    if INGESTED in sources or len(sources) == 1:
+        return INGESTED if INGESTED in sources else sources[0]
+    if sources:
+        raise RecipeError(
+            f'records.pairs = "own": {workspace.store} has the labels of {len(sources)} studies: '
+            f"{', '.join(sources)}",
+            hint='rank by one of them ([rewards.people] labels = "…") and choose other pairs',
+        )
+    raise RecipeError(
+        f'records.pairs = "own" takes the pairs that labels bring, and {workspace.store} has no '
+        "labels",
+        hint="docs/existing-images.md lists the datasets whose labels are read when their images "
+        f"are ingested; or choose one of {', '.join(STRATEGIES)}",
+    )
+
+
+def own_pairs(inventory: Inventory) -> OwnPairs:
+    """The pairs of the strategy "own", as the recipe's ``[records]`` says which.
+
+    Raises:
+        RecipeError: there are no labels.
+        RankingError: none answers the recipe's question.
+        CorruptPart, NewerSchema: naming the first part that cannot be read.
+    """
+    source, settings = own_source(inventory.workspace), inventory.recipe.records
+    labels = labels_of(inventory, source)
+    return OwnPairs.of_labels(labels, source, settings.question, settings.ties == "keep")
 
 
 def settle_and_count(snapshot: Snapshot) -> list[str]:

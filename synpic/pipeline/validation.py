@@ -18,10 +18,11 @@ from synpic.generate.schedules import asking
 from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.pipeline.comparisons import require_labels
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
+from synpic.pipeline.labels import own_source
 from synpic.pipeline.ranking import aggregation_of
 from synpic.prompts import read_prompts
 from synpic.prompts.meta import in_published_types
-from synpic.rank import require_comparing
+from synpic.rank import OWN, require_comparing
 from synpic.rank.weights import exact_weights
 from synpic.readers.display import count
 from synpic.recipe import PromptSettings
@@ -183,6 +184,7 @@ def _check_drawing(
     for name, settings in completed.items():
         found = [model for model in models if model.name == name]
         made.models.append(_model(made, name, settings, snapshot, found))
+    _check_own(made, snapshot, brought=False)
     _check_schedules(made, snapshot, schedules)
     if len({model.name for model in models}) == len(recipe.models):
         try:
@@ -260,7 +262,21 @@ def _check_ingest(made: Validation, snapshot: Snapshot) -> pl.DataFrame | None:
         made.notes.append(f"{count(number, 'image')} cannot be ingested: {problem}")
     if sound["prompt_id"].n_unique() == sound.height:
         made.notes.append("no prompt has two images: they can be scored, but not ranked")
+    _check_own(made, snapshot, index.labelled_by is not None)
     return index.prompts
+
+
+def _check_own(made: Validation, snapshot: Snapshot, brought: bool) -> None:
+    """Say where the recipe's own pairs are missing; a study may bring them later.
+
+    Args:
+        brought: whether labels come with the images.
+    """
+    if snapshot.recipe.records.pairs == OWN and not brought:
+        try:
+            own_source(snapshot.workspace)
+        except SynpicError as error:
+            made.notes.append(f"{error.message}; {error.hint}")
 
 
 def _check_safety(made: Validation, snapshot: Snapshot, prompts: Sequence[str]) -> None:

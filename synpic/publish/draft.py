@@ -12,14 +12,16 @@ import polars as pl
 
 from synpic.errors import PublishError, did_you_mean
 from synpic.pipeline.inventory import Inventory
+from synpic.pipeline.labels import own_pairs
 from synpic.pipeline.ranking import RankedSet, rank_candidates
 from synpic.prompts.meta import with_meta
 from synpic.publish.card.picture import choose_examples
 from synpic.publish.manifest import describe
 from synpic.publish.table.records import CONFIGS, WITH_PIXELS, join, records
 from synpic.publish.table.shards import Limits, Read, ShardFile, plan_shards
+from synpic.rank import OWN
 from synpic.recipe import Flagged, PublishSettings, split_problem
-from synpic.release.manifest import Manifest
+from synpic.release.manifest import PAIRED, Manifest
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["Draft", "prepare"]
@@ -82,21 +84,27 @@ def prepare(
     sizes = pl.Series(images.sizes(packed) or [0] * len(keys), dtype=pl.Int64)
     paths = pl.Series(images.paths(packed) or [""] * len(keys), dtype=pl.String)
     candidates = join(with_meta(scored, inventory.prompts), ranking, sizes, paths)
-    shown = ranked.shown
+    shown, strategy = ranked.shown, recipe.records.pairs
+    own = own_pairs(inventory) if strategy == OWN and set(names) & set(PAIRED) else None
     tables = {
-        name: records(name, ranked.candidates_of(name, candidates), shown, recipe.records.pairs)
+        name: records(name, ranked.candidates_of(name, candidates), shown, strategy, own)
         for name in {"ranked": None, **dict.fromkeys(names)}
     }
     shards = plan_shards([tables[name] for name in names], splits, limits or Limits())
     if not shards:
         raise PublishError(
-            f"there is no row to publish: every pair that {recipe.records.pairs!r} picks is tied",
+            "there is no row to publish: "
+            + (
+                f"every pair that {strategy!r} picks is tied"
+                if own is None
+                else f"no labelled pair of {own.source!r} is decided and has both images here"
+            ),
             hint="publish `ranked` as well, or let more rewards rank",
         )
     return Draft(
         shards=shards,
         read=images.read,
-        manifest=describe(ranked, shards),
+        manifest=describe(ranked, shards, own),
         ranked=ranked,
         examples=choose_examples(tables["ranked"].rows, _EXAMPLES),
         settings=recipe.publish,

@@ -29,6 +29,7 @@ from synpic.publish.table.resolve_source import Where
 from synpic.publish.table.shards import Limits, ShardFile, plan_shards
 from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
 from synpic.publish.write_tars import write_tars
+from synpic.rank import OwnPairs
 from synpic.readers.display import count
 from synpic.readers.images import ImageError, describe
 from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
@@ -175,10 +176,10 @@ def plan_export(
         )
     source = open_pair_source(where, strategy, cuts=cuts, revision=revision, token=token)
     config = "pickapic" if kind == "pickapic" else "pairwise"
-    made = records(config, source.candidates, source.ranking, source.strategy)
+    made = records(config, source.candidates, source.ranking, source.strategy, source.own)
     if kind == "webdataset":
         made = _with_seeds_and_ranks(made, source.candidates)
-    splits = _splits(kind, made, split)
+    splits = _splits(kind, made, split, source.own)
     rows = made.rows.filter(pl.col("split").is_in(splits))
     shards = plan_shards([ConfigRows(_DATA, rows, made.images)], splits, limits or Limits())
     counts = {one: rows.filter(pl.col("split") == one).height for one in splits}
@@ -199,12 +200,17 @@ def _with_seeds_and_ranks(made: ConfigRows, candidates: pl.DataFrame) -> ConfigR
     return ConfigRows(made.config, rows, made.images)
 
 
-def _splits(kind: str, made: ConfigRows, asked: str | None) -> list[str]:
+def _splits(kind: str, made: ConfigRows, asked: str | None, own: OwnPairs | None) -> list[str]:
     """The splits to export, in order of name: a release has lost the order of its source."""
     splits = sorted(set(made.rows["split"]))
     if not splits:
         raise PublishError(
-            "there is no pair to export: every pair that the strategy picks is tied",
+            "there is no pair to export: "
+            + (
+                "every pair that the strategy picks is tied"
+                if own is None
+                else f"no labelled pair of {own.source!r} is decided and has both images here"
+            ),
             hint="choose other --pairs, or let more rewards rank",
         )
     if asked is not None:
@@ -317,10 +323,23 @@ def _manifest(planned: Export, files: Mapping[str, File]) -> ExportManifest:
     return ExportManifest.model_validate(found)
 
 
-def _rule(source: PairSource) -> dict[str, Any]:
+def _rule(source: PairSource) -> dict[str, Any] | None:
     if source.rule is not None:
         return source.rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if not source.ranking.weights:
+        return None
     return describe_rule(source.ranking, source.candidates["candidate_id"])
+
+
+def _picked(planned: Export) -> str:
+    own = planned._source.own
+    if own is None:
+        return f"picked from rankings by `{planned.strategy}`; none is tied"
+    ties = planned.kind == "pickapic" and own.keep_ties
+    return (
+        f"which came with labels by the question `{own.question}`, in their order; "
+        f"{'ties are labelled 0.5' if ties else 'none is tied'}"
+    )
 
 
 def _readme(planned: Export) -> str:
@@ -328,8 +347,8 @@ def _readme(planned: Export) -> str:
     came = f" of {origin['repository']} at commit {origin['revision']}" if origin else ""
     total = sum(planned.rows.values())
     about = (
-        f"{count(total, 'pair')}{came}, picked from rankings by `{planned.strategy}`; none is "
-        "tied. Exported by synpic; image files are as they were generated.\n"
+        f"{count(total, 'pair')}{came}, {_picked(planned)}. Exported by synpic; image files are as "
+        "they were generated.\n"
     )
     if planned.kind == "folders":
         return (

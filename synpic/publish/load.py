@@ -15,13 +15,16 @@ import polars as pl
 import pyarrow as pa
 
 from synpic.errors import PublishError, ReleaseError, did_you_mean
+from synpic.pipeline.labels import own_pairs
 from synpic.pipeline.ranking import RankedSet, rank_candidates
 from synpic.prompts.meta import with_meta
 from synpic.publish.in_place import addresses
 from synpic.publish.table.features import IMAGE, arrow_schema
 from synpic.publish.table.records import CONFIGS, ConfigRows, join, records
 from synpic.publish.table.resolve_source import Where, find
+from synpic.rank import OWN
 from synpic.release.load import load_release
+from synpic.release.manifest import PAIRED
 from synpic.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -85,7 +88,9 @@ def _rank_in_place(workspace: Workspace, split: str | None, config: str) -> Data
     scored = with_meta(ranked.scored, ranked.inventory.prompts)
     candidates = join(scored, ranked.ranking, unsized, scored["candidate_id"])
     candidates = ranked.candidates_of(config, candidates)
-    made = records(config, candidates, ranked.shown, recipe.records.pairs)
+    strategy = recipe.records.pairs
+    own = own_pairs(ranked.inventory) if strategy == OWN and config in PAIRED else None
+    made = records(config, candidates, ranked.shown, strategy, own)
     there = set(made.rows["split"])
     order = ranked.inventory.prompts["split"].unique(maintain_order=True)
     splits = [name for name in order if name in there]

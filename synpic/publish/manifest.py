@@ -21,11 +21,19 @@ from synpic.generate.recorded import RecordedModel
 from synpic.hub import checkpoints
 from synpic.hub.lock import LockEntry
 from synpic.pipeline.inventory import Inventory
+from synpic.pipeline.labels import count_labels
 from synpic.pipeline.ranking import RankedSet
 from synpic.prompts.meta import with_meta
 from synpic.publish.table.features import yaml_features
 from synpic.publish.table.shards import ShardFile
-from synpic.rank import STRATEGIES, Ranking, agreement, leave_one_out, win_rate_by_model
+from synpic.rank import (
+    STRATEGIES,
+    OwnPairs,
+    Ranking,
+    agreement,
+    leave_one_out,
+    win_rate_by_model,
+)
 from synpic.registry import MODELS
 from synpic.release.compared import describe_comparisons
 from synpic.release.manifest import PAIRED, File, Manifest, own_version
@@ -42,8 +50,11 @@ BINS = 20
 """Of a histogram."""
 
 
-def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
+def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = None) -> Manifest:
     """Everything that a release says of itself but its files.
+
+    Args:
+        own: the pairs that came with labels, where they are published.
 
     Returns:
         - ``synpic``: its version; ``schema_version``
@@ -68,6 +79,7 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
           a reward without a score has none
         - ``pairs``: config → ``strategy``, ``picked`` (pairs that it picks) and ``tied`` (those of
           them that are tied, and no row)
+        - ``labels``: where pairs are the source's own, what labels there are; else None
         - ``features``: config → its columns, as a card's ``dataset_info`` has them
         - ``records``: config → split → rows
         - ``files``: none, for a publisher to fill in: path → ``sha256`` and ``bytes``
@@ -97,7 +109,8 @@ def describe(ranked: RankedSet, shards: list[ShardFile]) -> Manifest:
             "leave_one_out": leave_one_out(scored, ranking.weights, ranking.comparisons).to_dicts(),
         },
         "histograms": _histograms(scored, [reward.name for reward in inventory.rewards]),
-        "pairs": _pairs(ranked.shown, shards, inventory.recipe.records.pairs),
+        "pairs": _pairs(ranked, shards, own),
+        "labels": None if own is None else _labels(ranked, own),
         "features": {shard.records.config: yaml_features(shard.schema) for shard in shards},
         "records": _rows(shards),
         "files": {},
@@ -296,19 +309,42 @@ def _histograms(scored: pl.DataFrame, rewards: list[str]) -> dict[str, Any]:
     return found
 
 
-def _pairs(ranking: Ranking, shards: list[ShardFile], strategy: str) -> dict[str, Any]:
-    """How many pairs ``strategy`` picks from the ranked prompts, and how many are no row."""
-    rows = _rows(shards)
-    sizes = ranking.table.group_by("prompt_id").len()["len"].value_counts().iter_rows()
-    picked = sum(len(STRATEGIES[strategy](k)[0]) * prompts for k, prompts in sizes)
+def _pairs(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None) -> dict[str, Any]:
+    """How many pairs the strategy picks, or labels decide or tie, and how many are no row."""
+    rows, strategy = _rows(shards), ranked.inventory.recipe.records.pairs
+
+    def picked(config: str) -> int:
+        if own is not None:
+            images = ranked.candidates_of(config, ranked.scored)
+            return own.among(images["candidate_id"]).rows.height
+        sizes = ranked.shown.table.group_by("prompt_id").len()["len"].value_counts().iter_rows()
+        return sum(len(STRATEGIES[strategy](k)[0]) * prompts for k, prompts in sizes)
+
+    there = [config for config in PAIRED if config in rows]
+    found = {config: (picked(config), sum(rows[config].values())) for config in there}
     return {
-        config: {
-            "strategy": strategy,
-            "picked": picked,
-            "tied": picked - sum(rows[config].values()),
-        }
-        for config in PAIRED
-        if config in rows
+        config: {"strategy": strategy, "picked": picks, "tied": picks - kept}
+        for config, (picks, kept) in found.items()
+    }
+
+
+def _labels(ranked: RankedSet, own: OwnPairs) -> dict[str, Any]:
+    """The labels of which ``own`` are pairs, counted."""
+    workspace = ranked.inventory.workspace
+    (counted,) = [one for one in count_labels(workspace) if one.source == own.source]
+    pairs = own.among(ranked.scored["candidate_id"]).rows.height
+    return {
+        "source": own.source,
+        "question": own.question,
+        "pairs": pairs,
+        "absent": own.rows.height - pairs,
+        "ties": "keep" if own.keep_ties else "leave-out",
+        "labels": counted.labels,
+        "unlabelled": counted.unlabelled,
+        "tied": counted.ties,
+        "kinds": dict(counted.kinds),
+        "questions": dict(counted.questions),
+        "left_out": dict(counted.left_out),
     }
 
 

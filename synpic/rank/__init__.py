@@ -15,18 +15,21 @@ from synpic.rank.by_model import head_to_head, win_rate_by_model
 from synpic.rank.by_prompt import agreement_by_prompt, first, margin_by_prompt
 from synpic.rank.comparisons import NO_COMPARISONS, Comparisons, Coverage, combine_labels
 from synpic.rank.guards import refuse_untrustworthy
+from synpic.rank.own_pairs import OWN, OwnPairs
 from synpic.rank.pairs import STRATEGIES, pairs
 from synpic.rank.ranking import TIES, Counts, Ranking, rank, require_comparing
 
 __all__ = [
     "AGGREGATIONS",
     "NO_COMPARISONS",
+    "OWN",
     "STRATEGIES",
     "TIES",
     "Aggregation",
     "Comparisons",
     "Counts",
     "Coverage",
+    "OwnPairs",
     "Preference",
     "Ranking",
     "agreement",

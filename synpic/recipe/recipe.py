@@ -7,7 +7,7 @@ and the rooms below look it up. Every mistake becomes one ``RecipeError`` that n
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -34,7 +34,7 @@ __all__ = [
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 LabelSource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)]
 Flagged = Literal["keep", "leave-out"]
-Strategy = Literal["best-worst", "best-rest", "all", "adjacent", "random"]
+PairStrategy = Literal["best-worst", "best-rest", "all", "adjacent", "random", "own"]
 Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
 
 
@@ -51,16 +51,6 @@ def split_problem(name: str) -> str | None:
     return None
 
 
-def _not_own(value: Any) -> Any:
-    if value == "own":
-        raise ValueError(
-            '"own" takes the pairs that labels bring, and a recipe has no labels; '
-            f"choose one of {', '.join(get_args(Strategy))}"
-        )
-    return value
-
-
-PairStrategy = Annotated[Strategy, BeforeValidator(_not_own)]
 Columns = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -233,7 +223,12 @@ class RecordSettings(Table):
 
     configs: Annotated[list[Config], Field(min_length=1)] = ["ranked", "scores"]
     pairs: PairStrategy = "best-worst"
-    """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``."""
+    """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``; "own": the pairs that
+    came with labels."""
+    question: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "overall"
+    """Of "own" pairs: which question's labels they have."""
+    ties: Literal["leave-out", "keep"] = "leave-out"
+    """Of "own" pairs: whether ``pickapic`` has those that are labelled as a tie."""
     flagged: Flagged = "keep"
     """Whether flagged images are ranked and published; what no check has seen always is."""
     where: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None

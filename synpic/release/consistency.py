@@ -29,7 +29,8 @@ from synpic.release.compared import (
     read_compared,
     with_compared,
 )
-from synpic.release.manifest import MANIFEST
+from synpic.release.manifest import MANIFEST, PAIRED
+from synpic.release.own_check import check_own_pairs, has_own_pairs
 from synpic.release.rule import missing_aggregation, published_aggregation
 from synpic.release.source import Published
 
@@ -89,9 +90,7 @@ def check_consistency(release: Published) -> list[Problem]:
                 found += _compare_images(name, table, base, tables[base])
         if "ranked" in tables:
             found += _compare_best(tables["ranked"])
-        for name in ("pairwise", "pickapic"):
-            if name in release.records:
-                found += _compare_pairs(release, name, shown)
+        found += _check_pairs(release, shown, tables[base])
         found += _check_cuts(release, base, ranking, tables[base])
         found += _check_compared(release, base, ranking, tables[base])
     except pl.exceptions.PolarsError as error:
@@ -156,10 +155,7 @@ def _check_first(base: str, table: pl.DataFrame, release: Published) -> list[Pro
         counts=release.manifest.counts.of_ranking(),
         comparisons=named_comparisons(rule.comparisons),
     )
-    for name in ("pairwise", "pickapic"):
-        if name in release.records:
-            found += _compare_pairs(release, name, ranking)
-    return found
+    return found + list(_check_pairs(release, ranking, table))
 
 
 def _unfolded(ranked: pl.DataFrame) -> pl.DataFrame:
@@ -241,6 +237,14 @@ def _compare_best(table: pl.DataFrame) -> Iterator[Problem]:
     if wrong.len():
         text = "`best` is not the first image of rank 1"
         yield Problem("ranked", f"{text}, in {count(wrong.len(), 'prompt')} ({wrong[0]} the first)")
+
+
+def _check_pairs(release: Published, ranking: Ranking, images: pl.DataFrame) -> Iterator[Problem]:
+    """Whether pairs are those of the strategy; or, where labels brought them, of the images."""
+    for name in PAIRED:
+        if name in release.records and not has_own_pairs(release, name):
+            yield from _compare_pairs(release, name, ranking)
+    yield from check_own_pairs(release, images)
 
 
 def _compare_pairs(release: Published, name: str, ranking: Ranking) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from synpic.release.aggregation_code import AggregationCode
 from synpic.release.agreements import Agreements
 from synpic.release.compared import ComparedRow
 from synpic.release.cut_counts import CutCounts
+from synpic.release.label_row import LabelRow
 from synpic.workspace.tables import SCHEMA_VERSION, require_version
 
 __all__ = [
@@ -237,12 +238,12 @@ class _Ours(Record):
 
 
 class ExportManifest(_Ours):
-    """The manifest of an export, which is no release: it has pairs and no rankings."""
+    """The manifest of an export, which is no release: it has pairs; or no ranking at all."""
 
     export: str
     strategy: str
     origin: dict[str, Any] = Field(alias="from")
-    ranking: Rule
+    ranking: Rule | None
     rows: dict[Split, Count]
 
 
@@ -267,6 +268,7 @@ class Manifest(_Ours):
     agreement: Agreements
     histograms: dict[str, Histogram]
     pairs: dict[str, PairCounts]
+    labels: LabelRow | None = None
     features: dict[Config, Annotated[list[Feature], Field(min_length=1)]]
     records: dict[Config, Annotated[dict[Split, Count], Field(min_length=1)]] = Field(min_length=1)
 

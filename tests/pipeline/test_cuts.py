@@ -330,8 +330,8 @@ def test_a_rule_of_no_value_is_refused(made: Workspace) -> None:
     ]:
         with pytest.raises(RecipeError, match=says):
             with_cuts(made, cuts)
-    with pytest.raises(RecipeError, match=r"pairs.*own"):
-        with_cuts(made, pairs="own")
+    with pytest.raises(RecipeError, match=r"records.pairs: Input should be .*'own'"):
+        with_cuts(made, pairs="best")
 
 
 def test_one_reward_agrees_with_none(made: Workspace) -> None:

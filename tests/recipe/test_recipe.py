@@ -51,10 +51,7 @@ def test_syn_pic_is_the_paper_s_recipe() -> None:
         (("samples = 2", "batch_size = 65"), ":6: models.mine.batch_size: Input should be less"),
         (('reward = "m', 'weight = nan\nreward = "m'), ":8: rewards.red.weight"),
         (("samples = 2", "samples = "), "not TOML"),
-        (
-            ("samples = 2", 'samples = 2\n[records]\npairs = "own"'),
-            ':8: records.pairs: "own" takes the pairs that labels bring, and a recipe has no',
-        ),
+        (("samples = 2", 'samples = 2\n[records]\nties = "drop"'), ":8: records.ties"),
         (("samples = 2", "call = { x = 1979-05-27 }"), ":6: models.mine.call: texts, finite"),
         (("samples = 2", "scheduler_options = { x = nan }"), "texts, finite numbers"),
         (("samples = 2", "samples = 2\n[ranking]\naggregation = ''"), "aggregation: String"),
@@ -175,11 +172,11 @@ def test_deep_nesting_is_an_error_too() -> None:
 
 def test_the_recipe_s_words_are_those_of_the_rooms() -> None:
     from synpic.publish.table.records import CONFIGS
-    from synpic.rank import STRATEGIES, TIES
+    from synpic.rank import OWN, STRATEGIES, TIES
 
     ranking, records = RankingSettings.model_fields, RecordSettings.model_fields
     assert get_args(ranking["ties"].annotation) == tuple(TIES)
-    assert get_args(records["pairs"].annotation) == tuple(STRATEGIES)
+    assert get_args(records["pairs"].annotation) == (*STRATEGIES, OWN)
     assert get_args(Config) == tuple(CONFIGS)
 
 

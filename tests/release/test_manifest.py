@@ -177,8 +177,8 @@ def test_every_required_key_is_named(whole: Published) -> None:
     data = whole.manifest.as_dict()
     for key in data:
         wrong: Any = {"x": []} if key != "environments" else []
-        # A release of before cuts lacks the key.
-        for value in (wrong,) if key == "cuts" else (..., wrong):
+        # A release of before cuts, or of before labels, lacks the key.
+        for value in (wrong,) if key in ("cuts", "labels") else (..., wrong):
             other, _ = changed(data, (key,), value)
             with pytest.raises(SynpicError) as caught:
                 opened = decode_manifest(json.dumps(other).encode(), "out/manifest.json")

@@ -16,8 +16,9 @@ __all__ = ["CostItem", "CostPlan", "Which"]
 
 Which = Literal["whole", "left"]
 
-PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2, "random": 0}
-"""The power of k with which a strategy's number of pairs grows."""
+PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2, "random": 0, "own": 1}
+"""The power of k with which a strategy's number of pairs grows; of pairs that came with labels, a
+guess."""
 
 
 @dataclass(frozen=True)

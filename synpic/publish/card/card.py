@@ -24,6 +24,7 @@ from synpic.recipe import PublishSettings
 from synpic.release.aggregation_code import code_in_words
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs
+from synpic.release.label_row import LabelRow
 from synpic.release.manifest import CARD, LockRow, Manifest, Rule
 from synpic.workspace.labels import INGESTED
 
@@ -104,6 +105,7 @@ def render_card(
         meanings=_MEANINGS,
         judges=_judges(manifest),
         ranked_by=_ranked_by(manifest.ranking),
+        labelled=_labelled(manifest.labels),
         ingested=SOURCE_KEY in manifest.models[0].fingerprint_inputs,
         aggregation=paragraphs(_described(manifest.ranking)),
         code=code_in_words(manifest.ranking.aggregation_from),
@@ -124,12 +126,23 @@ def _ranked_by(rule: Rule) -> str:
     return " and ".join(found)
 
 
-def _annotators(rule: Rule) -> list[str]:
+def _annotators(rule: Rule, own: LabelRow | None) -> list[str]:
     """Who labelled, in the words of the Hub."""
     found = ["machine-generated"] * (len(rule.weights) > len(rule.comparisons))
-    for one in rule.comparisons.values():
-        found.append("found" if one.labels == INGESTED else "crowdsourced")
+    sources = [one.labels for one in rule.comparisons.values()]
+    for source in [*sources, own.source] if own else sources:
+        found.append("found" if source == INGESTED else "crowdsourced")
     return list(dict.fromkeys(found))
+
+
+def _labelled(labels: LabelRow | None) -> str | None:
+    """Who labelled the pairs, in words."""
+    if labels is None:
+        return None
+    by_rewards = labels.kinds.get("reward", 0)
+    if by_rewards == labels.labels:
+        return "rewards"
+    return "people and rewards" if by_rewards else "people"
 
 
 def _described(rule: Rule) -> str:
@@ -153,7 +166,7 @@ def _head(
     ours = ["synpic", "preference", *filter(None, map(one_line, settings.tags)), *older]
     title = one_line(settings.title or str(before.get("pretty_name") or ""))
     return {
-        "annotations_creators": _annotators(manifest.ranking),
+        "annotations_creators": _annotators(manifest.ranking, manifest.labels),
         "language": list(filter(None, map(one_line, settings.language))),
         "license": one_line(settings.license or "") or before.get("license") or "unknown",
         "size_categories": _size(sum(records[default].values())),

@@ -11,11 +11,14 @@ import polars as pl
 
 from synpic.errors import ReleaseError
 from synpic.pipeline.cuts import AS_THE_RECIPE_SAYS, Cuts, choose, with_cuts
+from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.labels import own_pairs
 from synpic.pipeline.ranking import rank_candidates
 from synpic.publish.table.records import join
 from synpic.publish.table.resolve_source import Where, find
 from synpic.publish.table.shards import Read
-from synpic.rank import Ranking, first
+from synpic.publish.table.unranked import NO_RANKING, unranked_candidates
+from synpic.rank import OWN, OwnPairs, Ranking, first
 from synpic.release import Published
 from synpic.release.compared import named_comparisons, read_compared
 from synpic.release.images import PublishedImages
@@ -39,6 +42,7 @@ class PairSource:
         strategy: by which they are paired, where nothing else is asked for.
         origin: what a manifest says of where they come from; no path of a machine.
         rule: of a release, what its manifest says of what ranked them.
+        own: the pairs that came with labels, where the strategy is "own".
     """
 
     candidates: pl.DataFrame
@@ -47,6 +51,7 @@ class PairSource:
     strategy: str
     origin: Mapping[str, Any]
     rule: Rule | None = None
+    own: OwnPairs | None = None
 
 
 def open_pair_source(
@@ -76,18 +81,26 @@ def open_pair_source(
 
 
 def _of_workspace(workspace: Snapshot, strategy: str | None) -> PairSource:
-    ranked = rank_candidates(workspace)
-    recipe = ranked.inventory.recipe
-    images = workspace.workspace.images(dict.fromkeys(ranked.inventory.image_folders()))
-    keys = list(ranked.scored.select("candidate_id", "sha256").iter_rows())
+    strategy = strategy or workspace.recipe.records.pairs
+    if strategy == OWN and not workspace.recipe.weights:
+        inventory, ranking = take_inventory(workspace), NO_RANKING
+        inventory.require_readable([])
+        scored, shown = unranked_candidates(inventory), NO_RANKING
+    else:
+        ranked = rank_candidates(workspace)
+        inventory, ranking = ranked.inventory, ranked.ranking
+        scored, shown = ranked.scored, ranked.shown
+    images = workspace.workspace.images(dict.fromkeys(inventory.image_folders()))
+    keys = list(scored.select("candidate_id", "sha256").iter_rows())
     sizes = pl.Series(images.sizes(keys), dtype=pl.Int64)
     paths = pl.Series(images.paths(keys), dtype=pl.String)
     return PairSource(
-        candidates=join(ranked.scored, ranked.ranking, sizes, paths),
-        ranking=ranked.shown,
+        candidates=join(scored, ranking, sizes, paths),
+        ranking=shown,
         read=images.read,
-        strategy=strategy or recipe.records.pairs,
+        strategy=strategy,
         origin={},
+        own=own_pairs(inventory) if strategy == OWN else None,
     )
 
 
@@ -124,7 +137,37 @@ def _of_release(release: Published, strategy: str | None) -> PairSource:
         if release.repository
         else {},
         rule=rule,
+        own=_own_of(release) if strategy == OWN else None,
     )
+
+
+def _own_of(release: Published) -> OwnPairs:
+    """The pairs that a release has from labels.
+
+    Raises:
+        ReleaseError: it has none, or only in the columns of Pick-a-Pic, which do not say of whom.
+    """
+    pairs = release.manifest.pairs.get("pairwise")
+    if pairs is None or pairs.strategy != OWN:
+        raise ReleaseError(
+            f"{release.name} has no `pairwise` with pairs of its own",
+            hint="export from the workspace whose labels they are; or choose other --pairs",
+        )
+    columns = ["prompt_id", "chosen_id", "rejected_id", "label_source"]
+    rows = release.table("pairwise", columns).with_row_index("row")
+    labels = release.manifest.labels
+    made = rows.select(
+        "row",
+        "prompt_id",
+        pl.col("chosen_id").alias("left"),
+        pl.col("rejected_id").alias("right"),
+        pl.lit(1.0).alias("share"),
+        "label_source",
+        pl.lit(None, pl.String).alias("group"),
+        pl.lit(None, pl.String).alias("rater"),
+    )
+    source = (labels.source, labels.question) if labels else ("", "overall")
+    return OwnPairs(made, *source)
 
 
 def _cut(release: Published, source: PairSource, cuts: Cuts) -> PairSource:

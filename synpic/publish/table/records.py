@@ -18,7 +18,8 @@ import pyarrow as pa
 from synpic import ids
 from synpic.prompts.meta import meta_columns
 from synpic.publish.table.features import BINARY, IMAGE
-from synpic.rank import Ranking, pairs
+from synpic.publish.table.own_rows import own_rows
+from synpic.rank import OWN, OwnPairs, Ranking, pairs
 from synpic.release.compared import COMPARED, SHARE, with_compared
 
 __all__ = ["CONFIGS", "REFERENCE", "WITH_PIXELS", "ConfigRows", "join", "records"]
@@ -96,7 +97,13 @@ def join(
     return rows.join(ranks, on="candidate_id", how="left").sort(_ORDER)
 
 
-def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> ConfigRows:
+def records(
+    config: str,
+    candidates: pl.DataFrame,
+    ranking: Ranking,
+    strategy: str,
+    own: OwnPairs | None = None,
+) -> ConfigRows:
     """The rows of ``config``.
 
     Args:
@@ -104,6 +111,7 @@ def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: s
         candidates: from :func:`join`.
         ranking: the same.
         strategy: how pairs are chosen, for ``pairwise`` and ``pickapic``.
+        own: the pairs that the strategy "own" takes, as far as both images are candidates.
     """
     if config == "ranked":
         return _ranked(candidates, ranking)
@@ -111,8 +119,12 @@ def records(config: str, candidates: pl.DataFrame, ranking: Ranking, strategy: s
         return ConfigRows("scores", _scores(candidates))
     if config == "images":
         return ConfigRows("images", _scores(candidates, "image"), {"image": IMAGE})
-    chosen = _pairs(candidates, ranking, strategy)
-    return _pairwise(chosen, ranking) if config == "pairwise" else _pickapic(chosen)
+    if strategy == OWN and own is not None:
+        pickapic = config == "pickapic"
+        chosen = _with_sides(own_rows(own, candidates, ranking, pickapic), candidates)
+    else:
+        chosen = _pairs(candidates, ranking, strategy)
+    return _pairwise(chosen) if config == "pairwise" else _pickapic(chosen)
 
 
 def _ranked(candidates: pl.DataFrame, ranking: Ranking) -> ConfigRows:
@@ -149,20 +161,36 @@ def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
 
 def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.DataFrame:
     """The pairs of a ranking with what a row needs of both sides, ordered by prompt_id."""
+    rows = _with_sides(pairs(ranking.table, strategy), candidates)
+    # Which side wins must tell a reader nothing, and must not move when rewards change.
+    ids_of_pairs = rows.select("chosen_id", "rejected_id").iter_rows()
+    first = pl.Series([_chosen_is_first(*pair) for pair in ids_of_pairs], dtype=pl.Boolean)
+    ranking_id = pl.col("prompt_id").str.head(12).str.to_integer(base=16)
+    known = rows.with_columns(
+        first=first,
+        tied=pl.lit(False),
+        label_source=pl.lit(ranking.label_source),
+        ranking_id=ranking_id,
+        # 0 is no person: what reads these columns knows by it that rewards labelled.
+        user_id=pl.lit(0 if ranking.label_source == "rewards" else None, pl.Int64),
+    )
+    return known.sort("prompt_id", maintain_order=True)
+
+
+def _with_sides(rows: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of ids with what is known of both images, and of their prompt."""
     sides = candidates.select("candidate_id", "model", "image")
     meta = meta_columns(candidates)
     prompts = candidates.select("prompt_id", "prompt", "split", *meta).unique("prompt_id")
-    rows = pairs(ranking.table, strategy)
     for side in ("chosen", "rejected"):
         renamed = sides.rename(
             {"candidate_id": f"{side}_id", "model": f"{side}_model", "image": side}
         )
         rows = rows.join(renamed, on=f"{side}_id", how="left", maintain_order="left")
-    rows = rows.join(prompts, on="prompt_id", how="left", maintain_order="left")
-    return rows.sort("prompt_id", maintain_order=True)
+    return rows.join(prompts, on="prompt_id", how="left", maintain_order="left")
 
 
-def _pairwise(chosen: pl.DataFrame, ranking: Ranking) -> ConfigRows:
+def _pairwise(chosen: pl.DataFrame) -> ConfigRows:
     # A margin is the difference of the two numbers beside it, as they are published: a release,
     # which has no others, gives the same one.
     numbers = pl.col("chosen_preference", "rejected_preference").cast(pl.Float32)
@@ -184,7 +212,7 @@ def _pairwise(chosen: pl.DataFrame, ranking: Ranking) -> ConfigRows:
             "rejected_preference",
             "margin",
             "strategy",
-            pl.lit(ranking.label_source).alias("label_source"),
+            "label_source",
             *meta_columns(chosen),
         )
     )
@@ -197,11 +225,10 @@ def _pickapic(chosen: pl.DataFrame) -> ConfigRows:
     Images are the bytes that were generated, whatever the recipe's format: readers open ``jpg_0``
     with PIL, which looks at the bytes and not at the name. What Pick-a-Pic has and no one here did
     is constant: ``created_at`` and the URLs are null, ``user_id`` is 0. ``ranking_id`` is the
-    number in the first 12 hex digits of the prompt_id. There are no ties: a label is 1 or 0.
+    number in the first 12 hex digits of the prompt_id. A label is 1 or 0, and 0.5 of a tie, which
+    only pairs that came with labels can be.
     """
-    # Which side wins must tell a reader nothing, and must not move when rewards change.
-    ids_of_pairs = chosen.select("chosen_id", "rejected_id").iter_rows()
-    first = pl.Series([_chosen_is_first(*pair) for pair in ids_of_pairs], dtype=pl.Boolean)
+    first = pl.col("first")
     row = pl.int_range(pl.len(), dtype=pl.Int64).over("split")
 
     def side(number: int, column: str) -> pl.Expr:
@@ -212,7 +239,7 @@ def _pickapic(chosen: pl.DataFrame) -> ConfigRows:
     rows = chosen.select(
         "split",
         pl.lit(True).alias("are_different"),
-        pl.col("chosen_id").alias("best_image_uid"),
+        pl.when(~pl.col("tied")).then("chosen_id").alias("best_image_uid"),
         pl.col("prompt").alias("caption"),
         pl.lit(None, pl.Datetime("ns")).alias("created_at"),
         pl.lit(True).alias("has_label"),
@@ -222,12 +249,12 @@ def _pickapic(chosen: pl.DataFrame) -> ConfigRows:
         pl.lit(None, pl.String).alias("image_1_url"),
         side(0, "{}").alias("jpg_0"),
         side(1, "{}").alias("jpg_1"),
-        first.cast(pl.Float64).alias("label_0"),
-        (~first).cast(pl.Float64).alias("label_1"),
+        pl.when("tied").then(0.5).otherwise(first.cast(pl.Float64)).alias("label_0"),
+        pl.when("tied").then(0.5).otherwise((~first).cast(pl.Float64)).alias("label_1"),
         side(0, "{}_model").alias("model_0"),
         side(1, "{}_model").alias("model_1"),
-        pl.col("prompt_id").str.head(12).str.to_integer(base=16).alias("ranking_id"),
-        pl.lit(0, pl.Int64).alias("user_id"),
+        "ranking_id",
+        "user_id",
         pl.len().over("prompt_id").cast(pl.Int64).alias("num_example_per_prompt"),
         row.alias("__index_level_0__"),
     )
