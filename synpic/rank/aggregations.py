@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from synpic.errors import RankingError
 from synpic.rank.blocks import Floats, Ints, Numbers, Signs, count_below
 from synpic.rank.bradley_terry import log_strengths, log_strengths_of_pairs
 from synpic.rank.weights import weighted_sum
@@ -67,7 +68,11 @@ class Aggregation:
             where below, else 0. A source takes part where it compared every pair. None: it cannot.
         of_shares: likewise ``(shares Float[judges, k, k, m], weights Int[judges]) -> Preference``,
             where a source takes part with whatever pairs it compared, which connect all k: at
-            (i, j) the share of its votes that i has, NaN where it did not compare the two.
+            (i, j) the share of its votes that i has, NaN where it did not compare the two. An
+            aggregation has one of both, or neither.
+
+    Raises:
+        RankingError: it has both.
     """
 
     name: str
@@ -77,6 +82,14 @@ class Aggregation:
     recorded: Mapping[str, Any] = field(default_factory=dict, compare=False)
     of_signs: Callable[[Signs, Ints], Preference] | None = None
     of_shares: Callable[[Floats, Ints], Preference] | None = None
+
+    def __post_init__(self) -> None:
+        if self.of_signs is not None and self.of_shares is not None:
+            raise RankingError(
+                f"aggregation {self.name!r} has both of_signs and of_shares",
+                hint="a source takes part where it compared every pair (of_signs) or any "
+                "(of_shares): declare one",
+            )
 
     @property
     def description(self) -> str:

@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from synpic.errors import RankingError
 from synpic.rank import (
     AGGREGATIONS,
+    Aggregation,
     Comparisons,
     Coverage,
     agreement,
@@ -27,6 +28,7 @@ from synpic.rank import (
     leave_one_out,
     rank,
 )
+from synpic.rank.aggregations import win_rate
 from synpic.rank.bradley_terry import log_strengths_of_pairs
 from synpic.rank.by_prompt import against_the_rest
 from tests.rank.frames import WEIGHTS, identify, scored, scored_tables
@@ -332,6 +334,10 @@ TABLE = scored({"p": {"r": [1.0, 2.0, 3.0]}})
             "no label of study answers the question 'overal'.*'overall'",
         ),
         (lambda: agreement(TABLE, ["people", "people"], said(ROUND)), "selected twice: people"),
+        (
+            lambda: Aggregation("both", win_rate, of_signs=win_rate, of_shares=win_rate),
+            "'both' has both of_signs and of_shares",
+        ),
     ],
 )
 def test_what_is_asked_wrongly(ask: Any, message: str) -> None:

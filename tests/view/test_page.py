@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from benchmarks.browser import serving
+from synpic.pipeline.inventory import take_inventory
 from synpic.view.frame import Frame, make_frame
 from synpic.view.source import open_source
 from synpic.workspace import Workspace
 from synpic.workspace.marks import MARKS, read_marks
+from tests.publish.people import PEOPLE, label_pairs
 from tests.view import making
 from tests.view.conftest import Visit
 
@@ -362,3 +364,23 @@ CONTRAST = """() => {
   }
   return faint;
 }"""
+
+
+def test_people_have_wins_and_no_score(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    """Beside the scores of an image stand the pairs that it wins, where all are compared."""
+    made = making.build(tmp_path / "set", 2, text=making.RECIPE + PEOPLE)
+    first = min(take_inventory(made).prompts["prompt_id"])
+    label_pairs(made, share=lambda pair: 1.0, keep=lambda pair: pair[0]["prompt_id"] == first)
+    with serving(make_frame(open_source(made))) as address:
+        seen = visit(address)
+        seen.open(address)
+        rows = [
+            card.locator(".scores tr").filter(has_text="people").locator("td").all_inner_texts()
+            for card in seen.page.locator(".card").all()
+        ]
+        assert sorted(rows[0]) == ["0 of 2 pairs", "1 of 2 pairs", "2 of 2 pairs"]
+        assert rows[1] == ["–", "–", "–"]
+        seen.page.get_by_role("combobox", name="Sort by").select_option(
+            label="people against the others"
+        )
+        seen.check()
