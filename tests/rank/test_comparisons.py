@@ -384,3 +384,23 @@ def test_strengths_are_where_an_optimiser_finds_the_likelihood_greatest(drawn: l
     found = minimize(loss, np.zeros(k), jac=True, method="BFGS", options={"gtol": 1e-9}).x
     got = log_strengths_of_pairs(wins[..., None])[:, 0]
     assert got == pytest.approx(found - found.mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "ranked"),
+    [
+        ("ab cd de", "cde"),  # the most candidates
+        ("ab cd de ce", "cde"),
+        ("ab bc de ef df", "def"),  # of equally many, the most comparisons
+        ("cd ab", "ab"),  # then the one whose first candidate stands first
+        ("af be cd", "af"),
+        ("ab bc cd de ef", "abcdef"),
+    ],
+)
+def test_the_largest_connected_part_is_ranked(pairs: str, ranked: str) -> None:
+    table = scored({"p": {"r": [None] * 6}, "q": {"r": [None] * 2}})
+    rows = [(*(identify("p", one) for one in pair), 1.0, 1) for pair in pairs.split()]
+    got = rank(table, {"people": 1}, comparisons=said(rows), aggregation="bradley-terry")
+    assert "".join(got.table["model"]) == ranked
+    assert got.counts.incomplete == 6 - len(ranked)
+    assert (got.counts.kept_prompts, got.counts.without_preference) == (1, 1)
