@@ -194,9 +194,6 @@ def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
     Since every pair is compared by the same rewards, Borda's points are all that the likelihood
     sees. So the order and the ties are Borda's, exactly; what the fit adds is the spacing.
 
-    People count as one more reward with the pairs that they compared, each as the shares of its
-    votes; the prior then ties the pairs that anyone compared, and strengths within 1e-9 are tied.
-
     Source: Bradley and Terry (1952); the fit is Zermelo's (1929).
     """
     points = _half_points(scores, weights)
@@ -207,6 +204,9 @@ def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
 
 
 def _bradley_terry_of_shares(shares: Floats, weights: Ints) -> Preference:
+    """The same fit, with people as one more reward that has the pairs that they compared, each as
+    the shares of its votes. The prior ties the pairs that anyone compared; strengths within
+    ``STRENGTH_TOLERANCE`` are tied."""
     judges = len(shares)
     wins = np.zeros(shares.shape[1:], np.float64)
     for weight, share in zip(weights, shares, strict=True):
