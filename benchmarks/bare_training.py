@@ -122,7 +122,7 @@ class Bare:
         encoded = {name: rows[batch.owner] for name, rows in batch.encoded.items()}
 
         def predict(denoiser: Any) -> Tensor:
-            return self.family.predict(denoiser, noisy, batch.times, encoded, batch.frames)
+            return self.family.predict(denoiser, noisy, batch.times, encoded, batch.crops)
 
         def both() -> None:
             with self.accelerator.autocast():

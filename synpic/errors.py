@@ -223,8 +223,8 @@ def _rebuild(kind: type[SynpicError], message: str, hint: str | None) -> SynpicE
         return kind(message, hint=hint)
     except Exception:
         # Somebody's own kind, that is made otherwise: what it is a kind of says as much.
-        ours = (base for base in kind.__mro__ if issubclass(base, SynpicError))
-        return next(base for base in ours if base.__module__ == __name__)(message, hint=hint)
+        bases = (base for base in kind.__mro__ if issubclass(base, SynpicError))
+        return next(base for base in bases if base.__module__ == __name__)(message, hint=hint)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

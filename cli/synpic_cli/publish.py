@@ -24,8 +24,9 @@ from synpic_cli.options import (
 
 if TYPE_CHECKING:
     from synpic.hub.retry import Patience
+    from synpic.publish import PublishOptions
     from synpic.publish.hub.model_release import ModelForecast, ModelRelease
-    from synpic.recipe import Flagged
+    from synpic.workspace import Snapshot
 
 
 def publish(
@@ -86,14 +87,9 @@ def publish(
     process, and only then committed to --branch and tagged.
     """
     from synpic.errors import PublishError
-    from synpic.hub.progress import show_bars
     from synpic.pipeline.cuts import Cuts, with_cuts
-    from synpic.publish import PublishOptions, forecast, publish_to, publish_to_hub
+    from synpic.publish import PublishOptions
     from synpic.workspace import Workspace
-    from synpic_cli.looking import from_the_user, say_look
-    from synpic_cli.output import print_json, say
-    from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
-    from synpic_cli.watching import counted_work
 
     if model is not None:
         _publish_model(
@@ -126,66 +122,86 @@ def publish(
         )
     if as_ not in (None, "pickapic"):
         raise PublishError(f"--as {as_}: no such layout", hint="the one there is: pickapic")
-    flagged: Flagged | None = "leave-out" if leave_out_flagged else None
-    cuts = Cuts(drop, where, min_margin, min_agreement, top)
-    if to is not None:
-        for option, given in [
-            ("--version", version),
-            ("--allow-older", allow_older),
-            ("--private", private),
-            ("--as", as_),
-            ("--dry-run", dry_run),
-        ]:
-            if given:
-                raise PublishError(
-                    f"{option} is for the Hub, and --to is a folder",
-                    hint="leave one of them out; `synpic export` writes other layouts to folders",
-                )
-        with counted_work("publish") as on_progress:
-            folder = publish_to(
-                with_cuts(Workspace.open(), cuts, pairs=pairs),
-                to,
-                configs=config,
-                flagged=flagged,
-                on_progress=on_progress,
+    for_the_hub = {
+        "--version": version,
+        "--allow-older": allow_older,
+        "--private": private,
+        "--as": as_,
+        "--dry-run": dry_run,
+    }
+    for option, value in for_the_hub.items():
+        if to is not None and value:
+            raise PublishError(
+                f"{option} is for the Hub, and --to is a folder",
+                hint="leave one of them out; `synpic export` writes other layouts to folders",
             )
-        if as_json:
-            print_json(release_as_dict(folder))
-            return
-        seen = replace(folder, directory=from_the_user(folder.directory))
-        show_release(seen)
-        say(f"Load it with:  {seen.load_line}")
-        say_look(folder.directory)
-        return
-    assert repository is not None
-    show_bars(False)  # lines say which file is being sent
+    cuts = Cuts(drop, where, min_margin, min_agreement, top)
+    snapshot = with_cuts(Workspace.open(), cuts, pairs=pairs)
     options = PublishOptions(
         version=version,
         allow_older=allow_older,
         configs=config,
-        flagged=flagged,
+        flagged="leave-out" if leave_out_flagged else None,
         branch=branch,
         private=private or None,
         as_pickapic=as_ is not None,
         patience=_patience(wait),
     )
+    if to is not None:
+        _publish_to_folder(snapshot, to, options, as_json=as_json)
+    elif repository is not None:
+        _publish_to_hub(snapshot, repository, options, dry_run=dry_run, as_json=as_json)
+
+
+def _publish_to_folder(
+    snapshot: Snapshot, to: Path, options: PublishOptions, *, as_json: bool
+) -> None:
+    from synpic.publish import publish_to
+    from synpic_cli.looking import from_the_user, say_look
+    from synpic_cli.output import print_json, say
+    from synpic_cli.release import release_as_dict, show_release
+    from synpic_cli.watching import counted_work
+
+    with counted_work("publish") as on_progress:
+        folder = publish_to(
+            snapshot,
+            to,
+            configs=options.configs,
+            flagged=options.flagged,
+            on_progress=on_progress,
+        )
+    if as_json:
+        print_json(release_as_dict(folder))
+        return
+    seen = replace(folder, directory=from_the_user(folder.directory))
+    show_release(seen)
+    say(f"Load it with:  {seen.load_line}")
+    say_look(folder.directory)
+
+
+def _publish_to_hub(
+    snapshot: Snapshot,
+    repository: str,
+    options: PublishOptions,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from synpic.hub.progress import show_bars
+    from synpic.publish import forecast, publish_to_hub
+    from synpic_cli.looking import say_look
+    from synpic_cli.output import print_json, say
+    from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
+    from synpic_cli.watching import counted_work
+
+    show_bars(False)  # lines say which file is being sent
     if dry_run:
         with counted_work("pack") as on_progress:
-            planned = forecast(
-                with_cuts(Workspace.open(), cuts, pairs=pairs),
-                repository,
-                options,
-                on_progress=on_progress,
-            )
+            planned = forecast(snapshot, repository, options, on_progress=on_progress)
         print_json(forecast_as_dict(planned)) if as_json else show_forecast(planned)
         return
     with counted_work("publish") as on_progress:
-        release = publish_to_hub(
-            with_cuts(Workspace.open(), cuts, pairs=pairs),
-            repository,
-            options,
-            on_progress=on_progress,
-        )
+        release = publish_to_hub(snapshot, repository, options, on_progress=on_progress)
     if as_json:
         print_json(release_as_dict(release))
         return

@@ -339,8 +339,8 @@ class RunningTask:
         task, outcome = self._task, self.outcome
         outcome.made = len(self._made)
         outcome.by_others = len(task.theirs - self._made)
-        there = {key[0] for key in self._made | task.theirs}
-        outcome.failed = len(task.failures.added - there)
+        written = {key[0] for key in self._made | task.theirs}
+        outcome.failed = len(task.failures.added - written)
 
     def _let_go(self, error: BaseException | None) -> None:
         """Close model, writer and failures; without an error, whatever they still have to say."""

@@ -57,13 +57,13 @@ def resolve(
     local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
     known = locked(lock, source, revision, kind, file=file)
     path = _locate(source, lock.folder)
-    there = path is not None and (path.is_file() if local == "file" else _is_folder(path))
-    if known is not None and (known.kind != local or not there):
+    exists = path is not None and (path.is_file() if local == "file" else _is_folder(path))
+    if known is not None and (known.kind != local or not exists):
         # Weights that are gone are missed when they are to be loaded, and not before.
         return known
     if path is None:
         return lock.remember(_ask_the_hub(source, revision, kind))
-    if not there:
+    if not exists:
         raise CheckpointError(
             f"{source}: {_not_there(path, local)}",
             hint="paths are relative to the recipe; a Hub repository is written owner/name",
@@ -109,8 +109,8 @@ def load_from(folder: Path, entry: LockEntry) -> tuple[str, str | None]:
     """
     if entry.kind in _LOCAL:
         path = _locate(entry.source, folder)
-        there = path is not None and (path.is_file() if entry.kind == "file" else _is_folder(path))
-        if not there:
+        exists = path is not None and (path.is_file() if entry.kind == "file" else _is_folder(path))
+        if not exists:
             raise CheckpointError(
                 f"{entry.source}: the {entry.kind} is gone",
                 hint="put it back: recipe.lock knows it by its content",

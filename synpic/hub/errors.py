@@ -144,8 +144,8 @@ def explain_library(raised: Exception, subject: Subject) -> SynpicError | None:
         return CheckpointError(
             f"{subject.name}: {plain(redact(first))}", hint=f"see {subject.page}"
         )
-    ours = isinstance(met, _UNANSWERED) or wrong_size(met)
-    if not ours and _package(met) not in (*_CLIENTS, "synpic"):
+    from_the_hub = isinstance(met, _UNANSWERED) or wrong_size(met)
+    if not from_the_hub and _package(met) not in (*_CLIENTS, "synpic"):
         return None
     return explain(raised, subject)
 

@@ -272,12 +272,12 @@ def waiting(limit: float = READING, tell: Callable[[str], None] | None = None) -
         limit: seconds, for one thing.
         tell: called with a line on each wait.
     """
-    ours = Patience(limit, tell)
-    _readers.append(ours)
+    patience = Patience(limit, tell)
+    _readers.append(patience)
     try:
         yield
     finally:
-        _readers.remove(ours)
+        _readers.remove(patience)
 
 
 def is_asking() -> bool:

@@ -185,8 +185,8 @@ class Inventory:
         for name in self.recipe.models:
             now = {model.folder for model in self.models if model.name == name}
             held = folders_of(self.workspace, "candidates", name)
-            there = {folder for folder in held if self.workspace.parts(folder)}
-            if (empty := sorted(now - there)) and (others := sorted(there - now)):
+            with_parts = {folder for folder in held if self.workspace.parts(folder)}
+            if (empty := sorted(now - with_parts)) and (others := sorted(with_parts - now)):
                 found[name] = (
                     f"has no image of its present settings (in {', '.join(empty)}); "
                     f"those of other settings (in {', '.join(others)}) are not read"

@@ -169,8 +169,8 @@ def ingest_snapshot(
             raise
         return snapshot
     snapshot = workspace.snapshot()
-    there = snapshot.recipe
-    if there.ingest is None:
+    existing = snapshot.recipe
+    if existing.ingest is None:
         raise RecipeError(
             f"{workspace.store} has a {RECIPE} whose images are drawn, not ingested",
             hint="choose another folder for the workspace: -C DIR",
@@ -178,9 +178,9 @@ def ingest_snapshot(
     # Of a recipe that is there, its rewards are good enough where none are named.
     asked = parse_recipe(ingest_recipe(rewards or ["any"], ingest), "the options")
     named = {settings.reward or name for name, settings in asked.scoring.items()}
-    known = {settings.reward or name for name, settings in there.scoring.items()}
+    known = {settings.reward or name for name, settings in existing.scoring.items()}
     for what, same in (
-        ("[ingest]", there.ingest == asked.ingest),
+        ("[ingest]", existing.ingest == asked.ingest),
         ("the rewards", not rewards or named == known),
     ):
         if not same:

@@ -91,9 +91,9 @@ def _rank_in_place(workspace: Workspace, split: str | None, config: str) -> Data
     strategy = recipe.records.pairs
     own = own_pairs(ranked.inventory) if strategy == OWN and config in PAIRED else None
     made = records(config, candidates, ranked.shown, strategy, own)
-    there = set(made.rows["split"])
+    with_rows = set(made.rows["split"])
     order = ranked.inventory.prompts["split"].unique(maintain_order=True)
-    splits = [name for name in order if name in there]
+    splits = [name for name in order if name in with_rows]
     if split is not None and split not in splits:
         raise ReleaseError(
             f"{workspace.store}: {config!r} has no row of split {split!r}."

@@ -116,8 +116,8 @@ def draw(rng: np.random.Generator, task: str, split: str) -> tuple[Meaning, str]
     coloured = [meaning for meaning in members if meaning.things[0].colour is not None]
     if plain and coloured:
         members = tuple(plain if rng.random() < 0.5 else coloured)
-    said = _said(members[rng.integers(len(members))])
-    meaning = said[rng.integers(len(said))]
+    phrasings = _said(members[rng.integers(len(members))])
+    meaning = phrasings[rng.integers(len(phrasings))]
     return meaning, write(meaning, rng)
 
 

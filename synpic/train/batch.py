@@ -35,7 +35,7 @@ class Batch:
         noise: the same shape.
         times: ``Float[Tensor, "images"]``, equal within a prompt.
         encoded: name → tensor with a row for each prompt.
-        frames: ``Int[Tensor, "images 6"]``; see :meth:`TrainableFamily.predict`.
+        crops: ``Int[Tensor, "images 6"]``; see :meth:`TrainableFamily.predict`.
         owner: ``Int[Tensor, "images"]``: the prompt, 0 … prompts − 1, that an image is of.
         labels: of the prompts' images.
     """
@@ -44,7 +44,7 @@ class Batch:
     noise: Tensor
     times: Tensor
     encoded: dict[str, Tensor]
-    frames: Tensor
+    crops: Tensor
     owner: Tensor
     labels: Labels
 
@@ -59,7 +59,7 @@ class Batch:
     def _each(self, act: Callable[[Tensor], Tensor]) -> Self:
         plain = {
             name: act(getattr(self, name))
-            for name in ("latents", "noise", "times", "frames", "owner")
+            for name in ("latents", "noise", "times", "crops", "owner")
         }
         encoded = {name: act(value) for name, value in self.encoded.items()}
         labels = Labels(*(act(getattr(self.labels, field.name)) for field in fields(Labels)))

@@ -32,7 +32,7 @@ def loss_of_batch(
     encoded = {name: rows[batch.owner] for name, rows in batch.encoded.items()}
 
     def predict(model: Any) -> Tensor:
-        return family.predict(model, noisy, batch.times, encoded, batch.frames).float()
+        return family.predict(model, noisy, batch.times, encoded, batch.crops).float()
 
     target = target.float()
     compares = objective.needs_reference

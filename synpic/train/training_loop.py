@@ -147,14 +147,9 @@ def _run(
                 f"{resumed} is beyond run.steps = {recipe.run.steps}",
                 hint="raise run.steps, or name another --out",
             )
-    damage = None
-    if done == recipe.run.steps and (out / "model" / FACTS).exists():
-        made = read_result(out / "model")
-        if made["steps"] == done:
-            damage = damage_of(out / "model", made)
-            accelerator.wait_for_everyone()  # before the first of them makes it again
-            if damage is None:  # what somebody wrote into its card stays
-                return made
+    finished, damage = _finished(out, done, recipe, accelerator)
+    if finished is not None:
+        return finished
     guard = Guard(recipe, objective, str(resumed) if resumed else None, accelerator.num_processes)
     log = Log(out, recipe, accelerator, done)
     sampler = _sampler(recipe, checkpoint, family, denoiser, data) if main else None
@@ -186,11 +181,7 @@ def _run(
         log.add_pictures(0, data.sample_prompts, sampler.save(out / "samples", 0))
     batches = _batches(recipe, data, done)
     if listener:
-        notes = [f"going on from step {done}"] if done else []
-        notes += [f"{damage}: the model is made again"] if damage else []
-        others = ", ".join(unread(out / "checkpoints"))
-        notes += [f"no checkpoints, and not read: {others} in checkpoints/"] if others else []
-        listener(_event(recipe, done, None, "; ".join(notes) or None))
+        listener(_event(recipe, done, None, _notes_at_the_start(out, done, damage)))
     with closing(log):
         for step in range(done, recipe.run.steps):
             torch.manual_seed(recipe.seed + step)  # for a denoiser that drops out
@@ -240,6 +231,33 @@ def _run(
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return about
+
+
+def _finished(
+    out: Path, done: int, recipe: TrainRecipe, accelerator: Accelerator
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """What ``training.json`` of a run holds that has taken all its steps and left a whole model.
+
+    Returns:
+        That, or None; and what is wrong with the model, where it has to be made again.
+    """
+    if done < recipe.run.steps or not (out / "model" / FACTS).exists():
+        return None, None
+    result = read_result(out / "model")
+    if result["steps"] != done:
+        return None, None
+    damage = damage_of(out / "model", result)
+    accelerator.wait_for_everyone()  # before the first of them makes it again
+    # A whole one is left alone: what somebody wrote into its card stays.
+    return (result if damage is None else None), damage
+
+
+def _notes_at_the_start(out: Path, done: int, damage: str | None) -> str | None:
+    notes = [f"going on from step {done}"] if done else []
+    notes += [f"{damage}: the model is made again"] if damage else []
+    others = ", ".join(unread(out / "checkpoints"))
+    notes += [f"no checkpoints, and not read: {others} in checkpoints/"] if others else []
+    return "; ".join(notes) or None
 
 
 def _model(

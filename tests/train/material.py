@@ -78,7 +78,7 @@ class Averages(TrainableFamily):
         return latents + noise, noise
 
     def predict(
-        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, crops: Tensor
     ) -> Tensor:
         return noisy
 

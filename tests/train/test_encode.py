@@ -125,7 +125,7 @@ def test_another_size_is_encoded_anew_from_what_is_known(tmp_path: Path) -> None
     examples = encode_all(records, family, caches(tmp_path), Opener(), size="8x16")
     assert examples.sizes == [(16, 8)] * 3
     assert sum(family.batches) == 6
-    assert {frame for one in examples for frame in one.frames} == {(16, 16, 0, 4, 16, 8)}
+    assert {crop for one in examples for crop in one.crops} == {(16, 16, 0, 4, 16, 8)}
     with pytest.raises(TrainingError, match=r'data.size = "12x16": .* multiples of 8') as caught:
         encode_all(records, Averages(), caches(tmp_path), Opener(), size="12x16")
     assert caught.value.hint == '"8x16"'
@@ -135,7 +135,7 @@ def test_mixed_sizes_meet_at_the_smallest(tmp_path: Path) -> None:
     images = [[encoded_image(40, 33, 0), encoded_image(19, 30, 1), encoded_image(100, 20, 2)]]
     examples = encode_all(records_of(images)[0], Averages(), caches(tmp_path), Opener())
     assert examples.sizes == [(16, 24)]
-    assert examples[0].frames == [
+    assert examples[0].crops == [
         (40, 33, 6, 0, 16, 24),
         (19, 30, 0, 0, 16, 24),
         (100, 20, 52, 0, 16, 24),
@@ -162,7 +162,7 @@ def test_turned_and_other_images(tmp_path: Path) -> None:
     images = [[turned, buffer.getvalue()]]
     kept = caches(tmp_path)
     (example,) = encode_all(records_of(images)[0], Averages(), kept, Opener())
-    assert example.frames == [(32, 16, 0, 0, 32, 16)] * 2
+    assert example.crops == [(32, 16, 0, 0, 32, 16)] * 2
     assert torch.equal(kept.latents.get(example.latents[1])["latents"], torch.ones(3, 8, 4))
 
 
@@ -335,10 +335,10 @@ def test_an_image_covers_its_size_and_its_middle_is_kept(
 ) -> None:
     to = (8 * rows, 8 * columns)
     before = (height, width)
-    frame = crop_of(before, to)
-    assert frame[:2] == before
-    assert frame[4:] == to
-    _, _, top, left, *_ = frame
+    crop = crop_of(before, to)
+    assert crop[:2] == before
+    assert crop[4:] == to
+    _, _, top, left, *_ = crop
     assert min(top, left) == 0
     # What is cut off is what the other side's scale leaves over.
     scale = max(to[0] / height, to[1] / width)
@@ -356,7 +356,7 @@ def test_the_common_size_fits_into_the_smallest(images: list[tuple[int, int]]) -
     assert common_size(images[::-1], 8) == (height, width)
 
 
-def test_the_cut_is_where_the_frame_says() -> None:
+def test_the_cut_is_where_the_crop_says() -> None:
     ramp = np.zeros((32, 64, 3), np.uint8)
     ramp[..., 0] = np.arange(64) * 4
     top, left = crop_of((32, 64), (32, 40))[2:4]

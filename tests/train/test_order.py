@@ -85,7 +85,7 @@ def test_a_batch_is_what_its_examples_say(tmp_path: Path) -> None:
         examples = [made.examples[record] for record in made.order.records(number)]
         counts = [len(one.latents) for one in examples]
         assert batch.owner.tolist() == [n for n, count in enumerate(counts) for _ in range(count)]
-        assert batch.frames.tolist() == [list(frame) for one in examples for frame in one.frames]
+        assert batch.crops.tolist() == [list(crop) for one in examples for crop in one.crops]
         latents = [
             made.caches.latents.get(key)["latents"] for one in examples for key in one.latents
         ]
@@ -113,7 +113,7 @@ def tensors(batch: Batch) -> list[torch.Tensor]:
         batch.latents,
         batch.noise,
         batch.times,
-        batch.frames,
+        batch.crops,
         *batch.encoded.values(),
         labels.preference[labels.present],
         labels.rank[labels.present],

@@ -35,7 +35,7 @@ class Echo(Averages):
         noisy: Tensor,
         times: Tensor,
         encoded: dict[str, Tensor],
-        frames: Tensor,
+        crops: Tensor,
     ) -> Tensor:
         denoiser.asked += 1
         told = encoded["words"][:, :1, None, None] + times[:, None, None, None]
@@ -52,7 +52,7 @@ def batch() -> Batch:
         noise=torch.randn(5, 4, 2, 3, generator=random),
         times=torch.tensor([0.1, 0.1, 0.7, 0.7, 0.7]),
         encoded={"words": torch.tensor([[1.0, 9.0], [2.0, 9.0]])},
-        frames=torch.zeros(5, 6, dtype=torch.int64),
+        crops=torch.zeros(5, 6, dtype=torch.int64),
         owner=owner,
         labels=labels([(1.0, 1), None, (0.0, 2)], [(0.5, 2), (1.0, 1), (0.0, 3)], fill=0.0),
     )

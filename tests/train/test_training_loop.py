@@ -312,7 +312,7 @@ def _prompt(batch: Any, number: int) -> Any:
         *(getattr(batch.labels, name)[whole] for name in ("preference", "rank", "present"))
     )
     return type(batch)(
-        **{name: getattr(batch, name)[mine] for name in ("latents", "noise", "times", "frames")},
+        **{name: getattr(batch, name)[mine] for name in ("latents", "noise", "times", "crops")},
         encoded={name: value[whole] for name, value in batch.encoded.items()},
         owner=batch.owner[mine] - number,
         labels=labels,

@@ -206,12 +206,12 @@ def room(nodes: Iterable[Mapping[str, float]], gpus: float) -> int:
 def _places(node: Mapping[str, float], gpus: float) -> int:
     if not gpus:
         return int(node.get("CPU", 0.0))
-    there = int(node.get("GPU", 0.0))
+    gpus_there = int(node.get("GPU", 0.0))
     if gpus >= 1:
-        return int(there / gpus)
+        return int(gpus_there / gpus)
     # A fraction is of one GPU: what is left of it and of its neighbour make no third place. Ray
     # counts ten-thousandths.
-    return there * (10_000 // round(gpus * 10_000))
+    return gpus_there * (10_000 // round(gpus * 10_000))
 
 
 def _ray() -> Any:

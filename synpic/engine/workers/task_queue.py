@@ -165,20 +165,20 @@ class TaskQueue:
         task = self.task
         until = time.monotonic() + SIGHT
         seen = [part for part in parts if _appears(task.output.workspace, part, until)]
-        ours = [part for part in seen if part.startswith(f"{task.output.folder}/")]
-        rows = task.new_rows(ours)
-        there = task.todo.intersection(rows)
+        own_parts = [part for part in seen if part.startswith(f"{task.output.folder}/")]
+        rows = task.new_rows(own_parts)
+        written = task.todo.intersection(rows)
         # What failed here, another command has made.
         made_all_the_same = self._failed.intersection(rows)
         self._failed -= made_all_the_same
         self._leased -= made_all_the_same
         failed = set[Key]()
-        if names := task.failures.since(part for part in seen if part not in ours):
-            failed = {key for key in task.todo if key[0] in names} - there
-        self._there |= there
+        if names := task.failures.since(part for part in seen if part not in own_parts):
+            failed = {key for key in task.todo if key[0] in names} - written
+        self._there |= written
         self._failed |= failed
-        task.todo -= there | failed
-        others = len(there - self._leased)
+        task.todo -= written | failed
+        others = len(written - self._leased)
         self.others += others
         return others > 0
 

@@ -99,10 +99,10 @@ def _keep_from_children() -> None:
     """
     pipes = []
     try:
-        there = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
+        descriptors = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
     except OSError:  # a system that has no such folder
-        there = list(range(256))
-    for descriptor in there:
+        descriptors = list(range(256))
+    for descriptor in descriptors:
         if descriptor > 2 and descriptor != resource_tracker.getfd():
             with suppress(OSError):  # the listing's own, which is closed
                 os.set_inheritable(descriptor, False)

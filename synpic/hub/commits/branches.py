@@ -48,9 +48,9 @@ def stage(remote: Remote, branch: str, head: Head, change: Change) -> str:
             if not transient(error) and status not in {*CONFLICTS, _MISSING}:
                 raise staged.explain(f"committing to {branch}", error) from error
             # Whatever was answered, or not: what counts is what is there.
-            there = remote.refs().branches.get(branch)
-            if there is not None and there != head.commit:
-                now = remote.at_commit(there)
+            current = remote.refs().branches.get(branch)
+            if current is not None and current != head.commit:
+                now = remote.at_commit(current)
                 if not change.missing(now):
                     return now.commit
             attempts.wait(error)
@@ -112,8 +112,8 @@ def _renew(remote: Remote, branch: str, commit: str) -> None:
     """Let ``branch`` be at ``commit``, whatever it was at."""
     attempts = remote.begin(f"making the branch {branch}")
     conflicts = 0
-    while (there := remote.refs().branches.get(branch)) != commit:
-        if there is not None:
+    while (current := remote.refs().branches.get(branch)) != commit:
+        if current is not None:
             delete_branch(remote, branch)
         taken = _create(remote, branch, commit)
         if taken is None:

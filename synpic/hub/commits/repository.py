@@ -251,8 +251,8 @@ class Remote:
         Raises:
             PublishError: it stands for another commit.
         """
-        there = self.tagged(name)
-        if there is None:
+        tagged_commit = self.tagged(name)
+        if tagged_commit is None:
             try:
                 self._ask(
                     f"tagging {name}",
@@ -268,12 +268,12 @@ class Remote:
                 raise self._untagged(name, commit, error) from error
             except PublishError as error:
                 # A lost answer, or a tag of another publisher: the Hub knows which of them.
-                there = self.tagged(name)
-                if there is None:
+                tagged_commit = self.tagged(name)
+                if tagged_commit is None:
                     raise self._untagged(name, commit, error) from error
-        if there != commit:
+        if tagged_commit != commit:
             raise PublishError(
-                f"{self.repository}: the tag {name} stands for commit {there[:8]}, not for "
+                f"{self.repository}: the tag {name} stands for commit {tagged_commit[:8]}, not for "
                 f"{commit[:8]}",
                 hint="tags are never moved; publish under another version",
             )

@@ -108,8 +108,8 @@ def send(remote: Remote, files: Mapping[str, Path | bytes]) -> dict[str, Sent]:
     sent: dict[str, Sent] = {}
     for path, one in operations.items():
         large = bool(getattr(one, "_is_uploaded", False))
-        there = large and one.upload_info.sha256.hex() in stored
-        sent[path] = Sent(one, large, 0 if there else one.upload_info.size)
+        is_stored = large and one.upload_info.sha256.hex() in stored
+        sent[path] = Sent(one, large, 0 if is_stored else one.upload_info.size)
     return sent
 
 

@@ -84,13 +84,13 @@ def plan_costs(
     for name, error in inventory.unresolved_of("models").items():
         items += _unresolved_models(inventory, name, error)
     images = sum(item.wanted for item in items)
-    there = inventory.candidates()
+    candidates = inventory.candidates()
     # Of an image that failed for good there will be no score.
-    to_score = there.height + sum(item.left for item in items)
+    to_score = candidates.height + sum(item.left for item in items)
     if calibrate and not run.kept:
-        run.kept = stored(inventory, there, run.keep)
+        run.kept = stored(inventory, candidates, run.keep)
     for reward in inventory.found_rewards:
-        items.append(_scoring_item(inventory, reward, there, images, to_score, run, rewards))
+        items.append(_scoring_item(inventory, reward, candidates, images, to_score, run, rewards))
     for name, error in inventory.unresolved_of("rewards").items():
         size = recipe.scoring[name].batch_size
         items.append(CostItem("score", name, None, size, images, to_score, to_score, problem=error))

@@ -63,26 +63,26 @@ def choose(scored: pl.DataFrame, ranking: Ranking, cuts: Cuts, prompts: pl.DataF
         agreeing = taus.filter(pl.col("agreement") >= cuts.min_agreement)
         passing["min_agreement"] = agreeing["prompt_id"]
     ranked = ranking.table["prompt_id"].unique()
-    left, there = ranked, scored["prompt_id"].unique()
-    before = there.len()
+    left, scored_prompts = ranked, scored["prompt_id"].unique()
+    before = scored_prompts.len()
     cut: dict[str, int] = {}
     for name, ids in passing.items():
         passed = left.filter(left.is_in(ids.implode()))
         cut[name] = left.len() - passed.len()
-        left, there = passed, there.filter(there.is_in(ids.implode()))
+        left, scored_prompts = passed, scored_prompts.filter(scored_prompts.is_in(ids.implode()))
     if left.is_empty():
-        told = ", ".join(
+        losses = ", ".join(
             f"{name} = {rules[name]!r} leaves out {number:,}" for name, number in cut.items()
         )
         raise RankingError(
-            f"no prompt is left of {count(ranked.len(), 'ranked prompt')}: {told}",
+            f"no prompt is left of {count(ranked.len(), 'ranked prompt')}: {losses}",
             hint="ask for less in [records]; `synpic rank` without the rule shows what there is",
         )
     return Chosen(
-        scored=_of(scored, there),
+        scored=_of(scored, scored_prompts),
         ranking=replace(ranking, table=_of(ranking.table, left)),
         cut=cut,
-        unranked=before - there.len() - (ranked.len() - left.len()),
+        unranked=before - scored_prompts.len() - (ranked.len() - left.len()),
     )
 
 

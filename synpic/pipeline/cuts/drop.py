@@ -59,8 +59,8 @@ class DropList:
             (len(self.prompts), "prompt"),
             (len(self.either), "image or prompt"),
         ]
-        said = [f"{number:,} × {what}" for number, what in named if number]
-        return ", ".join(said) or "nothing"
+        counted = [f"{number:,} × {what}" for number, what in named if number]
+        return ", ".join(counted) or "nothing"
 
 
 @dataclass(frozen=True, eq=False)

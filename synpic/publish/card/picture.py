@@ -116,8 +116,8 @@ def contact_sheet(examples: Sequence[PicturedPrompt], *, cell: int = _CELL) -> I
             left = _MARGIN + column * (cell + _GAP)
             if column == _COLUMNS - 1 and (more := _left_out(example)):
                 middle = left + (_LEFT_OUT - _GAP) // 2
-                said = f"{more} more"
-                draw.text((middle, top + heading + cell // 2), said, FAINT, font(15), "mm")
+                label = f"{more} more"
+                draw.text((middle, top + heading + cell // 2), label, FAINT, font(15), "mm")
                 left += _LEFT_OUT
             _draw_candidate(sheet, draw, example, place, (left, top + heading), cell)
         top += row + 2 * _GAP

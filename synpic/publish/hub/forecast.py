@@ -179,11 +179,11 @@ def _compare(files: Mapping[str, _Packed], state: RemoteState) -> list[PlannedFi
     stored = state.head.files if state.head else {}
     planned: list[PlannedFile] = []
     for path, file in files.items():
-        there = stored.get(path)
-        if there is None:
+        published = stored.get(path)
+        if published is None:
             change = "new"
         else:
-            change = "same" if there.oid in (file.described.sha256, file.blob) else "changed"
+            change = "same" if published.oid in (file.described.sha256, file.blob) else "changed"
         planned.append(PlannedFile(path, file.rows, file.described.bytes, change))
     return planned + [
         PlannedFile(path, None, stored[path].bytes, "gone") for path in state.gone(files)

@@ -54,16 +54,16 @@ def check_loads(remote: Remote, commit: str, manifest: Manifest) -> None:
         with tempfile.TemporaryDirectory(prefix="synpic-verify-") as home, watched:
             ended = _run(remote, commit, json.dumps(asked), _environment(home, remote.token))
         lines = ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"]
-        said = plain(redact(lines[-1], remote.token))
+        last_line = plain(redact(lines[-1], remote.token))
         if ended.returncode != load_check_program.NO_ANSWER:
             break
         try:
-            attempts.wait(ConnectionError(said))
+            attempts.wait(ConnectionError(last_line))
         except HubUnreachable as error:
-            error.message = f"{error.message}: {said}"
+            error.message = f"{error.message}: {last_line}"
             raise
     if ended.returncode:
-        raise _wrong(remote, commit, f"it does not load: {said}")
+        raise _wrong(remote, commit, f"it does not load: {last_line}")
 
 
 def _run(

@@ -118,10 +118,10 @@ def publish_model(
     number = None if version is None else Version.parse(version)
     tag = None if number is None else number.tag
     remote = Remote(repository, token=token, patience=patience, kind="model")
-    there = remote.require_write()
-    if there and private:
+    exists = remote.require_write()
+    if exists and private:
         remote.patience.tell(f"{repository} is there already, and stays as open as it is")
-    if not there:
+    if not exists:
         remote.create(private=private)
     if tag is not None and (tagged := remote.tagged(tag)):
         return _tagged(model, remote, tag, tagged)
@@ -163,14 +163,14 @@ def forecast_model(
     """
     model = _read(Path(folder))
     remote = Remote(repository, token=token, patience=patience, kind="model")
-    there = remote.require_write()
-    parcel = _pack(model, remote, remote.head() if there else Head("", {}))
+    exists = remote.require_write()
+    parcel = _pack(model, remote, remote.head() if exists else Head("", {}))
     return ModelForecast(
         repository=repository,
-        exists=there,
+        exists=exists,
         files=parcel.sizes,
         changes=parcel.changes,
-        sent=new_bytes(remote, parcel.changed()) if there else sum(parcel.sizes.values()),
+        sent=new_bytes(remote, parcel.changed()) if exists else sum(parcel.sizes.values()),
         left_out=model.left_out,
     )
 
@@ -377,9 +377,9 @@ def _card(model: _Model, remote: Remote, head: Head) -> str:
     if CARD not in head.files:
         return card
     where = f"{remote.repository}/{CARD}"
-    there = decode_card(remote.read(CARD, head.commit), where)
-    before, now = parse_previous(there, where), parse_previous(card, CARD)
-    if before.prose is None and before.body.strip() and there != card:
+    published = decode_card(remote.read(CARD, head.commit), where)
+    before, now = parse_previous(published, where), parse_previous(card, CARD)
+    if before.prose is None and before.body.strip() and published != card:
         raise PublishError(
             f"{where} was not written by synpic",
             hint="put what is to stay between the lines `<!-- synpic:yours -->` and "

@@ -61,8 +61,8 @@ class Preflight:
             )
         if head is None:
             return
-        ours = {CARD, *((MANIFEST, *manifest.files) if manifest else ())}
-        foreign = [path for path in head.files if path not in ours]
+        of_the_release = {CARD, *((MANIFEST, *manifest.files) if manifest else ())}
+        foreign = [path for path in head.files if path not in of_the_release]
         found = [f"{path} {why}" for path, why in self._in_the_way(head, foreign, name)]
         if found:
             raise PublishError(

@@ -247,12 +247,12 @@ class _Publishing:
         The same release of another publisher, tagged at the branch, is for the commit to find.
         """
         tag = self.decision.version.tag
-        there = self.remote.tagged(tag)
+        tagged_commit = self.remote.tagged(tag)
         now = self.remote.refs().branches.get(self.remote.branch)
-        if there and (there == head.commit or there != now):
+        if tagged_commit and (tagged_commit == head.commit or tagged_commit != now):
             raise PublishError(
                 f"{self.remote.repository}: the tag {tag} is there already: it was set meanwhile, "
-                f"at commit {there[:8]}",
+                f"at commit {tagged_commit[:8]}",
                 hint="tags are never moved; publish under another version",
             )
 

@@ -67,11 +67,11 @@ class RemoteState:
             )
             raise
         released, released_card = None, b""
-        there = remote.tagged(latest.tag) if latest else None
-        if there == head.commit:
+        tagged_commit = remote.tagged(latest.tag) if latest else None
+        if tagged_commit == head.commit:
             released, released_card = manifest, card
-        elif latest and there:
-            tagged = remote.at_commit(there)
+        elif latest and tagged_commit:
+            tagged = remote.at_commit(tagged_commit)
             released = _released(remote, tagged, latest.tag)
             released_card = _card(remote, tagged)
         return cls(
@@ -215,8 +215,8 @@ def decide(
             suggested = suggested.after(Level.PATCH)
             reasons = ["Files that had been changed since are as they were."]
     number = asked or suggested
-    if there := remote.tagged(number.tag) if number.tag in state.tags else None:
-        commit = remote.at_commit(there)
+    if tagged_commit := remote.tagged(number.tag) if number.tag in state.tags else None:
+        commit = remote.at_commit(tagged_commit)
         if not _is_of(_released(remote, commit, number.tag), manifest):
             raise PublishError(
                 f"{remote.repository}: {number.tag} is there already, and a tag is never moved",

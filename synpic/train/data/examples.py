@@ -39,7 +39,7 @@ class TrainingExample:
         row: of the dataset.
         prompt: key in the cache of prompts.
         latents: keys in the cache of latents.
-        frames: see :meth:`synpic.train.families.family.TrainableFamily.predict`.
+        crops: see :meth:`synpic.train.families.family.TrainableFamily.predict`.
         preference: φ.
         rank: τ.
     """
@@ -47,7 +47,7 @@ class TrainingExample:
     row: int
     prompt: str
     latents: list[str]
-    frames: list[Crop]
+    crops: list[Crop]
     preference: list[float]
     rank: list[int]
 
@@ -88,7 +88,7 @@ class Examples(Sequence[TrainingExample]):
             row=row["row"],
             prompt=row["prompt"],
             latents=[latents_key(one, size) for one in row["sha256"]],
-            frames=[
+            crops=[
                 crop_of(before, size) for before in zip(row["heights"], row["widths"], strict=True)
             ],
             preference=row["preference"],

@@ -135,13 +135,13 @@ def stack(rows: Sequence[dict[str, Tensor]]) -> Encoded:
 def _batch(drawn: Sequence[_Drawn]) -> Batch:
     counts = torch.tensor([len(one.latents) for one in drawn])
     present = torch.arange(int(counts.max())) < counts[:, None]
-    frames = [frame for one in drawn for frame in one.example.frames]
+    crops = [crop for one in drawn for crop in one.example.crops]
     return Batch(
         latents=torch.cat([one.latents for one in drawn]),
         noise=torch.cat([one.noise for one in drawn]),
         times=torch.cat([one.time for one in drawn]).repeat_interleave(counts),
         encoded=stack([one.encoded for one in drawn]),
-        frames=torch.tensor(frames),
+        crops=torch.tensor(crops),
         owner=torch.arange(len(drawn)).repeat_interleave(counts),
         labels=Labels(
             preference=_padded([one.example.preference for one in drawn], present, torch.float32),

@@ -149,13 +149,13 @@ class TrainableFamily(ABC):
 
     @abstractmethod
     def predict(
-        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, crops: Tensor
     ) -> Tensor:
         """What ``denoiser`` says of ``noisy``, in the shape of the target.
 
         Args:
             encoded: a row for each image.
-            frames: ``Int[Tensor, "images 6"]``: height and width of the image before it was
+            crops: ``Int[Tensor, "images 6"]``: height and width of the image before it was
                 resized and cut, rows and columns cut off above and left, height and width after.
         """
 

@@ -46,7 +46,7 @@ class TrainablePixArtSigma(Diffusion):
         return length * (int(self.shape["caption_channels"]) + 1)  # the words, and their mask
 
     def predict(
-        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, crops: Tensor
     ) -> Tensor:
         """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(

@@ -37,7 +37,7 @@ class TrainableStableDiffusion(Diffusion):
         return CLIP_TOKENS * int(self.shape["cross_attention_dim"])
 
     def predict(
-        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, crops: Tensor
     ) -> Tensor:
         """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(

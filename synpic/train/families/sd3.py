@@ -82,7 +82,7 @@ class TrainableStableDiffusion3(Flow):
         return clips + t5 * self._length * int(self.shape["joint_attention_dim"])
 
     def predict(
-        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, crops: Tensor
     ) -> Tensor:
         """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(

@@ -63,7 +63,7 @@ class TrainableStableDiffusionXL(Diffusion):
         return CLIP_TOKENS * int(self.shape["cross_attention_dim"]) + pooled
 
     def predict(
-        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, frames: Tensor
+        self, denoiser: Any, noisy: Tensor, times: Tensor, encoded: Encoded, crops: Tensor
     ) -> Tensor:
         """See :meth:`TrainableFamily.predict`."""
         said: Tensor = denoiser(
@@ -73,7 +73,7 @@ class TrainableStableDiffusionXL(Diffusion):
             # Sizes stay in float32: half precision would round them.
             added_cond_kwargs={
                 "text_embeds": fitted(denoiser, encoded["pooled"]),
-                "time_ids": frames.float(),
+                "time_ids": crops.float(),
             },
             return_dict=False,
         )[0]

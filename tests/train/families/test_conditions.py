@@ -23,7 +23,7 @@ Folder = Callable[[str], Path]
 
 PROMPTS = ["a red circle", "two BLUE squares above (a green star)", "b"]
 WIDTH = 2 * SIDE
-FRAMES = [40, 70, 3, 5, SIDE, WIDTH]
+CROP = [40, 70, 3, 5, SIDE, WIDTH]
 """Six different numbers: none can be taken for another."""
 MICRO = {"original_size": (40, 70), "crops_coords_top_left": (3, 5), "target_size": (SIDE, WIDTH)}
 SHORT = {"sd3": 9, "sd3_without_t5": 9, "pixart_sigma": 20}
@@ -80,14 +80,14 @@ def test_the_denoiser_is_told_what_its_pipeline_tells_it(kind: str, saved: Folde
         ),
     )
     encoded = ours.encode_prompts(pipeline(saved(kind), ours.denoiser), PROMPTS)
-    frames = torch.tensor([FRAMES] * len(PROMPTS))
+    crops = torch.tensor([CROP] * len(PROMPTS))
     noisy = expected.get("hidden_states", expected.get("sample"))
     assert noisy is not None
     times = expected["timestep"].float().expand(len(PROMPTS))
     predicted = []
     told, _ = heard(
         denoiser,
-        lambda: predicted.append(ours.predict(denoiser, noisy, times, encoded, frames)),
+        lambda: predicted.append(ours.predict(denoiser, noisy, times, encoded, crops)),
     )
 
     assert told.keys() == expected.keys()
@@ -154,8 +154,8 @@ def test_sizes_are_told_in_the_order_of_the_pipeline(saved: Folder) -> None:
     )
     ours = family(saved("sdxl"))
     encoded = ours.encode_prompts(whole, ["b"])
-    noisy, times, frames = torch.zeros(1, 4, 8, 16), torch.zeros(1), torch.tensor([FRAMES])
-    told, _ = heard(whole.unet, lambda: ours.predict(whole.unet, noisy, times, encoded, frames))
+    noisy, times, crops = torch.zeros(1, 4, 8, 16), torch.zeros(1), torch.tensor([CROP])
+    told, _ = heard(whole.unet, lambda: ours.predict(whole.unet, noisy, times, encoded, crops))
     assert torch.equal(told["time_ids"], expected)
 
 
@@ -165,16 +165,16 @@ def test_half_precision_with_adapters_in_single(kind: str, saved: Folder) -> Non
     encoded = ours.encode_prompts(pipeline(saved(kind), ours.denoiser), PROMPTS)
     denoiser = getattr(pipeline(saved(kind)), ours.denoiser)
     noisy = torch.randn(3, 4, 8, 16, generator=torch.Generator().manual_seed(0))
-    times, frames = torch.tensor([10.0, 10.0, 700.0]), torch.tensor([FRAMES] * 3)
+    times, crops = torch.tensor([10.0, 10.0, 700.0]), torch.tensor([CROP] * 3)
     with torch.no_grad():
-        expected = ours.predict(denoiser, noisy, times, encoded, frames)
+        expected = ours.predict(denoiser, noisy, times, encoded, crops)
     denoiser.requires_grad_(False).to(torch.bfloat16)
     # PixArt's transformer has no add_adapter.
     peft.inject_adapter_in_model(peft.LoraConfig(r=2, target_modules=list(ours.adapted)), denoiser)
     adapted = [p for p in denoiser.parameters() if p.requires_grad]
     for parameter in adapted:
         parameter.data = parameter.data.float()
-    predicted = ours.predict(denoiser, noisy, times, encoded, frames)
+    predicted = ours.predict(denoiser, noisy, times, encoded, crops)
     scale = expected.square().mean().sqrt()
     assert (predicted - expected).square().mean().sqrt() < 0.05 * scale
     predicted.float().square().mean().backward()

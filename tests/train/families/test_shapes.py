@@ -54,14 +54,14 @@ def test_errors_are_those_of_their_own_training(name: str, monkeypatch: pytest.M
             times = flow_times() if "mmdit" in name else torch.randint(0, 1000, (COUNT,)).float()
             noisy, target = ours.add_noise(latents, noise, times)
             encoded = ours.encode_prompts(without, texts)
-            frames = torch.zeros(COUNT, 6, dtype=torch.long)
-            found = (ours.predict(denoiser, noisy, times, encoded, frames) - target).square()
+            crops = torch.zeros(COUNT, 6, dtype=torch.long)
+            found = (ours.predict(denoiser, noisy, times, encoded, crops) - target).square()
         torch.testing.assert_close(found.mean(), expected, rtol=1e-4, atol=0)
         assert found.mean() < share * target.square().mean()
         # What a prompt says is heard: with another's the error is twice as large and more.
         with torch.no_grad():
             others = {key: value.roll(1, 0) for key, value in encoded.items()}
-            other = ours.predict(denoiser, noisy, times, others, frames)
+            other = ours.predict(denoiser, noisy, times, others, crops)
         assert (other - target).square().mean() > 2 * found.mean()
 
 
