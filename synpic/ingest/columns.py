@@ -84,6 +84,9 @@ def choose_columns(schema: pa.Schema, settings: IngestSettings, where: str) -> I
         IngestError: one is not there, or holds something else; or there are several to choose from.
     """
     names = list(schema.names)
+    for name in names:
+        if names.count(name) > 1:
+            raise IngestError(f"{where}: two columns {name!r:.60}", hint="rename one of them")
     layout = _layout(schema, settings, where)
     leaves = {name: _leaf(schema, name, where) for name in layout.images}
     prompts = _prompts(names, list(layout.images), settings, where)

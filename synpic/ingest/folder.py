@@ -27,6 +27,7 @@ from synpic.ingest.layouts import (
     UNREAD_LAYOUT,
     images_in_list,
     layout_of,
+    other_list,
     places_of,
 )
 from synpic.ingest.listing import (
@@ -266,6 +267,7 @@ class Folder:
             what = f"none of {count(len(images), 'image')} has a caption"
             seen = [
                 " and ".join(beside) or "no .txt and no metadata",
+                *_other_lists(listing.root, {*METADATA, *self.lists}),
                 *(f"{number:,} × {reason}" for reason, number in reasons),
                 *seen,
             ]
@@ -350,4 +352,15 @@ def _lists(root: Path) -> dict[str, str]:
             if layout is not None:
                 stat = path.stat()
                 found[path.name] = f"{stat.st_size}:{stat.st_mtime_ns}:{layout}"
+    return found
+
+
+def _other_lists(root: Path, known: set[str]) -> list[str]:
+    """What is in files of JSON in the folder itself, but for those that are ``known``."""
+    found = []
+    for path in sorted(root.glob("*.json*")):
+        if path.is_symlink() or path.name in known:
+            continue
+        with suppress(OSError):
+            found.append(other_list(shown(path.name), read_regular(path, HEAD_BYTES)))
     return found

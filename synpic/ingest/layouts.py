@@ -21,7 +21,7 @@ from synpic.readers.tables import open_table
 from synpic.readers.text import fault_of, shown
 from synpic.recipe import IngestSettings
 
-__all__ = ["HEAD_BYTES", "UNREAD_LAYOUT", "images_in_list", "layout_of", "places_of"]
+__all__ = ["HEAD_BYTES", "UNREAD_LAYOUT", "images_in_list", "layout_of", "other_list", "places_of"]
 
 HEAD_BYTES = 1 << 20
 """How much of a file is looked at, which is more than its first row takes."""
@@ -59,13 +59,38 @@ def layout_of(head: bytes) -> str | None:
     Args:
         head: the first ``HEAD_BYTES`` of the file.
     """
-    text = head.decode(errors="replace").lstrip("\ufeff \t\r\n[")
+    found = _of_row(_first_row(head))
+    return None if found is None else f"{found.name} ({', '.join(found.keys)})"
+
+
+def other_list(name: str, head: bytes) -> str:
+    """What is known of a file of JSON that is no list that is read: its keys, or its first fault.
+
+    Args:
+        name: of the file.
+        head: its first ``HEAD_BYTES``.
+    """
     try:
-        row, _ = json.JSONDecoder().raw_decode(text)
+        row = _decoded(head)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        return f"{name}:{line}: not JSON: {getattr(error, 'msg', 'it is too deep')}"
+    if not isinstance(row, dict):
+        return f"{name}:1: no list of objects"
+    keys = ", ".join(map(shown, row)) or "no key"
+    return f"{name} has rows with {keys:.200}, which is no layout that is read"
+
+
+def _first_row(head: bytes) -> Any:
+    try:
+        return _decoded(head)
     except (ValueError, RecursionError):
         return None
-    found = _of_row(row)
-    return None if found is None else f"{found.name} ({', '.join(found.keys)})"
+
+
+def _decoded(head: bytes) -> Any:
+    text = head.decode(errors="replace").lstrip("\ufeff \t\r\n[")
+    return json.JSONDecoder().raw_decode(text)[0]
 
 
 def images_in_list(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from synpic import ids
 from synpic.generate.image_model import KnownModel, Model
 from synpic.generate.recorded import RecordedModel
 from synpic.hub import checkpoints
@@ -60,7 +61,8 @@ def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = 
         - ``synpic``: its version; ``schema_version``
         - ``version``: None, for a publisher to fill in: "1.2.0"
         - ``digest``: a SHA-256 over all candidates with their prompts, provenance and scores: where
-          it, ``ranking``, ``pairs`` and ``cuts.top`` are equal, so are the rows of every config
+          it, ``ranking``, ``pairs``, ``labels`` and ``cuts.top`` are equal, so are the rows of all
+          configs
         - ``recipe``: its text; ``lock``: what its names resolved to
         - ``prompts``: source → how many
         - ``models``, ``rewards``: with fingerprints and what decides them
@@ -332,12 +334,13 @@ def _labels(ranked: RankedSet, own: OwnPairs) -> dict[str, Any]:
     """The labels of which ``own`` are pairs, counted."""
     workspace = ranked.inventory.workspace
     (counted,) = [one for one in count_labels(workspace) if one.source == own.source]
-    pairs = own.among(ranked.scored["candidate_id"]).rows.height
+    there = own.among(ranked.scored["candidate_id"]).rows
+    written = pl.concat_str(pl.col(there.columns).cast(pl.String).fill_null(""), separator="\t")
     return {
         "source": own.source,
         "question": own.question,
-        "pairs": pairs,
-        "absent": own.rows.height - pairs,
+        "pairs": there.height,
+        "absent": own.rows.height - there.height,
         "ties": "keep" if own.keep_ties else "leave-out",
         "labels": counted.labels,
         "unlabelled": counted.unlabelled,
@@ -345,6 +348,7 @@ def _labels(ranked: RankedSet, own: OwnPairs) -> dict[str, Any]:
         "kinds": dict(counted.kinds),
         "questions": dict(counted.questions),
         "left_out": dict(counted.left_out),
+        "fingerprint": ids.sha256("\n".join(there.select(written).to_series()).encode()),
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from synpic.readers.display import count
 from synpic.release.aggregation_code import code_in_words
+from synpic.release.label_row import LabelRow
 from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow, Rule
 
 __all__ = ["Level", "VersionChange", "compare"]
@@ -122,6 +123,21 @@ def _rule(old: Manifest, new: Manifest) -> Iterator[VersionChange]:
         if picked != picks:
             text = f"pairs of `{config}` are chosen by `{picks}`, was `{picked}`"
             yield VersionChange(Level.MAJOR, text)
+    yield from _own_pairs(old.labels, new.labels)
+
+
+def _own_pairs(before: LabelRow | None, after: LabelRow | None) -> Iterator[VersionChange]:
+    """Of pairs that came with labels in both: which labels they have."""
+    if before is None or after is None:
+        return
+    for key in ("source", "question", "ties"):
+        was, now = getattr(before, key), getattr(after, key)
+        if was != now:
+            text = f"pairs are labelled by {key} = {now}, were by {was}"
+            yield VersionChange(Level.MAJOR, text)
+    if before.fingerprint != after.fingerprint:
+        text = f"labels of {count(after.pairs, 'pair')}, were of {before.pairs:,}"
+        yield VersionChange(Level.MINOR, text)
 
 
 def _compared(before: Rule, after: Rule) -> Iterator[VersionChange]:

@@ -19,6 +19,7 @@ class LabelRow(Record):
     ``pairs`` are of ``question``, decided or tied, and have both images in the workspace;
     ``labels`` are of all questions, ``unlabelled`` and ``tied`` among them; ``kinds`` counts
     them by who gave them, ``questions`` by question; ``left_out``: why comparisons are no labels.
+    ``fingerprint`` is a hash of the pairs, in order.
     """
 
     source: str
@@ -34,6 +35,7 @@ class LabelRow(Record):
     kinds: dict[str, Number]
     questions: dict[str, Number]
     left_out: dict[str, Number]
+    fingerprint: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
     @model_validator(mode="after")
     def _fit(self) -> Self:

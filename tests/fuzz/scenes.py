@@ -172,6 +172,42 @@ def tars(root: Path) -> None:
     (root / "recipe.toml").write_text(GIVEN.replace('"pictures"', '"set.tar"'), encoding="utf-8")
 
 
+def labelled(root: Path) -> None:
+    """Images that somebody labelled: files with lists in JSON, and a dataset; and one ingested."""
+    from synpic.pipeline.steps import ingest_candidates
+    from synpic.workspace import Workspace
+    from tests.ingest.conftest import picture
+    from tests.ingest.labels.making import write
+
+    rows = [
+        {"prompt": PROMPTS[0], "image_path": ["0.png", "1.png", "2.png"], "rank": [2, 1, 3],
+         "raw_annotations": [{"rank": [1, 2, 3], "user_hash": "a"}]},
+        {"prompt": PROMPTS[1], "image_path": ["3.png", "0.png"], "rank": [1, 2],
+         "raw_annotations": []},
+    ]  # fmt: skip
+    columns: dict[str, Any] = {
+        "caption": [PROMPTS[0], PROMPTS[0], PROMPTS[1]],
+        "jpg_0": [picture(0), picture(1), picture(3)],
+        "jpg_1": [picture(1), picture(2), picture(4)],
+        "label_0": [1.0, 0.5, 0.0],
+        "label_1": [0.0, 0.5, 1.0],
+        "has_label": [True, True, False],
+        "user_id": [7, 8, 9],
+    }
+    for way in ("json", "parquet", "set"):
+        folder = root / way / "pictures"
+        if way == "json":
+            folder.mkdir(parents=True)
+            for seed in range(4):
+                (folder / f"{seed}.png").write_bytes(picture(seed))
+            (folder / "test.json").write_text(json.dumps(rows), encoding="utf-8")
+        else:
+            write(folder, columns)
+        text = GIVEN if way == "json" else GIVEN.replace("images =", "dataset =")
+        (root / way / "recipe.toml").write_text(text, encoding="utf-8")
+    ingest_candidates(Workspace.open(root / "set"))
+
+
 def ingested(root: Path) -> None:
     """The same, ingested and scored."""
     from synpic.pipeline.steps import score_candidates
@@ -250,6 +286,7 @@ SCENES: Mapping[str, Callable[[Path], None]] = {
     "pictures": pictures,
     "tars": tars,
     "ingested": ingested,
+    "labelled": labelled,
     "run": run,
     "adapters": adapters,
     "online": online,

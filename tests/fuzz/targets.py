@@ -201,6 +201,21 @@ TARGETS: Mapping[str, Target] = {
          ("score", "--device", "cpu", "--table", "table.csv")],
         writes=("table.csv", *_MADE, *CACHES), result="table.csv", fast=16,
     ),
+    "lists_of_preferences": Target(
+        "labelled", ["pictures/test.json"],
+        [("validate", "--json"), ("validate",), ("score", "--dry-run", "--json")],
+        inside="json", writes=(*CACHES, "labels/*"), names=["pictures"], fast=16,
+    ),
+    "labelled_rows": Target(
+        "labelled", ["pictures/*.parquet"],
+        [("validate", "--json"), ("validate",), ("score", "--dry-run", "--json")],
+        inside="parquet", writes=(*CACHES, "labels/*"), names=["pictures"], fast=12,
+    ),
+    "labels": Target(
+        "labelled", ["labels/**/*.parquet"],
+        [("status", "--json"), ("repair",)],
+        inside="set", exact="always", writes=("set-aside/*", "labels/*", *CACHES), fast=16,
+    ),
     "answers": Target(
         "online", [],
         [("verify", "user/set@v1.0.0"), ("verify", "user/set", "--quick"),

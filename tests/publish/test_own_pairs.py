@@ -20,6 +20,8 @@ from synpic.pipeline.cuts import Cuts
 from synpic.pipeline.validation import validate
 from synpic.publish.export import export
 from synpic.rank import OwnPairs
+from synpic.release.compare import Level, compare
+from synpic.release.manifest import Manifest
 from synpic.release.source import open_release
 from synpic.release.verify import verify
 from synpic.train.data.layouts import find_layout
@@ -49,11 +51,13 @@ def pickapic(**columns: Any) -> dict[str, Any]:
     }
 
 
-def own(root: Path, name: str, records: str = "", more: str = RED) -> Workspace:
+def own(
+    root: Path, name: str, records: str = "", more: str = RED, dataset: str = "../pairs"
+) -> Workspace:
     text = (
         f'{more}[records]\npairs = "own"\nconfigs = ["pairwise", "pickapic", "scores"]\n{records}'
     )
-    workspace = ingest(root / name, "../pairs", "", text)
+    workspace = ingest(root / name, dataset, "", text)
     if more:
         synpic.score_candidates(workspace, device="cpu")
     return workspace
@@ -224,6 +228,28 @@ def test_verify_sees_counts_that_are_others(tmp_path: Path) -> None:
     edit_manifest(folder, lambda one: one["pairs"]["pairwise"].update(picked=7))
     (problem,) = verify(open_release(folder)).problems
     assert problem.text == "4 pairs, where manifest.json says 7 without 1 tie"
+
+
+def test_other_labels_make_another_version(tmp_path: Path) -> None:
+    turned = [one if one is None else 1 - one for one in LABELS]
+    uids = {f"image_{side}_uid": [f"{side}{row}" for row in range(6)] for side in (0, 1)}
+    write(tmp_path / "pairs", pickapic(**uids))
+    write(tmp_path / "b", pickapic(**uids, label_0=turned, label_1=LABELS))
+    (tmp_path / "v").mkdir()
+
+    def manifest(out: str, **how: Any) -> Manifest:
+        folder = synpic.publish_to(own(**how), tmp_path / out).directory
+        return open_release(folder).manifest
+
+    first, same = (manifest(out, root=tmp_path, name="w") for out in ("one", "same"))
+    kept = manifest("kept", root=tmp_path, name="w", records='ties = "keep"')
+    other = manifest("turned", root=tmp_path / "v", name="x", dataset="../../b")
+    assert compare(first, same) == []
+    assert [one.text for one in compare(first, kept) if one.level is Level.MAJOR] == [
+        "pairs are labelled by ties = keep, were by leave-out"
+    ]
+    assert first.digest == other.digest
+    assert "labels of 5 pairs, were of 5" in [one.text for one in compare(first, other)]
 
 
 def test_training_reads_the_labels(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ RATED: Mapping[str, Any] = {
     "nth": pl.Int64,
     "which": pl.Int32,
     "list": pl.String,
+    "column": pl.String,
     "value": pl.Float64,
     **_GIVEN,
 }
@@ -57,6 +58,7 @@ RATED: Mapping[str, Any] = {
 
 - ``which``: of the row's images
 - ``list``: what the images of a list have in common; null where the list is the row
+- ``column``: where its value stands, for messages
 - ``value``: the higher, the better; null: not rated
 """
 

@@ -58,7 +58,8 @@ def lists_in_cells(images: Sequence[str], columns: Sequence[str]) -> LabelLayout
                 # What each rater says is there instead of what was made of it.
                 cells = cells.join(raters, on="nth", how="anti", maintain_order="left")
             value = pl.col("value") * better
-            pieces.append(_rated(cells.with_columns(question=pl.lit(question), value=value)))
+            said = {"column": pl.lit(column), "question": pl.lit(question)}
+            pieces.append(_rated(cells.with_columns(**said, value=value)))
         return pl.concat(pieces)
 
     return LabelLayout("lists of ranks", wanted, read, rated=True)
@@ -77,7 +78,8 @@ def ranked_rows(images: Sequence[str], columns: Sequence[str]) -> LabelLayout | 
         for column, question, better in _questions(found):
             values = numbers(table, column, at) * better
             rows = pl.DataFrame({"value": values, "list": lists}).with_row_index("nth")
-            pieces.append(_rated(rows.with_columns(question=pl.lit(question), kind=pl.lit(kind))))
+            said = {"column": pl.lit(column), "question": pl.lit(question)}
+            pieces.append(_rated(rows.with_columns(**said, kind=pl.lit(kind))))
         # An image without a list has no other to be compared with.
         return pl.concat(pieces).drop_nulls("list")
 
@@ -120,6 +122,7 @@ def _by_raters(table: pa.Table, at: At) -> pl.DataFrame | None:
             nth="row",
             which="which",
             value=-pl.col("value"),
+            column=pl.lit(_RATERS),
             question=pl.lit("overall"),
             rater="rater",
             n=pl.lit(1),

@@ -67,14 +67,14 @@ def found_labels(layout: LabelLayout, pieces: Sequence[pl.DataFrame]) -> FoundLa
 def _require_lengths(read: pl.DataFrame, images: pl.DataFrame, at: At) -> None:
     """Hold each list to the number of images of its row."""
     there = images.group_by("nth").len("images")
-    lists = read.group_by("nth", "question", "rater").len("values")
-    both = lists.join(there, on="nth", how="inner").sort("nth", "question", "rater")
+    lists = read.group_by("nth", "column", "rater").len("values")
+    both = lists.join(there, on="nth", how="inner").sort("nth", "column", "rater")
     wrong = both.filter(pl.col("images") != pl.col("values"))
     if wrong.height:
         row = wrong.row(0, named=True)
         raise IngestError(
-            f"{at(row['nth'])}: labels for {count(row['values'], 'image')} by "
-            f"{row['question']}, where the row has {count(row['images'], 'image')}",
+            f"{at(row['nth'])}: column {row['column']!r} is of {count(row['values'], 'image')}, "
+            f"where the row has {count(row['images'], 'image')}",
             hint=NO_LABELS,
         )
 

@@ -68,7 +68,8 @@ def names(table: pa.Table, name: str, at: At) -> pl.Series:
     if name not in table.column_names:
         return pl.Series(name, [None] * table.num_rows, pl.String)
     field = table.schema.field(name)
-    if not column_of(field).plain:
+    known = column_of(field)
+    if not known.plain or known.problem is not None:
         raise IngestError(
             f"{_source(at)}: column {name!r} is {field.type}, not one name or number a row",
             hint=NO_LABELS,

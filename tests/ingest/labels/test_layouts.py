@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import synpic
@@ -237,7 +238,7 @@ def test_lists_of_preferences_and_ranks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"rank": [[1, 2, 3], [1]]}, r"row 2: labels for 1 image by overall, where the row has 2"),
+        ({"rank": [[1, 2, 3], [1]]}, r"row 2: column 'rank' is of 1 image, where the row has 2"),
         ({"rank": ["1, 2, 3", "2, 1"]}, r"column 'rank' is string; expected a list with a number"),
         ({"rank": [[1, 2, 3], [2, 1]], "raw_annotations": [["a"], ["b"]]},
          r"column 'raw_annotations' is list<.*expected a list of rank and user_hash"),
@@ -293,6 +294,30 @@ def test_hpdv3_in_files(tmp_path: Path) -> None:
     folder(tmp_path, 6, train=rows)
     with pytest.raises(IngestError, match=r"train\.json: item 2: column 'choice_dist' is \[1, '2'"):
         ingest(tmp_path / "v", FOLDER)
+
+
+def test_a_list_in_no_layout_is_named_with_its_keys(tmp_path: Path) -> None:
+    folder(tmp_path, 1, test=[{"prompt": "x", "image_path": ["0.png"], "RANK": [1]}])
+    said = r"test\.json has rows with prompt, image_path, RANK, which is no layout that is read"
+    with pytest.raises(IngestError, match=said):
+        ingest(tmp_path / "w", FOLDER)
+    (tmp_path / "pictures" / "test.json").write_text('[{"prompt": ')
+    with pytest.raises(IngestError, match=r"test\.json:1: not JSON: Expecting value"):
+        ingest(tmp_path / "v", FOLDER)
+
+
+def test_two_columns_of_one_name_and_a_time_of_no_place_are_refused(tmp_path: Path) -> None:
+    columns = pickapic(label_0=[1.0])
+    names = [*columns, "jpg_0"]
+    write(tmp_path / "pairs", columns)
+    table = pa.Table.from_arrays([pa.array(columns[name]) for name in names], names)
+    pq.write_table(table, tmp_path / "pairs" / "train-00000-of-00001.parquet")
+    with pytest.raises(IngestError, match="pairs: two columns 'jpg_0'"):
+        ingest(tmp_path / "w", "../pairs")
+    times = pa.array([0], pa.timestamp("s", "Mars/Olympus"))
+    write(tmp_path / "times", {**columns, "user_id": times})
+    with pytest.raises(IngestError, match=r"column 'user_id' is timestamp.*not one name or number"):
+        ingest(tmp_path / "v", "../times")
 
 
 Columns = dict[str, Any]
