@@ -37,7 +37,8 @@ def pairs(rankings: Dataset, strategy: str = "best-worst") -> Pairs:
 
     Returns:
         Pairs in the order of ``rankings``. Of published rankings, with the recipe's strategy, they
-        are the rows of the config ``pairwise``.
+        are the rows of the config ``pairwise``; but ``label_source`` is None where people rank,
+        since rankings alone do not say whether rewards rank beside them.
 
     Raises:
         ReleaseError: these are no rankings.
@@ -66,7 +67,8 @@ def pairs(rankings: Dataset, strategy: str = "best-worst") -> Pairs:
     # A row is a group of its own: rows may have been shuffled, and be there twice.
     groups = images.rename({"row": "prompt_id", "candidate_ids": "candidate_id"})
     picked = pick(groups, strategy).rename({"prompt_id": "row"})
-    table = picked.with_columns(label_source=pl.lit("rewards"))
+    people = any(name.startswith("wins_") for name in columns)
+    table = picked.with_columns(label_source=pl.lit(None if people else "rewards", pl.String))
     for side in _SIDES:
         of_side = images.select(
             "row",

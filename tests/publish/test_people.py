@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from synpic import load_rankings, pairs
 from synpic.errors import ReleaseError
 from synpic.pipeline.cuts import Cuts
 from synpic.pipeline.ranking import rank_candidates
@@ -116,6 +117,14 @@ def test_who_labelled_is_people_where_they_alone_do(once: Path, tmp_path: Path) 
     assert written["ranking"]["comparisons"].keys() == {"people"}
     (table,) = (tmp_path / "pairs").glob("**/train-*.parquet")
     assert set(pl.read_parquet(table)["label_source"]) == {"people"}
+
+
+def test_pairs_of_rankings_are_the_published_ones(once: Path) -> None:
+    made = pairs(load_rankings(once / "alone", split="train")).table()
+    published = open_release(once / "alone").table("pairwise").filter(split="train")
+    same = [name for name in made.columns if name != "label_source"]
+    assert made.select(same).equals(published.select(same))
+    assert set(made["label_source"]) == {None}  # rankings do not say whether rewards rank too
 
 
 def test_the_card_says_who_labelled(once: Path) -> None:
