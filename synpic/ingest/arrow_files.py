@@ -45,15 +45,28 @@ def saved_files(folder: Path, split: str, where: str) -> list[str]:
         for one in _read(below / _STATE, where, "_data_files")
     ]
     for name in names:
-        if not is_inner_path(name):
+        if name is None:
             raise IngestError(
-                f"{where}: {_STATE}: _data_files: {name!r:.100} is no file of this folder",
+                f"{where}: {_STATE}: _data_files: filename is missing from one of them",
+                hint=_AGAIN,
+            )
+        if not is_inner_path(name) or not _is_file(below / name):
+            raise IngestError(
+                f"{where}: {_STATE}: _data_files: filename: {name!r:.100} is no file of this "
+                "folder",
                 hint=_AGAIN,
             )
     if below == folder:
         named = _json(below / _STATE, where).get("_split")
         _require_split(split, [named or split], where)
     return [(below / str(name)).relative_to(folder).as_posix() for name in names]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its name is too long
+        return False
 
 
 def _require_split(split: str, there: Sequence[Any], where: str) -> None:

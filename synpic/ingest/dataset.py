@@ -236,6 +236,11 @@ class Dataset:
 
     def _columns(self, name: str) -> tuple[ImageColumns, ReadLabels]:
         with self.open_file(name) as file:
+            if not file.schema_arrow.names:
+                raise IngestError(
+                    f"{self._shown}: {name}: it has no columns",
+                    hint="put a whole file in its place, then run the same command again",
+                )
             columns = choose_columns(file.schema_arrow, self.settings, self._shown)
             named = file.schema_arrow.names
         return columns, ReadLabels.of(columns, named, self.settings.labels)

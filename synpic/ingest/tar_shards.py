@@ -103,13 +103,16 @@ def find_in_tars(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Every image of some tars: rows of ``FOUND``, and what was not read.
 
+    Of several tars, one that is damaged is left out whole, with a note that names it: what lies
+    before the damage may be less than was packed.
+
     Args:
         stamps: name of each tar, in order → what is another when the tar is.
         name: of all of them, for messages.
         before: what was found the last time: of a tar with that stamp, hashes are taken from it.
 
     Raises:
-        IngestError: a tar is damaged or cannot be read; or no image has a caption.
+        IngestError: every tar is damaged or cannot be read; or no image has a caption.
     """
     known = {
         (file, row): key
@@ -117,6 +120,7 @@ def find_in_tars(
         if stamp and stamps.get(file) == stamp
     }
     notes: list[str] = []
+    damaged: list[IngestError] = []
 
     def find(file: str) -> list[TarImage]:
         place = shown(plain_name(file))
@@ -124,8 +128,12 @@ def find_in_tars(
         def hashed(at: int) -> str | None:
             return known.get((file, at))
 
-        with _opened(locate(file), place) as stream:
-            return list(images_of(stream, place, settings, hashed, notes.append))
+        try:
+            with _opened(locate(file), place) as stream:
+                return list(images_of(stream, place, settings, hashed, notes.append))
+        except IngestError as error:
+            damaged.append(error)
+            return []
 
     files = list(stamps)
     meter = Meter("find", name, len(files), listener)
@@ -144,6 +152,9 @@ def find_in_tars(
                 samples += 1 + max((image.sample for image in images), default=-1)
             meter.add(len(some), 0, len(files) - start - len(some))
     meter.end(None)
+    if damaged and not rows:
+        raise min(damaged, key=lambda error: error.message)
+    notes += [f"{one.message}; no image of that tar is read ({one.hint})" for one in damaged]
     found = pl.DataFrame(rows, schema=FOUND, orient="row")
     _require_captions(found, name, len(files))
     return found, sorted(notes)

@@ -13,14 +13,12 @@ from PIL import Image
 from synpic.engine.device import free_memory
 from synpic.errors import StorageError
 from synpic.release.cards.sheet import PictureGroup, captioned_sheet
+from synpic.release.run_folder import SAMPLE_PROMPTS, step_name
 from synpic.train.families.family import Encoded, TrainableFamily
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
 from synpic.workspace.storage import Store
 
-__all__ = ["PROMPTS", "Sampler", "step_name"]
-
-PROMPTS = "prompts.json"
-"""A list of {prompt, seed}, in the order of the pictures."""
+__all__ = ["Sampler"]
 
 _BATCH = 8
 _PIXELS = 2 << 20
@@ -124,7 +122,9 @@ class Sampler:
         ]
         try:
             (folder / name).mkdir(parents=True, exist_ok=True)
-            Store(folder).write(PROMPTS, json.dumps(rows, ensure_ascii=False, indent=1).encode())
+            Store(folder).write(
+                SAMPLE_PROMPTS, json.dumps(rows, ensure_ascii=False, indent=1).encode()
+            )
             for i, image in enumerate(images):
                 image.save(folder / name / f"{i}.png")
             captioned_sheet(groups).save(folder / f"{name}.png")
@@ -134,11 +134,6 @@ class Sampler:
                 hint="make room and run the command again: it goes on from the last checkpoint",
             ) from error
         return images
-
-
-def step_name(step: int) -> str:
-    """The name of a step's sheet and of its folder of pictures."""
-    return f"step-{step:08d}"
 
 
 def _placed(value: torch.Tensor, device: Any, dtype: torch.dtype) -> torch.Tensor:

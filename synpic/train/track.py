@@ -20,13 +20,13 @@ from pydantic import Field
 
 from synpic.errors import MissingExtra, StorageError, TrainingError
 from synpic.readers.json_models import Record, read_json
+from synpic.release.run_folder import LOG
 from synpic.train.metrics import Metrics
 from synpic.train.settings import TrainRecipe
 from synpic.workspace.storage import Store
 
-__all__ = ["LOG", "Log", "check_trackers"]
+__all__ = ["Log", "check_trackers"]
 
-LOG = "log.jsonl"
 _RECENT = 50
 _TAG = 80
 """Letters of a prompt in the tag of its pictures."""

@@ -27,6 +27,7 @@ from synpic.engine.progress import Event, Listener
 from synpic.engine.threads import cores
 from synpic.errors import Stopped, TrainingError
 from synpic.registry import OBJECTIVES
+from synpic.release.run_folder import SAMPLES
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
 from synpic.train.data.training_data import DTYPES, TrainingData, open_data
@@ -178,7 +179,7 @@ def _run(
         )
 
     if sampler and done == 0:
-        log.add_pictures(0, data.sample_prompts, sampler.save(out / "samples", 0))
+        log.add_pictures(0, data.sample_prompts, sampler.save(out / SAMPLES, 0))
     batches = _batches(recipe, data, done)
     if listener:
         listener(_event(recipe, done, None, _notes_at_the_start(out, done, damage)))
@@ -219,7 +220,7 @@ def _run(
             if (step + 1) % recipe.run.save_every == 0 or stopping or step + 1 == recipe.run.steps:
                 keep(step + 1)
             if sampler and recipe.samples.every and (step + 1) % recipe.samples.every == 0:
-                drawn = sampler.save(out / "samples", step + 1)
+                drawn = sampler.save(out / SAMPLES, step + 1)
                 log.add_pictures(step + 1, data.sample_prompts, drawn)
             if stopping and step + 1 < recipe.run.steps:
                 raise stopped(step + 1)

@@ -67,8 +67,10 @@ def make_frame(shown: Shown) -> Frame:
         flagged=(there & pl.col("flagged").fill_null(False)).sum(),
         unscored=(there & pl.col("failure").is_not_null()).sum(),
     )
-    prompts = shown.prompts.with_columns(length=pl.col("prompt").str.len_chars()).join(
-        by_prompt, on="prompt_id", how="left", maintain_order="left"
+    prompts = (
+        _finite(shown.prompts)
+        .with_columns(length=pl.col("prompt").str.len_chars())
+        .join(by_prompt, on="prompt_id", how="left", maintain_order="left")
     )
     counts = ("images", "failed", "flagged", "unscored")
     prompts = prompts.with_columns(pl.col(counts).fill_null(0).cast(pl.Int32))
@@ -87,6 +89,17 @@ def make_frame(shown: Shown) -> Frame:
         numbers, on="prompt_id", how="left", maintain_order="left"
     )
     return Frame(shown, prompts, starts, of["prompt"], models)
+
+
+def _finite(prompts: pl.DataFrame) -> pl.DataFrame:
+    """``prompts`` with null for what is no number: JSON has neither NaN nor infinity.
+
+    So a page that is served and one that is a folder sort and filter alike.
+    """
+    floats = [name for name, kind in prompts.schema.items() if kind.is_float()]
+    return prompts.with_columns(
+        pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in floats
+    )
 
 
 def _models(ranked: pl.DataFrame) -> pl.DataFrame:

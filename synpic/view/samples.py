@@ -1,7 +1,6 @@
 """Samples of a training run as a page shows them: a prompt's pictures, step after step.
 
-``synpic train`` writes ``samples/prompts.json``, a list of {prompt, seed}, and of each step
-``samples/step-NNNNNNNN/I.png`` for the I-th of them and, last, a sheet ``step-NNNNNNNN.png``.
+``synpic/release/run_folder.py`` says which files ``synpic train`` writes.
 """
 
 from __future__ import annotations
@@ -17,10 +16,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from synpic import ids
 from synpic.errors import TrainingError
+from synpic.release.run_folder import LOG, SAMPLE_PROMPTS, SAMPLES, sampled_steps
 
-__all__ = ["PROMPTS", "Samples", "find_samples"]
-
-LOG, PROMPTS = "log.jsonl", "samples/prompts.json"
+__all__ = ["Samples", "find_samples"]
 
 
 class _Drawn(BaseModel):
@@ -37,7 +35,7 @@ def find_samples(where: object) -> Path | None:
         return None
     try:
         folder = Path(where).expanduser()
-        there = (folder / PROMPTS).is_file() and (folder / LOG).is_file()
+        there = (folder / SAMPLES / SAMPLE_PROMPTS).is_file() and (folder / LOG).is_file()
         return folder if there else None
     except (OSError, RuntimeError, ValueError):  # too long; no such user; a NUL in it
         return None
@@ -56,7 +54,8 @@ class Samples:
     """
 
     def __init__(self, run: Path) -> None:
-        drawn = _read_list(run / PROMPTS)
+        folder = run / SAMPLES
+        drawn = _read_list(folder / SAMPLE_PROMPTS)
         texts = {ids.prompt_id(one.prompt): one.prompt for one in drawn}
         self.prompts = pl.DataFrame(
             {"prompt_id": list(texts), "prompt": list(texts.values())},
@@ -64,7 +63,7 @@ class Samples:
         ).with_columns(split=pl.lit("samples"))
         self.prompts = self.prompts.sort("prompt_id")
         self._files: dict[str, Path] = {}
-        steps = _whole_steps(run / PROMPTS)
+        steps = sampled_steps(folder)
         width = max((len(str(step)) for step in steps), default=1)
         rows = [
             row
@@ -139,10 +138,3 @@ def _read_list(path: Path) -> list[_Drawn]:
             f"{path} cannot be read: {said}",
             hint="`synpic train` writes it anew with the next samples",
         ) from error
-
-
-def _whole_steps(prompts: Path) -> dict[int, Path]:
-    """Step → its folder, of steps whose sheet is there, in their order."""
-    sheets = sorted(prompts.parent.glob("step-*.png"))
-    steps = {sheet.stem.removeprefix("step-"): sheet.with_suffix("") for sheet in sheets}
-    return {int(step): folder for step, folder in steps.items() if step.isdigit()}

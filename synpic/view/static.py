@@ -98,8 +98,36 @@ def plan_page(frame: Frame, *, thumbnails_only: bool = False) -> PageForecast:
         RecipeError: the file of marks is no table of marks.
         SynpicError: an image is gone, or damaged.
     """
+    return _forecast(_content(frame), thumbnails_only)
+
+
+@dataclass(frozen=True, eq=False)
+class _Content:
+    """What a page is made of.
+
+    Args:
+        images: candidate_id and sha256 of all that are there, in the order in which they lie.
+        columns: as :func:`synpic.view.columns.columns_of` gives them.
+        marked: whether anything is.
+    """
+
+    frame: Frame
+    images: Sequence[tuple[str, str]]
+    columns: Mapping[str, Any]
+    marked: bool
+
+
+def _content(frame: Frame) -> _Content:
     Marking(frame).marked()  # a file of marks that is none is refused first
-    there = _there(frame)
+    marks = Marking(frame).as_dict()
+    rows = frame.shown.candidates.filter(pl.col("sha256").is_not_null())
+    keys = list(rows.select("candidate_id", "sha256").iter_rows())
+    images = frame.shown.images.in_order(keys)
+    return _Content(frame, images, columns_of(frame, PER, marks), any(marks["counts"].values()))
+
+
+def _forecast(content: _Content, thumbnails_only: bool) -> PageForecast:
+    frame, there = content.frame, content.images
     some = there[:: max(1, len(there) // _SAMPLES)]
     found = [_made(key, data) for key, data in _read(frame, some)]
     times = len(there) / max(1, len(found))
@@ -110,8 +138,7 @@ def plan_page(frame: Frame, *, thumbnails_only: bool = False) -> PageForecast:
         images=len(there),
         thumbnail_bytes=round(times * sum(len(one.small) for one in found)),
         image_bytes=0 if thumbnails_only else round(times * sum(len(one.data) for one in found)),
-        data_bytes=round(of_rows * frame.prompts.height / max(1, rows))
-        + _size(columns_of(frame, PER, Marking(frame).as_dict())),
+        data_bytes=round(of_rows * frame.prompts.height / max(1, rows)) + _size(content.columns),
     )
 
 
@@ -139,11 +166,12 @@ def write_page(
     with explain_refusals(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(target) as folder:
-            require_room(folder, plan_page(frame, thumbnails_only=thumbnails_only).bytes)
-            meter = Meter("view", "thumbnails", len(_there(frame)), listener)
+            content = _content(frame)
+            require_room(folder, _forecast(content, thumbnails_only).bytes)
+            meter = Meter("view", "thumbnails", len(content.images), listener)
             meter.opening()
-            small, large, endings = _write_images(frame, folder, thumbnails_only, meter, stop)
-            data = _write_data(frame, folder, endings, thumbnails_only)
+            small, large, endings = _write_images(content, folder, thumbnails_only, meter, stop)
+            data = _write_data(content, folder, endings, thumbnails_only)
             meter.end(None)
             made = PageForecast(frame.prompts.height, len(endings), small, large, data)
             about = {"synpic": own_version(), "page": frame.shown.name, **made.as_dict()}
@@ -187,12 +215,6 @@ class _Made:
     small: bytes
 
 
-def _there(frame: Frame) -> list[tuple[str, str]]:
-    """candidate_id and sha256 of all images that are there, in the order in which they lie."""
-    rows = frame.shown.candidates.filter(pl.col("sha256").is_not_null())
-    return frame.shown.images.in_order(list(rows.select("candidate_id", "sha256").iter_rows()))
-
-
 def _read(frame: Frame, keys: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], bytes]]:
     for some in _batches(keys, _BATCH):
         yield from zip(some, frame.shown.images.read_all(some), strict=True)
@@ -213,10 +235,10 @@ def _made(key: tuple[str, str], data: bytes) -> _Made:
 
 
 def _write_images(
-    frame: Frame, folder: Path, thumbnails_only: bool, meter: Meter, stop: StopEvent | None
+    content: _Content, folder: Path, thumbnails_only: bool, meter: Meter, stop: StopEvent | None
 ) -> tuple[int, int, dict[str, str]]:
     """Bytes of thumbnails and of images, and candidate_id → the ending of the image's name."""
-    keys = _there(frame)
+    keys = content.images
     small = large = 0
     endings: dict[str, str] = {}
     for first in {key[0][:2] for key in keys}:
@@ -227,7 +249,7 @@ def _write_images(
         for some in _batches(keys, _BATCH):
             if stop is not None and stop.is_set():
                 raise Stopped("stopped", hint="nothing was written; run it again")
-            pixels = frame.shown.images.read_all(some)
+            pixels = content.frame.shown.images.read_all(some)
             for made in threads.map(_made, some, pixels):
                 place = f"{made.one[:2]}/{made.one}"
                 (folder / "thumbnails" / f"{place}.webp").write_bytes(made.small)
@@ -241,14 +263,14 @@ def _write_images(
 
 
 def _write_data(
-    frame: Frame, folder: Path, endings: Mapping[str, str], thumbnails_only: bool
+    content: _Content, folder: Path, endings: Mapping[str, str], thumbnails_only: bool
 ) -> int:
     """The page, its assets and data; bytes of the data."""
     data, assets = folder / "data", folder / "assets"
     data.mkdir()
     assets.mkdir()
-    marks = Marking(frame).as_dict()
-    size = _put(data / "index.js", "synpic.data = JSON.parse({});", columns_of(frame, PER, marks))
+    frame = content.frame
+    size = _put(data / "index.js", "synpic.data = JSON.parse({});", content.columns)
     for number, ids in enumerate(_batches(frame.prompts["prompt_id"].to_list(), PER)):
         rows = rows_of(frame, ids)
         for image in (image for row in rows for image in row["images"]):
@@ -258,8 +280,7 @@ def _write_data(
         size += _put(data / f"rows-{number}.js", f"synpic.take({number}, JSON.parse({{}}));", rows)
     for name in ("text.js", "base.css", "style.css", "icon.svg", *scripts(served=False)):
         (assets / name).write_bytes(read_asset("synpic.view", name))
-    marked = any(marks["counts"].values())
-    facts = page_facts(frame, marks=False, marked=marked, policy=POLICY)
+    facts = page_facts(frame, marks=False, marked=content.marked, policy=POLICY)
     html = render_page({**facts, "thumbnails_only": thumbnails_only})
     (folder / "index.html").write_text(html, encoding="utf-8")
     return size

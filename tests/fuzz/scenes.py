@@ -208,6 +208,25 @@ def labelled(root: Path) -> None:
     ingest_candidates(Workspace.open(root / "set"))
 
 
+def arrows(root: Path) -> None:
+    """What ``save_to_disk`` writes."""
+    from tests.ingest.test_lists import saved
+
+    root.mkdir(parents=True)
+    saved(root / "data")
+    given = GIVEN.replace('images = "pictures"', 'dataset = "data"')
+    (root / "recipe.toml").write_text(given, encoding="utf-8")
+
+
+def pair(root: Path) -> None:
+    """Two workspaces of one content, and a recipe for what they are merged to."""
+    workspace(root / "one")
+    shutil.rmtree(root / "one" / "out")
+    shutil.copytree(root / "one", root / "two")
+    text = RECIPE.partition("\n\n")[2].format().replace('"./weights/', '"one/weights/')
+    (root / "both.toml").write_text(text, encoding="utf-8")
+
+
 def ingested(root: Path) -> None:
     """The same, ingested and scored."""
     from synpic.pipeline.steps import score_candidates
@@ -285,6 +304,8 @@ SCENES: Mapping[str, Callable[[Path], None]] = {
     "release": release,
     "pictures": pictures,
     "tars": tars,
+    "arrows": arrows,
+    "pair": pair,
     "ingested": ingested,
     "labelled": labelled,
     "run": run,

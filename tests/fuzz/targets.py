@@ -216,6 +216,18 @@ TARGETS: Mapping[str, Target] = {
         [("status", "--json"), ("repair",)],
         inside="set", exact="always", writes=("set-aside/*", "labels/*", *CACHES), fast=16,
     ),
+    "arrows": Target(
+        "arrows", ["data/*"],
+        [("validate", "--json"), ("score", "--dry-run", "--json"),
+         ("score", "--device", "cpu", "--table", "table.csv")],
+        writes=("table.csv", "labels/*", *_MADE, *CACHES), result="table.csv", fast=16,
+    ),
+    "merge_recipe": Target(
+        "pair", ["both.toml"],
+        [("merge", "one", "two", "--to", "made", "--recipe", "both.toml", "--json"),
+         ("merge", "one", "two", "--to", "made", "--recipe", "both.toml", "--dry-run")],
+        writes=("made/*", "one/recipe.lock", "two/recipe.lock"), own=True, fast=16,
+    ),
     "answers": Target(
         "online", [],
         [("verify", "user/set@v1.0.0"), ("verify", "user/set", "--quick"),

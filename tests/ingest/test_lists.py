@@ -185,7 +185,7 @@ def test_what_is_refused(make: MakeWorkspace, tmp_path: Path) -> None:
     [
         ({"_data_files": [{"filename": "../../x.arrow"}]}, "is no file of this folder"),
         ({"_data_files": []}, "state.json: _data_files: is no list"),
-        ({"_data_files": [3]}, "None is no file of this folder"),
+        ({"_data_files": [3]}, "filename is missing"),
         ({"_split": "test"}, "there is no split 'train' | it has: test"),
     ],
 )
@@ -205,7 +205,9 @@ def test_a_saved_dataset_that_is_damaged(make: MakeWorkspace, tmp_path: Path) ->
     assert "not Arrow, or damaged" in refused(make, 'dataset = "../data"')
     path.unlink()
     shutil.rmtree(tmp_path / "set")
-    assert "not Arrow, or damaged" in refused(make, 'dataset = "../data"')
+    assert f"filename: '{path.name}' is no file of this folder" in refused(
+        make, 'dataset = "../data"'
+    )
 
 
 def test_a_dataset_of_tars(make: MakeWorkspace, tmp_path: Path) -> None:

@@ -423,3 +423,26 @@ def test_values_of_a_prompt_that_differ_are_not_kept(make: MakeWorkspace, tmp_pa
 )
 def test_braces_are_those_of_webdataset(name: str) -> None:
     assert expand(name) == list(braceexpand(name))
+
+
+def test_a_damaged_tar_of_several_is_named_and_left_out(
+    make: MakeWorkspace, tmp_path: Path
+) -> None:
+    for number in range(3):
+        name = f"{number}.png"
+        write(tmp_path / f"x-{number}.tar", [(name, picture(number)), (f"{number}.txt", b"a")])
+    path = tmp_path / "x-1.tar"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:700])
+    workspace = make('images = "../x-{0..2}.tar"')
+    report = synpic.ingest_candidates(workspace)
+    assert report.outcomes[0].made == 2
+    (note,) = report.remarks
+    assert note.startswith("x-1.tar: 1.png: it says ")
+    assert "no image of that tar is read (put a whole file in its place" in note
+    path.write_bytes(whole)
+    again = synpic.ingest_candidates(workspace)
+    assert (again.outcomes[0].made, again.remarks) == (1, [])
+    for number in range(3):
+        (tmp_path / f"x-{number}.tar").write_bytes(whole[:700])
+    assert "x-0.tar: 1.png: it says " in refused(make, "../x-{0..2}.tar")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from synpic.workspace import Workspace, tables
 from tests.publish import fixtures
 
 KINDS = ("count", "colour", "place")
+SHARES = (0.25, math.nan, None, 0.75, math.inf, 0.5, -math.inf)
 
 RECIPE = fixtures.recipe(more=fixtures.THIRD)
 
@@ -28,7 +30,8 @@ def build(
 ) -> Workspace:
     """A workspace of three models and three rewards, with ``meta_`` columns.
 
-    ``meta_kind`` is one of ``KINDS``, ``meta_level`` a whole number from 0, ``meta_tags`` a list.
+    ``meta_kind`` is one of ``KINDS``, ``meta_level`` a whole number from 0, ``meta_tags`` a list,
+    ``meta_share`` one of ``SHARES``, of which some are no numbers.
     """
     texts = sample_prompts(prompts) if isinstance(prompts, int) else list(prompts)
     workspace = fixtures.build(root, [(text, "train") for text in texts], text=text, **options)
@@ -46,6 +49,8 @@ def with_meta(workspace: Workspace, texts: Sequence[str]) -> None:
     table = pa.table(columns, schema=tables.PROMPTS)
     table = table.append_column("meta_kind", pa.array([KINDS[n % 3] for n in range(len(texts))]))
     table = table.append_column("meta_level", pa.array(list(range(len(texts)))))
+    shares = pa.array([SHARES[n % len(SHARES)] for n in range(len(texts))], pa.float64())
+    table = table.append_column("meta_share", shares)
     table = table.append_column("meta_tags", pa.array([["a", "b"] for _ in texts]))
     note = {"identity": {}, "read": len(texts), "empty": 0, "duplicates": 0}
     workspace.write_prompts(table, note)

@@ -91,6 +91,10 @@ ADDRESSES = [
     "marked=none&sort=spread&order=desc",
     "page=2&size=5",
     "page=9999&size=5",
+    "sort=meta_share&order=asc&size=200",
+    "sort=meta_share&order=desc&size=200",
+    "meta_share=0.3..&sort=meta_share&order=desc",
+    "meta_share=..0.5",
 ]
 
 

@@ -112,7 +112,7 @@ def _has_prompts(text: str) -> bool:
     """Whether a recipe says anything of prompts; also a text that is no TOML may."""
     try:
         return "prompts" in tomllib.loads(text.removeprefix("\ufeff"))
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return True
 
 
