@@ -33,6 +33,8 @@ PHI = "φ"
 
 _SIDES = ("one", "other")
 
+_WHOLE_VOTE = 1e-3
+
 
 @dataclass(frozen=True)
 class LabelledPairs:
@@ -209,9 +211,11 @@ def one_vote(labels: pl.DataFrame) -> Estimate:
     """How often one vote prefers what the other votes on its pair prefer: people against people.
 
     A vote of a pair with others is right where it is on the side of most of them, half right where
-    they are even, and wrong else. Votes for neither image are left out. It is what a judge that
-    votes like a person taken at random would reach, and no limit: a judge that always votes with
-    the majority is right more often.
+    they are even, and wrong else. It is what a judge that votes like a person taken at random would
+    reach, and no limit: a judge that always votes with the majority is right more often.
+
+    A label whose share is no whole number of votes is left out: votes for neither image are in it,
+    and it does not say how many; or votes have weights.
 
     Args:
         labels: of one question: prompt_id, left, right, share and n; a row of unknown n is one
@@ -221,27 +225,24 @@ def one_vote(labels: pl.DataFrame) -> Estimate:
         Over pairs with at least two votes, clustered by prompt; each pair counts once.
     """
     left, right = pl.col("left"), pl.col("right")
-    votes = pl.col("n").fill_null(1).cast(pl.Float64)
-    share = pl.col("share").cast(pl.Float64)
-    in_order = (
+    votes, share = pl.col("n").fill_null(1), pl.col("share").cast(pl.Float64)
+    ones = votes * pl.when(left < right).then(share).otherwise(1 - share)
+    pairs = (
         labels.filter(left != right)
         .drop_nulls("share")
         .select(
             "prompt_id",
             pl.min_horizontal(left, right).alias("one"),
             pl.max_horizontal(left, right).alias("other"),
-            (votes * pl.when(left < right).then(share).otherwise(1 - share)).alias("ones"),
-            # Half a vote of a single voter is a tie, not half a voter.
-            pl.when((votes == 1) & (share == 0.5)).then(0.0).otherwise(votes).alias("votes"),
+            ones.alias("ones"),
+            votes.cast(pl.Float64).alias("votes"),
         )
-    )
-    pairs = (
-        in_order.filter(pl.col("votes") > 0)
+        # Shares are float32, so that a third of three votes is not quite one.
+        .filter((pl.col("ones") - pl.col("ones").round()).abs() < _WHOLE_VOTE)
         .group_by("prompt_id", "one", "other")
-        .agg(pl.col("ones", "votes").sum())
+        .agg(pl.col("ones").round().sum(), pl.col("votes").sum())
         .filter(pl.col("votes") >= 2)
         .sort("prompt_id", "one", "other")
-        .with_columns(pl.col("ones").round(), pl.col("votes").round())
     )
     ones, others = pl.col("ones"), pl.col("votes") - pl.col("ones")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from synpic.errors import RankingError, WorkspaceError
+from synpic.errors import RankingError, WorkspaceError, did_you_mean
 from synpic.evaluate.accuracy import (
     Accuracy,
     LabelledPairs,
@@ -21,12 +21,13 @@ from synpic.evaluate.accuracy import (
 )
 from synpic.evaluate.intervals import Estimate
 from synpic.pipeline.inventory import Inventory, take_inventory
+from synpic.pipeline.labels import labels_of
 from synpic.pipeline.ranking import aggregation_of
 from synpic.rank import rank, refuse_untrustworthy
 from synpic.rank.comparisons import Comparisons
 from synpic.readers.display import visible
 from synpic.workspace import Snapshot, Workspace
-from synpic.workspace.labels import label_sources, read_labels
+from synpic.workspace.labels import label_sources
 from synpic.workspace.recorded import folders_of
 
 __all__ = ["PeopleAgreement", "QuestionAgreement", "agree"]
@@ -146,13 +147,20 @@ def agree(
     """
     inventory = take_inventory(workspace)
     sources = label_sources(inventory.workspace) if labels is None else labels
-    rows = {source: read_labels(inventory.workspace, source) for source in sources}
+    rows = {source: labels_of(inventory, source) for source in sources}
     if not rows:
         raise WorkspaceError(
             f"{inventory.workspace.store} has no labels",
             hint="a dataset brings them when its images are ingested; or ask people: "
             "`synpic study new`, then `synpic study export --to labels`",
         )
+    known = sorted({one for of_source in rows.values() for one in of_source["question"]})
+    for name in questions or ():
+        if name not in known:
+            raise RankingError(
+                f"no label answers the question {name!r}.{did_you_mean(name, known)}",
+                hint=f"questions with labels: {', '.join(known) or 'none'}",
+            )
     judges = _judge(inventory)
     found = [
         _hold(judges, inventory.workspace, source, rows[source], question, tie, by_models)
@@ -161,10 +169,9 @@ def agree(
         if questions is None or question in questions
     ]
     if not found:
-        known = sorted({one for of_source in rows.values() for one in of_source["question"]})
         raise RankingError(
-            f"no label answers the question {' or '.join(map(repr, questions or ()))}",
-            hint=f"questions with labels: {', '.join(known)}",
+            f"the labels of {', '.join(rows)} are none: no row labels a pair",
+            hint="ingest their images again, or export the study again",
         )
     return PeopleAgreement(judges.rewards, judges.weights, judges.aggregation, tie, found)
 

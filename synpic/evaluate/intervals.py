@@ -31,6 +31,8 @@ CONFIDENCE = 0.95
 POWER = 0.8
 """The chance to see an effect that is there."""
 
+_ROUNDING = 1e-14
+
 Values = npt.NDArray[Any] | Sequence[float]
 Clusters = npt.NDArray[Any] | Sequence[Any]
 
@@ -99,6 +101,8 @@ def standard_error(values: Values, clusters: Clusters) -> float:
     if count < 2:
         return math.nan
     sums = np.bincount(cluster, found - found.mean(), count)
+    # What rounding leaves of sums that are equal is no spread.
+    sums[np.abs(sums) < _ROUNDING * len(found) * max(1.0, np.abs(found).max())] = 0.0
     return float(np.sqrt(count / (count - 1) * (sums**2).sum()) / len(found))
 
 
@@ -124,8 +128,8 @@ def clustered_share(values: Values, clusters: Clusters, confidence: float = CONF
 
     Wilson's interval of as many independent observations as have the same standard error,
     p (1 − p) / SE², and no more than there are observations; with Student's t in place of the
-    normal quantile. It stays within 0 … 1. Where all values are 0, or all 1, the clusters count as
-    the independent observations.
+    normal quantile. It stays within 0 … 1. Where all clusters have one mean, as where all values
+    are 1, SE is 0 and the clusters count as the independent observations.
 
     Args:
         values: 1 a win, 0 a loss, ½ a tie, or shares.

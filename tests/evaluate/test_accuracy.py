@@ -225,6 +225,9 @@ def test_one_vote_counts_each_pair_once_and_no_ties_of_single_raters() -> None:
     # 3 : 1: three of four votes have 2 : 1 of the others with them, the fourth none.
     split = labels_of([("p", "a", "b", 0.75, 4), ("q", "c", "d", 1.0, 2), ("q", "c", "d", None, 3)])
     assert one_vote(split).value == pytest.approx((0.75 + 1) / 2)
+    # Three votes of 1.5 for each side hold a tie or three, and weighted votes are no votes at all.
+    assert one_vote(labels_of([("p", "a", "b", 0.5, 3), ("q", "c", "d", 0.81, 10)])).n == 0
+    assert one_vote(labels_of([("p", "a", "b", 1 / 3, 3)])).value == pytest.approx(1 / 3)
     rows = [("p", "a", "b", 1.0, 1), ("p", "b", "a", 0.0, None), ("p", "a", "b", 0.0, 1)]
     assert one_vote(labels_of(rows)).value == pytest.approx((2 / 3) * 0.5)
 

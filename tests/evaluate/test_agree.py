@@ -148,6 +148,7 @@ def test_for_people(workspace: Workspace) -> None:
     [
         (["--labels", "studdy"], "no labels of 'studdy'"),
         (["--question", "beauty"], "no label answers the question 'beauty'"),
+        (["--question", "overall", "--question", "overal"], "Did you mean 'overall'?"),
         (["--to", "pairs.xlsx"], "unknown kind of file"),
     ],
 )

@@ -89,6 +89,19 @@ def test_the_interval_of_a_share_holds_it_and_stays_within_0_and_1(
         assert found.high - found.low > 0.01  # equal outcomes are no certainty
 
 
+@pytest.mark.parametrize("of_prompt", [[1, 0], [1, 0, 0], [1, 0, 0, 0, 0, 0, 0]])
+def test_prompts_of_one_mean_count_as_single_observations(of_prompt: list[int]) -> None:
+    values, prompts = of_prompt * 10, [prompt for prompt in range(10) for _ in of_prompt]
+    share = sum(of_prompt) / len(of_prompt)
+    assert standard_error(values, prompts) == 0
+    found = clustered_share(values, prompts)
+    n, z = 10, 2.262157  # Student's t of 9
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    assert found.low is not None
+    assert found.high is not None
+    assert (found.low + found.high) / 2 == pytest.approx(middle, abs=1e-6)
+
+
 def test_independent_observations_have_wilsons_interval_in_the_limit() -> None:
     values = [1.0] * 2700 + [0.0] * 1800
     found, of_wilson = clustered_share(values, range(4500)), wilson(2700, 4500)
