@@ -1,4 +1,7 @@
-"""``study.json``: what a study asks. It is written once, and votes refer to it by ids."""
+"""``study.json``: what a study asks. It is written once, and votes refer to it by ids.
+
+The file holds a hash of the rest of it (``sha256``): a study that was edited is another study.
+"""
 
 from __future__ import annotations
 
@@ -180,7 +183,15 @@ def open_study(workspace: Workspace, name: str) -> Study:
             f"{where}: schema_version is {version}, and this synpic reads {VERSION}",
             hint="a later synpic wrote it: update synpic",
         )
-    return validate(Study, found, where, WorkspaceError, hint)
+    written = found.pop("sha256", None) if isinstance(found, dict) else None
+    study = validate(Study, found, where, WorkspaceError, hint)
+    if written != study.fingerprint:
+        raise WorkspaceError(
+            f"{where}: it is not what was written: sha256 is {written!r}, and that of the rest is "
+            f"{study.fingerprint!r}",
+            hint="restore it from a copy: votes refer to it; or make another with --name",
+        )
+    return study
 
 
 def write_study(workspace: Workspace, study: Study) -> Path:
@@ -192,7 +203,8 @@ def write_study(workspace: Workspace, study: Study) -> Path:
     """
     require_new(workspace, study.name)
     folder = folder_of(workspace, study.name)
-    text = json.dumps(study.model_dump(), ensure_ascii=False, indent=1)
+    found = {**study.model_dump(), "sha256": study.fingerprint}
+    text = json.dumps(found, ensure_ascii=False, indent=1)
     workspace.store.write(_file(study.name), text.encode() + b"\n")
     return folder / "study.json"
 

@@ -60,7 +60,7 @@ def open_database(path: Path, kind: DatabaseKind, *, create: bool = False) -> sq
         )
     try:
         with naming_database_errors(path, kind):
-            _prepare(connection, path, kind)
+            _prepare(connection, path, kind, create)
     except BaseException:
         connection.close()
         raise
@@ -97,7 +97,7 @@ def naming_database_errors(path: Path, kind: DatabaseKind) -> Iterator[None]:
         raise StorageError(f"{path}: {error}", hint=hint) from error
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, kind: DatabaseKind) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, kind: DatabaseKind, create: bool) -> None:
     # First of all: a file that is no database is found by the first statement that reads it.
     (found,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -105,7 +105,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, kind: DatabaseKind) -> 
     connection.execute("PRAGMA synchronous = FULL")
     # What was deleted is overwritten: a person may ask for it.
     connection.execute("PRAGMA secure_delete = ON")
-    if found == version == 0 and not _tables(connection):
+    if create and found == version == 0 and not _tables(connection):
         connection.executescript(
             f"BEGIN IMMEDIATE; {kind.schema} PRAGMA application_id = {kind.application_id}; "
             f"PRAGMA user_version = {kind.version}; COMMIT;"

@@ -298,6 +298,32 @@ def online(root: Path) -> None:
     (root / "recipe.toml").write_text(text.replace("./weights/beta", "maker/model"))
 
 
+def study(root: Path) -> None:
+    """A workspace with a study, its votes, and answers to it from Argilla and Rapidata."""
+    from synpic.study.definition import folder_of, write_study
+    from synpic.study.new import StudyOptions, plan_study
+    from synpic.workspace import Workspace
+    from synpic.workspace.votes import Vote, Votes
+    from tests.study import simulated
+
+    workspace(root)
+    made = Workspace.open(root)
+    options = StudyOptions(pairs=2, questions=["alignment"])
+    found = plan_study(made, options).study
+    write_study(made, found)
+    rows = simulated.votes(found, {"1" * 32: simulated.Ways(), "2" * 32: simulated.Ways()})
+    with Votes(folder_of(made, "study") / "votes.db", create=True) as votes:
+        for row in rows.drop("number").iter_rows(named=True):
+            votes.append(Vote(**row))
+    answer = {"value": "left", "user_id": "1"}
+    records = [{"id": one, "responses": {"alignment": [answer]}} for one in found.by_id]
+    (root / "records.json").write_text(json.dumps(records))
+    results = [
+        {"aggregatedResults": {f"{one}-1.webp": 2, f"{one}-2.webp": 1}} for one in found.by_id
+    ]
+    (root / "results.json").write_text(json.dumps({"results": results}))
+
+
 SCENES: Mapping[str, Callable[[Path], None]] = {
     "workspace": workspace,
     "sources": sources,
@@ -311,4 +337,5 @@ SCENES: Mapping[str, Callable[[Path], None]] = {
     "run": run,
     "adapters": adapters,
     "online": online,
+    "study": study,
 }

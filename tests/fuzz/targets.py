@@ -238,6 +238,21 @@ TARGETS: Mapping[str, Target] = {
         exact="raw", writes=("made/*", *CACHES), names=["user/set", "maker/model"],
         result="made/**/*.parquet", damaged="answers", hub=True, fast=0,
     ),
+    "study": Target(
+        "study", ["study/study/study.json"],
+        [("study", "report", "--json"), ("study", "raters", "--json"), ("study", "report")],
+        exact="always", fast=12,
+    ),
+    "votes": Target(
+        "study", ["study/study/votes.db"],
+        [("study", "report", "--json"), ("study", "raters", "--json"), ("study", "report")],
+        exact="always", writes=("study/study/votes.db-*",), fast=16,
+    ),
+    "outside_answers": Target(
+        "study", ["records.json", "results.json"],
+        [("study", "import", "records.json", "--json"), ("study", "import", "results.json")],
+        writes=("labels/*", *CACHES), fast=12,
+    ),
     "options": Target(
         "workspace", [], [("status",)], names=[""],
         damaged="words", fast=24,

@@ -184,9 +184,9 @@ def test_results_of_rapidata_come_back_as_labels(
 @pytest.mark.parametrize(("text", "question", "message"), [
     ("{", "alignment", "not JSON"),
     ("3", "alignment", "expected an object"),
-    (results({"aggregatedResults": {"a.jpg": 1, "b.jpg": 2}}), "alignment", "not the two images"),
-    (results({"aggregatedResults": {"c00001-1.webp": 1}}), "alignment", "not the two images"),
-    (results({"aggregatedResults": {"c00001-1.webp": 1, "c00002-2.webp": 1}}), "alignment", "not"),
+    (results({"aggregatedResults": {"a.jpg": 1, "b.jpg": 2}}), "alignment", "the two images"),
+    (results({"aggregatedResults": {"c00001-1.webp": 1}}), "alignment", "the two images"),
+    (results({"aggregatedResults": {"c00001-1.webp": 1, "c00002-2.webp": 1}}), "appeal", "the two"),
     (results(), None, "has several questions"),
     (results(), "photo", "has no question 'photo'"),
     (json.dumps([{"id": "c9"}]), None, "of no comparison"),

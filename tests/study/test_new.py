@@ -89,6 +89,9 @@ def test_a_damaged_or_newer_file_is_named(workspace: Workspace) -> None:
     path.write_text(json.dumps({**found, "prompts": {}}))
     with pytest.raises(WorkspaceError, match="is not in prompts"):
         open_study(workspace, "study")
+    path.write_text(text.replace('"alpha"', '"gamma"', 1))
+    with pytest.raises(WorkspaceError, match="not what was written"):
+        open_study(workspace, "study")
     path.write_text(json.dumps({**found, "schema_version": 2, "more": 1}))
     with pytest.raises(NewerSchema, match="schema_version is 2"):
         open_study(workspace, "study")

@@ -94,6 +94,9 @@ def test_files_that_are_not_votes_are_named(path: Path) -> None:
     path.write_text("answer,rater\n" * 1000)
     with pytest.raises(WorkspaceError, match="not a file of votes that synpic wrote"):
         read_votes(path)
+    path.write_bytes(b"")
+    with pytest.raises(WorkspaceError, match="not a file of votes that synpic wrote"):
+        read_votes(path)
     path.unlink()
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE votes (x)")

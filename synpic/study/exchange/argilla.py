@@ -104,8 +104,8 @@ def labels_of_argilla(study: Study, records: list[ArgillaRecord], where: str) ->
                 known = isinstance(answer.value, str) and answer.value in _SHARE
                 if question not in study.question_by_name or not known:
                     raise WorkspaceError(
-                        f"{where}: record {record.id}: {question} = {answer.value!r} is no answer "
-                        f"of study {study.name}",
+                        f"{where}: record {record.id}: responses.{question}: value "
+                        f"{answer.value!r} is no answer of study {study.name}",
                         hint=f"questions: {', '.join(study.question_by_name)}; answers: "
                         f"{', '.join(_SHARE)}",
                     )

@@ -106,9 +106,11 @@ def labels_of_rapidata(
         }
         ids = {one for one, _ in known}
         if len(known) != 2 or len(found) != 2 or len(ids) != 1:
+            one = min(ids, default=study.comparisons[0].id)
             raise WorkspaceError(
-                f"{where}: result {number} is of {' and '.join(result.votes) or 'no image'}, which "
-                f"are not the two images of a comparison of study {study.name}",
+                f"{where}: results.{number}.aggregatedResults: expected the two images of a "
+                f"comparison of study {study.name}, as {one}-1.webp and {one}-2.webp, found "
+                f"{' and '.join(result.votes) or 'no image'}",
                 hint="name the study whose export was answered: --name",
             )
         (one,) = ids
