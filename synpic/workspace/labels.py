@@ -4,8 +4,9 @@
 
 A source is the dataset that brought the images (``ingested``), or a study, by its name. Its labels
 are derived from the dataset or from the study's votes: they are written whole, and a later write
-replaces them. A part is numbered by how often they were written; where two lie in one folder, since
-a command was killed or two wrote at once, the later one counts.
+replaces them. A part is numbered by how often the labels of its source were written. A source may
+have several, in one folder or in those of two fingerprints, since a command was killed or two wrote
+at once: the last one counts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from synpic.workspace.workspace import Workspace
 __all__ = [
     "INGESTED",
     "label_folder",
-    "label_parts",
+    "label_part",
     "label_sources",
     "labels_left_out",
     "read_labels",
@@ -50,19 +51,16 @@ def label_sources(workspace: Workspace) -> list[str]:
     return sorted({one.removeprefix("labels/").rpartition("-")[0] for one in folders})
 
 
-def label_parts(workspace: Workspace, source: str) -> list[str]:
-    """The parts that hold the labels of ``source``: of each folder the last that was written.
+def label_part(workspace: Workspace, source: str) -> str | None:
+    """The part that holds the labels of ``source``, the last that was written; None without any.
 
     Raises:
         CorruptPart, NewerSchema: of the footer of one of several parts.
     """
-    chosen = []
-    for folder in folders_of(workspace, "labels", source):
-        parts = workspace.parts(folder)
-        if len(parts) > 1:
-            parts.sort(key=lambda part: (workspace.part_metadata(part).written, part))
-        chosen += parts[-1:]
-    return chosen
+    parts = _parts_of(workspace, source)
+    if len(parts) > 1:
+        parts.sort(key=lambda part: (workspace.part_metadata(part).written, part))
+    return parts[-1] if parts else None
 
 
 def read_labels(workspace: Workspace, source: str) -> pl.DataFrame:
@@ -85,11 +83,8 @@ def read_labels(workspace: Workspace, source: str) -> pl.DataFrame:
 
 def labels_left_out(workspace: Workspace, source: str) -> dict[str, int]:
     """Why comparisons of ``source`` are no labels here, with how many of each."""
-    found: dict[str, int] = {}
-    for part in label_parts(workspace, source):
-        for reason, number in workspace.part_metadata(part).left_out.items():
-            found[reason] = found.get(reason, 0) + number
-    return found
+    part = label_part(workspace, source)
+    return {} if part is None else dict(workspace.part_metadata(part).left_out)
 
 
 def write_labels(
@@ -111,11 +106,12 @@ def write_labels(
 
     Raises:
         StorageError: nothing was written.
+        CorruptPart, NewerSchema: of the footer of an earlier part; nothing was written.
     """
     table = labels.select(tables.LABELS.names).to_arrow().cast(tables.LABELS)
     folder = label_folder(source, fingerprint_inputs)
     old = _parts_of(workspace, source)
-    before = [workspace.part_metadata(part).written for part in workspace.parts(folder)]
+    before = [workspace.part_metadata(part).written for part in old]
     note = {
         "source": source,
         "decides": dict(fingerprint_inputs),
@@ -141,12 +137,15 @@ def _parts_of(workspace: Workspace, source: str) -> list[str]:
 
 
 def _read(workspace: Workspace, source: str) -> pl.DataFrame | None:
-    """The rows of the parts that count; None where there is none."""
+    """The rows of the part that counts; None where there is none."""
     for _ in range(_TRIES - 1):
         try:
-            parts = label_parts(workspace, source)
-            return workspace.read(parts, tables.LABELS) if parts else None
+            return _read_once(workspace, source)
         except StorageError:
             continue
-    parts = label_parts(workspace, source)
-    return workspace.read(parts, tables.LABELS) if parts else None
+    return _read_once(workspace, source)
+
+
+def _read_once(workspace: Workspace, source: str) -> pl.DataFrame | None:
+    part = label_part(workspace, source)
+    return None if part is None else workspace.read([part], tables.LABELS)

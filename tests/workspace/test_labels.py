@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from synpic.errors import CorruptPart, WorkspaceError
 from synpic.recipe.presets import preset
 from synpic.workspace import Workspace, tables
-from synpic.workspace.labels import label_folder, label_sources, read_labels, write_labels
+from synpic.workspace.labels import (
+    label_folder,
+    label_sources,
+    labels_left_out,
+    read_labels,
+    write_labels,
+)
 from synpic.workspace.parts import frame
+from synpic.workspace.storage import Store
 
 A, B, PROMPT = "a" * 32, "b" * 32, "0" * 32
 SHARES = st.none() | st.floats(0, 1, width=32)
@@ -83,3 +90,27 @@ def test_verification_reads_labels(workspace: Workspace) -> None:
     data[len(data) // 2] ^= 1
     workspace.store.write(part, bytes(data))
     assert [one.file for one in workspace.verify().damaged] == [part]
+
+
+def test_the_labels_that_were_written_last_count_in_whatever_folder(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command is killed each time, after it has written and before it removes what was there."""
+
+    def killed(self: Store, name: str) -> None:
+        raise KeyboardInterrupt
+
+    write_labels(workspace, "study", {"source": "y"}, labels([0.0]), {"old": 1})
+    write_labels(workspace, "study", {"source": "y"}, labels([0.25]), {"old": 2})
+    # Folders are listed by name: each of two fingerprints is the last one once.
+    for inputs, share in [("z", 0.5), ("y", 0.75), ("z", 1.0), ("x", 0.0)]:
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "remove", killed)
+            with pytest.raises(KeyboardInterrupt):
+                write_labels(workspace, "study", {"source": inputs}, labels([share]), {inputs: 1})
+        assert read_labels(workspace, "study")["share"].to_list() == [share]
+        assert labels_left_out(workspace, "study") == {inputs: 1}
+    assert len(workspace.folders("labels")) == 3
+    write_labels(workspace, "study", {"source": "y"}, labels([None]))
+    assert sum(len(workspace.parts(folder)) for folder in workspace.folders("labels")) == 1
+    assert read_labels(workspace, "study")["share"].to_list() == [None]
