@@ -5,6 +5,7 @@ recipe_text  the text of a recipe, changed so that comments stay
 source       one of the workspaces
 recipes      recipes and locks, joined and compared
 prompts      prompts, joined and compared
+labels       labels, compared; and studies, which are not merged
 contents     parts and marks, listed and compared
 staging      the new folder, which appears whole
 result       what was made, or stands against it

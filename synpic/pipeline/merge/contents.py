@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from synpic.pipeline.merge.labels import label_clashes, labels_to_place
 from synpic.pipeline.merge.prompts import some_ids, widest_index
 from synpic.pipeline.merge.source import Clash, Source
 from synpic.readers.display import count
 from synpic.workspace import Workspace
-from synpic.workspace.labels import INGESTED
 from synpic.workspace.marks import Mark, Marks, read_marks
-from synpic.workspace.recorded import folders_of
 
 __all__ = ["JoinedContents", "PartToPlace", "compare", "join_marks", "list_parts"]
 
-_KINDS = ("candidates", "scores", "verdicts", "comparisons", "labels")
-"""Folders whose folders hold parts."""
+_KINDS = ("candidates", "scores", "verdicts", "comparisons")
+"""Folders whose folders hold parts, all of which are placed."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ class JoinedContents:
     Args:
         images: of distinct ids.
         scores: folder of a reward → distinct images that it scored.
-        clashes: images of one id with other pixels, and scores of one image that differ.
+        clashes: images of one id with other pixels, scores of one image that differ, and labels of
+            one source that do.
     """
 
     images: int
@@ -55,23 +55,22 @@ class JoinedContents:
 def list_parts(sources: Sequence[Source]) -> list[PartToPlace]:
     """All parts, each once: parts of one name are equal, since the name is a hash.
 
-    Labels that came with images are those of the widest index, which has all of them.
+    Of the labels of a source, the part that counts.
 
     Raises:
         OlderSchema: an earlier synpic wrote one.
+        CorruptPart, NewerSchema: of the footer of labels, where a source has several parts.
     """
     found: dict[str, PartToPlace] = {}
-    widest, _ = widest_index(sources)
     for source in sources:
         workspace = source.workspace
         folders = [folder for kind in _KINDS for folder in workspace.folders(kind)]
-        if source is not widest:
-            ingested = folders_of(workspace, "labels", INGESTED)
-            folders = [folder for folder in folders if folder not in ingested]
         for folder in [*folders, "failures"]:
             for part in workspace.parts(folder):
                 if part not in found:
                     found[part] = PartToPlace(workspace, part, workspace.store.size(part))
+    for workspace, part in labels_to_place(sources, widest_index(sources)[0]):
+        found[part] = PartToPlace(workspace, part, workspace.store.size(part))
     return list(found.values())
 
 
@@ -100,6 +99,7 @@ def compare(
         clashes += _clashes("scores", folder, rows, keys, "score", sources)
         scores[posixpath.basename(folder)] = rows.select(keys).unique().height
         on_folder(folder)
+    clashes += label_clashes(sources, widest_index(sources)[0])
     for source in sources:
         source.workspace.failures("score")
     return JoinedContents(pl.concat(ids).n_unique(), scores, clashes)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from synpic.errors import WorkspaceError
 from synpic.hub.lock import LockEntry
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.merge.contents import PartToPlace, compare, join_marks, list_parts
+from synpic.pipeline.merge.labels import study_remarks
 from synpic.pipeline.merge.prompts import JoinedPrompts, join_prompts, widest_index
 from synpic.pipeline.merge.recipes import (
     joined_lock,
@@ -108,10 +109,11 @@ def merge_workspaces(
         images=compared.images,
         scores=compared.scores,
         clashes=clashes,
+        remarks=study_remarks(sources),
     ).with_parts(parts, [part for part in parts if links(part.workspace.store, target)])
     if dry_run:
         look = plan is not None and not clashes
-        return replace(merged, remarks=_look(plan) if plan and look else ())
+        return merged.remarking(_look(plan)) if plan and look else merged
     if clashes or plan is None:
         raise refusal(clashes)
     return _make(plan, merged, progress)
@@ -262,7 +264,7 @@ def _make(plan: _Plan, merged: Merged, progress: _Progress) -> Merged:
         remarks = _not_found(plan, made)
         workspace.store.write(RECIPE, plan.recipe_text.encode())
         put_in_place(folder, plan.target)
-    return replace(merged.with_parts(plan.parts, linked), remarks=remarks)
+    return merged.with_parts(plan.parts, linked).remarking(remarks)
 
 
 def _look(plan: _Plan) -> Sequence[str]:

@@ -26,6 +26,9 @@ _HINTS = {
     "such folder out of its workspace; its scores stay with the pixels that they were given to",
     "scores": "they were given on other machines or libraries: move the parts of one such folder "
     "out of its workspace",
+    "labels": "move the folder labels/… of that source out of all workspaces but one. Votes of "
+    "studies are not merged: collect those of one study in one workspace and export its labels "
+    "again (`synpic study export`); two studies need two names (`synpic study new --name`)",
     "marks": "take one of the marks out of marks.toml",
     "files": "make the files equal",
 }
@@ -42,7 +45,8 @@ class Merged:
         prompts, images: distinct ones, of all workspaces.
         scores: folder of a reward → images that it scored.
         clashes: why nothing can be made.
-        remarks: of each model or reward that the new workspace cannot find, what is read instead.
+        remarks: which studies are not merged; and of each model or reward that the new workspace
+            cannot find, what is read instead.
         parts_linked, parts_copied: how many parts; ``bytes_linked`` and ``bytes_copied``: of them.
     """
 
@@ -69,6 +73,10 @@ class Merged:
             bytes_linked=in_links,
             bytes_copied=sum(part.bytes for part in parts) - in_links,
         )
+
+    def remarking(self, remarks: Sequence[str]) -> Merged:
+        """The same, with more remarks after its own."""
+        return replace(self, remarks=[*self.remarks, *remarks])
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -22,7 +22,8 @@ class Clash:
     """Something of which two workspaces say different things.
 
     Args:
-        kind: "recipe", "lock", "prompts", "ingest", "candidates", "scores", "marks" or "files".
+        kind: "recipe", "lock", "prompts", "ingest", "candidates", "scores", "labels",
+            "marks" or "files".
         what: the name, and what each workspace has.
     """
 
