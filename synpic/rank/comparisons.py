@@ -18,11 +18,9 @@ import polars as pl
 from synpic.errors import RankingError, did_you_mean
 from synpic.rank.blocks import Booleans, Floats, Ints, Numbers, Signs, prompt_sizes, starts_of
 from synpic.rank.guards import require_columns
+from synpic.rank.shares import WHOLE, counted_labels, mean_share
 
-__all__ = ["NO_COMPARISONS", "Comparisons", "Coverage", "Located", "combine_labels"]
-
-WHOLE = 1_000_000
-"""A share is read to a millionth, so that shares and ``tie`` are compared in whole numbers."""
+__all__ = ["NO_COMPARISONS", "WHOLE", "Comparisons", "Coverage", "Located", "combine_labels"]
 
 
 @dataclass(frozen=True)
@@ -135,35 +133,16 @@ def combine_labels(labels: pl.DataFrame) -> pl.DataFrame:
     Raises:
         RankingError: a column is missing, a share is not within 0 … 1, or n is below 0.
     """
-    require_columns(labels, ("left", "right", "share", "n"), "labels")
+    rows = counted_labels(labels)
     left, right = pl.col("left"), pl.col("right")
-    rows = labels.select(
-        left, right, pl.col("share").cast(pl.Float64), pl.col("n").cast(pl.Int64).fill_null(1)
-    ).drop_nulls()
-    broken = rows.filter(~pl.col("share").is_between(0, 1) | (pl.col("n") < 0))
-    if broken.height:
-        one, other, share, votes = broken.row(0)
-        raise RankingError(
-            f"the label of {one} and {other} has share = {share:g} of n = {votes}, expected a "
-            "share from 0 to 1 and no negative n",
-            hint="write the labels again",
-        )
-    counted = rows.filter((left != right) & (pl.col("n") > 0))
-    # The order of additions decides the last digit; rounding to millionths forgets it.
     in_order = pl.when(left < right)
-    shares = counted.select(
+    shares = rows.select(
         in_order.then(left).otherwise(right).alias("one"),
         in_order.then(right).otherwise(left).alias("other"),
         in_order.then("share").otherwise(1 - pl.col("share")).alias("share"),
         "n",
     )
-    means = (
-        shares.group_by("one", "other")
-        .agg((pl.col("share") * pl.col("n")).sum() / pl.col("n").sum())
-        .sort("one", "other")
-    )
-    millionths = np.rint(means["share"].to_numpy() * WHOLE).astype(np.int64)
-    return means.with_columns(share=pl.Series(millionths, dtype=pl.Int64))
+    return shares.group_by("one", "other").agg(mean_share()).sort("one", "other")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from synpic.errors import RankingError, did_you_mean
+from synpic.rank.shares import WHOLE, counted_labels, mean_share
 
 __all__ = ["OWN", "OwnPairs"]
 
@@ -17,6 +18,8 @@ _PEOPLE = "people"
 _REWARDS = "rewards"
 _GIVES = "reward"
 """Of ``kind``: a label that a reward gave; all others are people's."""
+_STUDY = "study"
+"""Of ``kind``: a vote."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class OwnPairs:
     Args:
         rows: ``prompt_id``, ``left``, ``right``, ``share`` (of the left image, 0 … 1), ``row``,
             ``label_source`` ("people" or "rewards"), ``group`` and ``rater``; in the order of the
-            source, a row for each pair that a row of the source labels.
+            source. A row of a dataset is a pair of its own; votes on one pair make one together.
         source, question: whose labels they are, and of what.
         keep_ties: whether a share of ½ is a pair where it can be.
     """
@@ -40,15 +43,17 @@ class OwnPairs:
     def of_labels(
         cls, labels: pl.DataFrame, source: str, question: str, keep_ties: bool = False
     ) -> OwnPairs:
-        """The pairs of ``labels`` that have a share.
+        """The pairs of ``labels`` that count, with shares as :func:`combine_labels` makes them.
 
-        Of several labels of one pair in one row (several raters), the share is that of all votes.
+        Labels of one pair in one row (those of several raters) make one share. So do those of
+        several rows where a row is a vote: the votes of a study, and labels of a rater that are of
+        no list. The pair stands at the place of its first row, with that row's sides.
 
         Args:
             labels: columns of ``labels`` of a workspace.
 
         Raises:
-            RankingError: none is of the question.
+            RankingError: none is of the question, or a share or n is none.
         """
         asked = labels.filter(pl.col("question") == question)
         if asked.is_empty():
@@ -58,16 +63,37 @@ class OwnPairs:
                 f"{did_you_mean(question, known)}",
                 hint=f'records.question = "…": one of {", ".join(known) or "none"}',
             )
-        votes = pl.col("n").fill_null(1).clip(1)
+        left, right = pl.col("left"), pl.col("right")
+        is_vote = (pl.col("kind") == _STUDY) | (
+            pl.col("rater").is_not_null() & pl.col("group").is_null()
+        )
+        same_side = left == left.first()
         by_reward = (pl.col("kind") == _GIVES).all()
         rows = (
-            asked.drop_nulls("share")
-            .group_by("row", "prompt_id", "left", "right", maintain_order=True)
+            counted_labels(asked)
+            .group_by(
+                "prompt_id",
+                pl.min_horizontal(left, right).alias("low"),
+                pl.max_horizontal(left, right).alias("high"),
+                pl.when(~is_vote).then("row").alias("own_row"),
+                maintain_order=True,
+            )
             .agg(
-                share=(pl.col("share").cast(pl.Float64) * votes).sum() / votes.sum(),
+                pl.col("row", "left", "right").first(),
+                mean_share(pl.when(same_side).then("share").otherwise(1 - pl.col("share"))),
                 label_source=pl.when(by_reward).then(pl.lit(_REWARDS)).otherwise(pl.lit(_PEOPLE)),
                 group=pl.col("group").first(),
                 rater=pl.when(pl.len() == 1).then(pl.col("rater").first()),
+            )
+            .select(
+                "row",
+                "prompt_id",
+                "left",
+                "right",
+                pl.col("share") / WHOLE,
+                "label_source",
+                "group",
+                "rater",
             )
         )
         return cls(rows, source, question, keep_ties)

@@ -7,13 +7,15 @@ open-image-preferences-v1-binarized, and of the configs `pairwise` and `pickapic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
 import pyarrow as pa
 
+from synpic.errors import IngestError
 from synpic.ingest.labels.forms import COMPARED, PERSON, REWARD, LabelLayout
-from synpic.ingest.labels.values import names, numbers, require
+from synpic.ingest.labels.values import names, numbers, require, source_of
 from synpic.readers.text import At
 
 __all__ = ["BETTER_AND_WORSE", "better_and_worse", "two_labels"]
@@ -33,9 +35,35 @@ def two_labels(images: Sequence[str], columns: Sequence[str]) -> LabelLayout | N
         return None
     also = ("label_1", "has_label", "user_id", "ranking_id", "created_at")
     wanted = ["label_0", *(name for name in also if name in columns)]
-    # Whoever names the columns of images may name the second one first.
-    left = int(images[0].endswith("_1") and images[1].endswith("_0"))
-    return LabelLayout("Pick-a-Pic", wanted, lambda table, at: _read_labels(table, at, left))
+    left = _numbered_0(images)
+
+    def read(table: pa.Table, at: At) -> pl.DataFrame:
+        if left is None:
+            both = " or ".join(map(repr, images))
+            raise IngestError(
+                f"{source_of(at)}: column 'label_0' may be of {both}: their names do not say which "
+                "of them is 0, and which is 1",
+                hint="call the columns image_0 and image_1; or read no labels: labels = false in "
+                "[ingest], or --no-labels of `synpic score`",
+            )
+        return _read_labels(table, at, left)
+
+    return LabelLayout("Pick-a-Pic", wanted, read)
+
+
+def _numbered_0(images: Sequence[str]) -> int | None:
+    """Which of two columns has the number 0 in its name, where the other one has a 1.
+
+    Columns of images stand in any order: ``jpg_1`` and ``jpg_0``, ``image_1_jpg`` and
+    ``image_0_jpg``. Numbers that both names have at one place (``sd15_0``, ``sd15_1``) do not
+    count.
+    """
+    one, other = ([int(digits) for digits in re.findall(r"[0-9]+", name)] for name in images)
+    if len(one) == len(other):
+        differ = [both for both in zip(one, other, strict=True) if both[0] != both[1]]
+        one, other = [first for first, _ in differ], [second for _, second in differ]
+    sides = [{0, 1} & {*numbers} for numbers in (one, other)]
+    return sides.index({0}) if sides in ([{0}, {1}], [{1}, {0}]) else None
 
 
 def better_and_worse(images: Sequence[str], columns: Sequence[str]) -> LabelLayout | None:

@@ -11,7 +11,7 @@ from synpic.errors import IngestError
 from synpic.readers.arrow import column_of, plain_texts
 from synpic.readers.text import At
 
-__all__ = ["NO_LABELS", "counts", "names", "numbers", "refuse", "require"]
+__all__ = ["NO_LABELS", "counts", "names", "numbers", "refuse", "require", "source_of"]
 
 NO_LABELS = (
     "mend the rows; or read no labels: labels = false in [ingest], or --no-labels of `synpic score`"
@@ -38,7 +38,7 @@ def numbers(table: pa.Table, name: str, at: At) -> pl.Series:
         or types.is_null(kind)
     ):
         raise IngestError(
-            f"{_source(at)}: column {name!r} is {kind}, and labels in it are numbers",
+            f"{source_of(at)}: column {name!r} is {kind}, and labels in it are numbers",
             hint=NO_LABELS,
         )
     if types.is_boolean(kind):
@@ -71,7 +71,7 @@ def names(table: pa.Table, name: str, at: At) -> pl.Series:
     known = column_of(field)
     if not known.plain or known.problem is not None:
         raise IngestError(
-            f"{_source(at)}: column {name!r} is {field.type}, not one name or number a row",
+            f"{source_of(at)}: column {name!r} is {field.type}, not one name or number a row",
             hint=NO_LABELS,
         )
     texts = pa.table({name: table.column(name).cast(pa.string())})
@@ -108,6 +108,6 @@ def refuse(place: str, values: dict[str, object], expected: str) -> None:
     raise IngestError(f"{place}: {what}; expected {expected}", hint=NO_LABELS)
 
 
-def _source(at: At) -> str:
+def source_of(at: At) -> str:
     """What rows are of, without the row."""
     return at(0).rpartition(": row")[0] or at(0)

@@ -63,6 +63,37 @@ def test_pickapic_without_the_other_label_and_with_columns_in_another_order(
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [("image_0_jpg", "image_1_jpg"), ("v1_image_0", "v1_image_1"), ("sd15_0", "sd21_1")],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_number_in_a_column_s_name_says_which_image_has_label_0(
+    tmp_path: Path, first: str, second: str, turned: bool
+) -> None:
+    images = {first: [cell(0), cell(2)], second: [cell(1), cell(3)]}
+    names = [second, first] if turned else [first, second]
+    columns = {"caption": ["x", "x"], **{name: images[name] for name in names},
+               "label_0": [1.0, 0.0]}  # fmt: skip
+    write(tmp_path / "pairs", columns)
+    workspace = ingest(tmp_path / "w", "../pairs", f"image = {names}")
+    assert named(workspace, "share") == [(0, 1, 1.0), (2, 3, 0.0)]
+
+
+@pytest.mark.parametrize("names", [("left", "right"), ("image1", "image2"), ("a1_0", "a0_1")])
+def test_an_image_that_may_have_either_label_is_refused_by_name(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    images = {name: [cell(place)] for place, name in enumerate(names)}
+    write(tmp_path / "pairs", {"caption": ["x"], **images, "label_0": [1.0]})
+    lines = f"image = {list(names)}"
+    said = rf"parquet: column 'label_0' may be of '{names[0]}' or '{names[1]}'"
+    with pytest.raises(IngestError, match=said) as error:
+        ingest(tmp_path / "w", "../pairs", lines)
+    assert "image_0 and image_1; or read no labels: labels = false" in str(error.value.hint)
+    ingest(tmp_path / "w", "../pairs", f"{lines}\nlabels = false")
+
+
+@pytest.mark.parametrize(
     ("columns", "message"),
     [
         ({"label_0": [1, 0.7]}, None),
