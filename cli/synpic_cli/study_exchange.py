@@ -104,9 +104,13 @@ def _show_labels(written: WrittenLabels, as_json: bool) -> None:
     out = f"; {count(written.left_out, 'rater')} left out" if written.left_out else ""
     raters = f" of {count(written.raters, 'rater')}" if written.raters else ""
     say(f"{count(written.labels, 'label')}{raters}, called {written.source}{out}")
-    if written.part is None:
+    if written.kept:
+        say(f"{count(written.kept, 'label')} of other questions stay")
+    if written.removed:
+        say(f"{count(written.removed, 'earlier label')} removed: no answer counts in their place.")
+    elif not written.labels:
         say("Nothing was written: no answer counts.")
-    else:
+    if written.labels or written.kept:
         say(f"Next: synpic agree --labels {written.source}")
 
 

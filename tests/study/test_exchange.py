@@ -19,7 +19,7 @@ from synpic.errors import PublishError, SynpicError, WorkspaceError
 from synpic.study.definition import Study, folder_of, write_study
 from synpic.study.exchange.argilla import export_argilla
 from synpic.study.exchange.imported import import_answers
-from synpic.study.exchange.labels import export_labels, labels_of_votes
+from synpic.study.exchange.labels import WrittenLabels, export_labels, labels_of_votes
 from synpic.study.exchange.outside import sides
 from synpic.study.exchange.rapidata import export_rapidata
 from synpic.study.keeping import delete_rater, votes_of_rater
@@ -149,6 +149,84 @@ def test_rapidata_gets_images_and_orders_without_names_of_models(
     assert {row["model1"] < row["model2"] for row in rows} == {True, False}  # by lot
 
 
+@pytest.mark.parametrize("kind", ["argilla", "rapidata"])
+def test_an_import_replaces_the_answers_to_its_question_alone(
+    workspace: Workspace, study: Study, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "answers.json"
+
+    def give(question: str, comparison: str, *wins: str) -> WrittenLabels:
+        if kind == "rapidata":
+            sides = {f"{comparison}-{n}.webp": wins.count(n) for n in "12"}
+            file.write_text(results({"aggregatedResults": sides}))
+        else:
+            votes = [{"value": {"1": "left", "2": "right"}[one]} for one in wins]
+            file.write_text(json.dumps([{"id": comparison, "responses": {question: votes}}]))
+        return import_answers(workspace, study, file, question)
+
+    def there() -> list[tuple[str, float]]:
+        labels = read_labels(workspace, f"study_{kind}")
+        return labels.select("question", "share").sort("question").rows()
+
+    give("alignment", "c00001", "1")
+    written = give("appeal", "c00002", "2")
+    assert (written.labels, written.kept) == (1, 1)
+    assert there() == [("alignment", 1.0), ("appeal", 0.0)]
+    give("alignment", "c00003", "2")
+    assert there() == [("alignment", 0.0), ("appeal", 0.0)]
+    emptied = give("appeal", "c00002")
+    assert (emptied.labels, emptied.kept, emptied.removed) == (0, 1, 1)
+    assert there() == [("alignment", 0.0)]
+    assert (give("alignment", "c00002").removed, label_sources(workspace)) == (1, [])
+    assert give("alignment", "c00002").removed == 0
+
+
+def test_answers_to_another_study_of_that_name_are_not_mixed_in(
+    workspace: Workspace, study: Study, tmp_path: Path
+) -> None:
+    file = tmp_path / "records.json"
+    file.write_text(answered("alignment", "left"))
+    import_answers(workspace, study, file)
+    other = Study.model_validate({**study.model_dump(), "seed": study.seed + 1})
+    with pytest.raises(WorkspaceError, match=r"part-.* holds answers to another study"):
+        import_answers(workspace, other, file)
+    assert read_labels(workspace, "study_argilla")["share"].to_list() == [1.0]
+
+
+def test_a_user_of_argilla_counts_once(workspace: Workspace, study: Study, tmp_path: Path) -> None:
+    answers = [
+        {"value": value, "user_id": user, "status": status}
+        for value, user, status in [
+            ("left", "u1", "submitted"), ("tie", "u2", "submitted"), ("right", "u1", "submitted"),
+            ("left", "u1", "draft"), ("left", None, "submitted"), ("right", None, "submitted"),
+        ]
+    ]  # fmt: skip
+    records = [{"id": one, "responses": {"alignment": answers}} for one in ("c00001", "c00002")]
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps(records))
+    assert import_answers(workspace, study, file).labels == 8
+    labels = read_labels(workspace, "study_argilla")
+    assert labels["row"].to_list() == list(range(8))
+    assert labels["rater"].to_list() == ["u1", "u2", None, None] * 2
+    assert labels["share"].to_list() == [0.0, 0.5, 1.0, 0.0] * 2
+
+
+def test_labels_go_where_no_vote_counts_any_longer(
+    workspace: Workspace, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rater = "a" * 32
+    put(workspace, study, simulated.votes(study, {rater: Ways(1.0)}, repeats=0))
+    monkeypatch.chdir(workspace.folder)
+    in_process("study", "export")
+    assert read_labels(workspace, "study")["rater"].unique().to_list() == [rater]
+    in_process("study", "raters", "--delete", rater)
+    shown = in_process("study", "export").stdout
+    assert "8 earlier labels removed: no answer counts in their place." in shown
+    assert "agree" not in shown
+    assert label_sources(workspace) == []
+    assert export_labels(workspace, study, RaterRule()).removed == 0
+
+
 def results(*rows: Mapping[str, Any]) -> str:
     return json.dumps({"info": {"version": "3.0.0"}, "summary": {}, "results": list(rows)})
 
@@ -168,7 +246,9 @@ def test_results_of_rapidata_come_back_as_labels(
         "summedUserScores": {"c00001-1.webp": 0.5, "c00001-2.webp": 1.5},
         "detailedResults": [],
     }
-    other = {"aggregatedResults": {"c00003-2.webp": 2, "c00003-1.webp": 6}}
+    other: dict[str, Any] = {"aggregatedResults": {"c00003-2.webp": 4, "c00003-1.webp": 4}}
+    # A path in one place, and a name in the other.
+    other["summedUserScores"] = {"images/c00003-1.webp": 3.0, "images/c00003-2.webp": 1.0}
     none = {"aggregatedResults": {"c00004-2.webp": 0, "c00004-1.webp": 0}}
     file.write_text(results(one, other, none))
     written = import_answers(workspace, study, file, "alignment")
@@ -187,6 +267,16 @@ def test_results_of_rapidata_come_back_as_labels(
     (results({"aggregatedResults": {"a.jpg": 1, "b.jpg": 2}}), "alignment", "the two images"),
     (results({"aggregatedResults": {"c00001-1.webp": 1}}), "alignment", "the two images"),
     (results({"aggregatedResults": {"c00001-1.webp": 1, "c00002-2.webp": 1}}), "appeal", "the two"),
+    (results({"aggregatedResults": {"c00001-1.webp": 9, "c00001-2.webp": -3}}), "alignment",
+     r"answers.json: results.0.aggregatedResults.c00001-2.webp: .* greater than or equal to 0"),
+    (results(
+        {"aggregatedResults": {"c00001-1.webp": 1, "c00001-2.webp": 1},
+         "summedUserScores": {"c00002-1.webp": 0.5, "c00002-2.webp": 0.5}}
+    ), "alignment", r"results.0.summedUserScores: expected .* found those of c00002"),
+    (results(
+        {"aggregatedResults": {"c00001-1.webp": 1, "c00001-2.webp": 1},
+         "summedUserScores": {"one.webp": 0.5, "c00001-2.webp": 0.5}}
+    ), "alignment", r"results.0.summedUserScores: expected .*, found one.webp and c00001-2.webp"),
     (results(), None, "has several questions"),
     (results(), "photo", "has no question 'photo'"),
     (json.dumps([{"id": "c9"}]), None, "of no comparison"),
@@ -240,6 +330,7 @@ def test_the_commands_of_export_and_import(
     shown = in_process("study", "import", tmp_path / "records.json", "--json").stdout
     assert json.loads(shown) == {
         "source": "study_argilla", "labels": 0, "part": None, "raters": 0, "left_out": 0,
+        "kept": 0, "removed": 0,
     }  # fmt: skip
     for words in (["--to", "x"], ["--to", "argilla"], ["--to", "labels", "dir"]):
         assert in_process("study", "export", *words).exit_code == 1

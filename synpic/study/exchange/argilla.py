@@ -86,10 +86,12 @@ class ArgillaRecord(Record):
 def labels_of_argilla(study: Study, records: list[ArgillaRecord], where: str) -> pl.DataFrame:
     """The columns of ``tables.LABELS``, a row for each answer that is not a draft.
 
+    Of several answers of one user to one question of a record, the last one counts.
+
     Raises:
         WorkspaceError: a record, question or answer that the study does not have.
     """
-    rows: list[dict[str, Any]] = []
+    rows: dict[tuple[str, str, str | int], dict[str, Any]] = {}
     for record in records:
         if record.id not in study.by_id:
             raise WorkspaceError(
@@ -109,20 +111,20 @@ def labels_of_argilla(study: Study, records: list[ArgillaRecord], where: str) ->
                         hint=f"questions: {', '.join(study.question_by_name)}; answers: "
                         f"{', '.join(_SHARE)}",
                     )
-                rows.append(
-                    {
-                        "prompt_id": study.by_id[record.id].prompt_id,
-                        "left": left.candidate_id,
-                        "right": right.candidate_id,
-                        "question": question,
-                        "share": _SHARE[answer.value],
-                        "n": 1,
-                        "rater": answer.user_id,
-                        "kind": "person",
-                        "row": len(rows),
-                    }
-                )
-    return pl.DataFrame(rows, schema=LABEL_SCHEMA)
+                # An answer without a user is of one of its own.
+                user = len(rows) if answer.user_id is None else answer.user_id
+                rows[record.id, question, user] = {
+                    "prompt_id": study.by_id[record.id].prompt_id,
+                    "left": left.candidate_id,
+                    "right": right.candidate_id,
+                    "question": question,
+                    "share": _SHARE[answer.value],
+                    "n": 1,
+                    "rater": answer.user_id,
+                    "kind": "person",
+                }
+    numbered = [{**row, "row": number} for number, row in enumerate(rows.values())]
+    return pl.DataFrame(numbered, schema=LABEL_SCHEMA)
 
 
 def _dataset(study: Study, question: StudyQuestion) -> dict[str, Any]:

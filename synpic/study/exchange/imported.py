@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
+import polars as pl
 from pydantic import RootModel
 
 from synpic import ids
@@ -11,10 +13,10 @@ from synpic.errors import WorkspaceError
 from synpic.readers.json_models import parse_json, validate
 from synpic.study.definition import Study
 from synpic.study.exchange.argilla import ArgillaRecord, labels_of_argilla
-from synpic.study.exchange.labels import WrittenLabels
+from synpic.study.exchange.labels import LABEL_SCHEMA, WrittenLabels, remove_all
 from synpic.study.exchange.rapidata import RapidataResults, labels_of_rapidata
 from synpic.workspace import Workspace
-from synpic.workspace.labels import write_labels
+from synpic.workspace.labels import label_part, label_sources, read_labels, write_labels
 
 __all__ = ["Answers", "import_answers"]
 
@@ -27,6 +29,8 @@ def import_answers(
     workspace: Workspace, study: Study, file: Path, question: str | None = None
 ) -> WrittenLabels:
     """Write answers to a study as labels called ``<study>_argilla`` or ``<study>_rapidata``.
+
+    They replace earlier answers to the same questions; those to other questions of the study stay.
 
     Args:
         file: ``records.json`` of an Argilla dataset, or the results of a Rapidata order, as JSON.
@@ -47,16 +51,66 @@ def import_answers(
         kind = "argilla"
         records = validate(Answers, found, where, WorkspaceError, hint).root
         labels = labels_of_argilla(study, records, where)
+        asked = {name for record in records for name in record.responses}
     else:
         kind = "rapidata"
         results = validate(RapidataResults, found, where, WorkspaceError, hint)
-        labels = labels_of_rapidata(study, results, _question(study, question), where)
+        asked = {_question(study, question)}
+        (about,) = asked
+        labels = labels_of_rapidata(study, results, about, where)
+    return _replace(workspace, study, kind, asked, labels, ids.sha256(data))
+
+
+def _replace(
+    workspace: Workspace,
+    study: Study,
+    kind: str,
+    asked: Collection[str],
+    labels: pl.DataFrame,
+    sha256: str,
+) -> WrittenLabels:
+    """Put ``labels`` in the place of earlier ones to the questions ``asked``.
+
+    Args:
+        kind: "argilla" or "rapidata".
+        sha256: of the file that they are from.
+    """
     source = f"{study.name}_{kind}"
-    part = None
-    if not labels.is_empty():
-        inputs = {"study": study.fingerprint, "from": kind, "sha256": ids.sha256(data)}
-        part = write_labels(workspace, source, inputs, labels)
-    return WrittenLabels(source, labels.height, part, labels["rater"].drop_nulls().n_unique(), 0)
+    raters = labels["rater"].drop_nulls().n_unique()
+    there, files = _earlier(workspace, study, source)
+    kept = there.filter(~pl.col("question").is_in(list(asked)))
+    replaced = there.height - kept.height
+    if labels.is_empty() and not replaced:
+        return WrittenLabels(source, 0, None, 0, 0, kept.height)
+    if labels.is_empty() and kept.is_empty():
+        return WrittenLabels(source, 0, None, 0, 0, 0, remove_all(workspace, source))
+    files = {name: one for name, one in files.items() if name not in asked}
+    files |= dict.fromkeys(sorted({*labels["question"]}), sha256)
+    inputs = {"study": study.fingerprint, "from": kind, "files": files}
+    part = write_labels(workspace, source, inputs, pl.concat([kept, labels]))
+    gone = replaced if labels.is_empty() else 0
+    return WrittenLabels(source, labels.height, part, raters, 0, kept.height, gone)
+
+
+def _earlier(
+    workspace: Workspace, study: Study, source: str
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The labels of ``source``, and question → SHA-256 of the file that its answers are from.
+
+    Raises:
+        WorkspaceError: they are answers to another study of that name.
+    """
+    part = label_part(workspace, source) if source in label_sources(workspace) else None
+    if part is None:
+        return pl.DataFrame(schema=LABEL_SCHEMA), {}
+    inputs = workspace.part_metadata(part).fingerprint_inputs
+    if inputs.get("study") != study.fingerprint:
+        raise WorkspaceError(
+            f"{workspace.store.path(part)} holds answers to another study that was called "
+            f"{study.name}",
+            hint="move that file out of the workspace; or give the new study a name of its own",
+        )
+    return read_labels(workspace, source), inputs.get("files", {})
 
 
 def _question(study: Study, name: str | None) -> str:

@@ -10,11 +10,11 @@ from synpic.study.choices import choices_of
 from synpic.study.definition import Study, votes_path
 from synpic.study.raters import RaterRule, left_out, look_at_raters
 from synpic.workspace import Workspace, tables
-from synpic.workspace.labels import write_labels
+from synpic.workspace.labels import label_sources, read_labels, remove_labels, write_labels
 from synpic.workspace.parts import frame
 from synpic.workspace.votes import read_votes
 
-__all__ = ["LABEL_SCHEMA", "WrittenLabels", "export_labels", "labels_of_votes"]
+__all__ = ["LABEL_SCHEMA", "WrittenLabels", "export_labels", "labels_of_votes", "remove_all"]
 
 LABEL_SCHEMA = frame(tables.LABELS.empty_table()).schema
 """Columns of labels, and their types."""
@@ -32,6 +32,8 @@ class WrittenLabels:
         part: the name of the part; None where nothing was written.
         raters: whose votes they are.
         left_out: raters who do not count.
+        kept: labels of the source that were there and stay: those of other questions.
+        removed: labels of the source that were there and are gone, since none takes their place.
     """
 
     source: str
@@ -39,6 +41,8 @@ class WrittenLabels:
     part: str | None
     raters: int
     left_out: int
+    kept: int = 0
+    removed: int = 0
 
 
 def labels_of_votes(study: Study, votes: pl.DataFrame, rule: RaterRule) -> pl.DataFrame:
@@ -77,14 +81,18 @@ def labels_of_votes(study: Study, votes: pl.DataFrame, rule: RaterRule) -> pl.Da
 def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> WrittenLabels:
     """Write the labels of a study, named as the study; they replace earlier ones of it.
 
+    Where no vote counts, earlier ones are removed: they may be of a rater who is deleted.
+
     Raises:
         WorkspaceError: there are no votes, or they are not of this study.
         StorageError: nothing was written.
     """
     votes = read_votes(votes_path(workspace, study.name))
     labels = labels_of_votes(study, votes, rule)
-    part = None
-    if not labels.is_empty():
+    part, removed = None, 0
+    if labels.is_empty():
+        removed = remove_all(workspace, study.name)
+    else:
         inputs = {"study": study.name, "definition": study.fingerprint, "rule": asdict(rule)}
         part = write_labels(workspace, study.name, inputs, labels)
     return WrittenLabels(
@@ -93,4 +101,14 @@ def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> Writte
         part=part,
         raters=labels["rater"].n_unique(),
         left_out=votes["rater"].n_unique() - labels["rater"].n_unique(),
+        removed=removed,
     )
+
+
+def remove_all(workspace: Workspace, source: str) -> int:
+    """Remove the labels of ``source``, and return how many there were."""
+    if source not in label_sources(workspace):
+        return 0
+    there = read_labels(workspace, source).height
+    remove_labels(workspace, source)
+    return there

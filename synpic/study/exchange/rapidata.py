@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 from pydantic import Field
@@ -72,11 +73,16 @@ def export_rapidata(workspace: Workspace, study: Study, target: Path) -> int:
     return len(rows)
 
 
+_Votes = Annotated[int, Field(ge=0, le=1 << 30)]
+"""Of one image: the sum of two fits 32 bits."""
+_Score = Annotated[float, Field(ge=0, le=1e9)]
+
+
 class _Result(Record):
     """One comparison: file name → votes, and the same weighted by how far voters are trusted."""
 
-    votes: Mapping[str, int] = Field(alias="aggregatedResults")
-    weighted: Mapping[str, float] = Field(alias="summedUserScores", default_factory=dict)
+    votes: Mapping[str, _Votes] = Field(alias="aggregatedResults")
+    weighted: Mapping[str, _Score] = Field(alias="summedUserScores", default_factory=dict)
 
 
 class RapidataResults(Record):
@@ -91,34 +97,28 @@ def labels_of_rapidata(
     """The columns of ``tables.LABELS``, a row for each comparison with votes.
 
     ``share`` is of the votes weighted by the scores of those who voted, where there are such, and
-    ``n`` counts votes.
+    ``n`` counts votes. Files are known by their names, in whatever folder.
 
     Raises:
-        WorkspaceError: a file name that is of no comparison of the study.
+        WorkspaceError: names of files that are not those of the two images of a comparison; or
+            votes and scores of a result that are not of the same images.
     """
     rows = []
     for number, result in enumerate(results.results):
-        found = {name: _NAME.fullmatch(name) for name in result.votes}
-        known = {
-            (match["comparison"], match["side"]): name
-            for name, match in found.items()
-            if match is not None and match["comparison"] in study.by_id
-        }
-        ids = {one for one, _ in known}
-        if len(known) != 2 or len(found) != 2 or len(ids) != 1:
-            one = min(ids, default=study.comparisons[0].id)
-            raise WorkspaceError(
-                f"{where}: results.{number}.aggregatedResults: expected the two images of a "
-                f"comparison of study {study.name}, as {one}-1.webp and {one}-2.webp, found "
-                f"{' and '.join(result.votes) or 'no image'}",
-                hint="name the study whose export was answered: --name",
-            )
-        (one,) = ids
-        names = known[one, "1"], known[one, "2"]
-        votes = sum(result.votes.values())
-        if votes == 0:
+        place = f"{where}: results.{number}"
+        one, votes = _by_side(study, result.votes, f"{place}.aggregatedResults")
+        weights = votes
+        if result.weighted:
+            other, scores = _by_side(study, result.weighted, f"{place}.summedUserScores")
+            if other != one:
+                raise WorkspaceError(
+                    f"{place}.summedUserScores: expected the two images of {one}, as "
+                    f"aggregatedResults has them, found those of {other}",
+                    hint="both have to name the same two files; ask for the results again",
+                )
+            weights = scores if sum(scores) > 0 else votes
+        if sum(votes) == 0:
             continue
-        weights = result.weighted if sum(result.weighted.values()) > 0 else result.votes
         left, right = sides(study, one)
         rows.append(
             {
@@ -126,10 +126,35 @@ def labels_of_rapidata(
                 "left": left.candidate_id,
                 "right": right.candidate_id,
                 "question": question,
-                "share": weights.get(names[0], 0) / sum(weights.values()),
-                "n": votes,
+                "share": weights[0] / sum(weights),
+                "n": sum(votes),
                 "kind": "person",
                 "row": number,
             }
         )
     return pl.DataFrame(rows, schema=LABEL_SCHEMA)
+
+
+def _by_side(
+    study: Study, numbers: Mapping[str, float], place: str
+) -> tuple[str, tuple[float, float]]:
+    """The comparison that two files are of, and the numbers of its left and right image.
+
+    Raises:
+        WorkspaceError: they are not the two images of one comparison.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for name, value in numbers.items():
+        match = _NAME.fullmatch(name)
+        if match is not None and match["comparison"] in study.by_id:
+            found[match["comparison"], match["side"]] = value
+    ids = {one for one, _ in found}
+    if len(numbers) != 2 or len(found) != 2 or len(ids) != 1:
+        one = min(ids, default=study.comparisons[0].id)
+        raise WorkspaceError(
+            f"{place}: expected the two images of a comparison of study {study.name}, as "
+            f"{one}-1.webp and {one}-2.webp, found {' and '.join(numbers) or 'no image'}",
+            hint="name the study whose export was answered: --name",
+        )
+    (one,) = ids
+    return one, (found[one, "1"], found[one, "2"])
