@@ -77,16 +77,14 @@ class LabelCounts:
                 "left_out": dict(self.left_out)}  # fmt: skip
 
 
-def count_labels(workspace: Workspace) -> list[LabelCounts]:
-    """The labels of each source that has any, counted.
+def count_labels(inventory: Inventory) -> list[LabelCounts]:
+    """The labels of each source that has any, counted as :func:`labels_of` gives them.
 
     Raises:
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
-    return [
-        _count(source, read_labels(workspace, source), labels_left_out(workspace, source))
-        for source in label_sources(workspace)
-    ]
+    sources = label_sources(inventory.workspace)
+    return [_count(source, *_settled(inventory, source)) for source in sources]
 
 
 def labels_of(inventory: Inventory, source: str) -> pl.DataFrame:
@@ -99,13 +97,19 @@ def labels_of(inventory: Inventory, source: str) -> pl.DataFrame:
         WorkspaceError: it has none here.
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
-    rows = read_labels(inventory.workspace, source)
+    return _settled(inventory, source)[0]
+
+
+def _settled(inventory: Inventory, source: str) -> tuple[pl.DataFrame, Mapping[str, int]]:
+    """The labels of ``source``, and why others are not among them → how many."""
+    workspace = inventory.workspace
+    rows, left_out = read_labels(workspace, source), labels_left_out(workspace, source)
     if inventory.ingested is None:
-        return rows
+        return rows, left_out
     # What reads sources of images is not needed where they are drawn.
     from synpic.ingest.labels.candidates import merge_equal
 
-    return merge_equal(rows, {}, inventory.ingested.counted)[0]
+    return merge_equal(rows, left_out, inventory.ingested.counted)
 
 
 def own_source(workspace: Workspace) -> str:
@@ -152,8 +156,10 @@ def settle_and_count(snapshot: Snapshot) -> list[str]:
     workspace = snapshot.workspace
     index, _ = current_index(snapshot)
     settle_labels(workspace, IngestedImages.take(workspace, index))
-    counted = [one for one in count_labels(workspace) if one.source == INGESTED]
-    return [f"labels: {one.described}" for one in counted]
+    if INGESTED not in label_sources(workspace):
+        return []
+    rows, left_out = read_labels(workspace, INGESTED), labels_left_out(workspace, INGESTED)
+    return [f"labels: {_count(INGESTED, rows, left_out).described}"]
 
 
 def _count(source: str, rows: pl.DataFrame, left_out: Mapping[str, int]) -> LabelCounts:

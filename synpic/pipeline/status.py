@@ -195,7 +195,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         set_aside=_set_aside(workspace),
         checks=inventory.recipe.safety is not None,
         labels=LabelStatus(
-            sources=count_labels(workspace),
+            sources=count_labels(inventory),
             rewards=label_coverage(inventory, candidates),
         ),
     )

@@ -332,8 +332,7 @@ def _pairs(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None) -> 
 
 def _labels(ranked: RankedSet, own: OwnPairs) -> dict[str, Any]:
     """The labels of which ``own`` are pairs, counted."""
-    workspace = ranked.inventory.workspace
-    (counted,) = [one for one in count_labels(workspace) if one.source == own.source]
+    (counted,) = [one for one in count_labels(ranked.inventory) if one.source == own.source]
     there = own.among(ranked.scored["candidate_id"]).rows
     written = pl.concat_str(pl.col(there.columns).cast(pl.String).fill_null(""), separator="\t")
     return {

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import synpic
 from synpic.engine.shard import Shard
+from synpic.ingest import settled_labels
 from synpic.ingest.labels.candidates import merge_equal
 from synpic.ingest.labels.choose import choose_labels
 from synpic.ingest.labels.forms import LabelLayout
@@ -149,6 +150,23 @@ def test_status_counts_labels(tmp_path: Path) -> None:
         {"source": "ingested", "labels": 3, "pairs": 3, "unlabelled": 1, "ties": 1,
          "kinds": {"person": 3}, "questions": {"overall": 3}, "left_out": {}}
     ]  # fmt: skip
+
+
+def test_labels_that_are_not_settled_yet_count_as_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared(tmp_path / "pairs")
+    with monkeypatch.context() as patched:
+        patched.setattr(settled_labels, "settle_labels", lambda *_: None)  # killed before
+        workspace = ingest(tmp_path / "w", "../pairs")
+    before = take_inventory(workspace)
+    counted, known = status(workspace).labels.sources, labels_of(before, INGESTED)
+    assert (counted[0].labels, counted[0].pairs) == (3, 3)
+    assert counted[0].left_out == {"of an image with itself": 1}
+    assert labels(workspace).height == 4
+    synpic.ingest_candidates(workspace)
+    assert labels(workspace).equals(known)
+    assert status(workspace).labels.sources == counted
 
 
 def rated(values: list[float | None]) -> pl.DataFrame:
