@@ -30,6 +30,9 @@ PATIENCE = 600.0
 """Seconds without any worker after which those that have no place yet are given up."""
 SIGHT = 30.0
 """Seconds in which a shared file system shows a new file to another machine."""
+LAST_WORDS = 1.0
+"""Seconds in which what a worker has printed arrives here. Ray looks for new logs twice a second,
+and drops what is still on its way when a command leaves the cluster."""
 
 
 class RayPool:
@@ -190,6 +193,8 @@ class RayPool:
 
     def _leave(self) -> None:
         if self._ours:
+            if self._actors:
+                time.sleep(LAST_WORDS)
             self._ray.shutdown()
 
 

@@ -262,6 +262,18 @@ def test_one_that_is_dead_already_keeps_no_other_from_being_ended(begin: Begin) 
     assert ray.left == 1
 
 
+def test_what_workers_print_last_has_time_to_arrive(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray, pool = begin([{"CPU": 1.0}])
+    pool.start(0)
+    waits: list[tuple[float, int]] = []
+    monkeypatch.setattr("time.sleep", lambda seconds: waits.append((seconds, ray.left)))
+    pool.close()
+    assert waits == [(ray_pool.LAST_WORDS, 0)], "Ray drops what has not arrived when it is left"
+    assert ray.left == 1
+
+
 def test_calls_end_with_what_they_returned_or_raised(begin: Begin) -> None:
     ray, pool = begin([{"CPU": 3.0}])
     for slot in range(3):
