@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 import platform
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from synpic.engine.task import Task
-from synpic.engine.workers.worker import Progress, Unable, Worker
+from synpic.engine.workers.worker import Progress, Unable, Worker, unpack
 from synpic.errors import WorkspaceError
 from synpic.hub.retry import waiting
 from synpic.workspace import Workspace
@@ -51,8 +48,7 @@ class RayWorker:
         os.environ |= variables
         # A reward of one's own may lie beside the recipe; what is installed here comes first.
         sys.path += [path for path in paths if path not in sys.path]
-        tasks: Sequence[Task]
-        tasks, patience = pickle.loads(baggage)
+        tasks, patience = unpack(baggage)
         workspace = tasks[0].output.workspace
         if not _sees(workspace, *look_for):
             error = WorkspaceError(

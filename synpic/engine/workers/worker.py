@@ -21,7 +21,7 @@ from synpic.engine.task import Item, Key, Task
 from synpic.errors import DeviceLost, SynpicError, causes
 from synpic.hub.retry import patience_of_readers
 
-__all__ = ["Chunk", "Ended", "Progress", "Unable", "Want", "Worker", "baggage"]
+__all__ = ["Chunk", "Ended", "Progress", "Unable", "Want", "Worker", "baggage", "unpack"]
 
 CALL_SECONDS = 1.0
 """A call ends with the first batch that ends after it: it is then that progress is seen, and that
@@ -104,6 +104,18 @@ def baggage(tasks: Sequence[Task]) -> bytes:
     how long this command waits for the Hub.
     """
     return pickle.dumps(([task.empty() for task in tasks], patience_of_readers().limit))
+
+
+def unpack(baggage: bytes) -> tuple[Sequence[Task], float]:
+    """In the other process: what :func:`baggage` packed.
+
+    Returns:
+        The tasks, and the seconds for which to wait for the Hub.
+    """
+    tasks: Sequence[Task]
+    limit: float
+    tasks, limit = pickle.loads(baggage)
+    return tasks, limit
 
 
 class Worker:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -56,10 +55,10 @@ def begin(baggage: bytes, device: str) -> Progress:
         device: as torch names it.
     """
     global _worker
-    from synpic.engine.workers.worker import Progress, Worker
+    from synpic.engine.workers.worker import Progress, Worker, unpack
     from synpic.hub.retry import waiting
 
-    tasks, patience = pickle.loads(baggage)
+    tasks, patience = unpack(baggage)
     if device.startswith("cuda:"):
         import torch
 
