@@ -163,12 +163,11 @@ def raters(
 
 def _list_raters(workspace: Workspace, study: Study, as_json: bool) -> None:
     from synpic.study.choices import choices_of
-    from synpic.study.definition import votes_path
+    from synpic.study.own_votes import read_votes_of
     from synpic.study.raters import RaterRule, look_at_raters
-    from synpic.workspace.votes import read_votes
     from synpic_cli.output import print_json, print_table
 
-    votes = read_votes(votes_path(workspace, study.name))
+    votes = read_votes_of(workspace, study)
     found = look_at_raters(choices_of(study, votes), RaterRule())
     if as_json:
         print_json([one.as_dict() for one in found])
@@ -177,7 +176,7 @@ def _list_raters(workspace: Workspace, study: Study, as_json: bool) -> None:
     rows = [
         [
             *(one.rater, one.votes, one.checks, one.passed, one.repeats, one.repeated),
-            *(round(one.median), one.left_out),
+            *(None if one.median is None else round(one.median), one.left_out),
         ]
         for one in found
     ]

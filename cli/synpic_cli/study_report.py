@@ -23,16 +23,16 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Say who wins how often, with intervals, and how far raters can be trusted."""
-    from synpic.study.definition import open_study, votes_path
+    from synpic.study.definition import open_study
+    from synpic.study.own_votes import read_votes_of
     from synpic.study.raters import RaterRule
     from synpic.study.report import make_report
     from synpic.workspace import Workspace
-    from synpic.workspace.votes import read_votes
     from synpic_cli.output import print_json
 
     workspace = Workspace.open()
     study = open_study(workspace, name)
-    votes = read_votes(votes_path(workspace, name))
+    votes = read_votes_of(workspace, study)
     found = make_report(study, votes, RaterRule(passed=min_passed, fastest=min_median))
     if as_json:
         print_json(found.as_dict())

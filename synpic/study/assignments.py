@@ -10,14 +10,19 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from synpic.workspace.database import DatabaseKind, naming_database_errors, open_database
+from synpic.workspace.database import (
+    DatabaseKind,
+    empty_log,
+    naming_database_errors,
+    open_database,
+)
 
-__all__ = ["Assigned", "Assignments", "PairToShow", "now"]
+__all__ = ["STUDY", "Assigned", "Assignments", "PairToShow", "fingerprint_of", "now"]
 
 _KIND = DatabaseKind(
     name="assignments",
@@ -45,9 +50,27 @@ _KIND = DatabaseKind(
 _NAMES = "rater, comparison, question, kind, turned, ticket, left_image, right_image, time"
 
 
+STUDY = "study"
+"""The setting that holds the fingerprint of the study that all of it is of."""
+
+
 def now() -> str:
     """The time, as tables of a study have it: "2026-03-01T12:00:00Z"."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def fingerprint_of(path: Path) -> str | None:
+    """Of the study that the file at ``path`` is of; None where there is no file, or none is noted.
+
+    Raises:
+        SynpicError: as :class:`Assignments`.
+    """
+    if not path.exists():
+        return None
+    with closing(open_database(path, _KIND)) as connection, naming_database_errors(path, _KIND):
+        found = connection.execute("SELECT value FROM settings WHERE name = ?", (STUDY,))
+        row = found.fetchone()
+    return None if row is None else str(row[0])
 
 
 @dataclass(frozen=True)
@@ -110,6 +133,12 @@ class Assignments:
         """All of one rater, in their order."""
         return self._select("WHERE rater = ? ORDER BY number", rater)
 
+    def has_rater(self, rater: str) -> bool:
+        """Whether there is anything of one rater."""
+        with self._using() as connection:
+            found = connection.execute("SELECT 1 FROM assigned WHERE rater = ? LIMIT 1", (rater,))
+            return found.fetchone() is not None
+
     def by_ticket(self, rater: str, ticket: str) -> Assigned | None:
         """That of a ticket of ``rater``; None where there is none."""
         found = self._select("WHERE rater = ? AND ticket = ?", rater, ticket)
@@ -151,10 +180,14 @@ class Assignments:
             )
 
     def delete_rater(self, rater: str) -> int:
-        """Delete all of one rater; how many they were."""
+        """Delete all of one rater for good; how many they were.
+
+        Raises:
+            StorageError: they are deleted, but their bytes are still in the log.
+        """
         with self._using() as connection:
             done = connection.execute("DELETE FROM assigned WHERE rater = ?", (rater,)).rowcount
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            empty_log(connection, self.path)
         return done
 
     def setting(self, name: str, value: str | None = None) -> str | None:

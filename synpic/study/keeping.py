@@ -9,8 +9,9 @@ import polars as pl
 from synpic.errors import WorkspaceError
 from synpic.study.assignments import Assignments
 from synpic.study.definition import Study, folder_of, votes_path
+from synpic.study.own_votes import read_votes_of
 from synpic.workspace import Workspace
-from synpic.workspace.votes import Votes, read_votes
+from synpic.workspace.votes import Votes
 
 __all__ = ["delete_rater", "votes_of_rater"]
 
@@ -19,9 +20,9 @@ def votes_of_rater(workspace: Workspace, study: Study, rater: str) -> pl.DataFra
     """The votes of one rater, as ``votes.db`` has them.
 
     Raises:
-        WorkspaceError: there is no such rater.
+        WorkspaceError: there is no such rater, or the votes are of another study.
     """
-    votes = read_votes(votes_path(workspace, study.name))
+    votes = read_votes_of(workspace, study)
     rows = votes.filter(pl.col("rater") == rater)
     if rows.is_empty():
         raise _unknown(study, rater)
@@ -35,12 +36,15 @@ def delete_rater(workspace: Workspace, study: Study, rater: str) -> int:
 
     Raises:
         WorkspaceError: there is no such rater.
+        StorageError: it is deleted, but bytes of it are still in the log of a file.
     """
     path = votes_path(workspace, study.name)
-    with closing(Assignments(folder_of(workspace, study.name) / "assignments.db")) as assignments:
-        shown = assignments.delete_rater(rater)
-    with Votes(path) as votes:
-        count = votes.delete_rater(rater)
+    file = folder_of(workspace, study.name) / "assignments.db"
+    with closing(Assignments(file)) as assignments, Votes(path) as votes:
+        try:
+            shown = assignments.delete_rater(rater)
+        finally:  # where one log cannot be emptied, the rows of both files are gone all the same
+            count = votes.delete_rater(rater)
     if count == shown == 0:
         raise _unknown(study, rater)
     return count

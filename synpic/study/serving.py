@@ -16,6 +16,7 @@ from synpic.pipeline.inventory import take_inventory
 from synpic.study.asking import Asking
 from synpic.study.assignments import Assignments
 from synpic.study.definition import Study, folder_of, open_study
+from synpic.study.own_votes import bind_votes
 from synpic.study.pictures import Pictures
 from synpic.study.server import make_app
 from synpic.web.listening import Listening, listen, run_until_signal
@@ -57,7 +58,8 @@ def serve(
 
     Raises:
         SynpicError: it cannot listen there.
-        WorkspaceError: there is no such study, images of it are gone, or it is served already.
+        WorkspaceError: there is no such study, images of it are gone, it is served already, or the
+            votes in its folder are of another.
         Stopped: Ctrl-C, SIGTERM or SIGHUP.
     """
     with serving_study(workspace, name, options) as (listening, study):
@@ -86,6 +88,7 @@ def serving_study(
         votes = Votes(folder / "votes.db", create=True)
         assignments = Assignments(folder / "assignments.db")
         try:
+            bind_votes(workspace, study, votes, assignments)
             pictures = Pictures(workspace.images(inventory.image_folders()))
             app = make_app(Asking(study, assignments, votes), pictures)
             yield _listen(app, assignments, options), study

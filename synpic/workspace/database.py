@@ -8,6 +8,7 @@ a number of its own in its header (``application_id``), and its schema a version
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,17 @@ from pathlib import Path
 
 from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
 
-__all__ = ["DatabaseKind", "naming_database_errors", "open_database"]
+__all__ = ["DatabaseKind", "empty_log", "naming_database_errors", "open_database"]
 
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes; a write takes milliseconds."""
+
+_TRIES = 20
+_PAUSE = 0.25
+"""How often the log is tried to be emptied, and how long to wait between two times, in seconds."""
+
+_LEAST_FILE = 512
+"""Bytes of the smallest database: SQLite takes a shorter file for an empty one."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,9 @@ def open_database(path: Path, kind: DatabaseKind, *, create: bool = False) -> sq
         create: make an empty one where there is none.
 
     Raises:
-        WorkspaceError: there is none, or it is another kind of file.
+        WorkspaceError: there is none, or it is another kind of file, which stays as it is.
         NewerSchema: a later synpic wrote it.
-        CorruptPart: it is damaged.
+        CorruptPart: it is damaged; or it is empty, and was not to be made.
         StorageError: the disk is full, or refuses.
     """
     if not create and not path.exists():
@@ -98,19 +106,34 @@ def naming_database_errors(path: Path, kind: DatabaseKind) -> Iterator[None]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, kind: DatabaseKind, create: bool) -> None:
-    # First of all: a file that is no database is found by the first statement that reads it.
-    (found,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    # A file is recognised before anything is set: a setting may write, also into a file of others.
+    is_new = _is_empty(connection)
+    if is_new and not create:
+        raise CorruptPart(
+            f"{path}: it is empty, and not a file of {kind.name} that synpic wrote",
+            hint="restore it from a copy; or move it away",
+        )
+    if is_new and 0 < path.stat().st_size < _LEAST_FILE:
+        raise _foreign(path, kind)
+    if not is_new:
+        _recognise(connection, path, kind)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     # What was deleted is overwritten: a person may ask for it.
     connection.execute("PRAGMA secure_delete = ON")
-    if create and found == version == 0 and not _tables(connection):
+    if is_new:
         connection.executescript(
             f"BEGIN IMMEDIATE; {kind.schema} PRAGMA application_id = {kind.application_id}; "
             f"PRAGMA user_version = {kind.version}; COMMIT;"
         )
-        return
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return _numbers(connection) == (0, 0) and not _tables(connection)
+
+
+def _recognise(connection: sqlite3.Connection, path: Path, kind: DatabaseKind) -> None:
+    found, version = _numbers(connection)
     if found != kind.application_id:
         raise _foreign(path, kind)
     if version > kind.version:
@@ -118,6 +141,38 @@ def _prepare(connection: sqlite3.Connection, path: Path, kind: DatabaseKind, cre
             f"{path}: its schema has version {version}, and this synpic reads {kind.version}",
             hint="a later synpic wrote it: update synpic",
         )
+
+
+def empty_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the log into the file at ``path``, and empty it: what was deleted is in neither.
+
+    It is tried for some seconds, for as long as another process reads what the log has.
+
+    Raises:
+        StorageError: something still does; the log is as it was.
+    """
+    # Between two tries others may write: SQLite itself would keep them waiting.
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        for _ in range(_TRIES):
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            time.sleep(_PAUSE)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {round(_PATIENCE * 1000)}")
+    raise StorageError(
+        f"{path}: what was deleted is gone, but its bytes are still in {path.name}-wal"
+        ": another program reads the file",
+        hint="end that program, and run the same command again: it empties the log, and says that "
+        "there is nothing left to delete",
+    )
+
+
+def _numbers(connection: sqlite3.Connection) -> tuple[int, int]:
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(found), int(version)
 
 
 def _tables(connection: sqlite3.Connection) -> int:

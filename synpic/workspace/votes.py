@@ -11,6 +11,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields, replace
@@ -21,7 +22,12 @@ from typing import Self
 import polars as pl
 
 from synpic.errors import CorruptPart, WorkspaceError
-from synpic.workspace.database import DatabaseKind, naming_database_errors, open_database
+from synpic.workspace.database import (
+    DatabaseKind,
+    empty_log,
+    naming_database_errors,
+    open_database,
+)
 
 __all__ = ["ANSWERS", "VOTE_COLUMNS", "VOTE_KINDS", "Vote", "Votes", "read_votes"]
 
@@ -128,6 +134,8 @@ class Votes:
         self.path = path
         self._connection = open_database(path, _KIND, create=create)
         self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counted_at: int | None = None  # SQLite's data_version; None: not counted yet
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +169,8 @@ class Votes:
                     f"INSERT INTO votes ({_NAMES}, digest) VALUES (?,?,?,?,?,?,?,?,?,?)",
                     (*values, _digest(values)),
                 ).lastrowid
+                if vote.kind == "real":
+                    self._counts[vote.comparison, vote.question] += 1
         except sqlite3.IntegrityError as error:
             found = self.find(*vote.key)
             if found is None:
@@ -182,6 +192,8 @@ class Votes:
             done = connection.execute(
                 f"DELETE FROM votes WHERE {_KEY}", (rater, comparison, question, kind)
             )
+            if done.rowcount > 0 and kind == "real":
+                self._counts[comparison, question] -= 1
             return done.rowcount > 0
 
     def of_rater(self, rater: str) -> list[Vote]:
@@ -192,20 +204,32 @@ class Votes:
         """Delete all answers of one rater for good; how many they were.
 
         The bytes are overwritten, in the log too.
+
+        Raises:
+            StorageError: they are deleted, but their bytes are still in the log.
         """
         with self._using() as connection:
             count = connection.execute("DELETE FROM votes WHERE rater = ?", (rater,)).rowcount
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._counts.clear()
+            self._counted_at = None
+            empty_log(connection, self.path)
         return count
 
-    def counts(self) -> dict[tuple[str, str], int]:
-        """(comparison, question) → how many raters have answered; repeats and checks left out."""
+    def counts(self) -> Counter[tuple[str, str]]:
+        """(comparison, question) → how many raters have answered; repeats and checks left out.
+
+        They are counted once, and again only after another process has written.
+        """
         with self._using() as connection:
-            rows = connection.execute(
-                "SELECT comparison, question, count(*) FROM votes WHERE kind = 'real' "
-                "GROUP BY comparison, question"
-            ).fetchall()
-        return {(comparison, question): count for comparison, question, count in rows}
+            (at,) = connection.execute("PRAGMA data_version").fetchone()
+            if at != self._counted_at:
+                rows = connection.execute(
+                    "SELECT comparison, question, count(*) FROM votes WHERE kind = 'real' "
+                    "GROUP BY comparison, question"
+                ).fetchall()
+                self._counts = Counter({(one, asked): count for one, asked, count in rows})
+                self._counted_at = at
+            return self._counts.copy()
 
     def read(self) -> pl.DataFrame:
         """All votes: the columns of ``VOTE_COLUMNS``, ordered by number.

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
+from synpic.workspace import database
 from synpic.workspace.votes import ANSWERS, VOTE_KINDS, Vote, Votes, read_votes
 
 VOTE = Vote("c1", "overall", "a" * 32, "b" * 32, "left", "r1", 1200, "real", "2026-01-01T00:00:00Z")
@@ -66,6 +67,28 @@ def test_real_votes_are_counted(path: Path) -> None:
         for rater, kind in [("r1", "real"), ("r2", "real"), ("r1", "repeat"), ("r3", "check")]:
             votes.append(replace(VOTE, rater=rater, kind=kind))
         assert votes.counts() == {("c1", "overall"): 2}
+        with Votes(path) as other:
+            other.append(replace(VOTE, rater="r4"))
+            assert votes.counts() == other.counts() == {("c1", "overall"): 3}
+            votes.append(replace(VOTE, rater="r5"))
+            votes.append(replace(VOTE, rater="r5", answer="tie"))  # is stored already
+            assert votes.counts() == other.counts() == {("c1", "overall"): 4}
+            other.withdraw("r5", "c1", "overall", "real")
+            votes.withdraw("r5", "c1", "overall", "real")
+            votes.withdraw("r1", "c1", "overall", "repeat")
+            other.delete_rater("r4")
+            assert votes.counts() == other.counts() == {("c1", "overall"): 2}
+
+
+def test_an_answer_counts_no_votes_of_others_again(path: Path) -> None:
+    with Votes(path, create=True) as votes:
+        votes.append(VOTE)
+        votes.counts()
+        asked: list[str] = []
+        votes._connection.set_trace_callback(asked.append)
+        votes.append(replace(VOTE, rater="r2"))
+        assert votes.counts() == {("c1", "overall"): 2}
+    assert not any("GROUP BY" in one for one in asked)
 
 
 def test_what_a_rater_answered_is_gone_from_the_disk_when_it_is_deleted(path: Path) -> None:
@@ -78,6 +101,26 @@ def test_what_a_rater_answered_is_gone_from_the_disk_when_it_is_deleted(path: Pa
         files = [one.read_bytes() for one in path.parent.iterdir()]
         assert not any(secret.encode() in data for data in files)
         assert [vote.rater for vote in votes.of_rater("r1")] == ["r1"]
+
+
+def test_bytes_that_a_reader_keeps_in_the_log_are_named_and_overwritten_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_PAUSE", 0.01)
+    with Votes(path, create=True) as votes:
+        votes.append(replace(VOTE, rater="forgotten"))
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM votes").fetchone() == (1,)
+        with pytest.raises(StorageError, match=r"still in votes\.db-wal.*reads the file"):
+            votes.delete_rater("forgotten")
+        assert votes.of_rater("forgotten") == []
+        log = path.with_name("votes.db-wal")
+        assert b"forgotten" in log.read_bytes()
+        reader.execute("COMMIT")
+        reader.close()
+        assert votes.delete_rater("forgotten") == 0
+        assert b"forgotten" not in log.read_bytes() + path.read_bytes()
 
 
 @pytest.mark.parametrize("change", [{"answer": "left "}, {"kind": "x"}, {"milliseconds": -1}])
@@ -94,20 +137,37 @@ def test_files_that_are_not_votes_are_named(path: Path) -> None:
     path.write_text("answer,rater\n" * 1000)
     with pytest.raises(WorkspaceError, match="not a file of votes that synpic wrote"):
         read_votes(path)
-    path.write_bytes(b"")
-    with pytest.raises(WorkspaceError, match="not a file of votes that synpic wrote"):
-        read_votes(path)
     path.unlink()
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE votes (x)")
-    with pytest.raises(WorkspaceError, match="not a file of votes that synpic wrote"):
-        read_votes(path)
+    data = path.read_bytes()
+    for create in (False, True):
+        with pytest.raises(WorkspaceError, match="not a file of votes that synpic wrote"):
+            Votes(path, create=create)
+    assert (path.read_bytes(), list(path.parent.iterdir())) == (data, [path])
     path.unlink()
     Votes(path, create=True).close()
     with sqlite3.connect(path) as later:
         later.execute("PRAGMA user_version = 2")
     with pytest.raises(NewerSchema, match="version 2, and this synpic reads 1"):
         read_votes(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"x"])
+def test_an_empty_file_is_no_file_of_votes_and_a_reader_leaves_it_as_it_is(
+    path: Path, data: bytes
+) -> None:
+    path.write_bytes(data)
+    with pytest.raises(CorruptPart, match="is empty, and not a file of votes"):
+        read_votes(path)
+    assert (path.read_bytes(), list(path.parent.iterdir())) == (data, [path])
+    if data:
+        with pytest.raises(WorkspaceError, match="not a file of votes that synpic wrote"):
+            Votes(path, create=True)
+        assert path.read_bytes() == data
+    else:
+        Votes(path, create=True).close()
+        assert read_votes(path).is_empty()
 
 
 def test_a_changed_byte_of_an_answer_is_found(path: Path) -> None:
