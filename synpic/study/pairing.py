@@ -8,8 +8,10 @@ of pairs has prompt_id, and candidate_id, model and sha256 of both images as ``f
 from __future__ import annotations
 
 import random
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
+from heapq import heapify, heappop, heapreplace
 
 import polars as pl
 
@@ -23,6 +25,8 @@ COLUMNS = ["prompt_id", *(f"{side}_{name}" for side in ("first", "second") for n
 """Of a table of pairs."""
 
 MODELS = ("first_model", "second_model")
+
+_Row = dict[str, str]
 
 _TRIES = 8
 """Images of other prompts that are looked at for a check: the one whose prompt is least like it."""
@@ -103,16 +107,15 @@ def choose_pairs(
     turn = pl.col("lot").rank("ordinal").over(*groups, "prompt_id")
     rows = rows.with_columns(turn=turn).sort(*groups, "turn", "lot")
     rows = rows.group_by(*groups, maintain_order=True).head(count)
-    waiting = [part.rows(named=True) for _, part in rows.group_by(*groups, maintain_order=True)]
+    waiting = [
+        _Group(part.select("prompt_id", "lot").rows())
+        for _, part in rows.group_by(*groups, maintain_order=True)
+    ]
     taken: Counter[str] = Counter()
     chosen: list[int] = []
     while len(chosen) < count and waiting:
-        for group in waiting:
-            one = min(group, key=lambda row: (taken[row["prompt_id"]], row["lot"]))
-            group.remove(one)
-            taken[one["prompt_id"]] += 1
-            chosen.append(one["lot"])
-        waiting = [group for group in waiting if group]
+        chosen += [group.take(taken) for group in waiting]
+        waiting = [group for group in waiting if group.is_left]
     order = pl.DataFrame({"lot": chosen[:count]}, schema={"lot": pl.Int64})
     found = order.join(rows, on="lot", how="left", maintain_order="left")
     return found.select(pairs.columns)
@@ -124,33 +127,88 @@ def choose_checks(candidates: pl.DataFrame, count: int, seed: int) -> pl.DataFra
     Of some images of other prompts, the one is taken whose prompt has the fewest words in common
     with that of ``first``. Fewer where there are fewer prompts.
     """
-    rows = candidates.sort("candidate_id")
+    rows = candidates.sort("prompt_id", "candidate_id")
     lots = random.Random(f"checks/{seed}")
     prompts = rows.unique("prompt_id", maintain_order=True)["prompt_id"].to_list()
     lots.shuffle(prompts)
-    of_prompt = {key[0]: part for key, part in rows.group_by("prompt_id", maintain_order=True)}
+    of_prompt = _rows_by(rows, "prompt_id")
+    of_model = {model: _Others(found) for model, found in _rows_by(rows, "model").items()}
     found: list[dict[str, str]] = []
     for prompt in prompts:
         if len(found) == count:
             break
-        mine = of_prompt[prompt]
-        own = mine.row(lots.randrange(mine.height), named=True)
-        others = rows.filter(
-            (pl.col("prompt_id") != prompt)
-            & (pl.col("model") == own["model"])
-            & (pl.col("sha256") != own["sha256"])
-        )
-        if others.is_empty():
+        own = lots.choice(of_prompt[prompt])
+        tried = of_model[own["model"]].some(own, lots)
+        if not tried:
             continue
-        tried = [lots.randrange(others.height) for _ in range(_TRIES)]
-        foreign = min(
-            (others.row(at, named=True) for at in tried),
-            key=lambda row: _likeness(own["prompt"], row["prompt"]),
-        )
+        foreign = min(tried, key=lambda row: _likeness(own["prompt"], row["prompt"]))
         sides = (("first", own), ("second", foreign))
         both = {f"{side}_{name}": row[name] for side, row in sides for name in _SIDES}
         found.append({"prompt_id": prompt, **both})
     return pl.DataFrame(found, schema=dict.fromkeys(COLUMNS, pl.String))
+
+
+class _Group:
+    """Pairs of one group, of which one after the other is taken.
+
+    Args:
+        rows: prompt_id and lot of each.
+    """
+
+    def __init__(self, rows: Sequence[tuple[str, int]]) -> None:
+        self._lots: dict[str, deque[int]] = defaultdict(deque)
+        for prompt, lot in sorted(rows, key=lambda row: row[1]):
+            self._lots[prompt].append(lot)
+        # How often a prompt was taken when it was looked at last: it may be more by now.
+        self._next = [(0, lots[0], prompt) for prompt, lots in self._lots.items()]
+        heapify(self._next)
+
+    @property
+    def is_left(self) -> bool:
+        return bool(self._next)
+
+    def take(self, taken: Counter[str]) -> int:
+        """The lot of the pair whose prompt was ``taken`` least; it is counted there."""
+        while True:
+            times, lot, prompt = self._next[0]
+            if times == taken[prompt]:
+                break
+            heapreplace(self._next, (taken[prompt], lot, prompt))
+        taken[prompt] += 1
+        self._lots[prompt].popleft()
+        if self._lots[prompt]:
+            heapreplace(self._next, (taken[prompt], self._lots[prompt][0], prompt))
+        else:
+            heappop(self._next)
+        return lot
+
+
+class _Others:
+    """Candidates of one model, ordered by prompt: those of other prompts than one."""
+
+    def __init__(self, rows: Sequence[_Row]) -> None:
+        self._rows = rows
+        self._prompts = [row["prompt_id"] for row in rows]
+
+    def some(self, own: _Row, lots: random.Random) -> Sequence[_Row]:
+        """``_TRIES`` of them, some perhaps more than once; none with the pixels of ``own``."""
+        first = bisect_left(self._prompts, own["prompt_id"])
+        after = bisect_right(self._prompts, own["prompt_id"])
+        there = len(self._rows) - (after - first)
+        drawn = [lots.randrange(there) for _ in range(_TRIES)] if there else []
+        found = [self._rows[at if at < first else at + after - first] for at in drawn]
+        apart = [row for row in found if row["sha256"] != own["sha256"]]
+        if apart or not found:
+            return apart
+        rest = [*self._rows[:first], *self._rows[after:]]
+        return [row for row in rest if row["sha256"] != own["sha256"]]
+
+
+def _rows_by(rows: pl.DataFrame, column: str) -> dict[str, list[_Row]]:
+    found: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows.select("prompt_id", "prompt", *_SIDES).iter_rows(named=True):
+        found[row[column]].append(row)
+    return found
 
 
 def _joined(first: pl.DataFrame, second: pl.DataFrame, on: list[str]) -> pl.DataFrame:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -88,6 +91,32 @@ def test_what_is_chosen_is_balanced_and_the_same_in_any_order(count: int, seed: 
         assert max(full) - min(full) <= 1
 
 
+@given(count=st.integers(1, 60), seed=st.integers(0, 3), models=st.sampled_from(["ab", "abcd"]))
+def test_each_group_in_turn_gives_a_pair_of_the_prompt_that_was_taken_least(
+    count: int, seed: int, models: str
+) -> None:
+    pairs = pairs_of_models(candidates(prompts=7, models=models), list(models))
+    taken: Counter[str] = Counter()
+    left = pairs.rows(named=True)
+    names = sorted({(row["first_model"], row["second_model"]) for row in left})
+    for at, row in enumerate(choose_pairs(pairs, count, seed).rows(named=True)):
+        group = names[at % len(names)]
+        assert (row["first_model"], row["second_model"]) == group
+        rest = [one for one in left if (one["first_model"], one["second_model"]) == group]
+        assert taken[row["prompt_id"]] == min(taken[one["prompt_id"]] for one in rest)
+        taken[row["prompt_id"]] += 1
+        left.remove(row)
+
+
+def test_many_pairs_are_chosen_in_seconds() -> None:
+    rows = candidates(prompts=10_000, samples=1)
+    pairs = pairs_of_models(rows, ["a", "b", "c"])
+    began = time.process_time()
+    assert choose_pairs(pairs, 20_000, 0).height == 20_000
+    assert choose_checks(rows, 1_000, 0).height == 1_000
+    assert time.process_time() - began < 10  # were each pair looked for among all: minutes
+
+
 def test_another_seed_chooses_others() -> None:
     pairs = pairs_of_models(candidates(prompts=30), ["a", "b"])
     assert not choose_pairs(pairs, 10, 0).equals(choose_pairs(pairs, 10, 1))
@@ -103,6 +132,12 @@ def test_a_check_shows_an_image_of_another_prompt_by_the_same_model() -> None:
         assert own["prompt_id"] == row["prompt_id"] != foreign["prompt_id"]
         assert own["model"] == foreign["model"]
     assert choose_checks(candidates(prompts=1), 6, 0).is_empty()
+    same = candidates(prompts=9, models="a", samples=1)
+    other = pl.col("candidate_id") == "a80"
+    same = same.with_columns(sha256=pl.when(other).then(pl.lit("other")).otherwise(pl.lit("same")))
+    checks = choose_checks(same, 9, 0)
+    assert checks.height == 9
+    assert set(checks.filter(pl.col("first_sha256") == "same")["second_sha256"]) == {"other"}
 
 
 def test_a_check_takes_the_prompt_that_is_least_alike() -> None:
