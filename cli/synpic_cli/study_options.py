@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Annotated
 
 import typer
@@ -21,10 +22,10 @@ def share_of(text: str | float) -> float:
         SynpicError: it is no share.
     """
     found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)(%?)", str(text), re.ASCII)
-    share = float(found[1]) / (100 if found[2] else 1) if found else -1.0
+    share = Fraction(found[1]) / (100 if found[2] else 1) if found else Fraction(-1)
     if not 0 <= share <= 1:
         raise SynpicError(f"{text}: not a share", hint="write 5%, or 0.05")
-    return share
+    return float(share)  # the float that "0.05" is: 28.1 / 100 is another one
 
 
 def names_of(text: str) -> list[str]:

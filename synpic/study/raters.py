@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,8 @@ class RaterRule:
 
     Args:
         checks: from this number of answered checks on, ``passed`` counts.
-        passed: the least share of checks in which the image of the prompt was taken.
+        passed: the least share of checks in which the image of the prompt was taken; as it is
+            written: 0.28 is 7 of 25.
         fastest: the least median of milliseconds; no person compares two images faster.
     """
 
@@ -26,7 +28,7 @@ class RaterRule:
     fastest: int = 300
 
     def __str__(self) -> str:
-        checks = f"of {self.checks} or more checks fewer than {self.passed:.0%} passed"
+        checks = f"of {self.checks} or more checks fewer than {100 * self.passed:g}% passed"
         return f"{checks}, or a median time below {self.fastest} ms"
 
 
@@ -41,7 +43,7 @@ class RaterFacts:
         repeats: comparisons that were answered twice.
         repeated: of those, with the same choice.
         left, right: answers for that side.
-        median: milliseconds of an answer, in the middle.
+        median: milliseconds of an answer, in the middle; skips are none. None without answers.
         left_out: why; None where the rater counts.
     """
 
@@ -53,7 +55,7 @@ class RaterFacts:
     repeated: int
     left: int
     right: int
-    median: float
+    median: float | None
     left_out: str | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def look_at_raters(choices: pl.DataFrame, rule: RaterRule) -> list[RaterFacts]:
             repeated=int(mine["same"].sum()),
             left=int((given["answer"] == "left").sum()),
             right=int((given["answer"] == "right").sum()),
-            median=float(pl.Series(rows["milliseconds"]).median() or 0),  # type: ignore[arg-type]
+            median=_median(rows.filter(pl.col("answer") != "skip")["milliseconds"]),
             left_out=None,
         )
         found.append(RaterFacts(**{**asdict(facts), "left_out": _why(facts, rule)}))
@@ -98,10 +100,17 @@ def agrees_with_itself(choices: pl.DataFrame) -> pl.DataFrame:
     return both.select(*keys, same=pl.col("choice") == pl.col("again"))
 
 
+def _median(milliseconds: pl.Series) -> float | None:
+    found = milliseconds.median()
+    return None if found is None else float(found)  # type: ignore[arg-type]
+
+
 def _why(facts: RaterFacts, rule: RaterRule) -> str | None:
-    if facts.checks >= rule.checks and facts.passed < rule.passed * facts.checks:
+    # As a share is written: 0.28 × 25 is more than 7 in floats.
+    least = Fraction(repr(rule.passed)) * facts.checks
+    if facts.checks >= rule.checks and facts.passed < least:
         return f"passed {facts.passed} of {facts.checks} checks"
-    if facts.median < rule.fastest:
+    if facts.median is not None and facts.median < rule.fastest:
         return f"median time {facts.median:.0f} ms"
     return None
 

@@ -15,9 +15,10 @@ from synpic.errors import WorkspaceError
 from synpic.evaluate.intervals import Estimate
 from synpic.study.agreement import alpha_of_counts
 from synpic.study.choices import choices_of
-from synpic.study.raters import RaterRule
+from synpic.study.raters import RaterRule, look_at_raters
 from synpic.study.report import elo_ratings, make_report
 from synpic.workspace.votes import Vote, Votes, read_votes
+from synpic_cli.study_options import share_of
 from tests.study import simulated
 from tests.study.simulated import Ways
 
@@ -134,6 +135,39 @@ def test_who_answers_faster_than_anyone_looks_is_left_out_and_the_rule_is_an_opt
     kept = make_report(study, fast, RaterRule(fastest=0))
     assert kept.raters[0].left_out is None
     assert kept.votes == fast.height
+
+
+def test_skips_take_no_part_in_the_median_time() -> None:
+    study = simulated.study(20)
+    votes = simulated.votes(study, {"r": Ways(1.0, looks=1.0)}, repeats=0).sort("number")
+    skipped = (pl.col("kind") == "real") & (pl.col("number") <= 15)
+    votes = votes.with_columns(
+        answer=pl.when(skipped).then(pl.lit("skip")).otherwise("answer"),
+        milliseconds=pl.when(skipped).then(0).otherwise("milliseconds"),
+    )
+    (one,) = make_report(study, votes).raters
+    assert one.left_out is None
+    assert one.median is not None
+    assert one.median >= 2000
+    (none,) = make_report(study, votes.filter(skipped)).raters
+    assert (none.median, none.left_out) == (None, None)
+
+
+@pytest.mark.parametrize(("text", "passed", "checks"), [
+    ("28%", 7, 25), ("0.07", 7, 100), ("28.1%", 281, 1000), ("60%", 3, 5), ("100%", 3, 3),
+])  # fmt: skip
+def test_a_rater_who_passed_just_the_share_counts(text: str, passed: int, checks: int) -> None:
+    rule = RaterRule(passed=share_of(text))
+    rows = [
+        {"number": n, "rater": rater, "kind": "check", "comparison": f"k{n}", "question": "q",
+         "choice": "first" if n < passed - (rater == "worse") else "second", "answer": "left",
+         "milliseconds": 1000}
+        for rater in ("just", "worse")
+        for n in range(checks)
+    ]  # fmt: skip
+    just, worse = look_at_raters(pl.DataFrame(rows), rule)
+    assert just.left_out is None
+    assert worse.left_out == f"passed {passed - 1} of {checks} checks"
 
 
 def test_votes_of_another_study_are_refused() -> None:
