@@ -112,6 +112,8 @@ def new(
         say("No checks: they need a question that shows the prompt, and two prompts.")
     if found.flagged:
         say(f"{count(found.flagged, 'flagged image')} left out.")
+    if found.dropped:
+        say(f"{count(found.dropped, 'image')} left out that [ranking] drop takes out.")
     if path is None:
         say("Nothing was written.")
     else:

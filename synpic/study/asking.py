@@ -19,7 +19,7 @@ from itertools import chain
 
 from synpic.study.assignments import Assigned, Assignments, PairToShow
 from synpic.study.definition import Study
-from synpic.workspace.votes import Votes
+from synpic.workspace.votes import Vote, Votes
 
 __all__ = ["Asking", "RaterPlace"]
 
@@ -43,12 +43,14 @@ class RaterPlace:
     """Where a rater is.
 
     Args:
+        rater: the id.
         upcoming: what is next, the current one first; empty at the end.
         answered: comparisons that the rater has answered, or skipped.
         total: comparisons that the rater gets.
         last: the ticket of the last answer; None where there is none.
     """
 
+    rater: str
     upcoming: Sequence[Assigned]
     answered: int
     total: int
@@ -61,6 +63,14 @@ class Asking:
     def __init__(self, study: Study, assignments: Assignments, votes: Votes) -> None:
         self.study, self.assignments, self.votes = study, assignments, votes
         self._lock = threading.Lock()
+
+    def knows(self, rater: str) -> bool:
+        """Whether ``rater`` has begun: something was chosen for it, and it was not deleted.
+
+        Raises:
+            SynpicError: a file cannot be read.
+        """
+        return self.assignments.has_rater(rater)
 
     def progress(self, rater: str) -> RaterPlace:
         """Where ``rater`` is, with what is next, chosen now where it has to be.
@@ -78,10 +88,23 @@ class Asking:
                 if added:
                     self.assignments.add(added)
                     mine = self.assignments.of_rater(rater)
+        return self._place(rater, mine, answers)
+
+    def place(self, rater: str) -> RaterPlace:
+        """Where ``rater`` is, with what was chosen before; nothing is written.
+
+        Raises:
+            SynpicError: a file cannot be read.
+        """
+        answers = self.votes.of_rater(rater)
+        return self._place(rater, self.assignments.of_rater(rater), answers)
+
+    def _place(self, rater: str, mine: Sequence[Assigned], answers: Sequence[Vote]) -> RaterPlace:
+        voted = {vote.key for vote in answers}
         upcoming = [one for one in mine if one.key not in voted][:AHEAD]
         tickets = {one.key: one.ticket for one in mine}
         last = tickets.get(answers[-1].key) if answers else None
-        return RaterPlace(upcoming, len(answers), _Course(self.study, rater).total, last)
+        return RaterPlace(rater, upcoming, len(answers), _Course(self.study, rater).total, last)
 
     def _choose(self, rater: str, mine: Sequence[Assigned], count: int) -> list[PairToShow]:
         course = _Course(self.study, rater)
@@ -97,7 +120,7 @@ class Asking:
 
     def _taken(self, rater: str) -> Counter[_Pair]:
         """(comparison, question) → votes, and those that others are looking at now."""
-        counts = Counter(self.votes.counts())
+        counts = self.votes.counts()
         since = datetime.now(UTC) - timedelta(minutes=OPEN_MINUTES)
         others: dict[str, deque[Assigned]] = defaultdict(lambda: deque(maxlen=AHEAD))
         for one in self.assignments.since(since.strftime("%Y-%m-%dT%H:%M:%SZ")):

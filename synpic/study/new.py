@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from synpic.errors import RankingError, WorkspaceError, did_you_mean
+from synpic.pipeline.cuts import Cuts, drop_candidates, read_drop
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.ranking import rank_candidates
 from synpic.readers.display import count
@@ -29,10 +30,15 @@ from synpic.study.pairing import (
     pairs_from_ranking,
     pairs_of_models,
 )
-from synpic.study.questions import QUESTIONS, find_questions
-from synpic.workspace import Workspace
+from synpic.study.questions import QUESTIONS, StudyQuestion, find_questions
+from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.labels import INGESTED
 
 __all__ = ["NewStudy", "StudyOptions", "plan_study"]
+
+
+_IMPORTED = ("_argilla", "_rapidata")
+"""How names of labels end that `synpic study import` writes."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,14 @@ class NewStudy:
         possible: pairs that could be compared.
         basis: "seed", "prompt", "best-worst" or "near" → comparisons of that kind.
         flagged: images that were left out because a safety check flagged them.
+        dropped: images that were left out because ``[ranking] drop`` takes them out.
     """
 
     study: Study
     possible: int
     basis: dict[str, int]
     flagged: int
+    dropped: int
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -87,6 +95,7 @@ class NewStudy:
             "checks": len(self.study.check_comparisons),
             "basis": self.basis,
             "flagged": self.flagged,
+            "dropped": self.dropped,
             "prompts": len({one.prompt_id for one in self.study.comparisons}),
         }
 
@@ -94,26 +103,24 @@ class NewStudy:
 def plan_study(workspace: Workspace, options: StudyOptions) -> NewStudy:
     """Choose what a study asks; nothing is written. Equal for equal workspaces and options.
 
-    Flagged images are never shown to raters.
+    Flagged images, and those that the recipe drops, are never shown to raters.
 
     Raises:
         WorkspaceError: there are fewer pairs than asked for, there is such a study, or a model that
             is named has no images.
-        RecipeError: a question that does not exist.
-        RankingError: ``from_ranking``, and nothing can be ranked.
+        RecipeError: a question that does not exist, or a file to drop by that cannot be read.
+        RankingError: ``from_ranking``, and nothing can be ranked; or all images are dropped.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", options.name):
-        raise WorkspaceError(
-            f"--name {options.name}: small letters, digits, _ and - only, at most 64",
-            hint="it names a folder",
-        )
+    _require_name(options.name)
     folder_of(workspace, options.name)
     require_new(workspace, options.name)
     snapshot = workspace.snapshot()
     questions = find_questions(options.questions, snapshot.recipe)
     inventory = take_inventory(snapshot)
     every = inventory.candidates()
-    shown = every.filter(~pl.col("flagged").fill_null(False))
+    left, dropped = _without_dropped(snapshot, every)
+    shown = left.filter(~pl.col("flagged").fill_null(False))
+    flagged = left.height - shown.height
     if options.from_ranking:
         if options.models is not None:
             raise WorkspaceError(
@@ -124,7 +131,7 @@ def plan_study(workspace: Workspace, options: StudyOptions) -> NewStudy:
         possible = pairs_from_ranking(ranked.ranking.table, shown)
     else:
         possible = pairs_of_models(shown, _models(options.models, shown))
-    _require(possible.height, options, every.height - shown.height)
+    _require(possible.height, options, {"flagged": flagged, "dropped": dropped})
     groups = ["basis"] if options.from_ranking else MODELS
     chosen = choose_pairs(possible, options.pairs, options.seed, groups)
     checks = choose_checks(shown, _checks(options, questions), options.seed)
@@ -150,7 +157,29 @@ def plan_study(workspace: Workspace, options: StudyOptions) -> NewStudy:
         ],
     )
     basis = dict(chosen["basis"].value_counts().sort("basis").iter_rows())
-    return NewStudy(study, possible.height, basis, every.height - shown.height)
+    return NewStudy(study, possible.height, basis, flagged, dropped)
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise WorkspaceError(
+            f"--name {name}: small letters, digits, _ and - only, at most 64",
+            hint="it names a folder",
+        )
+    if name == INGESTED or name.endswith(_IMPORTED):
+        raise WorkspaceError(
+            f"--name {name}: labels of that name are others: those of ingested images, or answers "
+            "that `synpic study import` reads",
+            hint="choose another --name; the labels of a study are called as it is",
+        )
+
+
+def _without_dropped(snapshot: Snapshot, candidates: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    drop = Cuts.of(snapshot.recipe).drop
+    if drop is None or candidates.is_empty():
+        return candidates, 0
+    left, dropped = drop_candidates(candidates, read_drop(snapshot.workspace, drop))
+    return left, dropped.rows.height
 
 
 def _models(named: Sequence[str] | None, candidates: pl.DataFrame) -> list[str]:
@@ -170,10 +199,11 @@ def _models(named: Sequence[str] | None, candidates: pl.DataFrame) -> list[str]:
     return models
 
 
-def _require(there: int, options: StudyOptions, flagged: int) -> None:
+def _require(there: int, options: StudyOptions, left_out: Mapping[str, int]) -> None:
     if there >= options.pairs:
         return
-    without = f" ({count(flagged, 'flagged image')} left out)" if flagged else ""
+    counted = [count(number, f"{kind} image") for kind, number in left_out.items() if number]
+    without = f" ({' and '.join(counted)} left out)" if counted else ""
     kind = RankingError if options.from_ranking else WorkspaceError
     raise kind(
         f"--pairs {options.pairs}: there {'is' if there == 1 else 'are'} only "
@@ -185,11 +215,18 @@ def _require(there: int, options: StudyOptions, flagged: int) -> None:
     )
 
 
-def _checks(options: StudyOptions, questions: Sequence[Any]) -> int:
-    """How many checks are needed, so that no rater gets one twice for a question."""
-    if not any(one.shows_prompt for one in questions):
+def _checks(options: StudyOptions, questions: Sequence[StudyQuestion]) -> int:
+    """How many checks are needed, so that no rater gets one twice for a question.
+
+    A rater answers each comparison under each question, and a check under those that show the
+    prompt.
+    """
+    askable = sum(one.shows_prompt for one in questions)
+    if not askable:
         return 0
-    return math.ceil(options.checks * min(options.pairs, options.per_rater or options.pairs))
+    every = options.pairs * len(questions)
+    real = min(every, options.per_rater or every)
+    return math.ceil(round(options.checks * real) / askable)
 
 
 def _sides(row: dict[str, Any], *names: str) -> dict[str, ShownImage]:

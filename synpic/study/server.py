@@ -3,7 +3,8 @@
 /                     the page
 /assets/NAME          its scripts and styles
 /api/begin            POST: a new rater; sets the cookie
-/api/state            what is next and how much is done; no rater where none has begun
+/api/state            what is next and how much is done; no rater where none has begun. It writes
+                      nothing
 /api/vote             POST: an answer; it is on the disk before this is answered
 /api/undo             POST: take the last answer back
 /images/ADDRESS       WebP; the address is random, and of one rater alone
@@ -40,6 +41,7 @@ _LOG = logging.getLogger(__name__)
 _KEPT = {"cache-control": "private, max-age=3600"}
 _YEAR = 365 * 24 * 3600
 _LONGEST_MILLISECONDS = 24 * 3600 * 1000
+_LONGEST_BODY = 10_000
 _ASK_FIRST = "Press Begin first: without it nothing is kept of you."
 
 
@@ -78,7 +80,7 @@ class _Page:
 
     def begin(self, request: Request) -> Response:
         rater = self._rater(request) or secrets.token_hex(16)
-        answer = json_answer(self._state(rater))
+        answer = json_answer(self._state(self._asking.progress(rater)))
         answer.set_cookie(
             self._cookie, rater, max_age=_YEAR, path="/", httponly=True, samesite="strict"
         )
@@ -86,22 +88,21 @@ class _Page:
 
     def state(self, request: Request) -> Response:
         rater = self._rater(request)
-        return json_answer({"rater": None} if rater is None else self._state(rater))
+        if rater is None:
+            return json_answer({"rater": None})
+        return json_answer(self._state(self._asking.place(rater)))
 
     async def vote(self, request: Request) -> Response:
-        asked, refused = await _body(request, {"ticket", "answer", "milliseconds"})
+        rater, asked, refused = await self._asked(request, {"ticket", "answer", "milliseconds"})
         if refused is not None:
             return refused
         took = asked["milliseconds"]
         if asked["answer"] not in ANSWERS or type(took) is not int or took < 0:
             return problem(400, "not an answer")
-        return await run_in_threadpool(self._vote, request, asked)
+        return await run_in_threadpool(self._vote, rater, asked)
 
-    def _vote(self, request: Request, asked: dict[str, Any]) -> Response:
-        rater = self._rater(request)
-        if rater is None:
-            return problem(401, _ASK_FIRST)
-        one = self._asking.assignments.by_ticket(rater, str(asked["ticket"]))
+    def _vote(self, rater: str, asked: dict[str, Any]) -> Response:
+        one = self._asking.assignments.by_ticket(rater, asked["ticket"])
         if one is not None:
             left, right = self._sides(one)
             self._asking.votes.append(
@@ -117,23 +118,21 @@ class _Page:
                     time=now(),
                 )
             )
-        return json_answer({"stored": one is not None, **self._state(rater)})
+        place = self._asking.progress(rater)
+        return json_answer({"stored": one is not None, **self._state(place)})
 
     async def undo(self, request: Request) -> Response:
-        asked, refused = await _body(request, {"ticket"})
+        rater, asked, refused = await self._asked(request, {"ticket"})
         if refused is not None:
             return refused
-        return await run_in_threadpool(self._undo, request, asked)
+        return await run_in_threadpool(self._undo, rater, asked)
 
-    def _undo(self, request: Request, asked: dict[str, Any]) -> Response:
-        rater = self._rater(request)
-        if rater is None:
-            return problem(401, _ASK_FIRST)
-        one = self._asking.assignments.by_ticket(rater, str(asked["ticket"]))
+    def _undo(self, rater: str, asked: dict[str, Any]) -> Response:
+        one = self._asking.assignments.by_ticket(rater, asked["ticket"])
         if one is not None:
             self._asking.votes.withdraw(*one.key)
             self._asking.assignments.renew(one.ticket)
-        return json_answer(self._state(rater))
+        return json_answer(self._state(self._asking.progress(rater)))
 
     def image(self, request: Request) -> Response:
         rater, address = self._rater(request), request.path_params["address"]
@@ -149,20 +148,29 @@ class _Page:
         first, second = self._study.pictures_of(one.comparison)
         return (second, first) if one.turned else (first, second)
 
+    async def _asked(
+        self, request: Request, keys: set[str]
+    ) -> tuple[str, dict[str, Any], Response | None]:
+        """Who asks and what; or what to answer instead. Of others no body is read."""
+        rater = await run_in_threadpool(self._rater, request)
+        if rater is None:
+            return "", {}, problem(401, _ASK_FIRST)
+        asked, refused = await _body(request, keys)
+        return rater, asked, refused
+
     def _rater(self, request: Request) -> str | None:
-        """The id that a browser sends, if it is one that this server may have given out."""
+        """The id that a browser sends, if this server gave it out: somebody pressed Begin."""
         found = request.cookies.get(self._cookie, "")
         is_one = len(found) == 32 and set(found) <= set("0123456789abcdef")
-        return found if is_one else None
+        return found if is_one and self._asking.knows(found) else None
 
-    def _state(self, rater: str) -> dict[str, Any]:
-        progress: RaterPlace = self._asking.progress(rater)
+    def _state(self, place: RaterPlace) -> dict[str, Any]:
         return {
-            "answered": progress.answered,
-            "total": progress.total,
-            "last": progress.last,
-            "rater": rater,
-            "upcoming": [self._shown(one) for one in progress.upcoming],
+            "answered": place.answered,
+            "total": place.total,
+            "last": place.last,
+            "rater": place.rater,
+            "upcoming": [self._shown(one) for one in place.upcoming],
         }
 
     def _shown(self, one: Assigned) -> dict[str, Any]:
@@ -178,16 +186,26 @@ class _Page:
 
 
 async def _body(request: Request, keys: set[str]) -> tuple[dict[str, Any], Response | None]:
-    """The JSON object that was sent, with just these keys; or what to answer instead."""
-    body = await request.body()
-    if len(body) > 10_000:
-        return {}, problem(413, "an answer is smaller than that")
+    """The JSON object that was sent, with just these keys; or what to answer instead.
+
+    ``ticket``, which each has, is a text in ASCII.
+    """
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LONGEST_BODY:  # the rest is not read
+            refused = problem(413, "an answer is smaller than that")
+            refused.headers["connection"] = "close"
+            return {}, refused
     try:
         asked = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}, problem(400, "an answer is JSON")
     if not isinstance(asked, dict) or asked.keys() != keys:
         return {}, problem(400, f"an answer has {', '.join(sorted(keys))}")
+    # What is not ASCII is no ticket of ours, and half of a surrogate pair no text of SQLite.
+    if not isinstance(asked["ticket"], str) or not asked["ticket"].isascii():
+        return {}, problem(400, "there is no such ticket")
     return asked, None
 
 

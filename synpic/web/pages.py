@@ -29,7 +29,8 @@ def read_asset(package: str, name: str) -> bytes:
         FileNotFoundError: there is none, or ``name`` is a path.
     """
     for place in (package, "synpic.web"):
-        file = resources.files(place).joinpath("assets", name)
-        if not {"/", "\\"} & set(name) and file.is_file():
-            return file.read_bytes()
+        # Looked up among the names that are there: a path, or a name too long, is none of them.
+        for file in resources.files(place).joinpath("assets").iterdir():
+            if file.name == name and file.is_file():
+                return file.read_bytes()
     raise FileNotFoundError(name)

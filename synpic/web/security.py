@@ -118,7 +118,9 @@ class OwnPageOnly:
                 )
         if scope["method"] not in ("GET", "HEAD"):
             origin = headers.get("origin", b"").decode("latin-1")
-            if origin != f"{scope.get('scheme', 'http')}://{host}" or OWN_HEADER not in headers:
+            # A proxy may speak TLS to the browser and not say so: our host is what counts.
+            ours = {f"{scope.get('scheme', 'http')}://{host}", f"https://{host}"}
+            if origin not in ours or OWN_HEADER not in headers:
                 return 403, "Only the page itself may change something."
         return None
 

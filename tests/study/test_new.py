@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from synpic.errors import NewerSchema, RecipeError, StorageError, SynpicError, WorkspaceError
+from synpic.pipeline.inventory import take_inventory
+from synpic.study.asking import Asking
+from synpic.study.assignments import Assignments
 from synpic.study.definition import open_study, study_names, write_study
 from synpic.study.new import StudyOptions, plan_study
 from synpic.workspace import Workspace
+from synpic.workspace.votes import Votes
 from tests.cli.conftest import in_process
 from tests.publish import fixtures
 from tests.study import making
@@ -28,6 +34,7 @@ def test_a_study_is_written_once_and_read_as_it_was_chosen(workspace: Workspace)
         "checks": 1,
         "basis": {"seed": 20},
         "flagged": 0,
+        "dropped": 0,
         "prompts": 12,
     }
     write_study(workspace, found.study)
@@ -44,6 +51,46 @@ def test_flagged_images_are_not_shown(tmp_path: Path) -> None:
     assert (found.study.models, found.possible, found.flagged) == (["beta", "gamma"], 12, 12)
 
 
+def test_images_that_the_recipe_drops_are_not_shown(tmp_path: Path) -> None:
+    workspace = making.build(
+        tmp_path / "set", text=fixtures.recipe(more='[ranking]\ndrop = "marks"\n')
+    )
+    every = take_inventory(workspace).candidates().sort("candidate_id")
+    alpha = every.filter(pl.col("model") == "alpha")["candidate_id"].to_list()
+    prompt = every.filter(pl.col("candidate_id") == alpha[0])["prompt_id"].item()
+    marks = [f"[candidates.{one}]\ndrop = true\n" for one in alpha[:-1]]
+    workspace.store.write(
+        "marks.toml", "".join([*marks, f"[prompts.{prompt}]\ndrop = true\n"]).encode()
+    )
+    out = {*alpha[:-1], *every.filter(pl.col("prompt_id") == prompt)["candidate_id"]}
+    for options in ({"pairs": 13}, {"pairs": 4, "from_ranking": True}):
+        found = plan_study(workspace, StudyOptions(checks=1, **options))  # type: ignore[arg-type]
+        ids = [*found.study.by_id, *found.study.checks_by_id]
+        shown = {p.candidate_id for one in ids for p in found.study.pictures_of(one)}
+        assert not shown & out
+        assert (found.dropped, found.flagged) == (len(out), 0)
+    with pytest.raises(WorkspaceError, match=rf"only 13 pairs .*\({len(out)} dropped images left"):
+        plan_study(workspace, StudyOptions(pairs=14))
+
+
+@pytest.mark.parametrize(("change", "share"), [
+    ({}, 0.05), ({"checks": 0.1}, 0.1), ({"questions": ["overall"]}, 0.05),
+    ({"questions": ["appeal", "alignment"]}, 0.05), ({"per_rater": 50, "checks": 0.1}, 0.1),
+])  # fmt: skip
+def test_a_rater_gets_the_share_of_checks_that_is_asked_for(
+    tmp_path: Path, change: dict[str, object], share: float
+) -> None:
+    workspace = making.build(tmp_path / "set", prompts=40)
+    study = plan_study(workspace, StudyOptions(pairs=120, **change)).study  # type: ignore[arg-type]
+    real = study.per_rater or 120 * len(study.questions)
+    with (
+        Votes(tmp_path / "votes.db", create=True) as votes,
+        closing(Assignments(tmp_path / "assignments.db")) as assignments,
+    ):
+        total = Asking(study, assignments, votes).place("0" * 32).total
+    assert total == real + round(0.05 * real) + round(share * real)
+
+
 @pytest.mark.parametrize(("change", "message", "hint"), [
     ({"pairs": 37}, "only 36 pairs", "at most 36"),
     ({"models": ["alpha", "bet"]}, "'bet' has no images here. Did you mean 'beta'", "alpha"),
@@ -52,6 +99,9 @@ def test_flagged_images_are_not_shown(tmp_path: Path) -> None:
     ({"questions": ["appeal", "appeal"]}, "appeal is named twice", "once"),
     ({"questions": []}, "none is named", "overall"),
     ({"name": "../x"}, "small letters", "folder"),
+    ({"name": "ingested"}, "labels of that name are others", "another --name"),
+    ({"name": "study_argilla"}, "labels of that name are others", "another --name"),
+    ({"name": "study_rapidata"}, "labels of that name are others", "another --name"),
     ({"from_ranking": True, "pairs": 25}, "only 16 pairs", "at most 16"),
     ({"from_ranking": True, "models": ["alpha", "beta"]}, "--models and --from-ranking", "one"),
 ])  # fmt: skip

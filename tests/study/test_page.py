@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from synpic.study.definition import Study, write_study
+from synpic.study.definition import Study, open_study, write_study
+from synpic.study.keeping import delete_rater
 from synpic.study.new import StudyOptions, plan_study
 from synpic.study.questions import StudyQuestion
 from synpic.workspace import Workspace
@@ -124,6 +125,26 @@ def test_an_answer_waits_for_the_server_and_is_sent_until_it_arrives(
         assert answers(workspace) == ["left"]
         assert one.page.locator("#problem").is_hidden()
         assert one.foreign == []
+
+
+def test_what_stands_before_the_server_is_shown_as_it_says(
+    visit: Callable[..., Visit], workspace: Workspace, serving: Serving
+) -> None:
+    with serving(pairs=6) as address:
+        one = begun(visit, address)
+        page = one.page
+        page.route("**/api/vote", lambda route: route.fulfill(status=403, body="Sign in again."))
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.inner_text("#problem") == "The server answered 403: Sign in again."
+        page.unroute("**/api/vote")
+        after(page, "ArrowLeft")
+        assert answers(workspace) == ["left"]
+        assert page.locator("#problem").is_hidden()
+        # Everything of the rater was deleted meanwhile: the page begins again.
+        delete_rater(workspace, open_study(workspace, "study"), read_rater(workspace))
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_selector("#consent:not([hidden])")
 
 
 def test_the_prompt_is_hidden_where_the_question_is_about_looks(

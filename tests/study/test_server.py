@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
+import select
+import socket
+import sqlite3
+from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from synpic.errors import WorkspaceError
-from synpic.study.definition import open_study
+from synpic.study.definition import open_study, write_study
+from synpic.study.keeping import delete_rater
+from synpic.study.new import StudyOptions, plan_study
+from synpic.study.own_votes import read_votes_of
 from synpic.study.serving import ServeOptions, serving_study
 from synpic.workspace import Workspace
 from synpic.workspace.votes import read_votes
@@ -67,7 +76,7 @@ def test_a_rater_gets_everything_once_then_the_end(workspace: Workspace, serving
     with serving(pairs=20, repeats=0.1, checks=0.1) as address:
         rater = HttpRater(address)
         total = rater.begin()["total"]
-        assert total == 60 + 6 + 4  # of 2 checks, asked with the two questions that show the prompt
+        assert total == 60 + 6 + 6  # 3 checks, asked with the two questions that show the prompt
         assert len(answer_all(rater, lambda shown: "left")) == total
         assert rater.begin()["upcoming"] == []
     votes = read_votes(votes_of(workspace))
@@ -146,6 +155,8 @@ def test_an_image_has_another_address_for_each_rater_and_is_nobody_elses(
     {"ticket": "x", "answer": ["left"], "milliseconds": 1},
     {"ticket": "x", "answer": "left", "milliseconds": 1, "more": 1},
     {"ticket": "x" * 20_000, "answer": "left", "milliseconds": 1},
+    {"ticket": "\ud800", "answer": "left", "milliseconds": 1},
+    {"ticket": ["x"], "answer": "left", "milliseconds": 1},
 ])  # fmt: skip
 def test_what_is_no_answer_is_refused(
     workspace: Workspace, serving: Serving, asked: object
@@ -154,7 +165,88 @@ def test_what_is_no_answer_is_refused(
         rater = HttpRater(address)
         rater.begin()
         assert rater.ask("POST", "api/vote", asked)[0] in (400, 413)
+        if asked and isinstance(asked, dict):
+            ticket = {"ticket": asked["ticket"]} if len(asked["ticket"]) > 1 else {"ticket": 1}
+            assert rater.ask("POST", "api/undo", ticket)[0] in (400, 413)
     assert read_votes(votes_of(workspace)).is_empty()
+
+
+def post(rater: HttpRater, size: int, parts: Iterator[bytes]) -> tuple[int, int]:
+    """The status of an answer of ``size`` bytes, and how many were sent until it came."""
+    with socket.create_connection(("127.0.0.1", rater.where.port or 0), timeout=20) as one:
+        where = rater.where.netloc
+        one.sendall(
+            f"POST /api/vote HTTP/1.1\r\nHost: {where}\r\nOrigin: http://{where}\r\nX-Synpic: 1\r\n"
+            f"Cookie: {rater.cookie}\r\nContent-Length: {size}\r\n\r\n".encode()
+        )
+        sent = 0
+        for part in parts:
+            try:
+                one.sendall(part)
+            except OSError:
+                break
+            sent += len(part)
+            if select.select([one], [], [], 0)[0]:
+                break
+        return int(one.recv(1000).split()[1]), sent
+
+
+def test_a_body_is_read_no_further_than_an_answer_can_be_long(
+    workspace: Workspace, serving: Serving
+) -> None:
+    with serving(pairs=3) as address:
+        rater = HttpRater(address)
+        huge = 300_000_000
+        status, sent = post(rater, huge, repeat(bytes(2**16), huge // 2**16))
+        assert (status, sent < huge // 4) == (401, True)
+        rater.begin()
+        status, sent = post(rater, huge, repeat(bytes(2**16), huge // 2**16))
+        assert (status, sent < huge // 4) == (413, True)
+        assert post(rater, 9_999, iter([b"[" * 9_999]))[0] == 400
+    assert read_votes(votes_of(workspace)).is_empty()
+
+
+def test_a_name_that_no_file_has_is_not_there(serving: Serving) -> None:
+    with serving(pairs=3) as address:
+        rater = HttpRater(address)
+        for name in ("a" * 300, "%00", "..%2fserver"):
+            assert rater.ask("GET", f"assets/{name}.js")[0] == 404
+        assert rater.ask("GET", "assets/text.js")[0] == 200  # of all pages
+
+
+def test_an_id_that_was_not_given_out_is_no_rater_and_reading_writes_nothing(
+    workspace: Workspace, serving: Serving
+) -> None:
+    with serving(pairs=6) as address:
+        rater = HttpRater(address)
+        state = rater.begin()
+        name, _, own = rater.cookie.partition("=")
+        assert rater.ask("GET", "api/state")[1] == state
+        stranger = HttpRater(address)
+        stranger.cookie = f"{name}={'0' * 32}"
+        assert stranger.ask("GET", "api/state")[1] == {"rater": None}
+        assert stranger.ask("POST", "api/undo", {"ticket": "x"})[0] == 401
+        file = Path(workspace.store.path("study/study/assignments.db"))
+        with sqlite3.connect(file) as table:
+            assert table.execute("SELECT DISTINCT rater FROM assigned").fetchall() == [(own,)]
+        assert stranger.begin()["rater"] not in (own, "0" * 32)
+        # One that was deleted has to begin again, as another.
+        rater.vote(state["upcoming"][0]["ticket"], "left")
+        assert delete_rater(workspace, open_study(workspace, "study"), own) == 1
+        assert rater.ask("GET", "api/state")[1] == {"rater": None}
+        assert rater.begin()["rater"] != own
+
+
+def test_an_origin_behind_tls_is_ours_and_another_host_is_not(serving: Serving) -> None:
+    with serving(pairs=3, names=["eval.example"]) as address:
+        rater = HttpRater(address)
+        sent = {"Host": "eval.example", "X-Synpic": "1"}
+        path = rater.where.path + "api/begin"
+        for origin, status in [("https://eval.example", 200), ("https://other.example", 403)]:
+            one = http.client.HTTPConnection("127.0.0.1", rater.where.port, timeout=20)
+            one.request("POST", path, "{}", {**sent, "Origin": origin})
+            assert one.getresponse().status == status
+            one.close()
 
 
 def test_nothing_is_kept_of_those_who_have_not_begun(
@@ -187,6 +279,41 @@ def test_address_and_place_are_the_same_after_a_restart(
         _, state = rater.ask("GET", "api/state")
         assert state["upcoming"] == before["upcoming"]
         assert rater.ask("GET", f"images/{state['upcoming'][0]['left']}")[0] == 200
+
+
+def test_votes_of_another_study_are_neither_served_nor_counted(
+    workspace: Workspace, serving: Serving
+) -> None:
+    with serving(pairs=6) as address:
+        rater = HttpRater(address)
+        rater.vote(rater.begin()["upcoming"][0]["ticket"], "left")
+    file = Path(workspace.store.path("study/study/study.json"))
+    old = file.read_bytes()
+    file.unlink()
+    # The same images and questions: no vote tells that it is of another study.
+    write_study(workspace, plan_study(workspace, StudyOptions(pairs=6, checks=0)).study)
+    with (
+        pytest.raises(WorkspaceError, match="are of another study") as caught,
+        serving(),
+    ):
+        pass
+    assert "move votes.db and assignments.db away" in str(caught.value.hint)
+    with pytest.raises(WorkspaceError, match="of another study"):
+        read_votes_of(workspace, open_study(workspace, "study"))
+    file.write_bytes(old)
+    assert read_votes_of(workspace, open_study(workspace, "study")).height == 1
+    # Votes alone are held to the comparisons.
+    file.with_name("assignments.db").unlink()
+    with serving():
+        pass
+    file.unlink()
+    file.with_name("assignments.db").unlink()
+    write_study(workspace, plan_study(workspace, StudyOptions(pairs=6, seed=1)).study)
+    with pytest.raises(WorkspaceError, match="of another study"), serving():
+        pass
+    file.with_name("votes.db").unlink()
+    with serving():
+        pass
 
 
 def test_images_that_are_gone_are_named_before_anything_is_served(

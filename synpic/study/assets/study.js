@@ -23,18 +23,32 @@
 
   const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
+  // JSON; null where it is none: what stands before the server may answer in its place.
+  const read = (text) => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return null;
+    }
+  };
+
   // The server's answer; null where it has to be asked to begin first.
   const ask = async (request) => {
     for (;;) {
       try {
         const response = await request();
-        if (response.status === 401) return null;
-        const found = await response.json();
-        if (response.ok) {
+        if (response.status === 401) {
+          problem(null);
+          return null;
+        }
+        const text = await response.text();
+        const found = read(text);
+        if (response.ok && found !== null) {
           problem(null);
           return found;
         }
-        problem(found.error + (found.hint ? " (" + found.hint + ")" : ""));
+        problem(found?.error ? found.error + (found.hint ? " (" + found.hint + ")" : "")
+          : "The server answered " + response.status + ": " + text.slice(0, 300).trim());
         if (response.status < 500) return state;
       } catch {
         problem("No connection. Your answer is sent again until it arrives.");
