@@ -258,7 +258,8 @@ def _open_parquet(stream: BinaryIO, where: str, error: type[SynpicError]) -> Ope
 
     def batches(names: Sequence[str]) -> Iterator[TableRows]:
         first = 0
-        read = file.iter_batches(_ROWS, columns=list(names))
+        # Arrow's threads hold the stream for longer than they read it: see workspace/parts.py.
+        read = file.iter_batches(_ROWS, columns=list(names), use_threads=False)
         while True:
             with _reading_parquet(where, error):
                 batch = next(read, None)

@@ -278,13 +278,14 @@ def _places(
         "pickapic": {"jpg_0": "image_0_uid", "jpg_1": "image_1_uid"},
     }.get(config, {})
     for image, key in images.items():
-        table = file.read_row_group(number, columns=[image, key])
+        table = file.read_row_group(number, columns=[image, key], use_threads=False)
         yield table[image].combine_chunks(), table[key].to_pylist()
     if config == "ranked":
-        lists = file.read_row_group(number, columns=["candidate_ids"])["candidate_ids"].to_pylist()
+        table = file.read_row_group(number, columns=["candidate_ids"], use_threads=False)
+        lists = table["candidate_ids"].to_pylist()
         width = sum(name.startswith("image_") for name in file.schema_arrow.names)
         for place in range(width):
-            table = file.read_row_group(number, columns=[f"image_{place}"])
+            table = file.read_row_group(number, columns=[f"image_{place}"], use_threads=False)
             ids = [(ids or [])[place] if place < len(ids or []) else None for ids in lists]
             yield table[f"image_{place}"].combine_chunks(), ids
 

@@ -124,7 +124,7 @@ class PublishedImages:
         )
         columns = ["prompt_id", "prompt", *plain, *(f"{name}.path" for name in images)]
         with self._release.reading(path):
-            rows = frame(file.read(columns).replace_schema_metadata())
+            rows = frame(file.read(columns, use_threads=False).replace_schema_metadata())
         found: list[dict[str, Any]] = []
         start = 0
         for group in range(file.num_row_groups):
@@ -172,7 +172,9 @@ class PublishedImages:
         held = self._held[1]
         if place.column not in held:
             with self._release.reading(place.path):
-                table = file.read_row_group(place.group, [f"{place.column}.bytes"])
+                # Arrow's threads hold the stream for longer: see workspace/parts.py.
+                leaf = f"{place.column}.bytes"
+                table = file.read_row_group(place.group, [leaf], use_threads=False)
             held[place.column] = table[place.column].combine_chunks().field("bytes")
         return held[place.column]
 

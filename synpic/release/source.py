@@ -139,7 +139,8 @@ class Published:
                     # Coalesces the reads of neighbouring columns: on the Hub, each is a request.
                     file = pq.ParquetFile(stream, pre_buffer=True)
                     chosen = self._choose(config, path, file.schema_arrow, columns)
-                    rows = file.read(columns=chosen).replace_schema_metadata()
+                    # Arrow's threads hold the stream for longer: see workspace/parts.py.
+                    rows = file.read(columns=chosen, use_threads=False).replace_schema_metadata()
                 shown = frame(rows).select(chosen)
                 frames.append(shown.select(pl.lit(split).alias("split"), pl.all()))
                 found += rows.num_rows

@@ -127,7 +127,9 @@ class Part:
 
     def _rows(self, columns: list[str] | None) -> pa.Table:
         with naming_damage(self._store, self._name):
-            table = self._file.read(columns=columns).replace_schema_metadata()
+            # Arrow's threads would let go of the stream at some later time, and one that does so
+            # while Python ends aborts the process (apache/arrow#34314).
+            table = self._file.read(columns=columns, use_threads=False).replace_schema_metadata()
             self._check_rows(table.num_rows, self._file.metadata.num_rows)
         return table
 
@@ -138,7 +140,7 @@ class Part:
             CorruptPart: a page is not what was written.
         """
         with naming_damage(self._store, self._name):
-            table = self._file.read_row_group(group, columns=list(columns))
+            table = self._file.read_row_group(group, columns=list(columns), use_threads=False)
             self._check_rows(table.num_rows, self._file.metadata.row_group(group).num_rows)
         return table
 
