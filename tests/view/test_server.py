@@ -96,7 +96,8 @@ def test_elsewhere_than_on_loopback_a_token_is_asked_for(frame: Frame) -> None:
 
 @pytest.mark.parametrize("path", [
     "images/" + "0" * 32, "images/..%2f..%2fetc%2fpasswd", "thumbnails/320/" + "0" * 32,
-    "assets/..%2fserver.py", "assets/server.py", "assets/", "api/prompt/none", "no",
+    "assets/..%2fserver.py", "assets/server.py", f"assets/{'a' * 300}.js", "assets/",
+    "api/prompt/none", "no",
 ])  # fmt: skip
 def test_what_is_not_there(address: str, path: str) -> None:
     assert ask(address, path)[0] == 404
