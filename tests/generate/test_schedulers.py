@@ -6,8 +6,9 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from synpic.errors import ModelError
 from synpic.generate.auto import AutoFamily
+from synpic.generate.schedulers import make_scheduler
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import FAMILIES
 from tests.generate.tiny import side
@@ -156,3 +158,16 @@ def test_what_cannot_be_seeded_is_refused_whoever_asks(name: str, copied: Folder
     assert any(problem.message.startswith(f"checkpoint: {name} draws noise") for problem in own)
     with pytest.raises(ModelError, match=f"^checkpoint: {name}"):
         opened("sd", folder)
+
+
+def test_a_scheduler_that_needs_a_package_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class StandIn:
+        """What diffusers has in the place of a class that needs what is not installed."""
+
+        _backends: ClassVar = ["torch", "scipy"]
+
+    monkeypatch.setattr(diffusers, "LMSDiscreteScheduler", StandIn)
+    own = diffusers.DDIMScheduler()
+    with pytest.raises(ModelError, match="LMSDiscreteScheduler needs scipy, which is not") as error:
+        make_scheduler(ModelSettings(checkpoint="here", scheduler="LMSDiscreteScheduler"), own)
+    assert "install it" in str(error.value.hint)

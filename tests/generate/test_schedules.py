@@ -67,7 +67,6 @@ def draws(kind: str, folder: Path, **settings: Any) -> bool:
          "scheduler: DPMSolverMultistepScheduler .*: AssertionError at `assert",
          "add use_dynamic_shifting = true to scheduler_options"),
         ("flux", {"scheduler": "FlowMatchHeunDiscreteScheduler"}, "scheduler: .*no sigmas", "Flow"),
-        ("sd", {"scheduler": "LMSDiscreteScheduler"}, "scheduler: LMS.* needs scipy", "install it"),
     ],
 )  # fmt: skip
 def test_what_a_scheduler_cannot_do_names_its_key(
@@ -86,6 +85,7 @@ def test_what_a_scheduler_cannot_do_names_its_key(
                 "steps": 1}),
         ("sd", {"scheduler": "EulerDiscreteScheduler", "call": {"timesteps": [900, 500, 20]}}),
         ("sd", {"scheduler": "EulerDiscreteScheduler", "steps": 999}),
+        ("sd", {"scheduler": "LMSDiscreteScheduler", "steps": 20}),
         ("sd3", {"call": {"sigmas": [1.0, 0.7, 0.2]}}),
         ("flux", {"scheduler": "DPMSolverMultistepScheduler",
                   "scheduler_options": {**FLOW, "use_dynamic_shifting": True}}),

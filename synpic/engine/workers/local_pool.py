@@ -82,7 +82,11 @@ class _Worker:
         """
         process = self.context.process
         if self.killed is not None and process is not None:
-            process.join(max(0.0, self.killed + LAST_WORDS - time.monotonic()))
+            deadline = self.killed + LAST_WORDS
+            process.join(max(0.0, deadline - time.monotonic()))
+            # The executor's thread may have been told of the end first, and not have noted it yet.
+            while process.exitcode is None and time.monotonic() < deadline:
+                time.sleep(0.01)
         if self.killed is None or process is None or process.exitcode is not None:
             self.executor.shutdown()
             return True
