@@ -173,6 +173,18 @@ def forks() -> Iterator[ForkServer]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, opened once a process: Playwright cannot be begun twice in one thread."""
+    from benchmarks.browser import BROWSERS, chromium, find_browser
+
+    if find_browser() is None:
+        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)}")
+    pytest.importorskip("playwright.sync_api")
+    with chromium() as opened:
+        yield opened
+
+
 @pytest.fixture(autouse=True)
 def _working_directory() -> Iterator[None]:
     """``-C`` changes the working directory: each test begins where the run began."""

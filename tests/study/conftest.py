@@ -12,9 +12,9 @@ from synpic.study.new import StudyOptions, plan_study
 from synpic.study.serving import ServeOptions, serving_study
 from synpic.workspace import Workspace
 from tests.study import making
-from tests.view.conftest import Visit, browser, visit
+from tests.view.conftest import Visit, visit
 
-__all__ = ["Visit", "browser", "visit"]
+__all__ = ["Visit", "visit"]
 
 Serving = Callable[..., AbstractContextManager[str]]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.browser import BROWSERS, chromium, find_browser
 from synpic.view.frame import Frame, make_frame
 from synpic.view.source import open_source
 from tests.view import making
@@ -23,15 +22,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def frame(made: Path) -> Frame:
     return make_frame(open_source(made))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if find_browser() is None:
-        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)}")
-    pytest.importorskip("playwright.sync_api")
-    with chromium() as opened:
-        yield opened
 
 
 class Visit:
