@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synpic.errors import SynpicError
-from synpic_cli.options import AsJson, Directory
+from synpic_cli.options import AsJson, Directory, Overwrite
 from synpic_cli.study_options import MinMedian, MinPassed, NameOption, name_option
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def raters(
         str | None,
         typer.Option("--delete", metavar="RATER", help="Delete all that is kept of this one."),
     ] = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """List the raters of a study; write out, or delete, what is kept of one."""
@@ -144,9 +145,9 @@ def raters(
     if (export is None) != (to is None):
         raise SynpicError("--export RATER and --to FILE belong together", hint="name both")
     if export is not None and to is not None:
-        require_table_file(to, overwrite=False)
+        require_table_file(to, overwrite=overwrite)
         rows = votes_of_rater(workspace, study, export)
-        write_table(rows, to, overwrite=False)
+        write_table(rows, to, overwrite=overwrite)
         done = {"rater": export, "votes": rows.height, "file": str(to)}
         print_json(done) if as_json else say(f"Wrote {rows.height} votes into {to}")
     elif delete is not None:

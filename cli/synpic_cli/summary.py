@@ -7,6 +7,7 @@ from typing import Any
 
 from synpic.pipeline.ranking import RankedSet
 from synpic.rank import Ranking, agreement, head_to_head, leave_one_out, win_rate_by_model
+from synpic.rank.aggregations import WIN_RATE
 from synpic.readers.display import count
 from synpic_cli.output import print_table, say
 
@@ -127,7 +128,10 @@ def show_ranking(ranked: RankedSet) -> None:
         )
     for name, one in comparisons_as_dict(ranking).items():
         part = f"{name} takes part in {count(one['prompts'], 'prompt')}"
-        say(f"{part}, and not in {one['absent']:,}, of which too few pairs are compared")
+        absent = f", and not in {one['absent']:,}, of which too few pairs are compared"
+        say(part + absent * bool(one["absent"]))
+        if one["absent"] and ranking.aggregation == WIN_RATE.name:
+            say("  win-rate needs all pairs of a prompt; bradley-terry takes those that are there")
     if counts.without_preference:
         say(f"left out: {count(counts.without_preference, 'prompt')} without a preference")
     say_flags(ranked)

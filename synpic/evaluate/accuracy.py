@@ -201,7 +201,9 @@ def _accuracies(
             models,
             clustered_share(outcome, prompts),
             ties=int((outcome == 0.5).sum()),
-            difference=clustered_mean(outcome - pairs[f"right.{PHI}"].to_numpy(), prompts)
+            difference=clustered_mean(
+                outcome - pairs[f"right.{PHI}"].to_numpy(), prompts, least=-1, most=1
+            )
             if compared
             else None,
         )

@@ -43,7 +43,7 @@ class Estimate:
 
     Args:
         value: the mean; None of no observation.
-        low, high: the ends of the interval; None where one cluster alone gives no interval.
+        low, high: the ends of the interval; None where there is none: of one cluster alone.
         n: observations.
         clusters: independent groups of them: prompts.
     """
@@ -106,21 +106,34 @@ def standard_error(values: Values, clusters: Clusters) -> float:
     return float(np.sqrt(count / (count - 1) * (sums**2).sum()) / len(found))
 
 
-def clustered_mean(values: Values, clusters: Clusters, confidence: float = CONFIDENCE) -> Estimate:
+def clustered_mean(
+    values: Values,
+    clusters: Clusters,
+    confidence: float = CONFIDENCE,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Estimate:
     """The mean of ``values`` ± Student's t (C − 1 degrees of freedom) × its standard error.
 
     Args:
         values: finite numbers of any range: differences, say.
         clusters: of each value, the prompt that it is of.
+        least, most: the range in which a mean can lie.
+
+    Returns:
+        Without an interval where there is one cluster alone, or all have one mean.
     """
     found, count = np.asarray(values, np.float64), len(np.unique(np.asarray(clusters)))
     if not len(found):
         return Estimate(None, None, None, 0, 0)
     mean, error = float(found.mean()), standard_error(values, clusters)
-    if math.isnan(error):
+    # Clusters that are all alike say nothing of how far others would lie apart.
+    if math.isnan(error) or error == 0:
         return Estimate(mean, None, None, len(found), count)
     reach = _student(confidence, count - 1) * error
-    return Estimate(mean, mean - reach, mean + reach, len(found), count)
+    low, high = max(least, mean - reach), min(most, mean + reach)
+    return Estimate(mean, low, high, len(found), count)
 
 
 def clustered_share(values: Values, clusters: Clusters, confidence: float = CONFIDENCE) -> Estimate:

@@ -57,9 +57,10 @@ class LabelCounts:
 
     @property
     def described(self) -> str:
-        """In words: "12,345 labels of people on 8,000 pairs, 120 unlabelled, 33 ties"."""
+        """In words: "8,000 pairs with 12,345 labels of people, 120 unlabelled, 33 ties"."""
+        labels = count(self.labels - self.unlabelled, "label")
         said = [
-            f"{count(self.labels, 'label')} of {self.given_by} on {count(self.pairs, 'pair')}",
+            f"{count(self.pairs, 'pair')} with {labels} of {self.given_by}",
             f"{self.unlabelled:,} unlabelled",
             count(self.ties, "tie"),
         ]

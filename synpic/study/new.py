@@ -191,9 +191,17 @@ def _models(named: Sequence[str] | None, candidates: pl.DataFrame) -> list[str]:
                 hint=f"images are here of: {', '.join(known) or 'no model'}",
             )
     models = list(named or known)
-    if len(set(models)) < 2:
+    if not known:
         raise WorkspaceError(
-            f"a study compares models, and there is only {', '.join(models) or 'none'}",
+            "there are no images to compare yet", hint="run `synpic generate` first"
+        )
+    if len(set(models)) < len(models):
+        raise WorkspaceError(
+            f"--models: a model is named twice: {', '.join(models)}", hint="name two others"
+        )
+    if len(models) < 2:
+        raise WorkspaceError(
+            f"a study compares models, and there is only {models[0]}",
             hint="`--from-ranking` compares images of one model; or draw with another",
         )
     return models

@@ -75,8 +75,8 @@ def read_labels(workspace: Workspace, source: str) -> pl.DataFrame:
         known = label_sources(workspace)
         raise WorkspaceError(
             f"{workspace.store} has no labels of {source!r}.{did_you_mean(source, known)}",
-            hint=f"labels are here of: {', '.join(known) or 'nobody'}; a dataset brings them when "
-            "it is ingested, and `synpic study export --to labels` writes those of a study",
+            hint=f"labels are here of: {', '.join(known) or 'no source'}; a dataset brings them "
+            "when it is ingested, and `synpic study export --to labels` writes those of a study",
         )
     return rows.sort("row", "left", "right", "question", "rater", maintain_order=True)
 

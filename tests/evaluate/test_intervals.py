@@ -63,6 +63,12 @@ def test_the_standard_error_counts_prompts() -> None:
     assert math.isnan(standard_error([1, 0], ["a", "a"]))
 
 
+def test_a_mean_stays_in_its_range_and_equal_prompts_have_no_interval() -> None:
+    wide = clustered_mean([0.9, -0.5], ["a", "b"], least=-1, most=1)
+    assert (wide.low, wide.high) == (-1, 1)
+    assert clustered_mean([0.0, 0.0, 0.0], ["a", "b", "c"]) == Estimate(0, None, None, 3, 3)
+
+
 def test_paired_differences() -> None:
     tuned, base = [0.75, 0.25, 1, 0.25, 0.75], [0.5, 0, 1, 0.25, 0.5]
     difference = np.subtract(tuned, base)

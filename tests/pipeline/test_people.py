@@ -144,6 +144,7 @@ def test_commands_count_the_prompts_of_people(
     monkeypatch.chdir(workspace.folder)
     said = run("rank").output
     assert "people takes part in 2 prompts, and not in 3" in said
+    assert "bradley-terry takes those that are there" in said
     assert "all others" in said
     (people,) = json.loads(run("rank", "--json").stdout)["comparisons"].items()
     assert people == (

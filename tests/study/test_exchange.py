@@ -308,6 +308,9 @@ def test_what_is_kept_of_a_rater_is_written_out_and_deleted(
     listed = json.loads(in_process("study", "raters", "--json").stdout)
     assert [(row["rater"], row["votes"]) for row in listed] == [(one, 9), (other, 9)]
     in_process("study", "raters", "--export", one, "--to", tmp_path / "one.csv")
+    again = ["study", "raters", "--export", one, "--to", tmp_path / "one.csv"]
+    assert "there already" in str(in_process(*again).exception)
+    assert in_process(*again, "--overwrite").exit_code == 0
     written = pl.read_csv(tmp_path / "one.csv", infer_schema_length=0)
     assert written["rater"].to_list() == [one] * 9
     assert written.height == votes_of_rater(workspace, study, one).height

@@ -95,6 +95,7 @@ def test_a_rater_gets_the_share_of_checks_that_is_asked_for(
     ({"pairs": 37}, "only 36 pairs", "at most 36"),
     ({"models": ["alpha", "bet"]}, "'bet' has no images here. Did you mean 'beta'", "alpha"),
     ({"models": ["alpha"]}, "only alpha", "--from-ranking"),
+    ({"models": ["alpha", "alpha"]}, "named twice", "two others"),
     ({"questions": ["overal"]}, "no question 'overal'. Did you mean 'overall'", "appeal"),
     ({"questions": ["appeal", "appeal"]}, "appeal is named twice", "once"),
     ({"questions": []}, "none is named", "overall"),
@@ -112,6 +113,17 @@ def test_what_cannot_be_asked_is_named(
         plan_study(workspace, StudyOptions(**{"pairs": 5, **change}))  # type: ignore[arg-type]
     assert message in caught.value.message
     assert hint in str(caught.value.hint)
+
+
+def test_before_images_are_drawn_the_step_that_draws_them_is_named(tmp_path: Path) -> None:
+    workspace = making.build(tmp_path / "set", keep=nothing)
+    with pytest.raises(SynpicError, match="no images to compare yet") as caught:
+        plan_study(workspace, StudyOptions(pairs=5))
+    assert "synpic generate" in str(caught.value.hint)
+
+
+def nothing(row: dict[str, object]) -> bool:
+    return False
 
 
 def test_a_question_of_the_recipe(tmp_path: Path) -> None:

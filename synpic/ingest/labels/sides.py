@@ -92,7 +92,7 @@ def _read_labels(table: pa.Table, at: At, left: int) -> pl.DataFrame:
         labelled &= (first != 0) | (second != 0)
     labelled = labelled.fill_null(False)
     for side in (first, second)[: 1 + two]:
-        share = "1, 0, 0.5 for a tie, or nothing where there is no label"
+        share = "its share of the votes, 0 to 1 (0.5 is a tie), or nothing where there is no label"
         require(~labelled | side.is_between(0, 1), [side], at, share)
     together = ((first + second) - 1).abs() <= _SURE
     require(~labelled | together, [first, second], at, "labels that are 1 together")

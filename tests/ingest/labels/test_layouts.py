@@ -98,7 +98,7 @@ def test_an_image_that_may_have_either_label_is_refused_by_name(
     [
         ({"label_0": [1, 0.7]}, None),
         ({"label_0": [1, 2.0]}, r"train-00000-of-00001\.parquet: row 2: column 'label_0' is 2;"),
-        ({"label_0": [1, -1.0]}, r"row 2: column 'label_0' is -1; expected 1, 0, 0\.5 for a tie"),
+        ({"label_0": [1, -1.0]}, "row 2: column 'label_0' is -1; expected its share of the votes"),
         ({"label_0": [1.0, 1.0], "label_1": [0.0, 1.0]},
          r"row 2: columns 'label_0' is 1 and 'label_1' is 1; expected labels that are 1 together"),
         ({"label_0": ["left", "right"]}, r"column 'label_0' is string, and labels in it are num"),
@@ -387,7 +387,7 @@ def test_pairs_that_cannot_be_compared_are_left_out_and_counted(tmp_path: Path) 
     }
     report = synpic.ingest_candidates(workspace)
     assert report.remarks == [
-        "labels: 2 labels of people on 2 pairs, 0 unlabelled, 0 ties; left out: 1 of an image "
+        "labels: 2 pairs with 2 labels of people, 0 unlabelled, 0 ties; left out: 1 of an image "
         "with itself, 1 of an image without a prompt"
     ]
 
