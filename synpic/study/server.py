@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 from typing import Any
@@ -31,6 +30,7 @@ from synpic.study.assignments import Assigned, now
 from synpic.study.definition import ShownImage
 from synpic.study.pictures import Pictures
 from synpic.web.answers import NEVER, asset_answer, json_answer, problem
+from synpic.web.bodies import read_json_body
 from synpic.web.pages import render
 from synpic.workspace.votes import ANSWERS, Vote
 
@@ -190,17 +190,9 @@ async def _body(request: Request, keys: set[str]) -> tuple[dict[str, Any], Respo
 
     ``ticket``, which each has, is a text in ASCII.
     """
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST_BODY:  # the rest is not read
-            refused = problem(413, "an answer is smaller than that")
-            refused.headers["connection"] = "close"
-            return {}, refused
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}, problem(400, "an answer is JSON")
+    asked, refused = await read_json_body(request, _LONGEST_BODY, "an answer")
+    if refused is not None:
+        return {}, refused
     if not isinstance(asked, dict) or asked.keys() != keys:
         return {}, problem(400, f"an answer has {', '.join(sorted(keys))}")
     # What is not ASCII is no ticket of ours, and half of a surrogate pair no text of SQLite.

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,11 +34,15 @@ from synpic.view.query import Query, QueryError, answer, parse_query
 from synpic.view.rows import rows_of
 from synpic.view.thumbnails import EDGES, Thumbnails, for_browsers
 from synpic.web.answers import FOREVER, NEVER, asset_answer, json_answer, problem
+from synpic.web.bodies import read_json_body
 
 __all__ = ["make_app"]
 
 MOST_KNOWN = 10_000
 """Images whose hashes are kept at hand."""
+
+_LONGEST_MARK = 100_000
+"""Bytes of a request that marks something."""
 
 
 def make_app(frame: Frame) -> Starlette:
@@ -111,14 +114,8 @@ class _Page:
         return json_answer(self._marking.as_dict())
 
     async def mark(self, request: Request) -> Response:
-        body = await request.body()
-        if len(body) > 100_000:
-            return problem(413, "a mark is smaller than that")
-        try:
-            asked = json.loads(body)
-        except ValueError:
-            return problem(400, "a mark is JSON")
-        return json_answer(self._marking.change(asked))
+        asked, refused = await read_json_body(request, _LONGEST_MARK, "a mark")
+        return refused or json_answer(self._marking.change(asked))
 
     def thumbnail(self, request: Request) -> Response:
         edge, one = request.path_params["edge"], request.path_params["id"]

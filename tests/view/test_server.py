@@ -39,7 +39,7 @@ def ask(
     connection.request(
         method,
         path if path.startswith("/") else where.path + path,
-        None if body is None else json.dumps(body),
+        body if body is None or isinstance(body, bytes) else json.dumps(body),
         {"Host": where.netloc, **sent},
     )
     answer = connection.getresponse()
@@ -141,6 +141,8 @@ def test_only_the_page_itself_marks(tmp_path: Path) -> None:
             {**mark, "mark": {"other": 1}},
         ):
             assert ask(address, "api/marks", "POST", wrong, **ours)[0] == 400
+        assert ask(address, "api/marks", "POST", b"[" * 99_999, **ours)[0] == 400
+        assert ask(address, "api/marks", "POST", b" " * 100_001, **ours)[0] == 413
         assert not workspace.store.exists(MARKS)
         assert ask(address, "api/marks", "POST", mark, **ours)[0] == 200
         assert read_marks(workspace.store).prompts[one].drop
