@@ -17,9 +17,11 @@ from PIL import Image
 
 from synpic.errors import WorkspaceError
 from synpic.study.definition import open_study, write_study
+from synpic.study.exchange.labels import export_labels
 from synpic.study.keeping import delete_rater
 from synpic.study.new import StudyOptions, plan_study
 from synpic.study.own_votes import read_votes_of
+from synpic.study.raters import RaterRule
 from synpic.study.serving import ServeOptions, serving_study
 from synpic.workspace import Workspace
 from synpic.workspace.votes import read_votes
@@ -298,8 +300,11 @@ def test_votes_of_another_study_are_neither_served_nor_counted(
     ):
         pass
     assert "move votes.db and assignments.db away" in str(caught.value.hint)
+    other = open_study(workspace, "study")
     with pytest.raises(WorkspaceError, match="of another study"):
-        read_votes_of(workspace, open_study(workspace, "study"))
+        read_votes_of(workspace, other)
+    with pytest.raises(WorkspaceError, match="of another study"):
+        export_labels(workspace, other, RaterRule())
     file.write_bytes(old)
     assert read_votes_of(workspace, open_study(workspace, "study")).height == 1
     # Votes alone are held to the comparisons.

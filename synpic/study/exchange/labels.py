@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 import polars as pl
 
 from synpic.study.choices import choices_of
-from synpic.study.definition import Study, votes_path
+from synpic.study.definition import Study
+from synpic.study.own_votes import read_votes_of
 from synpic.study.raters import RaterRule, left_out, look_at_raters
 from synpic.workspace import Workspace, tables
 from synpic.workspace.labels import label_sources, read_labels, remove_labels, write_labels
 from synpic.workspace.parts import frame
-from synpic.workspace.votes import read_votes
 
 __all__ = ["LABEL_SCHEMA", "WrittenLabels", "export_labels", "labels_of_votes", "remove_all"]
 
@@ -87,7 +87,7 @@ def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> Writte
         WorkspaceError: there are no votes, or they are not of this study.
         StorageError: nothing was written.
     """
-    votes = read_votes(votes_path(workspace, study.name))
+    votes = read_votes_of(workspace, study)
     labels = labels_of_votes(study, votes, rule)
     part, removed = None, 0
     if labels.is_empty():
