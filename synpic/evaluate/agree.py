@@ -151,8 +151,7 @@ def agree(
     if not rows:
         raise WorkspaceError(
             f"{inventory.workspace.store} has no labels",
-            hint="a dataset brings them when its images are ingested; or ask people: "
-            "`synpic study new`, then `synpic study export --to labels`",
+            hint=_where_labels_come_from(inventory.workspace),
         )
     known = sorted({one for of_source in rows.values() for one in of_source["question"]})
     for name in questions or ():
@@ -174,6 +173,16 @@ def agree(
             hint="ingest their images again, or export the study again",
         )
     return PeopleAgreement(judges.rewards, judges.weights, judges.aggregation, tie, found)
+
+
+def _where_labels_come_from(workspace: Workspace) -> str:
+    studies = workspace.store.list("study")
+    if studies:
+        return f"`synpic study export --name {studies[0]}` writes the labels of a study"
+    return (
+        "a dataset brings them when its images are ingested; or ask people: `synpic study new`, "
+        "then `synpic study export`"
+    )
 
 
 @dataclass(frozen=True, eq=False)

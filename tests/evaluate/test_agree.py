@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from synpic.errors import SynpicError
 from synpic.pipeline.inventory import take_inventory
 from synpic.rank import rank
 from synpic.workspace import Workspace, tables
@@ -164,6 +165,10 @@ def test_without_labels_or_scores(tmp_path: Path) -> None:
     unlabelled = build(tmp_path / "one")
     result = in_process("-C", unlabelled.store.root, "agree")
     assert "has no labels" in str(result.exception)
+    unlabelled.store.write("study/colours/study.json", b"{}")
+    result = in_process("-C", unlabelled.store.root, "agree")
+    assert isinstance(result.exception, SynpicError)
+    assert "synpic study export --name colours" in str(result.exception.hint)
     unscored = build(tmp_path / "two", score=no_score)
     label(unscored, lambda left, right: 1.0)
     result = in_process("-C", unscored.store.root, "agree")
