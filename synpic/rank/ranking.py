@@ -225,7 +225,7 @@ def _judged(found: Eligible, aggregation: Aggregation) -> tuple[Eligible, int]:
 def _preference(
     aggregation: Aggregation, block: PromptBlock, weights: Mapping[str, float]
 ) -> Preference:
-    # Whoever takes no part has no weight: a prompt without people is ranked as by rewards alone.
+    # What takes no part has no weight: a prompt without people is ranked as by rewards alone.
     judges = [*block.rewards, *block.compared]
     integers = exact_weights({name: weights[name] for name in judges}).integers
     if not block.compared:

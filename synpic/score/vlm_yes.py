@@ -14,8 +14,8 @@ from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.reward import RewardInfo
+from synpic.score.templates import check_template
 from synpic.score.two_stage import TwoStageReward
-from synpic.score.vlm.templates import check_template
 from synpic.score.weights import as_dtype
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch

@@ -20,6 +20,7 @@ from synpic.errors import RewardError
 from synpic.score.clip_t5_names import TOWER
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.t5_tokens import FILE, T5Tokens
+from synpic.score.templates import check_template
 from synpic.score.two_stage import TwoStageReward
 from synpic.score.weights import as_dtype, reading
 
@@ -188,14 +189,7 @@ def _check_templates(**templates: str) -> None:
         RewardError: naming the option.
     """
     for name, template in templates.items():
-        try:
-            template.format("")
-        except (LookupError, ValueError, AttributeError) as error:
-            raise RewardError(
-                f"vqascore: {name} {template!r} cannot be filled in: "
-                f"{type(error).__name__}: {error}",
-                hint="{} stands for the prompt; write braces that are meant as {{ and }}",
-            ) from error
+        check_template("vqascore", name, template, of_prompt=False)
     if all(template.format("a") == template.format("b") for template in templates.values()):
         raise RewardError(
             "vqascore: neither question nor answer has a {} for the prompt",

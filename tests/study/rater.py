@@ -29,7 +29,7 @@ class HttpRater:
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and body, the JSON in it read; asked again while nobody listens."""
+        """Status and body, the JSON in it read; asked again while no server listens."""
         headers = {"Host": self.where.netloc, "Cookie": self.cookie}
         if method == "POST":
             headers |= {"Origin": f"http://{self.where.netloc}", "X-Synpic": "1"}
