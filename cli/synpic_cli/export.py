@@ -41,12 +41,13 @@ def export(
     from synpic.pipeline.cuts import Cuts
     from synpic.publish.export import export as write
     from synpic.publish.export import plan_export
+    from synpic.publish.table.resolve_source import without_writing
     from synpic_cli.output import print_table, say
     from synpic_cli.watching import counted_work
 
     cuts = Cuts(drop, where_prompts, min_margin, min_agreement, top)
     if dry_run:
-        planned = plan_export(where, to, strategy=pairs, cuts=cuts, split=split)
+        planned = plan_export(without_writing(where), to, strategy=pairs, cuts=cuts, split=split)
         print_table(["split", "pairs"], planned.rows.items())
         say(f"About {size(planned.bytes)}, pairs picked by {planned.strategy}.")
         return

@@ -31,7 +31,7 @@ def generate(
     shard: ShardOption = None,
     retry_failed: RetryFailed = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is missing; draw nothing.")
+        bool, typer.Option("--dry-run", help="Say what is missing; draw and write nothing.")
     ] = False,
     wait: WaitToRead = READING,
     as_json: EventsAsJson = False,
@@ -49,10 +49,11 @@ def generate(
     from synpic_cli.reporting import show_report, show_tasks
     from synpic_cli.watching import note, prints_aside, watched_work
 
-    snapshot = Workspace.open().snapshot()
+    workspace = Workspace.open()
     share = Shard.parse(shard) if shard else WHOLE
     where = Engine(engine, workers, gpus_per_worker)
     if dry_run:
+        snapshot = workspace.without_writing().snapshot()
         with waiting(wait, note):
             tasks = drawing_tasks(snapshot, only=only, shard=share, retry_failed=retry_failed)
         ingests = snapshot.recipe.ingest is not None
@@ -60,7 +61,7 @@ def generate(
         return
     with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop), prints_aside():
         report = generate_candidates(
-            snapshot,
+            workspace,
             only=only,
             shard=share,
             device=device,

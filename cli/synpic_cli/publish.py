@@ -136,7 +136,8 @@ def publish(
                 hint="leave one of them out; `synpic export` writes other layouts to folders",
             )
     cuts = Cuts(drop, where, min_margin, min_agreement, top)
-    snapshot = with_cuts(Workspace.open(), cuts, pairs=pairs)
+    workspace = Workspace.open()
+    snapshot = with_cuts(workspace.without_writing() if dry_run else workspace, cuts, pairs=pairs)
     options = PublishOptions(
         version=version,
         allow_older=allow_older,

@@ -37,7 +37,7 @@ from synpic_cli.options import (
 if TYPE_CHECKING:
     from synpic.engine.progress import Listener
     from synpic.engine.shard import Shard
-    from synpic.workspace import Snapshot
+    from synpic.workspace import Snapshot, Workspace
 
 
 def score(
@@ -77,7 +77,7 @@ def score(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is missing; score nothing.")
+        bool, typer.Option("--dry-run", help="Say what is missing; score and write nothing.")
     ] = False,
     wait: WaitToRead = READING,
     as_json: EventsAsJson = False,
@@ -122,12 +122,17 @@ def score(
     share = Shard.parse(shard) if shard else WHOLE
     where = Engine(engine, workers, gpus_per_worker)
     with waiting(wait, note), watched_work(as_json=as_json) as (listener, stop):
+        workspace = Workspace() if asked else Workspace.open()
+        if dry_run:
+            workspace = workspace.without_writing()
         if asked:
-            snapshot = _begin(reward or [], ingest, listener, as_json)
+            snapshot = _begin(workspace, reward or [], ingest, listener, as_json or dry_run)
         else:
-            snapshot = Workspace.open().snapshot()
+            snapshot = workspace.snapshot()
         if dry_run:
             _show_work(snapshot, only, share, retry_failed, as_json)
+            if not as_json:
+                say("Nothing was written.")
             return
         with prints_aside():
             report = score_candidates(
@@ -151,15 +156,19 @@ def score(
 
 
 def _begin(
-    rewards: list[str], ingest: dict[str, object], listener: Listener, quiet: bool
+    workspace: Workspace,
+    rewards: list[str],
+    ingest: dict[str, object],
+    listener: Listener,
+    quiet: bool,
 ) -> Snapshot:
-    """The workspace we stand in, which is begun if there is none."""
+    """What ``workspace`` is to do; it is begun where it has no recipe."""
     from synpic.pipeline.steps import ingest_snapshot
-    from synpic.workspace import RECIPE, Workspace
+    from synpic.workspace import RECIPE
     from synpic_cli.output import say
 
-    new = not Workspace().store.exists(RECIPE)
-    snapshot = ingest_snapshot(".", rewards, listener, **ingest)
+    new = not workspace.store.exists(RECIPE)
+    snapshot = ingest_snapshot(workspace, rewards, listener, **ingest)
     if new and not quiet:
         say(f"Wrote {RECIPE}: edit it to grow this set, and run `synpic score` again.")
     return snapshot

@@ -81,7 +81,7 @@ def new(
 
     workspace = Workspace.open()
     found = plan_study(
-        workspace,
+        workspace.without_writing() if dry_run else workspace,
         StudyOptions(
             name=name,
             pairs=pairs,

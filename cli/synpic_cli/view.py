@@ -103,6 +103,7 @@ def _serve(target: str, host: str, port: int, browser: bool, as_json: bool) -> N
 
 
 def _write(target: str, to: Path, thumbnails_only: bool, dry_run: bool, as_json: bool) -> None:
+    from synpic.publish.table.resolve_source import without_writing
     from synpic.readers.display import count, size
     from synpic.view.frame import make_frame
     from synpic.view.source import open_source
@@ -111,7 +112,7 @@ def _write(target: str, to: Path, thumbnails_only: bool, dry_run: bool, as_json:
     from synpic_cli.watching import watched_work
 
     require_ours(to)
-    frame = make_frame(open_source(target))
+    frame = make_frame(open_source(without_writing(target) if dry_run else target))
     if dry_run:
         made = plan_page(frame, thumbnails_only=thumbnails_only)
     else:

@@ -146,19 +146,18 @@ def ingest_workspace(
         IngestError, CheckpointError, UnknownName, RewardError: they name what is not there; then no
             recipe is left behind.
     """
-    return ingest_snapshot(root, rewards, listener, **ingest).workspace
+    return ingest_snapshot(Workspace(root), rewards, listener, **ingest).workspace
 
 
 def ingest_snapshot(
-    root: str | os.PathLike[str],
+    workspace: Workspace,
     rewards: Sequence[str] = (),
     listener: Listener | None = None,
     **ingest: Any,
 ) -> Snapshot:
     """What :func:`ingest_workspace` gives, with its recipe and lock as they were read for that."""
-    workspace = Workspace(root)
     if not workspace.store.exists(RECIPE):
-        workspace = Workspace.create(root, ingest_recipe(rewards, ingest))
+        workspace.begin(ingest_recipe(rewards, ingest))
         try:
             snapshot = workspace.snapshot()
             _check_rewards(snapshot)

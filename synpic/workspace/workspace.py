@@ -16,6 +16,7 @@ it is read, the same way by everyone (docs/architecture.md, "Workspaces").
 
 from __future__ import annotations
 
+import copy
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ from synpic.workspace.naming import list_parts
 from synpic.workspace.parts import frame
 from synpic.workspace.sealing import is_sealed
 from synpic.workspace.storage import Store
+from synpic.workspace.unwritten import UnwrittenStore
 from synpic.workspace.verification import Verification, verify_files
 
 __all__ = ["Snapshot", "Workspace"]
@@ -95,14 +97,24 @@ class Workspace:
             RecipeError: the text is no recipe.
         """
         workspace = cls(root)
-        if workspace.store.exists(RECIPE):
+        workspace.begin(recipe)
+        return workspace
+
+    def begin(self, recipe: str) -> None:
+        """Write the first recipe, with which this is a workspace; raises as :meth:`create`."""
+        if self.store.exists(RECIPE):
             raise WorkspaceError(
-                f"{workspace.store} has a {RECIPE} already",
+                f"{self.store} has a {RECIPE} already",
                 hint="edit it and run the commands again: growing a set is editing its recipe",
             )
         parse_recipe(recipe)
-        workspace.store.write(RECIPE, recipe.encode())
-        return workspace
+        self.store.write(RECIPE, recipe.encode())
+
+    def without_writing(self) -> Workspace:
+        """This workspace, on which what is written stays in memory and goes with the process."""
+        unwritten = copy.copy(self)
+        unwritten.store = UnwrittenStore(self.store)
+        return unwritten
 
     # -- the want --------------------------------------------------------------------------------
 

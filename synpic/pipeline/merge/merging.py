@@ -139,7 +139,8 @@ def _open(names: Sequence[str], target: Path) -> list[Workspace]:
         raise WorkspaceError(
             "there is nothing to merge: name two or more workspaces", hint="synpic merge A B --to C"
         )
-    opened = [Workspace.open(name) for name in names]
+    # They are left as they are: also without the prompts and names that are read on the way.
+    opened = [Workspace.open(name).without_writing() for name in names]
     roots: dict[str, str] = {}
     for name, workspace in zip(names, opened, strict=True):
         store = workspace.store

@@ -11,7 +11,7 @@ from synpic.release import Published, open_release
 from synpic.release.manifest import MANIFEST
 from synpic.workspace import RECIPE, Workspace
 
-__all__ = ["Where", "find"]
+__all__ = ["Where", "find", "without_writing"]
 
 Where = str | os.PathLike[str] | Workspace | Published
 """A workspace, its folder or its address; a release, its folder, or its name on the Hub."""
@@ -52,6 +52,18 @@ def find(
         except ReleaseError as error:
             raise ReleaseError(error.message, hint=_KINDS) from error
     return open_release(where, revision=revision, token=token)
+
+
+def without_writing(where: Where) -> Where:
+    """``where``; a workspace as one that stays as it is, whatever is written to it."""
+    if isinstance(where, Published):
+        return where
+    if not isinstance(where, Workspace):
+        address = isinstance(where, str) and "://" in where
+        if not address and (_holds(where, MANIFEST) or not _holds(where, RECIPE)):
+            return where
+        where = Workspace.open(where if address else Path(where).expanduser())
+    return where.without_writing()
 
 
 def _inside(where: str | os.PathLike[str]) -> str:
