@@ -94,15 +94,16 @@ def judged_pairs(
 
     Args:
         comparisons: which image of a pair people prefer.
-        candidates: candidate_id, prompt_id, model, and for each of ``judges`` a column of numbers
-            ``value.<judge>``, higher is preferred, null where it has not judged.
+        candidates: candidate_id (of the type that ``comparisons`` has), prompt_id, model, and for
+            each of ``judges`` a column of numbers ``value.<judge>``, higher is preferred, null
+            where it has not judged.
 
     Returns:
         prompt_id, one, other (candidate ids), one_model, other_model (String), share (Float64, 0 …
-        1, of ``one``), decided (Boolean), and for each judge ``right.<judge>`` (Float64): 1 where
-        it prefers what people prefer, ½ where it ties the two, 0 where it prefers the other; null
-        where the pair is not decided or an image of it is not judged. Ordered by prompt_id, one
-        and other.
+        1, of ``one``), votes (Int64; null: unknown), decided (Boolean), and for each judge
+        ``right.<judge>`` (Float64): 1 where it prefers what people prefer, ½ where it ties the two,
+        0 where it prefers the other; null where the pair is not decided or an image of it is not
+        judged. Ordered by prompt_id, one and other.
 
     Raises:
         RankingError: a column is missing.
@@ -128,6 +129,7 @@ def judged_pairs(
             "one_model",
             "other_model",
             pl.col("share") / WHOLE,
+            "votes",
             decided.alias("decided"),
             *(_outcome(judge, ahead, decided) for judge in judges),
         )

@@ -12,6 +12,7 @@ from synpic.errors import RankingError, SynpicError, WorkspaceError
 from synpic.pipeline.inventory import Inventory
 from synpic.pipeline.labels import labels_of
 from synpic.rank import Comparisons, Coverage
+from synpic.rank.comparisons import NO_PAIRS
 from synpic.recipe import RewardSettings
 from synpic.workspace import Snapshot
 from synpic.workspace.labels import read_labels
@@ -88,12 +89,9 @@ def label_coverage(inventory: Inventory, candidates: pl.DataFrame) -> list[Label
             pairs = comparisons.among(candidates["candidate_id"]).height
             found.append(LabelCoverage(name, source, settings.question, labels, pairs, of_images))
         except (WorkspaceError, RankingError) as error:
-            none = Comparisons(_NO_PAIRS).coverage(candidates)
+            none = Comparisons(NO_PAIRS).coverage(candidates)
             found.append(LabelCoverage(name, source, settings.question, 0, 0, none, error))
     return found
-
-
-_NO_PAIRS = pl.DataFrame(schema={"one": pl.String, "other": pl.String, "share": pl.Int64})
 
 
 def _compared(

@@ -20,7 +20,20 @@ from synpic.rank.blocks import Booleans, Floats, Ints, Numbers, Signs, prompt_si
 from synpic.rank.guards import require_columns
 from synpic.rank.shares import WHOLE, counted_labels, mean_share
 
-__all__ = ["NO_COMPARISONS", "WHOLE", "Comparisons", "Coverage", "Located", "combine_labels"]
+__all__ = [
+    "NO_COMPARISONS",
+    "NO_PAIRS",
+    "WHOLE",
+    "Comparisons",
+    "Coverage",
+    "Located",
+    "combine_labels",
+]
+
+NO_PAIRS = pl.DataFrame(
+    schema={"one": pl.String, "other": pl.String, "share": pl.Int64, "votes": pl.Int64}
+)
+"""The ``pairs`` of :class:`Comparisons` that compare nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +56,9 @@ class Comparisons:
     """The pairs that one source compared, each once.
 
     Args:
-        pairs: one and other (String, candidate ids, one < other) and share (Int64, 0 … ``WHOLE``:
-            the millionths of the votes that prefer ``one``); from :func:`combine_labels`.
+        pairs: one and other (String, candidate ids, one < other), share (Int64, 0 … ``WHOLE``: the
+            millionths of the votes that prefer ``one``) and votes (Int64; null: unknown); from
+            :func:`combine_labels`.
         tie: 0 … ½; a share within it of ½ is a win of neither side. 0: any majority wins.
         source: where the labels are from, for the record: "ingested", or a study.
         question: what was asked, for the record.
@@ -125,7 +139,7 @@ def combine_labels(labels: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         labels: left, right (String), share (Float, 0 … 1, of the left; null: unlabelled) and n
-            (Int; null counts as one vote).
+            (Int; null counts as one vote, and makes the pair's number of votes unknown).
 
     Returns:
         As :class:`Comparisons` has its ``pairs``, ordered by one and other.
@@ -133,7 +147,8 @@ def combine_labels(labels: pl.DataFrame) -> pl.DataFrame:
     Raises:
         RankingError: a column is missing, a share is not within 0 … 1, or n is below 0.
     """
-    rows = counted_labels(labels)
+    require_columns(labels, ("n",), "labels")
+    rows = counted_labels(labels.with_columns(known=pl.col("n").is_not_null()))
     left, right = pl.col("left"), pl.col("right")
     in_order = pl.when(left < right)
     shares = rows.select(
@@ -141,8 +156,10 @@ def combine_labels(labels: pl.DataFrame) -> pl.DataFrame:
         in_order.then(right).otherwise(left).alias("other"),
         in_order.then("share").otherwise(1 - pl.col("share")).alias("share"),
         "n",
+        "known",
     )
-    return shares.group_by("one", "other").agg(mean_share()).sort("one", "other")
+    votes = pl.when(pl.col("known").all()).then(pl.col("n").sum()).alias("votes")
+    return shares.group_by("one", "other").agg(mean_share(), votes).sort("one", "other")
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from synpic.errors import ReleaseError
 from synpic.rank import Comparisons, Ranking
-from synpic.rank.comparisons import WHOLE
+from synpic.rank.comparisons import NO_PAIRS, WHOLE
 from synpic.readers.json_models import Record
 
 __all__ = [
@@ -149,7 +149,10 @@ def read_compared(
         first = first.unique(["candidate_id", "other"], keep="first", maintain_order=True)
         millionths = np.rint(first["share"].cast(pl.Float64).to_numpy() * WHOLE)
         pairs = first.select(
-            one="candidate_id", other="other", share=pl.Series(millionths).cast(pl.Int64)
+            one="candidate_id",
+            other="other",
+            share=pl.Series(millionths).cast(pl.Int64),
+            votes=pl.lit(None, pl.Int64),
         )
         found[name] = _of(row, pairs.sort("one", "other"))
     return found
@@ -162,8 +165,7 @@ def holds_comparisons(table: pl.DataFrame, rows: Mapping[str, ComparedRow]) -> b
 
 def named_comparisons(rows: Mapping[str, ComparedRow]) -> dict[str, Comparisons]:
     """The same without a pair: for what a ranking says of itself, where its pairs are not read."""
-    none = pl.DataFrame(schema={"one": pl.String, "other": pl.String, "share": pl.Int64})
-    return {name: _of(row, none) for name, row in rows.items()}
+    return {name: _of(row, NO_PAIRS) for name, row in rows.items()}
 
 
 def _of(row: ComparedRow, pairs: pl.DataFrame) -> Comparisons:

@@ -249,7 +249,10 @@ def test_shares_of_rows_are_weighed_by_votes_and_ties_are_read_as_written() -> N
     rows = [(a, b, 0.25, 4), (b, a, 0.0, None), (a, b, 0.5, 0), (a, a, 1.0, 5)]
     pairs = combine_labels(labels_of(rows))
     smaller = 400_000 if a < b else 600_000  # (4 · 0.25 + 1 · 1) / 5
-    assert pairs.rows() == [(*sorted((a, b)), smaller)]
+    # A label that does not say of how many votes it is leaves their number unknown.
+    assert pairs.rows() == [(*sorted((a, b)), smaller, None)]
+    counted = combine_labels(labels_of([(a, b, 0.25, 4), (b, a, 1.0, 2), (a, b, None, None)]))
+    assert counted["votes"].to_list() == [6]
     table = scored({"p": {"r": [1.0, 1.0]}})
     for tie, ranks in [(0.0, [2, 1]), (0.099, [2, 1]), (0.1, [1, 1]), (0.49, [1, 1])]:
         # 0.1 and the float32 0.4 and 0.6 mean tenths.
