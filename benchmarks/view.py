@@ -1,12 +1,12 @@
 """How fast the page of ``synpic view`` answers, cold and warm, and in how much memory.
 
-    python benchmarks/view.py [--prompts 58000] [--browser] [--set FOLDER] [--json]
+    python benchmarks/view.py [--prompts 58000] [--labels] [--browser] [--set FOLDER] [--json]
 
 A set of that number of prompts with four images each is written first (pictures are drawn a few
 times and repeated; no model draws, and no reward looks). Then ``synpic view`` is started as a user
 does, and asked over HTTP as a browser asks: rows of 20 prompts and their 80 thumbnails, six
 requests at a time. With ``--browser`` Chromium asks, and the time ends when what is on the screen
-is complete.
+is complete. With ``--labels`` there are three votes of people on every pair of images.
 
 Cold is the first time; warm the same again. Sorts, expressions and filters are other ones each
 time: the server remembers the last answers. p95 is the highest of 20 but one. What is read lies in
@@ -37,7 +37,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import view_data
 from benchmarks.browser import chromium
-from synpic.workspace import RECIPE
+from synpic.workspace import RECIPE, Workspace
+from synpic.workspace.labels import label_sources
 
 ROUNDS = 20
 CONNECTIONS = 6
@@ -163,8 +164,20 @@ SEARCHES: dict[str, Callable[[int], str]] = {
     "meta_ filter": lambda number: f"meta_things={1 + number % 2}..{2 + number}",
 }
 
+OF_PEOPLE: dict[str, Callable[[int], str]] = {
+    "sort by people against φ": lambda number: (
+        f"sort=against.ingested.overall&order=desc&length=..{5000 + number}"
+    ),
+    "filter by people against φ": lambda number: (
+        f"against.ingested.overall={1 + number % 4}..&length=..{5000 + number}"
+    ),
+}
+"""Of a set with labels."""
 
-def over_http(address: str, count: int, figures: Figures) -> None:
+
+def over_http(
+    address: str, count: int, figures: Figures, searches: dict[str, Callable[[int], str]]
+) -> None:
     """Ask the server itself."""
     asker = Asker(address)
     far = f"page={min(500, count // 20)}"
@@ -174,12 +187,12 @@ def over_http(address: str, count: int, figures: Figures) -> None:
     ):
         figures.add("HTTP", f"{name}, cold", "page", [seconds(ask)])
         figures.add("HTTP", f"{name}, warm", "page", [seconds(ask) for _ in range(ROUNDS)])
-    for name, query in SEARCHES.items():
+    for name, query in searches.items():
         took = [seconds(partial(asker.rows, query(number))) for number in range(ROUNDS)]
         figures.add("HTTP", name, "search", took)
     took = [
         seconds(partial(asker.get, f"/api/charts?{query(ROUNDS + number)}"))
-        for number, query in enumerate(list(SEARCHES.values()) * 7)
+        for number, query in enumerate(list(searches.values()) * 7)
     ]
     figures.add("HTTP", "charts of what is found", "page", took)
     rows = asker.rows("page=77&size=20")
@@ -197,13 +210,21 @@ COMPLETE = """() => document.querySelector("#rows").getAttribute("aria-busy") ==
 """Whether the rows are there, and each picture on the screen."""
 
 
-def in_chromium(address: str, count: int, figures: Figures) -> None:
+def in_chromium(
+    address: str, count: int, figures: Figures, searches: dict[str, Callable[[int], str]]
+) -> None:
     """Ask in a browser."""
     with chromium() as browser:
-        _browse(browser, address, count, figures)
+        _browse(browser, address, count, figures, searches)
 
 
-def _browse(browser: Any, address: str, count: int, figures: Figures) -> None:
+def _browse(
+    browser: Any,
+    address: str,
+    count: int,
+    figures: Figures,
+    searches: dict[str, Callable[[int], str]],
+) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
 
     def shown(act: Callable[[], object]) -> float:
@@ -228,7 +249,7 @@ def _browse(browser: Any, address: str, count: int, figures: Figures) -> None:
     figures.add(
         "Chromium", f"page {far}, warm", "page", [shown(load(f"page={far}")) for _ in range(ROUNDS)]
     )
-    for name, query in SEARCHES.items():
+    for name, query in searches.items():
         took = [shown(load(query(number + ROUNDS))) for number in range(ROUNDS)]
         figures.add("Chromium", f"{name}, with pictures", "search", took)
     shown(load("page=99"))
@@ -246,20 +267,23 @@ def _browse(browser: Any, address: str, count: int, figures: Figures) -> None:
     figures.add("Chromium", "large view", "large", took)
 
 
-def build(folder: Path, count: int) -> None:
+def build(folder: Path, count: int, labels: bool) -> None:
     """The set, unless it is there."""
     if not (folder / RECIPE).exists():
         view_data.build(folder, count, edge=128, pictures=25)
+    if labels and not label_sources(workspace := Workspace.open(folder)):
+        view_data.label(workspace)
 
 
-def measure(folder: Path, count: int, browser: bool) -> dict[str, Any]:
+def measure(folder: Path, count: int, labels: bool, browser: bool) -> dict[str, Any]:
     """All figures of the set in ``folder``."""
+    searches = {**SEARCHES, **(OF_PEOPLE if labels else {})}
     with served(folder) as (address, process, ready):
         figures = Figures(process, _cpu=cpu(process))
         opened = cpu(process)
-        over_http(address, count, figures)
+        over_http(address, count, figures, searches)
         if browser:
-            in_chromium(address, count, figures)
+            in_chromium(address, count, figures, searches)
         memory = most_memory(process)
     return {
         "prompts": count,
@@ -275,6 +299,7 @@ def measure(folder: Path, count: int, browser: bool) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=58_000)
+    parser.add_argument("--labels", action="store_true", help="with votes of people")
     parser.add_argument("--browser", action="store_true", help="ask in Chromium, too")
     parser.add_argument("--set", type=Path, help="a folder to keep the set in, and to find it")
     parser.add_argument("--json", action="store_true")
@@ -282,8 +307,8 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.set or Path(scratch) / "set"
-        build(folder, options.prompts)
-        found = measure(folder, options.prompts, options.browser)
+        build(folder, options.prompts, options.labels)
+        found = measure(folder, options.prompts, options.labels, options.browser)
     if options.json:
         print(json.dumps(found, indent=2))
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
@@ -24,8 +25,10 @@ from synpic.shapes.meaning import illustrate, parse
 from synpic.shapes.prompts import prompts as world_prompts
 from synpic.shapes.scene import BACKGROUNDS, CANVAS, COLOURS, Scene, coverage, random_scene
 from synpic.workspace import Workspace, tables
+from synpic.workspace.labels import INGESTED, write_labels
+from synpic.workspace.parts import frame
 
-__all__ = ["build", "picture"]
+__all__ = ["build", "label", "picture"]
 
 MODELS = ("shapes_mmdit", "shapes_mmdit_small", "shapes_pixart", "shapes_unet")
 REWARDS = ("shapes_alignment", "shapes_clip", "shapes_quality", "shapes_biased")
@@ -118,6 +121,35 @@ def build(root: Path, count: int, *, edge: int = 320, pictures: int | None = Non
                 table = pa.Table.from_pylist(found, tables.SCORES)
                 workspace.write_part(reward.folder, table, {})
     return workspace
+
+
+def label(workspace: Workspace, votes: int = 3) -> int:
+    """Label every pair of every prompt with so many votes of people; how many labels.
+
+    People mostly see what ``shapes_alignment`` sees.
+    """
+    scored = take_inventory(workspace).scored().sort("prompt_id", "candidate_id")
+    side = scored.select("prompt_id", "candidate_id", score="score_shapes_alignment")
+    pairs = side.join(side, on="prompt_id", suffix="_right")
+    pairs = pairs.filter(pl.col("candidate_id") < pl.col("candidate_id_right"))
+    rng = np.random.default_rng(0)
+    ahead = (pairs["score"] - pairs["score_right"]).to_numpy()
+    shares = rng.binomial(votes, 1 / (1 + np.exp(-ahead))) / votes
+    labels = pairs.select(
+        "prompt_id",
+        pl.col("candidate_id").alias("left"),
+        pl.col("candidate_id_right").alias("right"),
+        pl.lit("overall").alias("question"),
+        pl.Series("share", shares),
+        pl.lit(votes).alias("n"),
+        pl.lit(None).alias("rater"),
+        pl.lit("person").alias("kind"),
+        pl.lit(None).alias("group"),
+        pl.int_range(pl.len()).alias("row"),
+    )
+    columns = frame(tables.LABELS.empty_table()).schema
+    write_labels(workspace, INGESTED, {"votes": votes}, labels.cast(columns))
+    return labels.height
 
 
 def _prompts(count: int) -> Iterator[dict[str, Any]]:

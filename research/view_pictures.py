@@ -40,6 +40,11 @@ def _disagreement(page: Any) -> None:
     page.evaluate("synpic.page.filter({ sort: 'agreement', order: 'asc', agreement: '..0' })")
 
 
+def _people(page: Any) -> None:
+    key = "against.ingested.overall"
+    page.evaluate(f"synpic.page.filter({{ sort: '{key}', order: 'desc', '{key}': '1..' }})")
+
+
 def _large(page: Any) -> None:
     page.evaluate("synpic.page.filter({ sort: 'margin', order: 'desc' })")
     _settle(page)
@@ -50,6 +55,7 @@ def _large(page: Any) -> None:
 SHOWN: dict[str, Callable[[Any], None]] = {
     "page": _page,
     "disagreement": _disagreement,
+    "people": _people,
     "large": _large,
     "static": _page,
 }
@@ -118,6 +124,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "my-set"
         workspace = view_data.build(folder, PROMPTS, edge=EDGE)
+        view_data.label(workspace, votes=5)
         first, second = make_frame(open_source(folder)).prompts["prompt_id"][:2]
         marks = {first: Mark(star=True, note="for the talk"), second: Mark(drop=True)}
         write_marks(workspace.store, Marks(prompts=marks))

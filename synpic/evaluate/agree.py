@@ -30,7 +30,7 @@ from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.labels import label_sources
 from synpic.workspace.recorded import folders_of
 
-__all__ = ["PeopleAgreement", "QuestionAgreement", "agree"]
+__all__ = ["PeopleAgreement", "QuestionAgreement", "agree", "export_hint"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -178,11 +178,16 @@ def agree(
 def _where_labels_come_from(workspace: Workspace) -> str:
     studies = workspace.store.list("study")
     if studies:
-        return f"`synpic study export --name {studies[0]}` writes the labels of a study"
+        return export_hint(studies[0])
     return (
         "a dataset brings them when its images are ingested; or ask people: `synpic study new`, "
         "then `synpic study export`"
     )
+
+
+def export_hint(study: str) -> str:
+    """What makes labels of the votes of ``study``."""
+    return f"`synpic study export --name {study}` writes the labels of a study"
 
 
 @dataclass(frozen=True, eq=False)

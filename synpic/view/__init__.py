@@ -2,11 +2,14 @@
 
 samples      what a training run has drawn so far
 left_out     what a release would leave out, and why
+people       which of two images people prefer: labels of pairs
 source       a workspace, a release or a run → prompts, candidates, and images by candidate id
+against      labels of people held to φ, prompt by prompt
 frame        a row for each prompt: what it can be sorted and filtered by
 query        the address of a page → which prompts, in which order
 charts       how often each model wins, how far rewards agree, how scores are spread
 rows         a prompt as the page gets it
+memory       what was freed goes back to the system
 thumbnails   small pictures, kept in memory up to a limit
 server       all of it over HTTP
 columns      what a page without a server searches

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from synpic.rank.by_prompt import against_the_rest, agreement_of_pairs
+from synpic.view.against import HeldPairs, hold_to_people
+from synpic.view.memory import give_back
 from synpic.view.source import Shown
 
 __all__ = ["Frame", "make_frame"]
@@ -28,12 +30,15 @@ class Frame:
               (standard deviation of φ), ``tied`` (images that share their rank)
             - ``winner`` (the model of the first image, by candidate_id where two are first),
               ``winner_rate`` (share of all prompts in which that model is first)
+            - ``against.<key>``, ``judged.<key>`` and ``accuracy.<key>`` of each question that
+              people answered, as :func:`synpic.view.against.hold_to_people` gives them
 
             All but the first two lines are null where the prompt is not ranked.
         starts: prompt_id, ``first`` and ``count``: where its rows lie in ``shown.candidates``.
         prompt_of: of each row of ``shown.candidates`` the row of ``prompts`` that it is of, from 0.
         models: model and ``first`` (share of the ranked prompts in which it has an image of rank
             1), the highest first.
+        votes: pairs of images that people compared.
     """
 
     shown: Shown
@@ -41,6 +46,7 @@ class Frame:
     starts: pl.DataFrame
     prompt_of: pl.Series
     models: pl.DataFrame
+    votes: HeldPairs
 
     def candidates(self, prompt_ids: list[str]) -> pl.DataFrame:
         """The candidates of some prompts, in the order of ``prompt_ids``."""
@@ -88,7 +94,10 @@ def make_frame(shown: Shown) -> Frame:
     of = candidates.select("prompt_id").join(
         numbers, on="prompt_id", how="left", maintain_order="left"
     )
-    return Frame(shown, prompts, starts, of["prompt"], models)
+    votes, of_people = hold_to_people(shown.people, candidates, of["prompt"], prompts.height)
+    made = Frame(shown, prompts.hstack(of_people), starts, of["prompt"], models, votes)
+    give_back()
+    return made
 
 
 def _finite(prompts: pl.DataFrame) -> pl.DataFrame:

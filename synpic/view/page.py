@@ -6,7 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from synpic.view.against import ACCURACY, AGAINST
 from synpic.view.frame import Frame
+from synpic.view.people import AskedQuestion
 from synpic.web.pages import render
 
 __all__ = ["page_facts", "render_page", "scripts"]
@@ -29,6 +31,11 @@ _SORTS = [
     ("length", "shortest prompt", "asc"),
 ]
 
+_SORTS_BY_PEOPLE = [
+    (AGAINST, "desc", "most pairs"),
+    (ACCURACY, "asc", "largest share of pairs"),
+]
+
 
 def page_facts(
     frame: Frame, marks: bool, *, marked: bool | None = None, policy: str | None = None
@@ -43,6 +50,7 @@ def page_facts(
     shown, prompts = frame.shown, frame.prompts
     there = [one for one in _SORTS if not one[0] or one[0] in prompts.columns]
     rest = [name for name in prompts.columns if name.startswith("rest.")]
+    people = [one for one in frame.votes.asked if AGAINST + one.key in prompts.columns]
     sorts = [
         *({"column": column, "order": order, "label": label} for column, label, order in there),
         *(
@@ -52,6 +60,11 @@ def page_facts(
                 "label": f"{name.removeprefix('rest.')} against the others",
             }
             for name in rest
+        ),
+        *(
+            {"column": prefix + one.key, "order": order, "label": f"{_against(one)}: {label}"}
+            for one in people
+            for prefix, order, label in _SORTS_BY_PEOPLE
         ),
     ]
     return {
@@ -67,6 +80,8 @@ def page_facts(
         "metas": [_meta(prompts[name]) for name in prompts.columns if name.startswith("meta_")],
         "splits": sorted(prompts["split"].drop_nulls().unique()),
         "cut": "released" in prompts.columns,
+        "people": [{"column": AGAINST + one.key, "label": _against(one)} for one in people],
+        "people_remark": _people_remark(frame, bool(people)),
         "marks": marks,
         "marked": marks if marked is None else marked,
         "policy": policy,
@@ -74,10 +89,20 @@ def page_facts(
     }
 
 
+def _people_remark(frame: Frame, held: bool) -> str | None:
+    shown = frame.shown
+    nothing = frame.votes.asked and not held and shown.remark is None
+    return shown.people.remark or ("no pair that people decided is ranked" if nothing else None)
+
+
+def _against(asked: AskedQuestion) -> str:
+    return f"people against φ{asked.label and ', '}{asked.label}"
+
+
 def scripts(*, served: bool) -> list[str]:
     """Names of the scripts of a page in ``assets``, after ``text.js``, in their order."""
     source = ["server.js"] if served else ["search.js", "folder.js"]
-    shown = ["charts.js", "figures.js", "rows.js", "large.js", "marks.js", "filters.js"]
+    shown = ["charts.js", "votes.js", "figures.js", "rows.js", "large.js", "marks.js", "filters.js"]
     return [*shown, *source, "page.js"]
 
 

@@ -19,7 +19,8 @@ def rows_of(frame: Frame, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
     Each has what ``Frame.prompts`` says of the prompt; ``meta``, by name without its prefix; and
     ``images``, by model and sample: what ``Shown.candidates`` says of each, ``scores`` and
     ``places`` by reward (the place among the prompt's images, 1 the highest, equal ones the same).
-    Numbers that are no number are null.
+    Numbers that are no number are null. Where there are labels of people, ``votes`` are the pairs
+    that they compared, as ``HeldPairs.of`` gives them.
     """
     wanted = pl.DataFrame({"prompt_id": prompt_ids}, schema={"prompt_id": pl.String()})
     about = wanted.join(frame.prompts, on="prompt_id", how="inner", maintain_order="left")
@@ -32,7 +33,17 @@ def rows_of(frame: Frame, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
     images: dict[str, list[dict[str, Any]]] = {}
     for row in candidates.iter_rows(named=True):
         images.setdefault(row["prompt_id"], []).append(_image(row, rewards))
-    return [_prompt(row, images.get(row["prompt_id"], [])) for row in about.iter_rows(named=True)]
+    return [
+        {**_prompt(row, images.get(row["prompt_id"], [])), **_votes(frame, row["prompt_id"])}
+        for row in about.iter_rows(named=True)
+    ]
+
+
+def _votes(frame: Frame, prompt_id: str) -> dict[str, Any]:
+    if not frame.votes.asked:
+        return {}
+    number = frame.prompts["prompt_id"].search_sorted(prompt_id)
+    return {"votes": frame.votes.of(number, frame.shown.candidates)}
 
 
 def _prompt(row: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, Any]:

@@ -13,13 +13,21 @@ import polars as pl
 from synpic.errors import RankingError, RecipeError, RewardError, WorkspaceError
 from synpic.pipeline.image_scores import every_image
 from synpic.pipeline.inventory import Inventory, take_inventory
-from synpic.pipeline.ranking import rank_candidates
+from synpic.pipeline.ranking import RankedSet, aggregation_of, rank_candidates
 from synpic.publish.table.resolve_source import Where, find
 from synpic.rank import Comparisons
 from synpic.release import Published
 from synpic.release.compared import read_compared
 from synpic.release.images import PublishedImages
 from synpic.view.left_out import left_out_images, released_prompts
+from synpic.view.memory import give_back
+from synpic.view.people import (
+    NO_PEOPLE,
+    People,
+    people_of_release,
+    people_of_workspace,
+    phi_of_rewards,
+)
 from synpic.view.samples import Samples, find_samples
 from synpic.workspace import Snapshot, Workspace
 
@@ -87,6 +95,7 @@ class Shown:
         remark: why nothing is ranked; None where something is.
         workspace: None where this is a release.
         comparisons: of those of ``weights`` that rank by labels of pairs.
+        people: which images people prefer, whether that ranks or not.
     """
 
     name: str
@@ -99,6 +108,7 @@ class Shown:
     remark: str | None = None
     workspace: Workspace | None = None
     comparisons: Mapping[str, Comparisons] = field(default_factory=dict)
+    people: People = NO_PEOPLE
 
 
 def open_source(where: Where = ".") -> Shown:
@@ -116,7 +126,10 @@ def open_source(where: Where = ".") -> Shown:
 
 
 def _of_workspace(workspace: Workspace) -> Shown:
-    held = _held(workspace.snapshot())
+    rows, held = _held(workspace.snapshot())
+    candidates = _candidates(rows)
+    del rows  # they take as much again
+    give_back()
     inventory = held.inventory
     meta = [name for name in inventory.prompts.columns if name.startswith("meta_")]
     prompts = inventory.prompts.select("prompt_id", "prompt", "split", *meta).sort("prompt_id")
@@ -127,13 +140,14 @@ def _of_workspace(workspace: Workspace) -> Shown:
         name=_name_of(workspace),
         kind="workspace",
         prompts=prompts,
-        candidates=_candidates(held.rows),
+        candidates=candidates,
         weights=inventory.recipe.weights,
         rewards=[reward.name for reward in inventory.rewards],
         images=_InParts(inventory),
         remark=held.remark,
         workspace=workspace,
         comparisons=held.comparisons,
+        people=people_of_workspace(inventory, candidates, held.comparisons, held.phi),
     )
 
 
@@ -146,23 +160,26 @@ def _name_of(workspace: Workspace) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """A row for each image of a workspace, ``released_prompts``, and why nothing is ranked."""
+    """What is known of a workspace: ``released_prompts``, why nothing is ranked, and φ of the
+    rewards alone."""
 
     inventory: Inventory
-    rows: pl.DataFrame
     released: pl.Series | None = None
     remark: str | None = None
     comparisons: Mapping[str, Comparisons] = field(default_factory=dict)
+    phi: pl.DataFrame | None = None
 
 
-def _held(snapshot: Snapshot) -> _Held:
-    """What a workspace holds; all else that ranking makes of it is dropped with this call."""
+def _held(snapshot: Snapshot) -> tuple[pl.DataFrame, _Held]:
+    """A row for each image of a workspace, and what is known of it; all else that ranking makes is
+    dropped with this call."""
     try:
         ranked = rank_candidates(_uncut(snapshot))
+        phi = _without_labels(ranked)
     except (RankingError, RecipeError, RewardError, WorkspaceError) as error:
         # A recipe that cannot be read at all fails here again.
         inventory = take_inventory(snapshot)
-        return _Held(inventory, _every_image(inventory), remark=error.message)
+        return _every_image(inventory), _Held(inventory, remark=error.message)
     rows = _every_image(ranked.inventory, ranked.there)
     table = ranked.ranking.table
     wins = [name for name in table.columns if name.startswith("wins_")]
@@ -172,7 +189,17 @@ def _held(snapshot: Snapshot) -> _Held:
         if not more.is_empty():
             rows = rows.join(more, on="candidate_id", how="left", maintain_order="left")
     released = released_prompts(ranked, snapshot.recipe)
-    return _Held(ranked.inventory, rows, released, comparisons=ranked.ranking.comparisons)
+    comparisons = ranked.ranking.comparisons
+    return rows, _Held(ranked.inventory, released, comparisons=comparisons, phi=phi)
+
+
+def _without_labels(ranked: RankedSet) -> pl.DataFrame | None:
+    """φ of the rewards alone, where labels rank too."""
+    ranking = ranked.ranking
+    if not ranking.comparisons:
+        return None
+    aggregation = aggregation_of(ranked.inventory.snapshot)
+    return phi_of_rewards(ranked.scored, ranking.weights, ranking.comparisons, aggregation)
 
 
 def _uncut(snapshot: Snapshot) -> Snapshot:
@@ -214,17 +241,19 @@ def _of_release(release: Published) -> Shown:
         named = {"candidate_ids": "candidate_id", "models": "model", "seeds": "seed"}
         rows = table.select("prompt_id", *lists).explode(lists).rename(named)
     # An image that was not ranked is in ``scores`` alone, and has no pixels in the release.
-    rows = rows.join(pixels, on="candidate_id", how="inner", maintain_order="left")
-    weights = release.manifest.ranking.weights
+    candidates = _candidates(
+        rows.join(pixels, on="candidate_id", how="inner", maintain_order="left")
+    )
     return Shown(
         name=release.name,
         kind="release",
         prompts=table.select("prompt_id", "prompt", "split", *meta).sort("prompt_id"),
-        candidates=_candidates(rows),
-        weights=weights,
+        candidates=candidates,
+        weights=release.manifest.ranking.weights,
         rewards=[n.removeprefix("score_") for n in rows.columns if n.startswith("score_")],
         images=_InRelease(images),
         comparisons=comparisons,
+        people=people_of_release(release, rows, comparisons, candidates),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import polars as pl
 import pyarrow as pa
 
 from synpic import ids
+from synpic.pipeline.inventory import take_inventory
 from synpic.workspace import Workspace, tables
+from synpic.workspace.labels import write_labels
+from synpic.workspace.parts import frame
 from tests.publish import fixtures
 
 KINDS = ("count", "colour", "place")
@@ -58,8 +62,6 @@ def with_meta(workspace: Workspace, texts: Sequence[str]) -> None:
 
 def failure(workspace: Workspace, candidate_id: str, model: str, reason: str) -> None:
     """Note that an image failed."""
-    from synpic.pipeline.inventory import take_inventory
-
     fingerprints = {one.name: one.fingerprint for one in take_inventory(workspace).models}
     row = {
         "stage": "generate",
@@ -73,6 +75,40 @@ def failure(workspace: Workspace, candidate_id: str, model: str, reason: str) ->
 
 
 def wanted(workspace: Workspace) -> pl.DataFrame:
-    from synpic.pipeline.inventory import take_inventory
-
     return take_inventory(workspace).wanted_candidates()
+
+
+def label(workspace: Workspace, question: str = "overall", more: str | None = None) -> pl.DataFrame:
+    """Labels of most pairs, as a dataset brings them: votes, ties, rewards', of absent images.
+
+    Args:
+        more: another question, with the opposite answers.
+    """
+    rows: list[dict[str, Any]] = []
+    images = take_inventory(workspace).candidates().sort("candidate_id")
+    for number, (_, prompt) in enumerate(images.group_by("prompt_id", maintain_order=True)):
+        for at, (one, other) in enumerate(combinations(prompt["candidate_id"], 2)):
+            if (number + at) % 7 == 6:
+                continue
+            votes = (3 * number + 5 * at) % 6
+            row = {
+                "prompt_id": prompt["prompt_id"][0],
+                "left": one if at % 2 else other,
+                "right": other if at % 2 else one,
+                "question": question,
+                "share": None if number == 20 else votes / 5,
+                "n": 5,
+                "kind": "person",
+            }
+            # Another label of the pair, from the other side: 0.5 of two votes.
+            again = {**row, "left": row["right"], "right": row["left"], "share": 0.5, "n": 2}
+            rewards = {**row, "share": 1.0, "n": 1000, "kind": "reward"}
+            rows += [row, again, rewards] if at == 1 else [row]
+    rows.append({**rows[0], "left": "0" * 32})
+    schema = frame(tables.LABELS.empty_table()).schema
+    labels = pl.DataFrame(rows, schema=schema).with_columns(row=pl.int_range(pl.len()))
+    if more is not None:
+        other = labels.with_columns(question=pl.lit(more), share=1 - pl.col("share"))
+        labels = pl.concat([labels, other])
+    write_labels(workspace, "ingested", {"of": question}, labels)
+    return labels

@@ -95,6 +95,9 @@ ADDRESSES = [
     "sort=meta_share&order=desc&size=200",
     "meta_share=0.3..&sort=meta_share&order=desc",
     "meta_share=..0.5",
+    "sort=against.ingested.overall&order=desc&size=200",
+    "against.ingested.overall=1..&sort=accuracy.ingested.overall",
+    "against.ingested.alignment=..0&judged.ingested.alignment=2..",
 ]
 
 
@@ -104,6 +107,7 @@ def test_every_address_finds_what_the_server_finds(
     workspace = making.build(tmp_path / "set", 24, flag=lambda row: row["candidate_id"] < "4")
     lost = making.wanted(workspace)["candidate_id"][:2].to_list()
     workspace.store.write(MARKS, _marks(making.wanted(workspace), lost).encode())
+    making.label(workspace, more="alignment")
     frame = make_frame(open_source(workspace))
     write_page(frame, tmp_path / "page")
     one = opened(visit, tmp_path / "page")

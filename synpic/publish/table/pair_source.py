@@ -25,7 +25,7 @@ from synpic.release.images import PublishedImages
 from synpic.release.manifest import MANIFEST, Rule
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["PairSource", "open_pair_source"]
+__all__ = ["PairSource", "open_pair_source", "own_pairs_of_release"]
 
 _DEFAULT = "best-worst"
 
@@ -137,11 +137,11 @@ def _of_release(release: Published, strategy: str | None) -> PairSource:
         if release.repository
         else {},
         rule=rule,
-        own=_own_of(release) if strategy == OWN else None,
+        own=own_pairs_of_release(release) if strategy == OWN else None,
     )
 
 
-def _own_of(release: Published) -> OwnPairs:
+def own_pairs_of_release(release: Published) -> OwnPairs:
     """The pairs that a release has from labels.
 
     Raises:

@@ -53,12 +53,13 @@ synpic.bar = (share) => {
 };
 
 // Each reward's score and place; a place far from the rank of φ is where rewards disagree. People
-// give no score: of them, the pairs that the image wins.
+// give no score: of them, the pairs that the image wins, where they rank, and the votes for it.
 synpic.scores = (row, image, page) => {
   const { make } = synpic;
   const rewards = Object.keys(image.scores);
   const people = Object.keys(image.wins).filter((name) => !Object.hasOwn(image.scores, name));
-  if ((!rewards.length && !people.length) || image.sha256 === null) return null;
+  const votes = synpic.voteRows(row, image);
+  if ((!rewards.length && !people.length && !votes.length) || image.sha256 === null) return null;
   const ranked = row.images.filter((one) => one.rank !== null).length;
   return make("table.scores", {},
     make("caption.hidden", {}, "Scores and places by reward"),
@@ -76,5 +77,6 @@ synpic.scores = (row, image, page) => {
     }), people.map((name) => make("tr", {},
       make("th", { scope: "row", title: name }, make("bdi", {}, name)),
       make("td", { colspan: "2", title: "pairs that it wins by the votes of people" },
-        image.wins[name] === null ? "–" : image.wins[name] + " of " + (ranked - 1) + " pairs")))));
+        image.wins[name] === null ? "–" : image.wins[name] + " of " + (ranked - 1) + " pairs"))),
+    votes));
 };

@@ -60,13 +60,14 @@ synpic.openLarge = (row, image, page) => {
       const flip = () => {
         one.classList.toggle("away", second);
         two.classList.toggle("away", !second);
-        describe(second ? b : a);
+        describe(second ? b : a, second ? a : b);
         second = !second;
       };
       flip();
       turn = setInterval(flip, 700);
     } else stage.replaceChildren(make("div.pane", {}, picture(a)));
-    if (mode !== "flicker") describe(a);
+    if (mode === "pair") describe(a, b);
+    else if (mode === "one") describe(a);
     place();
     for (const button of modes.children) {
       button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
@@ -82,7 +83,8 @@ synpic.openLarge = (row, image, page) => {
       ? [synpic.markButtons("candidates", a.candidate_id, "the image of " + a.model)] : []));
     history.replaceState(null, "", "#prompt=" + row.prompt_id + "&image=" + a.candidate_id);
   };
-  const describe = (one) => {
+  const numberOf = (id) => images.findIndex((image) => image.candidate_id === id) + 1;
+  const describe = (one, beside) => {
     about.replaceChildren(
       make("p", {}, make("i.dot." + page.colour(one.model)), make("bdi.model", {}, one.model),
         one.rank === null ? null : make("strong", {}, "rank " + one.rank),
@@ -91,7 +93,8 @@ synpic.openLarge = (row, image, page) => {
         one.width === null ? null : make("span.quiet", {}, one.width + " × " + one.height)),
       make("ul.reward-list", {}, Object.keys(one.scores).map((reward) => make("li", {},
         make("bdi.quiet", {}, reward), " ", synpic.number(one.scores[reward], 3),
-        one.places[reward] === null ? "" : " (" + one.places[reward] + ".)"))));
+        one.places[reward] === null ? "" : " (" + one.places[reward] + ".)"))),
+      make("ul.reward-list", {}, synpic.voteLines(row, one, beside, numberOf)));
   };
   const choose = (number) => {
     if (number >= images.length) return;

@@ -36,6 +36,10 @@ synpic.facts = (row, page) => {
   if (typeof row.margin === "number") {
     found.push(fact("margin", synpic.number(row.margin), "", "φ of the first less that of the last"));
   }
+  for (const [label, value, against] of synpic.peopleFacts(row)) {
+    found.push(fact(label, value, against ? "bad" : "good", "pairs of which φ of the rewards prefers "
+      + "the image that people do not; labels that rank take no part in this φ"));
+  }
   if (row.tied) found.push(fact("tied", String(row.tied), "fair", "images that share their rank"));
   if (row.flagged) found.push(fact("flagged", String(row.flagged), "bad"));
   if (row.failed) found.push(fact("failed", String(row.failed), "bad"));
