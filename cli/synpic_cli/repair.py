@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from synpic_cli.options import Directory
+from synpic_cli.status import DAMAGED
 
 
 def repair(
@@ -15,19 +16,32 @@ def repair(
         bool, typer.Option("--dry-run", help="Name the damaged parts; move nothing.")
     ] = False,
 ) -> None:
-    """Read every part, and set aside those that are damaged; the next run makes them again."""
+    """Read every part, and set aside those that are damaged; the next run makes them again.
+
+    A study is read too, and left where it is: nothing makes votes again. Exits with 4 if one is
+    damaged.
+    """
+    from synpic.study.verification import verify_with_studies
     from synpic.workspace import Workspace
     from synpic_cli.output import say
     from synpic_cli.watching import counted_work
 
     workspace = Workspace.open()
     with counted_work("repair, files") as show:
-        damaged = workspace.verify(show).damaged
-    for one in damaged:
-        where = "damaged" if dry_run else f"set aside as {workspace.set_aside(one.file)}"
+        read = verify_with_studies(workspace, show)
+    lost = [one for one in read.damaged if one.irreplaceable]
+    for one in read.damaged:
+        if one.irreplaceable:
+            where = "damaged, and left where it is"
+        else:
+            where = "damaged" if dry_run else f"set aside as {workspace.set_aside(one.file)}"
         say(f"{one.file}: {where}")
         say(f"  {one.reason}")
-    if not damaged:
+    for remark in read.remarks:
+        say(f"warning: {remark}")
+    if not read.damaged:
         say("Every part is whole.")
-    elif not dry_run:
+    elif not dry_run and len(lost) < len(read.damaged):
         say("Next: synpic generate && synpic score")
+    if lost:
+        raise typer.Exit(DAMAGED)

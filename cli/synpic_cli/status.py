@@ -46,15 +46,17 @@ def status(
         return
     _show(found)
     if read is not None:
+        _say_remarks(read)
         say(f"Every file is whole: {count(read.files, 'file')}, {size(read.bytes)} read.")
     say(_next_step(found))
 
 
 def _verify(workspace: Workspace) -> Verification:
+    from synpic.study.verification import verify_with_studies
     from synpic_cli.watching import counted_work
 
     with counted_work("verify, files") as show:
-        return workspace.verify(show)
+        return verify_with_studies(workspace, show)
 
 
 def _show_damage(read: Verification, as_json: bool) -> None:
@@ -65,7 +67,17 @@ def _show_damage(read: Verification, as_json: bool) -> None:
         return
     for one in read.damaged:
         say(f"damaged: {one.reason}")
-    say(f"damaged: {len(read.damaged):,} of {count(read.files, 'file')}. Next: synpic repair")
+    _say_remarks(read)
+    only_by_hand = all(one.irreplaceable for one in read.damaged)
+    next_step = "restore what nothing makes again" if only_by_hand else "synpic repair"
+    say(f"damaged: {len(read.damaged):,} of {count(read.files, 'file')}. Next: {next_step}")
+
+
+def _say_remarks(read: Verification) -> None:
+    from synpic_cli.output import say
+
+    for remark in read.remarks:
+        say(f"warning: {remark}")
 
 
 def _show(found: Status) -> None:

@@ -20,9 +20,18 @@ from synpic.workspace.database import (
     empty_log,
     naming_database_errors,
     open_database,
+    require_whole,
 )
 
-__all__ = ["STUDY", "Assigned", "Assignments", "PairToShow", "fingerprint_of", "now"]
+__all__ = [
+    "STUDY",
+    "Assigned",
+    "Assignments",
+    "PairToShow",
+    "fingerprint_of",
+    "now",
+    "verify_assignments",
+]
 
 _KIND = DatabaseKind(
     name="assignments",
@@ -71,6 +80,15 @@ def fingerprint_of(path: Path) -> str | None:
         found = connection.execute("SELECT value FROM settings WHERE name = ?", (STUDY,))
         row = found.fetchone()
     return None if row is None else str(row[0])
+
+
+def verify_assignments(path: Path) -> None:
+    """Have SQLite check all of the file at ``path``.
+
+    Raises:
+        SynpicError: it is damaged, another kind of file, or cannot be read.
+    """
+    require_whole(path, _KIND)
 
 
 @dataclass(frozen=True)

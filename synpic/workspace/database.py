@@ -10,13 +10,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from synpic.errors import CorruptPart, NewerSchema, StorageError, WorkspaceError
 
-__all__ = ["DatabaseKind", "empty_log", "naming_database_errors", "open_database"]
+__all__ = ["DatabaseKind", "empty_log", "naming_database_errors", "open_database", "require_whole"]
 
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes; a write takes milliseconds."""
@@ -24,6 +24,11 @@ _PATIENCE = 30.0
 _TRIES = 20
 _PAUSE = 0.25
 """How often the log is tried to be emptied, and how long to wait between two times, in seconds."""
+
+_FAULTS = 3
+"""How many faults of a file are named."""
+
+_RESTORE = "restore it from a copy; `sqlite3 FILE .recover` finds what is left of one"
 
 _LEAST_FILE = 512
 """Bytes of the smallest database: SQLite takes a shorter file for an empty one."""
@@ -75,6 +80,31 @@ def open_database(path: Path, kind: DatabaseKind, *, create: bool = False) -> sq
     return connection
 
 
+def require_whole(path: Path, kind: DatabaseKind) -> None:
+    """Have SQLite check all pages and indexes of the file, and hold its tables to ``kind``.
+
+    Raises:
+        CorruptPart: naming the first faults.
+        WorkspaceError, NewerSchema, StorageError: as :func:`open_database`.
+    """
+    with closing(open_database(path, kind)) as connection, naming_database_errors(path, kind):
+        found = [str(one) for (one,) in connection.execute(f"PRAGMA integrity_check({_FAULTS})")]
+        there = _schema(connection)
+    if found != ["ok"]:
+        faults = "; ".join(" ".join(one.split()) for one in found)
+        raise CorruptPart(f"{path}: the file of {kind.name} is damaged: {faults}", hint=_RESTORE)
+    with closing(sqlite3.connect(":memory:")) as empty:
+        empty.executescript(kind.schema)
+        wanted = _schema(empty)
+    other = sorted(name for name in wanted if there.get(name) != wanted[name])
+    if other:
+        raise CorruptPart(
+            f"{path}: not the tables of a file of {kind.name}: {', '.join(other)} is missing, or "
+            "another one",
+            hint=_RESTORE,
+        )
+
+
 @contextmanager
 def naming_database_errors(path: Path, kind: DatabaseKind) -> Iterator[None]:
     """Turn SQLite's errors into ones that name the file and say what to do.
@@ -94,8 +124,7 @@ def naming_database_errors(path: Path, kind: DatabaseKind) -> Iterator[None]:
             raise _foreign(path, kind) from error
         if code == sqlite3.SQLITE_CORRUPT or not isinstance(error, sqlite3.OperationalError):
             raise CorruptPart(
-                f"{path}: the file of {kind.name} is damaged: {error}",
-                hint="restore it from a copy; `sqlite3 FILE .recover` finds what is left of one",
+                f"{path}: the file of {kind.name} is damaged: {error}", hint=_RESTORE
             ) from error
         hint = {
             sqlite3.SQLITE_FULL: "free some room and try again: what was acknowledged is there",
@@ -173,6 +202,12 @@ def _numbers(connection: sqlite3.Connection) -> tuple[int, int]:
     (found,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(found), int(version)
+
+
+def _schema(connection: sqlite3.Connection) -> dict[str, str]:
+    """Name of a table or index → the SQL that made it."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return {str(name): " ".join(sql.split()) for name, sql in rows}
 
 
 def _tables(connection: sqlite3.Connection) -> int:

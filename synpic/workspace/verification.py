@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -33,10 +33,12 @@ class Damage:
     Args:
         file: its name in the workspace.
         reason: what is wrong, with the full path.
+        irreplaceable: whether nothing makes its content again, so that it stays where it is.
     """
 
     file: str
     reason: str
+    irreplaceable: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class Verification:
 
     Args:
         files, bytes: how much was read.
+        remarks: what is whole, and does not fit the rest of the workspace.
     """
 
     files: int
     bytes: int
     damaged: list[Damage]
+    remarks: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

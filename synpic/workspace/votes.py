@@ -27,9 +27,10 @@ from synpic.workspace.database import (
     empty_log,
     naming_database_errors,
     open_database,
+    require_whole,
 )
 
-__all__ = ["ANSWERS", "VOTE_COLUMNS", "VOTE_KINDS", "Vote", "Votes", "read_votes"]
+__all__ = ["ANSWERS", "VOTE_COLUMNS", "VOTE_KINDS", "Vote", "Votes", "read_votes", "verify_votes"]
 
 ANSWERS = ("left", "right", "tie", "both_bad", "skip")
 """What a rater may answer: which image is better, neither, both bad, or no answer."""
@@ -282,6 +283,12 @@ def read_votes(path: Path) -> pl.DataFrame:
     """
     with closing(Votes(path)) as votes:
         return votes.read()
+
+
+def verify_votes(path: Path) -> pl.DataFrame:
+    """:func:`read_votes`, once SQLite has checked all of the file; raises as that."""
+    require_whole(path, _KIND)
+    return read_votes(path)
 
 
 def _digest(values: tuple[object, ...]) -> str:
