@@ -163,6 +163,7 @@ def test_status_verify_lists_what_is_damaged(synpic: Synpic, workspace: Workspac
         "files": 3,
         "bytes": json.loads(synpic("status", "--verify", "--json").output)["verification"]["bytes"],
         "damaged": [],
+        "remarks": [],
     }
     parts = [part for folder in workspace.folders("candidates") for part in workspace.parts(folder)]
     for part in parts:

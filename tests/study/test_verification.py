@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ def flip_rows(file: Path) -> None:
 def other_image(file: Path) -> None:
     from synpic.workspace import votes
 
-    values = list(Votes(file).of_rater("r")[1].__dict__.values())[:9]
+    with closing(Votes(file)) as there:
+        values = list(astuple(there.of_rater("r")[1]))[:-1]
     values[2] = "f" * 32
     sql(
         file,
