@@ -21,6 +21,7 @@ import numpy as np
 from synpic.errors import RankingError
 from synpic.rank.blocks import Floats, Ints, Numbers, Signs, count_below
 from synpic.rank.bradley_terry import log_strengths, log_strengths_of_pairs
+from synpic.rank.shares import WHOLE
 from synpic.rank.weights import weighted_sum
 
 __all__ = [
@@ -35,7 +36,7 @@ ZSCORE_TOLERANCE = 1e-9
 """Neighbouring mean z-scores that differ by no more than this are a tie."""
 
 STRENGTH_TOLERANCE = 1e-9
-"""Neighbouring log strengths of a fit to shares of votes that differ by no more are a tie."""
+"""Neighbouring log strengths of a fit to some of the pairs that differ by no more are a tie."""
 
 
 @dataclass(frozen=True)
@@ -205,15 +206,27 @@ def bradley_terry(scores: Numbers, weights: Ints) -> Preference:
 
 def _bradley_terry_of_shares(shares: Floats, weights: Ints) -> Preference:
     """The same fit, with people as one more reward that has the pairs that they compared, each as
-    the shares of its votes. The prior ties the pairs that anyone compared; strengths within
-    ``STRENGTH_TOLERANCE`` are tied."""
+    the shares of its votes. The prior ties the pairs that anyone compared.
+
+    Where everyone compared every pair, the likelihood again sees points alone: order and ties are
+    those of Σ_l w_l · shares, in whole numbers of millionths. Elsewhere a strength is the root of
+    equations that no whole numbers solve, known to about 1e-11: neighbours within
+    ``STRENGTH_TOLERANCE`` are tied, which images of like comparisons always are.
+    """
     judges = len(shares)
     wins = np.zeros(shares.shape[1:], np.float64)
     for weight, share in zip(weights, shares, strict=True):
         wins += np.where(np.isnan(share), 0.0, share * (judges / weights.sum()) * weight)
     compared = ~np.isnan(shares).all(axis=0)
     theta = log_strengths_of_pairs(wins + compared / 2)
-    return _with_ties(theta, 1 / (1 + np.exp(-theta)), STRENGTH_TOLERANCE)
+    value = 1 / (1 + np.exp(-theta))
+    fitted = _with_ties(theta, value, STRENGTH_TOLERANCE)
+    missing = np.isnan(shares).any(axis=0).sum(axis=(0, 1))
+    whole = missing == shares.shape[1]  # the diagonal alone
+    points = _points_of_shares(shares[..., whole], weights)
+    counted = _with_ties(points, value[:, whole], 0)
+    fitted.order[:, whole], fitted.value[:, whole] = counted.order, counted.value
+    return fitted
 
 
 BRADLEY_TERRY = Aggregation(
@@ -273,6 +286,18 @@ def _half_points(scores: Numbers, weights: Ints) -> Ints:
     return weighted_sum(weights, twice)
 
 
+def _points_of_shares(shares: Floats, weights: Ints) -> Numbers:
+    """Σ_l w_l · (the shares of i over all others), in half millionths: whole numbers.
+
+    They are those of Python where 64 bits could overflow.
+    """
+    halves = np.rint(np.nan_to_num(shares) * (2 * WHOLE)).astype(np.int64).sum(axis=2)
+    if _most_points(shares, weights) * 2 * WHOLE < 2**63:
+        return weighted_sum(weights, halves)
+    exact: Numbers = (weights.astype(object)[:, None, None] * halves).sum(axis=0)
+    return exact
+
+
 def _with_ties(key: Numbers, value: Floats, tolerance: float) -> Preference:
     """Order by ``key``, making neighbours within ``tolerance`` a tie with one ``value``.
 
@@ -288,6 +313,8 @@ def _with_ties(key: Numbers, value: Floats, tolerance: float) -> Preference:
     order = np.empty(key.shape, np.int64)
     np.put_along_axis(order, by_key, np.cumsum(steps, axis=0), axis=0)
     tied_value = np.take_along_axis(np.take_along_axis(value, by_key, axis=0), first_of_tie, axis=0)
+    # What whole numbers tell apart, a fit may have the other way round in its last digits.
+    rising = np.maximum.accumulate(tied_value, axis=0)
     settled = np.empty(value.shape, np.float64)
-    np.put_along_axis(settled, by_key, tied_value, axis=0)
+    np.put_along_axis(settled, by_key, rising, axis=0)
     return Preference(order, settled)

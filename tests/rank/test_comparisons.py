@@ -179,6 +179,79 @@ def test_bradley_terry_is_where_the_likelihood_is_greatest(case: Any) -> None:
     assert ranking.counts.incomplete == incomplete + (lacking if rewards else 0)
 
 
+@given(case=judged())
+def test_bradley_terry_ties_whole_prompts_as_borda_does(case: Any) -> None:
+    """Where every pair is compared, in whole numbers: by points, a share being part of a win."""
+    table, rows, weights, _ = case
+    got = rank(table, weights, comparisons=said(rows), aggregation="bradley-terry").table
+    ranks = dict(got.select("candidate_id", "rank").iter_rows())
+    values = dict(got.select("candidate_id", "preference").iter_rows())
+    millionths = {
+        pair: Fraction(round(share * 10**6), 10**6) for pair, share in votes_of(rows).items()
+    }
+    for images in prompts_of(table, weights).values():
+        if any((i, j) not in millionths for i in images for j in images if i != j):
+            continue
+        points = {i: Fraction(0) for i in images}
+        for i, j in ((i, j) for i in images for j in images if i != j):
+            points[i] += Fraction(str(weights["people"])) * millionths[i, j]
+            for name in weights.keys() - {"people"}:
+                one, other = images[i][name], images[j][name]
+                points[i] += Fraction(str(weights[name])) * Fraction(
+                    (one > other) - (one < other), 2
+                )
+        for i in images:
+            assert ranks[i] == 1 + sum(other > points[i] for other in points.values())
+            for j in images:
+                assert (values[i] == values[j]) == (points[i] == points[j])
+
+
+@pytest.mark.parametrize("weight", [1, 10_000, 5e12])
+def test_a_millionth_of_a_vote_is_no_tie_beside_any_reward(weight: float) -> None:
+    a, b, c = CYCLE
+    table = scored({"p": {"r": [1.0, 1.0, 1.0]}})
+    rows = [(a, b, 0.5, 1), (a, c, 0.500001, 1), (b, c, 0.5, 1)]
+    weights = {"r": weight, "people": 1}
+    got = rank(table, weights, comparisons=said(rows), aggregation="bradley-terry").table
+    assert got["rank"].to_list() == [1, 2, 3]
+    assert got["preference"].is_sorted(descending=True)
+    rows = [(a, b, 0.5, 1), (a, c, 0.5, 1), (b, c, 0.5, 1)]
+    got = rank(table, weights, comparisons=said(rows), aggregation="bradley-terry").table
+    assert (got["rank"].to_list(), got["preference"].to_list()) == ([1] * 3, [0.5] * 3)
+
+
+@given(
+    shares=st.lists(st.integers(0, 10**6), min_size=2, max_size=4),
+    weight=WEIGHTS,
+    random=st.randoms(use_true_random=False),
+)
+def test_images_of_like_comparisons_are_tied(shares: list[int], weight: float, random: Any) -> None:
+    """Two images against the same others, and not against each other: no whole numbers say so."""
+    k = len(shares) + 2
+    table = scored({"p": {"r": [1.0, 1.0, *map(float, range(2, k))]}})
+    a, b, *others = table["candidate_id"]
+    rows = [
+        (one, other, share / 10**6, 1)
+        for one in (a, b)
+        for other, share in zip(others, shares, strict=True)
+    ]
+    random.shuffle(rows)
+    for weights in ({"people": 1.0}, {"people": 1.0, "r": weight}):
+        got = rank(table, weights, comparisons=said(rows), aggregation="bradley-terry").table
+        row = {one["candidate_id"]: one for one in got.iter_rows(named=True)}
+        assert row[a]["rank"] == row[b]["rank"]
+        assert row[a]["preference"] == row[b]["preference"]
+    # Another share is another strength, whichever side it falls on.
+    if 0 < shares[0] < 10**6:
+        one, other, share, n = next(row for row in rows if row[:2] == (b, others[0]))
+        rows[rows.index((one, other, share, n))] = (one, other, share + 1e-6, n)
+        got = rank(
+            table, {"people": 1.0}, comparisons=said(rows), aggregation="bradley-terry"
+        ).table
+        row = {one["candidate_id"]: one for one in got.iter_rows(named=True)}
+        assert row[b]["rank"] < row[a]["rank"]
+
+
 def components(images: Mapping[str, Any], met: set[tuple[str, str]]) -> list[set[str]]:
     parts = [{image} for image in images]
     for one, other in met:
