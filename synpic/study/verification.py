@@ -1,6 +1,6 @@
 """Reading studies to their last byte: their files, and whether votes fit what was asked.
 
-Nothing makes votes again: what is wrong with them is said by name, and they are not set aside.
+Nothing makes votes again: what is wrong with them is reported by name, and they are not set aside.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def _verify(
             except NewerSchema:
                 raise
             except SynpicError as error:
-                said = f"{error.message}; {error.hint}" if error.hint else error.message
-                yield Damage(_place(name, file), said, irreplaceable=True)
+                reason = f"{error.message}; {error.hint}" if error.hint else error.message
+                yield Damage(_place(name, file), reason, irreplaceable=True)
 
 
 def _require_known(study: Study, votes: pl.DataFrame, where: Path) -> None:
