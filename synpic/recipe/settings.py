@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from synpic.recipe.secrets import refuse_secrets
 from synpic.recipe.toml import Table
 
 __all__ = [
@@ -44,6 +45,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"texts, finite numbers, booleans, lists and tables only: {error}"
         ) from None
+    refuse_secrets(options)
     return options
 
 
