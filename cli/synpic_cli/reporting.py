@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from synpic.engine.report import Outcome, Report
 from synpic.engine.task import Task
-from synpic.readers.display import count, size
+from synpic.readers.display import count, number, size
 from synpic.score.forecast import Fetch
+from synpic.score.forecast_questions import QuestionForecast
 from synpic_cli.output import print_line, print_table, say
 
-__all__ = ["prompts_line", "show_fetches", "show_report", "show_tasks"]
+__all__ = ["prompts_line", "show_fetches", "show_questions", "show_report", "show_tasks"]
 
 
 def prompts_line(prompts: int, empty: int, duplicates: int, sharing: int | None) -> str:
@@ -105,6 +106,20 @@ def show_fetches(fetches: Sequence[Fetch], as_json: bool = False) -> None:
     known = sum(fetch.bytes or 0 for fetch in fetches)
     unknown = any(fetch.bytes is None for fetch in fetches)
     say(f"{size(known)} to fetch{', and what is unknown' if unknown else ''}.")
+
+
+def show_questions(asked: Sequence[QuestionForecast], as_json: bool = False) -> None:
+    """What a run would ask of endpoints."""
+    if not asked:
+        return
+    if as_json:
+        print_line({"questions": [vars(one) for one in asked]})
+        return
+    for one in asked:
+        say(
+            f"{one.reward} asks {one.model} at an endpoint: {count(one.questions, 'question')} at "
+            f"most, about {size(one.bytes)} to send, about {number(one.tokens)} tokens."
+        )
 
 
 def _to_fetch(fetch: Fetch) -> str:

@@ -181,11 +181,13 @@ def _show_work(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
+    from synpic.pipeline.inventory import take_inventory
     from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
     from synpic.pipeline.validation import validate
     from synpic.score.forecast import weights_to_fetch
+    from synpic.score.forecast_questions import questions_to_ask
     from synpic_cli.output import say
-    from synpic_cli.reporting import show_fetches, show_tasks
+    from synpic_cli.reporting import show_fetches, show_questions, show_tasks
 
     if snapshot.recipe.ingest is not None:
         tasks, broken = drawing_tasks(snapshot, shard=shard, retry_failed=retry_failed)
@@ -201,4 +203,6 @@ def _show_work(
             return
     tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     show_tasks(tasks, broken, "scores to give", as_json)
+    asked = questions_to_ask(snapshot, tasks, lambda: take_inventory(snapshot).candidates())
+    show_questions(asked, as_json)
     show_fetches(weights_to_fetch(snapshot, [task.name for task in tasks]), as_json)

@@ -35,6 +35,7 @@ from synpic.rank import (
     leave_one_out,
     win_rate_by_model,
 )
+from synpic.recipe.secrets import published_text
 from synpic.registry import MODELS
 from synpic.release.compared import describe_comparisons
 from synpic.release.manifest import PAIRED, File, Manifest, own_version
@@ -63,7 +64,7 @@ def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = 
         - ``digest``: a SHA-256 over all candidates with their prompts, provenance and scores: where
           it, ``ranking``, ``pairs``, ``labels`` and ``cuts.top`` are equal, so are the rows of all
           configs
-        - ``recipe``: its text; ``lock``: what its names resolved to
+        - ``recipe``: its text, without addresses of endpoints; ``lock``: what its names resolved to
         - ``prompts``: source → how many
         - ``models``, ``rewards``: with fingerprints and what decides them
         - ``environments``: key → library versions, device and dtype
@@ -94,7 +95,7 @@ def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = 
         "version": None,
         # Not of measured times: two runs of one recipe on equal hardware are one release.
         "digest": _digest(with_meta(scored, inventory.prompts).drop("seconds")),
-        "recipe": inventory.snapshot.recipe_text,
+        "recipe": published_text(inventory.snapshot.recipe_text),
         "lock": _lock(inventory),
         "prompts": dict(
             inventory.prompts.group_by("source", maintain_order=True).len().iter_rows()

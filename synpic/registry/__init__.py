@@ -302,6 +302,7 @@ REWARDS = Registry(
         "shapes_clip": "synpic.shapes.learned:ShapesClip",
         "shapes_quality": "synpic.shapes.quality:Quality",
         "vlm_yes": "synpic.score.vlm_yes:VlmYes",
+        "vlm_yes_endpoint": "synpic.score.vlm_yes_endpoint:VlmYesEndpoint",
         "vqascore": "synpic.score.vqascore:VQAScore",
         "vqascore_xl": "synpic.score.vqascore:VQAScoreXL",
     },

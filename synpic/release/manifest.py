@@ -114,6 +114,15 @@ class RewardRow(Record):
     weight: float | None
     scores: Count
 
+    @property
+    def asked(self) -> str | None:
+        """The model that an endpoint served, with its variant; None where none was asked."""
+        if "endpoint" not in self.fingerprint_inputs:
+            return None
+        options = self.fingerprint_inputs.get("options") or {}
+        variant = options.get("variant")
+        return f"{options.get('model')}" + (f" ({variant})" if variant else "")
+
 
 class Rule(Record):
     """How images were ranked: the arguments of ``synpic.rank.rank``."""

@@ -68,7 +68,9 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
 
 def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[str, Any]:
     companions = one.fingerprint_inputs.get("companions") or {}
-    options = {key: v for key, v in settings.options.items() if key not in companions}
+    # Where a server is decides nothing of what it answered.
+    places = {"endpoint"} if "endpoint" in one.fingerprint_inputs else set()
+    options = {key: v for key, v in settings.options.items() if key not in {*companions, *places}}
     weights = known_weights(snapshot.lock, settings.checkpoint, settings.revision)
     return {"options": options or None, **weights}
 

@@ -28,7 +28,9 @@ from synpic.registry import REWARDS
 from synpic.workspace import Workspace
 
 __all__ = [
+    "ANSWERS",
     "Companion",
+    "RemembersAnswers",
     "Reward",
     "RewardInfo",
     "WantedReward",
@@ -38,6 +40,13 @@ __all__ = [
     "registered_reward",
     "resolve_reward",
 ]
+
+
+ANSWERS = "answers"
+"""The folder of a workspace in which answers of endpoints are kept."""
+
+CHAT_COMPLETIONS = "chat completions"
+"""How endpoints are asked; part of the fingerprint of what they answer."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +114,23 @@ class Reward(Protocol):
 
     The constructor takes ``checkpoint``, ``revision`` and ``device`` if ``info.checkpoint`` is set,
     ``<name>`` and ``<name>_revision`` for each of ``info.companions``, and the recipe's ``options``
-    as keywords.
+    as keywords. A class with ``asks_endpoint = True`` has an option ``endpoint``, which says where
+    the server is that scores, and how it is asked; it is no part of the fingerprint.
     """
 
     info: ClassVar[RewardInfo]
 
     def score(self, prompts: Sequence[str], images: Sequence[Image]) -> Sequence[float]:
         """A finite score for each of n prompts and n RGB images."""
+        ...
+
+
+@runtime_checkable
+class RemembersAnswers(Protocol):
+    """A reward that asks others, and need not ask again what was answered once."""
+
+    def remember_in(self, folder: Path) -> None:
+        """Keep answers below ``folder``, from when they arrive, and use those that are there."""
         ...
 
 
@@ -125,6 +144,8 @@ class WantedReward:
         info: what it declares; None for a plain function.
         checkpoint: resolved; None for a reward without weights.
         companions: resolved, by name.
+        asks_endpoint: a server scores. Its option ``endpoint`` says where that is and how it is
+            asked; it decides no score.
     """
 
     name: str
@@ -134,6 +155,7 @@ class WantedReward:
     checkpoint: LockEntry | None
     source_hash: str | None = None
     companions: Mapping[str, LockEntry] = field(default_factory=dict)
+    asks_endpoint: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -146,14 +168,19 @@ class WantedReward:
         companions = {
             name: checkpoints.identity(entry) for name, entry in sorted(self.companions.items())
         }
+        options = {k: v for k, v in self.options.items() if not self._is_place(k)}
         inputs: dict[str, Any] = {
             "reward": self.registered,
             "version": self.info.version if self.info else None,
             "source": self.source_hash,
             "checkpoint": checkpoints.identity(self.checkpoint) if self.checkpoint else None,
-            "options": self.options or None,
+            "options": options or None,
         }
-        return {**inputs, "companions": companions} if companions else inputs
+        endpoint = {"endpoint": CHAT_COMPLETIONS} if self.asks_endpoint else {}
+        return {**inputs, **({"companions": companions} if companions else {}), **endpoint}
+
+    def _is_place(self, option: str) -> bool:
+        return self.asks_endpoint and option == "endpoint"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -190,7 +217,8 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
         companion: checkpoints.resolve(lock, *where)
         for companion, where in companion_sources(info, settings.options).items()
     }
-    return WantedReward(name, registered, settings, info, checkpoint, source, companions)
+    asks = bool(getattr(thing, "asks_endpoint", False))
+    return WantedReward(name, registered, settings, info, checkpoint, source, companions, asks)
 
 
 def registered_reward(
@@ -247,7 +275,10 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
         location, commit = checkpoints.load_from(workspace.folder, entry)
         arguments |= {name: location, f"{name}_revision": commit}
     code = _load(wanted.name, wanted.registered, workspace.folder)
-    return construct_reward(wanted.name, code, arguments)
+    opened = construct_reward(wanted.name, code, arguments)
+    if isinstance(opened, RemembersAnswers) and workspace.store.is_local:
+        opened.remember_in(workspace.folder / ANSWERS)
+    return opened
 
 
 def _load(name: str, registered: str, beside: Path | None) -> Any:

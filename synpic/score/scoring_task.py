@@ -146,9 +146,11 @@ class _Scoring:
         self._make: Callable[[Image], Any] = _as_it_is
         self._judge: Callable[[Sequence[str], Any], Sequence[float]] = reward.score
         self._side_by_side: Callable[[Sequence[Any]], Any] = list
+        self._ahead: Callable[[Sequence[str], Any], None] | None = None
         if isinstance(reward, TwoStageReward):
             self._kind, self._make = reward.preprocessing, reward.pixels
             self._judge, self._side_by_side = reward.judge, reward.side_by_side
+            self._ahead = reward.ahead
         images.want(self._kind, self._make)
         self._gatherer = ThreadPoolExecutor(1, "gather")
         self._coming: Future[_Batch] | None = None
@@ -164,7 +166,7 @@ class _Scoring:
             given = self._gather(self._images.order(missing, self._kind))
         if following:
             order = self._images.order(following, self._kind)
-            self._coming = self._gatherer.submit(self._gather, order)
+            self._coming = self._gatherer.submit(self._gather_ahead, order, following)
         self._given = given.images
         whole = [item for item in missing if item.candidate_id not in given.broken]
         ended = self._attempts.run(list(enumerate(whole)))
@@ -184,6 +186,8 @@ class _Scoring:
         # In this order: what was ordered is still made, and nobody waits for it for ever.
         self._gatherer.shutdown()
         self._images.release(self._kind, self._make)
+        if isinstance(self._reward, TwoStageReward):
+            self._reward.close()
 
     def _gather(self, order: PrefetchOrder) -> _Batch:
         """Wait for what was ordered, and lay it side by side as the device takes it."""
@@ -204,6 +208,15 @@ class _Scoring:
                 if self._pinned and hasattr(images, "pin_memory"):
                     images = images.pin_memory()
         return _Batch(order.keys, images, broken)
+
+    def _gather_ahead(self, order: PrefetchOrder, following: Sequence[Item]) -> _Batch:
+        batch = self._gather(order)
+        if self._ahead is not None and len(following) > len(batch.broken):
+            there = [one.prompt for one in following if one.candidate_id not in batch.broken]
+            # What is wrong is found when the batch is judged.
+            with suppress(RuntimeError, TypeError, ValueError):
+                self._ahead(there, batch.images)
+        return batch
 
     def _score(self, placed: Sequence[tuple[int, Item]]) -> list[float]:
         # Attempts are made on runs of neighbours.

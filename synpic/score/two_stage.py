@@ -49,6 +49,15 @@ class TwoStageReward(ABC):
     def judge(self, prompts: Sequence[str], pixels: Any) -> list[float]:
         """Scores of n prompts and ``Float[Tensor, "n 3 height width"]``; moves them itself."""
 
+    def ahead(self, prompts: Sequence[str], pixels: Any) -> None:  # noqa: B027 - a hook
+        """Learn what will be judged next. Called in another thread, while :meth:`judge` is at work.
+
+        For a reward that waits for others: it may begin to ask them.
+        """
+
+    def close(self) -> None:  # noqa: B027 - a hook
+        """Let go of what the reward holds besides memory; called once, at the end."""
+
     def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
         """Scores of n prompts and n RGB images, in their order."""
         if not images:

@@ -21,12 +21,13 @@ from synpic.score.weights import as_dtype
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
     from torch import Tensor
 
-__all__ = ["QUESTION", "VlmYes"]
+__all__ = ["NO", "QUESTION", "YES", "VlmYes", "check_options"]
 
 QUESTION = 'Does this figure show "{}"? Please answer Yes or No.'
 """That of t2v_metrics; ``{}`` stands for the prompt."""
 
 YES, NO = ("Yes", " Yes", "yes", " yes"), ("No", " No", "no", " no")
+"""Spellings of the two answers."""
 
 MEASURES = ("log-odds", "probability")
 
@@ -92,7 +93,7 @@ class VlmYes(TwoStageReward):
         from synpic.score.vlm.local import LocalVlm
 
         check_template("vlm_yes", "question", question, of_prompt=True)
-        _check_options(measure, max_pixels, yes=yes, no=no)
+        check_options("vlm_yes", measure, max_pixels, yes=yes, no=no)
         self._question, self._measure = question, measure
         self._vlm = LocalVlm(checkpoint, revision, device, as_dtype(dtype), max_pixels)
         self.preprocessing: Hashable = self._vlm.preprocessing
@@ -127,25 +128,35 @@ def _listed(scores: Tensor) -> list[float]:
     return listed
 
 
-def _check_options(measure: str, max_pixels: int, **answers: Sequence[str]) -> None:
+def check_options(
+    reward: str, measure: str, max_pixels: int, *, yes: Sequence[str], no: Sequence[str]
+) -> None:
     """Refuse options that mean nothing.
+
+    Args:
+        reward: for the message.
 
     Raises:
         RewardError: naming the option.
     """
     if measure not in MEASURES:
         raise RewardError(
-            f"vlm_yes: measure is {measure!r}, expected {' or '.join(map(repr, MEASURES))}",
+            f"{reward}: measure is {measure!r}, expected {' or '.join(map(repr, MEASURES))}",
             hint='"log-odds" is the default',
         )
     if type(max_pixels) is not int or not 1 <= max_pixels <= 1 << 28:
         raise RewardError(
-            f"vlm_yes: max_pixels is {max_pixels!r}, expected a whole number from 1",
+            f"{reward}: max_pixels is {max_pixels!r}, expected a whole number from 1",
             hint="1048576 is 1024 × 1024",
         )
-    for name, spelt in answers.items():
+    for name, spelt in {"yes": yes, "no": no}.items():
         if isinstance(spelt, str) or not spelt or not all(isinstance(one, str) for one in spelt):
             raise RewardError(
-                f"vlm_yes: {name} is {spelt!r}, expected a list of spellings",
+                f"{reward}: {name} is {spelt!r}, expected a list of spellings",
                 hint=f'{name} = ["{name.capitalize()}"]',
             )
+    if shared := set(yes) & set(no):
+        raise RewardError(
+            f"{reward}: {min(shared)!r} is among the spellings of yes and of no",
+            hint="an answer counts for the image or against it",
+        )

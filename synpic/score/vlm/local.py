@@ -6,15 +6,15 @@ over image and question gives the probability of every first token of an answer.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from PIL.Image import Image, Resampling
+from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.vlm.answers import Spelling, refuse_marks, spellings
+from synpic.score.vlm.fitting import fit
 from synpic.score.weights import open_pretrained, reading
 
 if TYPE_CHECKING:
@@ -66,12 +66,7 @@ class LocalVlm:
 
     def fit(self, image: Image) -> Image:
         """``image``, made smaller where it has more than ``max_pixels``; bicubic, by Pillow."""
-        width, height = image.size
-        if width * height <= self._max_pixels:
-            return image
-        scale = math.sqrt(self._max_pixels / (width * height))
-        size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
-        return image.resize(size, Resampling.BICUBIC)
+        return fit(image, self._max_pixels)
 
     def spellings(self, texts: Sequence[str]) -> list[Spelling]:
         """The tokens of answers; see :func:`synpic.score.vlm.answers.spellings`."""

@@ -1,0 +1,158 @@
+"""Several questions at a time to a model behind an endpoint, and none of them twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from synpic.errors import RewardError, SynpicError
+from synpic.score.vlm.endpoint import Address, Endpoint
+from synpic.score.vlm.journal import Journal
+from synpic.score.vlm.questions import VlmAnswer, VlmQuestion
+
+__all__ = ["EndpointVlm"]
+
+REMEMBERED = 4096
+"""Answers that are kept in memory: several batches."""
+
+
+class EndpointVlm:
+    """A model behind an endpoint.
+
+    A question is known by what is sent, pictures by their pixels, and by ``variant``; not by where
+    it is sent. One that was answered, in this process or in an earlier one that kept its answers
+    in the same folder, is not asked again.
+
+    Args:
+        reward: what it is called in messages.
+        model: as the server names it.
+        endpoint: an address, or a table; see :class:`synpic.score.vlm.endpoint.Address`.
+        variant: tells apart what is served under one name: a revision, a quantisation.
+        request: added to the body of every request.
+        read: raises ValueError for an answer that is no answer to what was asked. Such a one is
+            not kept on the disk.
+
+    Raises:
+        RewardError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        reward: str,
+        model: str,
+        endpoint: str | Mapping[str, Any],
+        *,
+        variant: str | None = None,
+        request: Mapping[str, Any] | None = None,
+        read: Callable[[VlmAnswer], object] = lambda answer: None,
+    ) -> None:
+        if not isinstance(model, str) or not model.strip():
+            raise RewardError(
+                f"{reward}: model is {model!r}, expected the name under which the server has it",
+                hint='options = { model = "Qwen/Qwen3-VL-8B-Instruct" }',
+            )
+        if request is not None and not isinstance(request, Mapping):
+            raise RewardError(
+                f"{reward}: request is {request!r}, expected a table",
+                hint="request = { chat_template_kwargs = { enable_thinking = false } }",
+            )
+        address = Address.of(reward, endpoint)
+        self.model, self._variant, self._read = model, variant, read
+        self._endpoint = Endpoint(address, model, request or {})
+        self._pool = ThreadPoolExecutor(address.concurrency, "ask")
+        self._lock = threading.Lock()
+        self._asked: OrderedDict[str, Future[VlmAnswer]] = OrderedDict()
+        self._journal: Journal | None = None
+
+    def remember_in(self, folder: Path) -> None:
+        """Keep answers below ``folder``, and use those that are there.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        named = re.sub(r"[^a-z0-9]+", "-", self.model.lower()).strip("-")[-64:]
+        of = hashlib.sha256(json.dumps([self.model, self._variant]).encode()).hexdigest()[:8]
+        self._journal = Journal(folder / f"{named or 'model'}-{of}")
+
+    def begin(self, questions: Sequence[VlmQuestion]) -> None:
+        """Have ``questions`` asked, and do not wait."""
+        for question in questions:
+            self._future(question)
+
+    def answers(self, questions: Sequence[VlmQuestion]) -> list[VlmAnswer]:
+        """The answer to each of ``questions``, in their order.
+
+        Raises:
+            ValueError: the first that has none.
+            RewardError: the endpoint answers nothing.
+            StorageError: an answer cannot be kept.
+        """
+        futures = [self._future(question) for question in questions]
+        return [future.result() for future in futures]
+
+    def prove(self, question: VlmQuestion) -> VlmAnswer:
+        """The answer to a first question, before others are asked.
+
+        Raises:
+            RewardError: it has none: then no other would have one.
+        """
+        try:
+            return self.answers([question])[0]
+        except ValueError as error:
+            raise RewardError(
+                f"{self.model} does not answer a first question about a grey image: {error}",
+                hint="a model that thinks before it answers has to be kept from it: "
+                "request = { chat_template_kwargs = { enable_thinking = false } }; answers that "
+                "are spelt otherwise are options",
+            ) from error
+
+    def close(self) -> None:
+        """Ask nothing that is not under way; wait for what is, and keep it."""
+        self._endpoint.close()
+        self._pool.shutdown(cancel_futures=True)
+        if self._journal is not None:
+            self._journal.close()
+
+    def _future(self, question: VlmQuestion) -> Future[VlmAnswer]:
+        key = self._key(question)
+        with self._lock:
+            known = self._asked.get(key)
+            if known is None or _is_over(known):
+                known = self._asked[key] = self._pool.submit(self._ask, key, question)
+            self._asked.move_to_end(key)
+            while len(self._asked) > REMEMBERED and next(iter(self._asked.values())).done():
+                self._asked.popitem(last=False)
+        return known
+
+    def _ask(self, key: str, question: VlmQuestion) -> VlmAnswer:
+        if self._journal is not None and (found := self._journal.find(key)) is not None:
+            try:
+                self._read(found)
+            except ValueError:
+                pass  # to this question, it is no answer
+            else:
+                return found
+        answer = self._endpoint.ask(question)
+        self._read(answer)
+        if self._journal is not None:
+            self._journal.keep(key, answer)
+        return answer
+
+    def _key(self, question: VlmQuestion) -> str:
+        sent = self._endpoint.body(question, lambda picture: picture.digest)
+        written = json.dumps([self._variant, sent], sort_keys=True)
+        return hashlib.sha256(written.encode()).hexdigest()[:32]
+
+
+def _is_over(future: Future[VlmAnswer]) -> bool:
+    """Whether it ended for a reason that is not of its question, and may have passed."""
+    if future.cancelled():
+        return True
+    return future.done() and isinstance(future.exception(), SynpicError)

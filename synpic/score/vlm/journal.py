@@ -1,0 +1,121 @@
+"""Answers on the disk, from the moment they arrive: a killed command asks nothing again.
+
+Each process appends to a file of its own and reads those of all others once, when it begins. A line
+is the key of a question and its answer. A process that is killed leaves at most half a line, which
+counts as no answer.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from synpic.errors import StorageError
+from synpic.score.vlm.questions import VlmAnswer
+
+__all__ = ["Journal"]
+
+KEY = 32
+"""Hex digits of the key of a question."""
+
+
+class Journal:
+    """Answers by the keys of their questions. Used by several threads at once.
+
+    Args:
+        folder: of these answers alone; made when the first is kept.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._own: int | None = None
+        self._lock = threading.Lock()
+        self._files: list[Path] = []
+        self._places: dict[bytes, tuple[int, int, int]] = {}
+        """Key → file, and where in it the answer begins and ends."""
+        with _refusing(folder):
+            for path in sorted(folder.glob("*.jsonl")):
+                self._scan(path)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def find(self, key: str) -> VlmAnswer | None:
+        """The answer to a question; None where there is none, or it cannot be read."""
+        place = self._places.get(key.encode())
+        if place is None:
+            return None
+        file, begin, end = place
+        with _refusing(self._files[file]), self._files[file].open("rb") as stream:
+            stream.seek(begin)
+            return _decoded(stream.read(end - begin))
+
+    def keep(self, key: str, answer: VlmAnswer) -> None:
+        """Put an answer on the disk, whole, before it counts.
+
+        Raises:
+            StorageError: the disk is full, or refuses.
+        """
+        written = json.dumps([[list(place.items()) for place in answer.places], answer.text])
+        line = f"{key} {written}\n".encode()
+        with self._lock, _refusing(self._folder):
+            if self._own is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                path = self._folder / f"{uuid.uuid4().hex[:16]}.jsonl"
+                self._own = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            # One call: whole in the system's memory, whatever becomes of this process.
+            if os.write(self._own, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._own is not None:
+                os.fsync(self._own)
+                os.close(self._own)
+                self._own = None
+
+    def _scan(self, path: Path) -> None:
+        number, begin = len(self._files), 0
+        self._files.append(path)
+        with path.open("rb") as stream:
+            for line in stream:
+                end = begin + len(line)
+                if line.endswith(b"\n") and line[KEY : KEY + 1] == b" ":
+                    self._places[line[:KEY]] = number, begin + KEY + 1, end
+                begin = end
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into one error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror or error}",
+            hint="answers of endpoints are kept there; free some room, or check who may write "
+            "there, and run the same command again: it goes on",
+        ) from error
+
+
+def _decoded(data: bytes) -> VlmAnswer | None:
+    try:
+        places, text = json.loads(data)
+        return VlmAnswer(_places(places), str(text))
+    except (ValueError, TypeError):  # half of it was lost with the machine's power
+        return None
+
+
+def _places(found: Any) -> Sequence[dict[str, float]]:
+    return [{str(text): float(value) for text, value in place} for place in found]

@@ -1,0 +1,123 @@
+"""What is asked of a model that is not on this machine, and what it answers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from PIL.Image import Image
+
+from synpic.score.vlm.fitting import fit
+
+__all__ = ["SentImage", "VlmAnswer", "VlmQuestion", "refuse_likely_marks"]
+
+Token = Mapping[str, float]
+"""The likeliest tokens at one place of an answer, each with ln P."""
+
+_ROUNDING = 1e-6
+"""How far a sum of probabilities in float32 may be off."""
+
+_MARKS = re.compile(
+    r"<\|[^<>|]{1,64}\|>"  # Qwen, Llama 3, Phi, GLM
+    r"|<｜[^<>｜]{1,64}｜>"  # DeepSeek
+    r"|\[/?(INST|IMG|IMG_BREAK|IMG_END|SYSTEM_PROMPT)\]"  # Llama 2, Mistral
+    r"|</?(s|img|image|think|start_of_turn|end_of_turn|bos|eos|pad|unk|video|vision"
+    r"|start_of_image|end_of_image|image_soft_token|end_of_utterance|fake_token_around_image"
+    r"|global-img|IMG_CONTEXT|tool_call|tool_response)>"
+)
+
+
+@dataclass(frozen=True)
+class SentImage:
+    """An image as it is sent.
+
+    Args:
+        png: the encoded file.
+        digest: of its size and pixels; that of the file would change with the encoder.
+    """
+
+    png: bytes = field(repr=False)
+    digest: str
+
+    @classmethod
+    def of(cls, image: Image, max_pixels: int) -> SentImage:
+        """An RGB image, made smaller where it has more than ``max_pixels``."""
+        fitted = fit(image, max_pixels)
+        content = hashlib.sha256(f"{fitted.size}".encode())
+        content.update(fitted.tobytes())
+        buffer = io.BytesIO()
+        # Level 1 takes a fifth of the time of the default, for a tenth more bytes.
+        fitted.save(buffer, "PNG", compress_level=1)
+        return cls(buffer.getvalue(), content.hexdigest()[:32])
+
+
+@dataclass(frozen=True)
+class VlmQuestion:
+    """One message of a user: texts and pictures, in the order in which the model reads them.
+
+    Args:
+        parts: at least one.
+        tokens: how many the answer has, at most.
+    """
+
+    parts: tuple[str | SentImage, ...]
+    tokens: int = 1
+
+
+@dataclass(frozen=True)
+class VlmAnswer:
+    """What a model answers: at each place the likeliest tokens.
+
+    Args:
+        places: one for each token that was generated.
+        text: of these together.
+    """
+
+    places: Sequence[Token]
+    text: str = ""
+
+    def log_probability(self, spellings: Iterable[str], place: int = 0) -> float | None:
+        """ln of the sum of P of ``spellings`` at ``place``, counted from 0; None if none is there.
+
+        What is not among the likeliest tokens is left out of the sum.
+        """
+        there = self.places[place]
+        found = [there[text] for text in dict.fromkeys(spellings) if text in there]
+        return _ln_sum(found) if found else None
+
+    def bound(self, place: int = 0) -> float:
+        """What ln P of a token that is not among those at ``place`` does not exceed.
+
+        It is at most as likely as the least likely of these, and as what they leave of 1.
+        """
+        values = list(self.places[place].values())
+        left = 1 - sum(map(math.exp, values))
+        return min(*values, math.log(max(left, _ROUNDING)))
+
+    def likeliest(self, place: int = 0, number: int = 3) -> str:
+        """The first tokens at ``place``, for a message."""
+        there = sorted(self.places[place].items(), key=lambda one: -one[1])
+        return ", ".join(repr(text) for text, _ in there[:number])
+
+
+def refuse_likely_marks(prompt: str) -> None:
+    """Refuse a prompt that holds what a model's tokenizer may read as a mark.
+
+    A server fills the prompt into its chat template and reads the whole as tokens: a mark in the
+    prompt would end the question and begin an answer. The tokenizer is not known here, so the marks
+    of the usual families are refused.
+
+    Raises:
+        ValueError: naming the mark; it is the failure of this prompt's images.
+    """
+    if mark := _MARKS.search(prompt):
+        raise ValueError(f"the prompt holds {mark[0]!r}, which a model may not read as text")
+
+
+def _ln_sum(values: Sequence[float]) -> float:
+    largest = max(values)
+    return largest + math.log(sum(math.exp(value - largest) for value in values))

@@ -1,0 +1,326 @@
+"""How an endpoint is asked: what is sent, what is asked again, what is an error of whom."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synpic.errors import RewardError
+from synpic.score.vlm import endpoint as module
+from synpic.score.vlm.asking import EndpointVlm
+from synpic.score.vlm.questions import SentImage, VlmQuestion
+from tests.parity.inputs import picture
+from tests.score.endpoint_server import Reply, Served, completion, served
+
+YES = completion({"Yes": -0.1, "No": -2.5, "The": -9.0})
+KEY = "sk-secret-0123456789abcdefghij"
+
+
+def ask(number: int = 0, *, images: int = 1) -> VlmQuestion:
+    pictures = [SentImage.of(picture(seed, 32, 24), 1 << 20) for seed in range(images)]
+    return VlmQuestion((*pictures, f"question {number}"))
+
+
+def vlm(server: Served, **options: Any) -> EndpointVlm:
+    address = {"url": server.url, "patience": 5.0, **options.pop("endpoint", {})}
+    return EndpointVlm("judge", "owner/model", address, **options)
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST", 0.01)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[Served]:
+    with served(lambda body: (200, YES)) as server:
+        yield server
+
+
+class Sequence:
+    """Replies in turn, the last one for ever."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self._replies = list(replies)
+        self._lock = threading.Lock()
+
+    def __call__(self, body: dict[str, Any]) -> Reply:
+        with self._lock:
+            return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
+
+def test_what_is_sent(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    pixels = picture(1, 40, 30)
+    question = VlmQuestion((SentImage.of(pixels, 1 << 20), "and", SentImage.of(pixels, 300), "?"))
+    answer = vlm(server, request={"seed": 7}).answers([question])[0]
+    assert answer.places == [{"Yes": -0.1, "No": -2.5, "The": -9.0}]
+    (body,) = server.asked
+    assert server.paths == ["/v1/chat/completions"]
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    message = body.pop("messages")
+    assert body == {
+        "model": "owner/model",
+        "temperature": 0,
+        "max_tokens": 1,
+        "logprobs": True,
+        "top_logprobs": 20,
+        "seed": 7,
+    }
+    (user,) = message
+    kinds = [part["type"] for part in user["content"]]
+    assert (user["role"], kinds) == ("user", ["image_url", "text", "image_url", "text"])
+    sent = []
+    for part in user["content"][::2]:
+        head, data = part["image_url"]["url"].split(",")
+        assert head == "data:image/png;base64"
+        sent.append(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert np.array_equal(np.asarray(sent[0]), np.asarray(pixels))
+    assert sent[1].size == (20, 15)
+
+
+def test_a_newer_name_of_the_length_replaces_the_older(server: Served) -> None:
+    vlm(server, request={"max_completion_tokens": 1, "top_logprobs": 5}).answers([ask()])
+    assert "max_tokens" not in server.asked[0]
+    assert server.asked[0]["top_logprobs"] == 5
+
+
+def test_an_address_may_be_a_variable(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_URL", server.url + "/")
+    for url in ("$MY_URL", server.url + "/chat/completions"):
+        EndpointVlm("judge", "owner/model", url).answers([ask()])
+    assert server.paths == ["/v1/chat/completions"] * 2
+    assert "Authorization" not in server.headers[0]
+
+
+def test_many_at_once_and_each_once() -> None:
+    at_work, most = 0, 0
+    lock = threading.Lock()
+
+    def reply(body: dict[str, Any]) -> Reply:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.02)
+        with lock:
+            at_work -= 1
+        return 200, YES
+
+    with served(reply) as server:
+        asking = vlm(server, endpoint={"concurrency": 8})
+        questions = [ask(number % 20) for number in range(40)]
+        asking.begin(questions[:20])
+        assert len(asking.answers(questions)) == 40
+        assert len(server.asked) == 20
+        assert 4 <= most <= 8
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 529])
+def test_what_may_pass_is_asked_again(status: int) -> None:
+    with served(Sequence((status, {"error": "busy"}), (status, "busy"), (200, YES))) as server:
+        assert vlm(server).answers([ask()])[0].places
+        assert len(server.asked) == 3
+
+
+def test_a_server_says_how_long_to_wait() -> None:
+    with served(Sequence((429, "slow down", {"Retry-After": "1"}), (200, YES))) as server:
+        began = time.monotonic()
+        vlm(server).answers([ask(0), ask(1)])
+        assert time.monotonic() - began >= 1
+
+
+def test_a_wait_that_is_longer_than_patience_is_not_begun() -> None:
+    with served(lambda body: (429, "slow down", {"Retry-After": "3600"})) as server:
+        with pytest.raises(RewardError, match="does not answer: HTTP 429: slow down"):
+            vlm(server).answers([ask()])
+        assert len(server.asked) == 1
+
+
+def test_a_used_up_quota_is_not_asked_again() -> None:
+    body = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+    with served(lambda _: (429, body)) as server:
+        with pytest.raises(RewardError, match="You exceeded your quota"):
+            vlm(server).answers([ask()])
+        assert len(server.asked) == 1
+
+
+def test_a_question_that_breaks_the_server_is_its_own_failure() -> None:
+    def reply(body: dict[str, Any]) -> Reply:
+        if body["messages"][0]["content"][-1]["text"] == "question 3":
+            return 500, "assertion failed"
+        time.sleep(0.05)
+        return 200, YES
+
+    with served(reply) as server:
+        asking = vlm(server, endpoint={"patience": 0.3, "concurrency": 2})
+        asking.begin([ask(number) for number in range(12)])
+        with pytest.raises(ValueError, match="HTTP 500: assertion failed"):
+            asking.answers([ask(3)])
+        asking.answers([ask(number) for number in range(12) if number != 3])
+
+
+def test_a_server_that_is_away_is_nobody_s_failure() -> None:
+    with served(lambda body: (200, YES)) as server:
+        pass
+    with pytest.raises(RewardError, match="does not answer") as error:
+        vlm(server, endpoint={"patience": 0.1}).answers([ask()])
+    assert "goes on from there" in str(error.value.hint)
+
+
+def test_one_that_comes_back_is_waited_for() -> None:
+    with served(lambda body: (200, YES)) as server:
+        port = int(server.url.rpartition(":")[2].partition("/")[0])
+    asking = vlm(server)
+    asking.begin([ask()])
+    time.sleep(0.1)
+    with served(lambda body: (200, YES), port):
+        assert asking.answers([ask()])
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "says"),
+    [
+        ((400, {"error": {"message": "too long"}}), ValueError, "refuses the question.*too long"),
+        ((413, "too large"), ValueError, "refuses the question.*too large"),
+        ((401, {"error": f"bad key {KEY}"}), RewardError, r"HTTP 401: bad key \[token\]"),
+        ((403, "not for you"), RewardError, "not for you"),
+        ((404, {"object": "error", "message": "no model x"}), RewardError, "no model x"),
+        ((302, "", {"Location": "http://elsewhere/"}), RewardError, "HTTP 302"),
+        ((200, "<html>Log in</html>"), RewardError, "does not speak OpenAI's chat completions"),
+        ((200, {"choices": []}), RewardError, "does not speak OpenAI's chat completions"),
+        (
+            (200, {"choices": [{"message": {"content": "Yes"}, "logprobs": None}]}),
+            RewardError,
+            "this endpoint returns no log-probabilities",
+        ),
+        (
+            (200, {"choices": [{"message": {"content": "Yes"}}]}),
+            RewardError,
+            "this endpoint returns no log-probabilities",
+        ),
+        ((200, completion({"Yes": -0.1})), RewardError, r"of other answers \(top_logprobs\)"),
+    ],
+)
+def test_what_never_passes_is_an_error_at_once(
+    reply: Reply, kind: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with served(lambda body: reply) as server:
+        with pytest.raises(kind, match=says) as error:
+            vlm(server).answers([ask()])
+        assert len(server.asked) == 1
+    assert KEY not in f"{error.value} {getattr(error.value, 'hint', '')}"
+
+
+def test_a_failure_is_remembered_and_an_outage_is_not() -> None:
+    with served(Sequence((400, "no"), (200, YES))) as server:
+        asking = vlm(server)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no"):
+                asking.answers([ask()])
+        assert len(server.asked) == 1
+    with served(Sequence((401, "no"), (200, YES))) as server:
+        asking = vlm(server)
+        with pytest.raises(RewardError):
+            asking.answers([ask()])
+        assert asking.answers([ask()])
+
+
+def test_a_key_of_several_lines_is_not_sent(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nmore")
+    with pytest.raises(RewardError, match="OPENAI_API_KEY holds no key") as error:
+        vlm(server).answers([ask()])
+    assert KEY not in str(error.value)
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "says"),
+    [
+        ("ftp://host", "no address of an endpoint"),
+        ("host:8000", "no address of an endpoint"),
+        ("$NOT_THERE", "NOT_THERE names an environment variable that is empty"),
+        ({"url": "http://host/v1", "key": "abc"}, "expected the name of an environment variable"),
+        ({"url": "http://host/v1", "adress": 1}, "unknown key 'adress'"),
+        ({"url": "http://host/v1", "concurrency": 0}, "concurrency is 0, expected 1 … 1024"),
+        ({"url": "http://host/v1", "concurrency": True}, "concurrency is True"),
+        ({"url": "http://host/v1", "timeout": "1"}, "timeout is '1'"),
+        ({"url": 3}, "url and key are texts"),
+    ],
+)
+def test_settings_out_of_range_are_named(endpoint: Any, says: str) -> None:
+    with pytest.raises(RewardError) as error:
+        EndpointVlm("judge", "owner/model", endpoint)
+    assert says in str(error.value)
+
+
+def test_answers_that_were_kept_are_not_asked_for(server: Served, tmp_path: Path) -> None:
+    questions = [ask(number) for number in range(5)]
+    first = vlm(server)
+    first.remember_in(tmp_path)
+    answers = first.answers(questions)
+    first.close()
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith("owner-model-")
+    (file,) = folder.iterdir()
+    # A command was killed while it wrote the last line.
+    file.write_bytes(file.read_bytes()[:-3])
+    second = vlm(server)
+    second.remember_in(tmp_path)
+    assert second.answers(questions) == answers
+    assert len(server.asked) == 6
+    # Another revision under the same name has answers of its own, and so has another request.
+    for other in ({"variant": "awq"}, {"request": {"seed": 1}}):
+        third = vlm(server, **other)
+        third.remember_in(tmp_path)
+        third.answers(questions[:1])
+    assert len(server.asked) == 8
+
+
+def test_what_is_no_answer_is_not_kept(server: Served, tmp_path: Path) -> None:
+    def read(answer: Any) -> None:
+        if "Yes" in answer.places[0]:
+            raise ValueError("no answer")
+
+    asking = vlm(server, read=read)
+    asking.remember_in(tmp_path)
+    with pytest.raises(ValueError, match="no answer"):
+        asking.answers([ask()])
+    asking.close()
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_the_end_stops_waits_and_keeps_what_is_under_way(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def reply(body: dict[str, Any]) -> Reply:
+        if body["messages"][0]["content"][-1]["text"] == "question 0":
+            begun.set()
+            time.sleep(0.2)
+            return 200, YES
+        return 503, "busy", {"Retry-After": "4"}
+
+    with served(reply) as server:
+        asking = vlm(server, endpoint={"concurrency": 2})
+        asking.remember_in(tmp_path)
+        asking.begin([ask(number) for number in range(9)])
+        assert begun.wait(5)
+        began = time.monotonic()
+        asking.close()
+        assert time.monotonic() - began < 2
+        assert len(server.asked) <= 3
+    (file,) = tmp_path.rglob("*.jsonl")
+    assert len(file.read_text().splitlines()) == 1
