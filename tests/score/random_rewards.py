@@ -17,8 +17,11 @@ from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
 from synpic.score.hpsv2 import HPSv2
+from synpic.score.hpsv3 import Hpsv3
+from synpic.score.hpsv3_text import Hpsv3Text
 from synpic.score.imagereward import ImageReward
 from tests.generate.tiny import clip_tokenizer
+from tests.score import tiny_hpsv3
 from tests.score.tiny_vlms import save_vlm
 
 __all__ = ["FULL", "REDUCED", "RandomReward", "Size", "make"]
@@ -42,7 +45,7 @@ class Size:
         l14: CLIP-L/14's, of the aesthetic predictor and CLIPScore.
         blip: ImageReward's.
         t5: VQAScore's reader, whose picture tower is ``l14``.
-        vlm: the language model of a VLM.
+        vlm: the language model of a VLM; at full size HPSv3 has a smaller one.
     """
 
     h_vision: Tower
@@ -253,6 +256,33 @@ def _hpsv2(root: Path, size: Size) -> RandomReward:
     return RandomReward("hpsv2", folder)
 
 
+def _hpsv3(root: Path, size: Size) -> RandomReward:
+    from transformers import Qwen2VLConfig
+
+    from synpic.score.towers import hpsv3_tower
+
+    text = Tower(3584, 28, 28) if size is FULL else size.vlm
+    words = tiny_hpsv3.save_processor(
+        root / "qwen2-vl",
+        width=text.width,
+        layers=text.layers,
+        heads=text.heads,
+        vision=1280 if size is FULL else 64,
+    )
+    folder = root / "hpsv3"
+    folder.mkdir(exist_ok=True)
+    config: Any = Qwen2VLConfig.from_pretrained(words)
+    config.text_config.vocab_size = tiny_hpsv3.TOKENS
+    save_file(
+        {name: _random(shape) for name, shape in hpsv3_tower.shapes(config).items()},
+        folder / tiny_hpsv3.WEIGHTS,
+    )
+    # The authors' text is not here.
+    text_around = Hpsv3Text(tiny_hpsv3.INSTRUCTION, tiny_hpsv3.ENDING)
+    Hpsv3._instruction = staticmethod(lambda: text_around)  # type: ignore[method-assign]
+    return RandomReward("hpsv3", folder, {"processor": str(words)})
+
+
 def _imagereward(root: Path, size: Size) -> RandomReward:
     from synpic.score import imagereward
 
@@ -380,6 +410,7 @@ _MAKERS: dict[str, Callable[[Path, Size], RandomReward]] = {
     "clip_score": _clip_score,
     "aesthetic": _aesthetic,
     "hpsv2": _hpsv2,
+    "hpsv3": _hpsv3,
     "imagereward": _imagereward,
     "mps": _mps,
     "pickscore": _pickscore,

@@ -13,6 +13,7 @@ import synpic
 from synpic.registry import REWARDS
 from synpic.score.cached import in_cache, matching, repositories
 from synpic.score.hpsv2 import HPSv2
+from synpic.score.hpsv3 import Hpsv3
 from synpic.score.imagereward import ImageReward
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, online
@@ -50,6 +51,7 @@ def published(
     """``published(name)`` → "checkpoint" and companions → repositories of random weights."""
     # What a reward's class says of its size is put back afterwards.
     monkeypatch.setattr(HPSv2, "_architecture", HPSv2._architecture)
+    monkeypatch.setattr(Hpsv3, "_instruction", Hpsv3._instruction)
     monkeypatch.setattr(ImageReward, "_vision", ImageReward._vision)
 
     def published(name: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["LocalVlm"]
+__all__ = ["LocalVlm", "open_processor"]
 
 _ANYTHING = "a red circle"
 
@@ -53,7 +53,7 @@ class LocalVlm:
         from transformers import AutoModelForImageTextToText
 
         self._checkpoint, self._device, self._max_pixels = checkpoint, device, max_pixels
-        self._processor = _open_processor(checkpoint, revision)
+        self._processor = open_processor(checkpoint, revision)
         self._model = open_pretrained(AutoModelForImageTextToText, checkpoint, revision, dtype).to(
             device
         )
@@ -155,8 +155,13 @@ class LocalVlm:
             )
 
 
-def _open_processor(checkpoint: str, revision: str | None) -> Any:
-    """The processor, whose images are resized by Pillow where the architecture has such a one."""
+def open_processor(checkpoint: str, revision: str | None) -> Any:
+    """The processor, whose images are resized by Pillow where the architecture has such a one.
+
+    Raises:
+        RewardError: it takes no images, or has no chat template.
+        CheckpointError: a file is not there or damaged, or cannot be reached.
+    """
     from transformers import AutoImageProcessor, AutoProcessor
 
     with reading(checkpoint, revision):
