@@ -43,11 +43,13 @@ from synpic_cli import init as init_
 from synpic_cli.looking import remember_folder
 from synpic_cli.options import chdir, print_version
 from synpic_cli.streams import OutputLost, ReaderGone, prepare_streams
+from synpic_cli.summaries import WholeSummaries
 
 __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="synpic",
+    cls=WholeSummaries,
     help="Make preference datasets for text-to-image models: generate, score, rank, publish.",
     no_args_is_help=True,
     add_completion=False,

@@ -10,11 +10,13 @@ from synpic_cli.options import AsJson, Directory
 from synpic_cli.study_exchange import export, import_, raters
 from synpic_cli.study_options import NameOption, name_option, names_of, share_of
 from synpic_cli.study_report import plan, report
+from synpic_cli.summaries import WholeSummaries
 
 if TYPE_CHECKING:
     from synpic.study.definition import Study
 
 app = typer.Typer(
+    cls=WholeSummaries,
     help="Have people compare images, two at a time, and count what they answer.",
     no_args_is_help=True,
     rich_markup_mode=None,

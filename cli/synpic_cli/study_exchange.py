@@ -14,6 +14,7 @@ from synpic_cli.study_options import MinMedian, MinPassed, NameOption, name_opti
 if TYPE_CHECKING:
     from synpic.study.definition import Study
     from synpic.study.exchange.labels import WrittenLabels
+    from synpic.study.raters import RaterRule
     from synpic.workspace import Workspace
 
 __all__ = ["export", "import_", "raters"]
@@ -103,7 +104,7 @@ def _show_labels(written: WrittenLabels, as_json: bool) -> None:
         return
     out = f"; {count(written.left_out, 'rater')} left out" if written.left_out else ""
     raters = f" of {count(written.raters, 'rater')}" if written.raters else ""
-    say(f"{count(written.labels, 'label')}{raters}, called {written.source}{out}")
+    say(f"{count(written.labels, 'label')}{raters}, called {written.source!r}{out}")
     if written.kept:
         say(f"{count(written.kept, 'label')} of other questions stay")
     if written.removed:
@@ -130,11 +131,14 @@ def raters(
         typer.Option("--delete", metavar="RATER", help="Delete all that is kept of this one."),
     ] = None,
     overwrite: Overwrite = False,
+    min_passed: MinPassed = 0.6,
+    min_median: MinMedian = 300,
     as_json: AsJson = False,
 ) -> None:
     """List the raters of a study; write out, or delete, what is kept of one."""
     from synpic.study.definition import open_study
     from synpic.study.keeping import delete_rater, votes_of_rater
+    from synpic.study.raters import RaterRule
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, require_table_file, say, write_table
 
@@ -159,26 +163,31 @@ def raters(
             say(f"Deleted {count} votes of {delete}.")
             say("Labels that were exported before still have them: export again.")
     else:
-        _list_raters(workspace, study, as_json)
+        rule = RaterRule(passed=min_passed, fastest=min_median)
+        _list_raters(workspace, study, rule, as_json)
 
 
-def _list_raters(workspace: Workspace, study: Study, as_json: bool) -> None:
+def _list_raters(workspace: Workspace, study: Study, rule: RaterRule, as_json: bool) -> None:
     from synpic.study.choices import choices_of
     from synpic.study.own_votes import read_votes_of
-    from synpic.study.raters import RaterRule, look_at_raters
-    from synpic_cli.output import print_json, print_table
+    from synpic.study.raters import left_out, look_at_raters
+    from synpic_cli.output import print_json, print_table, say
 
     votes = read_votes_of(workspace, study)
-    found = look_at_raters(choices_of(study, votes), RaterRule())
+    found = look_at_raters(choices_of(study, votes), rule)
     if as_json:
         print_json([one.as_dict() for one in found])
         return
-    columns = ["rater", "votes", "checks", "passed", "repeats", "same", "ms", "left out"]
+    columns = ["rater", "votes", "checks", "passed", "both bad", "repeats", "same", "ms"]
     rows = [
         [
-            *(one.rater, one.votes, one.checks, one.passed, one.repeats, one.repeated),
+            *(one.rater, one.votes, one.checks, one.passed, one.both_bad),
+            *(one.repeats, one.repeated),
             *(None if one.median is None else round(one.median), one.left_out),
         ]
         for one in found
     ]
-    print_table(columns, rows)
+    print_table([*columns, "left out"], rows)
+    say(f"Left out ({rule}): {len(left_out(found)) or 'none'}")
+    if any(one.both_bad for one in found):
+        say('Checks answered "both bad" are none of "checks": they count neither way.')

@@ -45,7 +45,7 @@ def _show_report(found: StudyReport) -> None:
     from synpic_cli.output import print_table, say
 
     counted = [one for one in found.raters if one.left_out is None]
-    say(f"Study {found.name}: {count(found.votes, 'vote')} of {count(len(counted), 'rater')}")
+    say(f"Study {found.name!r}: {count(found.votes, 'vote')} of {count(len(counted), 'rater')}")
     for question in found.questions:
         say()
         say(f"{question.name}: {question.text}")
@@ -70,7 +70,9 @@ def _show_report(found: StudyReport) -> None:
     none = "none answered"
     say(f"Left image taken (0.5 is no bias to a side): {str(found.left_side) or none}")
     say(f"Repeats with sides swapped, answered the same: {str(found.repeated) or none}")
-    say(f"Checks passed: {str(found.passed) or none}")
+    bad = found.both_bad_checks
+    also = f'; {count(bad, "other")} answered "both bad", which counts neither way' if bad else ""
+    say(f"Checks passed: {str(found.passed) or none}{also}")
     if found.seconds is not None:
         say(f"Median time of an answer: {found.seconds:.1f} s")
     out = [one for one in found.raters if one.left_out is not None]

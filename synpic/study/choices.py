@@ -62,7 +62,7 @@ def choices_of(study: Study, votes: pl.DataFrame, where: str = "votes.db") -> pl
     if not wrong.is_empty():
         raise WorkspaceError(
             f"{where}: vote {wrong['number'][0]} is of comparison {wrong['comparison'][0]!r}: "
-            f"study {study.name} has none of that id with these images and that question",
+            f"study {study.name!r} has none of that id with these images and that question",
             hint="study.json and votes.db are not of one study: put back the right one",
         )
     took_left = (pl.col("answer") == "left") == straight

@@ -218,7 +218,7 @@ def votes_path(workspace: Workspace, name: str) -> Path:
     path = folder_of(workspace, name) / "votes.db"
     if not path.exists():
         raise WorkspaceError(
-            f"study {name} has no votes yet: there is no {path}",
+            f"study {name!r} has no votes yet: there is no {path}",
             hint="`synpic study serve` shows it to raters",
         )
     return path

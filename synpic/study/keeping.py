@@ -52,6 +52,6 @@ def delete_rater(workspace: Workspace, study: Study, rater: str) -> int:
 
 def _unknown(study: Study, rater: str) -> WorkspaceError:
     return WorkspaceError(
-        f"study {study.name} has no rater {rater!r}",
+        f"study {study.name!r} has no rater {rater!r}",
         hint="`synpic study raters` lists them; a rater finds the own number under Keys (?)",
     )

@@ -38,8 +38,10 @@ class RaterFacts:
 
     Args:
         votes: answers, skips among them.
-        checks: those that were answered; "both bad" and skips say nothing.
+        checks: those that were answered with an image, or a tie.
         passed: of those, where the image that belongs to the prompt was taken.
+        both_bad: checks that were answered "both bad", which say nothing of attention: they count
+            neither way, as skips do.
         repeats: comparisons that were answered twice.
         repeated: of those, with the same choice.
         left, right: answers for that side.
@@ -51,6 +53,7 @@ class RaterFacts:
     votes: int
     checks: int
     passed: int
+    both_bad: int
     repeats: int
     repeated: int
     left: int
@@ -68,9 +71,8 @@ def look_at_raters(choices: pl.DataFrame, rule: RaterRule) -> list[RaterFacts]:
     repeats = agrees_with_itself(choices)
     found = []
     for (rater,), rows in choices.group_by("rater", maintain_order=True):
-        checks = rows.filter(
-            (pl.col("kind") == "check") & ~pl.col("choice").is_in(["both_bad", "skip"])
-        )
+        shown = rows.filter(pl.col("kind") == "check")
+        checks = shown.filter(~pl.col("choice").is_in(["both_bad", "skip"]))
         mine = repeats.filter(pl.col("rater") == rater)
         given = rows.filter((pl.col("answer") != "skip") & (pl.col("kind") != "check"))
         facts = RaterFacts(
@@ -78,6 +80,7 @@ def look_at_raters(choices: pl.DataFrame, rule: RaterRule) -> list[RaterFacts]:
             votes=rows.height,
             checks=checks.height,
             passed=int((checks["choice"] == "first").sum()),
+            both_bad=int((shown["choice"] == "both_bad").sum()),
             repeats=mine.height,
             repeated=int(mine["same"].sum()),
             left=int((given["answer"] == "left").sum()),

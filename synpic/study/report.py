@@ -88,6 +88,7 @@ class StudyReport:
         left_side: share of answers for the left image, of those for a side; ½ is no bias.
         repeated: share of repeats with the same choice.
         passed: share of checks in which the image of the prompt was taken.
+        both_bad_checks: checks that were answered "both bad", which count neither way.
         seconds: median time of an answer.
         rule: by which raters are left out.
         raters: all of them.
@@ -99,6 +100,7 @@ class StudyReport:
     left_side: Estimate
     repeated: Estimate
     passed: Estimate
+    both_bad_checks: int
     seconds: float | None
     rule: RaterRule
     raters: Sequence[RaterFacts]
@@ -135,6 +137,7 @@ def make_report(study: Study, votes: pl.DataFrame, rule: RaterRule | None = None
         left_side=wilson(int((sided["answer"] == "left").sum()), sided.height),
         repeated=wilson(int(repeats["same"].sum()), repeats.height),
         passed=wilson(sum(one.passed for one in counted), sum(one.checks for one in counted)),
+        both_bad_checks=sum(one.both_bad for one in counted),
         seconds=None if median is None else float(median) / 1000,  # type: ignore[arg-type]
         rule=rule,
         raters=raters,

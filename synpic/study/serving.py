@@ -127,8 +127,8 @@ def _require_images(study: Study, there: set[tuple[str, str]]) -> None:
     gone = sorted(needed - there)
     if gone:
         raise WorkspaceError(
-            f"study {study.name}: {len(gone)} of its {len(needed)} images are not in the workspace "
-            f"any more, or have other pixels, candidate {gone[0][0]} among them",
+            f"study {study.name!r}: {len(gone)} of its {len(needed)} images are not in the "
+            f"workspace any more, or have other pixels, candidate {gone[0][0]} among them",
             hint="`synpic status` shows what is there; `synpic study new --name` makes another",
         )
 

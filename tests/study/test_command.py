@@ -35,7 +35,7 @@ def answered(
 def test_a_report_for_people_and_for_programs(answered: Callable[..., Workspace]) -> None:
     answered()
     shown = in_process("study", "report").stdout
-    assert "Study study: 28 votes of 2 raters" in shown
+    assert "Study 'study': 28 votes of 2 raters" in shown
     rows = [line.split()[:2] for line in shown.splitlines()]
     assert [row for row in rows if row[:1] in (["alpha"], ["beta"])] == [
         ["alpha", "beta"], ["alpha", "gamma"], ["beta", "gamma"],
@@ -55,6 +55,35 @@ def test_a_report_for_people_and_for_programs(answered: Callable[..., Workspace]
     assert [one["left_out"] for one in strict["raters"]] == ["median time 1000 ms"] * 2
 
 
+def test_raters_are_left_out_as_the_report_leaves_them_out(
+    workspace: Workspace, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(pairs=20, questions=["alignment"], checks=0.2) as address:
+        answer_all(HttpRater(address), lambda shown: "both_bad")
+        answer_all(HttpRater(address), lambda shown: "left")
+    monkeypatch.chdir(workspace.folder)
+    for words in ([], ["--min-passed", "100%"], ["--min-median", 2000]):
+        report = json.loads(in_process("study", "report", *words, "--json").stdout)
+        assert (
+            json.loads(in_process("study", "raters", *words, "--json").stdout) == report["raters"]
+        )
+    shown = in_process("study", "raters", "--min-passed", "100%").stdout
+    assert "Left out (of 3 or more checks fewer than 100% passed, or a median" in shown
+    assert "both bad" in shown.splitlines()[0]
+    assert 'Checks answered "both bad" are none of "checks"' in shown
+    both_bad = sum(one["both_bad"] for one in report["raters"])
+    assert both_bad >= 2
+    said = f'; {both_bad} others answered "both bad", which counts neither way'
+    assert said in in_process("study", "report").stdout
+
+
+def test_the_help_has_whole_sentences() -> None:
+    for words in ([], ["study"]):
+        lines = in_process(*words, "--help").stdout.splitlines()[1:]
+        assert len(lines) > 12
+        assert [line for line in lines if line.endswith("...")] == []
+
+
 def test_a_study_without_votes_is_named(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,7 +91,7 @@ def test_a_study_without_votes_is_named(
     in_process("study", "new", "--pairs", 6)
     ended = in_process("study", "report")
     assert ended.exit_code == 1
-    assert "has no votes yet" in str(ended.exception)
+    assert "study 'study' has no votes yet" in str(ended.exception)
     ended = in_process("study", "report", "--name", "studi")
     assert "Did you mean 'study'" in str(ended.exception)
 

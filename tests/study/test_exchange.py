@@ -326,7 +326,7 @@ def test_the_commands_of_export_and_import(
 ) -> None:
     put(workspace, study, simulated.votes(study, {"a" * 32: Ways()}))
     monkeypatch.chdir(workspace.folder)
-    assert "8 labels of 1 rater, called study" in in_process("study", "export").stdout
+    assert "8 labels of 1 rater, called 'study'" in in_process("study", "export").stdout
     shown = in_process("study", "export", "--to", "rapidata", tmp_path / "out").stdout
     assert "Wrote 8 comparisons" in shown
     (tmp_path / "records.json").write_text("[]")

@@ -170,6 +170,22 @@ def test_a_rater_who_passed_just_the_share_counts(text: str, passed: int, checks
     assert worse.left_out == f"passed {passed - 1} of {checks} checks"
 
 
+def test_checks_that_were_called_both_bad_count_neither_way() -> None:
+    study = simulated.study(200)
+    votes = simulated.votes(study, {"r": Ways(1.0, looks=1.0), "s": Ways(1.0, looks=1.0)}, 1.0)
+    of_r = (pl.col("kind") == "check") & (pl.col("rater") == "r")
+    numbers = votes.filter(of_r)["number"]
+    bad = pl.col("number").is_in(numbers[:4].implode())
+    report = make_report(
+        study, votes.with_columns(answer=pl.when(bad).then(pl.lit("both_bad")).otherwise("answer"))
+    )
+    one, other = report.raters
+    assert (one.checks, one.passed, one.both_bad) == (len(numbers) - 4, len(numbers) - 4, 4)
+    assert (other.checks, other.both_bad, one.left_out) == (len(numbers), 0, None)
+    assert (report.passed.value, report.passed.n) == (1.0, 2 * len(numbers) - 4)
+    assert report.both_bad_checks == 4
+
+
 def test_votes_of_another_study_are_refused() -> None:
     study = simulated.study(5)
     votes = simulated.votes(study, {"r": Ways()})

@@ -95,7 +95,7 @@ def labels_of_argilla(study: Study, records: list[ArgillaRecord], where: str) ->
     for record in records:
         if record.id not in study.by_id:
             raise WorkspaceError(
-                f"{where}: record {record.id!r} is of no comparison of study {study.name}",
+                f"{where}: record {record.id!r} is of no comparison of study {study.name!r}",
                 hint="name the study whose export was answered: --name",
             )
         left, right = sides(study, record.id)
@@ -107,7 +107,7 @@ def labels_of_argilla(study: Study, records: list[ArgillaRecord], where: str) ->
                 if question not in study.question_by_name or not known:
                     raise WorkspaceError(
                         f"{where}: record {record.id}: responses.{question}: value "
-                        f"{answer.value!r} is no answer of study {study.name}",
+                        f"{answer.value!r} is no answer of study {study.name!r}",
                         hint=f"questions: {', '.join(study.question_by_name)}; answers: "
                         f"{', '.join(_SHARE)}",
                     )

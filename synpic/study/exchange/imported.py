@@ -119,7 +119,7 @@ def _question(study: Study, name: str | None) -> str:
         return known[0]
     if name not in known:
         raise WorkspaceError(
-            f"--question: Rapidata's results do not say what was asked, and study {study.name} "
+            f"--question: Rapidata's results do not say what was asked, and study {study.name!r} "
             f"{'has several questions' if name is None else f'has no question {name!r}'}",
             hint=f"name one of {', '.join(known)}",
         )

@@ -152,7 +152,7 @@ def _by_side(
     if len(numbers) != 2 or len(found) != 2 or len(ids) != 1:
         one = min(ids, default=study.comparisons[0].id)
         raise WorkspaceError(
-            f"{place}: expected the two images of a comparison of study {study.name}, as "
+            f"{place}: expected the two images of a comparison of study {study.name!r}, as "
             f"{one}-1.webp and {one}-2.webp, found {' and '.join(numbers) or 'no image'}",
             hint="name the study whose export was answered: --name",
         )
