@@ -10,6 +10,7 @@ import pytest
 from synpic.errors import UnknownName
 from synpic.registry import (
     AGGREGATIONS,
+    COMPARERS,
     FAMILIES,
     MODELS,
     OBJECTIVES,
@@ -134,7 +135,9 @@ def test_code_that_is_imported_late_is_not_taken_for_edited(prompt: None, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "registry", [AGGREGATIONS, FAMILIES, MODELS, OBJECTIVES, REWARDS], ids=lambda r: r.kind
+    "registry",
+    [AGGREGATIONS, COMPARERS, FAMILIES, MODELS, OBJECTIVES, REWARDS],
+    ids=lambda r: r.kind,
 )
 def test_everything_built_in_can_be_loaded(registry: Registry) -> None:
     for name in registry.builtin:

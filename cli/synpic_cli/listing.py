@@ -33,30 +33,47 @@ def models(as_json: AsJson = False) -> None:
     print_table(columns, [[row[key] for key in columns] for row in rows])
 
 
+Name = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="Say all that is known of this one.", show_default=False),
+]
+
+
 @app.command()
-def rewards(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME]", help="Say all that is known of this one.", show_default=False
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+def rewards(name: Name = None, as_json: AsJson = False) -> None:
     """Registered rewards, and whether their weights are in the cache."""
-    from synpic.pipeline.catalogue import reward
-    from synpic.pipeline.catalogue import rewards as known
-    from synpic_cli.output import print_json, print_table, say
+    from synpic.pipeline import catalogue
 
     if name is not None:
-        row = reward(name)
-        if as_json:
-            print_json(row)
-            return
-        for key, text in _lines(row):
-            say(f"{key:<14}{text}".rstrip())
+        _show_one(catalogue.reward(name), as_json)
+    else:
+        _show_all(catalogue.rewards(), as_json)
+
+
+@app.command()
+def comparers(name: Name = None, as_json: AsJson = False) -> None:
+    """Registered comparers, which say which of two images is better."""
+    from synpic.pipeline import catalogue
+
+    if name is not None:
+        _show_one(catalogue.comparer(name), as_json)
+    else:
+        _show_all(catalogue.comparers(), as_json)
+
+
+def _show_one(row: dict[str, Any], as_json: bool) -> None:
+    from synpic_cli.output import print_json, say
+
+    if as_json:
+        print_json(row)
         return
-    rows = known()
+    for key, text in _lines(row):
+        say(f"{key:<14}{text}".rstrip())
+
+
+def _show_all(rows: list[dict[str, Any]], as_json: bool) -> None:
+    from synpic_cli.output import print_json, print_table
+
     if as_json:
         print_json(rows)
         return

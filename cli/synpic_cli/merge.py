@@ -64,7 +64,9 @@ def _show(merged: Merged) -> None:
     done = "would merge" if merged.dry_run else "merged"
     say(f"{'compared' if merged.clashes else done}: {what}")
     for folder, number in merged.scores.items():
-        say(f"scores: {folder}: {count(number, 'image')}")
+        kind, _, name = folder.rpartition("/")
+        what = f"{name}: {count(number, 'pair' if kind else 'image')}"
+        say(f"{kind or 'scores'}: {what}")
     for remark in merged.remarks:
         say(f"warning: {remark}")
     say(

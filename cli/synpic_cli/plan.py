@@ -89,6 +89,11 @@ def _show(made: CostPlan, devices: int, rate: float | None) -> None:
         f"{size(made.image_bytes('left'))} are still to come;"
     )
     say(f"published ({', '.join(made.configs)}), about {size(made.published_bytes())}.")
+    if made.questions():
+        say(
+            f"{count(made.questions(), 'question')} to comparers, two for each pair of images, of "
+            f"which {made.questions('left'):,} are still to come."
+        )
     for note in made.notes:
         say(f"note: {note}")
 
@@ -104,10 +109,11 @@ def _pace(item: CostItem) -> list[object]:
     timing = item.timing
     if timing is None:
         return [item.label, "", "broken", "", ""]
+    pace = f"{timing.images_per_second:.3g} ({1 / timing.slowest:.3g} … {1 / timing.fastest:.3g})"
     return [
         item.label,
         timing.batch_size,
-        f"{timing.images_per_second:.3g} ({1 / timing.slowest:.3g} … {1 / timing.fastest:.3g})",
+        f"{pace} pairs" if item.stage == "compare" else pace,
         duration(timing.opening),
         size(timing.memory) if timing.memory else "",
     ]

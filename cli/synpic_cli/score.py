@@ -82,7 +82,7 @@ def score(
     wait: WaitToRead = READING,
     as_json: EventsAsJson = False,
 ) -> None:
-    """Score the images that have no score yet, reward by reward. Run it again to go on.
+    """Score the images that have no score yet, then compare pairs. Run it again to go on.
 
     With --images or --dataset: images that exist already. The first time, this writes the recipe.
     """
@@ -182,7 +182,7 @@ def _show_work(
     as_json: bool,
 ) -> None:
     from synpic.pipeline.inventory import take_inventory
-    from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
+    from synpic.pipeline.tasks import comparing_tasks, drawing_tasks, scoring_tasks
     from synpic.pipeline.validation import validate
     from synpic.score.forecast import weights_to_fetch
     from synpic.score.forecast_questions import questions_to_ask
@@ -199,10 +199,21 @@ def _show_work(
                 f"{size(whole.bytes)}, {count(whole.scores, 'score')} in all."
             )
         if not any(task.opener.proven for task in tasks):
-            show_fetches(weights_to_fetch(snapshot, snapshot.recipe.scoring), as_json)
+            named = [*snapshot.recipe.scoring, *snapshot.recipe.comparers]
+            show_fetches(weights_to_fetch(snapshot, named), as_json)
             return
     tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
     show_tasks(tasks, broken, "scores to give", as_json)
+    if snapshot.recipe.comparers:
+        asking, broken, remarks = comparing_tasks(
+            snapshot, only=only, shard=shard, retry_failed=retry_failed
+        )
+        pairs = sum(len(task.todo) for task in asking)
+        what = f"pairs to compare: {count(2 * pairs, 'question')}. `synpic plan` times them"
+        show_tasks(asking, broken, what, as_json)
+        for remark in [] if as_json else remarks:
+            say(remark)
+        tasks += asking
     asked = questions_to_ask(snapshot, tasks, lambda: take_inventory(snapshot).candidates())
     show_questions(asked, as_json)
     show_fetches(weights_to_fetch(snapshot, [task.name for task in tasks]), as_json)

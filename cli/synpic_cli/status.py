@@ -81,6 +81,7 @@ def _say_remarks(read: Verification) -> None:
 
 
 def _show(found: Status) -> None:
+    from synpic.pipeline.status import ComparedCount
     from synpic_cli.output import print_table, say
     from synpic_cli.reporting import prompts_line
 
@@ -96,6 +97,9 @@ def _show(found: Status) -> None:
         if c.flagged or (found.checks and c.unchecked):
             seen = f"{c.name}: {c.flagged:,} of {count(c.done, 'image')}"
             say(f"flagged: {seen}; {c.unchecked:,} were not checked")
+    for c in found.counts:
+        for remark in c.remarks if isinstance(c, ComparedCount) else ():
+            say(remark if remark.startswith("warning: ") else f"{c.name}: {remark}")
     for brought in found.labels.sources:
         named = "" if brought.source == "ingested" else f" {brought.source}"
         say(f"labels{named}: {brought.described}")
@@ -131,10 +135,10 @@ def _show(found: Status) -> None:
 def _next_step(found: Status) -> str:
     if found.complete:
         return "Complete. Next: synpic publish --to …"
-    for stage in ("generate", "score"):
+    for stage, command in (("generate", "generate"), ("score", "score"), ("compare", "score")):
         missing = sum(c.missing for c in found.counts if c.stage == stage)
         if missing:
-            return f"{missing:,} missing. Next: synpic {stage}"
+            return f"{missing:,} missing. Next: synpic {command}"
     if found.unresolved:
         kinds = {place.partition(".")[0] for place, _ in found.unresolved} & {"models", "rewards"}
         lists = " and ".join(f"`synpic list {kind}`" for kind in sorted(kinds))

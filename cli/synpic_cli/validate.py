@@ -36,6 +36,9 @@ def validate(
         )
         say(f"{count(made.images, 'image')}, about {size(made.bytes)}")
         say(f"{count(made.scores, 'score')} by {', '.join(made.rewards) or 'no reward'}")
+        for name, questions in made.comparers.items():
+            asked = "" if questions is None else f": {count(questions, 'question')}, two for a pair"
+            say(f"comparer {name}{asked}")
         for line in made.notes:
             say(f"note: {line}")
     for message, hint in made.problems:

@@ -30,7 +30,7 @@ __all__ = ["counted_work", "note", "prints_aside", "watched_work"]
 SECONDS_BETWEEN_LINES = 60.0
 SECONDS_BETWEEN_OBJECTS = 1.0
 
-_UNITS = {"train": "steps"}
+_UNITS = {"train": "steps", "compare": "pairs"}
 """What is counted in a stage, if it is not images."""
 _FIRST = {"train": "step"}
 """What is waited for before there is a rate, if it is not a batch."""

@@ -28,7 +28,7 @@ class FailureLog:
     it is given.
 
     Args:
-        stage: "generate", "ingest" or "score".
+        stage: "generate", "ingest", "score" or "compare".
         name, fingerprint: of the model or reward.
     """
 

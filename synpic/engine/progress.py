@@ -29,10 +29,11 @@ class Event:
     """How far one model at one size is, or one reward.
 
     Args:
-        stage: "find", "ingest", "generate", "score"; "plan"; of training, "encode" and "train".
+        stage: "find", "ingest", "generate", "score", "compare"; "plan"; of training, "encode" and
+            "train".
         name: the model or reward; what is encoded; the objective.
         state: "opening", "working", "waiting" (for room on the device), "done" or "broken".
-        done, total: of this run, in images; of training in steps.
+        done, total: of this run, in images; of "compare" in pairs of images, of training in steps.
         failed: images that became failure rows in this run.
         rate: images per second. While there is work, of late, and without the first batch, which
             warms up, as soon as there is another; at the end, of all of it. None before the first

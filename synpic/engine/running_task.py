@@ -339,7 +339,7 @@ class RunningTask:
         task, outcome = self._task, self.outcome
         outcome.made = len(self._made)
         outcome.by_others = len(task.theirs - self._made)
-        written = {key[0] for key in self._made | task.theirs}
+        written = set(map(task.name_of, self._made | task.theirs))
         outcome.failed = len(task.failures.added - written)
 
     def _let_go(self, error: BaseException | None) -> None:

@@ -23,9 +23,10 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A piece of work: an image that is to be drawn, ingested or scored.
+    """A piece of work: an image that is to be drawn, ingested or scored, or two to be compared.
 
     Args:
+        candidate_id: what failures call it.
         position: its place in the list of what is wanted.
         sample, seed: of an image that is to be drawn.
         sha256: of the image that is to be scored.
@@ -96,6 +97,8 @@ class Output:
         key: the columns that tell one piece of work from another.
         part_rows: the most rows of a part.
         note: metadata of every part.
+        named_by: how many of ``key``, from the first on, make the name that failures have of a
+            piece: one is a candidate's id, several are joined by "+".
     """
 
     workspace: Workspace
@@ -105,6 +108,7 @@ class Output:
     part_rows: int
     note: Mapping[str, Any]
     watcher: PartWatcher
+    named_by: int = 1
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,8 @@ class Task:
     """What the engine runs. It knows neither models nor rewards.
 
     Args:
-        stage: "generate", "ingest" or "score".
-        name: of the model or reward.
+        stage: "generate", "ingest", "score" or "compare".
+        name: of the model, reward or comparer.
         batches: ours, as they were cut; each has something missing.
         todo: what of them is to be done.
         size: of the model's images, as "1280x768"; None where the pipeline chooses, and of
@@ -193,6 +197,10 @@ class Task:
     def key_of_row(self, row: Row) -> Key:
         """The key of the item that ``row`` was made of."""
         return tuple(row[column] for column in self.output.key)
+
+    def name_of(self, key: Key) -> str:
+        """What failures call the item with this key."""
+        return "+".join(key[: self.output.named_by])
 
     def prove(self) -> None:
         """Note that its model or reward has worked."""

@@ -1,4 +1,4 @@
-"""What ``synpic list`` shows: every registered model, reward and aggregation, as plain rows."""
+"""What ``synpic list`` shows: every registered model, reward, comparer and aggregation, as rows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 from synpic.errors import SynpicError, UnknownName
 from synpic.generate.image_model import KnownModel
 from synpic.recipe.aggregation import find_aggregation
-from synpic.registry import AGGREGATIONS, MODELS, REWARDS
+from synpic.registry import AGGREGATIONS, MODELS
 from synpic.score.cached import Cached, in_cache, repositories
-from synpic.score.reward import RewardInfo
+from synpic.score.comparer import COMPARER
+from synpic.score.kinds import Kind
+from synpic.score.reward import REWARD, RewardInfo
 
-__all__ = ["aggregations", "models", "reward", "rewards"]
+__all__ = ["aggregations", "comparer", "comparers", "models", "reward", "rewards"]
 
 
 def models() -> list[dict[str, Any]]:
@@ -62,7 +64,12 @@ def rewards() -> list[dict[str, Any]]:
     One that is planned, or whose module does not import, is ``installed: False``, and its summary
     says so.
     """
-    return [_reward(name) for name in sorted({*REWARDS.names(), *REWARDS.planned})]
+    return _every(REWARD)
+
+
+def comparers() -> list[dict[str, Any]]:
+    """A row for each registered comparer, with what :func:`reward` gives of a reward."""
+    return _every(COMPARER)
 
 
 def reward(name: str) -> dict[str, Any]:
@@ -80,32 +87,48 @@ def reward(name: str) -> dict[str, Any]:
     Raises:
         UnknownName: nothing is called so, or it does not import.
     """
-    return _describe(name, REWARDS.load(name))
+    return _describe(name, REWARD)
 
 
-def _reward(name: str) -> dict[str, Any]:
+def comparer(name: str) -> dict[str, Any]:
+    """What a comparer declares, as :func:`reward` has it.
+
+    Raises:
+        UnknownName: nothing is called so, or it does not import.
+    """
+    return _describe(name, COMPARER)
+
+
+def _every(kind: Kind) -> list[dict[str, Any]]:
+    registry = kind.registry
+    return [_row(name, kind) for name in sorted({*registry.names(), *registry.planned})]
+
+
+def _row(name: str, kind: Kind) -> dict[str, Any]:
+    registry = kind.registry
     try:
-        return reward(name)
+        return _describe(name, kind)
     except UnknownName as error:
-        planned = name in REWARDS.planned and name not in REWARDS.names()
+        planned = name in registry.planned and name not in registry.names()
         summary = "planned" if planned else error.message
         empty = dict.fromkeys(_declared(RewardInfo(summary="")))
-        source = "synpic" if planned else REWARDS.origin(name)
+        source = "synpic" if planned else registry.origin(name)
         unknown: dict[str, Any] = {"options": None, "cached": None, "cache": []}
         return _head(name, False, source) | empty | unknown | {"summary": summary}
 
 
-def _describe(name: str, thing: Any) -> dict[str, Any]:
+def _describe(name: str, kind: Kind) -> dict[str, Any]:
+    thing = kind.registry.load(name)
     declared: RewardInfo | None = getattr(thing, "info", None)
     info = declared or RewardInfo(summary=_first_line(thing))
     # A plain function declares nothing, so nothing is said of it.
     silent = {} if declared else {"version": None, "reads_prompt": None}
     found = {of: in_cache(*where) for of, where in repositories(info).items()}
     return {
-        **_head(name, True, REWARDS.origin(name)),
+        **_head(name, True, kind.registry.origin(name)),
         **_declared(info),
         **silent,
-        "options": _options(thing, info),
+        "options": _options(thing, info, len(kind.takes)),
         "cached": _together(list(found.values())),
         "cache": [_cache_row(of, cached) for of, cached in found.items()],
     }
@@ -134,14 +157,18 @@ def _declared(info: RewardInfo) -> dict[str, Any]:
     }
 
 
-def _options(thing: Any, info: RewardInfo) -> dict[str, Any]:
-    """What a recipe's ``options`` may set, besides places of companions."""
+def _options(thing: Any, info: RewardInfo, given_first: int) -> dict[str, Any]:
+    """What a recipe's ``options`` may set, besides places of companions.
+
+    Args:
+        given_first: how many arguments of a plain function are a prompt and images.
+    """
     try:
         parameters = list(inspect.signature(thing).parameters.values())
     except (TypeError, ValueError):
         return {}
     if not inspect.isclass(thing):
-        parameters = parameters[2:]  # a prompt and an image
+        parameters = parameters[given_first:]
     companions = {f"{name}{end}" for name in info.companions for end in ("", "_revision")}
     given = {"checkpoint", "revision", "device"} | companions
     return {

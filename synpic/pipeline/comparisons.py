@@ -1,4 +1,4 @@
-"""What people say of a workspace's images, as the recipe's rewards name it."""
+"""What people and comparers say of pairs of images, as the recipe's rewards name it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from synpic.pipeline.labels import labels_of
 from synpic.rank import Comparisons, Coverage
 from synpic.rank.comparisons import NO_PAIRS
 from synpic.recipe import RewardSettings
+from synpic.score.comparer import WantedComparer
+from synpic.score.recorded import RecordedReward
 from synpic.workspace import Snapshot
 from synpic.workspace.labels import read_labels
 
-__all__ = ["LabelCoverage", "label_coverage", "read_comparisons", "require_labels"]
+__all__ = [
+    "LabelCoverage",
+    "compared_by",
+    "label_coverage",
+    "of_images_here",
+    "read_comparisons",
+    "require_labels",
+]
 
 
 @dataclass(frozen=True)
@@ -43,22 +52,64 @@ class LabelCoverage:
 
 
 def read_comparisons(inventory: Inventory, names: Iterable[str]) -> dict[str, Comparisons]:
-    """The comparisons of those of ``names`` that rank by labels, by name.
+    """The comparisons of those of ``names`` that rank by labels or by a comparer, by name.
 
     Args:
         names: rewards of the recipe.
 
     Raises:
-        WorkspaceError: the labels of one are not there.
-        RankingError: no label answers its question, or a share is none.
+        WorkspaceError: the labels of one are not there, or a comparer has compared nothing.
+        RankingError: no label answers its question, or a share or probability is none.
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
-    comparing = inventory.recipe.comparing
-    return {
-        name: _compared(name, comparing[name], partial(labels_of, inventory))[1]
-        for name in names
-        if name in comparing
+    chosen = set(names)
+    labelled = {
+        name: _compared(name, settings, partial(labels_of, inventory))[1]
+        for name, settings in inventory.recipe.labelled.items()
+        if name in chosen
     }
+    if not chosen & inventory.recipe.comparers.keys():
+        return labelled
+    candidates = inventory.candidates()
+    compared = {
+        one.name: compared_by(inventory, one, candidates)
+        for one in inventory.comparers
+        if one.name in chosen
+    }
+    return labelled | compared
+
+
+def compared_by(
+    inventory: Inventory, comparer: WantedComparer | RecordedReward, candidates: pl.DataFrame
+) -> Comparisons:
+    """What one comparer says of ``candidates``, of those pixels and no others.
+
+    Every pair that it ever compared counts, whether or not the recipe asks for it now.
+
+    Args:
+        candidates: candidate_id and sha256.
+
+    Raises:
+        WorkspaceError: it has compared nothing here.
+        RankingError: a probability is not within 0 … 1.
+        CorruptPart, NewerSchema: naming the first part that cannot be read.
+    """
+    rows = of_images_here(inventory.workspace.comparisons(comparer.folder), candidates)
+    if rows.is_empty():
+        raise WorkspaceError(
+            f"rewards.{comparer.name} has compared no two images that are here",
+            hint="run `synpic score`, or leave it out of ranking.rewards",
+        )
+    try:
+        return Comparisons.of_probabilities(
+            rows,
+            tie=inventory.recipe.comparers[comparer.name].tie,
+            source=comparer.registered,
+            comparer=comparer.fingerprint,
+        )
+    except RankingError as error:
+        text = f"{comparer.folder}: {error.message}"
+        raise RankingError(text, hint=error.hint) from error
 
 
 def require_labels(snapshot: Snapshot, name: str) -> Comparisons:
@@ -68,7 +119,21 @@ def require_labels(snapshot: Snapshot, name: str) -> Comparisons:
         WorkspaceError, RankingError, CorruptPart, NewerSchema: as :func:`read_comparisons`.
     """
     read = partial(read_labels, snapshot.workspace)
-    return _compared(name, snapshot.recipe.comparing[name], read)[1]
+    return _compared(name, snapshot.recipe.labelled[name], read)[1]
+
+
+def of_images_here(rows: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a table of comparisons whose images, with those pixels, are among ``candidates``.
+
+    Args:
+        candidates: candidate_id and sha256.
+    """
+    for side in ("left", "right"):
+        here = candidates.select(
+            pl.col("candidate_id").alias(side), pl.col("sha256").alias(f"sha256_{side}")
+        )
+        rows = rows.join(here, on=[side, f"sha256_{side}"], how="semi")
+    return rows
 
 
 def label_coverage(inventory: Inventory, candidates: pl.DataFrame) -> list[LabelCoverage]:
@@ -81,7 +146,7 @@ def label_coverage(inventory: Inventory, candidates: pl.DataFrame) -> list[Label
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
     found = []
-    for name, settings in inventory.recipe.comparing.items():
+    for name, settings in inventory.recipe.labelled.items():
         source = str(settings.labels)
         try:
             labels, comparisons = _compared(name, settings, partial(labels_of, inventory))

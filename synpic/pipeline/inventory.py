@@ -6,10 +6,10 @@ away, its images and scores are found by what their parts record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import polars as pl
 
@@ -17,9 +17,11 @@ from synpic.engine.progress import Listener
 from synpic.errors import SynpicError
 from synpic.generate.image_model import Model, check_models, complete, resolve_model
 from synpic.generate.recorded import recorded_models
+from synpic.hub.lock import Lock
 from synpic.prompts import PromptTable, current_prompts
-from synpic.recipe import Recipe
+from synpic.recipe import Recipe, RewardSettings
 from synpic.recipe.settings import ModelSettings
+from synpic.score.comparer import WantedComparer, resolve_comparer
 from synpic.score.recorded import RecordedReward, recorded_reward
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import PROMPTS, Snapshot, Workspace
@@ -71,6 +73,7 @@ class Inventory:
         models: one for each model and size that is found or recorded; of a recipe with [ingest],
             its source alone.
         rewards: those that score, and are found or recorded.
+        comparers: those that are found or recorded; "rewards.NAME" where they are not found.
         unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "ingest", each
             with what is wrong.
         recorded: of those, the ones that are still read: folders, or files, that hold them.
@@ -81,6 +84,7 @@ class Inventory:
     prompt_table: PromptTable
     models: Sequence[WantedModel]
     rewards: Sequence[WantedReward | RecordedReward]
+    comparers: Sequence[WantedComparer | RecordedReward]
     unresolved: dict[str, SynpicError]
     recorded: dict[str, list[str]] = field(default_factory=dict)
     doubtful: dict[str, list[str]] = field(default_factory=dict)
@@ -114,6 +118,11 @@ class Inventory:
     def found_rewards(self) -> list[WantedReward]:
         """The rewards that can score."""
         return [reward for reward in self.rewards if isinstance(reward, WantedReward)]
+
+    @property
+    def found_comparers(self) -> list[WantedComparer]:
+        """The comparers that can compare."""
+        return [comparer for comparer in self.comparers if isinstance(comparer, WantedComparer)]
 
     def require(self, kind: str, names: Iterable[str]) -> None:
         """Insist on some "models" or "rewards", to make something with them.
@@ -161,7 +170,7 @@ class Inventory:
         Raises:
             SynpicError: what is wrong with the first that is, or may be.
         """
-        self.require_readable(self.recipe.scoring)
+        self.require_readable([*self.recipe.scoring, *self.recipe.comparers])
         for name, error in self.absent_models.items():
             raise type(error)(
                 f"models.{name} is not found, and no image of it is here: {error.message}",
@@ -302,10 +311,19 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
         prompts, problem = current_prompts(snapshot)
         noted.source("prompts", problem, PROMPTS)
         models = noted.models()
-    rewards = noted.rewards()
     return Inventory(
-        snapshot, prompts, models, rewards, noted.unresolved, noted.recorded, noted.doubtful
+        snapshot,
+        prompts,
+        models,
+        rewards=noted.scoring(snapshot.recipe.scoring, resolve_reward),
+        comparers=noted.scoring(snapshot.recipe.comparers, resolve_comparer),
+        unresolved=noted.unresolved,
+        recorded=noted.recorded,
+        doubtful=noted.doubtful,
     )
+
+
+Found = TypeVar("Found", WantedReward, WantedComparer)
 
 
 class _Noted:
@@ -339,11 +357,16 @@ class _Noted:
             check_models(recipe, drawn)
         return found
 
-    def rewards(self) -> list[WantedReward | RecordedReward]:
-        found: list[WantedReward | RecordedReward] = []
-        for name, settings in self._snapshot.recipe.scoring.items():
+    def scoring(
+        self,
+        tables: Mapping[str, RewardSettings],
+        resolve: Callable[[str, RewardSettings, Lock], Found],
+    ) -> list[Found | RecordedReward]:
+        """Those of ``tables`` that are found or recorded."""
+        found: list[Found | RecordedReward] = []
+        for name, settings in tables.items():
             try:
-                found.append(resolve_reward(name, settings, self._snapshot.lock))
+                found.append(resolve(name, settings, self._snapshot.lock))
             except SynpicError as error:
                 record, doubtful = recorded_reward(name, self._snapshot)
                 found += [record] if record else []

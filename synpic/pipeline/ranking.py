@@ -10,7 +10,7 @@ import polars as pl
 
 from synpic.errors import RankingError, RecipeError, SynpicError
 from synpic.pipeline.comparisons import read_comparisons
-from synpic.pipeline.cuts import Cuts, Dropped, choose, drop_candidates, read_drop
+from synpic.pipeline.cuts import Cuts, Dropped, choose, rankable
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import in_published_types, meta_columns, with_meta
 from synpic.rank import Aggregation, Ranking, first, rank
@@ -113,19 +113,8 @@ def rank_candidates(
             "recipe wants",
             hint="run `synpic generate`, then `synpic score`",
         )
-    there, cuts = scored, Cuts.of(recipe)
-    dropped: Dropped | None = None
-    if cuts.drop is not None:
-        scored, dropped = drop_candidates(scored, read_drop(inventory.workspace, cuts.drop))
-    left_out: pl.DataFrame | None = None
-    if (flagged or recipe.records.flagged) == "leave-out":
-        is_flagged = pl.col("flagged").fill_null(False)
-        left_out, scored = scored.filter(is_flagged), scored.filter(~is_flagged)
-        if scored.is_empty():
-            raise RankingError(
-                f"there is nothing to rank: all {count(left_out.height, 'image')} are flagged",
-                hint="look at [safety] in the recipe, or keep what is flagged",
-            )
+    left = rankable(inventory.snapshot, scored, flagged)
+    there, scored, cuts = scored, left.rows, Cuts.of(recipe)
     comparisons = read_comparisons(inventory, recipe.weights)
     for name in recipe.weights:
         if name in comparisons:
@@ -163,10 +152,10 @@ def rank_candidates(
         inventory,
         chosen.scored,
         chosen.ranking,
-        left_out,
+        left.left_out,
         there=there,
         cuts=cuts,
-        dropped=dropped,
+        dropped=left.dropped,
         cut=chosen.cut,
         cut_unranked=chosen.unranked,
     )

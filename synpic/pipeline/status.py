@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from synpic import ids
-from synpic.pipeline.comparisons import LabelCoverage, label_coverage
-from synpic.pipeline.inventory import WantedModel, take_inventory
+from synpic.errors import SynpicError
+from synpic.pipeline.comparisons import LabelCoverage, label_coverage, of_images_here
+from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
 from synpic.pipeline.labels import LabelCounts, count_labels
+from synpic.pipeline.pairs import wanted_pairs
+from synpic.pipeline.position import bias_warning
+from synpic.rank import PositionBias
+from synpic.readers.display import count
+from synpic.score.comparing_task import PAIR_KEY
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace import SET_ASIDE, Snapshot, Workspace, tables
 
-__all__ = ["Count", "Status", "status"]
+__all__ = ["ComparedCount", "Count", "Status", "status"]
 
 
 @dataclass(frozen=True)
 class Count:
-    """One model (at one size) or one reward.
+    """One model (at one size), one reward or one comparer.
 
     Args:
-        wanted: images; for a reward, the wanted candidates that are there.
+        wanted: images; for a reward, the wanted candidates that are there; for a comparer, pairs of
+            them.
         done: of those, how many are made or scored.
         failed: of those, how many have a failure row instead.
         doubled: rows made twice, by workers that raced; one of each is used.
@@ -50,6 +59,17 @@ class Count:
     def missing(self) -> int:
         """What the next run will do."""
         return self.wanted - self.done - self.failed
+
+
+@dataclass(frozen=True)
+class ComparedCount(Count):
+    """One comparer, in pairs.
+
+    Args:
+        remarks: its position bias, and what it waits for.
+    """
+
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,11 +147,11 @@ class Status:
     @property
     def complete(self) -> bool:
         """Nothing is missing; what failed counts as missing."""
-        return not self.unresolved and all(count.done == count.wanted for count in self.counts)
+        return not self.unresolved and all(one.done == one.wanted for one in self.counts)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        counts = [{**vars(count), "missing": count.missing} for count in self.counts]
+        counts = [{**vars(one), "missing": one.missing} for one in self.counts]
         source = {
             "prompts_read": self.source.read,
             "prompts_empty": self.source.empty,
@@ -170,12 +190,11 @@ def status(workspace: Workspace | Snapshot) -> Status:
             workspace.parts(reward.folder), tables.SCORES, ["candidate_id", "sha256"]
         )
         counts.append(_count(workspace, "score", reward, rows, there))
-    used = {count.folder for count in counts}
+    counts += _compared(inventory)
+    used = {one.folder for one in counts}
     ingested = inventory.ingested
     rest = [folder for folder in _folders(workspace) if folder not in used]
-    kinds = {"models": "candidates", "rewards": "scores"}
-    places = (place.partition(".") for place in inventory.unresolved)
-    owners = {f"{kinds[kind]}/{name}" for kind, _, name in places if kind in kinds}
+    owners = set(map(partial(_kind_and_name, inventory), inventory.unresolved))
     undecided = [folder for folder in rest if folder.rpartition("-")[0] in owners]
     return Status(
         workspace=str(workspace.store),
@@ -201,13 +220,20 @@ def status(workspace: Workspace | Snapshot) -> Status:
     )
 
 
+IMAGE = pl.col("candidate_id")
+PAIR = pl.concat_str("left", "right", separator="+")
+"""What failures call an image, and a pair of images."""
+
+
 def _count(
     workspace: Workspace,
     stage: str,
     of: WantedModel | WantedReward | RecordedReward,
     rows: pl.DataFrame,
     want: pl.DataFrame,
+    named: pl.Expr = IMAGE,
 ) -> Count:
+    """``named``: what failures call a row of ``want``."""
     keys = want.columns
     # Two rows with one id are the same image (or score) made twice; of pixels, one sha256 is used.
     distinct = rows.select(keys).unique()
@@ -216,9 +242,9 @@ def _count(
         (pl.col("fingerprint") == of.fingerprint) & (pl.col("name") == of.name)
     )
     failed = (
-        want.select("candidate_id")
+        want.select(named.alias("candidate_id"))
         .join(failures.select("candidate_id"), on="candidate_id", how="semi")
-        .join(done.select("candidate_id"), on="candidate_id", how="anti")
+        .join(done.select(named.alias("candidate_id")), on="candidate_id", how="anti")
     )
     return Count(
         stage=stage,
@@ -234,13 +260,55 @@ def _count(
     )
 
 
+def _kind_and_name(inventory: Inventory, place: str) -> str:
+    """Of something that is not found, how the folders of what it made begin."""
+    kind, _, name = place.partition(".")
+    if kind == "rewards":
+        return f"{'comparisons' if name in inventory.recipe.comparers else 'scores'}/{name}"
+    return f"candidates/{name}"
+
+
+def _compared(inventory: Inventory) -> Iterator[ComparedCount]:
+    """A count for each comparer."""
+    if not inventory.comparers:
+        return
+    workspace, scored = inventory.workspace, inventory.scored()
+    for comparer in inventory.comparers:
+        remarks = []
+        try:
+            wanted = wanted_pairs(inventory, inventory.recipe.comparers[comparer.name], scored)
+            pairs = wanted.table.select(PAIR_KEY)
+            if wanted.waiting:
+                remarks.append(f"{count(wanted.waiting, 'prompt')} without all scores")
+        except SynpicError as error:
+            pairs = pl.DataFrame(schema=dict.fromkeys(PAIR_KEY, pl.String))
+            remarks.append(error.message)
+        rows = workspace.read(workspace.parts(comparer.folder), tables.COMPARISONS)
+        counted = _count(workspace, "compare", comparer, rows, pairs, PAIR)
+        if (bias := PositionBias.of(rows)) is not None:
+            remarks.append(bias.described)
+            remarks += [bias_warning(comparer.name)] if bias.strong else []
+        # What is not asked for now, and was compared, ranks all the same.
+        unused = (
+            rows.height - counted.doubled - of_images_here(rows, scored).unique(PAIR_KEY).height
+        )
+        yield ComparedCount(**vars(replace(counted, unused=unused)), remarks=tuple(remarks))
+
+
+_KINDS = {
+    "candidates": tables.CANDIDATES,
+    "scores": tables.SCORES,
+    "comparisons": tables.COMPARISONS,
+}
+
+
 def _folders(workspace: Workspace) -> list[str]:
-    return [*workspace.folders("candidates"), *workspace.folders("scores")]
+    return [folder for kind in _KINDS for folder in workspace.folders(kind)]
 
 
 def _folder(workspace: Workspace, folder: str) -> tuple[str, int, int]:
-    schema = tables.CANDIDATES if folder.startswith("candidates/") else tables.SCORES
-    rows = workspace.read(workspace.parts(folder), schema, ["candidate_id"])
+    schema = _KINDS[folder.partition("/")[0]]
+    rows = workspace.read(workspace.parts(folder), schema, ["fingerprint"])
     return folder, rows.height, _bytes(workspace, folder)
 
 
@@ -253,13 +321,19 @@ def _reasons(
 ) -> list[tuple[str, str, str, int]]:
     """Why things failed, for the models and rewards that are still wanted and still lack them."""
     found: list[tuple[str, str, str, int]] = []
-    for stage, kind, schema in (
-        ("generate", "candidates", tables.CANDIDATES),
-        ("score", "scores", tables.SCORES),
+    for stage, kind, named in (
+        ("generate", "candidates", IMAGE),
+        ("score", "scores", IMAGE),
+        ("compare", "comparisons", PAIR),
     ):
         parts = [p for f in used if f.startswith(f"{kind}/") for p in workspace.parts(f)]
-        done = workspace.read(parts, schema, ["candidate_id", "fingerprint"])
-        rows = workspace.failures(stage).join(done, on=["candidate_id", "fingerprint"], how="anti")
+        columns = [*named.meta.root_names(), "fingerprint"]
+        done = workspace.read(parts, _KINDS[kind], columns)
+        rows = workspace.failures(stage).join(
+            done.select(named.alias("candidate_id"), "fingerprint"),
+            on=["candidate_id", "fingerprint"],
+            how="anti",
+        )
         counted = rows.group_by("name", "fingerprint", "reason").len()
         for name, fingerprint, reason, number in counted.iter_rows():
             folder = f"{kind}/{name}-{ids.short(fingerprint)}"
@@ -269,6 +343,6 @@ def _reasons(
 
 
 def _set_aside(workspace: Workspace) -> int:
-    kinds = [f"{SET_ASIDE}/{kind}" for kind in ("candidates", "scores", "labels")]
+    kinds = [f"{SET_ASIDE}/{kind}" for kind in (*_KINDS, "labels")]
     folders = [f"{kind}/{name}" for kind in kinds for name in workspace.store.list(kind)]
     return sum(len(workspace.parts(f)) for f in [*folders, f"{SET_ASIDE}/failures", SET_ASIDE])

@@ -24,10 +24,17 @@ from synpic.engine.workers.engines import HERE, Engine, run_on
 from synpic.errors import CheckpointError, RecipeError, SynpicError
 from synpic.ingest import ensure_index, ingest_recipe
 from synpic.ingest.opening import settings_of
+from synpic.pipeline.failure_examples import name_failures
 from synpic.pipeline.image_scores import every_image
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.labels import settle_and_count
-from synpic.pipeline.tasks import chosen_rewards, drawing_tasks, scoring_tasks
+from synpic.pipeline.position import bias_remarks
+from synpic.pipeline.tasks import (
+    chosen_rewards,
+    comparing_tasks,
+    drawing_tasks,
+    scoring_tasks,
+)
 from synpic.recipe import parse_recipe
 from synpic.recipe.presets import preset
 from synpic.score.reward import resolve_reward
@@ -43,9 +50,6 @@ __all__ = [
     "init_workspace",
     "score_candidates",
 ]
-
-_EXAMPLES = 3
-"""How many failures a message names."""
 
 _READERS = 16
 """Actors that read existing images, at most: more would only wait for the same disks."""
@@ -236,12 +240,13 @@ def score_candidates(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Give every image that is there and wanted the score of every reward.
+    """Give every image that is there and wanted the score of every reward; then compare pairs.
 
-    Images that exist already are ingested first, as by :func:`ingest_candidates`.
+    Images that exist already are ingested first, as by :func:`ingest_candidates`. Comparers come
+    after all rewards, whose ranking says which images are neighbours.
 
     Args:
-        only: names of rewards; all of the recipe's if None.
+        only: names of rewards and comparers; all of the recipe's if None.
         workspace, shard, device, engine, retry_failed, listener, stop: as for
             :func:`generate_candidates`.
         together: open all rewards at once, so that each image is decoded once for all of them. If
@@ -249,8 +254,9 @@ def score_candidates(
             while a host that runs out of memory kills the process that asked.
 
     Returns:
-        The result of each reward. One whose weights are not found, that cannot be opened, or
-        whose scores cannot be trusted, is named in its outcome and does not stop the others.
+        The result of each reward, in images, and of each comparer, in pairs. One whose weights are
+        not found, that cannot be opened, or whose scores cannot be trusted, is named in its outcome
+        and does not stop the others.
 
     Raises:
         RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
@@ -332,7 +338,22 @@ def _score(snapshot: Snapshot, options: RunOptions) -> Report:
     report = _run("score", snapshot, tasks, options)
     report.outcomes = [*ingested.outcomes, *report.outcomes, *broken]
     report.remarks = [*ingested.remarks, *report.remarks]
-    return report
+    return report if report.stopped else _compare(snapshot, options, report)
+
+
+def _compare(snapshot: Snapshot, options: RunOptions, scored: Report) -> Report:
+    """Have comparers do their share, and add it to what was scored."""
+    tasks, broken, remarks = comparing_tasks(
+        snapshot, only=options.only, shard=options.shard, retry_failed=options.retry_failed
+    )
+    if tasks:
+        report = _run("compare", snapshot, tasks, options)
+        scored.outcomes += report.outcomes
+        scored.stopped = report.stopped
+        remarks += [*report.remarks, *bias_remarks(snapshot.workspace, tasks)]
+    scored.outcomes += broken
+    scored.remarks += remarks
+    return scored
 
 
 def _run(stage: str, snapshot: Snapshot, tasks: Sequence[Task], options: RunOptions) -> Report:
@@ -345,7 +366,7 @@ def _run(stage: str, snapshot: Snapshot, tasks: Sequence[Task], options: RunOpti
         options.stop,
         options.together,
     )
-    _name_failures(report, tasks, snapshot)
+    name_failures(report, tasks, snapshot)
     return report
 
 
@@ -354,29 +375,6 @@ def _check_rewards(snapshot: Snapshot) -> None:
     for name, settings in snapshot.recipe.scoring.items():
         with suppress(CheckpointError):
             resolve_reward(name, settings, snapshot.lock)
-
-
-def _name_failures(report: Report, tasks: Sequence[Task], snapshot: Snapshot) -> None:
-    """Say in each outcome which images failed first, by file or id, and why."""
-    failed = {(one.name, one.size): one for one in report.outcomes if one.failed}
-    if not failed:
-        return
-    reasons = snapshot.workspace.failures(report.stage)
-    wanted = take_inventory(snapshot).wanted_candidates().select("candidate_id", "place").unique()
-    for task in tasks:
-        outcome = failed.get((task.name, task.size))
-        if outcome is not None:
-            new = pl.col("candidate_id").is_in([*task.failures.since()])
-            rows = (
-                reasons.filter(new & (pl.col("name") == task.name))
-                .join(wanted, on="candidate_id", how="left")
-                .select(pl.coalesce("place", "candidate_id").alias("image"), "reason")
-                .sort("image")
-            )
-            outcome.examples = [
-                f"{image}: {' '.join(reason.split())[:200]}"
-                for image, reason in rows.head(_EXAMPLES).iter_rows()
-            ]
 
 
 def _holds_images(workspace: Workspace) -> bool:

@@ -1,4 +1,4 @@
-"""What there is to do: a task for each model or reward, of what is wanted and missing."""
+"""What there is to do: a task for each model, reward or comparer, of what is wanted and missing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from synpic.generate.drawing_task import drawing_task
 from synpic.generate.image_model import sizes_of
 from synpic.ingest import ensure_index, ingest_task
 from synpic.pipeline.inventory import Inventory, take_inventory
+from synpic.pipeline.pairs import wanted_pairs
 from synpic.prompts import ensure_prompts
-from synpic.readers.display import visible
+from synpic.readers.display import count, visible
+from synpic.score.comparing_task import comparing_task
 from synpic.score.prefetch import PrefetchedImages
 from synpic.score.scoring_task import scoring_task
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["chosen_rewards", "drawing_tasks", "scoring_tasks"]
+__all__ = ["chosen_rewards", "comparing_tasks", "drawing_tasks", "scoring_tasks"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,20 +91,68 @@ def scoring_tasks(
         *(
             Outcome(name, candidates.height, broken=error)
             for name, error in _unresolved(inventory, "rewards", names)
+            if name in inventory.recipe.scoring
         ),
     ]
 
 
+def comparing_tasks(
+    workspace: Workspace | Snapshot,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome], list[str]]:
+    """What :func:`~.steps.score_candidates` has comparers do once images are scored.
+
+    Returns:
+        The tasks; the comparers that could not begin; and a line for each of which some prompts
+        wait for scores.
+    """
+    snapshot = workspace.snapshot()
+    if not snapshot.recipe.comparers:
+        return [], [], []
+    inventory = take_inventory(snapshot)
+    names = chosen_rewards(inventory, only)
+    scored = inventory.scored()
+    there = inventory.workspace
+    images = PrefetchedImages(there.images(inventory.image_folders()))
+    tasks: list[Task] = []
+    remarks: list[str] = []
+    broken = [
+        Outcome(name, 0, broken=error)
+        for name, error in _unresolved(inventory, "rewards", names)
+        if name in inventory.recipe.comparers
+    ]
+    for comparer in inventory.found_comparers:
+        if comparer.name not in names:
+            continue
+        try:
+            wanted = wanted_pairs(inventory, comparer.settings, scored)
+            wanted.require_any(comparer.name)
+        except SynpicError as error:
+            broken.append(Outcome(comparer.name, 0, broken=error))
+            continue
+        if wanted.waiting:
+            remarks.append(
+                f"{comparer.name}: {count(wanted.waiting, 'prompt')} lack a score, so that it is "
+                "not known which of their images are neighbours; they are compared when scored"
+            )
+        tasks.append(comparing_task(there, comparer, wanted.table, images, shard, retry_failed))
+    return tasks, broken, remarks
+
+
 def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str]:
-    """The names of the rewards to score with.
+    """The names of the rewards to score with, and of the comparers to compare with.
 
     Raises:
-        RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
+        RecipeError, UnknownName, RewardError: the recipe names none, or what is none.
         SynpicError: ``only`` names what is not in the recipe.
     """
     recipe = inventory.recipe
-    if not recipe.scoring:
-        people = ", ".join(recipe.comparing)
+    known = [*recipe.scoring, *recipe.comparers]
+    if not known:
+        people = ", ".join(recipe.labelled)
         raise RecipeError(
             "the recipe names no reward"
             + (f" that scores images: {people} ranks by labels" if people else ""),
@@ -110,12 +160,12 @@ def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str
             + ("; or leave scores out: `synpic generate`, then `synpic rank`" if people else ""),
         )
     for name in only or ():
-        if name in recipe.comparing:
+        if name in recipe.labelled:
             raise RecipeError(
                 f"rewards.{name} ranks by labels of pairs, and scores no image",
                 hint="`synpic rank` reads labels; leave it out of --only",
             )
-    return _chosen(inventory, "rewards", recipe.scoring, only)
+    return _chosen(inventory, "rewards", known, only)
 
 
 def _chosen(

@@ -19,6 +19,7 @@ from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.pipeline.comparisons import require_labels
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.pipeline.labels import own_source
+from synpic.pipeline.pairs import count_pairs
 from synpic.pipeline.ranking import aggregation_of
 from synpic.prompts import read_prompts
 from synpic.prompts.meta import in_published_types
@@ -29,6 +30,7 @@ from synpic.recipe import PromptSettings
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
+from synpic.score.comparer import resolve_comparer
 from synpic.score.reward import resolve_reward
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.parts import frame
@@ -62,6 +64,8 @@ class Validation:
     Args:
         problems: each would stop a command; (message, hint).
         notes: what could not be checked here, or may not be meant.
+        comparers: with the number of questions that each is asked in all, two for each pair; None
+            where images are ingested.
         sharing: of ingested images, how many have a prompt that another has too; None where the
             recipe draws.
     """
@@ -71,6 +75,7 @@ class Validation:
     prompts_duplicate: int = 0
     models: list[ValidatedModel] = field(default_factory=list)
     rewards: list[str] = field(default_factory=list)
+    comparers: dict[str, int | None] = field(default_factory=dict)
     problems: list[tuple[str, str | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sharing: int | None = None
@@ -118,11 +123,12 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
             resolve_reward(name, reward, snapshot.lock)
         except SynpicError as error:
             _note(made, error)
+    _check_comparers(made, snapshot)
     _check_cuts(made, snapshot, prompts)
     try:
         aggregation = aggregation_of(snapshot)
-        if ranking_labels := [name for name in recipe.comparing if name in recipe.weights]:
-            require_comparing(aggregation, ranking_labels)
+        if comparing := [name for name in recipe.comparing if name in recipe.weights]:
+            require_comparing(aggregation, comparing)
     except SynpicError as error:
         _note(made, error)
     _check_labels(made, snapshot)
@@ -136,9 +142,28 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     return made
 
 
+def _check_comparers(made: Validation, snapshot: Snapshot) -> None:
+    recipe = snapshot.recipe
+    of_prompt = pl.Series([0] if recipe.ingest else [made.images // max(1, made.prompts)])
+    for name, settings in recipe.comparers.items():
+        asked = 2 * count_pairs(settings, of_prompt) * made.prompts
+        made.comparers[name] = None if recipe.ingest else asked
+        try:
+            resolve_comparer(name, settings, snapshot.lock)
+        except SynpicError as error:
+            _note(made, error)
+        partly = settings.pairs == "adjacent" and recipe.ranking.aggregation != "bradley-terry"
+        if partly and name in recipe.weights:
+            made.notes.append(
+                f"rewards.{name} takes no part in a prompt of more than two images: pairs = "
+                f'"adjacent" compares some of its pairs, and {recipe.ranking.aggregation} counts '
+                'wins where all are compared; "bradley-terry" takes those that there are'
+            )
+
+
 def _check_labels(made: Validation, snapshot: Snapshot) -> None:
     """Say what labels there are; they may well come later than the recipe."""
-    for name in snapshot.recipe.comparing:
+    for name in snapshot.recipe.labelled:
         try:
             compared = require_labels(snapshot, name)
             made.notes.append(

@@ -17,6 +17,7 @@ from synpic.rank.comparisons import NO_COMPARISONS, Comparisons, Coverage, combi
 from synpic.rank.guards import refuse_untrustworthy
 from synpic.rank.own_pairs import OWN, OwnPairs
 from synpic.rank.pairs import STRATEGIES, pairs
+from synpic.rank.position_bias import PositionBias
 from synpic.rank.ranking import TIES, Counts, Ranking, rank, require_comparing
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Counts",
     "Coverage",
     "OwnPairs",
+    "PositionBias",
     "Preference",
     "Ranking",
     "agreement",

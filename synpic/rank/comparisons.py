@@ -1,8 +1,8 @@
-"""What people say of pairs of images: the other kind of input, beside scores.
+"""What people, or a comparer, say of pairs of images: the other kind of input, beside scores.
 
 A source of comparisons (a set's labels, a study) says of some pairs of a prompt's candidates which
-share of its votes each side has. Nothing makes a score of that: people may prefer a to b, b to c
-and c to a.
+share of its votes each side has; a comparer, with which probability each side is better. Nothing
+makes a score of that: people may prefer a to b, b to c and c to a.
 """
 
 from __future__ import annotations
@@ -60,9 +60,11 @@ class Comparisons:
             millionths of the votes that prefer ``one``) and votes (Int64; null: unknown); from
             :func:`combine_labels`.
         tie: 0 … ½; a share within it of ½ is a win of neither side. 0: any majority wins.
-        source: where the labels are from, for the record: "ingested", or a study.
+        source: where the labels are from, for the record: "ingested", or a study; of a comparer,
+            what it is registered as.
         question: what was asked, for the record.
-        by_people: False where the labels are those of others' rewards.
+        by_people: False where the labels are those of others' rewards, or a comparer's.
+        comparer: the fingerprint of the comparer; None where there are labels.
 
     Raises:
         RankingError: ``tie`` is no number from 0 to below ½.
@@ -73,6 +75,7 @@ class Comparisons:
     source: str = ""
     question: str = ""
     by_people: bool = True
+    comparer: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.tie < 0.5:
@@ -105,6 +108,32 @@ class Comparisons:
             )
         by_people = "kind" not in asked.columns or "reward" not in asked["kind"]
         return cls(combine_labels(asked), tie, source, question, by_people)
+
+    @classmethod
+    def of_probabilities(
+        cls, rows: pl.DataFrame, *, tie: float = 0.0, source: str = "", comparer: str = ""
+    ) -> Comparisons:
+        """The comparisons of one comparer.
+
+        Args:
+            rows: left, right (String) and probability (Float, 0 … 1, of the left), of each pair
+                once.
+            source: what it is registered as; ``comparer``: its fingerprint.
+
+        Raises:
+            RankingError: a column is missing, or a probability is none.
+        """
+        require_columns(rows, ("left", "right", "probability"), "comparisons")
+        labels = rows.select("left", "right", share="probability", n=pl.lit(None, pl.Int64))
+        broken = labels.filter(~pl.col("share").is_between(0, 1).fill_null(False))
+        if broken.height:
+            left, right, held, _ = broken.row(0)
+            raise RankingError(
+                f"the probability that {left} is better than {right} is {held}, expected 0 … 1",
+                hint="remove the part that holds it, and run `synpic score` again",
+            )
+        pairs = combine_labels(labels)
+        return cls(pairs, tie, source, "overall", by_people=False, comparer=comparer)
 
     def coverage(self, candidates: pl.DataFrame) -> Coverage:
         """In how many prompts it compares pairs of ``candidates``.

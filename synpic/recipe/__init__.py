@@ -1,6 +1,7 @@
 """What is wanted, as a TOML file and as pydantic models.
 
 recipe    the recipe, and its rules
+rewards   of a reward, or of what ranks in its place
 settings  of a model, and of how its images are encoded
 toml      TOML read into pydantic models, every mistake with its line; and written from them
 presets   recipes to start from
@@ -19,12 +20,12 @@ from synpic.recipe.recipe import (
     RankingSettings,
     Recipe,
     RecordSettings,
-    RewardSettings,
     SafetySettings,
     StudySettings,
     parse_recipe,
     split_problem,
 )
+from synpic.recipe.rewards import RewardSettings
 
 __all__ = [
     "Config",

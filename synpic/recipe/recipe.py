@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from synpic.errors import did_you_mean
-from synpic.recipe.settings import ImageSettings, ModelSettings, Options, Place
+from synpic.recipe.rewards import RewardSettings
+from synpic.recipe.settings import ImageSettings, ModelSettings, Place
 from synpic.recipe.toml import Table, read_toml
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "RankingSettings",
     "Recipe",
     "RecordSettings",
-    "RewardSettings",
     "SafetySettings",
     "StudySettings",
     "parse_recipe",
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-LabelSource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)]
 Flagged = Literal["keep", "leave-out"]
 PairStrategy = Literal["best-worst", "best-rest", "all", "adjacent", "random", "own"]
 Config = Literal["ranked", "scores", "images", "pairwise", "pickapic"]
@@ -172,40 +171,6 @@ class SafetySettings(Table):
         return self
 
 
-class RewardSettings(Table):
-    """What ranks, and its weight: a reward that scores images, or people, whose labels it names."""
-
-    reward: str | None = None
-    """A registered reward, or package.module:callable; the table's own name if not given."""
-    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    checkpoint: Place | None = None
-    revision: str | None = None
-    options: Options = {}
-    """Keyword arguments of the reward, each named in its documentation."""
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
-    labels: LabelSource | None = None
-    """Labels of the workspace that rank in a reward's place: "ingested", or a study's name."""
-    question: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "overall"
-    """Of labels: which question's answers count."""
-    tie: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """Of labels: a share of votes within this of one half is a win of neither image."""
-
-    @model_validator(mode="after")
-    def _scores_or_compares(self) -> Self:
-        by_labels = ("question", "tie")
-        by_scores = ("reward", "checkpoint", "revision", "options", "batch_size")
-        foreign = by_labels if self.labels is None else by_scores
-        for key in foreign:
-            if key in self.model_fields_set:
-                raise ValueError(
-                    f"{key}: what ranks by labels gives no score, and takes labels, question, tie "
-                    "and weight alone"
-                    if self.labels is not None
-                    else f"{key}: only what ranks by labels takes it; name their source in labels"
-                )
-        return self
-
-
 class RankingSettings(Table):
     """How scores become a ranking (docs/ranking.md)."""
 
@@ -308,6 +273,12 @@ class Recipe(Table):
             if name not in self.rewards:
                 suggestion = did_you_mean(name, self.rewards)
                 raise ValueError(f"ranking.rewards: there is no [rewards.{name}].{suggestion}")
+        for name, one in self.comparers.items():
+            if one.pairs == "adjacent" and not self.scoring:
+                raise ValueError(
+                    f'rewards.{name}.pairs: "adjacent" are neighbours in the ranking by the '
+                    "rewards that give scores, and there is none; add one, or compare all pairs"
+                )
         if self.records.min_agreement is not None and len(self.weights) == 1:
             raise ValueError(
                 "records.min_agreement: two rewards agree or do not, and only "
@@ -318,12 +289,22 @@ class Recipe(Table):
     @property
     def scoring(self) -> dict[str, RewardSettings]:
         """The rewards that score images."""
-        return {name: one for name, one in self.rewards.items() if one.labels is None}
+        return {name: one for name, one in self.rewards.items() if name not in self.comparing}
 
     @property
     def comparing(self) -> dict[str, RewardSettings]:
-        """What ranks by labels of pairs, and scores nothing."""
+        """What ranks by pairs of images, and scores none: by labels, or by a comparer."""
+        return {**self.labelled, **self.comparers}
+
+    @property
+    def labelled(self) -> dict[str, RewardSettings]:
+        """What ranks by labels of pairs."""
         return {name: one for name, one in self.rewards.items() if one.labels is not None}
+
+    @property
+    def comparers(self) -> dict[str, RewardSettings]:
+        """What ranks by a comparer of pairs."""
+        return {name: one for name, one in self.rewards.items() if one.comparer is not None}
 
     @property
     def weights(self) -> dict[str, float]:

@@ -20,6 +20,7 @@ from synpic.registry.beside import ModulesBeside
 
 __all__ = [
     "AGGREGATIONS",
+    "COMPARERS",
     "FAMILIES",
     "MODELS",
     "OBJECTIVES",
@@ -309,6 +310,15 @@ REWARDS = Registry(
     },
 )
 """Reward models."""
+
+COMPARERS = Registry(
+    "comparer",
+    "synpic.comparers",
+    {
+        "shapes_compare": "synpic.shapes.compare:ShapesCompare",
+    },
+)
+"""What says which of two images is better."""
 
 WORLDS = Registry("world", "synpic.worlds", {"shapes": "synpic.shapes.prompts:source"})
 """Sources of prompts that are programs."""

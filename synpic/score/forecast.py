@@ -12,6 +12,7 @@ from synpic.hub.client import files_of
 from synpic.hub.errors import Subject
 from synpic.hub.lock import LockEntry
 from synpic.score.cached import in_cache, matching
+from synpic.score.comparer import resolve_comparer
 from synpic.score.reward import Companion, WantedReward, resolve_reward
 from synpic.score.weights.tensor_names import tensor_names
 from synpic.workspace import Snapshot, Workspace
@@ -40,7 +41,7 @@ class Fetch:
 
 
 def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> list[Fetch]:
-    """The repositories that the rewards ``names`` of the recipe read; folders are not among them.
+    """The repositories that the rewards and comparers ``names`` read; folders are not among them.
 
     The Hub is asked for names and sizes of files. If it does not answer, the cache alone is looked
     at: what is there in full needs nothing, and of the rest it is not known what it needs.
@@ -49,10 +50,11 @@ def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> l
         UnknownName, RewardError, CheckpointError: a reward that cannot be resolved.
     """
     snapshot = workspace.snapshot()
-    rewards = snapshot.recipe.scoring
+    rewards = snapshot.recipe.rewards
     readers: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = {}
     for name in names:
-        wanted = resolve_reward(name, rewards[name], snapshot.lock)
+        resolve = resolve_reward if rewards[name].comparer is None else resolve_comparer
+        wanted = resolve(name, rewards[name], snapshot.lock)
         for repository, commit, files in _reads(wanted, snapshot.workspace):
             readers.setdefault((repository, commit), []).append((name, files))
     return [

@@ -1,4 +1,4 @@
-"""A reward whose code or weights are away, as the parts of its scores record it."""
+"""A reward or comparer whose code or weights are away, as the parts that it made record it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["RecordedReward", "recorded_reward"]
 
 @dataclass(frozen=True)
 class RecordedReward(Recorded):
-    """Its scores can be read, and nothing more be scored.
+    """Its scores, or comparisons, can be read, and nothing more be scored.
 
     Args:
         registered: what it was registered as when it scored.
@@ -34,21 +34,22 @@ class RecordedReward(Recorded):
 
 
 def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | None, list[str]]:
-    """What the workspace records of the reward that a recipe calls ``name``.
+    """What the workspace records of the reward, or comparer, that a recipe calls ``name``.
 
     A record counts where it agrees with the recipe's options and with what recipe.lock knows.
 
     Returns:
         The record, if there is one; and folders, where it is not known which is meant.
     """
-    settings = snapshot.recipe.scoring[name]
+    settings = snapshot.recipe.rewards[name]
+    kind, word = ("scores", "reward") if settings.comparer is None else ("comparisons", "comparer")
     fitting = closest(
         (
             one
-            for one in recorded(snapshot.workspace, "scores", name)
+            for one in recorded(snapshot.workspace, kind, name)
             if fits(one.fingerprint_inputs, _known(one, settings, snapshot))
         ),
-        lambda one: _likeness(one, name, settings),
+        lambda one: _likeness(one, word, name, settings),
     )
     if len(fitting) != 1:
         return None, [one.folder for one in fitting]
@@ -59,7 +60,7 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
             name,
             one.folder,
             one.fingerprint_inputs,
-            str(one.fingerprint_inputs.get("reward")),
+            str(one.fingerprint_inputs.get(word)),
             describe_weights(weights, snapshot.lock.entries) if weights else None,
         ),
         [],
@@ -75,8 +76,9 @@ def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[
     return {"options": options or None, **weights}
 
 
-def _likeness(one: Recorded, name: str, settings: RewardSettings) -> int:
-    same_code = one.fingerprint_inputs.get("reward") == (settings.reward or name)
+def _likeness(one: Recorded, word: str, name: str, settings: RewardSettings) -> int:
+    registered = settings.comparer or settings.reward or name
+    same_code = one.fingerprint_inputs.get(word) == registered
     return 4 * same_code + weights_likeness(
         one.fingerprint_inputs, settings.checkpoint, settings.revision
     )

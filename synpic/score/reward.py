@@ -20,15 +20,17 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 from PIL.Image import Image
 
 from synpic import ids
-from synpic.errors import RewardError, SynpicError, UnknownName
+from synpic.errors import RewardError, SynpicError
 from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS
+from synpic.score.kinds import Kind
 from synpic.workspace import Workspace
 
 __all__ = [
     "ANSWERS",
+    "REWARD",
     "Companion",
     "RemembersAnswers",
     "Reward",
@@ -37,8 +39,10 @@ __all__ = [
     "companion_sources",
     "construct_reward",
     "open_reward",
+    "opened",
     "registered_reward",
     "resolve_reward",
+    "resolved",
 ]
 
 
@@ -67,7 +71,8 @@ class Companion:
 
 @dataclass(frozen=True)
 class RewardInfo:
-    """What a reward declares. Nothing here is guessed: what has not been seen is None.
+    """What a reward, or a comparer, declares. Nothing here is guessed: what has not been seen is
+    None.
 
     Args:
         summary: one line.
@@ -201,46 +206,65 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
         RewardError: it is no reward, or an option it does not take.
         CheckpointError: its checkpoint cannot be resolved.
     """
-    thing = registered_reward(name, settings, lock.folder)
+    return WantedReward(name, settings.reward or name, settings, **resolved(name, settings, lock))
+
+
+def resolved(
+    name: str, settings: RewardSettings, lock: Lock, kind: Kind | None = None
+) -> dict[str, Any]:
+    """The fields of a :class:`WantedReward` that its code and ``lock`` decide.
+
+    Raises:
+        As :func:`resolve_reward`.
+    """
+    kind = kind or REWARD
+    thing = registered_reward(name, settings, lock.folder, kind)
     info: RewardInfo | None = getattr(thing, "info", None)
     weights = settings.checkpoint or (info.checkpoint if info else None)
-    checkpoint = checkpoints.resolve(lock, weights, settings.revision) if weights else None
     # A function has no version to raise: its own text stands in, so that editing it scores anew.
     source = None if info else ids.source_hash(thing)
-    registered = settings.reward or name
     if info is None and source is None:
+        registered = settings.comparer or settings.reward or name
         raise RewardError(
             f"rewards.{name}: {registered} has no source to tell its versions by",
             hint="wrap it in a function of your own, or give it an `info` (a RewardInfo)",
         )
-    companions = {
-        companion: checkpoints.resolve(lock, *where)
-        for companion, where in companion_sources(info, settings.options).items()
+    return {
+        "info": info,
+        "checkpoint": checkpoints.resolve(lock, weights, settings.revision) if weights else None,
+        "source_hash": source,
+        "companions": {
+            companion: checkpoints.resolve(lock, *where)
+            for companion, where in companion_sources(info, settings.options).items()
+        },
+        "asks_endpoint": bool(getattr(thing, "asks_endpoint", False)),
     }
-    asks = bool(getattr(thing, "asks_endpoint", False))
-    return WantedReward(name, registered, settings, info, checkpoint, source, companions, asks)
 
 
 def registered_reward(
-    name: str, settings: RewardSettings, beside: Path | None = None
+    name: str, settings: RewardSettings, beside: Path | None = None, kind: Kind | None = None
 ) -> Callable[..., Any]:
     """The class or function that ``settings`` are for; no weights are looked for.
 
     Args:
         beside: a folder in which modules of one's own are looked for too.
+        kind: a reward if None.
 
     Raises:
         UnknownName: no registry knows it.
         RewardError: it is no reward, or takes no such option, or no checkpoint.
     """
-    registered = settings.reward or name
-    thing = _load(name, registered, beside)
-    if not callable(thing) or (inspect.isclass(thing) and not hasattr(thing, "score")):
+    kind = kind or REWARD
+    registered = settings.comparer or settings.reward or name
+    thing = kind.load(name, registered, beside)
+    if not callable(thing) or (inspect.isclass(thing) and not hasattr(thing, kind.method)):
+        what = kind.registry.kind
         raise RewardError(
-            f"rewards.{name}: {registered} is a {type(thing).__name__}, not a reward",
-            hint="name a class with a `score` method, or a function of a prompt and an image",
+            f"rewards.{name}: {registered} is a {type(thing).__name__}, not a {what}",
+            hint=f"name a class with a `{kind.method}` method, or a function of "
+            f"{' and '.join(kind.takes)}",
         )
-    _check_options(name, registered, thing, settings)
+    _check_options(name, registered, thing, settings, kind)
     info: RewardInfo | None = getattr(thing, "info", None)
     if settings.checkpoint and not (info and info.checkpoint):
         raise RewardError(
@@ -267,6 +291,18 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     Raises:
         RewardError: it cannot be opened; the message says why.
     """
+    return cast(Reward, opened(wanted, workspace, device))
+
+
+def opened(
+    wanted: WantedReward, workspace: Workspace, device: str, kind: Kind | None = None
+) -> Any:
+    """What ``wanted`` stands for, loaded onto ``device``.
+
+    Raises:
+        RewardError: it cannot be opened; the message says why.
+    """
+    kind = kind or REWARD
     arguments = wanted.options
     if wanted.checkpoint is not None:
         location, commit = checkpoints.load_from(workspace.folder, wanted.checkpoint)
@@ -274,38 +310,32 @@ def open_reward(wanted: WantedReward, workspace: Workspace, device: str) -> Rewa
     for name, entry in wanted.companions.items():
         location, commit = checkpoints.load_from(workspace.folder, entry)
         arguments |= {name: location, f"{name}_revision": commit}
-    code = _load(wanted.name, wanted.registered, workspace.folder)
-    opened = construct_reward(wanted.name, code, arguments)
-    if isinstance(opened, RemembersAnswers) and workspace.store.is_local:
-        opened.remember_in(workspace.folder / ANSWERS)
-    return opened
+    code = kind.load(wanted.name, wanted.registered, workspace.folder)
+    thing = construct_reward(wanted.name, code, arguments, kind)
+    if isinstance(thing, RemembersAnswers) and workspace.store.is_local:
+        thing.remember_in(workspace.folder / ANSWERS)
+    return thing
 
 
-def _load(name: str, registered: str, beside: Path | None) -> Any:
-    """What ``registered`` stands for, as the reward that a recipe calls ``name``."""
-    try:
-        return REWARDS.load(registered, beside)
-    except UnknownName as error:
-        raise UnknownName(f"rewards.{name}: {error.message}", hint=error.hint) from error
-
-
-def construct_reward(name: str, thing: Callable[..., Any], arguments: dict[str, Any]) -> Reward:
+def construct_reward(
+    name: str, thing: Callable[..., Any], arguments: dict[str, Any], kind: Kind | None = None
+) -> Any:
     """``thing``, a class or a function, with these arguments of its constructor or call.
 
     Raises:
         RewardError: it cannot be opened; the message says why.
     """
+    kind = kind or REWARD
     try:
-        if inspect.isclass(thing):
-            return cast(Reward, thing(**arguments))
-        return _OneAtATime(thing, arguments)
+        return thing(**arguments) if inspect.isclass(thing) else kind.of_function(thing, arguments)
     except SynpicError:
         raise
     except (Exception, SystemExit) as error:
         # A reward may be anyone's code; whatever it raises is about this reward and no other.
+        what = kind.registry.kind
         raise RewardError(
-            f"reward {name!r} cannot be opened: {type(error).__name__}: {error}",
-            hint="check its checkpoint and options; `synpic list rewards` shows what it expects",
+            f"{what} {name!r} cannot be opened: {type(error).__name__}: {error}",
+            hint=f"check its checkpoint and options; `synpic list {what}s` shows what it expects",
         ) from error
 
 
@@ -322,7 +352,12 @@ class _OneAtATime:
         return [float(self._function(prompt, image, **self._options)) for prompt, image in pairs]
 
 
-def _check_options(name: str, registered: str, thing: Any, settings: RewardSettings) -> None:
+REWARD = Kind(REWARDS, "score", ("a prompt", "an image"), _OneAtATime)
+
+
+def _check_options(
+    name: str, registered: str, thing: Any, settings: RewardSettings, kind: Kind
+) -> None:
     given = {"checkpoint", "revision", "device"}
     try:
         parameters = inspect.signature(thing).parameters
@@ -334,7 +369,7 @@ def _check_options(name: str, registered: str, thing: Any, settings: RewardSetti
     given |= {f"{name}_revision" for name in (info.companions if info else ())}
     known = [key for key in parameters if key not in given]
     if not inspect.isclass(thing):
-        known = known[2:]
+        known = known[len(kind.takes) :]
     for key in settings.options:
         if key not in known:
             raise RewardError(

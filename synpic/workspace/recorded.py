@@ -51,7 +51,8 @@ Some = TypeVar("Some", bound=Recorded)
 
 
 def folders_of(workspace: Workspace, kind: str, name: str) -> list[str]:
-    """The folders of ``kind`` ("candidates", "scores" or "labels") that hold what ``name`` made."""
+    """The folders of ``kind`` ("candidates", "scores", "comparisons" or "labels") that hold what
+    ``name`` made."""
     return [f for f in workspace.folders(kind) if f.rpartition("-")[0] == f"{kind}/{name}"]
 
 

@@ -21,6 +21,7 @@ from synpic.readers.json_models import Record, parse_json, validate
 __all__ = [
     "CANDIDATES",
     "CANDIDATE_STAGES",
+    "COMPARISONS",
     "FAILURES",
     "LABELS",
     "LABEL_KINDS",
@@ -82,6 +83,27 @@ SCORES = pa.schema(
 )
 """One reward's value for one candidate; it belongs to those pixels (``sha256``) and no others."""
 
+COMPARISONS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("left", pa.string()),
+        ("right", pa.string()),
+        ("sha256_left", pa.string()),
+        ("sha256_right", pa.string()),
+        ("name", pa.string()),
+        ("fingerprint", pa.string()),
+        ("p_forward", pa.float32()),
+        ("p_backward", pa.float32()),
+        ("probability", pa.float32()),
+    ]
+)
+"""What one comparer, ``name``, says of two images of a prompt, ``left`` and ``right`` (candidate
+ids, left < right), with those pixels and no others.
+
+``p_forward`` and ``p_backward`` are the probability that the left is better, asked with the left
+first and with the right first; ``probability`` is their mean.
+"""
+
 FAILURES = pa.schema(
     [
         ("stage", pa.string()),
@@ -92,8 +114,9 @@ FAILURES = pa.schema(
         ("attempts", pa.int32()),
     ]
 )
-"""What was tried and did not work; ``name`` is the model's (stages ``generate`` and ``ingest``) or
-the reward's (``score``)."""
+"""What was tried and did not work; ``name`` is the model's (stages ``generate`` and ``ingest``),
+the reward's (``score``) or the comparer's (``compare``), whose ``candidate_id`` is both ids of a
+pair: ``<left>+<right>``."""
 
 LABELS = pa.schema(
     [

@@ -6,6 +6,7 @@
       prompts.parquet
       candidates/<model>-<fp8>/part-<hash>-<hash>.parquet
       scores/<reward>-<fp8>/part-<hash>-<hash>.parquet
+      comparisons/<comparer>-<fp8>/part-<hash>-<hash>.parquet
       labels/<source>-<fp8>/part-<hash>-<hash>.parquet
       failures/part-<hash>-<hash>.parquet
 
@@ -149,7 +150,11 @@ class Workspace:
         return parquet.write_part(self.store, folder, table, note)
 
     def folders(self, kind: str) -> list[str]:
-        """Folders of ``kind`` ("candidates", "scores" or "labels") that exist, wanted or not."""
+        """Folders of ``kind`` that exist, wanted or not.
+
+        Args:
+            kind: "candidates", "scores", "comparisons" or "labels".
+        """
         return [f"{kind}/{name}" for name in self.store.list(kind)]
 
     def parts(self, folder: str) -> list[str]:
@@ -202,11 +207,18 @@ class Workspace:
         keys = ["candidate_id", "sha256"]
         return _first_of_equals(rows.sort(*keys, "score"), keys)
 
+    def comparisons(self, folder: str) -> pl.DataFrame:
+        """What one comparer says: one row per pair and pixels; of two, the smaller probability."""
+        rows = self.read(self.parts(folder), tables.COMPARISONS)
+        keys = ["left", "right", "sha256_left", "sha256_right"]
+        return _first_of_equals(rows.sort(*keys, "probability", "p_forward"), keys)
+
     def failures(self, stage: str) -> pl.DataFrame:
         """Failures of ``stage``: of each candidate and model or reward, the latest attempt.
 
         Args:
-            stage: "generate" and "ingest" are one: failures of candidates; or "score".
+            stage: "generate" and "ingest" are one: failures of candidates; or "score", or
+                "compare", whose candidate_id is of two: ``<left>+<right>``.
         """
         rows = self.read(self.parts("failures"), tables.FAILURES)
         keys = ["candidate_id", "name", "fingerprint"]
@@ -262,6 +274,7 @@ class Workspace:
         kinds = {
             "candidates": tables.CANDIDATES,
             "scores": tables.SCORES,
+            "comparisons": tables.COMPARISONS,
             "labels": tables.LABELS,
         }
         expected = {

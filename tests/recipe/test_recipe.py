@@ -137,7 +137,7 @@ def test_people_rank_beside_rewards_and_score_nothing() -> None:
         (PEOPLE + "tie = 0.5", "rewards.people.tie"),
         (PEOPLE + "tie = -0.1", "rewards.people.tie"),
         ('[rewards.people]\nlabels = "a/b"', "rewards.people.labels"),
-        ("[rewards.blue]\ntie = 0.1", "rewards.blue: tie: only what ranks by labels takes it"),
+        ("[rewards.blue]\ntie = 0.1", "rewards.blue: tie: only what ranks by labels or a comparer"),
         ('[rewards.blue]\nquestion = "a"', "rewards.blue: question: only what ranks by labels"),
     ],
 )

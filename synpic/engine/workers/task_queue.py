@@ -174,7 +174,7 @@ class TaskQueue:
         self._leased -= made_all_the_same
         failed = set[Key]()
         if names := task.failures.since(part for part in seen if part not in own_parts):
-            failed = {key for key in task.todo if key[0] in names} - written
+            failed = {key for key in task.todo if task.name_of(key) in names} - written
         self._there |= written
         self._failed |= failed
         task.todo -= written | failed

@@ -1,4 +1,4 @@
-"""Counting what a recipe wants and what is left, and timing each model and reward."""
+"""Counting what a recipe wants and what is left, and timing each model, reward and comparer."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from synpic.generate.image_model import Model, sizes_of
 from synpic.generate.recorded import RecordedModel
 from synpic.ingest import IngestedImages, ingest_task
 from synpic.pipeline.costs.calibration import Timing, time_task
+from synpic.pipeline.costs.comparing import comparing_items, images_for_pairs
 from synpic.pipeline.costs.plan import CostItem, CostPlan
 from synpic.pipeline.costs.samples import InMemory, as_candidates, stored
 from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
@@ -92,11 +93,19 @@ def plan_costs(
     for reward in inventory.found_rewards:
         items.append(_scoring_item(inventory, reward, candidates, images, to_score, run, rewards))
     for name, error in inventory.unresolved_of("rewards").items():
-        size = recipe.scoring[name].batch_size
-        items.append(CostItem("score", name, None, size, images, to_score, to_score, problem=error))
-    order = {(False, name): place for place, name in enumerate(recipe.models)}
-    order |= {(True, name): place for place, name in enumerate(recipe.scoring)}
-    items.sort(key=lambda i: (i.stage == "score", order.get((i.stage == "score", i.name), 0)))
+        if name in recipe.scoring:
+            size = recipe.scoring[name].batch_size
+            items.append(
+                CostItem("score", name, None, size, images, to_score, to_score, problem=error)
+            )
+    items += comparing_items(inventory, run.kept, run.run if rewards else None)
+    stages = {"score": (1, recipe.scoring), "compare": (2, recipe.comparers)}
+
+    def place(item: CostItem) -> tuple[int, int]:
+        stage, names = stages.get(item.stage, (0, recipe.models))
+        return stage, [*names].index(item.name) if item.name in names else 0
+
+    items.sort(key=place)
     return CostPlan(
         prompts=inventory.prompts.height,
         device=describe_device(run.device) if run.device else None,
@@ -161,6 +170,7 @@ def _over_again(batches: Sequence[list[Item]], count: int) -> Iterator[list[Item
 def _images_to_score(recipe: Recipe, run: _Calibration) -> int:
     """How many images of each model the rewards need to be timed on."""
     largest = max((reward.batch_size for reward in recipe.scoring.values()), default=0)
+    largest = max(largest, images_for_pairs(recipe))
     return math.ceil(largest * (run.batches + 1) / max(1, len(recipe.models)))
 
 

@@ -23,14 +23,14 @@ guess."""
 
 @dataclass(frozen=True)
 class CostItem:
-    """One model at one size, the images of a source, or one reward.
+    """One model at one size, the images of a source, one reward, or one comparer.
 
     Args:
-        stage: "generate", "ingest" or "score".
+        stage: "generate", "ingest", "score" or "compare".
         size: of the images, as "1280x768"; None where the pipeline chooses, of ingested images, and
             of a reward.
         batch_size: images at once, as the recipe has it; None of ingested images.
-        wanted: images in all.
+        wanted: images in all; of a comparer pairs, each of which is two questions.
         left: of those, neither made nor failed for good.
         work: images that a run would make: a batch with anything missing is drawn whole.
         bytes_per_image: encoded: the mean of those in the workspace, else of what was drawn for
@@ -98,7 +98,7 @@ class CostPlan:
         prompts: distinct ones.
         device: what it was timed on, as its maker calls it; None if nothing was to be timed.
         devices: how many of them `synpic generate` would take here.
-        items: models, then rewards, in the recipe's order.
+        items: models, then rewards, then comparers, in the recipe's order.
         configs, pairs: which tables are published, and how pairs are chosen.
     """
 
@@ -127,6 +127,10 @@ class CostPlan:
     def scores(self, which: Which = "whole") -> int:
         """To be given, in all or still."""
         return self._count("scores", which)
+
+    def questions(self, which: Which = "whole") -> int:
+        """To be asked of comparers, in all or still: two for each pair."""
+        return 2 * self._count("pairs", which)
 
     def image_bytes(self, which: Which = "whole") -> int:
         """On the disk, of images alone: prompts and scores are a few hundred bytes a row."""
@@ -191,6 +195,7 @@ class CostPlan:
                 which: {
                     "images": self.images(which),
                     "scores": self.scores(which),
+                    "questions": self.questions(which),
                     "image_bytes": self.image_bytes(which),
                     **{
                         pace: self.cost(which, None, devices, rate, pace).as_dict()
@@ -218,5 +223,5 @@ class CostPlan:
         return sum(
             item.wanted if which == "whole" else item.left
             for item in self.items
-            if (item.stage == "score") == (what == "scores")
+            if {"score": "scores", "compare": "pairs"}.get(item.stage, "images") == what
         )

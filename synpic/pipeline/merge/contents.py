@@ -42,7 +42,8 @@ class JoinedContents:
 
     Args:
         images: of distinct ids.
-        scores: folder of a reward → distinct images that it scored.
+        scores: folder of a reward → distinct images that it scored; and, as "comparisons/…", of a
+            comparer → distinct pairs that it compared.
         clashes: images of one id with other pixels, scores of one image that differ, and labels of
             one source that do.
     """
@@ -99,10 +100,25 @@ def compare(
         clashes += _clashes("scores", folder, rows, keys, "score", sources)
         scores[posixpath.basename(folder)] = rows.select(keys).unique().height
         on_folder(folder)
+    for folder in _folders(sources, "comparisons"):
+        rows = _rows(sources, folder, _named_pairs, "probability")
+        keys = ["candidate_id", "sha256"]
+        clashes += _clashes("comparisons", folder, rows, keys, "probability", sources)
+        scores[folder] = rows.select(keys).unique().height
+        on_folder(folder)
     clashes += label_clashes(sources, widest_index(sources)[0])
     for source in sources:
         source.workspace.failures("score")
     return JoinedContents(pl.concat(ids).n_unique(), scores, clashes)
+
+
+def _named_pairs(workspace: Workspace, folder: str) -> pl.DataFrame:
+    """Comparisons, each pair under one name, as failures have it."""
+    return workspace.comparisons(folder).select(
+        pl.concat_str("left", "right", separator="+").alias("candidate_id"),
+        pl.concat_str("sha256_left", "sha256_right", separator="+").alias("sha256"),
+        "probability",
+    )
 
 
 def join_marks(sources: Sequence[Source]) -> tuple[Marks, list[Clash]]:
@@ -161,6 +177,13 @@ def _rows(
     return pl.concat(frames)
 
 
+_DIFFERENT = {
+    "candidates": ("image has one id and other pixels", "images have one id and other pixels"),
+    "scores": ("score differs", "scores differ"),
+    "comparisons": ("comparison differs", "comparisons differ"),
+}
+
+
 def _clashes(
     kind: str,
     folder: str,
@@ -179,9 +202,7 @@ def _clashes(
         f"{f'{held:.8}' if isinstance(held, str) else held} in {sources[at].name}"
         for held, at in different.select(value, "at").iter_rows()
     ]
-    what = "images have one id and other pixels" if kind == "candidates" else "scores differ"
-    one = "image has one id and other pixels" if kind == "candidates" else "score differs"
-    number = count(len(ids), one, what)
+    number = count(len(ids), *_DIFFERENT[kind])
     return [
         Clash(kind, f"{folder}: {number}: {some_ids(ids)}; of the first, {' and '.join(shown)}")
     ]

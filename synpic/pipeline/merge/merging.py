@@ -326,7 +326,7 @@ def _require_all(plan: _Plan, made: Inventory) -> None:
     """
     made.require_readable([])
     there = made.candidates().select("candidate_id")
-    rewards = {reward.name: reward.folder for reward in made.rewards}
+    rewards = {one.name: one.folder for one in [*made.rewards, *made.comparers]}
     for source in plan.sources:
         rows = source.held.join(there, on="candidate_id", how="anti")
         if rows.height:

@@ -1,0 +1,70 @@
+"""What a recipe says of one reward, or of what ranks in a reward's place."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from synpic.recipe.settings import Options, Place
+from synpic.recipe.toml import Table
+
+__all__ = ["RewardSettings"]
+
+LabelSource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)]
+
+_OF_CODE = frozenset({"checkpoint", "revision", "options", "batch_size"})
+"""Keys of what is opened, and looks at images."""
+
+
+class RewardSettings(Table):
+    """What ranks, and its weight: a reward that scores images; a comparer, or people, whose labels
+    it names, both of pairs of images."""
+
+    reward: str | None = None
+    """A registered reward, or package.module:callable; the table's own name if not given."""
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    checkpoint: Place | None = None
+    revision: str | None = None
+    options: Options = {}
+    """Keyword arguments of the reward or comparer, each named in its documentation."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    comparer: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """A registered comparer, or package.module:callable, in a reward's place."""
+    pairs: Literal["all", "adjacent"] = "all"
+    """Of a comparer: which pairs of a prompt's images it compares; "adjacent": neighbours in the
+    ranking by the rewards that give scores."""
+    labels: LabelSource | None = None
+    """Labels of the workspace that rank in a reward's place: "ingested", or a study's name."""
+    question: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "overall"
+    """Of labels: which question's answers count."""
+    tie: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Of labels and comparers: a share of votes, or a probability, within this of one half is a win
+    of neither image."""
+
+    @model_validator(mode="after")
+    def _scores_or_compares(self) -> Self:
+        if self.labels is not None and self.comparer is not None:
+            raise ValueError("give one of labels and comparer; found both")
+        if self.labels is not None:
+            allowed: Set[str] = {"labels", "question", "tie"}
+            why = "what ranks by labels gives no score, and takes labels, question, tie and weight"
+        elif self.comparer is not None:
+            allowed = {"comparer", "pairs", "tie"} | _OF_CODE
+            why = "a comparer gives no score, and takes comparer, pairs, tie, weight and "
+            why += ", ".join(sorted(_OF_CODE))
+        else:
+            allowed, why = {"reward"} | _OF_CODE, ""
+        for key in type(self).model_fields:
+            if key in self.model_fields_set - allowed - {"weight"}:
+                raise ValueError(f"{key}: {f'{why} alone' if why else _FOREIGN[key]}")
+        return self
+
+
+_FOREIGN = {
+    "question": "only what ranks by labels takes it; name their source in labels",
+    "tie": "only what ranks by labels or a comparer takes it; name one in labels or comparer",
+    "pairs": "only a comparer takes it; name one in comparer",
+}
+"""Keys that a reward does not take, and what does."""
