@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from synpic.pipeline.ranking import RankedSet
-from synpic.rank import Ranking, agreement, head_to_head, leave_one_out, win_rate_by_model
+from synpic.rank import Coverage, Ranking, agreement, head_to_head, leave_one_out, win_rate_by_model
 from synpic.rank.aggregations import WIN_RATE
 from synpic.readers.display import count
 from synpic_cli.output import print_table, say
@@ -156,3 +156,17 @@ def show_ranking(ranked: RankedSet) -> None:
         ["Kendall's τ-b", *rewards, "all others"],
         [[a, *(cells[a, b] for b in rewards), others.get(a)] for a in rewards],
     )
+    for name, one in ranking.comparisons.items():
+        _say_where_labels_have_tau(name, one.coverage(ranking.table))
+
+
+def _say_where_labels_have_tau(name: str, pairs: Coverage) -> None:
+    """Why the row of labels is empty, or of fewer prompts than those of rewards."""
+    ranked = pairs.every + pairs.some + pairs.none
+    if pairs.every == ranked:
+        return
+    if pairs.every:
+        over = f"over {count(pairs.every, 'prompt')} with every pair compared, of {ranked:,}"
+    else:
+        over = f"none, since no prompt has every pair compared; {pairs.some:,} have some"
+    say(f"τ-b of {name}: {over}. `synpic agree` holds each reward to all pairs.")

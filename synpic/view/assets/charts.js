@@ -38,7 +38,9 @@ synpic.agreementChart = (pairs, page) => {
     const pair = of.get(a + "\n" + b) || of.get(b + "\n" + a);
     if (a === b || !pair) return make("td", {});
     const button = make("button.tau", { type: "button",
-      title: a + " and " + b + ": the prompts on which they disagree most",
+      title: a + " and " + b + ": " + (pair.tau === null
+        ? "no τ-b, since no prompt has every pair compared, or one tells no images apart"
+        : "the prompts on which they disagree most"),
       "aria-label": a + " and " + b + ", τ " + synpic.number(pair.tau),
       click: () => page.filter({ sort: "tau." + pair.a + "." + pair.b, order: "asc" }) },
       synpic.number(pair.tau));
