@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.readers.display import count
+from synpic.readers.display import count, visible
 from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def _show(found: Difference, prompts: int) -> None:
         for how, names in vars(changed).items():
             if names:
                 say(f"{what} {how}: {', '.join(names)}")
+    for labels in found.labels:
+        say(f"labels:  {visible(str(labels))}")
     ranks = found.ranks
     say(
         f"ranks:   of {count(ranks.prompts, 'prompt')}, {ranks.best_changed.height:,} have another "

@@ -9,12 +9,13 @@ went changes no order by itself, though it may be a new best one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from synpic.errors import ReleaseError
+from synpic.release.label_diff import LabelDifference, diff_labels
 from synpic.release.source import Published
 
 __all__ = ["Difference", "ScoreDifference", "diff", "diff_releases"]
@@ -129,6 +130,7 @@ class Difference:
 
     Args:
         scores: reward → how it differs, of the rewards that are in both.
+        labels: those of people, or others' rewards, that are not the same.
     """
 
     prompts: PromptDifference
@@ -137,13 +139,15 @@ class Difference:
     rewards: NameDifference
     scores: Mapping[str, ScoreDifference]
     ranks: RankDifference
+    labels: Sequence[LabelDifference] = ()
 
     @property
     def any(self) -> bool:
         """Whether there is any difference."""
         names = self.models.any or self.rewards.any
         scores = any(score.any for score in self.scores.values())
-        return self.prompts.any or self.images.any or names or scores or self.ranks.any
+        rows = self.prompts.any or self.images.any or self.ranks.any
+        return rows or names or scores or bool(self.labels)
 
     def as_dict(self, prompts: int = 0) -> dict[str, Any]:
         """Counts as JSON-like data.
@@ -162,6 +166,7 @@ class Difference:
                 "best_changed": self.ranks.best_changed.height,
                 "order_changed": len(self.ranks.order_changed),
             },
+            "labels": [one.as_dict() for one in self.labels],
             "examples": {
                 "added": list(self.prompts.added[:prompts]),
                 "removed": list(self.prompts.removed[:prompts]),
@@ -184,7 +189,8 @@ def diff_releases(old: Published, new: Published) -> Difference:
         ReleaseError: one of them was published without ``scores``, or is damaged.
         HubUnreachable: the Hub did not answer.
     """
-    return diff(*(_scores(release) for release in (old, new)))
+    found = diff(*(_scores(release) for release in (old, new)))
+    return replace(found, labels=diff_labels(old, new))
 
 
 def diff(old: pl.DataFrame, new: pl.DataFrame) -> Difference:

@@ -21,6 +21,7 @@ from synpic.pipeline.validation import validate
 from synpic.publish.export import export
 from synpic.rank import OwnPairs
 from synpic.release.compare import Level, compare
+from synpic.release.diff import diff_releases
 from synpic.release.manifest import Manifest
 from synpic.release.source import open_release
 from synpic.release.verify import verify
@@ -241,10 +242,16 @@ def test_other_labels_make_another_version(tmp_path: Path) -> None:
         folder = synpic.publish_to(own(**how), tmp_path / out).directory
         return open_release(folder).manifest
 
+    def labels(old: str, new: str) -> list[str]:
+        both = (open_release(tmp_path / name) for name in (old, new))
+        return [str(one) for one in diff_releases(*both).labels]
+
     first, same = (manifest(out, root=tmp_path, name="w") for out in ("one", "same"))
     kept = manifest("kept", root=tmp_path, name="w", records='ties = "keep"')
     other = manifest("turned", root=tmp_path / "v", name="x", dataset="../../b")
     assert compare(first, same) == []
+    assert labels("one", "same") == []
+    assert labels("one", "turned") == ["own pairs (ingested, overall): 5 pairs with other labels"]
     assert [one.text for one in compare(first, kept) if one.level is Level.MAJOR] == [
         "pairs are labelled by ties = keep, were by leave-out"
     ]

@@ -21,14 +21,16 @@ from synpic.publish.export import export
 from synpic.release import open_release
 from synpic.release.compare import Level, compare
 from synpic.release.compared import read_compared
+from synpic.release.diff import diff_releases
 from synpic.release.rerank import rerank
 from synpic.release.verify import verify
 from synpic.view.frame import make_frame
 from synpic.view.rows import rows_of
 from synpic.view.source import open_source
 from synpic.workspace import Workspace
+from tests.cli.conftest import in_process
 from tests.publish.fixtures import TWO_SPLITS, build, recipe
-from tests.publish.people import PEOPLE, Pair, label_pairs
+from tests.publish.people import PEOPLE, Pair, label_pairs, of_hash
 from tests.release.test_verify import rewrite
 
 EVERY = ["ranked", "scores", "images", "pairwise", "pickapic"]
@@ -275,3 +277,55 @@ def test_what_is_read_back_is_what_was_compared(once: Path) -> None:
     given = rank_candidates(Workspace.open(once / "mixed-set")).ranking.comparisons["people"]
     # Shares come back, and no number of votes.
     assert back.pairs.drop("votes").equals(given.pairs.drop("votes").sort("one", "other"))
+
+
+def test_diff_says_what_labels_differ(once: Path, tmp_path: Path) -> None:
+    """Two releases of equal images and rewards, of which people said other things."""
+    workspace = Workspace.open(once / "mixed-set")
+    pairs = rank_candidates(workspace).ranking.comparisons["people"].pairs
+    copy = Path(shutil.copytree(once / "mixed-set", tmp_path / "set"))
+    first = pairs.select("one", "other").row(0)
+
+    def other(pair: Pair) -> float:
+        turned = {one["candidate_id"] for one in pair} == {*first}
+        return 1 - of_hash(pair) if turned else of_hash(pair)
+
+    label_pairs(Workspace.open(copy), share=other)
+    publish_to(Workspace.open(copy), tmp_path / "new")
+    old, new = open_release(once / "mixed"), open_release(tmp_path / "new")
+    (found,) = diff_releases(old, new).labels
+    added = 15 - pairs.height
+    assert (found.name, found.added, found.removed) == ("people", added, 0)
+    assert (found.changed, found.kept) == (1, pairs.height - 1)
+    line = (
+        f"people (study, overall): {added} pairs added, 0 removed, 1 with other votes, 9 the same"
+    )
+    shown = in_process("diff", old.name, new.name)
+    assert f"labels:  {line}\n" in shown.stdout
+    told = json.loads(in_process("diff", old.name, new.name, "--json").stdout)
+    assert told["labels"][0]["new"]["pairs"] == 15
+    # Where labels are the same, nothing is said of them, whatever else ranks.
+    assert diff_releases(open_release(once / "alone"), old).labels == []
+
+
+def test_diff_says_that_labels_appeared(once: Path, tmp_path: Path) -> None:
+    without = build(tmp_path / "without")
+    publish_to(without, tmp_path / "old", configs=["ranked", "scores"])
+    old, new = open_release(tmp_path / "old"), open_release(once / "mixed")
+    assert [str(one) for one in diff_releases(old, new).labels] == [
+        "people appeared (study, overall): 10 pairs"
+    ]
+    assert [str(one) for one in diff_releases(new, old).labels] == [
+        "people gone (study, overall): 10 pairs"
+    ]
+
+
+def test_rank_says_why_people_have_no_tau(tmp_path: Path) -> None:
+    fitted = made(tmp_path / "set", FITTED)
+    shown = in_process("-C", fitted.folder, "rank").stdout
+    assert "τ-b of people: over 3 prompts with every pair compared, of 5. `synpic agree`" in shown
+    label_pairs(fitted, keep=lambda pair: {one["model"] for one in pair} == {"alpha", "beta"})
+    shown = in_process("-C", fitted.folder, "rank").stdout
+    assert "τ-b of people: none, since no prompt has every pair compared; 5 have some." in shown
+    label_pairs(fitted)
+    assert "τ-b of people" not in in_process("-C", fitted.folder, "rank").stdout
