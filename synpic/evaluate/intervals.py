@@ -21,6 +21,7 @@ __all__ = [
     "clustered_share",
     "comparisons_to_see",
     "comparisons_within",
+    "half_width_within",
     "standard_error",
     "wilson",
 ]
@@ -195,6 +196,30 @@ def comparisons_within(
     return _whole(needed * _design_effect(per_prompt, correlation))
 
 
+def half_width_within(
+    comparisons: int,
+    *,
+    per_prompt: float = 1,
+    correlation: float = 0.0,
+    confidence: float = CONFIDENCE,
+) -> float:
+    """The half width of the interval that ``comparisons`` give an even share.
+
+    What :func:`comparisons_within` turns around.
+
+    Args:
+        comparisons: at least 1.
+        per_prompt, correlation: as there; ``per_prompt`` may be a mean.
+
+    Raises:
+        ValueError: one of them lies outside.
+    """
+    if comparisons < 1:
+        raise ValueError(f"at least 1 comparison, not {comparisons}")
+    effect = _design_effect(per_prompt, correlation)
+    return _normal(confidence) / 2 * math.sqrt(effect / comparisons)
+
+
 def comparisons_to_see(
     share: float,
     *,
@@ -222,7 +247,7 @@ def comparisons_to_see(
     return _whole(needed * _design_effect(per_prompt, correlation))
 
 
-def _design_effect(per_prompt: int, correlation: float) -> float:
+def _design_effect(per_prompt: float, correlation: float) -> float:
     if per_prompt < 1:
         raise ValueError(f"at least 1 comparison of a prompt, not {per_prompt}")
     if not 0 <= correlation <= 1:

@@ -8,11 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
-from synpic.errors import RankingError, WorkspaceError, did_you_mean
-from synpic.pipeline.cuts import Cuts, drop_candidates, read_drop
-from synpic.pipeline.inventory import take_inventory
+from synpic.errors import RankingError, WorkspaceError
 from synpic.pipeline.ranking import rank_candidates
 from synpic.readers.display import count
 from synpic.study.definition import (
@@ -30,8 +26,9 @@ from synpic.study.pairing import (
     pairs_from_ranking,
     pairs_of_models,
 )
+from synpic.study.possible import compared_models, images_to_show
 from synpic.study.questions import QUESTIONS, StudyQuestion, find_questions
-from synpic.workspace import Snapshot, Workspace
+from synpic.workspace import Workspace
 from synpic.workspace.labels import INGESTED
 
 __all__ = ["NewStudy", "StudyOptions", "plan_study"]
@@ -116,11 +113,8 @@ def plan_study(workspace: Workspace, options: StudyOptions) -> NewStudy:
     require_new(workspace, options.name)
     snapshot = workspace.snapshot()
     questions = find_questions(options.questions, snapshot.recipe)
-    inventory = take_inventory(snapshot)
-    every = inventory.candidates()
-    left, dropped = _without_dropped(snapshot, every)
-    shown = left.filter(~pl.col("flagged").fill_null(False))
-    flagged = left.height - shown.height
+    images = images_to_show(snapshot)
+    shown = images.candidates
     if options.from_ranking:
         if options.models is not None:
             raise WorkspaceError(
@@ -130,8 +124,9 @@ def plan_study(workspace: Workspace, options: StudyOptions) -> NewStudy:
         ranked = rank_candidates(snapshot, flagged="leave-out")
         possible = pairs_from_ranking(ranked.ranking.table, shown)
     else:
-        possible = pairs_of_models(shown, _models(options.models, shown))
-    _require(possible.height, options, {"flagged": flagged, "dropped": dropped})
+        possible = pairs_of_models(shown, compared_models(options.models, shown))
+    left_out = {"flagged": images.flagged, "dropped": images.dropped}
+    _require(possible.height, options, left_out)
     groups = ["basis"] if options.from_ranking else MODELS
     chosen = choose_pairs(possible, options.pairs, options.seed, groups)
     checks = choose_checks(shown, _checks(options, questions), options.seed)
@@ -157,7 +152,7 @@ def plan_study(workspace: Workspace, options: StudyOptions) -> NewStudy:
         ],
     )
     basis = dict(chosen["basis"].value_counts().sort("basis").iter_rows())
-    return NewStudy(study, possible.height, basis, flagged, dropped)
+    return NewStudy(study, possible.height, basis, **left_out)
 
 
 def _require_name(name: str) -> None:
@@ -172,39 +167,6 @@ def _require_name(name: str) -> None:
             "that `synpic study import` reads",
             hint="choose another --name; the labels of a study are called as it is",
         )
-
-
-def _without_dropped(snapshot: Snapshot, candidates: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    drop = Cuts.of(snapshot.recipe).drop
-    if drop is None or candidates.is_empty():
-        return candidates, 0
-    left, dropped = drop_candidates(candidates, read_drop(snapshot.workspace, drop))
-    return left, dropped.rows.height
-
-
-def _models(named: Sequence[str] | None, candidates: pl.DataFrame) -> list[str]:
-    known = sorted(candidates["model"].unique())
-    for name in named or ():
-        if name not in known:
-            raise WorkspaceError(
-                f"--models: {name!r} has no images here.{did_you_mean(name, known)}",
-                hint=f"images are here of: {', '.join(known) or 'no model'}",
-            )
-    models = list(named or known)
-    if not known:
-        raise WorkspaceError(
-            "there are no images to compare yet", hint="run `synpic generate` first"
-        )
-    if len(set(models)) < len(models):
-        raise WorkspaceError(
-            f"--models: a model is named twice: {', '.join(models)}", hint="name two others"
-        )
-    if len(models) < 2:
-        raise WorkspaceError(
-            f"a study compares models, and there is only {models[0]}",
-            hint="`--from-ranking` compares images of one model; or draw with another",
-        )
-    return models
 
 
 def _require(there: int, options: StudyOptions, left_out: Mapping[str, int]) -> None:

@@ -16,6 +16,7 @@ from synpic.evaluate.intervals import (
     clustered_share,
     comparisons_to_see,
     comparisons_within,
+    half_width_within,
     standard_error,
     wilson,
 )
@@ -158,3 +159,13 @@ def test_what_no_number_answers_is_refused(ask: object, says: str) -> None:
     assert callable(ask)
     with pytest.raises(ValueError, match=says):
         ask()
+
+
+@pytest.mark.parametrize(("per_prompt", "correlation"), [(1, 0.0), (5, 0.3), (3, 1.0)])
+def test_a_half_width_and_its_comparisons(per_prompt: int, correlation: float) -> None:
+    how = {"per_prompt": per_prompt, "correlation": correlation}
+    needed = comparisons_within(0.03, **how)  # type: ignore[arg-type]
+    assert half_width_within(needed, **how) <= 0.03  # type: ignore[arg-type]
+    assert half_width_within(needed - 1, **how) > 0.03  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 1 comparison, not 0"):
+        half_width_within(0)

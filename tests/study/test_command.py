@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from synpic.workspace import Workspace
 from tests.cli.conftest import Start, in_process, start
+from tests.study import making
 from tests.study.conftest import Serving
 from tests.study.rater import HttpRater, answer_all
 
@@ -96,12 +99,46 @@ def test_a_study_without_votes_is_named(
     assert "Did you mean 'study'" in str(ended.exception)
 
 
-def test_a_plan_needs_no_workspace() -> None:
+def test_a_plan_needs_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     shown = in_process("study", "plan", "--half-width", 5).stdout
     assert "± 5 points: 385 votes on 385 pairs" in shown
     assert "55.0% 783" in shown
     found = json.loads(in_process("study", "plan", "--raters-per-pair", 3, "--json").stdout)
-    assert (found["votes"], found["pairs"]) == (1708, 570)
+    assert (found["votes"], found["pairs"], found["here"]) == (1708, 570, None)
+    assert found["answers"] == math.ceil(570 * 3 * 3 * 1.1)  # three votes, three questions
+    ended = in_process("study", "plan", "--models", "a,b")
+    assert "is not a workspace" in str(ended.exception)
+
+
+def test_a_plan_knows_what_the_workspace_has(workspace: Workspace) -> None:
+    """Twelve prompts, three models with one image of each: 12 pairs for each pair of models."""
+    at = ("-C", workspace.folder, "study", "plan")
+    shown = in_process(*at, "--half-width", 20).stdout
+    assert "± 20 points: 25 votes on 25 pairs of images for each pair of models" in shown
+    assert "for 3 pairs of models and 3 questions: 248 answers" in shown  # 25 · 9 · 1.1
+    assert "Here: 36 pairs of images at equal prompt and seed, of 12 prompts and 3 pairs" in shown
+    # 0.98 / √12 is 28.3 %; with three votes that correlate by 0.3, √(1.6 / 36) · 0.98 is 20.7 %.
+    assert "1 vote on each of 12 give ± 28.3 points; --raters-per-pair 4 gives ± 20." in shown
+    assert "Next: synpic study new --pairs 36\n" in shown
+    shown = in_process(*at, "--half-width", 5, "--question", "appeal").stdout
+    assert "do not give what is asked for: draw more prompts." in shown
+    assert "Next: synpic study new --pairs 36 --question appeal" in shown
+    shown = in_process(*at, "--half-width", 30, "--models", "alpha,beta").stdout
+    assert "too few" not in shown
+    assert "for 1 pair of models" in shown
+    assert "Next: synpic study new --pairs 11" in shown
+    here = json.loads(in_process(*at, "--models", "alpha,beta", "--json").stdout)["here"]
+    assert (here["pairs"], here["seeded"], here["models"]) == (12, 12, 1)
+    assert here["half_width"] == pytest.approx(1.959964 / 2 / math.sqrt(12))
+    assert "'delta' has no images" in str(in_process(*at, "--models", "alpha,delta").exception)
+    assert "no question 'apeal'" in str(in_process(*at, "--question", "apeal").exception)
+
+
+def test_a_plan_of_a_workspace_without_images(tmp_path: Path) -> None:
+    made = making.build(tmp_path / "set", keep=lambda row: False)
+    shown = in_process("-C", made.folder, "study", "plan").stdout
+    assert "Here: there are no images to compare yet" in shown
 
 
 def test_it_serves_until_a_signal_ends_it(start: Start, workspace: Workspace) -> None:
