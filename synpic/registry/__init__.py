@@ -303,6 +303,8 @@ REWARDS = Registry(
         "shapes_biased": "synpic.shapes.biased:Biased",
         "shapes_clip": "synpic.shapes.learned:ShapesClip",
         "shapes_quality": "synpic.shapes.quality:Quality",
+        "vlm_rating": "synpic.score.vlm_rating:VlmRating",
+        "vlm_rating_endpoint": "synpic.score.vlm_rating_endpoint:VlmRatingEndpoint",
         "vlm_yes": "synpic.score.vlm_yes:VlmYes",
         "vlm_yes_endpoint": "synpic.score.vlm_yes_endpoint:VlmYesEndpoint",
         "vqascore": "synpic.score.vqascore:VQAScore",

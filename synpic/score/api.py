@@ -24,6 +24,7 @@ from synpic.errors import RewardError
 from synpic.hub import checkpoints
 from synpic.readers.images import as_rgb, decode
 from synpic.recipe import RewardSettings
+from synpic.score.option_files import with_files
 from synpic.score.precision import full_float32
 from synpic.score.reward import (
     Reward,
@@ -78,6 +79,8 @@ def reward(
         options=options,
         batch_size=batch_size,
     )
+    settings = with_files(name, settings, Path())
+    options = settings.options
     thing = registered_reward(name, settings)
     info: RewardInfo | None = getattr(thing, "info", None)
     companions = companion_sources(info, options)

@@ -23,6 +23,7 @@ from synpic.hub.lock import Lock
 from synpic.recipe import RewardSettings
 from synpic.registry import COMPARERS
 from synpic.score.kinds import Kind
+from synpic.score.option_files import with_files
 from synpic.score.reward import RewardInfo, WantedReward, opened, resolved
 from synpic.workspace import Workspace
 
@@ -124,6 +125,7 @@ def resolve_comparer(name: str, settings: RewardSettings, lock: Lock) -> WantedC
         RewardError: it is no comparer, or an option it does not take.
         CheckpointError: its checkpoint cannot be resolved.
     """
+    settings = with_files(name, settings, lock.folder)
     found = resolved(name, settings, lock, COMPARER)
     return WantedComparer(name, str(settings.comparer), settings, **found)
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from synpic.engine.task import Item, Task
 from synpic.recipe.settings import BYTES_PER_PIXEL
+from synpic.score.option_files import with_files
 from synpic.score.reward import construct_reward, registered_reward
 from synpic.score.vlm.endpoint_reward import EndpointReward
 from synpic.score.vlm.questions import SentImage
@@ -57,6 +58,7 @@ def questions_to_ask(
         settings = snapshot.recipe.scoring.get(task.name)
         if settings is None:
             continue
+        settings = with_files(task.name, settings, snapshot.workspace.folder)
         thing = registered_reward(task.name, settings, snapshot.workspace.folder)
         if not getattr(thing, "asks_endpoint", False):
             continue

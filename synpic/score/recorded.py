@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synpic.recipe import RewardSettings
+from synpic.score.option_files import is_file
 from synpic.workspace import Snapshot
 from synpic.workspace.recorded import (
     Recorded,
@@ -71,7 +72,13 @@ def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[
     companions = one.fingerprint_inputs.get("companions") or {}
     # Where a server is decides nothing of what it answered.
     places = {"endpoint"} if "endpoint" in one.fingerprint_inputs else set()
-    options = {key: v for key, v in settings.options.items() if key not in {*companions, *places}}
+    # So does a file's name: its text was the option.
+    texts = one.fingerprint_inputs.get("options") or {}
+    options = {
+        key: texts.get(key) if is_file(value) else value
+        for key, value in settings.options.items()
+        if key not in {*companions, *places}
+    }
     weights = known_weights(snapshot.lock, settings.checkpoint, settings.revision)
     return {"options": options or None, **weights}
 

@@ -26,6 +26,7 @@ from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS
 from synpic.score.kinds import Kind
+from synpic.score.option_files import with_files
 from synpic.workspace import Workspace
 
 __all__ = [
@@ -206,6 +207,7 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
         RewardError: it is no reward, or an option it does not take.
         CheckpointError: its checkpoint cannot be resolved.
     """
+    settings = with_files(name, settings, lock.folder)
     return WantedReward(name, settings.reward or name, settings, **resolved(name, settings, lock))
 
 

@@ -21,7 +21,7 @@ from synpic.score.weights import as_dtype
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
     from torch import Tensor
 
-__all__ = ["NO", "QUESTION", "YES", "VlmYes", "check_options"]
+__all__ = ["NO", "QUESTION", "YES", "VlmYes", "check_options", "check_pixels"]
 
 QUESTION = 'Does this figure show "{}"? Please answer Yes or No.'
 """That of t2v_metrics; ``{}`` stands for the prompt."""
@@ -90,12 +90,12 @@ class VlmYes(TwoStageReward):
         measure: str = "log-odds",
         max_pixels: int = 1 << 20,
     ) -> None:
-        from synpic.score.vlm.local import LocalVlm
+        from synpic.score.vlm.local import open_local
 
         check_template("vlm_yes", "question", question, of_prompt=True)
         check_options("vlm_yes", measure, max_pixels, yes=yes, no=no)
         self._question, self._measure = question, measure
-        self._vlm = LocalVlm(checkpoint, revision, device, as_dtype(dtype), max_pixels)
+        self._vlm = open_local(checkpoint, revision, device, as_dtype(dtype), max_pixels)
         self.preprocessing: Hashable = self._vlm.preprocessing
         self._yes, self._no = self._vlm.spellings(yes), self._vlm.spellings(no)
         for one in self._yes:
@@ -144,11 +144,7 @@ def check_options(
             f"{reward}: measure is {measure!r}, expected {' or '.join(map(repr, MEASURES))}",
             hint='"log-odds" is the default',
         )
-    if type(max_pixels) is not int or not 1 <= max_pixels <= 1 << 28:
-        raise RewardError(
-            f"{reward}: max_pixels is {max_pixels!r}, expected a whole number from 1",
-            hint="1048576 is 1024 × 1024",
-        )
+    check_pixels(reward, max_pixels)
     for name, spelt in {"yes": yes, "no": no}.items():
         if isinstance(spelt, str) or not spelt or not all(isinstance(one, str) for one in spelt):
             raise RewardError(
@@ -159,4 +155,17 @@ def check_options(
         raise RewardError(
             f"{reward}: {min(shared)!r} is among the spellings of yes and of no",
             hint="an answer counts for the image or against it",
+        )
+
+
+def check_pixels(reward: str, max_pixels: int) -> None:
+    """Refuse a limit that leaves no pixel.
+
+    Raises:
+        RewardError: naming the option.
+    """
+    if type(max_pixels) is not int or not 1 <= max_pixels <= 1 << 28:
+        raise RewardError(
+            f"{reward}: max_pixels is {max_pixels!r}, expected a whole number from 1",
+            hint="1048576 is 1024 × 1024",
         )

@@ -144,29 +144,42 @@ class Computed:
             text += words.decode([int(tokens[0])])
 
 
-def let_answer(folder: Path, answers: Sequence[str], by: float = 5.0) -> Path:
-    """Make ``answers`` likelier first tokens of a small model of random weights, all alike.
+def let_answer(
+    folder: Path,
+    answers: Sequence[str],
+    by: float = 5.0,
+    after: Sequence[str] = ("",),
+    question: str = "Is it a cat?",
+) -> Path:
+    """Make ``answers`` likelier tokens of a small model of random weights, all alike.
 
     A server returns the 20 likeliest, and of random weights any may be these.
+
+    Args:
+        by: what is added to their logits, about.
+        after: what the model has answered before.
+        question: what it was asked.
     """
     processor: Any = AutoProcessor.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     head = model.get_output_embeddings()
     seen: list[torch.Tensor] = []
     head.register_forward_pre_hook(lambda _, given: seen.append(given[0][0, -1]))
-    content = [{"type": "image"}, {"type": "text", "text": "Is it a cat?"}]
+    content = [{"type": "image"}, {"type": "text", "text": question}]
     chat = processor.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
     )
     grey = Image.new("RGB", (64, 64), (128, 128, 128))
     with torch.inference_mode():
-        model(**processor(text=[chat], images=[[grey]], return_tensors="pt"))
+        for text in after:
+            model(**processor(text=[chat + text], images=[[grey]], return_tensors="pt"))
+    towards = torch.linalg.pinv(torch.stack(seen)).sum(dim=1)
     chosen = [processor.tokenizer(one, add_special_tokens=False)["input_ids"] for one in answers]
     assert all(len(tokens) == 1 for tokens in chosen), "each answer has to be a single token"
     file = folder / "model.safetensors"
     tensors = load_file(file)
     (name,) = [one for one in tensors if one.endswith("lm_head.weight")]
-    tensors[name][[tokens[0] for tokens in chosen]] += by * seen[0] / seen[0].square().sum()
+    tensors[name][[tokens[0] for tokens in chosen]] += by * towards
     save_file(tensors, file, metadata={"format": "pt"})
     return folder
 

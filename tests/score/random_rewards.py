@@ -337,6 +337,10 @@ def _vlm_yes(root: Path, size: Size) -> RandomReward:
     return RandomReward("vlm_yes", save_vlm("qwen3_vl", root / "vlm", **text))
 
 
+def _vlm_rating(root: Path, size: Size) -> RandomReward:
+    return replace(_vlm_yes(root, size), reward="vlm_rating")
+
+
 def _vqascore(root: Path, size: Size) -> RandomReward:
     from synpic.score import clip_t5
     from synpic.score.clip_t5_names import in_the_file
@@ -414,6 +418,7 @@ _MAKERS: dict[str, Callable[[Path, Size], RandomReward]] = {
     "imagereward": _imagereward,
     "mps": _mps,
     "pickscore": _pickscore,
+    "vlm_rating": _vlm_rating,
     "vlm_yes": _vlm_yes,
     "vqascore": _vqascore,
     "vqascore_xl": _vqascore_xl,

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ REMEMBERED = 4096
 class EndpointVlm:
     """A model behind an endpoint.
 
-    A question is known by what is sent, pictures by their pixels, and by ``variant``; not by where
-    it is sent. One that was answered, in this process or in an earlier one that kept its answers
-    in the same folder, is not asked again.
+    A question is known by what is sent, images by their pixels, and by ``variant``; not by where it
+    is sent. One that was answered, in this process or in an earlier one that kept its answers in
+    the same folder, is not asked again. All who ask the same model in one process share its
+    questions: two axes of one rating are one question.
 
     Args:
         reward: what it is called in messages.
@@ -64,27 +66,25 @@ class EndpointVlm:
                 hint="request = { chat_template_kwargs = { enable_thinking = false } }",
             )
         address = Address.of(reward, endpoint)
-        self.model, self._variant, self._read = model, variant, read
-        self._endpoint = Endpoint(address, model, request or {})
-        self._pool = ThreadPoolExecutor(address.concurrency, "ask")
-        self._lock = threading.Lock()
-        self._asked: OrderedDict[str, Future[VlmAnswer]] = OrderedDict()
-        self._journal: Journal | None = None
+        address.resolved()
+        self.model, self._read = model, read
+        self._line = _Line(address, model, variant, dict(request or {}))
+        self._folder: Path | None = None
+        self._questions: _Questions | None = None
+        self._opening = threading.Lock()
 
     def remember_in(self, folder: Path) -> None:
-        """Keep answers below ``folder``, and use those that are there.
+        """Keep answers below ``folder``, and use those that are there; called before any is asked.
 
         Raises:
             StorageError: it cannot be read.
         """
-        named = re.sub(r"[^a-z0-9]+", "-", self.model.lower()).strip("-")[-64:]
-        of = hashlib.sha256(json.dumps([self.model, self._variant]).encode()).hexdigest()[:8]
-        self._journal = Journal(folder / f"{named or 'model'}-{of}")
+        self._folder = folder / self._line.folder
 
     def begin(self, questions: Sequence[VlmQuestion]) -> None:
         """Have ``questions`` asked, and do not wait."""
         for question in questions:
-            self._future(question)
+            self._shared().future(question, self._read)
 
     def answers(self, questions: Sequence[VlmQuestion]) -> list[VlmAnswer]:
         """The answer to each of ``questions``, in their order.
@@ -94,7 +94,8 @@ class EndpointVlm:
             RewardError: the endpoint answers nothing.
             StorageError: an answer cannot be kept.
         """
-        futures = [self._future(question) for question in questions]
+        shared = self._shared()
+        futures = [shared.future(question, self._read) for question in questions]
         return [future.result() for future in futures]
 
     def prove(self, question: VlmQuestion) -> VlmAnswer:
@@ -114,41 +115,129 @@ class EndpointVlm:
             ) from error
 
     def close(self) -> None:
-        """Ask nothing that is not under way; wait for what is, and keep it."""
-        self._endpoint.close()
-        self._pool.shutdown(cancel_futures=True)
-        if self._journal is not None:
-            self._journal.close()
+        """Ask nothing that is not under way; wait for what is, and keep it.
 
-    def _future(self, question: VlmQuestion) -> Future[VlmAnswer]:
+        Others who ask the same go on.
+        """
+        with self._opening:
+            if self._questions is not None:
+                _leave(self._questions)
+                self._questions = None
+
+    def _shared(self) -> _Questions:
+        with self._opening:
+            if self._questions is None:
+                self._questions = _join(self._line, self._folder)
+            return self._questions
+
+
+@dataclass(frozen=True)
+class _Line:
+    """All that two who ask have in common if their questions are one."""
+
+    address: Address
+    model: str
+    variant: str | None
+    request: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder of its answers."""
+        named = re.sub(r"[^a-z0-9]+", "-", self.model.lower()).strip("-")[-64:]
+        of = hashlib.sha256(json.dumps([self.model, self.variant]).encode()).hexdigest()[:8]
+        return f"{named or 'model'}-{of}"
+
+
+class _Questions:
+    """Questions on one line, each with the promise of its answer."""
+
+    def __init__(self, line: _Line, folder: Path | None) -> None:
+        self._variant = line.variant
+        self._journal = None if folder is None else Journal(folder)
+        self._endpoint = Endpoint(line.address, line.model, line.request)
+        self._pool = ThreadPoolExecutor(line.address.concurrency, "ask")
+        self._lock = threading.Lock()
+        self._asked: OrderedDict[str, Future[VlmAnswer]] = OrderedDict()
+        self.users = 0
+
+    def future(
+        self, question: VlmQuestion, read: Callable[[VlmAnswer], object]
+    ) -> Future[VlmAnswer]:
+        """The promise of an answer; the question is asked if it was not."""
         key = self._key(question)
         with self._lock:
             known = self._asked.get(key)
             if known is None or _is_over(known):
-                known = self._asked[key] = self._pool.submit(self._ask, key, question)
+                known = self._asked[key] = self._pool.submit(self._ask, key, question, read)
             self._asked.move_to_end(key)
             while len(self._asked) > REMEMBERED and next(iter(self._asked.values())).done():
                 self._asked.popitem(last=False)
         return known
 
-    def _ask(self, key: str, question: VlmQuestion) -> VlmAnswer:
+    def forget_failures(self) -> None:
+        """One who comes later asks again what failed before."""
+        with self._lock:
+            for key, future in list(self._asked.items()):
+                if future.done() and (future.cancelled() or future.exception() is not None):
+                    del self._asked[key]
+
+    def close(self) -> None:
+        """Ask nothing that is not under way; wait for what is."""
+        self._endpoint.close()
+        self._pool.shutdown(cancel_futures=True)
+        if self._journal is not None:
+            self._journal.close()
+
+    def _ask(
+        self, key: str, question: VlmQuestion, read: Callable[[VlmAnswer], object]
+    ) -> VlmAnswer:
         if self._journal is not None and (found := self._journal.find(key)) is not None:
             try:
-                self._read(found)
+                read(found)
             except ValueError:
                 pass  # to this question, it is no answer
             else:
                 return found
-        answer = self._endpoint.ask(question)
-        self._read(answer)
+        answer = self._endpoint.ask(question).slim()
+        read(answer)
         if self._journal is not None:
             self._journal.keep(key, answer)
         return answer
 
     def _key(self, question: VlmQuestion) -> str:
-        sent = self._endpoint.body(question, lambda picture: picture.digest)
+        sent = self._endpoint.body(question, lambda image: image.digest)
         written = json.dumps([self._variant, sent], sort_keys=True)
         return hashlib.sha256(written.encode()).hexdigest()[:32]
+
+
+_shared: dict[str, _Questions] = {}
+_sharing = threading.Lock()
+
+
+def _join(line: _Line, folder: Path | None) -> _Questions:
+    """The questions on ``line`` of this process, for one more who asks.
+
+    Raises:
+        StorageError: answers that were kept cannot be read.
+    """
+    key = json.dumps([asdict(line), str(folder)], sort_keys=True)
+    with _sharing:
+        if key not in _shared:
+            _shared[key] = _Questions(line, folder)
+        _shared[key].forget_failures()
+        _shared[key].users += 1
+        return _shared[key]
+
+
+def _leave(questions: _Questions) -> None:
+    """One who asks less; the last one ends it."""
+    with _sharing:
+        questions.users -= 1
+        if questions.users:
+            return
+        for key in [key for key, one in _shared.items() if one is questions]:
+            del _shared[key]
+    questions.close()
 
 
 def _is_over(future: Future[VlmAnswer]) -> bool:

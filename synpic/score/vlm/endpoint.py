@@ -22,12 +22,9 @@ import httpx2
 
 from synpic.errors import RewardError, SynpicError, did_you_mean
 from synpic.hub.answers import never_passes, plain, redact, seconds_told, words_of
-from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion
+from synpic.score.vlm.questions import TOP, SentImage, VlmAnswer, VlmQuestion
 
-__all__ = ["TOP", "Address", "Endpoint"]
-
-TOP = 20
-"""Alternatives at each place of an answer: the most that OpenAI's interface gives."""
+__all__ = ["Address", "Endpoint"]
 
 _FIRST, _LONGEST = 0.5, 60.0
 """Seconds between two tries: at first, and at most where the server does not say how long."""
@@ -357,7 +354,6 @@ def _read(response: Any) -> VlmAnswer:
         ValueError, LookupError, TypeError, AttributeError: it is no answer of this interface.
     """
     choice = response["choices"][0]
-    text = choice["message"].get("content") or ""
     content = (choice.get("logprobs") or {}).get("content")
     if content is None:
         raise _Unreadable("this endpoint returns no log-probabilities")
@@ -373,7 +369,7 @@ def _read(response: Any) -> VlmAnswer:
         raise _Unreadable(
             "this endpoint returns no log-probabilities of other answers (top_logprobs)"
         )
-    return VlmAnswer(places, text)
+    return VlmAnswer(places)
 
 
 def _text(token: Mapping[str, Any]) -> str:

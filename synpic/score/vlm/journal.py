@@ -66,7 +66,7 @@ class Journal:
         Raises:
             StorageError: the disk is full, or refuses.
         """
-        written = json.dumps([[list(place.items()) for place in answer.places], answer.text])
+        written = json.dumps([list(place.items()) for place in answer.places])
         line = f"{key} {written}\n".encode()
         with self._lock, _refusing(self._folder):
             if self._own is None:
@@ -111,8 +111,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 def _decoded(data: bytes) -> VlmAnswer | None:
     try:
-        places, text = json.loads(data)
-        return VlmAnswer(_places(places), str(text))
+        return VlmAnswer(_places(json.loads(data)))
     except (ValueError, TypeError):  # half of it was lost with the machine's power
         return None
 

@@ -6,24 +6,47 @@ over image and question gives the probability of every first token of an answer.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.vlm.answers import Spelling, refuse_marks, spellings
 from synpic.score.vlm.fitting import fit
+from synpic.score.vlm.questions import TOP, VlmAnswer
 from synpic.score.weights import open_pretrained, reading
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["LocalVlm", "open_processor"]
+__all__ = ["LocalVlm", "open_local", "open_processor"]
 
 _ANYTHING = "a red circle"
+
+_REMEMBERED = 256
+"""Answers that are remembered: two rewards that ask the same take turns, a batch each."""
+
+_opened: WeakValueDictionary[Hashable, LocalVlm] = WeakValueDictionary()
+
+
+def open_local(
+    checkpoint: str, revision: str | None, device: str, dtype: torch.dtype, max_pixels: int
+) -> LocalVlm:
+    """A model, opened once in this process for all rewards that ask it.
+
+    Args:
+        checkpoint, revision, device, dtype, max_pixels: of :class:`LocalVlm`.
+    """
+    key = (checkpoint, revision, device, dtype, max_pixels)
+    found = _opened.get(key)
+    if found is None:
+        found = _opened[key] = LocalVlm(*key)
+    return found
 
 
 class LocalVlm:
@@ -57,6 +80,8 @@ class LocalVlm:
         self._model = open_pretrained(AutoModelForImageTextToText, checkpoint, revision, dtype).to(
             device
         )
+        self._texts: dict[int, str] = {}
+        self._answers: dict[Hashable, VlmAnswer] = {}
         self._refuse_thoughts()
 
     @property
@@ -113,9 +138,76 @@ class LocalVlm:
             found[:, at] = after[:, places, list(answer.tokens)].sum(dim=1)
         return found
 
-    def _after(self, texts: Sequence[str], images: Sequence[Image], back: int) -> Tensor:
-        """ln P of each next token, ``Float[Tensor, "n back+1 vocabulary"]``, after each of the last
-        ``back`` + 1 tokens; on the CPU."""
+    def answers(
+        self, chats: Sequence[str], images: Sequence[Image], tokens: int
+    ) -> list[VlmAnswer]:
+        """What the model answers, greedily: at each place the 20 likeliest tokens, as a server
+        returns them.
+
+        Args:
+            chats: n, from :meth:`chats`.
+            images: n, from :meth:`fit`.
+            tokens: how many an answer has, at most; it ends with the model's end of an answer.
+        """
+        keys = [
+            (chat, hashlib.sha256(image.tobytes()).digest(), image.size, tokens)
+            for chat, image in zip(chats, images, strict=True)
+        ]
+        new = [at for at, key in enumerate(keys) if key not in self._answers]
+        if new:
+            answers = self._generated([chats[at] for at in new], [images[at] for at in new], tokens)
+            self._answers.update(zip([keys[at] for at in new], answers, strict=True))
+        found = [self._answers[key] for key in keys]
+        while len(self._answers) > max(_REMEMBERED, len(keys)):
+            del self._answers[next(iter(self._answers))]
+        return found
+
+    def _generated(
+        self, chats: Sequence[str], images: Sequence[Image], tokens: int
+    ) -> list[VlmAnswer]:
+        import torch
+        from transformers import GenerationConfig
+
+        # Of the checkpoint's own settings only these: penalties and temperatures are for chats.
+        own = self._model.generation_config
+        greedy = GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=tokens,
+            do_sample=False,
+            eos_token_id=own.eos_token_id,
+            pad_token_id=self._processor.tokenizer.pad_token_id,
+        )
+        with torch.inference_mode():
+            made = self._model.generate(
+                **self._inputs(chats, images),
+                generation_config=greedy,
+                output_logits=True,
+                return_dict_in_generate=True,
+            )
+        after = torch.stack(made.logits, dim=1).float().log_softmax(dim=-1)
+        values, found = after.topk(min(TOP, after.shape[-1]), dim=-1)
+        ends = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
+        return [
+            self._answer(*row, ends) for row in zip(values.tolist(), found.tolist(), strict=True)
+        ]
+
+    def _answer(
+        self, values: list[list[float]], found: list[list[int]], ends: Sequence[int | None]
+    ) -> VlmAnswer:
+        places = []
+        for chances, tokens in zip(values, found, strict=True):
+            if tokens[0] in ends:
+                break
+            texts = map(self._text_of, tokens)
+            places.append(dict(reversed(list(zip(texts, chances, strict=True)))))
+        return VlmAnswer(places).slim()
+
+    def _text_of(self, token: int) -> str:
+        if token not in self._texts:
+            self._texts[token] = self._processor.tokenizer.decode([token])
+        return self._texts[token]
+
+    def _inputs(self, texts: Sequence[str], images: Sequence[Image]) -> Any:
+        """What the model takes, padded on the left, on its device."""
         import torch
 
         inputs = self._processor(
@@ -128,6 +220,14 @@ class LocalVlm:
         for name, value in inputs.items():
             if torch.is_tensor(value) and value.is_floating_point():
                 inputs[name] = value.to(self._model.dtype)
+        return inputs
+
+    def _after(self, texts: Sequence[str], images: Sequence[Image], back: int) -> Tensor:
+        """ln P of each next token, ``Float[Tensor, "n back+1 vocabulary"]``, after each of the last
+        ``back`` + 1 tokens; on the CPU."""
+        import torch
+
+        inputs = self._inputs(texts, images)
         with torch.inference_mode():
             logits = self._model(**inputs, logits_to_keep=back + 1).logits[:, -back - 1 :]
             after: Tensor = logits.float().log_softmax(dim=-1).cpu()

@@ -13,7 +13,10 @@ from PIL.Image import Image
 
 from synpic.score.vlm.fitting import fit
 
-__all__ = ["SentImage", "VlmAnswer", "VlmQuestion", "refuse_likely_marks"]
+__all__ = ["TOP", "SentImage", "VlmAnswer", "VlmQuestion", "refuse_likely_marks"]
+
+TOP = 20
+"""Alternatives at each place of an answer: the most that OpenAI's interface gives."""
 
 Token = Mapping[str, float]
 """The likeliest tokens at one place of an answer, each with ln P."""
@@ -74,11 +77,9 @@ class VlmAnswer:
 
     Args:
         places: one for each token that was generated.
-        text: of these together.
     """
 
     places: Sequence[Token]
-    text: str = ""
 
     def log_probability(self, spellings: Iterable[str], place: int = 0) -> float | None:
         """ln of the sum of P of ``spellings`` at ``place``, counted from 0; None if none is there.
@@ -97,6 +98,31 @@ class VlmAnswer:
         values = list(self.places[place].values())
         left = 1 - sum(map(math.exp, values))
         return min(*values, math.log(max(left, _ROUNDING)))
+
+    def likeliest_at(self, place: int) -> str:
+        """The token that was generated there, greedily; "" where none is known."""
+        there = self.places[place]
+        return max(there, key=lambda one: there[one], default="")
+
+    def beginning(self, length: int = 80) -> str:
+        """The first characters of what was generated, for a message."""
+        return "".join(map(self.likeliest_at, range(min(length, len(self.places)))))[:length]
+
+    def slim(self) -> VlmAnswer:
+        """Less to keep of an answer of several tokens: ratings are digits, and the alternatives of
+        what is beside no digit are left out."""
+        if len(self.places) == 1:
+            return self
+        return VlmAnswer(
+            [
+                place
+                if any(token.strip().isdecimal() for token in place)
+                else {self.likeliest_at(n): max(place.values())}
+                if place
+                else {}
+                for n, place in enumerate(self.places)
+            ]
+        )
 
     def likeliest(self, place: int = 0, number: int = 3) -> str:
         """The first tokens at ``place``, for a message."""
