@@ -341,9 +341,10 @@ def test_the_example_of_ranking(capsys: pytest.CaptureFixture[str]) -> None:
     from synpic.rank import Aggregation
 
     page = ROOT / "docs" / "ranking.md"
-    code, with_people, mine = blocks(page, "python")
+    code, with_people, with_comparer, mine = blocks(page, "python")
     exec(code, shown := {})
     exec(with_people, shown)
+    exec(with_comparer, shown)
     assert capsys.readouterr().out == "".join(blocks(page, "text"))
     exec(mine, shown)
     own = Aggregation("strictest", shown["strictest"])

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from synpic.evaluate.intervals import Estimate, clustered_mean, clustered_share
-from synpic.rank.comparisons import WHOLE, Comparisons
+from synpic.rank.comparisons import NO_COMPARISONS, WHOLE, Comparisons
 from synpic.rank.guards import require_columns
 
 __all__ = [
@@ -88,7 +88,10 @@ class Accuracy:
 
 
 def judged_pairs(
-    comparisons: Comparisons, candidates: pl.DataFrame, judges: Sequence[str]
+    comparisons: Comparisons,
+    candidates: pl.DataFrame,
+    judges: Sequence[str],
+    comparers: Mapping[str, Comparisons] = NO_COMPARISONS,
 ) -> pl.DataFrame:
     """Each compared pair, with the images' models and what each judge makes of it.
 
@@ -97,6 +100,7 @@ def judged_pairs(
         candidates: candidate_id (of the type that ``comparisons`` has), prompt_id, model, and for
             each of ``judges`` a column of numbers ``value.<judge>``, higher is preferred, null
             where it has not judged.
+        comparers: further judges, by name, each with the pairs that it compared.
 
     Returns:
         prompt_id, one, other (candidate ids), one_model, other_model (String), share (Float64, 0 …
@@ -119,6 +123,9 @@ def judged_pairs(
             *(pl.col(value).alias(f"{side}.{value}") for value in values),
         )
         rows = rows.join(named, on=side, how="inner")
+    for judge, said in comparers.items():
+        value = said.pairs.select("one", "other", _margin(said).alias(f"margin.{judge}"))
+        rows = rows.join(value, on=["one", "other"], how="left")
     ahead = 2 * pl.col("share") - WHOLE
     decided = ahead.abs() > 2 * round(comparisons.tie * WHOLE)
     return (
@@ -132,6 +139,7 @@ def judged_pairs(
             "votes",
             decided.alias("decided"),
             *(_outcome(judge, ahead, decided) for judge in judges),
+            *(_outcome_of_pair(judge, ahead, decided) for judge in comparers),
         )
         .sort("prompt_id", *_SIDES)
     )
@@ -143,6 +151,19 @@ def _outcome(judge: str, ahead: pl.Expr, decided: pl.Expr) -> pl.Expr:
     outcome = pl.when(one == other).then(0.5).otherwise(right.cast(pl.Float64))
     known = decided & one.is_not_null() & other.is_not_null()
     return pl.when(known).then(outcome).alias(f"right.{judge}")
+
+
+def _margin(said: Comparisons) -> pl.Expr:
+    """Above 0 where a comparer prefers ``one``, below it where it prefers the other; 0 in a tie."""
+    margin = 2 * pl.col("share") - WHOLE
+    return pl.when(margin.abs() > 2 * round(said.tie * WHOLE)).then(margin).otherwise(0)
+
+
+def _outcome_of_pair(judge: str, ahead: pl.Expr, decided: pl.Expr) -> pl.Expr:
+    margin = pl.col(f"margin.{judge}")
+    right = (margin.sign() == ahead.sign()).cast(pl.Float64)
+    outcome = pl.when(margin == 0).then(0.5).otherwise(right)
+    return pl.when(decided & margin.is_not_null()).then(outcome).alias(f"right.{judge}")
 
 
 def count_pairs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from synpic.evaluate.accuracy import (
     phi_judges,
 )
 from synpic.evaluate.intervals import Estimate
+from synpic.pipeline.comparisons import compared_by
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.labels import labels_of
 from synpic.pipeline.ranking import aggregation_of
@@ -65,7 +67,7 @@ class PeopleAgreement:
     """All questions of all sources.
 
     Args:
-        rewards: name → fingerprint, of those that judged.
+        rewards: name → fingerprint, of the rewards and comparers that judged.
         weights: their weights in φ.
         aggregation: which makes φ of them.
         tie: the distance from one half within which people prefer neither image.
@@ -116,7 +118,8 @@ class PeopleAgreement:
                     pl.lit(one.source).alias("labels"), pl.lit(one.question).alias("question"), "*"
                 )
                 for one in self.questions
-            ]
+            ],
+            how="diagonal",
         )
 
 
@@ -128,10 +131,12 @@ def agree(
     tie: float = 0.0,
     by_models: bool = False,
 ) -> PeopleAgreement:
-    """Hold the rewards of a workspace, φ of them, and φ of all but each, to labels of its images.
+    """Hold the rewards and comparers of a workspace, φ of them, and φ of all but each, to labels of
+    its images.
 
     φ is that of the recipe's aggregation and weights over all scored images; labels take no part in
-    it. All judges are compared on the same pairs: those of which each reward scored both images.
+    it. All judges are compared on the same pairs: those of which each reward scored both images,
+    and that each comparer compared, of those that compared any.
 
     Args:
         workspace: or a snapshot of one, where a command has taken it already.
@@ -192,15 +197,17 @@ def export_hint(study: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Judges:
-    """Rewards and φ of them, with a value for each image.
+    """Rewards, comparers, and φ of them.
 
     Args:
-        names: of all judges, in the order in which people see them.
+        names: of those that have a value for each image: rewards, and φ.
+        comparers: name → the pairs that it compared.
         candidates: as :func:`judged_pairs` takes them.
         rewards, weights, aggregation: as :class:`PeopleAgreement` has them.
     """
 
     names: Sequence[str]
+    comparers: Mapping[str, Comparisons]
     candidates: pl.DataFrame
     rewards: Mapping[str, str]
     weights: Mapping[str, float]
@@ -209,7 +216,7 @@ class _Judges:
 
 def _judge(inventory: Inventory) -> _Judges:
     recipe, scored = inventory.recipe, inventory.scored()
-    inventory.require_readable(one.name for one in inventory.rewards)
+    inventory.require_readable(one.name for one in [*inventory.rewards, *inventory.comparers])
     for remark in inventory.remarks().values():
         _LOG.warning("%s", visible(remark))
     rewards = {
@@ -217,26 +224,44 @@ def _judge(inventory: Inventory) -> _Judges:
         for one in inventory.rewards
         if scored[f"score_{one.name}"].count() > 0
     }
-    if not rewards:
+    comparers = _comparers(inventory, scored)
+    if not rewards and not comparers:
         raise RankingError(
             "no reward has scored an image here, so that none can be held to people",
             hint="run `synpic score`; `synpic list rewards` shows what there is",
         )
-    refuse_untrustworthy(scored, list(rewards))
+    if rewards:
+        refuse_untrustworthy(scored, list(rewards))
+    rewards |= {one.name: one.fingerprint for one in inventory.comparers if one.name in comparers}
     weights = {name: weight for name, weight in recipe.weights.items() if name in rewards}
     aggregation = aggregation_of(inventory.snapshot)
     candidates = scored.select(
         "candidate_id",
         "prompt_id",
         "model",
-        *(pl.col(f"score_{name}").alias(f"value.{name}") for name in rewards),
+        *(
+            pl.col(f"score_{name}").alias(f"value.{name}")
+            for name in rewards
+            if name not in comparers
+        ),
     )
     together = phi_judges(weights)
     for judge, of_judge in together.items():
-        ranked = rank(scored, of_judge, aggregation=aggregation).table
+        ranked = rank(scored, of_judge, comparisons=comparers, aggregation=aggregation).table
         values = ranked.select("candidate_id", pl.col("preference").alias(f"value.{judge}"))
         candidates = candidates.join(values, on="candidate_id", how="left", maintain_order="left")
-    return _Judges([*rewards, *together], candidates, rewards, weights, aggregation.name)
+    names = [*(name for name in rewards if name not in comparers), *together]
+    return _Judges(names, comparers, candidates, rewards, weights, aggregation.name)
+
+
+def _comparers(inventory: Inventory, scored: pl.DataFrame) -> dict[str, Comparisons]:
+    """What the comparers that compared anything say, by name."""
+    found = {}
+    for one in inventory.comparers:
+        # What has compared nothing is no judge.
+        with suppress(WorkspaceError):
+            found[one.name] = compared_by(inventory, one, scored)
+    return found
 
 
 def _hold(
@@ -251,14 +276,23 @@ def _hold(
     """One question of one source."""
     asked = labels.filter(pl.col("question") == question)
     comparisons = Comparisons.of_labels(asked, tie=tie, source=source, question=question)
-    judged = judged_pairs(comparisons, judges.candidates, judges.names)
+    there = comparisons.pairs.select("one", "other")
+    # One that compared none of these pairs is no judge of them.
+    comparers = {
+        name: said
+        for name, said in judges.comparers.items()
+        if there.join(said.pairs, on=["one", "other"], how="semi").height
+    }
+    scoring = [name for name in judges.names if name in judges.rewards]
+    names = [*scoring, *comparers, *judges.names[len(scoring) :]]
+    judged = judged_pairs(comparisons, judges.candidates, judges.names, comparers)
     return QuestionAgreement(
         source=source,
         fingerprints=[one.rpartition("-")[2] for one in folders_of(workspace, "labels", source)],
         question=question,
         kinds=sorted(asked["kind"].unique()),
-        counts=count_pairs(comparisons, judged, judges.names),
+        counts=count_pairs(comparisons, judged, names),
         one_vote=one_vote(asked),
-        accuracies=accuracies(judged, judges.names, by_models=by_models),
+        accuracies=accuracies(judged, names, by_models=by_models),
         pairs=judged,
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from synpic.errors import RankingError, SynpicError, WorkspaceError
+from synpic.hub import checkpoints
+from synpic.hub.lock import LockEntry
 from synpic.pipeline.inventory import Inventory
 from synpic.pipeline.labels import labels_of
-from synpic.rank import Comparisons, Coverage
+from synpic.rank import Comparisons, Coverage, PositionBias
 from synpic.rank.comparisons import NO_PAIRS
 from synpic.recipe import RewardSettings
 from synpic.score.comparer import WantedComparer
@@ -103,9 +106,9 @@ def compared_by(
     try:
         return Comparisons.of_probabilities(
             rows,
+            _provenance(comparer, PositionBias.of(rows)),
             tie=inventory.recipe.comparers[comparer.name].tie,
             source=comparer.registered,
-            comparer=comparer.fingerprint,
         )
     except RankingError as error:
         text = f"{comparer.folder}: {error.message}"
@@ -120,6 +123,26 @@ def require_labels(snapshot: Snapshot, name: str) -> Comparisons:
     """
     read = partial(read_labels, snapshot.workspace)
     return _compared(name, snapshot.recipe.labelled[name], read)[1]
+
+
+def _provenance(
+    comparer: WantedComparer | RecordedReward, bias: PositionBias | None
+) -> dict[str, Any]:
+    """What a release says of a comparer, as :class:`synpic.release.compared.ComparerRow` has it."""
+    weights, info, own = comparer.checkpoint, None, False
+    # Of a comparer whose code is away, no more than its comparisons record.
+    if isinstance(comparer, WantedComparer):
+        info = comparer.info
+        own = comparer.settings.checkpoint in (None, info and info.checkpoint)
+    return {
+        "fingerprint": comparer.fingerprint,
+        "checkpoint": checkpoints.describe(weights) if isinstance(weights, LockEntry) else weights,
+        "decides": comparer.fingerprint_inputs,
+        "licence": info.licence if info and own else None,
+        "paper": info.paper if info else None,
+        "position_bias": None if bias is None else round(bias.bias, 6),
+        "order_decides": None if bias is None else round(bias.turned, 6),
+    }
 
 
 def of_images_here(rows: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:

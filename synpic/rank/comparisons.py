@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,8 @@ class Comparisons:
             what it is registered as.
         question: what was asked, for the record.
         by_people: False where the labels are those of others' rewards, or a comparer's.
-        comparer: the fingerprint of the comparer; None where there are labels.
+        comparer: of a comparer, what is known of it, for the record: at least its
+            ``fingerprint``; None where there are labels.
 
     Raises:
         RankingError: ``tie`` is no number from 0 to below ½.
@@ -75,7 +77,7 @@ class Comparisons:
     source: str = ""
     question: str = ""
     by_people: bool = True
-    comparer: str | None = None
+    comparer: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.tie < 0.5:
@@ -111,14 +113,15 @@ class Comparisons:
 
     @classmethod
     def of_probabilities(
-        cls, rows: pl.DataFrame, *, tie: float = 0.0, source: str = "", comparer: str = ""
+        cls, rows: pl.DataFrame, comparer: Mapping[str, Any], *, tie: float = 0.0, source: str = ""
     ) -> Comparisons:
         """The comparisons of one comparer.
 
         Args:
             rows: left, right (String) and probability (Float, 0 … 1, of the left), of each pair
                 once.
-            source: what it is registered as; ``comparer``: its fingerprint.
+            comparer: what is known of it, for the record.
+            source: what it is registered as.
 
         Raises:
             RankingError: a column is missing, or a probability is none.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from synpic.readers.display import count
 from synpic.release.aggregation_code import code_in_words
+from synpic.release.compared import ComparedRow
 from synpic.release.label_row import LabelRow
 from synpic.release.manifest import CARD, Feature, Manifest, ModelRow, RewardRow, Rule
 
@@ -140,18 +141,29 @@ def _own_pairs(before: LabelRow | None, after: LabelRow | None) -> Iterator[Vers
         yield VersionChange(Level.MINOR, text)
 
 
+def _pairs_by(row: ComparedRow) -> str:
+    return "labels of pairs" if row.comparer is None else "a comparer of pairs"
+
+
 def _compared(before: Rule, after: Rule) -> Iterator[VersionChange]:
-    """What ranks by labels: that it does, and by which."""
+    """What ranks by pairs: that it does, and by which labels, or which comparer."""
     for name in _gone(after.comparisons, before.comparisons):
-        yield VersionChange(Level.MAJOR, f"`{name}` ranks now, by labels of pairs")
+        by = _pairs_by(after.comparisons[name])
+        yield VersionChange(Level.MAJOR, f"`{name}` ranks now, by {by}")
     for name in _gone(before.comparisons, after.comparisons):
-        yield VersionChange(Level.MAJOR, f"`{name}` no longer ranks by labels of pairs")
+        by = _pairs_by(before.comparisons[name])
+        yield VersionChange(Level.MAJOR, f"`{name}` no longer ranks by {by}")
     for name in _both(before.comparisons, after.comparisons):
         was, now = before.comparisons[name], after.comparisons[name]
         for key in ("labels", "question", "tie"):
             if getattr(was, key) != getattr(now, key):
                 text = f"`{name}` ranks by {key} = {getattr(now, key)}, was {getattr(was, key)}"
                 yield VersionChange(Level.MAJOR, text)
+        if (was.comparer and was.comparer.fingerprint) != (
+            now.comparer and now.comparer.fingerprint
+        ):
+            text = f"`{name}` compares by another comparer, or by one of other settings"
+            yield VersionChange(Level.MAJOR, text)
         weights = after.weights[name], before.weights[name]
         if weights[0] != weights[1]:
             text = f"`{name}` weighs {weights[0]:g}, weighed {weights[1]:g}"

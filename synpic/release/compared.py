@@ -24,11 +24,13 @@ from synpic.errors import ReleaseError
 from synpic.rank import Comparisons, Ranking
 from synpic.rank.comparisons import NO_PAIRS, WHOLE
 from synpic.readers.json_models import Record
+from synpic.release.asked import asked_model
 
 __all__ = [
     "COMPARED",
     "SHARE",
     "ComparedRow",
+    "ComparerRow",
     "describe_comparisons",
     "fingerprint",
     "holds_comparisons",
@@ -42,12 +44,35 @@ COMPARED, SHARE = "compared_", "share_"
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
+class ComparerRow(Record):
+    """A comparer, which says with which probability one of two images is better.
+
+    ``position_bias`` is −1 … 1, 1 where the image that it sees first always wins, and
+    ``order_decides`` 0 … 1, the share of pairs of which either image wins when it is in the same
+    place, both over the pairs of different images; None where there are none.
+    """
+
+    fingerprint: str
+    checkpoint: str | None
+    fingerprint_inputs: dict[str, Any] = Field(alias="decides")
+    licence: str | None
+    paper: str | None
+    position_bias: Annotated[float, Field(ge=-1, le=1)] | None
+    order_decides: Annotated[float, Field(ge=0, le=1)] | None
+
+    @property
+    def asked(self) -> str | None:
+        """The model that an endpoint served, with its variant; None where none was asked."""
+        return asked_model(self.fingerprint_inputs)
+
+
 class ComparedRow(Record):
     """A source of comparisons that ranks: which labels, and where it takes part.
 
     ``pairs`` distinct pairs of images of the release were compared, and ``fingerprint`` is a hash
     of them and their shares. It takes part in ``prompts`` ranked prompts, and not in ``absent``.
-    ``by_people`` is false of labels that others' rewards gave.
+    ``by_people`` is false of labels that others' rewards gave, and of a comparer, of which
+    ``labels`` is what it is registered as.
     """
 
     labels: str
@@ -58,6 +83,8 @@ class ComparedRow(Record):
     pairs: Count
     prompts: Count
     absent: Count
+    comparer: ComparerRow | None = None
+    """None of labels."""
 
 
 def describe_comparisons(ranking: Ranking, candidates: pl.Series) -> dict[str, dict[str, Any]]:
@@ -79,6 +106,7 @@ def describe_comparisons(ranking: Ranking, candidates: pl.Series) -> dict[str, d
             "pairs": pairs.height,
             "prompts": judged - ranking.absent[name],
             "absent": ranking.absent[name],
+            **({} if one.comparer is None else {"comparer": dict(one.comparer)}),
         }
     return found
 
@@ -169,4 +197,6 @@ def named_comparisons(rows: Mapping[str, ComparedRow]) -> dict[str, Comparisons]
 
 
 def _of(row: ComparedRow, pairs: pl.DataFrame) -> Comparisons:
-    return Comparisons(pairs, row.tie, row.labels, row.question, row.by_people)
+    known = row.comparer
+    comparer = None if known is None else known.model_dump(mode="json", by_alias=True)
+    return Comparisons(pairs, row.tie, row.labels, row.question, row.by_people, comparer)

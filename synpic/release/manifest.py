@@ -21,6 +21,7 @@ from synpic.rank import Counts
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.release.aggregation_code import AggregationCode
 from synpic.release.agreements import Agreements
+from synpic.release.asked import asked_model
 from synpic.release.compared import ComparedRow
 from synpic.release.cut_counts import CutCounts
 from synpic.release.label_row import LabelRow
@@ -117,11 +118,7 @@ class RewardRow(Record):
     @property
     def asked(self) -> str | None:
         """The model that an endpoint served, with its variant; None where none was asked."""
-        if "endpoint" not in self.fingerprint_inputs:
-            return None
-        options = self.fingerprint_inputs.get("options") or {}
-        variant = options.get("variant")
-        return f"{options.get('model')}" + (f" ({variant})" if variant else "")
+        return asked_model(self.fingerprint_inputs)
 
 
 class Rule(Record):

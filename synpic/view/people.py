@@ -99,7 +99,7 @@ def people_of_workspace(
         phi: from :func:`phi_of_rewards`, where some do.
     """
     workspace = inventory.workspace
-    ties = {(str(one.labels), one.question): one.tie for one in inventory.recipe.comparing.values()}
+    ties = {(str(one.labels), one.question): one.tie for one in inventory.recipe.labelled.values()}
     found: list[AskedQuestion] = []
     sources = label_sources(workspace)
     try:
@@ -170,12 +170,12 @@ def phi_of_rewards(
     comparisons: Mapping[str, Comparisons],
     aggregation: Aggregation,
 ) -> pl.DataFrame | None:
-    """φ of the rewards that have scores, as ``synpic agree`` holds it to labels.
+    """φ of rewards and comparers, as ``synpic agree`` holds it to labels.
 
     Args:
         scored: of the images that rank: prompt_id, candidate_id and ``score_<reward>``.
         weights: of all that rank.
-        comparisons: of those of ``weights`` that rank by labels.
+        comparisons: of those of ``weights`` that rank by labels or by a comparer.
 
     Returns:
         candidate_id and preference; None where labels alone rank.
@@ -183,10 +183,12 @@ def phi_of_rewards(
     Raises:
         RankingError, RewardError: as ``rank``.
     """
-    rewards = {name: weight for name, weight in weights.items() if name not in comparisons}
+    comparers = {name: one for name, one in comparisons.items() if one.comparer is not None}
+    labelled = comparisons.keys() - comparers.keys()
+    rewards = {name: weight for name, weight in weights.items() if name not in labelled}
     if not rewards:
         return None
-    ranked = rank(scored, rewards, aggregation=aggregation).table
+    ranked = rank(scored, rewards, comparisons=comparers, aggregation=aggregation).table
     return ranked.select("candidate_id", "preference")
 
 

@@ -139,7 +139,7 @@ def test_the_card_says_who_labelled(once: Path) -> None:
     assert "no preference, since too few pairs are labelled | 2 |" in alone
     assert "- machine-generated" not in alone
     assert (
-        "It takes part in the prompts where it compared any pair"
+        "What compares pairs takes part in the prompts where it compared any pair"
         in (once / "fitted" / "README.md").read_text()
     )
 

@@ -119,17 +119,21 @@ def render_card(
 def _ranked_by(rule: Rule) -> str:
     """What ranked, in words: ``2 reward models and labels of people``."""
     rewards = len(rule.weights) - len(rule.comparisons)
-    by_people = [one.by_people for one in rule.comparisons.values()]
+    comparers = [one for one in rule.comparisons.values() if one.comparer]
+    by_people = [one.by_people for one in rule.comparisons.values() if not one.comparer]
     found = [count(rewards, "reward model")] * bool(rewards)
+    found += [count(len(comparers), "comparer of two images", "comparers of two images")] * bool(
+        comparers
+    )
     found += ["labels of people"] * any(by_people)
     found += ["labels of others' rewards"] * (not all(by_people))
-    return " and ".join(found)
+    return " and ".join([", ".join(found[:-1]), *found[-1:]] if len(found) > 1 else found)
 
 
 def _annotators(rule: Rule, own: LabelRow | None) -> list[str]:
     """Who labelled, in the words of the Hub."""
-    found = ["machine-generated"] * (len(rule.weights) > len(rule.comparisons))
-    sources = [one.labels for one in rule.comparisons.values()]
+    sources = [one.labels for one in rule.comparisons.values() if not one.comparer]
+    found = ["machine-generated"] * (len(rule.weights) > len(sources))
     for source in [*sources, own.source] if own else sources:
         found.append("found" if source == INGESTED else "crowdsourced")
     return list(dict.fromkeys(found))
