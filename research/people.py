@@ -25,9 +25,8 @@ from synpic.pipeline.steps import generate_candidates, init_workspace, score_can
 from synpic.readers.images import decode
 from synpic.recipe.presets import preset
 from synpic.shapes import judge
-from synpic.workspace import Workspace, tables
-from synpic.workspace.labels import write_labels
-from synpic.workspace.parts import frame
+from synpic.workspace import Workspace
+from synpic.workspace.labels import as_labels, write_labels
 
 __all__ = ["judged", "label_by_judge", "label_by_raters", "make"]
 
@@ -95,20 +94,18 @@ def _pairs(levels: pl.DataFrame) -> list[_Pair]:
 
 
 def _labels(pairs: list[_Pair], shares: list[float], votes: int) -> pl.DataFrame:
-    found = pl.DataFrame(
-        {
-            "prompt_id": [pair[0] for pair in pairs],
-            "left": [pair[1] for pair in pairs],
-            "right": [pair[2] for pair in pairs],
-            "question": "overall",
-            "share": shares,
-            "n": votes,
-            "kind": "person",
-        }
-    ).with_columns(row=pl.int_range(pl.len()))
-    schema = frame(tables.LABELS.empty_table()).schema
-    return found.with_columns(
-        pl.lit(None, schema[name]).alias(name) for name in schema if name not in found.columns
+    return as_labels(
+        pl.DataFrame(
+            {
+                "prompt_id": [pair[0] for pair in pairs],
+                "left": [pair[1] for pair in pairs],
+                "right": [pair[2] for pair in pairs],
+                "question": "overall",
+                "share": shares,
+                "n": votes,
+                "kind": "person",
+            }
+        )
     )
 
 

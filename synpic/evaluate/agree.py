@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,18 +22,14 @@ from synpic.evaluate.accuracy import (
 from synpic.evaluate.intervals import Estimate
 from synpic.pipeline.comparisons import compared_by
 from synpic.pipeline.inventory import Inventory, take_inventory
-from synpic.pipeline.labels import labels_of
+from synpic.pipeline.labels import settled_labels_of
 from synpic.pipeline.ranking import aggregation_of
-from synpic.rank import rank, refuse_untrustworthy
+from synpic.rank import rank_each, refuse_untrustworthy
 from synpic.rank.comparisons import Comparisons
-from synpic.readers.display import visible
 from synpic.workspace import Snapshot, Workspace
-from synpic.workspace.labels import label_sources
-from synpic.workspace.recorded import folders_of
+from synpic.workspace.labels import SourceLabels, label_sources
 
 __all__ = ["PeopleAgreement", "QuestionAgreement", "agree", "export_hint"]
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +38,7 @@ class QuestionAgreement:
 
     Args:
         source: of the labels.
-        fingerprints: of the labels, the last parts of their folders' names.
+        fingerprint: of the labels.
         question: what was asked.
         kinds: who answered, of ``LABEL_KINDS``.
         counts: what became of the pairs.
@@ -53,7 +48,7 @@ class QuestionAgreement:
     """
 
     source: str
-    fingerprints: Sequence[str]
+    fingerprint: str
     question: str
     kinds: Sequence[str]
     counts: LabelledPairs
@@ -100,7 +95,7 @@ class PeopleAgreement:
             "rows": [
                 {
                     "labels": one.source,
-                    "labels_fingerprints": list(one.fingerprints),
+                    "labels_fingerprint": one.fingerprint,
                     "question": one.question,
                     **row.as_dict(),
                     "fingerprint": self.rewards.get(row.judge),
@@ -152,13 +147,13 @@ def agree(
     """
     inventory = take_inventory(workspace)
     sources = label_sources(inventory.workspace) if labels is None else labels
-    rows = {source: labels_of(inventory, source) for source in sources}
-    if not rows:
+    read = {source: settled_labels_of(inventory, source) for source in sources}
+    if not read:
         raise WorkspaceError(
             f"{inventory.workspace.store} has no labels",
             hint=_where_labels_come_from(inventory.workspace),
         )
-    known = sorted({one for of_source in rows.values() for one in of_source["question"]})
+    known = sorted({one for labels_ in read.values() for one in labels_.rows["question"]})
     for name in questions or ():
         if name not in known:
             raise RankingError(
@@ -167,14 +162,14 @@ def agree(
             )
     judges = _judge(inventory)
     found = [
-        _hold(judges, inventory.workspace, source, rows[source], question, tie, by_models)
-        for source in sources
-        for question in rows[source]["question"].unique().sort()
+        _hold(judges, of_source, question, tie, by_models)
+        for of_source in read.values()
+        for question in of_source.rows["question"].unique().sort()
         if questions is None or question in questions
     ]
     if not found:
         raise RankingError(
-            f"the labels of {', '.join(rows)} are none: no row labels a pair",
+            f"the labels of {', '.join(read)} are none: no row labels a pair",
             hint="ingest their images again, or export the study again",
         )
     return PeopleAgreement(judges.rewards, judges.weights, judges.aggregation, tie, found)
@@ -217,8 +212,7 @@ class _Judges:
 def _judge(inventory: Inventory) -> _Judges:
     recipe, scored = inventory.recipe, inventory.scored()
     inventory.require_readable(one.name for one in [*inventory.rewards, *inventory.comparers])
-    for remark in inventory.remarks().values():
-        _LOG.warning("%s", visible(remark))
+    inventory.log_remarks()
     rewards = {
         one.name: one.fingerprint
         for one in inventory.rewards
@@ -230,10 +224,13 @@ def _judge(inventory: Inventory) -> _Judges:
             "no reward has scored an image here, so that none can be held to people",
             hint="run `synpic score`; `synpic list rewards` shows what there is",
         )
-    if rewards:
-        refuse_untrustworthy(scored, list(rewards))
+    scoring = list(rewards)
     rewards |= {one.name: one.fingerprint for one in inventory.comparers if one.name in comparers}
     weights = {name: weight for name, weight in recipe.weights.items() if name in rewards}
+    together = phi_judges(weights)
+    # Ranking checks the others.
+    if unranked := [name for name in scoring if not together or name not in weights]:
+        refuse_untrustworthy(scored, unranked)
     aggregation = aggregation_of(inventory.snapshot)
     candidates = scored.select(
         "candidate_id",
@@ -245,10 +242,9 @@ def _judge(inventory: Inventory) -> _Judges:
             if name not in comparers
         ),
     )
-    together = phi_judges(weights)
-    for judge, of_judge in together.items():
-        ranked = rank(scored, of_judge, comparisons=comparers, aggregation=aggregation).table
-        values = ranked.select("candidate_id", pl.col("preference").alias(f"value.{judge}"))
+    every = rank_each(scored, together, comparisons=comparers, aggregation=aggregation)
+    for judge, ranking in every.items():
+        values = ranking.table.select("candidate_id", pl.col("preference").alias(f"value.{judge}"))
         candidates = candidates.join(values, on="candidate_id", how="left", maintain_order="left")
     names = [*(name for name in rewards if name not in comparers), *together]
     return _Judges(names, comparers, candidates, rewards, weights, aggregation.name)
@@ -266,16 +262,14 @@ def _comparers(inventory: Inventory, scored: pl.DataFrame) -> dict[str, Comparis
 
 def _hold(
     judges: _Judges,
-    workspace: Workspace,
-    source: str,
-    labels: pl.DataFrame,
+    labels: SourceLabels,
     question: str,
     tie: float,
     by_models: bool,
 ) -> QuestionAgreement:
     """One question of one source."""
-    asked = labels.filter(pl.col("question") == question)
-    comparisons = Comparisons.of_labels(asked, tie=tie, source=source, question=question)
+    asked = labels.rows.filter(pl.col("question") == question)
+    comparisons = Comparisons.of_labels(asked, tie=tie, source=labels.source, question=question)
     there = comparisons.pairs.select("one", "other")
     # One that compared none of these pairs is no judge of them.
     comparers = {
@@ -287,8 +281,8 @@ def _hold(
     names = [*scoring, *comparers, *judges.names[len(scoring) :]]
     judged = judged_pairs(comparisons, judges.candidates, judges.names, comparers)
     return QuestionAgreement(
-        source=source,
-        fingerprints=[one.rpartition("-")[2] for one in folders_of(workspace, "labels", source)],
+        source=labels.source,
+        fingerprint=labels.fingerprint,
         question=question,
         kinds=sorted(asked["kind"].unique()),
         counts=count_pairs(comparisons, judged, names),

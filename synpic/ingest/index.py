@@ -26,7 +26,13 @@ from synpic.prompts import PromptTable, stored_prompts
 from synpic.readers.json_models import Record
 from synpic.workspace import Snapshot, Workspace, tables
 from synpic.workspace.cache import read_cache, write_cache
-from synpic.workspace.labels import INGESTED, label_folder, remove_labels, write_labels
+from synpic.workspace.labels import (
+    INGESTED,
+    changing_labels,
+    label_folder,
+    remove_labels,
+    write_labels,
+)
 from synpic.workspace.parts import frame
 from synpic.workspace.recorded import folders_of
 from synpic.workspace.workspace import INGEST, OLD_INGEST
@@ -152,10 +158,11 @@ def _up_to_date(snapshot: Snapshot, stored: Index | None, listener: Listener | N
     index, labels = _read(source, stored, listener)
     # Prompts and labels first: an index that is there says that they are.
     ingested_prompts(snapshot, index)
-    if labels is None or index.labelled_by is None:
-        remove_labels(snapshot.workspace, INGESTED)
-    else:
-        write_labels(snapshot.workspace, INGESTED, index.labelled_by, *labels)
+    with changing_labels(snapshot.workspace, INGESTED):
+        if labels is None or index.labelled_by is None:
+            remove_labels(snapshot.workspace, INGESTED)
+        else:
+            write_labels(snapshot.workspace, INGESTED, index.labelled_by, *labels)
     write_cache(snapshot.workspace.store, INDEX, index.rows.to_arrow(), index.note)
     return index
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from synpic.ingest.ingested_images import IngestedImages
 from synpic.ingest.labels.candidates import merge_equal
 from synpic.workspace import Workspace
-from synpic.workspace.labels import (
-    INGESTED,
-    label_sources,
-    labels_left_out,
-    read_labels,
-    write_labels,
-)
+from synpic.workspace.labels import INGESTED, changing_labels, find_labels, write_labels
 
 __all__ = ["settle_labels"]
 
@@ -26,9 +20,12 @@ def settle_labels(workspace: Workspace, images: IngestedImages) -> None:
         CorruptPart, NewerSchema, StorageError: as reading and writing parts do.
     """
     inputs = images.index.labelled_by
-    if inputs is None or images.counted.is_empty() or INGESTED not in label_sources(workspace):
+    if inputs is None or images.counted.is_empty():
         return
-    there, left_out = read_labels(workspace, INGESTED), labels_left_out(workspace, INGESTED)
-    settled, counts = merge_equal(there, left_out, images.counted)
-    if not settled.equals(there):
-        write_labels(workspace, INGESTED, inputs, settled, counts)
+    with changing_labels(workspace, INGESTED):
+        there = find_labels(workspace, INGESTED)
+        if there is None:
+            return
+        settled, counts = merge_equal(there.rows, there.left_out, images.counted)
+        if not settled.equals(there.rows):
+            write_labels(workspace, INGESTED, inputs, settled, counts)

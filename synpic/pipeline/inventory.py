@@ -6,6 +6,7 @@ away, its images and scores are found by what their parts record.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from synpic.generate.image_model import Model, check_models, complete, resolve_m
 from synpic.generate.recorded import recorded_models
 from synpic.hub.lock import Lock
 from synpic.prompts import PromptTable, current_prompts
+from synpic.readers.display import visible
 from synpic.recipe import Recipe, RewardSettings
 from synpic.recipe.settings import ModelSettings
 from synpic.score.comparer import WantedComparer, resolve_comparer
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from synpic.ingest import IngestedImages
 
 __all__ = ["Inventory", "WantedModel", "take_inventory"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class WantedModel(Protocol):
@@ -186,6 +190,12 @@ class Inventory:
             read = f"what was made is read: {folders}" if folders else "nothing of it is here"
             lines[place] = f"{place} is not found: {error.message}; {read}"
         return lines
+
+    def log_remarks(self, *, leave_out: str | None = None) -> None:
+        """Log :meth:`remarks` as warnings, but for those of the kind ``leave_out`` ("rewards")."""
+        for place, remark in self.remarks().items():
+            if place.partition(".")[0] != leave_out:
+                _LOG.warning("%s", visible(remark))
 
     def changed(self) -> dict[str, str]:
         """By name, of each model with images of other settings and none of its present ones:

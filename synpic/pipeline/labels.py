@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -13,7 +13,13 @@ from synpic.pipeline.inventory import Inventory
 from synpic.rank import STRATEGIES, OwnPairs
 from synpic.readers.display import count
 from synpic.workspace import Snapshot, Workspace
-from synpic.workspace.labels import INGESTED, label_sources, labels_left_out, read_labels
+from synpic.workspace.labels import (
+    INGESTED,
+    SourceLabels,
+    find_labels,
+    label_sources,
+    require_labels_of,
+)
 
 __all__ = [
     "LabelCounts",
@@ -22,6 +28,7 @@ __all__ = [
     "own_pairs",
     "own_source",
     "settle_and_count",
+    "settled_labels_of",
 ]
 
 _GIVEN_BY = {"person": "people", "reward": "rewards", "study": "a study"}
@@ -85,11 +92,16 @@ def count_labels(inventory: Inventory) -> list[LabelCounts]:
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
     sources = label_sources(inventory.workspace)
-    return [_count(source, *_settled(inventory, source)) for source in sources]
+    return [_count(settled_labels_of(inventory, source)) for source in sources]
 
 
 def labels_of(inventory: Inventory, source: str) -> pl.DataFrame:
-    """The labels of ``source``, as :func:`synpic.workspace.labels.read_labels` gives them.
+    """The rows of :func:`settled_labels_of`; raises as that."""
+    return settled_labels_of(inventory, source).rows
+
+
+def settled_labels_of(inventory: Inventory, source: str) -> SourceLabels:
+    """The labels of ``source``, as :func:`synpic.workspace.labels.require_labels_of` gives them.
 
     Each is of the image that counts, of images that have the same bytes, also where another command
     is ingesting and has not written that down.
@@ -98,19 +110,14 @@ def labels_of(inventory: Inventory, source: str) -> pl.DataFrame:
         WorkspaceError: it has none here.
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
-    return _settled(inventory, source)[0]
-
-
-def _settled(inventory: Inventory, source: str) -> tuple[pl.DataFrame, Mapping[str, int]]:
-    """The labels of ``source``, and why others are not among them → how many."""
-    workspace = inventory.workspace
-    rows, left_out = read_labels(workspace, source), labels_left_out(workspace, source)
+    found = require_labels_of(inventory.workspace, source)
     if inventory.ingested is None:
-        return rows, left_out
+        return found
     # What reads sources of images is not needed where they are drawn.
     from synpic.ingest.labels.candidates import merge_equal
 
-    return merge_equal(rows, left_out, inventory.ingested.counted)
+    rows, left_out = merge_equal(found.rows, found.left_out, inventory.ingested.counted)
+    return replace(found, rows=rows, left_out=left_out)
 
 
 def own_source(workspace: Workspace) -> str:
@@ -157,23 +164,22 @@ def settle_and_count(snapshot: Snapshot) -> list[str]:
     workspace = snapshot.workspace
     index, _ = current_index(snapshot)
     settle_labels(workspace, IngestedImages.take(workspace, index))
-    if INGESTED not in label_sources(workspace):
-        return []
-    rows, left_out = read_labels(workspace, INGESTED), labels_left_out(workspace, INGESTED)
-    return [f"labels: {_count(INGESTED, rows, left_out).described}"]
+    found = find_labels(workspace, INGESTED)
+    return [] if found is None else [f"labels: {_count(found).described}"]
 
 
-def _count(source: str, rows: pl.DataFrame, left_out: Mapping[str, int]) -> LabelCounts:
+def _count(labels: SourceLabels) -> LabelCounts:
+    rows = labels.rows
     both = pl.min_horizontal("left", "right"), pl.max_horizontal("left", "right")
     return LabelCounts(
-        source=source,
+        source=labels.source,
         labels=rows.height,
         pairs=rows.select(low=both[0], high=both[1]).n_unique(),
         unlabelled=rows["share"].null_count(),
         ties=int((rows["share"] == 0.5).sum()),
         kinds=_by(rows, "kind"),
         questions=_by(rows, "question"),
-        left_out=left_out,
+        left_out=labels.left_out,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,15 +13,13 @@ from synpic.pipeline.cuts import Cuts, Dropped, choose, rankable
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import in_published_types, meta_columns, with_meta
 from synpic.rank import Aggregation, Ranking, first, rank
-from synpic.readers.display import count, visible
+from synpic.readers.display import count
 from synpic.recipe import Flagged
 from synpic.recipe.aggregation import find_aggregation
 from synpic.recipe.toml import line_of
 from synpic.workspace import RECIPE, Snapshot, Workspace
 
 __all__ = ["RankedSet", "aggregation_of", "rank_candidates", "ranking_for_people"]
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +101,7 @@ def rank_candidates(
         )
     aggregation = aggregation_of(inventory.snapshot)
     inventory.require_readable(recipe.weights)
-    for remark in inventory.remarks().values():
-        _LOG.warning("%s", visible(remark))
+    inventory.log_remarks()
     scored = inventory.scored()
     if scored.is_empty():
         raise RankingError(

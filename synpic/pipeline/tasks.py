@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from synpic.engine.report import Outcome
@@ -15,15 +14,13 @@ from synpic.ingest import ensure_index, ingest_task
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.pairs import wanted_pairs
 from synpic.prompts import ensure_prompts
-from synpic.readers.display import count, visible
+from synpic.readers.display import count
 from synpic.score.comparing_task import comparing_task
 from synpic.score.prefetch import PrefetchedImages
 from synpic.score.scoring_task import scoring_task
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["chosen_rewards", "comparing_tasks", "drawing_tasks", "scoring_tasks"]
-
-_LOG = logging.getLogger(__name__)
 
 
 def drawing_tasks(
@@ -70,9 +67,7 @@ def scoring_tasks(
     there = inventory.workspace
     names = chosen_rewards(inventory, only)
     inventory.require_readable([])
-    for place, remark in inventory.remarks().items():
-        if not place.startswith("rewards."):  # the outcomes name these
-            _LOG.warning("%s", visible(remark))
+    inventory.log_remarks(leave_out="rewards")  # the outcomes name these
     candidates = inventory.candidates()
     if candidates.is_empty():
         raise WorkspaceError(

@@ -18,7 +18,7 @@ from synpic.rank.guards import refuse_untrustworthy
 from synpic.rank.own_pairs import OWN, OwnPairs
 from synpic.rank.pairs import STRATEGIES, pairs
 from synpic.rank.position_bias import PositionBias
-from synpic.rank.ranking import TIES, Counts, Ranking, rank, require_comparing
+from synpic.rank.ranking import TIES, Counts, Ranking, rank, rank_each, require_comparing
 
 __all__ = [
     "AGGREGATIONS",
@@ -43,6 +43,7 @@ __all__ = [
     "margin_by_prompt",
     "pairs",
     "rank",
+    "rank_each",
     "refuse_untrustworthy",
     "require_comparing",
     "win_rate_by_model",

@@ -19,7 +19,14 @@ from synpic.rank.guards import (
     require_rewards,
 )
 
-__all__ = ["Eligible", "PromptBlock", "eligible", "require_judges"]
+__all__ = [
+    "Eligible",
+    "PromptBlock",
+    "eligible",
+    "eligible_of_checked",
+    "require_judges",
+    "require_scored",
+]
 
 _COLUMNS = ("prompt_id", "candidate_id", "model", "sample")
 _ORDER = ("prompt_id", "model", "sample", "candidate_id")
@@ -139,14 +146,27 @@ def eligible(
         RankingError: a column is missing, an id is null or a candidate is there twice.
         RewardError: the scores of a reward cannot be trusted (``refuse_untrustworthy``).
     """
+    require_scored(scored, names, comparisons)
+    return eligible_of_checked(scored, names, comparisons)
+
+
+def require_scored(
+    scored: pl.DataFrame, names: Sequence[str], comparisons: Mapping[str, Comparisons]
+) -> None:
+    """The checks of :func:`eligible`; raises as that."""
     require_columns(scored, ("prompt_id", "candidate_id"), "scored candidates")
-    sources = {name: comparisons[name] for name in names if name in comparisons}
-    rewards = [name for name in names if name not in sources]
     require_judges(scored, names, comparisons)
     refuse_duplicates(scored)
-    if rewards:
+    if rewards := [name for name in names if name not in comparisons]:
         refuse_untrustworthy(scored, rewards)
 
+
+def eligible_of_checked(
+    scored: pl.DataFrame, names: Sequence[str], comparisons: Mapping[str, Comparisons]
+) -> Eligible:
+    """What :func:`eligible` keeps of candidates that passed :func:`require_scored`."""
+    sources = {name: comparisons[name] for name in names if name in comparisons}
+    rewards = [name for name in names if name not in sources]
     known = [name for name in _COLUMNS if name in scored.columns]
     order = [name for name in _ORDER if name in scored.columns]
     columns = [PREFIX + reward for reward in rewards]

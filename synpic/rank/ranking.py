@@ -15,10 +15,16 @@ from synpic.rank.aggregations import AGGREGATIONS, WIN_RATE, Aggregation, Prefer
 from synpic.rank.blocks import Booleans, Ints, count_below, signs
 from synpic.rank.comparisons import NO_COMPARISONS, Comparisons
 from synpic.rank.connected import largest_part
-from synpic.rank.eligible import Eligible, PromptBlock, eligible, require_judges
+from synpic.rank.eligible import (
+    Eligible,
+    PromptBlock,
+    eligible_of_checked,
+    require_judges,
+    require_scored,
+)
 from synpic.rank.weights import exact_weights, weighted_sum
 
-__all__ = ["TIES", "Counts", "Ranking", "rank", "require_comparing"]
+__all__ = ["TIES", "Counts", "Ranking", "rank", "rank_each", "require_comparing"]
 
 TIES = ("competition", "ordinal")
 """How tied candidates are ranked: both 2 and then 4, or 2 and 3 by ``candidate_id``."""
@@ -125,16 +131,57 @@ def rank(
             column, a candidate that is there twice, an aggregation that takes no comparisons.
         RewardError: the scores of a reward cannot be trusted (``refuse_untrustworthy``).
     """
+    every = rank_each(
+        scored, {"": weights}, comparisons=comparisons, aggregation=aggregation, ties=ties
+    )
+    return every[""]
+
+
+def rank_each(
+    scored: pl.DataFrame,
+    variants: Mapping[str, Mapping[str, float]],
+    *,
+    comparisons: Mapping[str, Comparisons] = NO_COMPARISONS,
+    aggregation: str | Aggregation = WIN_RATE,
+    ties: str = "competition",
+) -> dict[str, Ranking]:
+    """:func:`rank` by several weights, whose scores are checked once.
+
+    Args:
+        variants: name → weights.
+
+    Returns:
+        Name → what ``rank`` gives for its weights; raises as that.
+    """
     if isinstance(aggregation, str):
         _require_known("aggregation", aggregation, tuple(AGGREGATIONS))
         aggregation = AGGREGATIONS[aggregation]
     _require_known("way to rank ties", ties, TIES)
+    for weights in variants.values():
+        sources = [name for name in weights if name in comparisons]
+        if sources:
+            require_comparing(aggregation, sources)
+        require_judges(scored, list(weights), comparisons)
+        exact_weights(weights)
+    if variants:
+        names = dict.fromkeys(name for weights in variants.values() for name in weights)
+        require_scored(scored, list(names), comparisons)
+    return {
+        name: _rank_checked(scored, weights, comparisons, aggregation, ties)
+        for name, weights in variants.items()
+    }
+
+
+def _rank_checked(
+    scored: pl.DataFrame,
+    weights: Mapping[str, float],
+    comparisons: Mapping[str, Comparisons],
+    aggregation: Aggregation,
+    ties: str,
+) -> Ranking:
     sources = {name: comparisons[name] for name in weights if name in comparisons}
-    if sources:
-        require_comparing(aggregation, sources)
-    require_judges(scored, list(weights), sources)
     exact = exact_weights(weights)
-    found = eligible(scored, list(weights), sources)
+    found = eligible_of_checked(scored, list(weights), sources)
     exact.require_exact(int(found.sizes.max(initial=0)))
     ready, unconnected = _judged(found, aggregation)
 

@@ -18,6 +18,7 @@ from synpic.errors import NewerSchema, StorageError, WorkspaceError, did_you_mea
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.study.questions import StudyQuestion
 from synpic.workspace import Workspace
+from synpic.workspace.alone import alone
 
 __all__ = [
     "CheckPair",
@@ -201,11 +202,12 @@ def write_study(workspace: Workspace, study: Study) -> Path:
         WorkspaceError: there is one of that name.
         StorageError: it cannot be written.
     """
-    require_new(workspace, study.name)
     folder = folder_of(workspace, study.name)
     found = {**study.model_dump(), "sha256": study.fingerprint}
     text = json.dumps(found, ensure_ascii=False, indent=1)
-    workspace.store.write(_file(study.name), text.encode() + b"\n")
+    with alone(workspace.store, _file(study.name)):
+        require_new(workspace, study.name)
+        workspace.store.write(_file(study.name), text.encode() + b"\n")
     return folder / "study.json"
 
 

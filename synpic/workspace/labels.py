@@ -11,33 +11,79 @@ at once: the last one counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from synpic import ids
 from synpic.errors import StorageError, WorkspaceError, did_you_mean
 from synpic.workspace import tables
+from synpic.workspace.alone import alone
+from synpic.workspace.parts import frame
 from synpic.workspace.recorded import folders_of
 from synpic.workspace.workspace import Workspace
 
 __all__ = [
     "INGESTED",
+    "LABEL_SCHEMA",
+    "SourceLabels",
+    "as_labels",
+    "changing_labels",
+    "find_labels",
     "label_folder",
     "label_part",
     "label_sources",
-    "labels_left_out",
     "read_labels",
     "remove_labels",
+    "require_labels_of",
     "write_labels",
 ]
 
 INGESTED = "ingested"
 """The source of labels that came with the images."""
 
+# Not empty_table(), for which pyarrow imports pandas.
+LABEL_SCHEMA = frame(pa.Table.from_batches([], tables.LABELS)).schema
+"""Columns of labels, and their types."""
+
 _TRIES = 3
 """Another command may replace a part between listing and reading it."""
+
+
+@dataclass(frozen=True, eq=False)
+class SourceLabels:
+    """The labels of one source, as one read found them.
+
+    Args:
+        source: ``ingested``, or a study's name.
+        part: that holds them.
+        fingerprint_inputs: what decides them.
+        left_out: why comparisons of the source are no labels → how many.
+        rows: columns of ``tables.LABELS``, ordered by ``row``.
+    """
+
+    source: str
+    part: str
+    fingerprint_inputs: Mapping[str, Any]
+    left_out: Mapping[str, int]
+    rows: pl.DataFrame
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of ``fingerprint_inputs``."""
+        return ids.fingerprint(self.fingerprint_inputs)
+
+
+def as_labels(found: pl.DataFrame) -> pl.DataFrame:
+    """``found`` with all columns of ``LABEL_SCHEMA``: those that it lacks are null, and ``row`` is
+    the number of the row, from 0."""
+    rows = found if "row" in found.columns else found.with_columns(row=pl.int_range(pl.len()))
+    lacking = [pl.lit(None).alias(name) for name in LABEL_SCHEMA if name not in rows.columns]
+    return rows.with_columns(lacking).select(LABEL_SCHEMA.names()).cast(LABEL_SCHEMA)
 
 
 def label_folder(source: str, fingerprint_inputs: Mapping[str, Any]) -> str:
@@ -63,28 +109,54 @@ def label_part(workspace: Workspace, source: str) -> str | None:
     return parts[-1] if parts else None
 
 
+def find_labels(workspace: Workspace, source: str) -> SourceLabels | None:
+    """The labels of ``source``; None where it has none here.
+
+    Raises:
+        CorruptPart, NewerSchema: naming the first part that cannot be read.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return _find_once(workspace, source)
+        except StorageError:
+            continue
+    return _find_once(workspace, source)
+
+
 def read_labels(workspace: Workspace, source: str) -> pl.DataFrame:
-    """The labels of ``source``: columns of ``tables.LABELS``, ordered by ``row``.
+    """The rows of :func:`require_labels_of`; raises as that."""
+    return require_labels_of(workspace, source).rows
+
+
+def require_labels_of(workspace: Workspace, source: str) -> SourceLabels:
+    """The labels of ``source``.
 
     Raises:
         WorkspaceError: it has none here.
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
-    rows = _read(workspace, source)
-    if rows is None:
+    found = find_labels(workspace, source)
+    if found is None:
         known = label_sources(workspace)
         raise WorkspaceError(
             f"{workspace.store} has no labels of {source!r}.{did_you_mean(source, known)}",
             hint=f"labels are here of: {', '.join(known) or 'no source'}; a dataset brings them "
             "when it is ingested, and `synpic study export --to labels` writes those of a study",
         )
-    return rows.sort("row", "left", "right", "question", "rater", maintain_order=True)
+    return found
 
 
-def labels_left_out(workspace: Workspace, source: str) -> dict[str, int]:
-    """Why comparisons of ``source`` are no labels here, with how many of each."""
-    part = label_part(workspace, source)
-    return {} if part is None else dict(workspace.part_metadata(part).left_out)
+@contextmanager
+def changing_labels(workspace: Workspace, source: str) -> Iterator[None]:
+    """Around reading the labels of ``source`` and writing others in their place.
+
+    Of two processes of one machine, the second one reads what the first has written.
+
+    Raises:
+        WorkspaceError: another process has been changing them for long.
+    """
+    with alone(workspace.store, f"labels/{source}"):
+        yield
 
 
 def write_labels(
@@ -136,16 +208,16 @@ def _parts_of(workspace: Workspace, source: str) -> list[str]:
     return [part for folder in folders for part in workspace.parts(folder)]
 
 
-def _read(workspace: Workspace, source: str) -> pl.DataFrame | None:
-    """The rows of the part that counts; None where there is none."""
-    for _ in range(_TRIES - 1):
-        try:
-            return _read_once(workspace, source)
-        except StorageError:
-            continue
-    return _read_once(workspace, source)
-
-
-def _read_once(workspace: Workspace, source: str) -> pl.DataFrame | None:
+def _find_once(workspace: Workspace, source: str) -> SourceLabels | None:
     part = label_part(workspace, source)
-    return None if part is None else workspace.read([part], tables.LABELS)
+    if part is None:
+        return None
+    note = workspace.part_metadata(part)
+    rows = workspace.read([part], tables.LABELS)
+    return SourceLabels(
+        source=source,
+        part=part,
+        fingerprint_inputs=note.fingerprint_inputs,
+        left_out=note.left_out,
+        rows=rows.sort("row", "left", "right", "question", "rater", maintain_order=True),
+    )

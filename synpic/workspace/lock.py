@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import Field
 
 from synpic.errors import WorkspaceError
 from synpic.hub.lock import LockEntry
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.workspace import tables
+from synpic.workspace.alone import alone
 from synpic.workspace.storage import Store
 
 __all__ = ["LOCK", "RecipeLock", "TriedSchedule"]
@@ -25,9 +23,6 @@ __all__ = ["LOCK", "RecipeLock", "TriedSchedule"]
 LOCK = "recipe.lock"
 
 _HINT = "restore it; or delete it, and branches are resolved to their newest commits"
-
-_PATIENCE = 30.0
-"""Seconds to wait for another process that is adding an entry; it takes milliseconds."""
 
 
 class TriedSchedule(Record, extra="forbid"):
@@ -139,7 +134,7 @@ class RecipeLock:
             WorkspaceError: recipe.lock has been damaged since it was read.
             StorageError: it cannot be written.
         """
-        with _alone(self._store):
+        with alone(self._store, LOCK):
             file = _read(self._store)
             written = {one.key: one for one in file.entries}
             found = written.get(entry.key)
@@ -172,7 +167,7 @@ class RecipeLock:
             StorageError: it cannot be written.
         """
         self._tried |= {one.sha256: one for one in schedules}
-        with _alone(self._store):
+        with alone(self._store, LOCK):
             file = _read(self._store)
             written = {one.sha256: one for one in file.schedules}
             if not self._tried.keys() <= written.keys():
@@ -220,29 +215,3 @@ def _hash(entry: LockEntry) -> str:
 
 def _sorted(entries: Iterable[LockEntry]) -> list[LockEntry]:
     return sorted(entries, key=lambda entry: str(entry.key))
-
-
-@contextmanager
-def _alone(store: Store) -> Iterator[None]:
-    """Keep other processes of this machine from adding an entry between a read and a write.
-
-    The lock file lies in the machine's folder for temporary files, so that a workspace holds
-    nothing but what it has made. Processes of several machines have no such lock: each writes all
-    entries that it knows whenever it adds one, so that what a race loses comes back.
-    """
-    name = hashlib.sha256(str(store).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"synpic-lock-{name}", timeout=_PATIENCE)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise WorkspaceError(
-            f"{store.path(LOCK)}: another process has held {lock.lock_file} for {_PATIENCE:.0f} s",
-            hint="let it end, or end it; then run the same command again",
-        ) from error
-    except (OSError, NotImplementedError):  # another user's, or a file system without locks
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 
 from synpic.errors import SynpicError
+from synpic.ids import fingerprint
 from synpic.pipeline.inventory import take_inventory
-from synpic.rank import rank
-from synpic.workspace import Workspace, tables
-from synpic.workspace.labels import write_labels
-from synpic.workspace.parts import frame
+from synpic.rank import guards, rank
+from synpic.workspace import Workspace
+from synpic.workspace.labels import as_labels, write_labels
 from tests.cli.conftest import in_process
-from tests.publish.fixtures import build, recipe
+from tests.publish.fixtures import build, hashed_score, recipe
 
 Prefers = Callable[[dict[str, Any], dict[str, Any]], float | None]
 
@@ -41,10 +41,7 @@ def label(
         for of_prompt in rows.partition_by("prompt_id", maintain_order=True)
         for left, right in itertools.combinations(of_prompt.iter_rows(named=True), 2)
     ]
-    schema = frame(tables.LABELS.empty_table()).schema
-    table = pl.DataFrame(pairs).with_columns(row=pl.int_range(pl.len()))
-    lacking = [pl.lit(None, schema[name]).alias(name) for name in schema if name not in table]
-    write_labels(workspace, source, {"of": question}, table.with_columns(lacking))
+    write_labels(workspace, source, {"of": question}, as_labels(pl.DataFrame(pairs)))
 
 
 def by_redness(left: dict[str, Any], right: dict[str, Any]) -> float:
@@ -177,6 +174,48 @@ def test_without_labels_or_scores(tmp_path: Path) -> None:
 
 def no_score(reward: str, row: dict[str, Any]) -> float | None:
     return None
+
+
+def test_labels_and_their_fingerprint_are_of_one_part(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that was killed has left the labels of before: the last ones count, and alone."""
+    label(workspace, by_redness, question="overall")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(workspace.store), "remove", lambda *_: None)
+        label(workspace, by_redness, question="appeal")
+    assert len(workspace.folders("labels")) == 2
+    found = agree(workspace)
+    assert {row["question"] for row in found["rows"]} == {"appeal"}
+    assert {row["labels_fingerprint"] for row in found["rows"]} == {fingerprint({"of": "appeal"})}
+
+
+def test_scores_are_checked_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    label(workspace, by_redness)
+    checked: list[str] = []
+    check = guards.refuse_untrustworthy
+
+    def counted(scored: pl.DataFrame, rewards: Sequence[str]) -> None:
+        checked.extend(rewards)
+        check(scored, rewards)
+
+    for place in ("synpic.rank.eligible", "synpic.evaluate.agree"):
+        monkeypatch.setattr(f"{place}.refuse_untrustworthy", counted)
+    agree(workspace)
+    assert sorted(checked) == ["greenness", "redness"]
+
+
+@pytest.mark.parametrize("ranking", ["", '[ranking]\nrewards = ["redness"]\n'])
+def test_scores_that_mean_nothing_are_refused(tmp_path: Path, ranking: str) -> None:
+    """Also those of a reward that does not rank."""
+    made = build(tmp_path / "set", text=recipe(samples=2, more=ranking), score=one_of_greenness)
+    label(made, by_redness)
+    result = in_process("-C", made.store.root, "agree")
+    assert "reward 'greenness' gave all 30 candidates" in str(result.exception)
+
+
+def one_of_greenness(reward: str, row: dict[str, Any]) -> float:
+    return 1.0 if reward == "greenness" else hashed_score(reward, row)
 
 
 def test_people_who_rank_are_no_judge_of_themselves(tmp_path: Path) -> None:

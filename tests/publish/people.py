@@ -9,9 +9,8 @@ from typing import Any
 import polars as pl
 
 from synpic.pipeline.inventory import take_inventory
-from synpic.workspace import Workspace, tables
-from synpic.workspace.labels import write_labels
-from synpic.workspace.parts import frame
+from synpic.workspace import Workspace
+from synpic.workspace.labels import as_labels, write_labels
 from tests.publish.fixtures import hashed_score
 
 PEOPLE = '[rewards.people]\nlabels = "study"\nweight = 2\n\n'
@@ -48,9 +47,8 @@ def label_pairs(
                     "share": share(pair),
                     "n": 3,
                     "kind": "study",
-                    "row": len(rows),
                 }
                 rows.append(row)
-    labels = pl.DataFrame(rows, schema=frame(tables.LABELS.empty_table()).schema)
+    labels = as_labels(pl.DataFrame(rows))
     write_labels(workspace, source, {"source": source}, labels)
     return labels

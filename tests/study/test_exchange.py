@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from synpic.errors import PublishError, SynpicError, WorkspaceError
-from synpic.study.definition import Study, folder_of, write_study
+from synpic.study.definition import Study, folder_of, open_study, write_study
 from synpic.study.exchange.argilla import export_argilla
 from synpic.study.exchange.imported import import_answers
 from synpic.study.exchange.labels import WrittenLabels, export_labels, labels_of_votes
@@ -29,6 +29,7 @@ from synpic.workspace import Workspace
 from synpic.workspace.labels import label_sources, read_labels
 from synpic.workspace.votes import Vote, Votes, read_votes
 from tests.cli.conftest import in_process
+from tests.nursery import COMMAND, ForkServer
 from tests.study import simulated
 from tests.study.making import MODELS
 from tests.study.simulated import Ways
@@ -351,3 +352,44 @@ def test_agree_reads_the_labels_of_a_study(
         "study", "alignment", ["study"],
     )  # fmt: skip
     assert asdict(RaterRule())["checks"] == 3
+
+
+SLOW = f"""import time
+from synpic.workspace.storage import Store
+write = Store.write
+Store.write = lambda *words: (time.sleep(0.5), write(*words))[1]
+{COMMAND}"""
+"""A command that waits between reading and writing: another one reads meanwhile."""
+
+
+def test_two_imports_at_once_lose_nothing(
+    workspace: Workspace, study: Study, tmp_path: Path, forks: ForkServer
+) -> None:
+    """Two processes, each with answers to another question, of one order of two."""
+    votes = {"aggregatedResults": {"c00001-1.webp": 1, "c00001-2.webp": 3}}
+    (tmp_path / "results.json").write_text(results(votes))
+    words = ["study", "import", tmp_path / "results.json", "--json", "--question"]
+    started = [
+        forks.start([*words, question], code=SLOW, cwd=workspace.folder)
+        for question in ("alignment", "appeal")
+    ]
+    for one in started:
+        output, errors = one.communicate(timeout=100)
+        assert one.wait() == 0, output + errors
+    labels = read_labels(workspace, "study_rapidata")
+    assert sorted(labels["question"]) == ["alignment", "appeal"]
+    assert sum(len(workspace.parts(folder)) for folder in workspace.folders("labels")) == 1
+
+
+def test_of_two_new_studies_at_once_one_is_refused(workspace: Workspace, forks: ForkServer) -> None:
+    started = [
+        forks.start(
+            ["study", "new", "--pairs", "4", "--seed", str(seed)], code=SLOW, cwd=workspace.folder
+        )
+        for seed in range(2)
+    ]
+    shown = ["".join(one.communicate(timeout=100)) for one in started]
+    assert sorted(one.wait() for one in started) == [0, 1], shown
+    assert sum("has that study, and votes refer to it" in one for one in shown) == 1
+    kept = next(seed for seed, one in enumerate(shown) if "Written" in one)
+    assert open_study(workspace, "study").seed == kept

@@ -9,20 +9,19 @@ from hypothesis import strategies as st
 
 from synpic.errors import CorruptPart, WorkspaceError
 from synpic.recipe.presets import preset
-from synpic.workspace import Workspace, tables
+from synpic.workspace import Workspace
 from synpic.workspace.labels import (
+    as_labels,
     label_folder,
     label_sources,
-    labels_left_out,
     read_labels,
+    require_labels_of,
     write_labels,
 )
-from synpic.workspace.parts import frame
 from synpic.workspace.storage import Store
 
 A, B, PROMPT = "a" * 32, "b" * 32, "0" * 32
 SHARES = st.none() | st.floats(0, 1, width=32)
-SCHEMA = frame(tables.LABELS.empty_table()).schema
 
 
 def labels(shares: list[float | None]) -> pl.DataFrame:
@@ -33,15 +32,11 @@ def labels(shares: list[float | None]) -> pl.DataFrame:
             "right": B,
             "question": "overall",
             "share": share,
-            "n": None,
-            "rater": None,
             "kind": "person",
-            "group": None,
-            "row": row,
         }
-        for row, share in enumerate(shares)
+        for share in shares
     ]
-    return pl.DataFrame(rows, schema=SCHEMA)
+    return as_labels(pl.DataFrame(rows))
 
 
 @pytest.fixture
@@ -109,7 +104,7 @@ def test_the_labels_that_were_written_last_count_in_whatever_folder(
             with pytest.raises(KeyboardInterrupt):
                 write_labels(workspace, "study", {"source": inputs}, labels([share]), {inputs: 1})
         assert read_labels(workspace, "study")["share"].to_list() == [share]
-        assert labels_left_out(workspace, "study") == {inputs: 1}
+        assert require_labels_of(workspace, "study").left_out == {inputs: 1}
     assert len(workspace.folders("labels")) == 3
     write_labels(workspace, "study", {"source": "y"}, labels([None]))
     assert sum(len(workspace.parts(folder)) for folder in workspace.folders("labels")) == 1

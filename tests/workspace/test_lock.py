@@ -9,8 +9,8 @@ import pytest
 
 from synpic.errors import NewerSchema, WorkspaceError
 from synpic.hub.lock import LockEntry
-from synpic.workspace import RecipeLock, tables
-from synpic.workspace import lock as lock_file
+from synpic.workspace import LOCK, RecipeLock, tables
+from synpic.workspace import alone as alone_file
 from synpic.workspace.storage import Store
 
 COMMIT, OTHER, SHA256 = "a" * 40, "b" * 40, "c" * 64
@@ -190,9 +190,12 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 def test_a_process_that_holds_the_lock_for_long_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock_file, "_PATIENCE", 0.05)
+    monkeypatch.setattr(alone_file, "_PATIENCE", 0.05)
     store = write(tmp_path, ENTRY)
     lock = RecipeLock.read(store)
-    with lock_file._alone(store), pytest.raises(WorkspaceError, match="another process has held"):
+    with (
+        alone_file.alone(store, LOCK),
+        pytest.raises(WorkspaceError, match="another process has held"),
+    ):
         lock.remember(entry(source="owner/new"))
     assert RecipeLock.read(store).entries == [entry()]

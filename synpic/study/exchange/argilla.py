@@ -22,7 +22,6 @@ from synpic.errors import WorkspaceError
 from synpic.publish.write_shards import explain_refusals
 from synpic.readers.json_models import Record
 from synpic.study.definition import Study
-from synpic.study.exchange.labels import LABEL_SCHEMA
 from synpic.study.exchange.outside import (
     encoded_pair,
     pictures_of,
@@ -31,6 +30,7 @@ from synpic.study.exchange.outside import (
 )
 from synpic.study.questions import StudyQuestion
 from synpic.workspace import Workspace
+from synpic.workspace.labels import LABEL_SCHEMA
 from synpic.workspace.whole_folder import whole_folder
 
 __all__ = ["ArgillaRecord", "export_argilla", "labels_of_argilla"]

@@ -13,10 +13,10 @@ from synpic.errors import WorkspaceError
 from synpic.readers.json_models import parse_json, validate
 from synpic.study.definition import Study
 from synpic.study.exchange.argilla import ArgillaRecord, labels_of_argilla
-from synpic.study.exchange.labels import LABEL_SCHEMA, WrittenLabels, remove_all
+from synpic.study.exchange.labels import WrittenLabels, remove_all
 from synpic.study.exchange.rapidata import RapidataResults, labels_of_rapidata
 from synpic.workspace import Workspace
-from synpic.workspace.labels import label_part, label_sources, read_labels, write_labels
+from synpic.workspace.labels import LABEL_SCHEMA, changing_labels, find_labels, write_labels
 
 __all__ = ["Answers", "import_answers"]
 
@@ -58,7 +58,9 @@ def import_answers(
         asked = {_question(study, question)}
         (about,) = asked
         labels = labels_of_rapidata(study, results, about, where)
-    return _replace(workspace, study, kind, asked, labels, ids.sha256(data))
+    # Answers to two questions may be imported at once, and are labels of one source.
+    with changing_labels(workspace, f"{study.name}_{kind}"):
+        return _replace(workspace, study, kind, asked, labels, ids.sha256(data))
 
 
 def _replace(
@@ -100,17 +102,17 @@ def _earlier(
     Raises:
         WorkspaceError: they are answers to another study of that name.
     """
-    part = label_part(workspace, source) if source in label_sources(workspace) else None
-    if part is None:
+    found = find_labels(workspace, source)
+    if found is None:
         return pl.DataFrame(schema=LABEL_SCHEMA), {}
-    inputs = workspace.part_metadata(part).fingerprint_inputs
+    inputs = found.fingerprint_inputs
     if inputs.get("study") != study.fingerprint:
         raise WorkspaceError(
-            f"{workspace.store.path(part)} holds answers to another study that was called "
+            f"{workspace.store.path(found.part)} holds answers to another study that was called "
             f"{study.name}",
             hint="move that file out of the workspace; or give the new study a name of its own",
         )
-    return read_labels(workspace, source), inputs.get("files", {})
+    return found.rows, inputs.get("files", {})
 
 
 def _question(study: Study, name: str | None) -> str:

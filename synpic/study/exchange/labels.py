@@ -10,14 +10,16 @@ from synpic.study.choices import choices_of
 from synpic.study.definition import Study
 from synpic.study.own_votes import read_votes_of
 from synpic.study.raters import RaterRule, left_out, look_at_raters
-from synpic.workspace import Workspace, tables
-from synpic.workspace.labels import label_sources, read_labels, remove_labels, write_labels
-from synpic.workspace.parts import frame
+from synpic.workspace import Workspace
+from synpic.workspace.labels import (
+    as_labels,
+    changing_labels,
+    find_labels,
+    remove_labels,
+    write_labels,
+)
 
-__all__ = ["LABEL_SCHEMA", "WrittenLabels", "export_labels", "labels_of_votes", "remove_all"]
-
-LABEL_SCHEMA = frame(tables.LABELS.empty_table()).schema
-"""Columns of labels, and their types."""
+__all__ = ["WrittenLabels", "export_labels", "labels_of_votes", "remove_all"]
 
 _SHARE = {"left": 1.0, "right": 0.0, "tie": 0.5, "both_bad": 0.5}
 
@@ -72,10 +74,9 @@ def labels_of_votes(study: Study, votes: pl.DataFrame, rule: RaterRule) -> pl.Da
         pl.lit(1, pl.Int32).alias("n"),
         "rater",
         pl.lit("study").alias("kind"),
-        pl.lit(None, pl.String).alias("group"),
         pl.col("number").alias("row"),
     )
-    return labels.cast(LABEL_SCHEMA).sort("row")
+    return as_labels(labels).sort("row")
 
 
 def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> WrittenLabels:
@@ -87,14 +88,16 @@ def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> Writte
         WorkspaceError: there are no votes, or they are not of this study.
         StorageError: nothing was written.
     """
-    votes = read_votes_of(workspace, study)
-    labels = labels_of_votes(study, votes, rule)
     part, removed = None, 0
-    if labels.is_empty():
-        removed = remove_all(workspace, study.name)
-    else:
-        inputs = {"study": study.name, "definition": study.fingerprint, "rule": asdict(rule)}
-        part = write_labels(workspace, study.name, inputs, labels)
+    # Of two exports at once, the last one that writes has read the votes last.
+    with changing_labels(workspace, study.name):
+        votes = read_votes_of(workspace, study)
+        labels = labels_of_votes(study, votes, rule)
+        if labels.is_empty():
+            removed = remove_all(workspace, study.name)
+        else:
+            inputs = {"study": study.name, "definition": study.fingerprint, "rule": asdict(rule)}
+            part = write_labels(workspace, study.name, inputs, labels)
     return WrittenLabels(
         source=study.name,
         labels=labels.height,
@@ -107,8 +110,6 @@ def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> Writte
 
 def remove_all(workspace: Workspace, source: str) -> int:
     """Remove the labels of ``source``, and return how many there were."""
-    if source not in label_sources(workspace):
-        return 0
-    there = read_labels(workspace, source).height
+    there = find_labels(workspace, source)
     remove_labels(workspace, source)
-    return there
+    return 0 if there is None else there.rows.height

@@ -23,7 +23,7 @@ from synpic.pipeline.merge.merging import merge_workspaces
 from synpic.pipeline.status import status
 from synpic.readers.tables import rows_from
 from synpic.workspace import Workspace
-from synpic.workspace.labels import INGESTED, labels_left_out
+from synpic.workspace.labels import INGESTED, require_labels_of
 from tests.ingest.labels.making import cell, ingest, labels, named, write
 from tests.ingest.labels.test_layouts import pickapic
 from tests.nursery import ForkServer
@@ -48,7 +48,7 @@ def test_images_with_equal_bytes_have_all_their_labels(tmp_path: Path) -> None:
     found = labels(workspace)
     assert {*found["left"], *found["right"]} == {*take_inventory(workspace).candidates()[
         "candidate_id"]}  # fmt: skip
-    assert labels_left_out(workspace, INGESTED) == {"of an image with itself": 1}
+    assert require_labels_of(workspace, INGESTED).left_out == {"of an image with itself": 1}
     (part,) = workspace.parts(workspace.folders("labels")[0])
     synpic.ingest_candidates(workspace)
     assert workspace.parts(workspace.folders("labels")[0]) == [part]
@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, forks: ForkServer, where: str, aft
     workspace = Workspace.open(tmp_path / "w")
     synpic.ingest_candidates(workspace)
     assert named(workspace, "row") == TRIANGLE
-    assert labels_left_out(workspace, INGESTED) == {"of an image with itself": 1}
+    assert require_labels_of(workspace, INGESTED).left_out == {"of an image with itself": 1}
 
 
 def test_status_counts_labels(tmp_path: Path) -> None:

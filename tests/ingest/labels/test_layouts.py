@@ -16,7 +16,7 @@ from synpic.errors import IngestError, WorkspaceError
 from synpic.ingest.index import read_index
 from synpic.pipeline.validation import validate
 from synpic.workspace import Workspace
-from synpic.workspace.labels import labels_left_out
+from synpic.workspace.labels import require_labels_of
 from tests.ingest.conftest import picture
 from tests.ingest.labels.making import cell, ingest, labels, named, write
 
@@ -381,7 +381,7 @@ def test_pairs_that_cannot_be_compared_are_left_out_and_counted(tmp_path: Path) 
     write(tmp_path / "pairs", columns)
     workspace = ingest(tmp_path / "w", "../pairs")
     assert labels(workspace)["row"].to_list() == [1, 3]
-    assert labels_left_out(workspace, "ingested") == {
+    assert require_labels_of(workspace, "ingested").left_out == {
         "of an image without a prompt": 1,
         "of an image with itself": 1,
     }
@@ -399,7 +399,9 @@ def test_captions_of_its_own_make_no_pair(tmp_path: Path) -> None:
     write(tmp_path / "pairs", columns)
     workspace = ingest(tmp_path / "w", "../pairs")
     assert named(workspace, "share") == [(0, 1, 1.0)]
-    assert labels_left_out(workspace, "ingested") == {"of images with different prompts": 1}
+    assert require_labels_of(workspace, "ingested").left_out == {
+        "of images with different prompts": 1
+    }
 
 
 def saved(folder: Path, columns: Columns) -> None:
