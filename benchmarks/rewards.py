@@ -50,6 +50,7 @@ REWARDS = (
     "hpsv3",
     "pickscore",
     "imagereward",
+    "cyclereward",
     "mps",
     "vqascore",
     "vlm_yes",

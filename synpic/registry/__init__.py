@@ -294,6 +294,7 @@ REWARDS = Registry(
     {
         "aesthetic": "synpic.score.aesthetic:Aesthetic",
         "clip_score": "synpic.score.clip_score:ClipScore",
+        "cyclereward": "synpic.score.cyclereward:CycleReward",
         "hpsv2": "synpic.score.hpsv2:HPSv2",
         "hpsv3": "synpic.score.hpsv3:Hpsv3",
         "imagereward": "synpic.score.imagereward:ImageReward",

@@ -16,13 +16,13 @@ from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.reward import Companion, RewardInfo
+from synpic.score.towers.blip import TOKENIZER, VISION, BlipJudge, blip_parts, blip_tokenizer
 from synpic.score.towers.clip_pixels import ClipPixels
 from synpic.score.towers.rating_head import rating_head
 from synpic.score.two_stage import TwoStageReward
-from synpic.score.weights import as_dtype, fill_parts, find_file, read_tensors, reading
+from synpic.score.weights import as_dtype, find_file
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
-    import torch
     from torch import Tensor
 
 __all__ = ["ImageReward"]
@@ -32,27 +32,6 @@ RATINGS_MEAN, RATINGS_STD = 0.16717362830052426, 1.0333394966054072
 
 TOKENS = 35
 """What is read of a prompt, with the tokens at its beginning and end."""
-
-PARTS = {"vision": "blip.visual_encoder", "text": "blip.text_encoder", "head": "mlp"}
-"""What the file calls the three parts."""
-
-PIECES = {
-    "embeddings.patch_embedding.": "patch_embed.proj.",
-    "embeddings.position_embedding": "pos_embed",
-    "embeddings.class_embedding": "cls_token",
-    "encoder.layers.": "blocks.",
-    ".self_attn.projection.": ".attn.proj.",
-    ".self_attn.": ".attn.",
-    ".layer_norm": ".norm",
-    "post_layernorm.": "norm.",
-}
-"""What transformers calls the pieces of the tower of pictures → what its authors do."""
-
-LEFTOVERS = {
-    "blip.text_encoder.embeddings.position_ids": "numbers of positions",
-    "blip.vision_proj.*": "BLIP's projection for contrast, which this reward does not use",
-    "blip.text_proj.*": "BLIP's projection for contrast, which this reward does not use",
-}
 
 
 class ImageReward(TwoStageReward):
@@ -76,9 +55,7 @@ class ImageReward(TwoStageReward):
         score_range="unbounded; its authors found mean 0, deviation 1",
         checkpoint="THUDM/ImageReward",
         files=("ImageReward.safetensors|ImageReward.pt", "med_config.json"),
-        companions={
-            "tokenizer": Companion("google-bert/bert-base-uncased", ("tokenizer*", "vocab.txt"))
-        },
+        companions={"tokenizer": Companion(TOKENIZER, ("tokenizer*", "vocab.txt"))},
         licence="Apache-2.0 (the authors' code)",
         paper="2304.05977",
         text_limit="35 tokens of BERT; what is longer is cut off",
@@ -86,15 +63,8 @@ class ImageReward(TwoStageReward):
         "full size (make parity), with random weights",
     )
 
-    _vision: ClassVar[Mapping[str, Any]] = {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "image_size": 224,
-        "patch_size": 16,
-    }
-    """The tower of pictures, which no file describes; tests name a smaller one."""
+    _vision: ClassVar[Mapping[str, Any]] = VISION
+    """The tower of pictures; tests name a smaller one."""
 
     def __init__(
         self,
@@ -106,27 +76,12 @@ class ImageReward(TwoStageReward):
         *,
         dtype: str = "float32",
     ) -> None:
-        from transformers import BertTokenizer
-
-        self._device, self._dtype = device, as_dtype(dtype)
+        towers = as_dtype(dtype)
         described = _described(find_file(checkpoint, revision, "med_config.json"))
-        with reading(tokenizer, tokenizer_revision):
-            self._tokenizer: Any = BertTokenizer.from_pretrained(
-                tokenizer, revision=tokenizer_revision or "main"
-            )
-        # A prompt may spell them, and upstream's tokenizer would then take them for what they are.
-        self._tokenizer.add_tokens(["[DEC]", "[ENC]"], special_tokens=True)
-        if len(self._tokenizer) != described["vocab_size"]:
-            raise RewardError(
-                f"{tokenizer} with [DEC] and [ENC] has {len(self._tokenizer)} tokens, "
-                f"{described['vocab_size']} expected",
-                hint=f"the tokenizer is that of {self.info.companions['tokenizer'].repository}",
-            )
+        words = blip_tokenizer(tokenizer, tokenizer_revision, described["vocab_size"])
         path = find_file(checkpoint, revision, "ImageReward.safetensors", "ImageReward.pt")
-        self._parts = _built(self._vision, described)
-        fill_parts(self._parts, read_tensors(path), path, self._dtype, _in_the_file, LEFTOVERS)
-        self._parts.to(device)
-
+        parts = blip_parts(self._vision, described, rating_head(described["hidden_size"]))
+        self._rate = BlipJudge(path, parts, words, TOKENS, device, towers)
         self._pixels = ClipPixels(self._vision["image_size"])
         self.preprocessing: Hashable = self._pixels.preprocessing
 
@@ -136,27 +91,8 @@ class ImageReward(TwoStageReward):
 
     def judge(self, prompts: Sequence[str], pixels: Tensor) -> list[float]:
         """Ratings; by its authors' word, roughly normal with mean 0 and deviation 1."""
-        import torch
-
-        # Always padded to the full length, so that shapes do not depend on what shares the batch.
-        tokens = self._tokenizer(
-            list(prompts),
-            padding="max_length",
-            truncation=True,
-            max_length=TOKENS,
-            return_tensors="pt",
-        ).to(self._device)
-        with torch.inference_mode():
-            seen = self._parts["vision"](pixels.to(self._device, self._dtype)).last_hidden_state
-            # A decoder by its layers, which look at the picture; but each token sees all others.
-            read = self._parts["text"](
-                tokens.input_ids,
-                attention_mask=tokens.attention_mask,
-                encoder_hidden_states=seen,
-                is_decoder=False,
-            ).last_hidden_state
-            ratings = self._parts["head"](read[:, 0].float()).squeeze(-1)
-            scores: list[float] = ((ratings - RATINGS_MEAN) / RATINGS_STD).tolist()
+        ratings = self._rate(prompts, pixels)
+        scores: list[float] = ((ratings - RATINGS_MEAN) / RATINGS_STD).tolist()
         return scores
 
 
@@ -185,26 +121,3 @@ def _described(path: Path) -> dict[str, Any]:
             f"{path} does not describe a BERT: {type(error).__name__}: {error}",
             hint="delete it, so that it is downloaded again, or put a whole copy in its place",
         ) from error
-
-
-def _built(vision: Mapping[str, Any], described: Mapping[str, Any]) -> torch.nn.ModuleDict:
-    """The towers ``vision`` and ``text``, and the ``head``, without weights."""
-    from accelerate import init_empty_weights
-    from torch import nn
-    from transformers import BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
-
-    seen = BlipVisionConfig(**vision, hidden_act="gelu", layer_norm_eps=1e-6)
-    read = BlipTextConfig(**described, encoder_hidden_size=seen.hidden_size, is_decoder=True)
-    with init_empty_weights(include_buffers=False):
-        towers = {
-            "vision": BlipVisionModel(seen),
-            "text": BlipTextModel(read, add_pooling_layer=False),
-        }
-    return nn.ModuleDict({**towers, "head": rating_head(read.hidden_size)}).eval()
-
-
-def _in_the_file(part: str, key: str) -> str:
-    if part == "vision":
-        for ours, theirs in PIECES.items():
-            key = key.replace(ours, theirs)
-    return f"{PARTS[part]}.{key}"

@@ -30,7 +30,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.parity.inputs import picture
+from tests.parity.inputs import named_weight, picture
 from tests.score import tiny_hpsv3 as tiny
 
 REWARD = "<|Reward|>"
@@ -91,7 +91,7 @@ def opened(trainer: Any, inference: Any, folder: Path) -> Any:
     )
     model.resize_token_embeddings(len(processor.tokenizer))
     state = {
-        name: tiny.weight(name, tuple(value.shape)) for name, value in model.state_dict().items()
+        name: named_weight(name, tuple(value.shape)) for name, value in model.state_dict().items()
     }
     model.load_state_dict(state, strict=True)
     model.config.pad_token_id = processor.tokenizer.pad_token_id

@@ -23,7 +23,14 @@ import torch
 from PIL.Image import Image
 from torch import nn
 
-__all__ = ["hpsv2_model", "hpsv2_scores", "image_reward", "image_reward_scores", "versions"]
+__all__ = [
+    "hpsv2_model",
+    "hpsv2_scores",
+    "image_reward",
+    "image_reward_scores",
+    "restore_transformers",
+    "versions",
+]
 
 
 def versions() -> dict[str, str]:
@@ -94,8 +101,12 @@ def hpsv2_scores(weights: Path, pairs: Sequence[tuple[str, Image]]) -> list[floa
     return found
 
 
-def _import_image_reward() -> Any:
-    """``ImageReward``, with what transformers dropped put back."""
+def restore_transformers(med: Any = None) -> None:
+    """Put back what transformers dropped since BLIP's readers of text were written.
+
+    Args:
+        med: the module of such a reader, once it is imported; before that, what it imports.
+    """
     import transformers.modeling_utils
     from transformers import BertTokenizer, pytorch_utils
 
@@ -103,10 +114,11 @@ def _import_image_reward() -> Any:
         setattr(transformers.modeling_utils, name, getattr(pytorch_utils, name))
     # Called to prune heads, which nobody does here.
     transformers.modeling_utils.find_pruneable_heads_and_indices = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import ImageReward
-        from ImageReward.models.BLIP import med
+    BertTokenizer.additional_special_tokens_ids = property(
+        lambda self: self.extra_special_tokens_ids
+    )
+    if med is None:
+        return
 
     def invert(self: nn.Module, mask: torch.Tensor) -> torch.Tensor:
         return (1.0 - mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
@@ -117,9 +129,16 @@ def _import_image_reward() -> Any:
     med.BertPreTrainedModel.all_tied_weights_keys = {}
     med.BertPreTrainedModel.invert_attention_mask = invert
     med.BertPreTrainedModel.get_head_mask = no_heads
-    BertTokenizer.additional_special_tokens_ids = property(
-        lambda self: self.extra_special_tokens_ids
-    )
+
+
+def _import_image_reward() -> Any:
+    """``ImageReward``, with what transformers dropped put back."""
+    restore_transformers()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ImageReward
+        from ImageReward.models.BLIP import med
+    restore_transformers(med)
     return ImageReward
 
 

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
+from synpic.score.cyclereward import CycleReward
 from synpic.score.hpsv2 import HPSv2
 from synpic.score.hpsv3 import Hpsv3
 from synpic.score.hpsv3_text import Hpsv3Text
@@ -43,7 +44,7 @@ class Size:
     Args:
         h: CLIP-H's two towers, of HPSv2, PickScore and MPS, and the width they share.
         l14: CLIP-L/14's, of the aesthetic predictor and CLIPScore.
-        blip: ImageReward's.
+        blip: ImageReward's and CycleReward's.
         t5: VQAScore's reader, whose picture tower is ``l14``.
         vlm: the language model of a VLM; at full size HPSv3 has a smaller one.
     """
@@ -284,11 +285,63 @@ def _hpsv3(root: Path, size: Size) -> RandomReward:
 
 
 def _imagereward(root: Path, size: Size) -> RandomReward:
-    from synpic.score import imagereward
+    from synpic.score.towers.rating_head import rating_head
 
-    folder, words = root / "imagereward", root / "bert"
-    for path in (folder, words):
-        path.mkdir(exist_ok=True)
+    folder = root / "imagereward"
+    folder.mkdir(exist_ok=True)
+    described = {**CycleReward._text, **_blip_text(size)}
+    (folder / "med_config.json").write_text(json.dumps(described))
+    ImageReward._vision = {**ImageReward._vision, **_blip_vision(size)}
+    head = rating_head(size.blip_text.width)
+    _save_blip(folder / "ImageReward.safetensors", ImageReward._vision, described, head)
+    return RandomReward("imagereward", folder, {"tokenizer": _bert(root)})
+
+
+def _cyclereward(root: Path, size: Size) -> RandomReward:
+    from synpic.score.towers.rating_head import bending_head
+
+    folder = root / "cyclereward"
+    folder.mkdir(exist_ok=True)
+    CycleReward._vision = {**CycleReward._vision, **_blip_vision(size)}
+    CycleReward._text = {**CycleReward._text, **_blip_text(size)}
+    head = bending_head(size.blip_text.width)
+    _save_blip(folder / "model.safetensors", CycleReward._vision, CycleReward._text, head)
+    return RandomReward("cyclereward", folder, {"tokenizer": _bert(root)})
+
+
+def _blip_vision(size: Size) -> dict[str, Any]:
+    return {
+        "hidden_size": size.blip_vision.width,
+        "intermediate_size": 4 * size.blip_vision.width,
+        "num_hidden_layers": size.blip_vision.layers,
+        "num_attention_heads": size.blip_vision.heads,
+    }
+
+
+def _blip_text(size: Size) -> dict[str, Any]:
+    return {
+        "hidden_size": size.blip_text.width,
+        "intermediate_size": 4 * size.blip_text.width,
+        "num_hidden_layers": size.blip_text.layers,
+        "num_attention_heads": size.blip_text.heads,
+    }
+
+
+def _save_blip(path: Path, vision: Mapping[str, Any], text: Mapping[str, Any], head: Any) -> None:
+    from synpic.score.towers.blip import blip_parts, in_blip_file
+
+    tensors = {
+        in_blip_file(part, key): _random(value.shape)
+        for part, module in blip_parts(vision, text, head).items()
+        for key, value in module.state_dict().items()
+    }
+    save_file(tensors, path)
+
+
+def _bert(root: Path) -> str:
+    """A folder of BERT's tokenizer, which knows letters."""
+    words = root / "bert"
+    words.mkdir(exist_ok=True)
     letters = "abcdefghijklmnopqrstuvwxyz0123456789.,'-"
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
     vocabulary += [f"##{letter}" for letter in letters]
@@ -297,33 +350,7 @@ def _imagereward(root: Path, size: Size) -> RandomReward:
     (words / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True})
     )
-    described = {
-        "vocab_size": 30524,
-        "hidden_size": size.blip_text.width,
-        "intermediate_size": 4 * size.blip_text.width,
-        "num_hidden_layers": size.blip_text.layers,
-        "num_attention_heads": size.blip_text.heads,
-        "max_position_embeddings": 512,
-        "hidden_act": "gelu",
-        "layer_norm_eps": 1e-12,
-        "pad_token_id": 0,
-    }
-    (folder / "med_config.json").write_text(json.dumps(described))
-    ImageReward._vision = {
-        **ImageReward._vision,
-        "hidden_size": size.blip_vision.width,
-        "intermediate_size": 4 * size.blip_vision.width,
-        "num_hidden_layers": size.blip_vision.layers,
-        "num_attention_heads": size.blip_vision.heads,
-    }
-    parts = imagereward._built(ImageReward._vision, described)
-    tensors = {
-        imagereward._in_the_file(part, key): _random(value.shape)
-        for part, module in parts.items()
-        for key, value in module.state_dict().items()
-    }
-    save_file(tensors, folder / "ImageReward.safetensors")
-    return RandomReward("imagereward", folder, {"tokenizer": str(words)})
+    return str(words)
 
 
 def _vlm_yes(root: Path, size: Size) -> RandomReward:
@@ -413,6 +440,7 @@ def _random(shape: torch.Size) -> torch.Tensor:
 _MAKERS: dict[str, Callable[[Path, Size], RandomReward]] = {
     "clip_score": _clip_score,
     "aesthetic": _aesthetic,
+    "cyclereward": _cyclereward,
     "hpsv2": _hpsv2,
     "hpsv3": _hpsv3,
     "imagereward": _imagereward,

@@ -12,6 +12,7 @@ from huggingface_hub import constants
 import synpic
 from synpic.registry import REWARDS
 from synpic.score.cached import in_cache, matching, repositories
+from synpic.score.cyclereward import CycleReward
 from synpic.score.hpsv2 import HPSv2
 from synpic.score.hpsv3 import Hpsv3
 from synpic.score.imagereward import ImageReward
@@ -52,7 +53,9 @@ def published(
     # What a reward's class says of its size is put back afterwards.
     monkeypatch.setattr(HPSv2, "_architecture", HPSv2._architecture)
     monkeypatch.setattr(Hpsv3, "_instruction", Hpsv3._instruction)
-    monkeypatch.setattr(ImageReward, "_vision", ImageReward._vision)
+    for kind in (ImageReward, CycleReward):
+        monkeypatch.setattr(kind, "_vision", kind._vision)
+    monkeypatch.setattr(CycleReward, "_text", CycleReward._text)
 
     def published(name: str) -> dict[str, str]:
         made = random_rewards.make(name, tmp_path, TINY)

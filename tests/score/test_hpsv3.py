@@ -23,7 +23,7 @@ from synpic.score.hpsv3 import Hpsv3
 from synpic.score.hpsv3_text import Hpsv3Text, read_text
 from synpic.score.reward import WantedReward
 from synpic.score.towers import hpsv3_tower
-from tests.parity.inputs import picture
+from tests.parity.inputs import named_weight, picture
 from tests.score import tiny_hpsv3 as tiny
 
 FIXTURE = Path(__file__).parent.parent / "parity" / "fixtures" / "hpsv3.json"
@@ -44,7 +44,7 @@ class Small(Hpsv3):
 
 def weights() -> dict[str, torch.Tensor]:
     """Under the names of the authors' file, of which the oracle kept the shapes."""
-    return {name: tiny.weight(name, tuple(shape)) for name, shape in ORACLE["tensors"].items()}
+    return {name: named_weight(name, tuple(shape)) for name, shape in ORACLE["tensors"].items()}
 
 
 @pytest.fixture(scope="module")

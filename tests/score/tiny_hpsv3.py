@@ -6,14 +6,10 @@ here, so nothing but numbers has to be kept. Runs with transformers 4.45.2, too.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 __all__ = [
@@ -23,7 +19,6 @@ __all__ = [
     "TOKENS",
     "WEIGHTS",
     "save_processor",
-    "weight",
 ]
 
 WEIGHTS = "HPSv3.safetensors"
@@ -153,20 +148,6 @@ def save_processor(
     )
     _write(folder / "chat_template.json", {"chat_template": TEMPLATE})
     return folder
-
-
-def weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """A weight of the published file, by its name alone; scores by such differ by much."""
-    seed = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
-    noise = np.random.RandomState(seed).normal(size=shape)
-    if len(shape) == 1:
-        normalises = "norm" in name or "ln_q" in name
-        made = 0.75 + 0.1 * noise if normalises and name.endswith("weight") else 0.1 * noise
-    elif "embed_tokens" in name:
-        made = 0.5 * noise
-    else:
-        made = 1.2 * noise / math.sqrt(math.prod(shape[1:]))
-    return torch.from_numpy(made).float()
 
 
 def _save_tokenizer(folder: Path, vocabulary: dict[str, int]) -> None:
