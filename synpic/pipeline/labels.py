@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from synpic.errors import RecipeError
+from synpic.errors import RecipeError, did_you_mean
 from synpic.pipeline.inventory import Inventory
 from synpic.rank import STRATEGIES, OwnPairs
 from synpic.readers.display import count
-from synpic.workspace import Snapshot, Workspace
+from synpic.workspace import Snapshot
 from synpic.workspace.labels import (
     INGESTED,
     SourceLabels,
@@ -120,20 +121,31 @@ def settled_labels_of(inventory: Inventory, source: str) -> SourceLabels:
     return replace(found, rows=rows, left_out=left_out)
 
 
-def own_source(workspace: Workspace) -> str:
-    """The labels whose pairs the strategy "own" takes: those that came with images, or the only.
+def own_source(snapshot: Snapshot) -> str:
+    """The labels whose pairs the strategy "own" takes: those that the recipe names; else those that
+    came with images, or the only ones.
 
     Raises:
-        RecipeError: there are none, or those of several studies.
+        RecipeError: there are none, or not those; or those of several studies, and none is named.
     """
+    workspace, named = snapshot.workspace, snapshot.recipe.records.labels
     sources = label_sources(workspace)
+    if named is not None and sources:
+        if named in sources:
+            return named
+        raise RecipeError(
+            f"records.labels = {json.dumps(named)}: {workspace.store} has no labels of that name."
+            f"{did_you_mean(named, sources)}",
+            hint=f"labels are here of: {', '.join(sources)}; `synpic study export` writes those of "
+            "a study",
+        )
     if INGESTED in sources or len(sources) == 1:
         return INGESTED if INGESTED in sources else sources[0]
     if sources:
         raise RecipeError(
             f'records.pairs = "own": {workspace.store} has the labels of {len(sources)} studies: '
             f"{', '.join(sources)}",
-            hint='rank by one of them ([rewards.people] labels = "…") and choose other pairs',
+            hint=f"say which under [records]: labels = {json.dumps(sources[0])}",
         )
     raise RecipeError(
         f'records.pairs = "own" takes the pairs that labels bring, and {workspace.store} has no '
@@ -151,7 +163,7 @@ def own_pairs(inventory: Inventory) -> OwnPairs:
         RankingError: none answers the recipe's question.
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
-    source, settings = own_source(inventory.workspace), inventory.recipe.records
+    source, settings = own_source(inventory.snapshot), inventory.recipe.records
     labels = labels_of(inventory, source)
     return OwnPairs.of_labels(labels, source, settings.question, settings.ties == "keep")
 

@@ -33,6 +33,7 @@ from synpic.safety import check_safety, resolve_safety
 from synpic.score.comparer import resolve_comparer
 from synpic.score.reward import resolve_reward
 from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.labels import INGESTED
 from synpic.workspace.parts import frame
 
 __all__ = ["ValidatedModel", "Validation", "validate"]
@@ -297,9 +298,10 @@ def _check_own(made: Validation, snapshot: Snapshot, brought: bool) -> None:
     Args:
         brought: whether labels come with the images.
     """
-    if snapshot.recipe.records.pairs == OWN and not brought:
+    records = snapshot.recipe.records
+    if records.pairs == OWN and not (brought and records.labels in (None, INGESTED)):
         try:
-            own_source(snapshot.workspace)
+            own_source(snapshot)
         except SynpicError as error:
             made.notes.append(f"{error.message}; {error.hint}")
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from synpic.errors import did_you_mean
-from synpic.recipe.rewards import RewardSettings
+from synpic.recipe.rewards import LabelName, RewardSettings
 from synpic.recipe.settings import ImageSettings, ModelSettings, Place
 from synpic.recipe.toml import Table, read_toml
 
@@ -190,6 +190,9 @@ class RecordSettings(Table):
     pairs: PairStrategy = "best-worst"
     """How pairs are chosen from a ranking, for ``pairwise`` and ``pickapic``; "own": the pairs that
     came with labels."""
+    labels: LabelName | None = None
+    """Of "own" pairs: whose labels they have, "ingested" or a study's; where it is not given, those
+    that came with the images, else those of the only study."""
     question: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "overall"
     """Of "own" pairs: which question's labels they have."""
     ties: Literal["leave-out", "keep"] = "leave-out"

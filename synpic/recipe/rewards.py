@@ -10,9 +10,9 @@ from pydantic import Field, StringConstraints, model_validator
 from synpic.recipe.settings import Options, Place
 from synpic.recipe.toml import Table
 
-__all__ = ["RewardSettings"]
+__all__ = ["LabelName", "RewardSettings"]
 
-LabelSource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)]
+LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)]
 
 _OF_CODE = frozenset({"checkpoint", "revision", "options", "batch_size"})
 """Keys of what is opened, and looks at images."""
@@ -35,7 +35,7 @@ class RewardSettings(Table):
     pairs: Literal["all", "adjacent"] = "all"
     """Of a comparer: which pairs of a prompt's images it compares; "adjacent": neighbours in the
     ranking by the rewards that give scores."""
-    labels: LabelSource | None = None
+    labels: LabelName | None = None
     """Labels of the workspace that rank in a reward's place: "ingested", or a study's name."""
     question: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "overall"
     """Of labels: which question's answers count."""

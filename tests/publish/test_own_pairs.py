@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,11 @@ from synpic.release.source import open_release
 from synpic.release.verify import verify
 from synpic.train.data.layouts import find_layout
 from synpic.workspace import Workspace
+from tests.conftest import edit
 from tests.ingest.conftest import cache, picture
 from tests.ingest.labels.making import cell, ingest, write
+from tests.publish.fixtures import build, recipe
+from tests.publish.people import label_pairs
 from tests.release.test_verify import edit_manifest, rewrite, with_column
 
 __all__ = ["cache"]
@@ -300,3 +304,39 @@ def test_votes_on_one_pair_are_one_pair(votes: list[tuple[float | None, int]]) -
         pairs, others = found(False).pairs(ties=False), found(True).pairs(ties=False)
         assert pairs.height == others.height == (share != 0.5)
         assert pairs["chosen_id"].to_list() == others["chosen_id"].to_list()
+
+
+def test_a_recipe_chooses_whose_labels_its_pairs_have(tmp_path: Path) -> None:
+    """Of two studies and of labels that came with images, each alone, and the first by default."""
+
+    def chosen(labels: str = "") -> dict[frozenset[str], str]:
+        edit(made, recipe(more=f'[records]\npairs = "own"\n{labels}'))
+        assert not [one for one in validate(made).notes if '"own"' in one]
+        folder = Path(tempfile.mkdtemp(dir=tmp_path)) / "out"
+        table = pl.read_parquet(export(made, "pairwise", folder).directory / "data" / "*.parquet")
+        pairs = table.select("chosen_id", "rejected_id").iter_rows()
+        return {frozenset(pair): pair[0] for pair in pairs}
+
+    made = build(tmp_path / "set")
+    wanted = {}
+    for source, share in (("taste", 1.0), ("detail", 0.0)):
+        labels = label_pairs(made, share=lambda _, share=share: share, source=source)
+        wanted[source] = {
+            frozenset(row[:2]): row[0 if share else 1]
+            for row in labels.select("left", "right").iter_rows()
+        }
+    edit(made, recipe(more='[records]\npairs = "own"\n'))
+    with pytest.raises(RecipeError, match="labels of 2 studies: detail, taste") as several:
+        export(made, "pairwise", tmp_path / "no")
+    assert several.value.hint == 'say which under [records]: labels = "detail"'
+    (note,) = [one for one in validate(made).notes if '"own"' in one]
+    assert 'labels = "detail"' in note
+    for source, pairs in wanted.items():
+        assert chosen(f'labels = "{source}"') == pairs
+    label_pairs(made, share=lambda _: 1.0, source="ingested")
+    assert chosen() == chosen('labels = "ingested"') == wanted["taste"]
+    assert chosen('labels = "detail"') == wanted["detail"]
+    edit(made, recipe(more='[records]\npairs = "own"\nlabels = "details"\n'))
+    with pytest.raises(RecipeError, match=r'records.labels = "details".*Did you mean') as unknown:
+        export(made, "pairwise", tmp_path / "no")
+    assert "labels are here of: detail, ingested, taste" in str(unknown.value.hint)
