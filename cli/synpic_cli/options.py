@@ -28,6 +28,7 @@ __all__ = [
     "GpusPerWorker",
     "ImageColumns",
     "ImagesOption",
+    "LabelOf",
     "LeaveOutFlagged",
     "MinAgreement",
     "MinMargin",
@@ -222,6 +223,14 @@ NoLabels = Annotated[
     typer.Option(
         "--no-labels",
         help="With --images or --dataset: do not read which images are preferred.",
+    ),
+]
+LabelOf = Annotated[
+    str | None,
+    typer.Option(
+        "--label-0",
+        metavar="COLUMN",
+        help="The column of images that label_0 is of; the one with a 0 in its name if not given.",
     ),
 ]
 RewardNames = Annotated[

@@ -21,6 +21,7 @@ from synpic_cli.options import (
     GpusPerWorker,
     ImageColumns,
     ImagesOption,
+    LabelOf,
     ModelColumns,
     NoLabels,
     Only,
@@ -54,6 +55,7 @@ def score(
     count: Count = None,
     follow_links: FollowLinks = False,
     no_labels: NoLabels = False,
+    label_0: LabelOf = None,
     table: Annotated[
         Path | None,
         typer.Option(
@@ -109,6 +111,7 @@ def score(
         "count": count,
         "follow_links": follow_links or None,
         "labels": False if no_labels else None,
+        "label_0": label_0,
     }
     asked = reward or any(value is not None for value in ingest.values())
     if asked and images is None and dataset is None:

@@ -243,7 +243,7 @@ class Dataset:
                 )
             columns = choose_columns(file.schema_arrow, self.settings, self._shown)
             named = file.schema_arrow.names
-        return columns, ReadLabels.of(columns, named, self.settings.labels)
+        return columns, ReadLabels.of(columns, named, self.settings)
 
     def _find_in(
         self, name: str, columns: ImageColumns, layout: LabelLayout | None

@@ -113,6 +113,8 @@ class IngestSettings(Table):
     """Read what links lead to outside the folder, too: images, captions and metadata."""
     labels: bool = True
     """Read which images are preferred, where the source says so."""
+    label_0: str | None = None
+    """The column of images whose share ``label_0`` is; by the numbers in names if not given."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

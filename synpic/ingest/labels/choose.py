@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from synpic.ingest.labels.chosen_paths import better_path_first
 from synpic.ingest.labels.forms import LabelLayout
@@ -17,7 +18,7 @@ __all__ = ["choose_labels", "unread_labels"]
 _Find = Callable[[Sequence[str], Sequence[str]], LabelLayout | None]
 """Columns of images, and all columns → the layout that they are."""
 
-_OF_ROWS: Sequence[_Find] = (better_path_first, two_labels, votes, better_and_worse, ranked_rows)
+_OF_ROWS: Sequence[_Find] = (votes, better_and_worse, ranked_rows)
 _OF_CELLS: Sequence[_Find] = (lists_in_cells,)
 
 _LOOKS_LIKE = re.compile(
@@ -40,7 +41,10 @@ _UNLABELLED = {"image_quality_dev", "image_simplified_dev"}
 
 
 def choose_labels(
-    images: Sequence[str], columns: Sequence[str], cells: bool = False
+    images: Sequence[str],
+    columns: Sequence[str],
+    cells: bool = False,
+    label_0: str | None = None,
 ) -> LabelLayout | None:
     """The layout of the labels that a table has; None where it has none that is known.
 
@@ -48,8 +52,10 @@ def choose_labels(
         images: the columns of images, in order.
         columns: all columns.
         cells: whether a cell of the column of images is a list of them.
+        label_0: the recipe's: the column of images whose share the column ``label_0`` is.
     """
-    found = (find(images, columns) for find in (_OF_CELLS if cells else _OF_ROWS))
+    of_rows: list[_Find] = [better_path_first, partial(two_labels, of=label_0), *_OF_ROWS]
+    found = (find(images, columns) for find in (_OF_CELLS if cells else of_rows))
     return next((layout for layout in found if layout is not None), None)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from synpic.errors import IngestError
 from synpic.ingest.columns import ImageColumns
 from synpic.ingest.labels.choose import choose_labels, unread_labels
 from synpic.ingest.labels.forms import FoundLabels, LabelLayout
 from synpic.ingest.labels.locate import found_labels, locate
 from synpic.readers.tables import rows_from
+from synpic.recipe import IngestSettings
 
 __all__ = ["ReadLabels"]
 
@@ -29,18 +31,29 @@ class ReadLabels:
         self._images = 0
 
     @classmethod
-    def of(cls, columns: ImageColumns, names: Sequence[str], wanted: bool) -> ReadLabels:
+    def of(
+        cls, columns: ImageColumns, names: Sequence[str], settings: IngestSettings
+    ) -> ReadLabels:
         """What to read of a dataset.
 
         Args:
             columns: of its images.
             names: all of its columns.
-            wanted: whether labels are.
+            settings: the recipe's: whether labels are wanted, and of which image ``label_0`` is.
+
+        Raises:
+            IngestError: the recipe says of which image ``label_0`` is, and there is none.
         """
-        if not wanted:
+        if not settings.labels:
             return cls(None)
         images = list(columns.images)
-        layout = choose_labels(images, names, cells=bool(columns.lists))
+        layout = choose_labels(images, names, bool(columns.lists), settings.label_0)
+        if settings.label_0 is not None and not (layout and "label_0" in layout.columns):
+            raise IngestError(
+                f"label_0 = {settings.label_0!r} in [ingest]: there is no column label_0 beside "
+                f"two of images ({', '.join(images)})",
+                hint="leave it out; it says which image label_0 is of",
+            )
         used = [*images, *columns.small, *columns.keep]
         return cls(layout, unread_labels(layout, names, used))
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import polars as pl
 import pyarrow as pa
 
-from synpic.errors import IngestError
+from synpic.errors import IngestError, did_you_mean
 from synpic.ingest.labels.forms import COMPARED, PERSON, REWARD, LabelLayout
 from synpic.ingest.labels.values import names, numbers, require, source_of
 from synpic.readers.text import At
@@ -29,22 +29,35 @@ _SURE = 1e-6
 """How far two labels may be from 1 together: 1/3 and 2/3 may be of 32 bits."""
 
 
-def two_labels(images: Sequence[str], columns: Sequence[str]) -> LabelLayout | None:
-    """``label_0`` and ``label_1`` of two images, as Pick-a-Pic has them; None of others."""
+def two_labels(
+    images: Sequence[str], columns: Sequence[str], of: str | None = None
+) -> LabelLayout | None:
+    """``label_0`` and ``label_1`` of two images, as Pick-a-Pic has them; None of others.
+
+    Args:
+        of: the column of images whose share ``label_0`` is; None: the one with a 0 in its name.
+    """
     if len(images) != 2 or "label_0" not in columns:
         return None
     also = ("label_1", "has_label", "user_id", "ranking_id", "created_at")
     wanted = ["label_0", *(name for name in also if name in columns)]
-    left = _numbered_0(images)
+    left = _numbered_0(images) if of is None else (*images, of).index(of)
 
     def read(table: pa.Table, at: At) -> pl.DataFrame:
+        if left == len(images):
+            raise IngestError(
+                f"{source_of(at)}: label_0 = {of!r} in [ingest] names no column of images."
+                f"{did_you_mean(str(of), images)}",
+                hint=f"columns of images: {', '.join(images)}",
+            )
         if left is None:
             both = " or ".join(map(repr, images))
             raise IngestError(
                 f"{source_of(at)}: column 'label_0' may be of {both}: their names do not say which "
                 "of them is 0, and which is 1",
-                hint="call the columns image_0 and image_1; or read no labels: labels = false in "
-                "[ingest], or --no-labels of `synpic score`",
+                hint=f"say of which of them it is: label_0 = {images[0]!r} in [ingest], or "
+                f"--label-0 {images[0]} of `synpic score`; or read no labels: labels = false, or "
+                "--no-labels",
             )
         return _read_labels(table, at, left)
 

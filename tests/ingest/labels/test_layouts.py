@@ -89,8 +89,26 @@ def test_an_image_that_may_have_either_label_is_refused_by_name(
     said = rf"parquet: column 'label_0' may be of '{names[0]}' or '{names[1]}'"
     with pytest.raises(IngestError, match=said) as error:
         ingest(tmp_path / "w", "../pairs", lines)
-    assert "image_0 and image_1; or read no labels: labels = false" in str(error.value.hint)
+    assert f"label_0 = '{names[0]}' in [ingest], or --label-0 {names[0]}" in str(error.value.hint)
     ingest(tmp_path / "w", "../pairs", f"{lines}\nlabels = false")
+    for place, side in enumerate(names):
+        chosen = ingest(tmp_path / side, "../pairs", f'{lines}\nlabel_0 = "{side}"')
+        assert named(chosen, "share") == [(place, 1 - place, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"label_0": [1.0]}, r"label_0 = 'lef' in \[ingest\] names no column.*Did you mean 'left'"),
+        ({"votes": [1]}, r"label_0 = 'lef' in \[ingest\]: there is no column label_0 beside two"),
+    ],
+)
+def test_a_side_that_is_none_is_refused(
+    tmp_path: Path, columns: dict[str, Any], message: str
+) -> None:
+    write(tmp_path / "pairs", {"caption": ["x"], "left": [cell(0)], "right": [cell(1)], **columns})
+    with pytest.raises(IngestError, match=message):
+        ingest(tmp_path / "w", "../pairs", 'image = ["left", "right"]\nlabel_0 = "lef"')
 
 
 @pytest.mark.parametrize(
