@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from synpic_cli.options import AsJson, Device
 
 if TYPE_CHECKING:
-    from synpic.score.check import Check
+    from synpic.score.check import Check, Compared
 
 app = typer.Typer(
     help="Check what this machine computes against what others published.",
@@ -56,26 +58,38 @@ def reward(
         raise typer.Exit(1)
 
 
+def _written(options: Mapping[str, Any]) -> str:
+    """As a recipe has them."""
+    return ", ".join(f"{key} = {json.dumps(value)}" for key, value in options.items())
+
+
+def _row(one: Compared) -> dict[str, object]:
+    return {
+        "picture": one.picture,
+        "prompt": one.prompt,
+        "with": _written(one.options),
+        "published": f"{one.expected:.4f}",
+        "here": f"{one.score:.4f}",
+        "apart": f"{abs(one.score - one.expected):.1e}",
+        "allowed": f"{one.tolerance:g}",
+        "agrees": one.ok,
+    }
+
+
 def _show(found: Check) -> None:
     from synpic_cli.output import print_table, say
 
     if found.compared:
-        print_table(
-            ["picture", "prompt", "published", "here", "apart", "allowed", "agrees"],
-            [
-                [
-                    one.url.rpartition("/")[2],
-                    one.prompt,
-                    *(f"{number:.4f}" for number in (one.expected, one.score)),
-                    f"{abs(one.score - one.expected):.1e}",
-                    f"{one.tolerance:g}",
-                    one.ok,
-                ]
-                for one in found.compared
-            ],
-        )
+        rows = [_row(one) for one in found.compared]
+        if not any(one.options for one in found.compared):
+            for row in rows:
+                del row["with"]
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
         for source in dict.fromkeys(one.source for one in found.compared):
             say(f"Published in {source}.")
+        for source, met in found.settings:
+            which = " or ".join(map(_written, met)) or "none of these settings"
+            say(f"The score of {source} is met with {which}.")
     elif found.known_of:
         say(f"Scores are published of --checkpoint {' and of '.join(found.known_of)}, not of this.")
     else:

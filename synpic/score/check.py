@@ -6,129 +6,44 @@ ones: pictures that an upstream published scores of are downloaded, scored, and 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from http.client import HTTPException
+from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from synpic.errors import RewardError
 from synpic.score.api import OpenedReward, reward
+from synpic.score.published_pictures import fetch
+from synpic.score.published_scores import KNOWN, Known
 
-__all__ = ["KNOWN", "Check", "Compared", "Finding", "Known", "Picture", "check_reward"]
-
-SECONDS = 60
-"""That a download may stand still."""
-
-MOST_BYTES = 50_000_000
-"""Of one picture."""
+__all__ = ["Check", "Compared", "Finding", "check_reward"]
 
 SAME = 1e-5
 """How far two computations of one score may lie apart, relative to scores above 1."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One that an upstream published.
-
-    Args:
-        url: at a commit, where it lies in a repository.
-        sha256: of the file, where it has been seen.
-    """
-
-    url: str
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Known:
-    """Scores that an upstream published. Each has been seen where ``source`` says.
-
-    Args:
-        reward: its registered name.
-        prompts: one for each score.
-        pictures: one for each score.
-        expected: the scores.
-        tolerance: how far ours may lie off: other devices and libraries made theirs.
-        source: repository, commit, file and line.
-        checkpoint: whose scores they are, if not those of the reward's own.
-    """
-
-    reward: str
-    prompts: tuple[str, ...]
-    pictures: tuple[Picture, ...]
-    expected: tuple[float, ...]
-    tolerance: float
-    source: str
-    checkpoint: str | None = None
-
-
-_OCEAN = "a painting of an ocean with clouds and birds, day time, low depth field effect"
-_IMAGE_REWARD = (
-    "https://raw.githubusercontent.com/THUDM/ImageReward/"
-    "c1392c6dd0fd6ecd6d416c96959ab744a6d0a8fb/assets/images"
-)
-_CATS = Picture("http://images.cocodataset.org/val2017/000000039769.jpg")
-
-KNOWN: tuple[Known, ...] = (
-    Known(
-        reward="imagereward",
-        prompts=(_OCEAN,) * 4,
-        pictures=(
-            Picture(
-                f"{_IMAGE_REWARD}/1.webp",
-                "a5fcd126763da8b3fe2a9e620fc1ba03d215d20de36c77bf6770a540a9bc972d",
-            ),
-            Picture(
-                f"{_IMAGE_REWARD}/2.webp",
-                "dc13919a49a37987d19c8be3ba0c1ef2941570f820f90fb66ac91a9a9db24082",
-            ),
-            Picture(
-                f"{_IMAGE_REWARD}/3.webp",
-                "ee859bac167e6a04cbcde63454757b6fc7d9b8704429c15725ca8c4accf176e3",
-            ),
-            Picture(
-                f"{_IMAGE_REWARD}/4.webp",
-                "84faf59d59d9ca7ab298c9acb957d727365ae104768ac1a1ec55ab96be68aaf9",
-            ),
-        ),
-        expected=(0.5811622738838196, 0.2745276093482971, -1.4131819009780884, -2.029569625854492),
-        # "may be slightly different depending on the compute device", it says there.
-        tolerance=0.01,
-        source="THUDM/ImageReward@c1392c6d, README.md, line 129",
-    ),
-    Known(
-        reward="clip_score",
-        prompts=("a photo of a cat", "a photo of a dog"),
-        pictures=(_CATS, _CATS),
-        # There as logits, with a hundredth and a thousandth of slack: 100 times the cosine.
-        expected=(0.245701, 0.193049),
-        tolerance=0.0005,
-        source="huggingface/transformers@0e1bc2c8, tests/models/clip/test_modeling_clip.py, "
-        "CLIPModelIntegrationTest.test_inference",
-        checkpoint="openai/clip-vit-base-patch32",
-    ),
-)
-"""Read for scores of a picture that is available, and without one: the READMEs of HPSv2
-(866735ec), MPS (be9027f3), PickScore (f79607ff), t2v_metrics (6ecb74f9, and 3.0's) and
-improved-aesthetic-predictor (6934dd81)."""
-
-
-@dataclass(frozen=True)
 class Compared:
-    """One published score, and ours."""
+    """One published score, and ours.
 
-    url: str
+    Args:
+        picture: its file's name.
+        options: of the reward, with which it was scored here.
+        either: whether the source leaves these options open, so that others may be its own.
+    """
+
+    picture: str
     prompt: str
     expected: float
     score: float
     tolerance: float
     source: str
+    options: Mapping[str, Any]
+    either: bool
 
     @property
     def ok(self) -> bool:
@@ -163,9 +78,24 @@ class Check:
     findings: tuple[Finding, ...]
 
     @property
+    def settings(self) -> list[tuple[str, list[Mapping[str, Any]]]]:
+        """Of sources that leave options open: source → those with which all its scores are met."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        open_ones = [one for one in self.compared if one.either]
+        for (source, options), rows in groupby(open_ones, lambda one: (one.source, one.options)):
+            met = found.setdefault(source, [])
+            if all(row.ok for row in rows):
+                met.append(options)
+        return list(found.items())
+
+    @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return all(one.ok for one in self.compared) and all(one.ok for one in self.findings)
+        """Whether nothing is wrong. Of options that a source leaves open, some have to fit."""
+        return (
+            all(one.ok for one in self.compared if not one.either)
+            and all(met for _, met in self.settings)
+            and all(one.ok for one in self.findings)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
@@ -198,24 +128,45 @@ def check_reward(
     ours = [one for one in (KNOWN if known is None else known) if one.reward == name]
     apt = [one for one in ours if one.checkpoint in (None, weights)]
     # First what is small, and may be out of reach.
-    files = {p: _download(p) for one in apt for p in one.pictures}
-    opened = reward(name, checkpoint=weights, revision=revision, device=device)
+    files = {picture: fetch(picture) for one in apt for picture in one.pictures}
+
+    @lru_cache(maxsize=1)
+    def opened(*options: tuple[str, Any]) -> OpenedReward:
+        return reward(name, checkpoint=weights, revision=revision, device=device, **dict(options))
+
     compared: list[Compared] = []
     for one in apt:
-        scores = opened.score(one.prompts, [files[picture] for picture in one.pictures])
-        compared += [
-            Compared(picture.url, prompt, expected, score, one.tolerance, one.source)
-            for picture, prompt, expected, score in zip(
-                one.pictures, one.prompts, one.expected, scores, strict=True
-            )
-        ]
+        pictures = [files[picture] for picture in one.pictures]
+        for more in one.either:
+            options = {**one.options, **more}
+            scores = opened(*options.items()).score(one.prompts, pictures)
+            compared += _compared(one, options, scores)
+    usual = opened()
     return Check(
         name,
-        weights or opened.info.checkpoint,
+        weights or usual.info.checkpoint,
         tuple(compared),
         () if apt else tuple(one.checkpoint for one in ours if one.checkpoint),
-        tuple(_common_sense(opened)),
+        tuple(_common_sense(usual)),
     )
+
+
+def _compared(
+    known: Known, options: Mapping[str, Any], scores: Sequence[float]
+) -> Iterator[Compared]:
+    for picture, prompt, expected, score in zip(
+        known.pictures, known.prompts, known.expected, scores, strict=True
+    ):
+        yield Compared(
+            picture.name,
+            prompt,
+            expected,
+            score,
+            known.tolerance,
+            known.source,
+            options,
+            len(known.either) > 1,
+        )
 
 
 def _common_sense(opened: OpenedReward) -> list[Finding]:
@@ -253,27 +204,3 @@ def _drawn() -> tuple[list[Image.Image], list[str]]:
         Image.fromarray(pixels.astype(np.uint8)) for pixels in (disc, noise, slope, stripes, plain)
     ]
     return pictures, ["a red circle", "noise", "a slope of colours", "stripes", "plain blue"]
-
-
-def _download(picture: Picture) -> bytes:
-    """The file, as it was when it was scored.
-
-    Raises:
-        RewardError: it is not found, or is another.
-    """
-    try:
-        with urllib.request.urlopen(picture.url, timeout=SECONDS) as answer:
-            data: bytes = answer.read(MOST_BYTES)
-    except (OSError, HTTPException) as error:  # URLError is of the former's family
-        reason = getattr(error, "reason", None) or error
-        raise RewardError(
-            f"{picture.url} cannot be downloaded: {reason}",
-            hint="published scores are of pictures that do not come with synpic; connect, and try "
-            "again",
-        ) from error
-    if picture.sha256 and hashlib.sha256(data).hexdigest() != picture.sha256:
-        raise RewardError(
-            f"{picture.url} is not the picture whose score was published",
-            hint="something between here and there changed it; try another network",
-        )
-    return data

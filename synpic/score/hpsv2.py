@@ -41,10 +41,13 @@ class HPSv2(TwoStageReward):
         revision: its commit.
         device: where it runs.
         version: "2.1" or "2.0".
+        antialias: whether pixels are averaged where an image is made smaller. Upstream leaves it to
+            torchvision, whose default for tensors was off until 0.17.
         dtype: of the towers; features are compared in float32 in any case.
 
     Raises:
-        RewardError: there is no such version; or weights are missing or belong to nothing.
+        RewardError: there is no such version; antialias is neither true nor false; weights are
+            missing or belong to nothing.
         CheckpointError: the repository lacks the file, or cannot be reached.
     """
 
@@ -68,6 +71,7 @@ class HPSv2(TwoStageReward):
         device: str,
         *,
         version: str = "2.1",
+        antialias: bool = True,
         dtype: str = "float32",
     ) -> None:
         from accelerate import init_empty_weights
@@ -78,6 +82,12 @@ class HPSv2(TwoStageReward):
             raise RewardError(
                 f"hpsv2 has no version {version!r}", hint=f"one of: {', '.join(FILES)}"
             )
+        if not isinstance(antialias, bool):
+            raise RewardError(
+                f"hpsv2: antialias is {antialias!r}, expected true or false",
+                hint="true is the default",
+            )
+        self._antialias = antialias
         path = find_file(checkpoint, revision, *FILES[version])
         architecture = self._architecture()
         with init_empty_weights(include_buffers=False):
@@ -91,7 +101,7 @@ class HPSv2(TwoStageReward):
         self.preprocessing: Hashable = (
             "resize longest, pad centred",
             self._size,
-            "bicubic, antialiased, of floats",
+            f"bicubic, {'antialiased' if antialias else 'as it is'}, of floats",
             MEAN,
             STD,
         )
@@ -107,9 +117,8 @@ class HPSv2(TwoStageReward):
     def pixels(self, image: Image) -> Tensor:
         """The whole image in a square: its longest side resized, zeros around what is left.
 
-        Upstream resizes after the conversion to floats, so that bicubic overshoot is not clipped,
-        and leaves antialiasing to torchvision, whose default for tensors was off until 0.17; here
-        it is on. Upstream fails on an image whose longest side fits and whose other does not.
+        Upstream resizes after the conversion to floats, so that bicubic overshoot is not clipped.
+        It fails on an image whose longest side fits and whose other does not.
         """
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms import functional as F  # noqa: N812
@@ -118,7 +127,9 @@ class HPSv2(TwoStageReward):
         scale = self._size / max(image.size)
         width, height = (max(1, round(side * scale)) for side in image.size)
         if scale != 1:
-            shown = F.resize(shown, [height, width], InterpolationMode.BICUBIC, antialias=True)
+            shown = F.resize(
+                shown, [height, width], InterpolationMode.BICUBIC, antialias=self._antialias
+            )
         left, top = (self._size - width) // 2, (self._size - height) // 2
         right, bottom = self._size - width - left, self._size - height - top
         shown = F.pad(shown, [left, top, right, bottom])

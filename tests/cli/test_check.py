@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from synpic.errors import UnknownName
 from synpic.score import check
 from synpic_cli.main import app
-from tests.score.test_check import Leaky, Sound, known, named, serve
+from tests.score.test_check import Leaky, Scaled, Sound, cache, known, named, serve
 
-__all__ = ["known", "serve"]
+__all__ = ["cache", "known", "serve"]
 
 
 def run(*words: str) -> Result:
@@ -61,6 +61,25 @@ def test_nothing_published(published: check.Known, monkeypatch: pytest.MonkeyPat
     shown = run(named(Sound), "--device", "cpu")
     assert shown.exit_code == 0
     assert "Scores are published of --checkpoint owner/other, not of this." in shown.stdout
+
+
+def test_a_setting_that_the_source_leaves_open(
+    published: check.Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = named(Scaled)
+    either = ({"scale": 2.0}, {"scale": 1.0})
+    monkeypatch.setattr(check, "KNOWN", (replace(published, reward=name, either=either),))
+    shown = run(name, "--device", "cpu")
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert lines[0].split()[:3] == ["picture", "prompt", "with"]
+    assert [line.split()[-1] for line in lines[1:5]] == ["no", "no", "yes", "yes"]
+    assert "The score of somewhere, line 1 is met with scale = 1.0." in lines
+
+    monkeypatch.setattr(check, "KNOWN", (replace(published, reward=name, either=either[:1] * 2),))
+    shown = run(name, "--device", "cpu")
+    assert shown.exit_code == 1
+    assert "is met with none of these settings." in shown.stdout
 
 
 def test_an_unknown_name_is_told() -> None:

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import json
+import re
 import threading
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from synpic.errors import CheckpointError, RewardError, UnknownName
 from synpic.registry import REWARDS
-from synpic.score.check import KNOWN, Known, Picture, check_reward
+from synpic.score.check import check_reward
+from synpic.score.published_pictures import Picture, fetch
+from synpic.score.published_scores import KNOWN, Known
 from synpic.score.reward import RewardInfo
 
 Serve = Callable[[bytes], str]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pictures are kept below a folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "synpic" / "pictures"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +76,18 @@ class Sound:
 
     def score(self, prompts: Sequence[str], images: Sequence[Image.Image]) -> list[float]:
         return [float(np.asarray(i).mean()) + len(p) for p, i in zip(prompts, images, strict=True)]
+
+
+class Scaled(Sound):
+    """With an option."""
+
+    def __init__(
+        self, checkpoint: str, revision: str | None, device: str, *, scale: float = 1.0
+    ) -> None:
+        self._scale = scale
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image.Image]) -> list[float]:
+        return [self._scale * score for score in super().score(prompts, images)]
 
 
 class Leaky(Sound):
@@ -187,13 +213,108 @@ def test_rewards_that_cannot_be_opened_are_told_as_anywhere() -> None:
         check_reward("tests.fakes:nan")
 
 
+class Sized(Sound):
+    """The shape of what a real reward does to pixels, with an option that upstreams leave open."""
+
+    def __init__(
+        self, checkpoint: str, revision: str | None, device: str, *, smooth: bool = True
+    ) -> None:
+        self._how = Image.Resampling.BOX if smooth else Image.Resampling.NEAREST
+
+    def score(self, prompts: Sequence[str], images: Sequence[Image.Image]) -> list[float]:
+        small = [image.resize((3, 3), self._how) for image in images]
+        return [float(np.asarray(i).std()) + len(p) for p, i in zip(prompts, small, strict=True)]
+
+
+def test_check_says_which_setting_meets_a_score(serve: Serve) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    theirs = Sized("", None, "cpu", smooth=False).score(["abc"], [Image.fromarray(noise)])[0]
+    one = Known(
+        named(Sized),
+        ("abc",),
+        (Picture(serve(buffer.getvalue())),),
+        (theirs,),
+        0.01,
+        "somewhere, line 1",
+        either=({"smooth": True}, {"smooth": False}),
+    )
+    found = check_reward(named(Sized), device="cpu", known=[one])
+    assert [(row.options, row.ok) for row in found.compared] == [
+        ({"smooth": True}, False),
+        ({"smooth": False}, True),
+    ]
+    assert found.settings == [("somewhere, line 1", [{"smooth": False}])]
+    assert found.ok
+    # Neither does, or the source is sure of the one that does not.
+    for wrong in (replace(one, expected=(theirs + 1,)), replace(one, either=({"smooth": True},))):
+        assert not check_reward(named(Sized), device="cpu", known=[wrong]).ok
+
+
+def test_a_wrong_preprocessing_of_a_real_reward_is_found(serve: Serve, tmp_path: Path) -> None:
+    """Of a small HPSv2: its own score is met with its pixels, and with no others."""
+    from tests.parity.inputs import picture
+    from tests.score import test_hpsv2
+
+    folder = tmp_path / "hpsv2"
+    folder.mkdir()
+    torch.save({"state_dict": test_hpsv2.weights()}, folder / "HPS_v2.1_compressed.pt")
+    image, buffer = picture(4, 301, 97), io.BytesIO()
+    image.save(buffer, "PNG")
+    (score,) = test_hpsv2.opened(folder, antialias=True).score(["a red circle"], [image])
+    small = "tests.score.test_hpsv2:Small"
+    one = Known(
+        small, ("a red circle",), (Picture(serve(buffer.getvalue())),), (score,), 1e-3, "x@1"
+    )
+
+    def ok(known: Known) -> bool:
+        return check_reward(small, checkpoint=folder, device="cpu", known=[known]).compared[0].ok
+
+    assert ok(one)
+    assert not ok(replace(one, options={"antialias": False}))
+
+
+def test_a_picture_in_a_wheel_is_unpacked_and_kept(serve: Serve, cache: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as wheel:
+        wheel.writestr("package/assets/one.jpg", grey(7))
+    digest = hashlib.sha256(grey(7)).hexdigest()
+    one = Picture(serve(buffer.getvalue()), digest, "package/assets/one.jpg")
+    assert (fetch(one), one.name) == (grey(7), "one.jpg")
+    assert [path.name for path in cache.iterdir()] == [digest]
+    # Now it is not asked for: nothing answers there.
+    assert fetch(replace(one, url="http://127.0.0.1:1/gone.whl")) == grey(7)
+    # What was changed in the cache is fetched again.
+    (cache / digest).write_bytes(b"else")
+    assert fetch(one) == grey(7)
+    assert (cache / digest).read_bytes() == grey(7)
+
+
+def test_an_archive_without_the_picture_is_named(serve: Serve) -> None:
+    for data in (b"no archive", grey(1)):
+        with pytest.raises(RewardError, match=r"does not hold package/one\.jpg"):
+            fetch(Picture(serve(data), "0" * 64, "package/one.jpg"))
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert fetch(Picture(serve(grey(3)), hashlib.sha256(grey(3)).hexdigest())) == grey(3)
+
+
 def test_the_published_table_is_whole() -> None:
     for one in KNOWN:
         assert one.reward in REWARDS
         assert len(one.prompts) == len(one.pictures) == len(one.expected) > 0
-        assert "@" in one.source
-        spread = max(one.expected) - min(one.expected)
+        assert re.search("[@#]", one.source)
+        # How much scores differ: among those that were published, else of what size they are.
+        spread = max(one.expected) - min(one.expected) or abs(one.expected[0])
         assert 0 < one.tolerance < spread / 10
+        taken = inspect.signature(REWARDS.load(one.reward)).parameters
+        assert all({*one.options, *more} <= taken.keys() for more in one.either)
         for picture in one.pictures:
             # At a commit and by content, or where it has always been.
             assert picture.sha256 or "cocodataset" in picture.url

@@ -124,6 +124,24 @@ def test_the_whole_image_lies_in_the_middle_of_a_square(
     assert torch.equal(black, ~inside)
 
 
+def test_antialias_is_what_torchvision_once_left_out(
+    checkpoint: Path, reward: HPSv2, pairs: Pairs, expected: list[float]
+) -> None:
+    rough = opened(checkpoint, antialias=False)
+    image = picture(3, 128, 128)
+    shown = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
+    for of, antialias in ((rough, False), (reward, True)):
+        resized = torch.nn.functional.interpolate(
+            shown, (SIZE, SIZE), mode="bicubic", antialias=antialias
+        )[0]
+        by_hand = (resized - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+        assert torch.allclose(of.pixels(image), by_hand, atol=1e-5)
+    assert rough.preprocessing != reward.preprocessing
+    assert rough.score(*pairs) != pytest.approx(expected, abs=1e-3)
+    with pytest.raises(RewardError, match="antialias is 'off', expected true or false"):
+        opened(checkpoint, antialias="off")
+
+
 def test_sizes_of_images_do_not_keep_them_from_one_batch(reward: HPSv2) -> None:
     sizes = [(32, 10), (10, 32), (1, 1), (2000, 3), (224, 224)]
     scores = reward.score(["a red circle"] * 5, [picture(9, *size) for size in sizes])
