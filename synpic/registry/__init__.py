@@ -319,6 +319,7 @@ COMPARERS = Registry(
     "synpic.comparers",
     {
         "shapes_compare": "synpic.shapes.compare:ShapesCompare",
+        "vlm_compare": "synpic.score.vlm_compare:VlmCompare",
     },
 )
 """What says which of two images is better."""

@@ -15,8 +15,9 @@ from PIL.Image import Image
 from synpic.score.reward import RewardInfo
 from synpic.score.templates import check_template
 from synpic.score.two_stage import TwoStageReward
+from synpic.score.vlm.fitting import check_pixels
 from synpic.score.vlm.ratings import ANSWER, MEAN, RUBRIC, rating_template
-from synpic.score.vlm_yes import VlmYes, check_pixels
+from synpic.score.vlm_yes import VlmYes
 from synpic.score.weights import as_dtype
 
 __all__ = ["VlmRating"]

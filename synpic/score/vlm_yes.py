@@ -16,18 +16,22 @@ from synpic.errors import RewardError
 from synpic.score.reward import RewardInfo
 from synpic.score.templates import check_template
 from synpic.score.two_stage import TwoStageReward
+from synpic.score.vlm.answers import check_spellings, refuse_shared
+from synpic.score.vlm.fitting import check_pixels
 from synpic.score.weights import as_dtype
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for torch
     from torch import Tensor
 
-__all__ = ["NO", "QUESTION", "YES", "VlmYes", "check_options", "check_pixels"]
+__all__ = ["NO", "QUESTION", "YES", "VlmYes", "check_options"]
 
 QUESTION = 'Does this figure show "{}"? Please answer Yes or No.'
 """That of t2v_metrics; ``{}`` stands for the prompt."""
 
 YES, NO = ("Yes", " Yes", "yes", " yes"), ("No", " No", "no", " no")
 """Spellings of the two answers."""
+
+_WHY = "an answer counts for the image or against it"
 
 MEASURES = ("log-odds", "probability")
 
@@ -98,12 +102,7 @@ class VlmYes(TwoStageReward):
         self._vlm = open_local(checkpoint, revision, device, as_dtype(dtype), max_pixels)
         self.preprocessing: Hashable = self._vlm.preprocessing
         self._yes, self._no = self._vlm.spellings(yes), self._vlm.spellings(no)
-        for one in self._yes:
-            if any(one.tokens == other.tokens for other in self._no):
-                raise RewardError(
-                    f"vlm_yes: {one.text!r} is among the spellings of yes and of no",
-                    hint="an answer counts for the image or against it",
-                )
+        refuse_shared("vlm_yes", _WHY, yes=self._yes, no=self._no)
 
     def pixels(self, image: Image) -> Image:
         """The image in at most ``max_pixels``."""
@@ -145,27 +144,4 @@ def check_options(
             hint='"log-odds" is the default',
         )
     check_pixels(reward, max_pixels)
-    for name, spelt in {"yes": yes, "no": no}.items():
-        if isinstance(spelt, str) or not spelt or not all(isinstance(one, str) for one in spelt):
-            raise RewardError(
-                f"{reward}: {name} is {spelt!r}, expected a list of spellings",
-                hint=f'{name} = ["{name.capitalize()}"]',
-            )
-    if shared := set(yes) & set(no):
-        raise RewardError(
-            f"{reward}: {min(shared)!r} is among the spellings of yes and of no",
-            hint="an answer counts for the image or against it",
-        )
-
-
-def check_pixels(reward: str, max_pixels: int) -> None:
-    """Refuse a limit that leaves no pixel.
-
-    Raises:
-        RewardError: naming the option.
-    """
-    if type(max_pixels) is not int or not 1 <= max_pixels <= 1 << 28:
-        raise RewardError(
-            f"{reward}: max_pixels is {max_pixels!r}, expected a whole number from 1",
-            hint="1048576 is 1024 × 1024",
-        )
+    check_spellings(reward, _WHY, yes=yes, no=no)

@@ -8,7 +8,7 @@ from typing import Any
 
 from synpic.errors import RewardError
 
-__all__ = ["Spelling", "refuse_marks", "spellings"]
+__all__ = ["Spelling", "check_spellings", "refuse_marks", "refuse_shared", "spellings"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,41 @@ def spellings(tokenizer: Any, question: str, texts: Sequence[str]) -> list[Spell
             )
         found.setdefault(answer, Spelling(text, answer))
     return list(found.values())
+
+
+def check_spellings(reward: str, why: str, **answers: Sequence[str]) -> None:
+    """Refuse spellings of two answers that mean nothing.
+
+    Args:
+        reward: for the message.
+        why: what an answer is, for a hint.
+        answers: name of the option → spellings; two of them.
+
+    Raises:
+        RewardError: naming the option.
+    """
+    for name, spelt in answers.items():
+        if isinstance(spelt, str) or not spelt or not all(isinstance(one, str) for one in spelt):
+            raise RewardError(
+                f"{reward}: {name} is {spelt!r}, expected a list of spellings",
+                hint=f'{name} = ["{name.capitalize()}"]',
+            )
+    one, other = answers
+    if shared := set(answers[one]) & set(answers[other]):
+        raise RewardError(
+            f"{reward}: {min(shared)!r} is among the spellings of {one} and of {other}", hint=why
+        )
+
+
+def refuse_shared(reward: str, why: str, **answers: Sequence[Spelling]) -> None:
+    """Refuse two answers of which spellings have the same tokens; as :func:`check_spellings`."""
+    one, other = answers
+    for spelling in answers[one]:
+        if any(spelling.tokens == another.tokens for another in answers[other]):
+            raise RewardError(
+                f"{reward}: {spelling.text!r} is among the spellings of {one} and of {other}",
+                hint=why,
+            )
 
 
 def refuse_marks(tokenizer: Any, prompt: str) -> None:

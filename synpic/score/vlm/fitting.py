@@ -6,7 +6,9 @@ import math
 
 from PIL.Image import Image, Resampling
 
-__all__ = ["fit"]
+from synpic.errors import RewardError
+
+__all__ = ["check_pixels", "fit"]
 
 
 def fit(image: Image, max_pixels: int) -> Image:
@@ -20,3 +22,19 @@ def fit(image: Image, max_pixels: int) -> Image:
     scale = math.sqrt(max_pixels / (width * height))
     size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
     return image.resize(size, Resampling.BICUBIC)
+
+
+def check_pixels(reward: str, max_pixels: int) -> None:
+    """Refuse a limit that leaves no pixel.
+
+    Args:
+        reward: for the message.
+
+    Raises:
+        RewardError: naming the option.
+    """
+    if type(max_pixels) is not int or not 1 <= max_pixels <= 1 << 28:
+        raise RewardError(
+            f"{reward}: max_pixels is {max_pixels!r}, expected a whole number from 1",
+            hint="1048576 is 1024 × 1024",
+        )

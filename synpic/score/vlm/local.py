@@ -1,7 +1,7 @@
 """A vision-language model of transformers on this machine: how likely it is to answer what.
 
 Any architecture that ``AutoModelForImageTextToText`` opens. Nothing is generated: one forward pass
-over image and question gives the probability of every first token of an answer.
+over images and question gives the probability of every first token of an answer.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class LocalVlm:
 
     def spellings(self, texts: Sequence[str]) -> list[Spelling]:
         """The tokens of answers; see :func:`synpic.score.vlm.answers.spellings`."""
-        return spellings(self._processor.tokenizer, self._chat(_ANYTHING), texts)
+        return spellings(self._processor.tokenizer, self._chat(None, _ANYTHING), texts)
 
     def chats(self, prompts: Sequence[str], question: str) -> list[str]:
         """The text before an answer, for each of ``prompts``.
@@ -108,19 +108,35 @@ class LocalVlm:
         """
         for prompt in prompts:
             refuse_marks(self._processor.tokenizer, prompt)
-        return [self._chat(question.format(prompt)) for prompt in prompts]
+        return [self._chat(None, question.format(prompt)) for prompt in prompts]
+
+    def chat(self, parts: Sequence[str | None], prompt: str) -> str:
+        """The text before an answer to a question that may hold several images.
+
+        Args:
+            parts: texts, and None for each image.
+            prompt: that stands in one of the texts.
+
+        Raises:
+            ValueError: the prompt holds one of the tokenizer's marks.
+        """
+        refuse_marks(self._processor.tokenizer, prompt)
+        return self._chat(*parts)
 
     def log_probabilities(
-        self, chats: Sequence[str], images: Sequence[Image], answers: Sequence[Spelling]
+        self,
+        chats: Sequence[str],
+        images: Sequence[Image | Sequence[Image]],
+        answers: Sequence[Spelling],
     ) -> Tensor:
-        """ln P(answer | image, question), ``Float[Tensor, "n answers"]``, float32 on the CPU.
+        """ln P(answer | images, question), ``Float[Tensor, "n answers"]``, float32 on the CPU.
 
         Answers of one token share one forward pass. One of several is fed to the model (teacher
         forcing), and the logarithms of its tokens add up.
 
         Args:
-            chats: n, from :meth:`chats`.
-            images: n, from :meth:`fit`.
+            chats: n, from :meth:`chats` or :meth:`chat`.
+            images: n, from :meth:`fit`; of a question about several images those, in its order.
         """
         import torch
 
@@ -206,13 +222,13 @@ class LocalVlm:
             self._texts[token] = self._processor.tokenizer.decode([token])
         return self._texts[token]
 
-    def _inputs(self, texts: Sequence[str], images: Sequence[Image]) -> Any:
+    def _inputs(self, texts: Sequence[str], images: Sequence[Image | Sequence[Image]]) -> Any:
         """What the model takes, padded on the left, on its device."""
         import torch
 
         inputs = self._processor(
             text=list(texts),
-            images=[[image] for image in images],
+            images=[list(one) if isinstance(one, Sequence) else [one] for one in images],
             padding=True,
             padding_side="left",
             return_tensors="pt",
@@ -222,7 +238,9 @@ class LocalVlm:
                 inputs[name] = value.to(self._model.dtype)
         return inputs
 
-    def _after(self, texts: Sequence[str], images: Sequence[Image], back: int) -> Tensor:
+    def _after(
+        self, texts: Sequence[str], images: Sequence[Image | Sequence[Image]], back: int
+    ) -> Tensor:
         """ln P of each next token, ``Float[Tensor, "n back+1 vocabulary"]``, after each of the last
         ``back`` + 1 tokens; on the CPU."""
         import torch
@@ -233,8 +251,10 @@ class LocalVlm:
             after: Tensor = logits.float().log_softmax(dim=-1).cpu()
         return after
 
-    def _chat(self, question: str) -> str:
-        content = [{"type": "image"}, {"type": "text", "text": question}]
+    def _chat(self, *parts: str | None) -> str:
+        content = [
+            {"type": "image"} if part is None else {"type": "text", "text": part} for part in parts
+        ]
         # A template that does not know the word would have it taken for an option of the processor.
         thinks = "enable_thinking" in str(self._processor.chat_template)
         text: str = self._processor.apply_chat_template(
@@ -246,7 +266,7 @@ class LocalVlm:
         return text
 
     def _refuse_thoughts(self) -> None:
-        end = self._chat(_ANYTHING).rstrip()
+        end = self._chat(None, _ANYTHING).rstrip()
         if end.endswith("<think>"):
             raise RewardError(
                 f"{self._checkpoint} thinks before it answers, so that its first token is no "
