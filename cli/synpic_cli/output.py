@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -38,6 +38,7 @@ __all__ = [
     "show_problem",
     "shown",
     "write_table",
+    "write_whole",
 ]
 
 console = Console(highlight=False, soft_wrap=True)
@@ -127,18 +128,27 @@ def write_table(
 ) -> None:
     """Write ``table`` as the name of the file says: whole, or not at all."""
     require_table_file(to, option, overwrite=overwrite)
+    writers: dict[str, Callable[[Any], object]] = {
+        ".csv": table.write_csv,
+        ".jsonl": table.write_ndjson,
+        ".parquet": table.write_parquet,
+    }
+    write_whole(to, writers[to.suffix], option)
+
+
+def write_whole(to: Path, write: Callable[[Any], object], option: str = "--to") -> None:
+    """Have ``write`` fill the file ``to``, which is there whole or not at all.
+
+    Args:
+        write: gets a binary stream.
+    """
     try:
         with tempfile.NamedTemporaryFile(
             dir=to.parent, prefix=f".{to.name[:100]}.", suffix=".tmp", delete=False
         ) as stream:
             beside = Path(stream.name)
             try:
-                if to.suffix == ".csv":
-                    table.write_csv(stream)
-                elif to.suffix == ".jsonl":
-                    table.write_ndjson(stream)
-                else:
-                    table.write_parquet(stream)
+                write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
                 beside.chmod(0o666 & ~_umask())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synpic.errors import SynpicError
-from synpic_cli.options import AsJson, Directory
+from synpic_cli.options import AsJson, Directory, Overwrite
 from synpic_cli.study_options import MinMedian, MinPassed, NameOption, names_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ def report(
     name: NameOption = "study",
     min_passed: MinPassed = 0.6,
     min_median: MinMedian = 300,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="FILE.html",
+            help="Write a page with the intervals drawn, and how far each reward agrees.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Say who wins how often, with intervals, and how far raters can be trusted."""
@@ -32,16 +42,35 @@ def report(
     from synpic.study.raters import RaterRule
     from synpic.study.report import make_report
     from synpic.workspace import Workspace
-    from synpic_cli.output import print_json
+    from synpic_cli.output import print_json, say, write_whole
 
+    if to is not None:
+        _require_page(to, overwrite)
     workspace = Workspace.open()
     study = open_study(workspace, name)
     votes = read_votes_of(workspace, study)
-    found = make_report(study, votes, RaterRule(passed=min_passed, fastest=min_median))
+    rule = RaterRule(passed=min_passed, fastest=min_median)
+    found = make_report(study, votes, rule)
+    if to is not None:
+        from synpic.study.report_page import judges_of, report_page
+
+        page = report_page(found, judges_of(workspace, study, votes, rule)).encode()
+        write_whole(to, lambda stream: stream.write(page))
     if as_json:
         print_json(found.as_dict())
-    else:
-        _show_report(found)
+        return
+    _show_report(found)
+    if to is not None:
+        say(f"Wrote {to}: open it in a browser.")
+
+
+def _require_page(to: Path, overwrite: bool) -> None:
+    if to.suffix != ".html":
+        raise SynpicError(f"--to {to}: unknown kind of file", hint="name it .html")
+    if not overwrite and to.exists():
+        raise SynpicError(
+            f"--to {to}: it is there already", hint="name another file, or add --overwrite"
+        )
 
 
 def _show_report(found: StudyReport) -> None:
@@ -151,8 +180,6 @@ def _pairs_here(
         named: whether a folder was named, which then has to be one.
         models, questions: as they were named.
     """
-    from pathlib import Path
-
     from synpic.errors import WorkspaceError
     from synpic.study.forecast import count_pairs
     from synpic.study.questions import find_questions

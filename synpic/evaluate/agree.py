@@ -29,7 +29,7 @@ from synpic.rank.comparisons import Comparisons
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.labels import SourceLabels, label_sources
 
-__all__ = ["PeopleAgreement", "QuestionAgreement", "agree", "export_hint"]
+__all__ = ["PeopleAgreement", "QuestionAgreement", "agree", "agree_on", "export_hint"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,27 @@ def agree(
             f"{inventory.workspace.store} has no labels",
             hint=_where_labels_come_from(inventory.workspace),
         )
-    known = sorted({one for labels_ in read.values() for one in labels_.rows["question"]})
+    return _agree(inventory, [*read.values()], questions, tie, by_models)
+
+
+def agree_on(workspace: Workspace | Snapshot, labels: SourceLabels) -> PeopleAgreement:
+    """As :func:`agree`, on labels that are at hand and lie in no workspace.
+
+    Raises:
+        RankingError: no reward has scored an image, or there is no label.
+        SynpicError: as ranking a workspace.
+    """
+    return _agree(take_inventory(workspace), [labels], None, 0.0, False)
+
+
+def _agree(
+    inventory: Inventory,
+    labels: Sequence[SourceLabels],
+    questions: Sequence[str] | None,
+    tie: float,
+    by_models: bool,
+) -> PeopleAgreement:
+    known = sorted({one for of_source in labels for one in of_source.rows["question"]})
     for name in questions or ():
         if name not in known:
             raise RankingError(
@@ -163,13 +183,14 @@ def agree(
     judges = _judge(inventory)
     found = [
         _hold(judges, of_source, question, tie, by_models)
-        for of_source in read.values()
+        for of_source in labels
         for question in of_source.rows["question"].unique().sort()
         if questions is None or question in questions
     ]
     if not found:
+        sources = ", ".join(one.source for one in labels)
         raise RankingError(
-            f"the labels of {', '.join(read)} are none: no row labels a pair",
+            f"the labels of {sources} are none: no row labels a pair",
             hint="ingest their images again, or export the study again",
         )
     return PeopleAgreement(judges.rewards, judges.weights, judges.aggregation, tie, found)

@@ -12,6 +12,7 @@ from synpic.study.own_votes import read_votes_of
 from synpic.study.raters import RaterRule, left_out, look_at_raters
 from synpic.workspace import Workspace
 from synpic.workspace.labels import (
+    SourceLabels,
     as_labels,
     changing_labels,
     find_labels,
@@ -19,7 +20,7 @@ from synpic.workspace.labels import (
     write_labels,
 )
 
-__all__ = ["WrittenLabels", "export_labels", "labels_of_votes", "remove_all"]
+__all__ = ["WrittenLabels", "export_labels", "labels_of_votes", "remove_all", "source_labels"]
 
 _SHARE = {"left": 1.0, "right": 0.0, "tie": 0.5, "both_bad": 0.5}
 
@@ -79,6 +80,16 @@ def labels_of_votes(study: Study, votes: pl.DataFrame, rule: RaterRule) -> pl.Da
     return as_labels(labels).sort("row")
 
 
+def source_labels(study: Study, votes: pl.DataFrame, rule: RaterRule) -> SourceLabels:
+    """The labels of :func:`labels_of_votes` as an export writes them; they lie in no part yet.
+
+    Raises:
+        WorkspaceError: the votes are not of this study.
+    """
+    inputs = {"study": study.name, "definition": study.fingerprint, "rule": asdict(rule)}
+    return SourceLabels(study.name, "", inputs, {}, labels_of_votes(study, votes, rule))
+
+
 def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> WrittenLabels:
     """Write the labels of a study, named as the study; they replace earlier ones of it.
 
@@ -92,12 +103,12 @@ def export_labels(workspace: Workspace, study: Study, rule: RaterRule) -> Writte
     # Of two exports at once, the last one that writes has read the votes last.
     with changing_labels(workspace, study.name):
         votes = read_votes_of(workspace, study)
-        labels = labels_of_votes(study, votes, rule)
+        found = source_labels(study, votes, rule)
+        labels = found.rows
         if labels.is_empty():
             removed = remove_all(workspace, study.name)
         else:
-            inputs = {"study": study.name, "definition": study.fingerprint, "rule": asdict(rule)}
-            part = write_labels(workspace, study.name, inputs, labels)
+            part = write_labels(workspace, study.name, found.fingerprint_inputs, labels)
     return WrittenLabels(
         source=study.name,
         labels=labels.height,
