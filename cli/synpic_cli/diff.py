@@ -82,8 +82,8 @@ def _show(found: Difference, prompts: int) -> None:
         for how, names in vars(changed).items():
             if names:
                 say(f"{what} {how}: {', '.join(names)}")
-    for labels in found.labels:
-        say(f"labels:  {visible(str(labels))}")
+    for compared in found.labels:
+        say(f"pairs:   {visible(str(compared))}")
     ranks = found.ranks
     say(
         f"ranks:   of {count(ranks.prompts, 'prompt')}, {ranks.best_changed.height:,} have another "

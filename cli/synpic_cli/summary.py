@@ -157,11 +157,12 @@ def show_ranking(ranked: RankedSet) -> None:
         [[a, *(cells[a, b] for b in rewards), others.get(a)] for a in rewards],
     )
     for name, one in ranking.comparisons.items():
-        _say_where_labels_have_tau(name, one.coverage(ranking.table))
+        held = one.comparer is None
+        _say_where_pairs_have_tau(name, one.coverage(ranking.table), held)
 
 
-def _say_where_labels_have_tau(name: str, pairs: Coverage) -> None:
-    """Why the row of labels is empty, or of fewer prompts than those of rewards."""
+def _say_where_pairs_have_tau(name: str, pairs: Coverage, labels: bool) -> None:
+    """Why the row of compared pairs is empty, or of fewer prompts than those of rewards."""
     ranked = pairs.every + pairs.some + pairs.none
     if pairs.every == ranked:
         return
@@ -169,4 +170,5 @@ def _say_where_labels_have_tau(name: str, pairs: Coverage) -> None:
         over = f"over {count(pairs.every, 'prompt')} with every pair compared, of {ranked:,}"
     else:
         over = f"none, since no prompt has every pair compared; {pairs.some:,} have some"
-    say(f"τ-b of {name}: {over}. `synpic agree` holds each reward to all pairs.")
+    also = " `synpic agree` holds each reward to all pairs." if labels else ""
+    say(f"τ-b of {name}: {over}.{also}")

@@ -130,7 +130,7 @@ class Difference:
 
     Args:
         scores: reward → how it differs, of the rewards that are in both.
-        labels: those of people, or others' rewards, that are not the same.
+        labels: pairs compared by people, others' rewards or a comparer, that are not the same.
     """
 
     prompts: PromptDifference

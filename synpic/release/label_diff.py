@@ -1,4 +1,5 @@
-"""What differs between the labels of two releases: those that rank, and those of own pairs."""
+"""What differs between the compared pairs of two releases: those that rank, by labels or by a
+comparer, and own pairs."""
 
 from __future__ import annotations
 
@@ -21,10 +22,10 @@ OWN_PAIRS = "own pairs"
 
 @dataclass(frozen=True)
 class LabelSource:
-    """Labels of one release.
+    """Compared pairs of one release.
 
     Args:
-        labels, question: which they are.
+        labels, question: by which labels; by what a comparer is registered as, without a question.
         tie: the distance from ½ within which neither image wins; None of own pairs.
         pairs: how many pairs of images they are of.
     """
@@ -36,18 +37,18 @@ class LabelSource:
 
     def __str__(self) -> str:
         tie = f", tie {self.tie:g}" if self.tie else ""
-        return f"{self.labels}, {self.question}{tie}"
+        return ", ".join(filter(None, [self.labels, self.question])) + tie
 
 
 @dataclass(frozen=True)
 class LabelDifference:
-    """Labels that are not the same in two releases.
+    """Compared pairs that are not the same in two releases.
 
     Args:
         name: of the reward that ranks by them, or ``OWN_PAIRS``.
         old, new: None where a release has none.
         added, removed: pairs in one and not in the other.
-        changed: pairs in both, with another share of the votes.
+        changed: pairs in both, with another share of the votes, or another probability.
         kept: pairs in both with the same. All four are None where a release does not hold shares.
     """
 
@@ -72,7 +73,7 @@ class LabelDifference:
         else:
             pairs = (
                 f"{count(self.added, 'pair')} added, {self.removed:,} removed, "
-                f"{self.changed:,} with other votes, {self.kept:,} the same"
+                f"{self.changed:,} with another share, {self.kept:,} the same"
             )
         return f"{self.name} ({self.new}{was}): {pairs}"
 

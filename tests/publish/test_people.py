@@ -298,10 +298,10 @@ def test_diff_says_what_labels_differ(once: Path, tmp_path: Path) -> None:
     assert (found.name, found.added, found.removed) == ("people", added, 0)
     assert (found.changed, found.kept) == (1, pairs.height - 1)
     line = (
-        f"people (study, overall): {added} pairs added, 0 removed, 1 with other votes, 9 the same"
+        f"people (study, overall): {added} pairs added, 0 removed, 1 with another share, 9 the same"
     )
     shown = in_process("diff", old.name, new.name)
-    assert f"labels:  {line}\n" in shown.stdout
+    assert f"pairs:   {line}\n" in shown.stdout
     told = json.loads(in_process("diff", old.name, new.name, "--json").stdout)
     assert told["labels"][0]["new"]["pairs"] == 15
     # Where labels are the same, nothing is said of them, whatever else ranks.
