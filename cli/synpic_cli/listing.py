@@ -48,6 +48,8 @@ def rewards(name: Name = None, as_json: AsJson = False) -> None:
         _show_one(catalogue.reward(name), as_json)
     else:
         _show_all(catalogue.rewards(), as_json)
+        if not as_json:
+            _say_of_people()
 
 
 @app.command()
@@ -59,6 +61,18 @@ def comparers(name: Name = None, as_json: AsJson = False) -> None:
         _show_one(catalogue.comparer(name), as_json)
     else:
         _show_all(catalogue.comparers(), as_json)
+
+
+def _say_of_people() -> None:
+    from synpic.score.lineage import SETS
+    from synpic_cli.output import say
+
+    newest = SETS["MMRB2"]
+    say(f"people: how often people agree, as published, on MMRB2: {newest.what}; {newest.source}.")
+    say(
+        "Chance is 50 %, and no small reward is far above it there: average several of different "
+        "descent, or ask a large model. docs/rewards.md has other sets."
+    )
 
 
 def _show_one(row: dict[str, Any], as_json: bool) -> None:
@@ -81,6 +95,9 @@ def _show_all(rows: list[dict[str, Any]], as_json: bool) -> None:
     if all(row["from"] == "synpic" for row in rows):
         for row in cells:
             del row["from"]
+    if not any(row["people"] for row in cells):
+        for row in cells:
+            del row["people"]
     print_table(list(cells[0]), [list(row.values()) for row in cells])
 
 
@@ -134,6 +151,7 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
         "reads prompt": _yes_or_no(row["reads_prompt"]),
         "range": (row["score_range"] or "").partition(";")[0],
         "checkpoint": row["checkpoint"],
+        "people": _agreement(row),
         "from": row["from"],
         "summary": row["summary"],
     }
@@ -141,6 +159,27 @@ def _cells(row: dict[str, Any]) -> dict[str, object]:
 
 def _yes_or_no(value: bool | None) -> str | None:
     return value if value is None else "yes" if value else "no"
+
+
+def _lineage(found: dict[str, Any] | None) -> dict[str, Any]:
+    """Where it comes from, and how often people were found to agree with it."""
+    if found is None:
+        return {}
+    million = found["parameters"]
+    return {
+        "descends from": found["backbone"] or "what the checkpoint is",
+        "parameters": million and f"{million:,} million",
+        "trained on": found["trained_on"],
+        "people agree": "; ".join(
+            f"{one['percent']} % of {one['set']} ({one['source']})" for one in found["accuracy"]
+        ),
+    }
+
+
+def _agreement(row: dict[str, Any]) -> str | None:
+    """With people, on the set that holds the models of today."""
+    accuracy = row["lineage"]["accuracy"] if row["lineage"] else []
+    return next((f"{one['percent']} %" for one in accuracy if one["set"] == "MMRB2"), None)
 
 
 def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -155,6 +194,7 @@ def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "paper": row["paper"],
         "licence": row["licence"],
         "verified": row["verified"],
+        **_lineage(row["lineage"]),
         "options": ", ".join(_option(key, value) for key, value in row["options"].items()),
     }
     yield "name", row["name"]

@@ -12,6 +12,7 @@ from synpic.registry import AGGREGATIONS, MODELS
 from synpic.score.cached import Cached, in_cache, repositories
 from synpic.score.comparer import COMPARER
 from synpic.score.kinds import Kind
+from synpic.score.lineage import lineage_of
 from synpic.score.reward import REWARD, RewardInfo
 
 __all__ = ["aggregations", "comparer", "comparers", "models", "reward", "rewards"]
@@ -113,7 +114,7 @@ def _row(name: str, kind: Kind) -> dict[str, Any]:
         summary = "planned" if planned else error.message
         empty = dict.fromkeys(_declared(RewardInfo(summary="")))
         source = "synpic" if planned else registry.origin(name)
-        unknown: dict[str, Any] = {"options": None, "cached": None, "cache": []}
+        unknown: dict[str, Any] = {"options": None, "cached": None, "cache": [], "lineage": None}
         return _head(name, False, source) | empty | unknown | {"summary": summary}
 
 
@@ -131,6 +132,7 @@ def _describe(name: str, kind: Kind) -> dict[str, Any]:
         "options": _options(thing, info, len(kind.takes)),
         "cached": _together(list(found.values())),
         "cache": [_cache_row(of, cached) for of, cached in found.items()],
+        "lineage": of.as_dict() if (of := lineage_of(thing)) else None,
     }
 
 

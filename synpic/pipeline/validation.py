@@ -31,7 +31,8 @@ from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
 from synpic.score.comparer import resolve_comparer
-from synpic.score.reward import resolve_reward
+from synpic.score.lineage import one_family
+from synpic.score.reward import registered_reward, resolve_reward
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.labels import INGESTED
 from synpic.workspace.parts import frame
@@ -124,6 +125,7 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
             resolve_reward(name, reward, snapshot.lock)
         except SynpicError as error:
             _note(made, error)
+    _note_relatives(made, snapshot)
     _check_comparers(made, snapshot)
     _check_cuts(made, snapshot, prompts)
     try:
@@ -141,6 +143,27 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
         except SynpicError as error:
             _note(made, error)
     return made
+
+
+def _note_relatives(made: Validation, snapshot: Snapshot) -> None:
+    """Say that all that ranks comes from one network, and is blind to the same things."""
+    recipe = snapshot.recipe
+    names = [name for name in recipe.weights if name in recipe.scoring]
+    if len(names) < len(recipe.weights):
+        return
+    try:
+        folder = snapshot.workspace.folder
+        things = [registered_reward(name, recipe.scoring[name], folder) for name in names]
+    except SynpicError:
+        return  # It is a problem already.
+    backbone = one_family(things)
+    if backbone is not None:
+        listed = f"{', '.join(names[:-1])} and {names[-1]}"
+        made.notes.append(
+            f"{listed} all descend from {backbone}: what it does not see, none of them sees, and "
+            "their mean is worth less than it looks; add a reward of another descent "
+            "(`synpic list rewards NAME` says which)"
+        )
 
 
 def _check_comparers(made: Validation, snapshot: Snapshot) -> None:

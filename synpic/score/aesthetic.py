@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL.Image import Image
 
+from synpic.score.lineage import Lineage
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.towers.clip_pixels import ClipPixels
 from synpic.score.towers.rating_head import rating_head
@@ -69,6 +70,13 @@ class Aesthetic(TwoStageReward):
         licence="Apache-2.0 (the authors' repository, which holds code and weights)",
         text_limit="none: the prompt is not read",
         verified="against upstream's own code and preprocessing (tests/score/test_aesthetic.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        "CLIP ViT-L-14 (OpenAI)",
+        305,
+        "ratings of pictures from 1 to 10 (SAC, Logos, AVA)",
+        {"HPDv2": 76.8, "HPDv3": 59.9},
     )
 
     def __init__(

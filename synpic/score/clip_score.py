@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from PIL.Image import Image
 
+from synpic.score.lineage import Lineage
 from synpic.score.reward import RewardInfo
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_inputs import FILES
@@ -71,6 +72,13 @@ class ClipScore(TwoStageReward):
         paper="2104.08718",
         text_limit="the tower's (77 tokens for CLIP, 64 for SigLIP); what is longer is cut off",
         verified="against transformers' and open_clip's own pass (tests/score/test_clip_score.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        None,
+        None,
+        "pictures of the web and their captions; no preferences",
+        {"MMRB2": 51.0, "GenAI-Bench": 49.7},
     )
 
     def __init__(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL.Image import Image
 
+from synpic.score.lineage import BLIP_BACKBONE, Lineage
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.towers.blip import TOKENIZER, VISION, BlipJudge, blip_parts, blip_tokenizer
 from synpic.score.towers.clip_pixels import ClipPixels
@@ -69,6 +70,13 @@ class CycleReward(TwoStageReward):
         text_limit="128 tokens of BERT; what is longer is cut off",
         verified="against upstream's own code at a reduced size, with random weights "
         "(tests/score/test_cyclereward.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        BLIP_BACKBONE,
+        446,
+        "CyclePrefDB: 866,000 pairs by cycle consistency; no people",
+        {"GenAI-Bench": 55.5},
     )
 
     _vision: ClassVar[Mapping[str, Any]] = VISION

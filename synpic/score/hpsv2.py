@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.errors import RewardError
+from synpic.score.lineage import CLIP_H_BACKBONE, Lineage
 from synpic.score.reward import RewardInfo
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_pixels import MEAN, STD
@@ -62,6 +63,13 @@ class HPSv2(TwoStageReward):
         text_limit="77 tokens of CLIP; what is longer is cut off",
         verified="against upstream's own code, in small (tests/score/test_hpsv2.py) and at full "
         "size (make parity), with random weights",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        CLIP_H_BACKBONE,
+        986,
+        "HPDv2: 798,090 choices by people",
+        {"HPDv2": 83.3, "HPDv3": 65.3, "MMRB2": 54.7, "GenAI-Bench": 56.1},
     )
 
     def __init__(

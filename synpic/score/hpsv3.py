@@ -15,6 +15,7 @@ from PIL.Image import Image, Resampling
 
 from synpic.errors import RewardError
 from synpic.score.hpsv3_text import MARK, Hpsv3Text, read_text
+from synpic.score.lineage import Lineage
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.towers.hpsv3_tower import QUANTIZATIONS, rated_tower
 from synpic.score.two_stage import TwoStageReward
@@ -87,6 +88,13 @@ class Hpsv3(TwoStageReward):
         text_limit="the model's context (32,768 tokens); nothing is cut off",
         verified="against the class of hpsv3 1.0.0 on transformers 4.45.2, at a reduced size, with "
         "random weights in float32 (tests/score/test_hpsv3.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        "Qwen2-VL-7B",
+        7749,
+        "HPDv3: 1.17 million choices by people",
+        {"HPDv2": 85.4, "HPDv3": 76.9, "MMRB2": 60.2},
     )
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.errors import RewardError
+from synpic.score.lineage import BLIP_BACKBONE, Lineage
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.towers.blip import TOKENIZER, VISION, BlipJudge, blip_parts, blip_tokenizer
 from synpic.score.towers.clip_pixels import ClipPixels
@@ -61,6 +62,13 @@ class ImageReward(TwoStageReward):
         text_limit="35 tokens of BERT; what is longer is cut off",
         verified="against upstream's own code, in small (tests/score/test_imagereward.py) and at "
         "full size (make parity), with random weights",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        BLIP_BACKBONE,
+        446,
+        "137,000 comparisons by trained people",
+        {"HPDv2": 74.0, "HPDv3": 58.6, "MMRB2": 54.0, "GenAI-Bench": 56.7},
     )
 
     _vision: ClassVar[Mapping[str, Any]] = VISION

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.errors import RewardError
+from synpic.score.lineage import CLIP_H_BACKBONE, Lineage
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_inputs import CLIP_H, FILES, ClipInputs
@@ -82,6 +83,10 @@ class MPS(TwoStageReward):
         text_limit="77 tokens; what is longer is cut off",
         verified="against upstream's own modules and evaluation code on transformers 4.27.3, at a "
         "reduced size, for single images (tests/score/test_mps.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        CLIP_H_BACKBONE, 1105, "MHP: 918,315 choices by people", {"HPDv2": 83.5, "HPDv3": 64.3}
     )
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL.Image import Image
 
+from synpic.score.lineage import CLIP_H_BACKBONE, Lineage
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.texts import TextFeatures
 from synpic.score.towers.clip_inputs import CLIP_H, FILES, ClipInputs
@@ -53,6 +54,13 @@ class PickScore(TwoStageReward):
         text_limit="77 tokens; what is longer is cut off",
         verified="against the README's own code on transformers 4.27.3, at a reduced size "
         "(tests/score/test_pickscore.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        CLIP_H_BACKBONE,
+        986,
+        "Pick-a-Pic: choices of the users of a web page",
+        {"HPDv2": 79.8, "HPDv3": 65.6, "MMRB2": 58.6, "GenAI-Bench": 57.1},
     )
 
     def __init__(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from PIL.Image import Image
 
 from synpic.errors import RewardError
+from synpic.score.lineage import Lineage
 from synpic.score.reward import RewardInfo
 from synpic.score.templates import check_template
 from synpic.score.two_stage import TwoStageReward
@@ -79,6 +80,10 @@ class VlmYes(TwoStageReward):
         text_limit="the model's context; nothing is cut off",
         verified="against t2v_metrics 3.1's own class on three architectures, at a reduced size, "
         "with random weights in float32 (tests/score/test_vlm_yes.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        None, None, "conversations about pictures; no preferences of pictures"
     )
 
     def __init__(

@@ -18,6 +18,7 @@ from PIL.Image import Image
 
 from synpic.errors import RewardError
 from synpic.score.clip_t5_names import TOWER
+from synpic.score.lineage import Lineage
 from synpic.score.reward import Companion, RewardInfo
 from synpic.score.t5_tokens import FILE, T5Tokens
 from synpic.score.templates import check_template
@@ -48,6 +49,9 @@ LARGEST = 16_384
 
 WEIGHT_FILES = "model*.safetensors*|pytorch_model*.bin*"
 VISION_FILES = "model.safetensors|pytorch_model.bin|"
+
+
+BACKBONE = "FlanT5 and CLIP ViT-L-14 (OpenAI)"
 
 
 class VQAScore(TwoStageReward):
@@ -94,6 +98,13 @@ class VQAScore(TwoStageReward):
         "at the end, and the end of the question with it",
         verified="against upstream's own classes on transformers 4.49.0, at a reduced size, with "
         "random weights in float32 (tests/score/test_vqascore.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        BACKBONE,
+        11_723,
+        "questions about pictures, and their answers; no preferences",
+        {"GenAI-Bench": 64.1},
     )
 
     def __init__(
@@ -179,6 +190,10 @@ class VQAScoreXL(VQAScore):
             **VQAScore.info.companions,
             "tokenizer": Companion("google/flan-t5-xl", (FILE,)),
         },
+    )
+
+    lineage: ClassVar[Lineage] = replace(
+        VQAScore.lineage, parameters=3_291, accuracy={"GenAI-Bench": 61.8}
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from synpic.score.clip_score import ClipScore
+from synpic.score.lineage import Lineage
 from synpic.score.reward import RewardInfo
 
 __all__ = ["ShapesClip"]
@@ -25,4 +26,8 @@ class ShapesClip(ClipScore):
         licence="Apache-2.0",
         text_limit="16 tokens; the world's longest prompt has 14 words",
         verified="prefers a picture's caption to a near miss (tests/shapes/test_learned.py)",
+    )
+
+    lineage: ClassVar[Lineage] = Lineage(
+        "a small CLIP of the world's own", None, "rendered scenes of the world, and their prompts"
     )

@@ -39,6 +39,18 @@ def test_a_line_for_each(cache: Path) -> None:
     assert "-1 … 1" in lines["clip_score"]
 
 
+def test_where_rewards_are_listed_it_says_how_good_they_are(cache: Path) -> None:
+    shown = listed().splitlines()
+    assert "54.7 %" in next(line for line in shown if line.startswith("hpsv2"))
+    assert "%" not in next(line for line in shown if line.startswith("shapes_clip"))
+    assert any(line.startswith("people: how often people agree, as published") for line in shown)
+    one = listed("pickscore")
+    assert "descends from CLIP ViT-H-14 (LAION-2B)\n" in one
+    assert "58.6 % of MMRB2 (arXiv 2512.16899)" in one
+    comparers = CliRunner().invoke(app, ["list", "comparers"], catch_exceptions=False).stdout
+    assert "people" not in comparers.splitlines()[0].split()
+
+
 def test_everything_about_one(cache: Path) -> None:
     put(cache, "maker/words", vocab_txt=12_000)
     assert listed(JUDGE).splitlines() == [

@@ -112,7 +112,17 @@ def test_everything_that_a_reward_declares(cache: Path) -> None:
                 ("words", "maker/words", ["vocab.txt", "merges.txt"]),
             ]
         ],
+        "lineage": None,
     }
+
+
+def test_where_a_judge_comes_from_and_how_good_it_was_found(cache: Path) -> None:
+    found = catalogue.reward("hpsv2")["lineage"]
+    assert json.loads(json.dumps(found)) == found
+    assert (found["backbone"], found["parameters"]) == ("CLIP ViT-H-14 (LAION-2B)", 986)
+    # As MMRB2's table has it.
+    newest = next(one for one in found["accuracy"] if one["set"] == "MMRB2")
+    assert newest == {"set": "MMRB2", "percent": 54.7, "source": "arXiv 2512.16899"}
 
 
 def test_what_is_in_the_cache_of_all_its_repositories(cache: Path) -> None:
