@@ -320,6 +320,7 @@ COMPARERS = Registry(
     {
         "shapes_compare": "synpic.shapes.compare:ShapesCompare",
         "vlm_compare": "synpic.score.vlm_compare:VlmCompare",
+        "vlm_compare_endpoint": "synpic.score.vlm_compare_endpoint:VlmCompareEndpoint",
     },
 )
 """What says which of two images is better."""

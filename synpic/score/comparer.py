@@ -75,6 +75,18 @@ class PreparedComparer(ABC):
     ) -> list[float]:
         """:meth:`compare` of what :meth:`pixels` gave."""
 
+    def ahead(  # noqa: B027 - a hook
+        self, prompts: Sequence[str], first: Sequence[Any], second: Sequence[Any]
+    ) -> None:
+        """Learn what :meth:`judge` will be asked next. Called in another thread, while it is at
+        work.
+
+        For a comparer that waits for others: it may begin to ask them.
+        """
+
+    def close(self) -> None:  # noqa: B027 - a hook
+        """Let go of what the comparer holds besides memory; called once, at the end."""
+
     def compare(
         self, prompts: Sequence[str], first: Sequence[Image], second: Sequence[Image]
     ) -> list[float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.comparer import Comparer, PreparedComparer, WantedComparer, open_comparer
 from synpic.score.precision import full_float32
-from synpic.score.prefetch import Broken, PrefetchedImages
+from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder
 from synpic.score.scoring_task import PART_SCORES, WHOLE_IMAGE
 from synpic.workspace import Workspace, tables
 
@@ -129,7 +130,9 @@ class _Comparing:
             self._kind, self._make = comparer.preprocessing, comparer.pixels
             self._compare = comparer.judge
         images.want(self._kind, self._make)
-        self._ready: dict[str, Any] = {}
+        self._comparer = comparer
+        self._ready: Mapping[str, Any] = {}
+        self._looking_ahead = ThreadPoolExecutor(1, "ahead")
 
     def expect(self, batches: Sequence[Sequence[Item]]) -> None:
         pass
@@ -138,10 +141,10 @@ class _Comparing:
         pairs = _pairs(missing)
         order = self._images.order(_images_of(pairs), self._kind)
         if following:
-            self._images.order(_images_of(_pairs(following)), self._kind)
-        made = dict(zip(order.keys, order.wait(), strict=True))
-        broken = {key[0]: one.reason for key, one in made.items() if isinstance(one, Broken)}
-        self._ready = {key[0]: one for key, one in made.items() if key[0] not in broken}
+            coming = _pairs(following)
+            ordered = self._images.order(_images_of(coming), self._kind)
+            self._looking_ahead.submit(self._tell_ahead, ordered, coming)
+        self._ready, broken = _sorted(order)
         failed = {
             pair.candidate_id: f"candidate {side}: {broken[side]}"
             for pair in pairs
@@ -163,15 +166,33 @@ class _Comparing:
         return Made([], {}, 0)
 
     def close(self) -> None:
+        # In this order: what is under way still needs the images.
+        self._looking_ahead.shutdown(cancel_futures=True)
         self._images.release(self._kind, self._make)
+        if isinstance(self._comparer, PreparedComparer):
+            self._comparer.close()
+
+    def _tell_ahead(self, order: PrefetchOrder, pairs: Sequence[_Pair]) -> None:
+        if not isinstance(self._comparer, PreparedComparer):
+            return
+        ready, _ = _sorted(order)
+        asked = [
+            one
+            for one in pairs
+            if {one.left, one.right} <= ready.keys() and one.sha256_left != one.sha256_right
+        ]
+        if asked:
+            orders, prompts = _questions(asked)
+            self._comparer.ahead(
+                prompts, *([ready[order[at]] for order in orders] for at in range(2))
+            )
 
     def _ask(self, pairs: Sequence[_Pair]) -> list[tuple[float, float]]:
         """The probability that the left is better: asked with the left first, and with it second.
 
         Both questions of a pair stand side by side, so that they are asked in one batch.
         """
-        orders = [sides for pair in pairs for sides in (_sides(pair), _sides(pair)[::-1])]
-        prompts = [pair.prompt for pair in pairs for _ in range(2)]
+        orders, prompts = _questions(pairs)
         first, second = ([self._image(order[at]) for order in orders] for at in range(2))
         with full_float32():
             given = _checked(self._wanted.name, orders, self._compare(prompts, first, second))
@@ -207,8 +228,17 @@ def _images_of(pairs: Sequence[_Pair]) -> list[Item]:
     return list({image.candidate_id: image for pair in pairs for image in pair.images}.values())
 
 
-def _sides(pair: _Pair) -> tuple[str, str]:
-    return pair.left, pair.right
+def _questions(pairs: Sequence[_Pair]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Two a pair: the candidates in the order in which they are shown, and the prompts."""
+    orders = [sides for one in pairs for sides in ((one.left, one.right), (one.right, one.left))]
+    return orders, [one.prompt for one in pairs for _ in range(2)]
+
+
+def _sorted(order: PrefetchOrder) -> tuple[dict[str, Any], dict[str, str]]:
+    """Candidate id → what was made of its image; and → why nothing was."""
+    made = {key[0]: one for key, one in zip(order.keys, order.wait(), strict=True)}
+    broken = {name: one.reason for name, one in made.items() if isinstance(one, Broken)}
+    return {name: one for name, one in made.items() if name not in broken}, broken
 
 
 def _checked(name: str, orders: Sequence[tuple[str, ...]], given: Sequence[float]) -> list[float]:

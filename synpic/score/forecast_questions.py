@@ -9,10 +9,12 @@ import polars as pl
 
 from synpic.engine.task import Item, Task
 from synpic.recipe.settings import BYTES_PER_PIXEL
+from synpic.score.comparer import COMPARER
 from synpic.score.option_files import with_files
-from synpic.score.reward import construct_reward, registered_reward
+from synpic.score.reward import REWARD, construct_reward, registered_reward
 from synpic.score.vlm.endpoint_reward import EndpointReward
 from synpic.score.vlm.questions import SentImage
+from synpic.score.vlm_compare_endpoint import VlmCompareEndpoint
 from synpic.workspace import Snapshot
 
 __all__ = ["QuestionForecast", "questions_to_ask"]
@@ -55,15 +57,16 @@ def questions_to_ask(
     """
     asked = []
     for task in tasks:
-        settings = snapshot.recipe.scoring.get(task.name)
+        settings = snapshot.recipe.rewards.get(task.name)
         if settings is None:
             continue
+        kind = REWARD if settings.comparer is None else COMPARER
         settings = with_files(task.name, settings, snapshot.workspace.folder)
-        thing = registered_reward(task.name, settings, snapshot.workspace.folder)
+        thing = registered_reward(task.name, settings, snapshot.workspace.folder, kind)
         if not getattr(thing, "asks_endpoint", False):
             continue
-        reward = construct_reward(task.name, thing, dict(settings.options))
-        if isinstance(reward, EndpointReward):
+        reward = construct_reward(task.name, thing, dict(settings.options), kind)
+        if isinstance(reward, EndpointReward | VlmCompareEndpoint):
             items = [item for batch in task.batches for item in task.missing(batch)]
             asked.append(_asked(task.name, reward, items, candidates()))
             reward.close()
@@ -71,7 +74,10 @@ def questions_to_ask(
 
 
 def _asked(
-    name: str, reward: EndpointReward, items: Sequence[Item], candidates: pl.DataFrame
+    name: str,
+    reward: EndpointReward | VlmCompareEndpoint,
+    items: Sequence[Item],
+    candidates: pl.DataFrame,
 ) -> QuestionForecast:
     there = candidates.select(
         "candidate_id",
@@ -79,17 +85,24 @@ def _asked(
     )
     pixels = dict(there.iter_rows())
     nothing = SentImage(b"", "")
+    # A pair, whose name is both ids, is asked about in both orders.
+    times = 2 if isinstance(reward, VlmCompareEndpoint) else 1
     pictures = letters = answered = 0
     for item in items:
-        question = reward.question(item.prompt, nothing)
+        if isinstance(reward, VlmCompareEndpoint):
+            question = reward.question(item.prompt, nothing, nothing)
+        else:
+            question = reward.question(item.prompt, nothing)
         texts = [part for part in question.parts if isinstance(part, str)]
-        pictures += pixels.get(item.candidate_id, 0) * (len(question.parts) - len(texts))
-        letters += sum(map(len, texts))
-        answered += question.tokens
+        images = item.candidate_id.split("+")
+        shown = sum(pixels.get(one, 0) for one in images) // len(images)
+        pictures += times * shown * (len(question.parts) - len(texts))
+        letters += times * sum(map(len, texts))
+        answered += times * question.tokens
     return QuestionForecast(
         reward=name,
         model=reward.model,
-        questions=len(items),
+        questions=times * len(items),
         bytes=round(pictures * BYTES_PER_PIXEL["png"] * _BASE64 + letters),
         tokens=round(pictures / _PIXELS_PER_TOKEN + letters / _LETTERS_PER_TOKEN) + answered,
     )

@@ -98,8 +98,11 @@ class EndpointVlm:
         futures = [shared.future(question, self._read) for question in questions]
         return [future.result() for future in futures]
 
-    def prove(self, question: VlmQuestion) -> VlmAnswer:
+    def prove(self, question: VlmQuestion, about: str = "a grey image") -> VlmAnswer:
         """The answer to a first question, before others are asked.
+
+        Args:
+            about: what it shows, for messages.
 
         Raises:
             RewardError: it has none: then no other would have one.
@@ -108,7 +111,7 @@ class EndpointVlm:
             return self.answers([question])[0]
         except ValueError as error:
             raise RewardError(
-                f"{self.model} does not answer a first question about a grey image: {error}",
+                f"{self.model} does not answer a first question about {about}: {error}",
                 hint="a model that thinks before it answers has to be kept from it: "
                 "request = { chat_template_kwargs = { enable_thinking = false } }; answers that "
                 "are spelt otherwise are options",
