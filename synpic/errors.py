@@ -26,6 +26,7 @@
     │   └── NoRelease           what is there is no release
     ├── TrainingError           training that cannot begin, or cannot go on
     │   └── TrainingDiverged    a model that came to be far worse than it was, or no number
+    ├── EvaluationError         a suite that cannot be read, or results that cannot be computed
     ├── Unfinished              work ended with something missing, and says what
     └── Stopped                 Ctrl-C, SIGTERM or SIGHUP, after the current batch was kept
 
@@ -43,6 +44,7 @@ __all__ = [
     "CorruptPart",
     "DamagedRelease",
     "DeviceLost",
+    "EvaluationError",
     "HubUnreachable",
     "IngestError",
     "MissingExtra",
@@ -201,6 +203,10 @@ class TrainingError(SynpicError):
 
 class TrainingDiverged(TrainingError):
     """A model that came to be far worse than it was, or no number at all."""
+
+
+class EvaluationError(SynpicError):
+    """A suite that cannot be read, or an evaluation that cannot be computed from what is there."""
 
 
 class Unfinished(SynpicError):

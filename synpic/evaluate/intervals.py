@@ -23,6 +23,7 @@ __all__ = [
     "comparisons_within",
     "half_width_within",
     "standard_error",
+    "units_to_see",
     "wilson",
 ]
 
@@ -245,6 +246,26 @@ def comparisons_to_see(
     at_share = _one_sided(power) * math.sqrt(share * (1 - share))
     needed = ((at_even + at_share) / (share - 0.5)) ** 2
     return _whole(needed * _design_effect(per_prompt, correlation))
+
+
+def units_to_see(
+    difference: float, error: float, units: int, *, confidence: float = CONFIDENCE
+) -> int | None:
+    """How many units show ``difference``, with a chance of 80 %, when they vary as these do.
+
+    units · ((z_{1−α/2} + z_power) · SE / difference)².
+
+    Args:
+        difference: a mean, not 0.
+        error: its standard error over ``units`` units.
+
+    Returns:
+        None where there is no error to go by.
+    """
+    if error == 0:
+        return None
+    needed = (_normal(confidence) + _one_sided(POWER)) * error / difference
+    return _whole(units * needed**2)
 
 
 def _design_effect(per_prompt: float, correlation: float) -> float:

@@ -1,0 +1,120 @@
+"""Scores of an image from the answers to questions that depend on each other.
+
+A question that asks about something depends on the question whether it is there: of no dog, no
+colour is right. Suites differ in what a question whose parent failed counts for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from synpic.errors import EvaluationError
+
+__all__ = ["Question", "arithmetic_mean", "cascaded", "check_questions", "gated", "geometric_mean"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that is asked about an image.
+
+    Args:
+        id: within the prompt.
+        text: what is asked; yes is right.
+        parents: ids of those without which it means nothing.
+    """
+
+    id: str
+    text: str
+    parents: tuple[str, ...] = ()
+
+
+def check_questions(questions: Sequence[Question], prompt: str) -> None:
+    """Refuse questions that cannot be counted.
+
+    Args:
+        prompt: what they are about, for the message.
+
+    Raises:
+        EvaluationError: there is none, an id is there twice, a parent is missing, or questions
+            depend on each other in a circle; it names the question.
+    """
+    parents = {one.id: one.parents for one in questions}
+    if not questions:
+        raise EvaluationError(f"{prompt}: no question", hint="a prompt needs at least one")
+    if len(parents) < len(questions):
+        twice = next(one.id for one in questions if [q.id for q in questions].count(one.id) > 1)
+        raise EvaluationError(
+            f"{prompt}: two questions have the id {twice!r}", hint="give each an id of its own"
+        )
+    for one in questions:
+        for parent in one.parents:
+            if parent not in parents:
+                raise EvaluationError(
+                    f"{prompt}: question {one.id!r} depends on {parent!r}, which is none of "
+                    f"{', '.join(parents)}",
+                    hint="a parent is the id of another question of the prompt",
+                )
+    _refuse_circles(parents, prompt)
+
+
+def _refuse_circles(parents: Mapping[str, Sequence[str]], prompt: str) -> None:
+    from graphlib import CycleError, TopologicalSorter
+
+    try:
+        TopologicalSorter(parents).prepare()
+    except CycleError as error:
+        way = " → ".join(error.args[1])
+        raise EvaluationError(
+            f"{prompt}: questions depend on each other in a circle: {way}",
+            hint="take one of these dependencies away",
+        ) from error
+
+
+def cascaded(questions: Sequence[Question], answers: Mapping[str, bool]) -> list[bool]:
+    """DPG-Bench's rule: a question fails with a parent that failed by now, in the file's order.
+
+    Args:
+        answers: of each question, whether it is yes.
+
+    Source: github.com/TencentQQGYLab/ELLA at 3c228f1, ``dpg_bench/compute_dpg_bench.py``; Hu et
+    al., "ELLA" (arXiv 2403.05135).
+    """
+    now = dict(answers)
+    for one in questions:
+        if not all(now[parent] for parent in one.parents):
+            now[one.id] = False
+    return [now[one.id] for one in questions]
+
+
+def gated(questions: Sequence[Question], answers: Mapping[str, bool]) -> list[bool]:
+    """DSG's rule: a question fails with a parent whose own answer is no, whatever came before it.
+
+    Args:
+        answers: of each question, whether it is yes.
+
+    Source: github.com/j-min/DSG at 7330119, ``dsg/vqa_utils.py``; Cho et al., "Davidsonian Scene
+    Graph" (arXiv 2310.18235).
+    """
+    return [answers[one.id] and all(answers[parent] for parent in one.parents) for one in questions]
+
+
+def arithmetic_mean(probabilities: Sequence[float]) -> float:
+    """How many of the atoms are right, softly: Soft-TIFA's AM of GenEval 2 (arXiv 2512.16853).
+
+    Args:
+        probabilities: of each atom's right answer, 0 … 1; at least one.
+    """
+    return math.fsum(probabilities) / len(probabilities)
+
+
+def geometric_mean(probabilities: Sequence[float]) -> float:
+    """Whether all of the atoms are right, softly: Soft-TIFA's GM; 0 where one is 0.
+
+    Args:
+        probabilities: of each atom's right answer, 0 … 1; at least one.
+    """
+    if min(probabilities) <= 0:
+        return 0.0
+    return math.exp(math.fsum(math.log(one) for one in probabilities) / len(probabilities))
