@@ -23,6 +23,7 @@ __all__ = [
     "identity",
     "load_from",
     "load_unlocked",
+    "locate",
     "locked",
     "resolve",
     "resolve_unlocked",
@@ -56,7 +57,7 @@ def resolve(
     local: Literal["file", "folder"]
     local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
     known = locked(lock, source, revision, kind, file=file)
-    path = _locate(source, lock.folder)
+    path = locate(source, lock.folder)
     exists = path is not None and (path.is_file() if local == "file" else _is_folder(path))
     if known is not None and (known.kind != local or not exists):
         # Weights that are gone are missed when they are to be loaded, and not before.
@@ -108,7 +109,7 @@ def load_from(folder: Path, entry: LockEntry) -> tuple[str, str | None]:
         CheckpointError: the folder or file is gone.
     """
     if entry.kind in _LOCAL:
-        path = _locate(entry.source, folder)
+        path = locate(entry.source, folder)
         exists = path is not None and (path.is_file() if entry.kind == "file" else _is_folder(path))
         if not exists:
             raise CheckpointError(
@@ -128,7 +129,7 @@ def load_unlocked(source: str, revision: str | None) -> tuple[str, str | None]:
     Raises:
         CheckpointError: the folder, or the package that brings it, is not there.
     """
-    folder = _locate(source, Path.cwd())
+    folder = locate(source, Path.cwd())
     if folder is None:
         return source, revision
     if not _is_folder(folder):
@@ -163,7 +164,7 @@ def identity(entry: LockEntry) -> dict[str, Any]:
     return {"repository": entry.source, "commit": entry.identity}
 
 
-def _locate(source: str, beside: Path) -> Path | None:
+def locate(source: str, beside: Path) -> Path | None:
     """The folder ``source`` names, whether it exists or not; None for a Hub repository.
 
     Args:

@@ -94,6 +94,13 @@ def test_what_it_is_does_not_depend_on_where_it_lies(out: Path, tmp_path: Path) 
     )
 
 
+def test_a_release_names_the_rewards_that_ranked_it(out: Path) -> None:
+    manifest = open_release(out).manifest
+    ranked = {one.name: one.fingerprint for one in manifest.rewards if one.weight is not None}
+    assert ranked
+    assert read_records(data(out)).source.rewards == ranked
+
+
 def test_a_repository_is_read_at_its_commit(
     hub: HubServer, online: GoOnline, out: Path, tmp_path: Path
 ) -> None:
@@ -126,6 +133,7 @@ def test_pairs_on_the_hub_need_no_manifest(
     there = read_records(data("user/pairs"))
     here = read_records(data(out, config="pickapic"))
     assert there.source.commit == commit
+    assert there.source.rewards is None
     assert there.table.equals(here.table)
 
 

@@ -87,6 +87,8 @@ class _Dataset(Record):
     images: Count
     without_preference: Count
     same_picture: Count = 0
+    rewards: dict[str, str] | None = None
+    """Name → fingerprint of those that ranked it; None where it is not known."""
 
 
 class _File(Record):

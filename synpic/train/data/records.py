@@ -38,6 +38,7 @@ class RankingsSource:
             of any other folder a hash of the names, sizes and times of its files.
         config, split: which table of it.
         version: of a release that has one.
+        rewards: name → fingerprint of those that ranked a release; None where it is not known.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RankingsSource:
     config: str | None
     split: str
     version: str | None
+    rewards: Mapping[str, str] | None = None
 
     @property
     def fingerprint_inputs(self) -> dict[str, Any]:
@@ -194,7 +196,13 @@ def _find_folder(data: DataSettings, folder: Path) -> tuple[RankingsSource, Publ
 
 
 def _of_release(source: RankingsSource, release: Published) -> RankingsSource:
-    return replace(source, config=source.config or "ranked", version=release.manifest.version)
+    manifest = release.manifest
+    return replace(
+        source,
+        config=source.config or "ranked",
+        version=manifest.version,
+        rewards={one.name: one.fingerprint for one in manifest.rewards if one.weight is not None},
+    )
 
 
 def _columns(data: DataSettings, release: Published, config: str) -> list[str]:

@@ -119,6 +119,7 @@ def open_data(
         "split": source.split,
         "version": source.version,
         "content": source.content,
+        **({} if source.rewards is None else {"rewards": dict(source.rewards)}),
         "prompts": len(examples),
         "images": examples.images,
         "without_preference": tied,
