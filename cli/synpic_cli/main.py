@@ -39,6 +39,7 @@ from synpic_cli import (
     versions,
     view,
 )
+from synpic_cli import eval as eval_
 from synpic_cli import init as init_
 from synpic_cli.looking import remember_folder
 from synpic_cli.options import chdir, print_version
@@ -82,6 +83,7 @@ app.command()(generate.generate)
 app.command()(score.score)
 app.command()(rank.rank)
 app.command()(agree.agree)
+app.command("eval")(eval_.evaluate)
 app.command()(publish.publish)
 app.command()(export.export)
 app.command()(versions.versions)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ def build(
     draw: Callable[[dict[str, Any]], bytes] = picture,
     flag: Callable[[dict[str, Any]], bool | None] = lambda row: None,
     rows_per_part: int = 4,
+    training: Mapping[str, str] | None = None,
 ) -> Workspace:
     """A workspace at ``root``; of one that was built before, a copy.
 
@@ -98,9 +99,11 @@ def build(
         draw: a candidate → its encoded image.
         flag: a candidate → whether a safety check flags it.
         rows_per_part: images per part, so that there are several.
+        training: a model → what its ``training.json`` holds.
     """
     functions = keep, score, draw, flag
-    key = (tuple(prompts), text, functions, rows_per_part)
+    facts = tuple(sorted((training or {}).items()))
+    key = (tuple(prompts), text, functions, rows_per_part, facts)
     # A function that was made in a test may see what no other does.
     if any("<locals>" in one.__qualname__ for one in functions):
         return _build(root, *key)
@@ -120,12 +123,15 @@ def _build(
     text: str | None,
     functions: tuple[Any, ...],
     rows_per_part: int,
+    training: tuple[tuple[str, str], ...],
 ) -> Workspace:
     keep, score, draw, flag = functions
     for name in ("alpha", "beta", "gamma"):
         folder = root / "weights" / name
         folder.mkdir(parents=True)
         (folder / "model.bin").write_text(name)
+    for name, facts in training:
+        (root / "weights" / name / "training.json").write_text(facts)
     workspace = Workspace.create(root, text or recipe())
     table = pa.table(
         {

@@ -1,0 +1,58 @@
+"""A report in a folder: ``report.md`` for people, ``report.json`` for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from synpic.errors import EvaluationError, StorageError
+from synpic.evaluate.evaluation import Evaluation
+from synpic.evaluate.tables import markdown
+from synpic.workspace.whole_folder import whole_folder
+
+__all__ = ["PAGE", "TABLE", "require_room", "write_report"]
+
+PAGE, TABLE = "report.md", "report.json"
+
+
+def require_room(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a place where a report cannot be written without harm.
+
+    Args:
+        overwrite: whether a report that is there is replaced.
+
+    Raises:
+        EvaluationError: a file, another folder, or a report lies there.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise EvaluationError(f"--to {folder}: it is a file", hint="name a folder")
+    others = {one.name for one in folder.iterdir()} - {PAGE, TABLE}
+    if others:
+        raise EvaluationError(
+            f"--to {folder}: it holds {min(others)}, which is of no report",
+            hint="name a new folder",
+        )
+    if any(folder.iterdir()) and not overwrite:
+        raise EvaluationError(
+            f"--to {folder}: there is a report already",
+            hint="name another folder, or add --overwrite",
+        )
+
+
+def write_report(found: Evaluation, folder: Path) -> None:
+    """Write both files: whole, or not at all.
+
+    Raises:
+        StorageError: the disk is full, or refuses.
+    """
+    try:
+        with whole_folder(folder) as making:
+            (making / PAGE).write_text(markdown(found), "utf-8")
+            text = json.dumps(found.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+            (making / TABLE).write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: the report cannot be written: {error}", hint="make room, or name another"
+        ) from error

@@ -1,0 +1,178 @@
+"""An evaluation as sentences and tables, for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synpic.evaluate.compare_models import OVERALL, Difference, Result
+from synpic.evaluate.evaluation import Evaluation, Measure
+from synpic.evaluate.intervals import Estimate
+from synpic.evaluate.strengths import Strength
+from synpic.readers.display import count, number
+
+__all__ = ["Table", "conclusion", "differences", "footnotes", "markdown", "means", "opening"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as people read them.
+
+    Args:
+        columns: their names.
+        rows: a cell for each of them.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def opening(found: Evaluation) -> str:
+    """What was compared."""
+    others = [model for model in found.models if model != found.base]
+    text = (
+        f"{', '.join(others)} against {found.base}: {count(found.prompts, 'prompt')}, "
+        f"{count(found.items, 'image')} of each model"
+    )
+    if found.same_seed == found.items:
+        return f"{text}, paired by prompt and seed"
+    return f"{text}, paired by prompt; {number(found.same_seed)} pairs have one seed"
+
+
+def conclusion(found: Evaluation, model: str) -> str:
+    """Whether ``model`` is better than the base, by a reward that was not trained on."""
+    measure = found.headline(model)
+    if measure is None:
+        return (
+            f"{model}: no held-out reward. Each of them labelled what the model was trained on, so "
+            "that a higher score does not show a better model."
+        )
+    result = next(one for one in measure.results if (one.model, one.tag) == (model, OVERALL))
+    what = f"{model} − {found.base}, {measure.reward} ({measure.trails[model]})"
+    if result.difference is None:
+        return f"{what}: no image that both have a score of"
+    difference = result.difference
+    text = f"{what}: {_signed(difference.mean)}, win rate {difference.win_rate}"
+    if difference.seen:
+        better = "better" if (difference.mean.value or 0) > 0 else "worse"
+        return f"{text}: {better}"
+    text = f"{text}: no difference seen in {count(difference.mean.clusters, 'prompt')}"
+    if difference.units_to_see is None:
+        return text
+    return f"{text}; about {number(difference.units_to_see)} would show one as large as this"
+
+
+def means(found: Evaluation) -> Table:
+    """What each model got by each reward."""
+    rows = [
+        [
+            *(measure.reward, measure.trails[one.model], one.model, one.tag),
+            "" if one.mean.value is None else f"{one.mean.value:.4g}",
+            _interval(one.mean, ".4g"),
+            *(number(one.mean.n), number(one.missing)),
+        ]
+        for measure in found.measures
+        for one in measure.results
+    ]
+    columns = ["reward", "trail", "model", "tag", "mean", "interval", "images", "missing"]
+    return _without_tags(found, Table(columns, rows))
+
+
+def differences(found: Evaluation) -> Table:
+    """How much more than the base each other model got."""
+    rows = [
+        _difference(found, measure, one, one.difference)
+        for measure in found.measures
+        for one in measure.results
+        if one.difference is not None
+    ]
+    columns = ["reward", "trail", "difference", "tag", "mean", "interval", "win rate", "interval"]
+    return _without_tags(found, Table([*columns, "ties", "pairs", "p", "Holm"], rows))
+
+
+def _difference(
+    found: Evaluation, measure: Measure, result: Result, difference: Difference
+) -> list[str]:
+    adjusted = measure.adjusted.get((result.model, result.tag))
+    return [
+        *(measure.reward, measure.trails[result.model], f"{result.model} − {found.base}"),
+        result.tag,
+        "" if difference.mean.value is None else f"{difference.mean.value:+.4g}",
+        _interval(difference.mean, "+.4g"),
+        f"{difference.win_rate.value:.3f}",
+        _interval(difference.win_rate, ".3f"),
+        *(number(difference.ties), number(difference.mean.n)),
+        f"{difference.p:.4f}",
+        "" if adjusted is None else f"{adjusted:.4f}",
+    ]
+
+
+def footnotes(found: Evaluation) -> list[str]:
+    """How to read the tables."""
+    lines = []
+    for measure in found.measures:
+        points = [_points(one) for one in measure.strengths if one.points.value is not None]
+        if points:
+            lines.append(f"Bradley–Terry by {measure.reward}: {', '.join(points)}")
+    lines.append(
+        "Intervals: 95 %, bootstrap over prompts, the same draws for all models. A tie is half a "
+        "win. p: sign flips; Holm: corrected for all rewards and tags."
+    )
+    trails = {one for measure in found.measures for one in measure.trails.values()}
+    if "unknown" in trails:
+        lines.append("unknown: synpic did not train the model, and does not know what it learnt.")
+    if "in training" in trails:
+        lines.append("in training: the reward labelled what the model was trained on.")
+    missing = max(one.missing for measure in found.measures for one in measure.results)
+    if missing:
+        lines.append(
+            f"Partial: up to {count(missing, 'image')} of a model lack a score. `synpic status` "
+            "says why."
+        )
+    return lines
+
+
+def markdown(found: Evaluation) -> str:
+    """All of it, as a page."""
+    others = [model for model in found.models if model != found.base]
+    parts = [f"# {', '.join(others)} against {found.base}", f"{opening(found)}."]
+    parts += [f"**{conclusion(found, model)}**" for model in others]
+    for heading, table in (("Differences", differences(found)), ("Means", means(found))):
+        parts += [f"## {heading}", _as_markdown(table)]
+    return "\n\n".join([*parts, *footnotes(found)]) + "\n"
+
+
+def _as_markdown(table: Table) -> str:
+    rows = [table.columns, ["---"] * len(table.columns), *table.rows]
+    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def _without_tags(found: Evaluation, table: Table) -> Table:
+    if found.tag is not None:
+        return table
+    at = table.columns.index("tag")
+    return Table(
+        [*table.columns[:at], *table.columns[at + 1 :]],
+        [[*row[:at], *row[at + 1 :]] for row in table.rows],
+    )
+
+
+def _interval(estimate: Estimate, form: str) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:{form}} … {estimate.high:{form}}"
+
+
+def _points(strength: Strength) -> str:
+    return f"{strength.model} {strength.points.value:.0f} ({_interval(strength.points, '.0f')})"
+
+
+def _signed(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "–"
+    interval = _interval(estimate, "+.4g")
+    return f"{estimate.value:+.4g}" + (f" ({interval})" if interval else "")

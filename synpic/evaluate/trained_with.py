@@ -1,0 +1,72 @@
+"""Which rewards labelled the data that a model was trained on.
+
+A reward that a model was trained to please says little of whether the model got better.
+``synpic train`` leaves the trail: the release names its rewards, and ``training.json`` of the model
+names those of the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from synpic.errors import EvaluationError
+from synpic.hub.checkpoints import locate
+from synpic.recipe.settings import ModelSettings
+from synpic.release.cards.training import read_training
+
+__all__ = ["FACTS", "Trail", "rewards_of_training", "trail"]
+
+FACTS = "training.json"
+"""What ``synpic train`` leaves beside a model."""
+
+Trail = Literal["in training", "held out", "unknown"]
+"""Whether a reward labelled what a model learnt from."""
+
+
+def rewards_of_training(settings: ModelSettings, folder: Path) -> Mapping[str, str] | None:
+    """Name → fingerprint of the rewards that labelled what a model was trained on.
+
+    Args:
+        settings: the model's; its checkpoint and its adapters are looked at.
+        folder: that of the recipe, to which its paths are relative.
+
+    Returns:
+        None where nothing is known: a model of the Hub, or one that ``synpic train`` did not make.
+
+    Raises:
+        EvaluationError: a ``training.json`` cannot be read.
+    """
+    places = [settings.checkpoint, *(adapter.checkpoint for adapter in settings.adapters)]
+    known: dict[str, str] | None = None
+    for place in places:
+        path = None if place is None else locate(place, folder)
+        facts = None if path is None else _facts(path)
+        rewards = None if facts is None else facts["dataset"].get("rewards")
+        if rewards is not None:
+            known = {**(known or {}), **rewards}
+    return known
+
+
+def _facts(folder: Path) -> Mapping[str, Any] | None:
+    path = folder / FACTS
+    hint = f"`synpic train` writes {FACTS}: train the model again, or take the file away"
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise EvaluationError(f"{path}: cannot be read: {error}", hint=hint) from error
+    return read_training(data, str(path), error=EvaluationError, hint=hint)
+
+
+def trail(reward: str, known: Mapping[str, str] | None) -> Trail:
+    """Whether the reward of the fingerprint ``reward`` labelled what a model learnt from.
+
+    Args:
+        known: as :func:`rewards_of_training` gives it.
+    """
+    if known is None:
+        return "unknown"
+    return "in training" if reward in known.values() else "held out"

@@ -1,0 +1,188 @@
+"""``synpic eval``, through the command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synpic.errors import EvaluationError
+from synpic.pipeline.inventory import take_inventory
+from synpic.workspace import Workspace
+from tests.cli.conftest import in_process
+from tests.conftest import edit
+from tests.publish.fixtures import REWARDS, build, hashed_score, recipe
+from tests.release.cards.facts import about as about_training
+
+PROMPTS = [(f"{count} red circles", "train") for count in range(30)]
+
+
+def two_models(root: Path, **more: Any) -> Workspace:
+    return build(root, PROMPTS, text=recipe(("alpha", "beta"), samples=2), **more)
+
+
+def better(reward: str, row: dict[str, Any]) -> float:
+    """By redness beta is far better; by greenness nobody is."""
+    return hashed_score(reward, row) + 2 * (reward == "redness" and row["model"] == "beta")
+
+
+def evaluated(workspace: Workspace, *words: object) -> dict[str, Any]:
+    result = in_process("-C", workspace.store.root, "eval", *words, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def row(found: dict[str, Any], reward: str, model: str, tag: str = "overall") -> dict[str, Any]:
+    (one,) = [
+        result
+        for measure in found["measures"]
+        if measure["reward"] == reward
+        for result in measure["results"]
+        if (result["model"], result["tag"]) == (model, tag)
+    ]
+    return dict(one)
+
+
+def test_what_is_better_is_found_and_what_is_not_is_not(tmp_path: Path) -> None:
+    workspace = two_models(tmp_path / "set", score=better)
+    found = evaluated(workspace)
+    assert (found["base"], found["prompts"], found["items"]) == ("alpha", 30, 60)
+    assert found["same_seed"] == 60
+    red, green = row(found, "redness", "beta"), row(found, "greenness", "beta")
+    assert red["difference"]["seen"]
+    assert red["difference"]["win_rate"]["value"] == 1
+    assert red["difference"]["p_holm"] < 0.01
+    assert not green["difference"]["seen"]
+    assert green["difference"]["units_to_see"] > 30
+    scored = take_inventory(workspace).scored().sort("prompt_id", "sample")
+    of = {
+        name: scored.filter(model=name)["score_greenness"].to_numpy().astype(float)
+        for name in ("alpha", "beta")
+    }
+    assert green["difference"]["mean"]["value"] == pytest.approx(np.mean(of["beta"] - of["alpha"]))
+    wins = np.mean(of["beta"] > of["alpha"])
+    assert green["difference"]["win_rate"]["value"] == pytest.approx(wins)
+    # The other way round everything has the other sign.
+    back = row(evaluated(workspace, "--base", "beta"), "greenness", "alpha")["difference"]
+    assert back["mean"]["value"] == pytest.approx(-green["difference"]["mean"]["value"])
+
+
+def test_it_is_said_in_words_and_written(tmp_path: Path) -> None:
+    workspace = two_models(tmp_path / "set", score=better)
+    words = ("-C", workspace.store.root, "eval", "--to", tmp_path / "report")
+    result = in_process(*words)
+    assert "beta against alpha: 30 prompts, 60 images of each model" in result.output
+    assert "paired by prompt and seed" in result.output
+    assert "beta − alpha, redness (unknown): +2" in result.output
+    assert ": better" in result.output
+    page = (tmp_path / "report/report.md").read_text("utf-8")
+    assert page.startswith("# beta against alpha\n")
+    assert "| redness | unknown | beta − alpha |" in page
+    table = json.loads((tmp_path / "report/report.json").read_text("utf-8"))
+    assert table == evaluated(workspace)
+    assert "there is a report already" in refused(workspace, *words[3:])
+    assert in_process(*words, "--overwrite").exit_code == 0
+    (tmp_path / "report/mine.txt").touch()
+    assert "it holds mine.txt" in refused(workspace, *words[3:], "--overwrite")
+    only = in_process("-C", workspace.store.root, "eval", "--reward", "greenness").output
+    assert "no difference seen in 30 prompts; about " in only
+    assert "redness" not in only
+
+
+def test_what_is_missing_makes_it_partial(tmp_path: Path) -> None:
+    def score(reward: str, one: dict[str, Any]) -> float | None:
+        lost = one["model"] == "beta" and one["sample"] == 0
+        return None if lost else better(reward, one)
+
+    workspace = two_models(tmp_path / "set", score=score)
+    found = evaluated(workspace)
+    beta = row(found, "greenness", "beta")
+    assert (beta["missing"], beta["mean"]["n"]) == (30, 30)
+    assert row(found, "greenness", "alpha")["missing"] == 0
+    # The second image is compared with the second, also where the first is missing.
+    scored = take_inventory(workspace).scored().filter(sample=1).sort("prompt_id")
+    of = {name: scored.filter(model=name)["score_greenness"] for name in ("alpha", "beta")}
+    assert beta["difference"]["mean"]["value"] == pytest.approx((of["beta"] - of["alpha"]).mean())
+    text = in_process("-C", workspace.store.root, "eval").output
+    assert "Partial: up to 30 images of a model lack a score" in text
+
+
+def test_three_models_have_strengths(tmp_path: Path) -> None:
+    workspace = build(tmp_path / "three", PROMPTS, text=recipe())
+    found = evaluated(workspace)
+    points = [one["points"]["value"] for one in found["measures"][0]["strengths"]]
+    assert sum(points) == pytest.approx(3000)
+    assert (
+        "Bradley–Terry by redness: alpha " in in_process("-C", workspace.store.root, "eval").output
+    )
+
+
+def record(rewards: dict[str, str] | None) -> str:
+    """``training.json`` of a model that was trained on a set that these ranked."""
+    dataset = about_training()["dataset"] | ({} if rewards is None else {"rewards": rewards})
+    return json.dumps(about_training(dataset=dataset))
+
+
+@pytest.mark.parametrize(
+    ("labelled", "headline", "trails"),
+    [
+        (("redness",), "greenness", ("in training", "held out")),
+        (REWARDS, None, ("in training", "in training")),
+        (None, "redness", ("unknown", "unknown")),
+    ],
+)
+def test_a_reward_that_labelled_the_training_set_never_stands_first(
+    tmp_path: Path,
+    labelled: Sequence[str] | None,
+    headline: str | None,
+    trails: Sequence[str],
+) -> None:
+    known = {one.name: one.fingerprint for one in take_inventory(build(tmp_path / "any")).rewards}
+    rewards = None if labelled is None else {name: known[name] for name in labelled}
+    workspace = two_models(tmp_path / "set", score=better, training={"beta": record(rewards)})
+    found = evaluated(workspace)
+    assert found["headline"] == {"beta": headline}
+    assert tuple(row(found, reward, "beta")["trail"] for reward in REWARDS) == trails
+    assert row(found, "redness", "alpha")["trail"] == "unknown"
+    said = in_process("-C", workspace.store.root, "eval").output
+    assert ("beta: no held-out reward" in said) is (headline is None)
+
+
+def test_a_record_of_training_that_cannot_be_read_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace = two_models(tmp_path / "set", score=better, training={"beta": "{"})
+    assert row(evaluated(workspace), "redness", "beta")["trail"] == "unknown"
+    assert "models.beta: " in caplog.text
+    assert "its training is unknown" in caplog.text
+
+
+def refused(workspace: Workspace, *words: object) -> str:
+    result = in_process("-C", workspace.store.root, "eval", *words)
+    assert isinstance(result.exception, EvaluationError), result.output
+    return result.exception.message
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    workspace = two_models(tmp_path / "set", score=better)
+    assert "no model 'betta'. Did you mean 'beta'?" in refused(workspace, "--base", "betta")
+    assert "the recipe has no reward 'rednes'. Did you mean" in refused(
+        workspace, "--reward", "rednes"
+    )
+    assert "the prompts have no column 'sort'" in refused(workspace, "--tag", "sort")
+    bare = build(tmp_path / "bare", PROMPTS, text=recipe(("alpha",), samples=2))
+    assert "the recipe has 1 of the two models" in refused(bare)
+    unscored = build(tmp_path / "unscored", text=recipe(), score=no_score)
+    assert "no reward has scored an image here" in refused(unscored)
+    text = "shared_seeds = false\n" + recipe(("alpha", "beta"), samples=2)
+    twins = edit(workspace, text.replace("weights/beta", "weights/alpha"))
+    assert "models 'alpha' and 'beta' are the same" in refused(twins)
+
+
+def no_score(reward: str, row: dict[str, Any]) -> None:
+    assert reward in REWARDS
