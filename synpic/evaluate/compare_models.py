@@ -16,7 +16,7 @@ from synpic.evaluate.bootstrap import RESAMPLES, Floats, draw_again, number_unit
 from synpic.evaluate.intervals import Estimate, units_to_see, wilson
 from synpic.evaluate.significance import sign_flip_p
 
-__all__ = ["OVERALL", "Difference", "Items", "Overall", "Result", "compare_models"]
+__all__ = ["OVERALL", "Items", "Overall", "PairedDifference", "Result", "compare_models"]
 
 OVERALL = "overall"
 """In place of a tag: of all of them."""
@@ -55,7 +55,7 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """How much more than the base a model has.
 
     Args:
@@ -94,7 +94,7 @@ class Result:
     tag: str
     mean: Estimate
     missing: int
-    difference: Difference | None
+    difference: PairedDifference | None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -268,7 +268,7 @@ def _result(model: str, tag: str, group: _Group, intervals: bool) -> Result:
     return Result(model, tag, mean, group.missing(column), difference)
 
 
-def _difference(model: str, group: _Group, intervals: bool) -> Difference | None:
+def _difference(model: str, group: _Group, intervals: bool) -> PairedDifference | None:
     column = (model, "difference")
     if column not in group.columns or not group.units(column):
         return None
@@ -277,7 +277,7 @@ def _difference(model: str, group: _Group, intervals: bool) -> Difference | None
     if mean.value:
         error = float(group.drawn(column).std(ddof=1))
         to_see = units_to_see(mean.value, error, mean.clusters)
-    return Difference(
+    return PairedDifference(
         mean=mean,
         win_rate=_estimate(group, (model, "win"), intervals),
         ties=int((group.values(column) == 0).sum()),

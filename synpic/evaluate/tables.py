@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synpic.evaluate.compare_models import OVERALL, Difference, Result
+from synpic.evaluate.compare_models import OVERALL, PairedDifference, Result
 from synpic.evaluate.evaluation import Evaluation, Measure
 from synpic.evaluate.intervals import Estimate
 from synpic.evaluate.strengths import Strength
 from synpic.readers.display import count, number
 
-__all__ = ["Table", "conclusion", "differences", "footnotes", "markdown", "means", "opening"]
+__all__ = ["TextTable", "conclusion", "differences", "footnotes", "markdown", "means", "opening"]
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """Cells as people read them.
 
     Args:
@@ -62,7 +62,7 @@ def conclusion(found: Evaluation, model: str) -> str:
     return f"{text}; about {number(difference.units_to_see)} would show one as large as this"
 
 
-def means(found: Evaluation) -> Table:
+def means(found: Evaluation) -> TextTable:
     """What each model got by each reward."""
     rows = [
         [
@@ -75,10 +75,10 @@ def means(found: Evaluation) -> Table:
         for one in measure.results
     ]
     columns = ["reward", "trail", "model", "tag", "mean", "interval", "images", "missing"]
-    return _without_tags(found, Table(columns, rows))
+    return _without_tags(found, TextTable(columns, rows))
 
 
-def differences(found: Evaluation) -> Table:
+def differences(found: Evaluation) -> TextTable:
     """How much more than the base each other model got."""
     rows = [
         _difference(found, measure, one, one.difference)
@@ -87,11 +87,11 @@ def differences(found: Evaluation) -> Table:
         if one.difference is not None
     ]
     columns = ["reward", "trail", "difference", "tag", "mean", "interval", "win rate", "interval"]
-    return _without_tags(found, Table([*columns, "ties", "pairs", "p", "Holm"], rows))
+    return _without_tags(found, TextTable([*columns, "ties", "pairs", "p", "Holm"], rows))
 
 
 def _difference(
-    found: Evaluation, measure: Measure, result: Result, difference: Difference
+    found: Evaluation, measure: Measure, result: Result, difference: PairedDifference
 ) -> list[str]:
     adjusted = measure.adjusted.get((result.model, result.tag))
     return [
@@ -142,7 +142,7 @@ def markdown(found: Evaluation) -> str:
     return "\n\n".join([*parts, *footnotes(found)]) + "\n"
 
 
-def _as_markdown(table: Table) -> str:
+def _as_markdown(table: TextTable) -> str:
     rows = [table.columns, ["---"] * len(table.columns), *table.rows]
     return "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
 
@@ -151,11 +151,11 @@ def _escaped(cell: str) -> str:
     return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
-def _without_tags(found: Evaluation, table: Table) -> Table:
+def _without_tags(found: Evaluation, table: TextTable) -> TextTable:
     if found.tag is not None:
         return table
     at = table.columns.index("tag")
-    return Table(
+    return TextTable(
         [*table.columns[:at], *table.columns[at + 1 :]],
         [[*row[:at], *row[at + 1 :]] for row in table.rows],
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from synpic.evaluate.judges.verdict import Part, Verdict
+from synpic.evaluate.judges.verdict import Verdict, VerdictPart
 
 __all__ = [
     "COLOURS",
@@ -22,7 +22,7 @@ __all__ = [
     "Position",
     "Relation",
     "Specification",
-    "Wanted",
+    "WantedObjects",
     "confident",
     "judge_objects",
     "relations",
@@ -90,7 +90,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedObjects:
     """Objects that have to be there.
 
     Args:
@@ -117,7 +117,7 @@ class Specification:
     """
 
     tag: str
-    include: tuple[Wanted, ...]
+    include: tuple[WantedObjects, ...]
     exclude: tuple[tuple[str, int], ...] = ()
 
 
@@ -155,24 +155,24 @@ def judge_objects(
         colour_of: called only where a colour is asked for.
     """
     objects = confident(detections, specification.tag)
-    parts: list[Part] = []
+    parts: list[VerdictPart] = []
     groups: list[Sequence[Detection] | None] = []
     for at, wanted in enumerate(specification.include):
         found = objects.get(wanted.name, [])[: wanted.count]
         wrong, answer = _fault(wanted, found, colour_of, specification, groups)
         groups.append(None if wrong else found)
         question = _question(wanted, specification)
-        parts.append(Part(f"include {at}", question, answer, None, not wrong))
+        parts.append(VerdictPart(f"include {at}", question, answer, None, not wrong))
     for at, (name, too_many) in enumerate(specification.exclude):
         there = len(objects.get(name, ()))
         question = f"fewer than {too_many} {name}"
-        parts.append(Part(f"exclude {at}", question, f"{there}", None, there < too_many))
+        parts.append(VerdictPart(f"exclude {at}", question, f"{there}", None, there < too_many))
     reasons = [f"{part.question}: {part.answer}" for part in parts if not part.correct]
     return Verdict(not reasons, None, tuple(parts), "; ".join(reasons))
 
 
 def _fault(
-    wanted: Wanted,
+    wanted: WantedObjects,
     found: Sequence[Detection],
     colour_of: ColourOf,
     specification: Specification,
@@ -201,7 +201,7 @@ def _fault(
     return False, said
 
 
-def _question(wanted: Wanted, specification: Specification) -> str:
+def _question(wanted: WantedObjects, specification: Specification) -> str:
     question = " ".join(filter(None, [str(wanted.count), wanted.colour, wanted.name]))
     if wanted.position is None:
         return question

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 from synpic.errors import EvaluationError
 
-__all__ = ["Question", "arithmetic_mean", "cascaded", "check_questions", "gated", "geometric_mean"]
+__all__ = [
+    "ImageQuestion",
+    "arithmetic_mean",
+    "cascaded",
+    "check_questions",
+    "gated",
+    "geometric_mean",
+]
 
 
 @dataclass(frozen=True)
-class Question:
+class ImageQuestion:
     """Something that is asked about an image.
 
     Args:
@@ -30,7 +37,7 @@ class Question:
     parents: tuple[str, ...] = ()
 
 
-def check_questions(questions: Sequence[Question], prompt: str) -> None:
+def check_questions(questions: Sequence[ImageQuestion], prompt: str) -> None:
     """Refuse questions that cannot be counted.
 
     Args:
@@ -72,7 +79,7 @@ def _refuse_circles(parents: Mapping[str, Sequence[str]], prompt: str) -> None:
         ) from error
 
 
-def cascaded(questions: Sequence[Question], answers: Mapping[str, bool]) -> list[bool]:
+def cascaded(questions: Sequence[ImageQuestion], answers: Mapping[str, bool]) -> list[bool]:
     """DPG-Bench's rule: a question fails with a parent that failed by now, in the file's order.
 
     Args:
@@ -88,7 +95,7 @@ def cascaded(questions: Sequence[Question], answers: Mapping[str, bool]) -> list
     return [now[one.id] for one in questions]
 
 
-def gated(questions: Sequence[Question], answers: Mapping[str, bool]) -> list[bool]:
+def gated(questions: Sequence[ImageQuestion], answers: Mapping[str, bool]) -> list[bool]:
     """DSG's rule: a question fails with a parent whose own answer is no, whatever came before it.
 
     Args:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Part", "Verdict"]
+__all__ = ["Verdict", "VerdictPart"]
 
 
 @dataclass(frozen=True)
-class Part:
+class VerdictPart:
     """One thing that an image was asked for.
 
     Args:
@@ -39,5 +39,5 @@ class Verdict:
 
     correct: bool | None
     score: float | None
-    parts: tuple[Part, ...]
+    parts: tuple[VerdictPart, ...]
     reason: str

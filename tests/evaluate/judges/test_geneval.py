@@ -15,7 +15,7 @@ from synpic.evaluate.judges.geneval import (
     Position,
     Relation,
     Specification,
-    Wanted,
+    WantedObjects,
     confident,
     judge_objects,
     relations,
@@ -35,24 +35,24 @@ def no_colour(_: Detection) -> str:
 
 def dog(relation: Relation) -> Specification:
     return Specification(
-        "position", (Wanted("bear", 1), Wanted("dog", 1, None, Position(relation, 0)))
+        "position", (WantedObjects("bear", 1), WantedObjects("dog", 1, None, Position(relation, 0)))
     )
 
 
 def clocks(n: int) -> Specification:
-    return Specification("counting", (Wanted("clock", n),), (("clock", n + 1),))
+    return Specification("counting", (WantedObjects("clock", n),), (("clock", n + 1),))
 
 
 RIGHT = "right of"
 
 CASES = {
     "above the threshold": (
-        Specification("single_object", (Wanted("bench", 1),)), seen("bench", 0.31), ""),
+        Specification("single_object", (WantedObjects("bench", 1),)), seen("bench", 0.31), ""),
     "at the threshold": (
-        Specification("single_object", (Wanted("bench", 1),)), seen("bench", 0.3),
+        Specification("single_object", (WantedObjects("bench", 1),)), seen("bench", 0.3),
         "1 bench: 0 found"),
     "more and others do not matter": (
-        Specification("two_object", (Wanted("bench", 1), Wanted("ball", 1))),
+        Specification("two_object", (WantedObjects("bench", 1), WantedObjects("ball", 1))),
         seen("bench", 0.9, 0.8) + seen("ball", 0.31) + seen("dog", 0.99), ""),
     "two of three are sure": (clocks(2), seen("clock", 0.95, 0.91, 0.89), ""),
     "three are sure": (
@@ -83,7 +83,7 @@ def test_the_verdict_is_geneval_s(case: str) -> None:
 
 
 def test_the_first_alone_is_classified() -> None:
-    hydrant = Specification("colors", (Wanted("fire hydrant", 1, "blue"),))
+    hydrant = Specification("colors", (WantedObjects("fire hydrant", 1, "blue"),))
     red, blue = seen("fire hydrant", 0.9, 0.8)
     found = judge_objects(hydrant, [red, blue], {red: "red", blue: "blue"}.__getitem__)
     assert (found.correct, found.reason) == (False, "1 blue fire hydrant: red")
@@ -91,7 +91,9 @@ def test_the_first_alone_is_classified() -> None:
 
 
 def test_swapped_colours_are_two_reasons() -> None:
-    asked = Specification("color_attr", (Wanted("glass", 1, "purple"), Wanted("apple", 1, "black")))
+    asked = Specification(
+        "color_attr", (WantedObjects("glass", 1, "purple"), WantedObjects("apple", 1, "black"))
+    )
     detections = seen("glass", 0.9) + seen("apple", 0.9)
     colours = {"glass": "black", "apple": "purple"}
     found = judge_objects(asked, detections, lambda one: colours[one.name])

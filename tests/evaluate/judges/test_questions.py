@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from synpic.errors import EvaluationError
 from synpic.evaluate.judges.questions import (
-    Question,
+    ImageQuestion,
     arithmetic_mean,
     cascaded,
     check_questions,
@@ -19,11 +19,11 @@ from synpic.evaluate.judges.questions import (
 )
 
 
-def graph(text: str) -> list[Question]:
+def graph(text: str) -> list[ImageQuestion]:
     """``1:0 2:1``: question 1 depends on none, question 2 on 1."""
     rows = (row.split(":") for row in text.split())
     return [
-        Question(name, f"{name}?", tuple(one for one in parents.split(",") if one != "0"))
+        ImageQuestion(name, f"{name}?", tuple(one for one in parents.split(",") if one != "0"))
         for name, parents in rows
     ]
 
@@ -43,7 +43,7 @@ FIRST = graph("1:0 2:1 3:0 4:1,3")
     ],
 )
 def test_scores_are_those_of_the_suites(
-    questions: list[Question], answers: str, dpg: float, dsg: float
+    questions: list[ImageQuestion], answers: str, dpg: float, dsg: float
 ) -> None:
     given_ = {one.id: answer == "y" for one, answer in zip(questions, answers, strict=True)}
     assert sum(cascaded(questions, given_)) / len(questions) == pytest.approx(dpg)
@@ -76,7 +76,7 @@ def test_means_of_atoms(probabilities: list[float]) -> None:
         (graph("1:1"), "in a circle: 1 → 1"),
     ],
 )
-def test_what_cannot_be_counted_is_refused(questions: list[Question], message: str) -> None:
+def test_what_cannot_be_counted_is_refused(questions: list[ImageQuestion], message: str) -> None:
     with pytest.raises(EvaluationError, match=message) as caught:
         check_questions(questions, "'a red dog'")
     assert "'a red dog'" in caught.value.message
