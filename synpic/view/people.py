@@ -134,10 +134,13 @@ def people_of_release(
         for one in comparisons.values()
         if one.by_people
     }
-    for one in _own(release, candidates):
-        found.setdefault((one.source, one.question), one)
-    asked = [*found.values()]
     rule, phi, remark = release.manifest.ranking, None, None
+    try:
+        for one in _own(release, candidates):
+            found.setdefault((one.source, one.question), one)
+    except ReleaseError as error:  # what is damaged there hides no image
+        remark = error.message
+    asked = [*found.values()]
     if asked and comparisons:
         try:
             aggregation = published_aggregation(rule, release.name)

@@ -237,3 +237,16 @@ def test_a_hostile_question_is_shown_as_text(visit: Callable[..., Visit], tmp_pa
         page.keyboard.press("1")
         page.wait_for_selector("#large[open]")
         check(one)
+
+
+def test_damaged_pairs_of_a_release_hide_no_image(tmp_path: Path) -> None:
+    text = '\n[records]\npairs = "own"\nconfigs = ["ranked", "pairwise"]\n'
+    workspace = making.build(tmp_path / "set", 3, text=making.RECIPE + text)
+    label_pairs(workspace)
+    publish_to(workspace, tmp_path / "release")
+    for shard in (tmp_path / "release").glob("pairwise/*.parquet"):
+        shard.write_bytes(b"PAR1")
+    shown = open_source(tmp_path / "release")
+    assert shown.people.asked == ()
+    assert "pairwise" in str(shown.people.remark)
+    assert make_frame(shown).prompts.height == 3

@@ -53,7 +53,7 @@ synpic.bar = (share) => {
 };
 
 // Each reward's score and place; a place far from the rank of φ is where rewards disagree. People
-// give no score: of them, the pairs that the image wins, where they rank, and the votes for it.
+// and comparers give no score: of them, the pairs that the image wins, where they rank; and votes.
 synpic.scores = (row, image, page) => {
   const { make } = synpic;
   const rewards = Object.keys(image.scores);
@@ -76,7 +76,7 @@ synpic.scores = (row, image, page) => {
           { title: place + ". by " + reward }, place)));
     }), people.map((name) => make("tr", {},
       make("th", { scope: "row", title: name }, make("bdi", {}, name)),
-      make("td", { colspan: "2", title: "pairs that it wins by the votes of people" },
+      make("td", { colspan: "2", title: "pairs that it wins, as " + name + " compares them" },
         image.wins[name] === null ? "–" : image.wins[name] + " of " + (ranked - 1) + " pairs"))),
     votes));
 };
