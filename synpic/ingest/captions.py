@@ -1,12 +1,7 @@
-"""What is written about the images of a folder: a file of metadata, or a ``.txt`` each.
-
-The layout of metadata is that of ``imagefolder`` of ``datasets``: a row names a file, relative to
-the metadata's own folder, as ``file_name``.
-"""
+"""What is written about an image: its prompt, the name of its model, and why there is none."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,21 +9,16 @@ from typing import Any
 
 from synpic.errors import IngestError, did_you_mean
 from synpic.ingest.listing import shown
-from synpic.readers.tables import open_table
 from synpic.readers.text import fault_of, is_blank
 from synpic.recipe import IngestSettings
 
 __all__ = [
-    "METADATA",
     "PROMPTS",
     "Said",
     "caption_problem",
     "choose_prompt",
-    "parse_metadata",
     "said",
 ]
-
-METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 PROMPTS = ("prompt", "caption", "text")
 """What the column of prompts is usually called."""
@@ -56,45 +46,6 @@ class Said:
     problem: str | None = None
     meta: str | None = None
     listed: tuple[int, int] | None = None
-
-
-def parse_metadata(path: str, data: bytes, settings: IngestSettings) -> list[Said]:
-    """The rows of one file of metadata.
-
-    Args:
-        path: of the file, below the folder.
-
-    Raises:
-        IngestError: it is no such file, or lacks a column; with the line or row.
-    """
-    where = shown(path)
-    table = open_table(io.BytesIO(data), where, error=IngestError)
-    columns = list(table.columns)
-    if not columns:
-        return []
-    prompt = choose_prompt(columns, settings.prompt[0] if settings.prompt else None, where)
-    for name in ("file_name", *(settings.model or ())):
-        require(name, [*columns, FOLDER], where)
-    wanted = dict.fromkeys(("file_name", prompt, *(settings.model or ()), FOLDER))
-    found: list[Said] = []
-    for batch in table.batches([name for name in wanted if name in table.columns]):
-        for number, row in enumerate(batch.rows):
-            file = (PurePosixPath(path).parent / _file_name(row, batch.at(number))).as_posix()
-            found.append(said(file, row.get(prompt), row, settings))
-    return found
-
-
-def _file_name(row: Mapping[str, Any], place: str) -> str:
-    name = row.get("file_name")
-    if not isinstance(name, str) or is_blank(name):
-        raise IngestError(
-            f"{place}: file_name is {name!r:.60}, not the name of a file",
-            hint="a row names its image, relative to the folder of the metadata",
-        )
-    fault = fault_of(name)
-    if fault is not None:
-        raise IngestError(f"{place}: file_name has {fault.what}", hint=fault.hint)
-    return name
 
 
 def said(

@@ -149,10 +149,10 @@ class Dataset:
         """Every image of tars in the layout of WebDataset."""
         # At a commit, and in a folder that is what was locked, a file does not change.
         stamps = {spelt(name): self.entry.identity for name in files}
-        found, notes = find_in_tars(
+        found, notes, labels = find_in_tars(
             stamps, self._locate, self.settings, self._shown, before, listener
         )
-        return FoundImages(found, f"{self._shown}@{ids.short(self.entry.identity)}", notes)
+        return FoundImages(found, f"{self._shown}@{ids.short(self.entry.identity)}", notes, labels)
 
     def _locate(self, name: str) -> Path:
         """A tar on this machine: one on the Hub is downloaded whole, into the client's cache."""

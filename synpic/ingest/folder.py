@@ -20,7 +20,7 @@ from synpic import ids
 from synpic.engine import threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import IngestError, SourceMissing
-from synpic.ingest.captions import METADATA, Said, parse_metadata, said
+from synpic.ingest.captions import Said, said
 from synpic.ingest.labels.json_lists import ListLabels
 from synpic.ingest.layouts import (
     HEAD_BYTES,
@@ -39,6 +39,7 @@ from synpic.ingest.listing import (
     shown,
     spelt,
 )
+from synpic.ingest.metadata import METADATA, parse_metadata
 from synpic.ingest.source import FOUND, FoundImages
 from synpic.ingest.tar_names import ENDING as TAR
 from synpic.ingest.tar_names import PACKED
@@ -146,9 +147,8 @@ class Folder:
         found = pl.DataFrame(rows, schema=FOUND, orient="row")
         held = ids.sha256("\n".join(sorted(found["key"].unique())).encode())
         name = f"{shown(root.resolve().name)}@{ids.short(held)}"
-        return FoundImages(
-            found, name, self._unread(), labels.found([one.listed for one in wanted])
-        )
+        notes = [*self._unread(), *labels.notes]
+        return FoundImages(found, name, notes, labels.found([one.listed for one in wanted]))
 
     def reader(self) -> FolderReader:
         """What reads its files."""
@@ -164,7 +164,7 @@ class Folder:
         every = sorted({*self.listing.files, *self.listing.outside})
         for path in every:
             if _is_metadata(path):
-                for one in parse_metadata(path, self._metadata(path), self.settings):
+                for one in parse_metadata(path, self._metadata(path), self.settings, labels):
                     meant = self.listing.find(one.file)
                     told.update(meant)
                     yield replace(one, file=meant[0]) if len(meant) == 1 else one

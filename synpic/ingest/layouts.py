@@ -116,8 +116,9 @@ def images_in_list(
         )
     prompt = settings.prompt[0] if settings.prompt else "prompt"
     used = {"prompt", prompt, *layout.images, *layout.models}
+    labelled = labels.layout(layout.images, names, cells=len(layout.images) == 1)
     for batch in table.batches(names):
-        first = labels.read(batch.rows, names, layout.images, batch.at)
+        first = labels.read(batch.rows, labelled, batch.at)
         for number, row in enumerate(batch.rows):
             files = _files(row, layout, batch.at(number))
             meta = kept_values(row, settings.keep, used)

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
@@ -24,7 +25,7 @@ from synpic.readers.tars import Member, members
 from synpic.readers.text import decode, shown
 from synpic.recipe import IngestSettings
 
-__all__ = ["TarImage", "images_of"]
+__all__ = ["NO_LABELS_OF_TARS", "TarImage", "images_of"]
 
 _TEXTS = ("txt", "text")
 _OBJECTS = ("json", "jsn")
@@ -35,9 +36,15 @@ _CAPTIONS = (*PROMPTS, "original_prompt")
 _SIDES = frozenset({"chosen", "rejected", "image", "img"})
 """Names of an image in a sample that name no model."""
 
+_LABELS = ("label_0", "label_1")
+"""Texts of a pair that are numbers, as the training scripts of diffusers name them."""
+
 _NOT_META = frozenset(
     {"prompt_id", "split", "model", "models", "margin", "strategy", "label_source"}
 )
+NO_LABELS_OF_TARS = (*_CAPTIONS, *_NOT_META)
+"""Keys of JSON that are no labels."""
+
 _OF_A_SIDE = re.compile(r"(chosen|rejected)_(id|model|seed|rank|preference)")
 """What an export of synpic says of a pair, and not of its prompt."""
 
@@ -60,6 +67,8 @@ class TarImage:
         prompt, label, problem: as in ``FOUND``.
         meta: as :func:`synpic.ingest.meta.kept_values` gives it.
         sample: the number of its sample in the tar.
+        name: which of the sample's images it is: "0", "chosen", "".
+        values: what the sample says, beside a prompt: labels may be among it.
     """
 
     member: str
@@ -71,6 +80,8 @@ class TarImage:
     problem: str | None
     meta: str | None
     sample: int
+    name: str
+    values: Mapping[str, Any]
 
 
 @dataclass
@@ -191,6 +202,8 @@ def _unfold(
             problem=problem,
             meta=said.meta(name),
             sample=number,
+            name=name,
+            values=said.values,
         )
 
 
@@ -261,6 +274,17 @@ class _Said:
         used = {*_CAPTIONS, *_NOT_META, *(self._settings.prompt or ())}
         return kept_values(row, self._settings.keep, used)
 
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """What the sample says, but for what an export of synpic says of one side of a pair."""
+        numbers = {
+            name: _number(self._text(member)[0])
+            for name, member in self._sample.texts.items()
+            if name in _LABELS
+        }
+        row = {**numbers, **self._object("")[0]}
+        return {name: one for name, one in row.items() if not _OF_A_SIDE.fullmatch(name)}
+
     def _one_of(self, value: Any, place: int) -> Any:
         """Of a list with something for each image, what is for this one."""
         if isinstance(value, list):
@@ -295,6 +319,14 @@ class _Said:
             return decode(self._stream.read(member.size), name, error=IngestError), None
         except IngestError as error:
             return "", f"its caption is refused: {error.message}"
+
+
+def _number(text: Any) -> Any:
+    """What a text says, as a number if it is one."""
+    try:
+        return float(text) if isinstance(text, str) else None
+    except ValueError:
+        return text
 
 
 def _parsed(text: str, name: str) -> tuple[Mapping[str, Any], str | None]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,8 +23,10 @@ from synpic import ids
 from synpic.engine import threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import IngestError
+from synpic.ingest.labels.forms import FoundLabels
+from synpic.ingest.labels.tar_labels import LabelledSample, TarLabels
 from synpic.ingest.listing import open_regular, plain_name, shown, spelt
-from synpic.ingest.samples import TarImage, images_of
+from synpic.ingest.samples import NO_LABELS_OF_TARS, TarImage, images_of
 from synpic.ingest.source import FOUND, FoundImages
 from synpic.ingest.tar_names import common_folder, inner_name
 from synpic.readers.display import count
@@ -79,11 +82,11 @@ class TarShards:
         name = shown(self.root.resolve().name)
         if len(self.stamps) == 1:
             name = shown(plain_name(next(iter(self.stamps))))
-        found, notes = find_in_tars(
+        found, notes, labels = find_in_tars(
             self.stamps, self._locate, self.settings, name, before, listener
         )
         held = ids.sha256("\n".join(sorted(found["key"].unique())).encode())
-        return FoundImages(found, f"{name}@{ids.short(held)}", notes)
+        return FoundImages(found, f"{name}@{ids.short(held)}", notes, labels)
 
     def reader(self) -> TarReader:
         """What reads its images."""
@@ -100,8 +103,8 @@ def find_in_tars(
     name: str,
     before: pl.DataFrame,
     listener: Listener | None,
-) -> tuple[pl.DataFrame, list[str]]:
-    """Every image of some tars: rows of ``FOUND``, and what was not read.
+) -> tuple[pl.DataFrame, list[str], FoundLabels | None]:
+    """Every image of some tars: rows of ``FOUND``, what was not read, and their labels.
 
     Of several tars, one that is damaged is left out whole, with a note that names it: what lies
     before the damage may be less than was packed.
@@ -112,7 +115,8 @@ def find_in_tars(
         before: what was found the last time: of a tar with that stamp, hashes are taken from it.
 
     Raises:
-        IngestError: every tar is damaged or cannot be read; or no image has a caption.
+        IngestError: every tar is damaged or cannot be read; no image has a caption; or a sample's
+            labels cannot be read.
     """
     known = {
         (file, row): key
@@ -139,6 +143,7 @@ def find_in_tars(
     meter = Meter("find", name, len(files), listener)
     meter.begin()
     rows: list[tuple[Any, ...]] = []
+    labels = TarLabels(settings, NO_LABELS_OF_TARS)
     samples, limit, at_once = 0, settings.count, threads.pool(8)
     with ThreadPoolExecutor(at_once) as pool:
         for start in range(0, len(files), at_once):
@@ -146,9 +151,10 @@ def find_in_tars(
                 break
             some = files[start : start + at_once]
             for file, images in zip(some, pool.map(find, some), strict=True):
-                for image in images:
-                    if limit is None or samples + image.sample < limit:
-                        rows.append(_row(file, stamps[file], image))
+                left = None if limit is None else limit - samples
+                taken = [one for one in images if left is None or one.sample < left]
+                rows += [_row(file, stamps[file], image) for image in taken]
+                labels.add(_labelled(file, taken))
                 samples += 1 + max((image.sample for image in images), default=-1)
             meter.add(len(some), 0, len(files) - start - len(some))
     meter.end(None)
@@ -157,7 +163,20 @@ def find_in_tars(
     notes += [f"{one.message}; no image of that tar is read ({one.hint})" for one in damaged]
     found = pl.DataFrame(rows, schema=FOUND, orient="row")
     _require_captions(found, name, len(files))
-    return found, sorted(notes)
+    labelled, unread = labels.found()
+    return found, [*sorted(notes), *unread], labelled
+
+
+def _labelled(file: str, images: Sequence[TarImage]) -> list[LabelledSample]:
+    """The samples of ``images``, which lie beside each other, with what each says."""
+    place = shown(plain_name(file))
+    return [
+        LabelledSample(
+            f"{place}#{of_sample[0].member}", [one.name for one in of_sample], of_sample[0].values
+        )
+        for _, group in groupby(images, key=lambda one: one.sample)
+        for of_sample in [list(group)]
+    ]
 
 
 def _row(file: str, stamp: str, image: TarImage) -> tuple[Any, ...]:

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import IngestError, PromptError, SynpicError
-from synpic.ingest.captions import parse_metadata
+from synpic.ingest.labels.json_lists import ListLabels
+from synpic.ingest.metadata import parse_metadata
 from synpic.prompts import ensure_prompts, read_prompts
 from synpic.readers.tables import ENDINGS, open_table
 from synpic.recipe import IngestSettings
@@ -236,14 +237,17 @@ METADATA = [
 def test_metadata_is_held_to_the_same(name: str, content: bytes | str, says: str) -> None:
     data = content.encode() if isinstance(content, str) else content
     with pytest.raises(IngestError, match=says):
-        parse_metadata(name, data, IngestSettings(images="."))
+        parse_metadata(name, data, IngestSettings(images="."), ListLabels(True))
 
 
 def test_metadata_of_every_kind_say_the_same() -> None:
     rows = [{"file_name": "a.png", "text": "a cat"}, {"file_name": "b.png", "text": "x\0"}]
     for kind in (".csv", ".jsonl", ".parquet"):
         found = parse_metadata(
-            f"sub/metadata{kind}", _write(rows, kind), IngestSettings(images=".")
+            f"sub/metadata{kind}",
+            _write(rows, kind),
+            IngestSettings(images="."),
+            ListLabels(True),
         )
         assert [(one.file, one.prompt, one.problem) for one in found] == [
             ("sub/a.png", "a cat", None),

@@ -1,18 +1,17 @@
-"""The labels of lists of preferences in JSON, whose images are files: HPDv2 and HPDv3."""
+"""The labels of files that name images: lists of preferences in JSON (HPDv2, HPDv3), metadata."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from synpic.ingest.labels.choose import choose_labels
+from synpic.ingest.labels.choose import choose_labels, unread_labels
 from synpic.ingest.labels.forms import FoundLabels, LabelLayout
 from synpic.ingest.labels.locate import found_labels, locate
-from synpic.ingest.labels.values import refuse
+from synpic.ingest.labels.values import column_of_rows
 from synpic.readers.text import At
 
 __all__ = ["ListLabels"]
@@ -27,30 +26,46 @@ class ListLabels:
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted
+        self._unread: dict[str, None] = {}
         self._read: list[tuple[LabelLayout, pl.DataFrame, int, int, At]] = []
         self._rows = 0
 
-    def read(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        columns: Sequence[str],
-        images: Sequence[str],
-        at: At,
-    ) -> int:
+    def layout(
+        self, images: Sequence[str], columns: Sequence[str], *, cells: bool
+    ) -> LabelLayout | None:
+        """The layout of the labels of rows; None where there are none, or none are wanted.
+
+        Args:
+            images: keys that name files.
+            columns: all keys of the rows.
+            cells: whether a row names its images in a list.
+        """
+        return choose_labels(images, columns, cells=cells) if self._wanted else None
+
+    def note_unread(
+        self, layout: LabelLayout | None, columns: Sequence[str], used: Sequence[str]
+    ) -> None:
+        """Note which ``columns`` may be labels and are not read; those ``used`` are none."""
+        if self._wanted:
+            self._unread |= dict.fromkeys(unread_labels(layout, columns, used))
+
+    @property
+    def notes(self) -> list[str]:
+        """Columns that may be labels and are not read; a sentence each."""
+        return list(self._unread)
+
+    def read(self, rows: Sequence[Mapping[str, Any]], layout: LabelLayout | None, at: At) -> int:
         """Take further rows, and return the number of the first among all that were taken.
 
         Args:
-            columns: keys of the rows.
-            images: those that name files.
             at: the place of a row, for messages.
 
         Raises:
             IngestError: a row's labels cannot be read.
         """
         first, self._rows = self._rows, self._rows + len(rows)
-        layout = choose_labels(images, columns, cells=len(images) == 1) if self._wanted else None
         if layout is not None:
-            table = pa.table({name: _column(rows, name, at) for name in layout.columns})
+            table = pa.table({name: column_of_rows(rows, name, at) for name in layout.columns})
             self._read.append((layout, layout.read(table, at), first, self._rows, at))
         return first
 
@@ -90,24 +105,3 @@ def _whole(images: pl.DataFrame, read: pl.DataFrame) -> pl.DataFrame:
     if isinstance(several, int) and there < several + 1:
         return images.filter(pl.col("nth") != last)
     return images
-
-
-def _column(rows: Sequence[Mapping[str, Any]], name: str, at: At) -> pa.Array:
-    """One key of all rows, as a column.
-
-    Raises:
-        IngestError: its values are of several types.
-    """
-    values = [row.get(name) for row in rows]
-
-    def fails(until: int) -> bool:
-        try:
-            pa.array(values[:until])
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            return True
-        return False
-
-    if fails(len(values)):
-        row = bisect_left(range(len(values) + 1), True, key=fails) - 1
-        refuse(at(row), {name: values[row]}, "numbers, alone or in lists, as the rows before it")
-    return pa.array(values)

@@ -19,7 +19,7 @@ from synpic.ingest.labels.forms import PERSON, RATED, REWARD, LabelLayout
 from synpic.ingest.labels.values import NO_LABELS, names, numbers
 from synpic.readers.text import At
 
-__all__ = ["lists_in_cells", "ranked_rows"]
+__all__ = ["LIST", "lists_in_cells", "ranked_rows"]
 
 _RATERS = "raw_annotations"
 _RATER, _RANK = "user_hash", "rank"
@@ -34,7 +34,8 @@ _RATINGS: Mapping[str, str] = {
 }
 """Columns of ratings → their questions. The overall rating is no ranking: many images share one."""
 
-_LIST = "prompt_id"
+LIST = "prompt_id"
+"""The column that says which rows are one list."""
 
 _OURS = {"candidate_id", "preference"}
 """Columns by which the config `images` of this tool is known, whose ranks are of rewards."""
@@ -67,13 +68,13 @@ def lists_in_cells(images: Sequence[str], columns: Sequence[str]) -> LabelLayout
 
 def ranked_rows(images: Sequence[str], columns: Sequence[str]) -> LabelLayout | None:
     """A rank, and ratings, of one image a row, beside the id of its list; None of others."""
-    if len(images) != 1 or not {_LIST, _RANK} <= set(columns):
+    if len(images) != 1 or not {LIST, _RANK} <= set(columns):
         return None
     found = [_RANK, *(name for name in _RATINGS if name in columns)]
     kind = REWARD if set(columns) >= _OURS else PERSON
 
     def read(table: pa.Table, at: At) -> pl.DataFrame:
-        lists = names(table, _LIST, at)
+        lists = names(table, LIST, at)
         pieces = []
         for column, question, better in _questions(found):
             values = numbers(table, column, at) * better
@@ -83,7 +84,7 @@ def ranked_rows(images: Sequence[str], columns: Sequence[str]) -> LabelLayout | 
         # An image without a list has no other to be compared with.
         return pl.concat(pieces).drop_nulls("list")
 
-    return LabelLayout("ranked rows", [_LIST, *found], read, rated=True)
+    return LabelLayout("ranked rows", [LIST, *found], read, rated=True)
 
 
 def _questions(columns: Sequence[str]) -> list[tuple[str, str, int]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -11,7 +13,16 @@ from synpic.errors import IngestError
 from synpic.readers.arrow import column_of, plain_texts
 from synpic.readers.text import At
 
-__all__ = ["NO_LABELS", "counts", "names", "numbers", "refuse", "require", "source_of"]
+__all__ = [
+    "NO_LABELS",
+    "column_of_rows",
+    "counts",
+    "names",
+    "numbers",
+    "refuse",
+    "require",
+    "source_of",
+]
 
 NO_LABELS = (
     "mend the rows; or read no labels: labels = false in [ingest], or --no-labels of `synpic score`"
@@ -111,3 +122,24 @@ def refuse(place: str, values: dict[str, object], expected: str) -> None:
 def source_of(at: At) -> str:
     """What rows are of, without the row."""
     return at(0).rpartition(": row")[0] or at(0)
+
+
+def column_of_rows(rows: Sequence[Mapping[str, Any]], name: str, at: At) -> pa.Array:
+    """One key of all rows, as a column.
+
+    Raises:
+        IngestError: its values are of several types.
+    """
+    values = [row.get(name) for row in rows]
+
+    def fails(until: int) -> bool:
+        try:
+            pa.array(values[:until])
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            return True
+        return False
+
+    if fails(len(values)):
+        row = bisect_left(range(len(values) + 1), True, key=fails) - 1
+        refuse(at(row), {name: values[row]}, "numbers, alone or in lists, as the rows before it")
+    return pa.array(values)
