@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
@@ -185,6 +184,7 @@ def _unfold(
         return
     images = _in_order(sample.images)
     said = _Said(stream, where, sample, settings, [name for name, _ in images])
+    values = said.values()
     for place, (name, member) in enumerate(images):
         prompt, problem = said.prompt(place, name)
         problem = problem or caption_problem(prompt)
@@ -203,7 +203,7 @@ def _unfold(
             meta=said.meta(name),
             sample=number,
             name=name,
-            values=said.values,
+            values=values,
         )
 
 
@@ -274,7 +274,6 @@ class _Said:
         used = {*_CAPTIONS, *_NOT_META, *(self._settings.prompt or ())}
         return kept_values(row, self._settings.keep, used)
 
-    @cached_property
     def values(self) -> Mapping[str, Any]:
         """What the sample says, but for what an export of synpic says of one side of a pair."""
         numbers = {

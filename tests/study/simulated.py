@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -111,23 +111,34 @@ def votes(
     raters: dict[str, Ways],
     first: float = 0.6,
     *,
+    truth: Mapping[str, int] | None = None,
     seed: int = 0,
     repeats: float = 0.2,
     milliseconds: int = 2000,
 ) -> pl.DataFrame:
-    """What raters answer to everything; the truth is the first image with chance ``first``."""
+    """What raters answer to everything, half of it turned, by lot for each rater.
+
+    Args:
+        first: the chance that the first image is the better one.
+        truth: which is, where that is known: 1 the first, −1 the second, 0 neither.
+    """
     lots = random.Random(seed)
-    truth = {one.id: lots.random() < first for one in of.comparisons}
+    if truth is None:
+        truth = {one.id: 1 if lots.random() < first else -1 for one in of.comparisons}
     rows: list[dict[str, object]] = []
     for rater, ways in raters.items():
-        shown = [(one.id, "real", n % 2 == 0) for n, one in enumerate(of.comparisons)]
+        sides = [n % 2 == 0 for n in range(len(of.comparisons))]
+        lots.shuffle(sides)
+        compared = zip(of.comparisons, sides, strict=True)
+        shown = [(one.id, "real", turned) for one, turned in compared]
         lots.shuffle(shown)
         shown += [(c, "repeat", not turned) for c, _, turned in shown if lots.random() < repeats]
         shown += [(one.id, "check", lots.random() < 0.5) for one in of.check_comparisons]
         for comparison, kind, turned in shown:
             one, other = of.pictures_of(comparison)
-            better = kind == "check" or truth[comparison]
-            side = "left" if better != turned else "right"
+            better = 1 if kind == "check" else truth[comparison]
+            side = "left" if (better > 0) != turned else "right"
+            side = side if better else "tie"
             left, right = (other, one) if turned else (one, other)
             rows.append(
                 {
