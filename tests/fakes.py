@@ -145,10 +145,9 @@ def redder(prompt: str, a: Image, b: Image, sharpness: float = 20.0) -> float:
     return float(1 / (1 + np.exp(-sharpness * ahead)))
 
 
-def circular(prompt: str, a: Image, b: Image) -> float:
-    """Like rock, paper and scissors, of images told apart by their redness."""
-    first, second = (round(redness(prompt, one) * 1000) % 3 for one in (a, b))
-    return (0.5, 0.9, 0.1)[(first - second) % 3]
+def slow_redder(prompt: str, a: Image, b: Image) -> float:
+    time.sleep(0.005)
+    return redder(prompt, a, b)
 
 
 def first_wins(prompt: str, a: Image, b: Image) -> float:

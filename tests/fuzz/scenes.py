@@ -103,6 +103,18 @@ def workspace(root: Path) -> None:
     publish_to(Workspace.open(root), root / "out")
 
 
+def compared(root: Path) -> None:
+    """A workspace of which a comparer compared every pair."""
+    from tests.publish.fixtures import build
+    from tests.publish.test_comparers import VERSUS, compare_pairs
+
+    root.mkdir(parents=True)
+    prompts_in("txt", root)
+    splits = [(prompt, "train") for prompt in PROMPTS]
+    text = RECIPE.format(prompts="prompts.txt") + VERSUS
+    compare_pairs(build(root, splits, text=text))
+
+
 def sources(root: Path) -> None:
     """Workspaces of which nothing is made yet, one for each kind of prompts file."""
     for kind in ("txt", "csv", "jsonl", "parquet"):
@@ -326,6 +338,7 @@ def study(root: Path) -> None:
 
 SCENES: Mapping[str, Callable[[Path], None]] = {
     "workspace": workspace,
+    "compared": compared,
     "sources": sources,
     "release": release,
     "pictures": pictures,

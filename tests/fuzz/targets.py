@@ -129,6 +129,11 @@ TARGETS: Mapping[str, Target] = {
         )
         for kind in ("scores", "candidates", "failures")
     },
+    "comparisons": Target(
+        "compared", ["comparisons/**/*.parquet"], _READ, exact="always",
+        writes=("made/*", "set-aside/*", "comparisons/*", *CACHES), result="made/*/*.parquet",
+        fast=16,
+    ),
     "manifest": Target(
         "release", ["rel/manifest.json"], _RELEASE, exact="raw", writes=("made/*",),
         inexact=("diff", "re-rank"), result="made/**/*.parquet", fast=40,
