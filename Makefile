@@ -84,6 +84,7 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m synpic_cli.reference > docs/cli.md
 	$(BIN)/python -m synpic_cli.rewards_page docs/rewards.md
+	$(BIN)/python -m synpic_cli.agreement_page docs/agreement.json docs/agreement.md
 
 # What is known of diffusers' classes without importing them, for the version that is installed.
 facts: $(READY)

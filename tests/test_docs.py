@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import runpy
 import shlex
@@ -44,6 +45,7 @@ from synpic.registry import REWARDS
 from synpic.release.manifest import Manifest
 from synpic.score.reward import open_reward, resolve_reward
 from synpic.workspace import Workspace
+from synpic_cli.agreement_page import with_table
 from synpic_cli.main import app
 from synpic_cli.reference import commands, reference
 from synpic_cli.rewards_page import with_tables
@@ -216,6 +218,17 @@ def test_the_command_reference_is_up_to_date() -> None:
 def test_the_tables_of_rewards_are_up_to_date() -> None:
     page = (ROOT / "docs" / "rewards.md").read_text()
     assert page == with_tables(page), "run `make docs`"
+
+
+def test_the_table_of_agreement_is_up_to_date_and_of_every_reward() -> None:
+    page = (ROOT / "docs" / "agreement.md").read_text()
+    runs = json.loads((ROOT / "docs" / "agreement.json").read_text())
+    assert page == with_table(page, runs), "run `make docs`"
+    for name in REWARDS.names():
+        if REWARDS.origin(name) == "synpic":
+            assert f"\n| `{name}` |" in page
+    with pytest.raises(ValueError, match="no place in the table: 'hpsv9'"):
+        with_table(page, [{**runs[0], "reward": "hpsv9"}])
 
 
 # -- pages held to what they describe ----------------------------------------------------------
