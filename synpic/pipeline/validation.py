@@ -123,6 +123,9 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
         made.rewards.append(name)
         try:
             resolve_reward(name, reward, snapshot.lock)
+            thing = registered_reward(name, reward, snapshot.workspace.folder)
+            # What a reward reads besides its weights, where it can say so.
+            getattr(thing, "check_installed", lambda: None)()
         except SynpicError as error:
             _note(made, error)
     _note_relatives(made, snapshot)

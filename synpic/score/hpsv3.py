@@ -129,6 +129,15 @@ class Hpsv3(TwoStageReward):
         )
         self.preprocessing: Hashable = ("hpsv3", str(self._processor.image_processor))
 
+    @classmethod
+    def check_installed(cls) -> None:
+        """Whether the authors' package with the instruction is there; asked by ``validate``.
+
+        Raises:
+            RewardError: it is not, or is another.
+        """
+        cls._instruction()
+
     @staticmethod
     def _instruction() -> Hpsv3Text:
         """What stands around a prompt; tests have a text of their own."""

@@ -15,15 +15,19 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
+from transformers import Qwen2VLConfig
 
 from synpic.errors import CheckpointError, MissingExtra, RewardError
+from synpic.pipeline.validation import validate
 from synpic.recipe import RewardSettings
 from synpic.score import hpsv3_text
 from synpic.score.hpsv3 import Hpsv3
 from synpic.score.hpsv3_text import Hpsv3Text, read_text
 from synpic.score.reward import WantedReward
 from synpic.score.towers import hpsv3_tower
+from tests.conftest import edit
 from tests.parity.inputs import named_weight, picture
+from tests.publish.fixtures import build
 from tests.score import tiny_hpsv3 as tiny
 
 FIXTURE = Path(__file__).parent.parent / "parity" / "fixtures" / "hpsv3.json"
@@ -219,6 +223,41 @@ def test_without_the_package_one_line_says_what_to_do(
     with pytest.raises(RewardError, match="which is not installed") as error:
         opened(checkpoint, processor, Hpsv3)
     assert error.value.hint == "pip install --no-deps hpsv3==1.0.0"
+
+
+def test_validate_misses_the_package_before_anything_is_downloaded(
+    checkpoint: Path, processor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = build(tmp_path / "set", score=lambda *_: None)
+    place = f'checkpoint = "{checkpoint}"\noptions = {{ processor = "{processor}" }}\n'
+    text = (made.folder / "recipe.toml").read_text().split("[rewards")[
+        0
+    ] + f"[rewards.hpsv3]\n{place}"
+    edited = edit(made, text)
+    monkeypatch.setattr(hpsv3_text, "PACKAGE", "hpsv3-that-is-not-there")
+    found = [problem for problem in validate(edited).problems if "hpsv3" in problem[0]]
+    assert [hint for _, hint in found] == ["pip install --no-deps hpsv3==1.0.0"]
+    monkeypatch.setattr(Hpsv3, "_instruction", Small._instruction)
+    assert [one for one in validate(edited).problems if "hpsv3" in one[0]] == []
+
+
+def test_the_published_file_has_as_many_tensors_as_it_has() -> None:
+    """736 of Qwen2-VL-7B with a token more and the head, of which one is not needed."""
+    config = Qwen2VLConfig(
+        text_config={
+            "vocab_size": 151_658,
+            "hidden_size": 3584,
+            "intermediate_size": 18_944,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+        },
+        vision_config={"hidden_size": 3584},
+    )
+    wanted = hpsv3_tower.shapes(config)
+    assert len(wanted) + len(hpsv3_tower.LEFTOVERS) == 736
+    assert wanted["rm_head.5.weight"] == (2, 16)
+    assert wanted["model.embed_tokens.weight"] == (151_658, 3584)
 
 
 def test_marks_in_a_prompt_are_the_failure_of_its_images(reward: Hpsv3) -> None:
