@@ -21,6 +21,7 @@ from synpic.evaluate.accuracy import (
     phi_judges,
 )
 from synpic.rank.comparisons import Comparisons
+from tests.grids import slow_but
 
 SCORES = st.none() | st.integers(0, 3)
 LABEL_TYPES = {
@@ -154,9 +155,10 @@ def test_close_votes_are_a_tie_where_that_is_asked() -> None:
 
 
 RELIABILITIES = [(p, votes) for p in (0.5, 0.6, 0.75, 0.9) for votes in (1, 5)]
+FAST = [(0.6, 1), (0.75, 5), (0.9, 5)]
 
 
-@pytest.mark.parametrize(("reliability", "votes"), RELIABILITIES)
+@pytest.mark.parametrize(("reliability", "votes"), slow_but(FAST, RELIABILITIES))
 def test_the_reliability_of_simulated_raters_is_found(reliability: float, votes: int) -> None:
     """Raters prefer the better image with a known probability, each vote on its own."""
     random, held, agreed, worlds = np.random.default_rng(3), 0, 0, 40

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets.config
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -197,6 +199,16 @@ def test_a_question_that_nobody_answered(tmp_path: Path) -> None:
     assert "one of overall" in str(error.value.hint)
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of the pairs of ``pickapic``, made once; tests take copies."""
+    root = tmp_path_factory.mktemp("own")
+    write(root / "pairs", pickapic())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(datasets.config, "HF_DATASETS_CACHE", root / "cache")
+        return synpic.publish_to(own(root, "w"), root / "out").directory
+
+
 def flip(values: list[Any]) -> list[Any]:
     return [1 - one for one in values]
 
@@ -214,10 +226,14 @@ def flip(values: list[Any]) -> list[Any]:
     ],
 )  # fmt: skip
 def test_verify_sees_pairs_that_are_others(
-    tmp_path: Path, config: str, column: str, change: Callable[[list[Any]], list[Any]], text: str
+    once: Path,
+    tmp_path: Path,
+    config: str,
+    column: str,
+    change: Callable[[list[Any]], list[Any]],
+    text: str,
 ) -> None:
-    write(tmp_path / "pairs", pickapic())
-    folder = synpic.publish_to(own(tmp_path, "w"), tmp_path / "out").directory
+    folder = shutil.copytree(once, tmp_path / "out")
     rewrite(
         folder,
         f"{config}/train-00000-of-00001.parquet",
@@ -227,9 +243,8 @@ def test_verify_sees_pairs_that_are_others(
     assert any(text in one for one in texts), texts
 
 
-def test_verify_sees_counts_that_are_others(tmp_path: Path) -> None:
-    write(tmp_path / "pairs", pickapic())
-    folder = synpic.publish_to(own(tmp_path, "w"), tmp_path / "out").directory
+def test_verify_sees_counts_that_are_others(once: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(once, tmp_path / "out")
     edit_manifest(folder, lambda one: one["pairs"]["pairwise"].update(picked=7))
     (problem,) = verify(open_release(folder)).problems
     assert problem.text == "4 pairs, where manifest.json says 7 without 1 tie"

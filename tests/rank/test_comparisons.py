@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy.optimize import minimize
@@ -98,6 +98,7 @@ def preference(
     return found
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @pytest.mark.parametrize("name", ["win-rate", "borda", "majority"])
 @given(case=judged())
 def test_equals_the_definition(name: str, case: Any) -> None:
@@ -179,6 +180,7 @@ def test_bradley_terry_is_where_the_likelihood_is_greatest(case: Any) -> None:
     assert ranking.counts.incomplete == incomplete + (lacking if rewards else 0)
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @given(case=judged())
 def test_bradley_terry_ties_whole_prompts_as_borda_does(case: Any) -> None:
     """Where every pair is compared, in whole numbers: by points, a share being part of a win."""
@@ -220,6 +222,7 @@ def test_a_millionth_of_a_vote_is_no_tie_beside_any_reward(weight: float) -> Non
     assert (got["rank"].to_list(), got["preference"].to_list()) == ([1] * 3, [0.5] * 3)
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @given(
     shares=st.lists(st.integers(0, 10**6), min_size=2, max_size=4),
     weight=WEIGHTS,
@@ -260,6 +263,7 @@ def components(images: Mapping[str, Any], met: set[tuple[str, str]]) -> list[set
     return parts
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @pytest.mark.parametrize("name", COMPARING)
 @given(case=judged(), random=st.randoms(use_true_random=False))
 def test_neither_sides_nor_rows_nor_names_matter(name: str, case: Any, random: Any) -> None:
@@ -288,6 +292,7 @@ def test_neither_sides_nor_rows_nor_names_matter(name: str, case: Any, random: A
     assert other.counts == here.counts
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @pytest.mark.parametrize("name", COMPARING)
 @given(table=scored_tables(), weight=WEIGHTS)
 def test_a_source_that_takes_part_nowhere_changes_nothing(
@@ -341,6 +346,7 @@ def test_coverage_counts_prompts_with_two_images() -> None:
     assert said(rows)["people"].coverage(table.clear()) == Coverage(0, 0, 0)
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @given(case=judged())
 def test_agreement_with_people_equals_the_definition(case: Any) -> None:
     table, rows, weights, tie = case

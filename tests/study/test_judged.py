@@ -134,7 +134,7 @@ def compared(world: World, ways: Ways, seed: int) -> list[tuple[str, Estimate, f
     ]
 
 
-@settings(max_examples=6)
+@settings(max_examples=settings.default.max_examples // 8)
 @given(reliability=st.floats(0.3, 1), bias=st.floats(0, 0.3), seed=st.integers(0, 10**6))
 def test_a_report_finds_what_the_judge_s_raters_were_given(
     world: World, reliability: float, bias: float, seed: int

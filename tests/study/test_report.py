@@ -29,11 +29,12 @@ def holds(estimate: Estimate, value: float) -> bool:
     return estimate.low <= value <= estimate.high
 
 
-def test_what_was_put_in_is_found_over_a_grid() -> None:
+@pytest.mark.parametrize("seeds", [1, pytest.param(6, marks=pytest.mark.slow)])
+def test_what_was_put_in_is_found_over_a_grid(seeds: int) -> None:
     """95 % intervals hold the value that was put in about 95 times of 100."""
     study = simulated.study(150)
     found: dict[str, list[bool]] = {"win rate": [], "alpha": [], "left": [], "repeated": []}
-    grid = product((0.5, 0.65, 0.8), (0.4, 0.7, 0.9), (0.0, 0.15), range(3))
+    grid = product((0.5, 0.65, 0.8), (0.4, 0.7, 0.9), (0.0, 0.15), range(seeds))
     for first, reliability, bias, seed in grid:
         ways = Ways(reliability, bias)
         raters = {f"r{n}": ways for n in range(4)}
@@ -45,11 +46,13 @@ def test_what_was_put_in_is_found_over_a_grid() -> None:
         found["alpha"].append(holds(question.alpha, ways.alpha(first)))
         found["left"].append(holds(report.left_side, ways.left))
         found["repeated"].append(holds(report.repeated, ways.same))
-    assert {name: len(all_) for name, all_ in found.items()} == dict.fromkeys(found, 54)
-    assert all(np.mean(all_) >= 0.87 for all_ in found.values()), found
+    assert {name: len(all_) for name, all_ in found.items()} == dict.fromkeys(found, 18 * seeds)
+    # Of 18, as many as 3 may miss.
+    least = 0.83 if seeds == 1 else 0.87
+    assert all(np.mean(all_) >= least for all_ in found.values()), found
 
 
-@settings(max_examples=8)
+@settings(max_examples=settings.default.max_examples // 12)
 @given(reliability=st.floats(0.7, 1), first=st.floats(0.2, 0.8), seed=st.integers(0, 10**6))
 def test_raters_who_do_not_look_are_found_and_change_nothing(
     reliability: float, first: float, seed: int

@@ -97,9 +97,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_damage_is_named_and_left_where_it_is(
-    workspace: Workspace, folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damage_is_named(workspace: Workspace, folder: Path, kind: str) -> None:
     whole = verify_studies(workspace)
     assert (whole.files, whole.damaged, whole.remarks) == (3, [], [])
     name, do, says = DAMAGES[kind]
@@ -109,6 +107,13 @@ def test_damage_is_named_and_left_where_it_is(
     assert says in damage.reason
     assert damage.irreplaceable
 
+
+@pytest.mark.parametrize("kind", ["row", "index", "no study"])
+def test_commands_leave_a_damaged_study_where_it_is(
+    workspace: Workspace, folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, do, says = DAMAGES[kind]
+    do(folder / name)
     monkeypatch.chdir(workspace.store.root)
     before = (folder / name).read_bytes() if (folder / name).exists() else None
     for words in (["status", "--verify"], ["repair", "--dry-run"], ["repair"]):
@@ -118,7 +123,7 @@ def test_damage_is_named_and_left_where_it_is(
         assert "set aside" not in shown.output
     assert before == ((folder / name).read_bytes() if before is not None else None)
     found = json.loads(in_process("status", "--verify", "--json").stdout)["verification"]
-    assert [one["file"] for one in found["damaged"]] == [damage.file]
+    assert [one["file"] for one in found["damaged"]] == [f"study/study/{name}"]
 
 
 def test_parts_are_set_aside_beside_a_damaged_study(
