@@ -54,11 +54,14 @@ class LabelCoverage:
     problem: SynpicError | None = None
 
 
-def read_comparisons(inventory: Inventory, names: Iterable[str]) -> dict[str, Comparisons]:
+def read_comparisons(
+    inventory: Inventory, names: Iterable[str], candidates: pl.DataFrame
+) -> dict[str, Comparisons]:
     """The comparisons of those of ``names`` that rank by labels or by a comparer, by name.
 
     Args:
         names: rewards of the recipe.
+        candidates: candidate_id and sha256 of all that are there.
 
     Raises:
         WorkspaceError: the labels of one are not there, or a comparer has compared nothing.
@@ -71,9 +74,6 @@ def read_comparisons(inventory: Inventory, names: Iterable[str]) -> dict[str, Co
         for name, settings in inventory.recipe.labelled.items()
         if name in chosen
     }
-    if not chosen & inventory.recipe.comparers.keys():
-        return labelled
-    candidates = inventory.candidates()
     compared = {
         one.name: compared_by(inventory, one, candidates)
         for one in inventory.comparers

@@ -111,7 +111,7 @@ def rank_candidates(
         )
     left = rankable(inventory.snapshot, scored, flagged)
     there, scored, cuts = scored, left.rows, Cuts.of(recipe)
-    comparisons = read_comparisons(inventory, recipe.weights)
+    comparisons = read_comparisons(inventory, recipe.weights, there)
     for name in recipe.weights:
         if name in comparisons:
             continue

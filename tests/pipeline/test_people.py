@@ -50,7 +50,9 @@ def test_people_enter_algorithm_1_where_they_compared_every_pair(workspace: Work
     by_hand = rank(
         scored(workspace),
         weights,
-        comparisons=read_comparisons(take_inventory(workspace), ["people"]),
+        comparisons=read_comparisons(
+            take_inventory(workspace), ["people"], take_inventory(workspace).candidates()
+        ),
     )
     assert by_hand.table.equals(ranked.ranking.table)
     wins = ranked.ranking.table.group_by("prompt_id").agg(pl.col("wins_people").null_count())
