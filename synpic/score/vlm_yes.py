@@ -18,6 +18,7 @@ from synpic.score.reward import RewardInfo
 from synpic.score.templates import check_template
 from synpic.score.two_stage import TwoStageReward
 from synpic.score.vlm.answers import check_spellings, refuse_shared
+from synpic.score.vlm.canary import NOT_THERE, grey_image, report_affirmation
 from synpic.score.vlm.fitting import check_pixels
 from synpic.score.weights import as_dtype
 
@@ -104,6 +105,7 @@ class VlmYes(TwoStageReward):
         check_template("vlm_yes", "question", question, of_prompt=True)
         check_options("vlm_yes", measure, max_pixels, yes=yes, no=no)
         self._question, self._measure = question, measure
+        self._checkpoint, self._asked = checkpoint, False
         self._vlm = open_local(checkpoint, revision, device, as_dtype(dtype), max_pixels)
         self.preprocessing: Hashable = self._vlm.preprocessing
         self._yes, self._no = self._vlm.spellings(yes), self._vlm.spellings(no)
@@ -119,6 +121,15 @@ class VlmYes(TwoStageReward):
 
     def judge(self, prompts: Sequence[str], pixels: Any) -> list[float]:
         """Log-odds, or probabilities, of n prompts and n images."""
+        if not self._asked:
+            self._asked = True
+            # In a batch of its own, so that no score depends on it.
+            (score,) = self._scores([NOT_THERE], [self.pixels(grey_image())])
+            if score > (0.5 if self._measure == "probability" else 0):
+                report_affirmation("vlm_yes", self._checkpoint)
+        return self._scores(prompts, pixels)
+
+    def _scores(self, prompts: Sequence[str], pixels: Any) -> list[float]:
         chats = self._vlm.chats(prompts, self._question)
         found = self._vlm.log_probabilities(chats, pixels, [*self._yes, *self._no])
         for_it = found[:, : len(self._yes)].logsumexp(dim=1)

@@ -230,3 +230,14 @@ def test_it_is_opened_by_name(checkpoint: Any) -> None:
     assert list(scores) == pytest.approx(
         opened(checkpoint("qwen3_vl")).score(["a cat"] * 4, PICTURES), abs=1e-5
     )
+
+
+@pytest.mark.parametrize(("yes", "no", "warns"), [("Yes", "No", True), ("No", "Yes", False)])
+def test_a_model_that_affirms_everything_is_reported_once(
+    yes: str, no: str, warns: bool, checkpoint: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # These random weights find "Yes" likelier than "No", whatever they see.
+    reward = opened(checkpoint("qwen3_vl"), yes=[yes], no=[no])
+    for _ in range(2):
+        reward.score(["a cat"], PICTURES[:1])
+    assert caplog.text.count("ranks nothing") == warns

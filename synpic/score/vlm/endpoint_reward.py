@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from PIL import Image
+from PIL.Image import Image
 
 from synpic.score.two_stage import TwoStageReward
+from synpic.score.vlm.canary import NOT_THERE, grey_image, report_affirmation
 from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion, refuse_likely_marks
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for its client
     from synpic.score.vlm.asking import EndpointVlm
 
-__all__ = ["ENDPOINT", "NOT_THERE", "EndpointReward"]
+__all__ = ["ENDPOINT", "EndpointReward"]
 
 ENDPOINT = "$OPENAI_BASE_URL"
 """Where an endpoint is, if a recipe does not say."""
-
-NOT_THERE = "a red elephant that rides a bicycle"
-"""What a first question asks for; its image shows nothing."""
-
-_LOG = logging.getLogger(__name__)
 
 
 class EndpointReward(TwoStageReward):
@@ -92,7 +87,7 @@ class EndpointReward(TwoStageReward):
         """Keep answers below ``folder``, and use those that are there."""
         self._vlm.remember_in(folder)
 
-    def pixels(self, image: Image.Image) -> SentImage:
+    def pixels(self, image: Image) -> SentImage:
         """The image as it is sent."""
         return SentImage.of(image, self.max_pixels)
 
@@ -133,16 +128,9 @@ class EndpointReward(TwoStageReward):
         with self._proving:
             if self._proven:
                 return
-            picture = self.pixels(Image.new("RGB", (224, 224), (128, 128, 128)))
-            score = self.read(self._vlm.prove(self.question(NOT_THERE, picture)))
-            if self.affirms(score):
-                _LOG.warning(
-                    "%s: asked about a grey image, %s says that it shows %r; a model that affirms "
-                    "everything ranks nothing",
-                    self._name,
-                    self.model,
-                    NOT_THERE,
-                )
+            question = self.question(NOT_THERE, self.pixels(grey_image()))
+            if self.affirms(self.read(self._vlm.prove(question))):
+                report_affirmation(self._name, self.model)
             self._proven = True
 
 
