@@ -68,7 +68,8 @@ def questions_to_ask(
         reward = construct_reward(task.name, thing, dict(settings.options), kind)
         if isinstance(reward, EndpointReward | VlmCompareEndpoint):
             items = [item for batch in task.batches for item in task.missing(batch)]
-            asked.append(_asked(task.name, reward, items, candidates()))
+            if items:
+                asked.append(_asked(task.name, reward, items, candidates()))
             reward.close()
     return asked
 

@@ -123,6 +123,54 @@ def test_killed_and_resumed_no_question_is_asked_twice(tmp_path: Path, start: St
     assert scores(root) == whole
 
 
+def test_an_image_without_an_answer_is_a_failure_row_and_asked_again_by_wish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = True
+
+    def reply(body: dict[str, Any]) -> Reply:
+        if silent and "picture 3" in content(body):
+            return 200, completion({"The": -0.1, "A": -2.5})
+        return answer(body)
+
+    with served(reply) as server:
+        build(tmp_path, PROMPTS, text=RECIPE.format(server.url), score=unscored)
+        monkeypatch.chdir(tmp_path)
+        in_process("score", "--device", "cpu")
+        # Batches of which an image failed are judged image by image, and not asked anew.
+        assert sorted(asked(server).values()) == [1] * (IMAGES + FIRST)
+        failures = Workspace.open(tmp_path).failures("score")
+        assert failures.height == 4
+        assert set(failures["reason"].str.contains("neither 'Yes' nor 'No' is among")) == {True}
+        assert sum(score is None for score in scores(tmp_path).values()) == 4
+        before = len(server.asked)
+        in_process("score", "--device", "cpu")
+        assert len(server.asked) == before
+        silent = False
+        in_process("score", "--device", "cpu", "--retry-failed")
+        assert len(server.asked) == before + 4
+    assert None not in scores(tmp_path).values()
+
+
+def test_ctrl_c_keeps_what_was_answered(tmp_path: Path, start: Start) -> None:
+    gate = Gate(12)
+    with served(gate) as server:
+        build(tmp_path, PROMPTS, text=RECIPE.format(server.url), score=unscored)
+        child = start("score", cwd=tmp_path)
+        deadline = time.monotonic() + 60
+        while len(server.asked) < 16:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        gate.open()
+        assert child.wait(60) == 130
+        # The batch that was under way is scored; of the next, no more was asked.
+        assert len(server.asked) < IMAGES
+        assert start("score", cwd=tmp_path).wait() == 0
+        assert sorted(asked(server).values()) == [1] * (IMAGES + FIRST)
+
+
 def test_a_dry_run_says_what_would_be_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,3 +206,14 @@ def test_an_endpoint_that_is_away_breaks_the_reward_and_no_image(
         assert not file.is_file() or key.encode() not in file.read_bytes(), file
     assert key not in output
     assert not list(tmp_path.glob("failures/*"))
+
+
+def test_validate_finds_a_mistake_in_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = RECIPE.format("$SYNPIC_NO_SUCH_URL")
+    build(tmp_path, PROMPTS, text=text, score=unscored)
+    monkeypatch.chdir(tmp_path)
+    found = in_process("validate")
+    assert found.exit_code
+    assert "$SYNPIC_NO_SUCH_URL names an environment variable that is empty" in found.output
