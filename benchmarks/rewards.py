@@ -54,10 +54,13 @@ REWARDS = (
     "mps",
     "vqascore",
     "vlm_yes",
+    "vlm_rating",
     "clip_score",
     "aesthetic",
 )
 PER_PROMPT = 4
+OPTIONS = {"vlm_rating": {"answer": "{overall}"}}
+"""Random weights write no words: they rate by their first token."""
 
 
 def picture(row: dict[str, Any], edge: int) -> bytes:
@@ -140,6 +143,12 @@ def forget_texts(reward: Any) -> None:
         reward._texts._known.clear()
 
 
+def forget_answers(reward: Any) -> None:
+    """What was said of images that are given again."""
+    if hasattr(reward, "_vlm"):
+        reward._vlm._answers.clear()
+
+
 def opened(rewards: dict[str, Any]) -> AbstractContextManager[Any]:
     """``synpic score`` is given these, opened and warm, in place of opening its own."""
     return patch.object(scoring_task, "open_reward", lambda wanted, *_: rewards[wanted.name])
@@ -157,6 +166,7 @@ def measure(name: str, workspace: Workspace, options: argparse.Namespace) -> dic
         ready = ready.to(device)
 
     def limit() -> tuple[float, float]:
+        forget_answers(reward)
         settle(device)
         began = Moment()
         for start in range(0, len(files), size):
@@ -171,6 +181,7 @@ def measure(name: str, workspace: Workspace, options: argparse.Namespace) -> dic
     bare_peak = peak(device)
 
     forget_texts(reward)
+    forget_answers(reward)
     forget_peak(device)
     clock = Clock()
     with opened({name: reward}):
@@ -183,6 +194,7 @@ def measure(name: str, workspace: Workspace, options: argparse.Namespace) -> dic
     bare, bare_cpu = ((one + other) / 2 for one, other in zip(before, limit(), strict=True))
 
     few = files[: options.one_by_one]
+    forget_answers(reward)
     settle(device)
     began = time.perf_counter()
     for prompt, data in zip(prompts, few, strict=False):
@@ -256,7 +268,7 @@ def main() -> None:
         root = Path(folder)
         made = {name: random_rewards.make(name, root, size) for name in options.rewards}
         tables = "".join(
-            reward.table(name, options.batch_size, dtype=options.dtype)
+            reward.table(name, options.batch_size, dtype=options.dtype, **OPTIONS.get(name, {}))
             for name, reward in made.items()
         )
         workspace = build(root / "each", options.images, options.edge, tables)

@@ -24,7 +24,7 @@ from synpic.errors import RewardError, SynpicError, did_you_mean
 from synpic.hub.answers import never_passes, plain, redact, seconds_told, words_of
 from synpic.score.vlm.questions import TOP, SentImage, VlmAnswer, VlmQuestion
 
-__all__ = ["Address", "Endpoint"]
+__all__ = ["Address", "Endpoint", "data_url"]
 
 _FIRST, _LONGEST = 0.5, 60.0
 """Seconds between two tries: at first, and at most where the server does not say how long."""
@@ -197,7 +197,7 @@ class Endpoint:
             RewardError: it answers none: it is away, refuses the key, has no such model, returns no
                 log-probabilities.
         """
-        body = self.body(question, _data_url)
+        body = self.body(question, data_url)
         began, answered, tries = time.monotonic(), self._answered, 0
         while True:
             self._pace.wait()
@@ -342,7 +342,8 @@ class _Unreadable(SynpicError):
     """An answer without what is asked for."""
 
 
-def _data_url(picture: SentImage) -> str:
+def data_url(picture: SentImage) -> str:
+    """An image as it stands in a request."""
     return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
 
 

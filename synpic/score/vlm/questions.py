@@ -53,8 +53,9 @@ class SentImage:
         content = hashlib.sha256(f"{fitted.size}".encode())
         content.update(fitted.tobytes())
         buffer = io.BytesIO()
-        # Level 1 takes a fifth of the time of the default, for a tenth more bytes.
-        fitted.save(buffer, "PNG", compress_level=1)
+        # Run lengths alone (3), after PNG's own filters: half the time of the default, and about as
+        # many bytes.
+        fitted.save(buffer, "PNG", compress_level=1, compress_type=3)
         return cls(buffer.getvalue(), content.hexdigest()[:32])
 
 
