@@ -21,8 +21,10 @@ from synpic.score.hpsv2 import HPSv2
 from synpic.score.hpsv3 import Hpsv3
 from synpic.score.hpsv3_text import Hpsv3Text
 from synpic.score.imagereward import ImageReward
+from synpic.score.vlm.ratings import RUBRIC
 from tests.generate.tiny import clip_tokenizer
 from tests.score import tiny_hpsv3
+from tests.score.endpoint_server import let_answer
 from tests.score.tiny_vlms import save_vlm
 
 __all__ = ["FULL", "REDUCED", "RandomReward", "Size", "make"]
@@ -353,19 +355,25 @@ def _bert(root: Path) -> str:
     return str(words)
 
 
-def _vlm_yes(root: Path, size: Size) -> RandomReward:
-    text = {
+def _qwen(size: Size) -> dict[str, int]:
+    """The language model of a Qwen, by the names of its configuration."""
+    return {
         "hidden_size": size.vlm.width,
         "intermediate_size": 3 * size.vlm.width,
         "num_hidden_layers": size.vlm.layers,
         "num_attention_heads": size.vlm.heads,
         "num_key_value_heads": max(1, size.vlm.heads // 4),
     }
-    return RandomReward("vlm_yes", save_vlm("qwen3_vl", root / "vlm", **text))
+
+
+def _vlm_yes(root: Path, size: Size) -> RandomReward:
+    return RandomReward("vlm_yes", save_vlm("qwen3_vl", root / "vlm", **_qwen(size)))
 
 
 def _vlm_rating(root: Path, size: Size) -> RandomReward:
-    return replace(_vlm_yes(root, size), reward="vlm_rating")
+    # Of random weights any token may be the likeliest: let it be a rating.
+    folder = save_vlm("qwen3_vl", root / "rating", **_qwen(size))
+    return RandomReward("vlm_rating", let_answer(folder, "12345", 20, question=RUBRIC))
 
 
 def _vqascore(root: Path, size: Size) -> RandomReward:
