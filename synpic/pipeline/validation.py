@@ -32,7 +32,7 @@ from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
 from synpic.score.comparer import resolve_comparer
 from synpic.score.lineage import one_family
-from synpic.score.reward import open_reward, registered_reward, resolve_reward
+from synpic.score.reward import registered_reward, require_openable
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.labels import INGESTED
 from synpic.workspace.parts import frame
@@ -122,12 +122,7 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     for name, reward in recipe.scoring.items():
         made.rewards.append(name)
         try:
-            wanted = resolve_reward(name, reward, snapshot.lock)
-            thing = registered_reward(name, reward, snapshot.workspace.folder)
-            # What a reward reads besides its weights, where it can say so.
-            getattr(thing, "check_installed", lambda: None)()
-            if wanted.asks_endpoint:
-                open_reward(wanted, snapshot.workspace, "cpu")  # it sends nothing
+            require_openable(name, reward, snapshot)
         except SynpicError as error:
             _note(made, error)
     _note_relatives(made, snapshot)

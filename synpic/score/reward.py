@@ -27,7 +27,7 @@ from synpic.recipe import RewardSettings
 from synpic.registry import REWARDS
 from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = [
     "ANSWERS",
@@ -42,6 +42,7 @@ __all__ = [
     "open_reward",
     "opened",
     "registered_reward",
+    "require_openable",
     "resolve_reward",
     "resolved",
 ]
@@ -317,6 +318,21 @@ def opened(
     if isinstance(thing, RemembersAnswers) and workspace.store.is_local:
         thing.remember_in(workspace.folder / ANSWERS)
     return thing
+
+
+def require_openable(name: str, settings: RewardSettings, snapshot: Snapshot) -> None:
+    """See that a reward can be opened, as far as that is known without its weights.
+
+    Raises:
+        UnknownName, RewardError, CheckpointError: as :func:`resolve_reward`; what it reads is not
+            installed; or its options cannot be followed by one that asks an endpoint.
+    """
+    wanted = resolve_reward(name, settings, snapshot.lock)
+    thing = registered_reward(name, settings, snapshot.workspace.folder)
+    # What a reward reads besides its weights, where it can say so.
+    getattr(thing, "check_installed", lambda: None)()
+    if wanted.asks_endpoint:
+        open_reward(wanted, snapshot.workspace, "cpu")  # it sends nothing
 
 
 def construct_reward(
