@@ -30,7 +30,7 @@ from synpic.recipe import PromptSettings
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
-from synpic.score.comparer import resolve_comparer
+from synpic.score.comparer import open_comparer, resolve_comparer
 from synpic.score.lineage import one_family
 from synpic.score.reward import registered_reward, require_openable
 from synpic.workspace import Snapshot, Workspace
@@ -173,7 +173,9 @@ def _check_comparers(made: Validation, snapshot: Snapshot) -> None:
         asked = 2 * count_pairs(settings, of_prompt) * made.prompts
         made.comparers[name] = None if recipe.ingest else asked
         try:
-            resolve_comparer(name, settings, snapshot.lock)
+            wanted = resolve_comparer(name, settings, snapshot.lock)
+            if wanted.asks_endpoint:
+                open_comparer(wanted, snapshot.workspace, "cpu")  # it sends nothing
         except SynpicError as error:
             _note(made, error)
         partly = settings.pairs == "adjacent" and recipe.ranking.aggregation != "bradley-terry"

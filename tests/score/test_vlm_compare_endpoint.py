@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from synpic import Workspace, generate_candidates, score_candidates
+from synpic import Workspace, generate_candidates, score_candidates, validate
 from synpic.errors import RewardError, Unfinished
 from synpic.pipeline.inventory import take_inventory
 from synpic.score.vlm_compare import VlmCompare
@@ -146,6 +146,14 @@ def test_no_question_is_asked_twice(workspace: Workspace, recipe: MakeRecipe) ->
     rows = again.comparisons(again.folders("comparisons")[0])
     assert rows["p_forward"].to_list() == pytest.approx([P_FIRST] * 6)
     assert rows["p_backward"].to_list() == pytest.approx([1 - P_FIRST] * 6)
+
+
+def test_validate_finds_an_address_that_is_not_there(
+    workspace: Workspace, recipe: MakeRecipe
+) -> None:
+    table = TABLE.replace("{url}", "$SYNPIC_NO_SUCH_URL").format()
+    ((message, _),) = validate(edit(workspace, recipe(more=table))).problems
+    assert "SYNPIC_NO_SUCH_URL" in message
 
 
 def test_the_forecast_counts_both_orders(workspace: Workspace, recipe: MakeRecipe) -> None:
