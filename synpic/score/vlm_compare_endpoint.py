@@ -148,6 +148,7 @@ class VlmCompareEndpoint(PreparedComparer):
             RewardError: the endpoint answers nothing.
         """
         self._prove()
+        self.ahead(prompts, first, second)  # all at once, whatever is wrong with one of them
         for prompt in prompts:
             refuse_likely_marks(prompt)
         asked = zip(prompts, first, second, strict=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synpic.errors import RewardError
-from synpic.score.vlm import endpoint as module
+from synpic.errors import RewardError, StorageError
+from synpic.score.vlm import pace as module
 from synpic.score.vlm.asking import EndpointVlm
-from synpic.score.vlm.questions import SentImage, VlmQuestion
+from synpic.score.vlm.journal import Journal
+from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion, place_of
 from tests.parity.inputs import picture
 from tests.score.endpoint_server import Reply, Served, completion, served
 
@@ -250,6 +255,8 @@ def test_a_key_of_several_lines_is_not_sent(
 @pytest.mark.parametrize(
     ("endpoint", "says"),
     [
+        ("http://[bad", "no address of an endpoint"),
+        ("http://host:99999/v1", "no address of an endpoint"),
         ("ftp://host", "no address of an endpoint"),
         ("host:8000", "no address of an endpoint"),
         ("$NOT_THERE", "NOT_THERE names an environment variable that is empty"),
@@ -324,3 +331,235 @@ def test_the_end_stops_waits_and_keeps_what_is_under_way(tmp_path: Path) -> None
         assert len(server.asked) <= 3
     (file,) = tmp_path.rglob("*.jsonl")
     assert len(file.read_text().splitlines()) == 1
+
+
+def text_of(body: dict[str, Any]) -> str:
+    found: str = body["messages"][0]["content"][-1]["text"]
+    return found
+
+
+FILTERED = {"choices": [{"message": {}, "logprobs": None, "finish_reason": "content_filter"}]}
+LOGITS = completion({"Yes": 25.3, "No": 20.0, "x": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        ((200, FILTERED), r"no log-probabilities \(finish_reason: content_filter\)"),
+        ((200, completion({"Yes": 0.0, "No": -9999.0})), r"of other answers \(top_logprobs\)"),
+        ((200, LOGITS), "not log-probabilities: 25.3 for 'Yes'"),
+        ((200, "[" * 100_000), "does not speak OpenAI's chat completions"),
+        ((200, {"error": {"code": 400, "message": "unsafe"}}), "refuses the question: 400: unsafe"),
+        ((500, "crash"), "asked . times: HTTP 500: crash"),
+        ((200, {"error": {"code": 502, "message": "upstream"}}), "asked . times: 502: upstream"),
+        ((200, '{"choices": ['), "asked . times: the answer ends in the middle"),
+    ],
+)
+@pytest.mark.parametrize("resumed", [False, True])
+def test_one_question_without_an_answer_is_its_own_failure(
+    reply: Reply, says: str, resumed: bool, tmp_path: Path
+) -> None:
+    """Also where it alone is left to ask, and all other answers were kept by a killed command."""
+    with served(lambda body: reply if text_of(body) == "question 3" else (200, YES)) as server:
+        for _ in range(1 + resumed):
+            asking = vlm(server, endpoint={"patience": 0.05, "concurrency": 2})
+            asking.remember_in(tmp_path)
+            asking.prove(ask(99))
+            asking.answers([ask(number) for number in range(3)])
+            with pytest.raises(ValueError, match=says):
+                asking.answers([ask(3)])
+            asking.close()
+        # The first question is asked anew where it alone can show that the endpoint answers (now).
+        again = 1 + resumed if "asked" in says else resumed and "refuses" not in says
+        assert [text_of(body) for body in server.asked].count("question 99") == 1 + again
+
+
+@pytest.mark.parametrize("reply", [(200, FILTERED), (200, LOGITS), (500, "crash")])
+def test_an_endpoint_that_no_longer_answers_anything_is_nobody_s_failure(
+    reply: Reply, tmp_path: Path
+) -> None:
+    with served(lambda body: (200, YES)) as server:
+        before = vlm(server)
+        before.remember_in(tmp_path)
+        before.prove(ask(99))
+        before.close()
+    with served(lambda body: reply) as server:
+        asking = vlm(server, endpoint={"patience": 0.05})
+        asking.remember_in(tmp_path)
+        asking.prove(ask(99))
+        with pytest.raises(RewardError, match=r"no log-prob|not log-prob|does not answer"):
+            asking.answers([ask(3)])
+        assert text_of(server.asked[-1]) == "question 99"
+
+
+def test_a_gateway_s_failure_is_asked_again() -> None:
+    broken = [(200, {"error": {"code": 502, "message": "upstream"}}), (200, '{"choices": [')]
+    with served(Sequence(*broken, (200, YES))) as server:
+        assert vlm(server).answers([ask()])[0].places
+        assert len(server.asked) == 3
+
+
+def test_a_request_has_a_time_for_the_whole_answer() -> None:
+    """A piece now and then keeps a connection alive for ever, by the client's own limit."""
+    with dripping() as url:
+        asking = EndpointVlm("judge", "m", {"url": url, "timeout": 0.3, "patience": 0.1})
+        began = time.monotonic()
+        with pytest.raises(RewardError, match=r"no whole answer after 0\.3 s"):
+            asking.answers([ask()])
+        assert time.monotonic() - began < 2
+
+
+def test_refusals_of_questions_that_were_sent_together_are_one_pause() -> None:
+    """A server that takes 50 questions a second is asked about as many."""
+    lock, taken = threading.Lock(), [0.0]
+    begun = time.monotonic()
+
+    def reply(body: dict[str, Any]) -> Reply:
+        with lock:
+            taken[0] = max(taken[0], 50 * (time.monotonic() - begun) - 5)
+            if taken[0] + 1 > 50 * (time.monotonic() - begun):
+                return 429, "slow down"
+            taken[0] += 1
+            return 200, YES
+
+    with served(reply) as server:
+        asking = vlm(server, endpoint={"concurrency": 32})
+        asking.answers([ask(number) for number in range(50)])
+        assert time.monotonic() - begun < 2.5
+
+
+def test_a_long_wait_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with served(lambda body: (429, "slow down", {"Retry-After": "60"})) as server:
+        asking = vlm(server, endpoint={"patience": 300.0, "concurrency": 4})
+        asking.begin([ask(number) for number in range(4)])
+        while "asked again" not in caplog.text:
+            time.sleep(0.01)
+        asking.close()
+    assert caplog.text.count("owner/model is asked again in 60 s: HTTP 429: slow down") == 1
+
+
+def test_a_wait_that_is_too_long_ends_it_though_others_are_answered() -> None:
+    def reply(body: dict[str, Any]) -> Reply:
+        if text_of(body) == "question 3":
+            return 429, "quota", {"Retry-After": "86400"}
+        return 200, YES
+
+    with served(reply) as server:
+        asking = vlm(server)
+        asking.answers([ask(0)])
+        with pytest.raises(RewardError, match="asks to wait for 86400 s, more than the patience"):
+            asking.answers([ask(3)])
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_a_key_in_the_place_of_the_address_is_not_shown(
+    variable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", KEY)
+    for url in (KEY, f"http://h/v1?api-key={KEY}", f"http://{KEY}@h/v1"):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        with pytest.raises(RewardError, match="is no address of an endpoint") as error:
+            EndpointVlm("judge", "m", "$OPENAI_BASE_URL" if variable else url)
+        assert KEY not in f"{error.value} {error.value.hint}"
+        assert ("OPENAI_BASE_URL" in str(error.value)) == variable
+
+
+def test_no_part_of_a_key_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with (
+        served(lambda body: (200, "x" * 185 + KEY)) as server,
+        pytest.raises(RewardError) as error,
+    ):
+        vlm(server).answers([ask()])
+    assert KEY[:6] not in str(error.value)
+
+
+def test_what_one_cannot_read_another_may(server: Served, tmp_path: Path) -> None:
+    def refuse(answer: Any) -> None:
+        raise ValueError("no answer")
+
+    first, second = vlm(server, read=refuse), vlm(server)
+    for asking in (first, second):
+        asking.remember_in(tmp_path)
+    with pytest.raises(ValueError, match="no answer"):
+        first.answers([ask()])
+    assert second.answers([ask()])
+    assert len(server.asked) == 1
+
+
+def test_answers_that_another_process_keeps_meanwhile_are_found(tmp_path: Path) -> None:
+    one, other = Journal(tmp_path), Journal(tmp_path)
+    answer = VlmAnswer([{"Yes": -0.1, "No": -2.5}])
+    for number in range(3):
+        key = f"{number:032x}"
+        one.keep(key, answer)
+        assert other.find(key) == answer
+        assert one.find(key) == answer
+    (file,) = tmp_path.iterdir()
+    with file.open("ab") as stream:
+        stream.write(b"%032x [[" % 7)  # as another process has half written it
+    assert other.find(f"{7:032x}") is None
+    with file.open("ab") as stream:
+        stream.write(b'["Yes", -0.5]]]\n')
+    assert other.find(f"{7:032x}") == VlmAnswer([{"Yes": -0.5}])
+
+
+def test_a_disk_that_is_full_costs_one_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, write = VlmAnswer([{"Yes": -0.1}]), os.write
+    journal = Journal(tmp_path)
+    journal.keep("a" * 32, answer)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:40]))
+        with pytest.raises(StorageError):
+            journal.keep("b" * 32, answer)
+    journal.keep("c" * 32, answer)
+    journal.close()
+    again = Journal(tmp_path)
+    assert [again.find(letter * 32) for letter in "abc"] == [answer, None, answer]
+
+
+def test_tokens_that_are_written_alike_add_up() -> None:
+    place = [("5", math.log(0.4)), ("4", math.log(0.3)), ("4", math.log(0.25)), ("x", -9.0)]
+    found = place_of(place)
+    assert list(found) == ["5", "4", "x"]
+    assert math.exp(found["4"]) == pytest.approx(0.55)
+    answer = VlmAnswer([found])
+    assert answer.likeliest_at(0) == "5", "what was generated, though 4 is likelier"
+    assert VlmAnswer([place_of([("No", -1.0), ("Yes", -1.0)], "Yes")]).likeliest_at(0) == "Yes"
+
+
+def test_a_prompt_that_is_no_text_is_its_own_failure(server: Served) -> None:
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        vlm(server).answers([VlmQuestion(("\ud800",))])
+    assert not server.asked
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The address of a server that sends a space each 0.1 s, and never an end."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while not ended.wait(0.1):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,36 @@ def test_a_prompt_with_a_mark_is_the_failure_of_its_images() -> None:
         assert len(server.asked) == 1, "the first question alone"
         # Words of textual inversion, tags and brackets are text.
         assert reward.score(["<cat-toy> in <b>bold</b> [1] a | b"], PICTURES[:1]) == [0.5]
+
+
+def test_a_marked_prompt_does_not_make_a_batch_ask_one_by_one() -> None:
+    at_work, most, lock = 0, 0, threading.Lock()
+
+    def reply(body: dict[str, Any]) -> Reply:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.05)
+        with lock:
+            at_work -= 1
+        return 200, PLAIN
+
+    with served(reply) as server:
+        reward = opened(server.url)
+        with pytest.raises(ValueError, match="may not read as text"):
+            reward.score(["a <image>", "b", "c", "d"], PICTURES)
+        assert reward.score(["b", "c", "d"], PICTURES[1:]) == [0.5] * 3
+        assert (len(server.asked), most) == (4, 3)
+
+
+def test_a_first_question_that_is_refused_is_not_said_to_be_a_thought() -> None:
+    with (
+        served(lambda body: (400, {"error": {"message": "unknown field"}})) as server,
+        pytest.raises(RewardError, match="unknown field") as error,
+    ):
+        opened(server.url).score(["a cat"], PICTURES[:1])
+    assert "thinks" not in str(error.value.hint)
 
 
 def test_a_prompt_that_is_too_long_is_refused_in_the_server_s_words() -> None:

@@ -9,14 +9,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from synpic.errors import RewardError, SynpicError
-from synpic.score.vlm.endpoint import Address, Endpoint
+from synpic.score.vlm.address import Address
+from synpic.score.vlm.endpoint import Endpoint
 from synpic.score.vlm.journal import Journal
 from synpic.score.vlm.questions import VlmAnswer, VlmQuestion
+from synpic.score.vlm.reply import NotAsked
 
 __all__ = ["EndpointVlm"]
 
@@ -35,7 +38,7 @@ class EndpointVlm:
     Args:
         reward: what it is called in messages.
         model: as the server names it.
-        endpoint: an address, or a table; see :class:`synpic.score.vlm.endpoint.Address`.
+        endpoint: an address, or a table; see :class:`synpic.score.vlm.address.Address`.
         variant: tells apart what is served under one name: a revision, a quantisation.
         request: added to the body of every request.
         read: raises ValueError for an answer that is no answer to what was asked. Such a one is
@@ -96,7 +99,10 @@ class EndpointVlm:
         """
         shared = self._shared()
         futures = [shared.future(question, self._read) for question in questions]
-        return [future.result() for future in futures]
+        answers = [future.result() for future in futures]
+        for answer in answers:
+            self._read(answer)
+        return answers
 
     def prove(self, question: VlmQuestion, about: str = "a grey image") -> VlmAnswer:
         """The answer to a first question, before others are asked.
@@ -107,12 +113,16 @@ class EndpointVlm:
         Raises:
             RewardError: it has none: then no other would have one.
         """
+        self._shared().first(question)
         try:
             return self.answers([question])[0]
         except ValueError as error:
             raise RewardError(
                 f"{self.model} does not answer a first question about {about}: {error}",
-                hint="a model that thinks before it answers has to be kept from it: "
+                hint="the server's words say what it refuses; `request` adds to what is sent, or "
+                "replaces it"
+                if isinstance(error, NotAsked)
+                else "a model that thinks before it answers has to be kept from it: "
                 "request = { chat_template_kwargs = { enable_thinking = false } }; answers that "
                 "are spelt otherwise are options",
             ) from error
@@ -177,6 +187,10 @@ class _Questions:
                 self._asked.popitem(last=False)
         return known
 
+    def first(self, question: VlmQuestion) -> None:
+        """Name the question that shows whether the endpoint answers at all."""
+        self._endpoint.first(question)
+
     def forget_failures(self) -> None:
         """One who comes later asks again what failed before."""
         with self._lock:
@@ -194,17 +208,16 @@ class _Questions:
     def _ask(
         self, key: str, question: VlmQuestion, read: Callable[[VlmAnswer], object]
     ) -> VlmAnswer:
+        """The answer, whatever it says: others may read in it what ``read`` does not."""
         if self._journal is not None and (found := self._journal.find(key)) is not None:
-            try:
+            with suppress(ValueError):  # to this question, it is no answer
                 read(found)
-            except ValueError:
-                pass  # to this question, it is no answer
-            else:
                 return found
         answer = self._endpoint.ask(question).slim()
-        read(answer)
         if self._journal is not None:
-            self._journal.keep(key, answer)
+            with suppress(ValueError):
+                read(answer)
+                self._journal.keep(key, answer)
         return answer
 
     def _key(self, question: VlmQuestion) -> str:

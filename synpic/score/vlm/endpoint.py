@@ -8,135 +8,38 @@ environment alone, and is in no message.
 from __future__ import annotations
 
 import base64
+import json
+import logging
 import os
-import random
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 
-from synpic.errors import RewardError, SynpicError, did_you_mean
+from synpic.errors import RewardError
 from synpic.hub.answers import never_passes, plain, redact, seconds_told, words_of
+from synpic.score.vlm.address import Address
+from synpic.score.vlm.pace import Pace, backoff
 from synpic.score.vlm.questions import TOP, SentImage, VlmAnswer, VlmQuestion
+from synpic.score.vlm.reply import Interrupted, NotAsked, Unreadable, read_reply
 
-__all__ = ["Address", "Endpoint", "data_url"]
+__all__ = ["Endpoint", "data_url"]
 
-_FIRST, _LONGEST = 0.5, 60.0
-"""Seconds between two tries: at first, and at most where the server does not say how long."""
+_LARGEST = 64 << 20
+"""Bytes of an answer: 20 tokens at each of 4,096 places have some 10 MB."""
 
-_IMPOSSIBLE = -1000.0
-"""Servers write -9999 for what has no probability."""
+_SHOWN, _SHOWN_FROM = 200, 20_000
+"""Characters of an answer that are shown, and those that are searched for keys before."""
+
+_LONG, _SELDOM = 5.0, 60.0
+"""Seconds: a wait that is reported, and the least time between two such messages."""
 
 _OFTEN_PASSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _ABOUT_THE_QUESTION = frozenset({400, 413, 422})
-_VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
-
-@dataclass(frozen=True)
-class Address:
-    """Where an endpoint is, and how hard it may be worked: nothing here decides an answer.
-
-    Args:
-        url: of the interface, such as ``http://localhost:8000/v1``; ``$NAME`` is read from the
-            environment.
-        key: the environment variable that holds the key, as ``$NAME``. Where it is not set, none
-            is sent.
-        concurrency: questions that are under way at once, for each worker.
-        timeout: seconds that one request may take.
-        patience: seconds for which one question is asked again before it is given up.
-    """
-
-    url: str = "$OPENAI_BASE_URL"
-    key: str = "$OPENAI_API_KEY"
-    concurrency: int = 16
-    timeout: float = 120.0
-    patience: float = 300.0
-
-    @classmethod
-    def of(cls, reward: str, option: str | Mapping[str, Any]) -> Address:
-        """The option ``endpoint`` of a reward: an address, or a table of these settings.
-
-        Args:
-            reward: for messages.
-
-        Raises:
-            RewardError: a setting is unknown, of another type or out of its range.
-        """
-        given = {"url": option} if isinstance(option, str) else dict(option)
-        where = f"{reward}: endpoint"
-        known = [one.name for one in fields(cls)]
-        for key in given:
-            if key not in known:
-                raise RewardError(
-                    f"{where}: unknown key {key!r}.{did_you_mean(key, known)}",
-                    hint=f"there are: {', '.join(known)}",
-                )
-        made = cls(**given)
-        if not isinstance(made.url, str) or not isinstance(made.key, str):
-            raise RewardError(f"{where}: url and key are texts", hint="see docs/judges.md")
-        if not _VARIABLE.fullmatch(made.key):
-            raise RewardError(
-                f"{where}.key: expected the name of an environment variable, and never a key: a "
-                "recipe is published with its dataset",
-                hint='key = "$OPENAI_API_KEY"; put the key into that variable',
-            )
-        limits = {"concurrency": (1, 1024), "timeout": (0.1, 86_400), "patience": (0, 86_400)}
-        for name, (least, most) in limits.items():
-            value = getattr(made, name)
-            kinds = int if name == "concurrency" else int | float
-            if (
-                not isinstance(value, kinds)
-                or isinstance(value, bool)
-                or not least <= value <= most
-            ):
-                raise RewardError(
-                    f"{where}.{name} is {value!r}, expected {least} … {most}",
-                    hint="leave it out for the default",
-                )
-        return made
-
-    def resolved(self) -> str:
-        """The base URL, without a slash at its end.
-
-        Raises:
-            RewardError: it is not set, or is no such address.
-        """
-        url = self.url
-        if _VARIABLE.fullmatch(url):
-            url = os.environ.get(url[1:], "").strip()
-            if not url:
-                raise RewardError(
-                    f"the endpoint's address is not set: {self.url} names an environment variable "
-                    "that is empty",
-                    hint=f"export {self.url[1:]}=http://localhost:8000/v1, or set `endpoint`",
-                )
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise RewardError(
-                f"endpoint {redact(url)!r} is no address of an endpoint",
-                hint="it looks like http://localhost:8000/v1; keys belong in the environment",
-            )
-        return url.rstrip("/").removesuffix("/chat/completions")
-
-
-@dataclass
-class _Pace:
-    """When a server wants to be left alone for a while, all threads leave it alone."""
-
-    until: float = 0.0
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    def pause(self, seconds: float) -> None:
-        self.until = max(self.until, time.monotonic() + seconds)
-
-    def wait(self) -> None:
-        while (left := self.until - time.monotonic()) > 0 and not self.stopped.wait(left):
-            pass
+_LOG = logging.getLogger(__name__)
 
 
 class Endpoint:
@@ -151,13 +54,16 @@ class Endpoint:
     """
 
     def __init__(self, address: Address, model: str, request: Mapping[str, Any]) -> None:
-        self.model, self._patience = model, address.patience
+        self.model, self._patience, self._timeout = model, address.patience, address.timeout
         self._request = dict(request)
         self._where = address.resolved()
         self._variable = address.key[1:]
-        self._pace = _Pace()
+        self._pace = Pace()
+        self._first: bytes | None = None
         self._answered = 0
-        """How many questions have been answered."""
+        """How many questions have been answered, since this was opened."""
+        self._reported = -_SELDOM
+        self._checking = threading.Lock()
         self._client = httpx2.Client(
             timeout=httpx2.Timeout(address.timeout, connect=min(10.0, address.timeout)),
             limits=httpx2.Limits(
@@ -189,6 +95,11 @@ class Endpoint:
             del body["max_tokens"]
         return {**body, **self._request}
 
+    def first(self, question: VlmQuestion) -> None:
+        """Name the question that shows whether the endpoint answers at all; the first one stays."""
+        if self._first is None:
+            self._first = _encoded(self.body(question, data_url))
+
     def ask(self, question: VlmQuestion) -> VlmAnswer:
         """The answer to ``question``, asked until there is one or patience ends.
 
@@ -197,80 +108,125 @@ class Endpoint:
             RewardError: it answers none: it is away, refuses the key, has no such model, returns no
                 log-probabilities.
         """
-        body = self.body(question, data_url)
+        body = _encoded(self.body(question, data_url))
         began, answered, tries = time.monotonic(), self._answered, 0
         while True:
-            self._pace.wait()
-            if self._pace.stopped.is_set():
+            sent = self._pace.wait()
+            if sent is None:
                 raise RewardError(f"{self.model} is no longer asked")
             try:
                 answer = self._once(body)
-            except httpx2.HTTPError as error:
+            except Unreadable as error:
+                if self._answers_others(body, 0):
+                    raise ValueError(str(error)) from None
+                raise RewardError(f"{self.model}: {error}", hint=error.hint) from None
+            except (httpx2.HTTPError, Interrupted) as error:
                 tries += 1
-                wait = self._wait(error, tries)
+                wait = self._wait(error, sent, tries)
                 if time.monotonic() + wait - began > self._patience:
-                    self._give_up(error, tries, others=self._answered > answered)
+                    self._give_up(error, tries, self._answers_others(body, answered))
                     began, answered = time.monotonic(), self._answered
-                self._sleep(error, wait)
+                self._report(error, wait)
+                if not _too_many(error):  # for these, everybody waits
+                    self._pace.sleep(wait)
                 continue
+            self._pace.answered()
             self._answered += 1
             return answer
 
-    def _give_up(self, error: httpx2.HTTPError, tries: int, others: bool) -> None:
+    def _answers_others(self, body: bytes, answered: int) -> bool:
+        """Whether the endpoint answers what is not ``body``.
+
+        Answers that were kept by an earlier process say nothing about it now; and where a single
+        question is left, there are no others. The first question is then asked once more.
+
+        Args:
+            answered: how many were answered before that do not count.
+        """
+        with self._checking:
+            if self._answered > answered:
+                return True
+            if self._first is None or self._first == body:
+                return False
+            try:
+                self._once(self._first)
+            except (httpx2.HTTPError, Interrupted, Unreadable, ValueError):
+                return False
+            self._answered += 1
+            return True
+
+    def _give_up(self, error: Exception, tries: int, others: bool) -> None:
         """Raise what it means that patience has ended; return where the server is slow, not away.
 
         Args:
             others: other questions were answered meanwhile.
         """
         if not others:
-            raise RewardError(
-                f"the endpoint of {self.model} does not answer: {self._told(error)}",
-                hint="answers so far are kept, and the same command goes on from there; "
-                "`patience` of the option `endpoint` says for how long a question is repeated",
-            ) from None
+            raise self._away(error) from None
         if _may_be_its_fault(error):
             raise ValueError(f"asked {tries} times: {self._told(error)}") from None
 
+    def _away(self, error: Exception, more: str = "") -> RewardError:
+        return RewardError(
+            f"the endpoint of {self.model} does not answer: {self._told(error)}{more}",
+            hint="answers so far are kept, and the same command goes on from there; "
+            "`patience` of the option `endpoint` says for how long a question is repeated",
+        )
+
     def close(self) -> None:
         """Ask nothing again. What is under way is waited for by its own thread."""
-        self._pace.stopped.set()
+        self._pace.stop()
 
-    def _once(self, body: Mapping[str, Any]) -> VlmAnswer:
+    def _once(self, body: bytes) -> VlmAnswer:
         """One request.
 
         Raises:
-            httpx2.HTTPError: it may pass.
+            httpx2.HTTPError, Interrupted: it may pass.
+            Unreadable: there is no answer in what came.
             ValueError: of this question.
             RewardError: of all.
         """
-        try:
-            response = self._client.post(
-                f"{self._where}/chat/completions", json=body, headers=self._authorization()
-            )
-        except (httpx2.InvalidURL, UnicodeError) as error:
-            raise RewardError(
-                f"endpoint {redact(self._where)!r}: {error}", hint="correct the address"
-            ) from None
+        response = self._posted(body)
         try:
             response.raise_for_status()
         except httpx2.HTTPStatusError as error:
             if self._passes(error):
                 raise
             raise self._refusal(error) from None
+        text = response.text
         try:
-            return _read(response.json())
-        except _Unreadable as error:
-            raise RewardError(
-                f"{self.model}: {error}",
-                hint="vLLM and SGLang return them as they are; some servers need a setting, and "
-                "some (`transformers serve`) have none: run the reward locally instead",
+            return read_reply(text)
+        except Unreadable as error:
+            # Cut after keys are taken out: the beginning of one is no less a secret.
+            shown = plain(redact(text[:_SHOWN_FROM], self._key()))[:_SHOWN]
+            raise Unreadable(
+                f"{plain(redact(str(error), self._key()))}: {shown!r}", error.hint
             ) from None
-        except (ValueError, LookupError, TypeError, AttributeError):
-            raise RewardError(
-                f"what answers at the endpoint of {self.model} does not speak OpenAI's chat "
-                f"completions: {plain(redact(response.text[:200], self._key()))!r}",
-                hint="the address usually ends in /v1",
-            ) from None
+        except NotAsked as error:
+            raise NotAsked(plain(redact(str(error), self._key()))) from None
+
+    def _posted(self, body: bytes) -> httpx2.Response:
+        """The response to one request, whole, within the time for it."""
+        ends, pieces, size = time.monotonic() + self._timeout, [], 0
+        headers = {"Content-Type": "application/json", **self._authorization()}
+        with self._client.stream(
+            "POST", f"{self._where}/chat/completions", content=body, headers=headers
+        ) as response:
+            # The client's own limit is of each piece: a server that sends one now and then would
+            # never meet it.
+            for piece in response.iter_raw():
+                pieces.append(piece)
+                size += len(piece)
+                if time.monotonic() > ends:
+                    raise httpx2.ReadTimeout(f"no whole answer after {self._timeout:g} s")
+                if size > _LARGEST:
+                    raise Unreadable("the answer has more than 64 MiB")
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers,
+            content=b"".join(pieces),
+            request=response.request,
+        )
 
     def _authorization(self) -> dict[str, str]:
         key = self._key()
@@ -291,33 +247,43 @@ class Endpoint:
             "insufficient_quota" not in error.response.text
         )
 
-    def _wait(self, error: httpx2.HTTPError, tries: int) -> float:
-        """Seconds until the next try: what the server asks for, else twice as long each time."""
+    def _wait(self, error: Exception, sent: float, tries: int) -> float:
+        """Seconds until the next try: what the server asks for, else twice as long each time.
+
+        Raises:
+            RewardError: it never passes, or the server asks for more than there is patience.
+        """
         if never_passes(error):
             raise RewardError(f"the endpoint of {self.model}: {self._told(error)}") from None
-        # A part of it is chance, so that questions that failed together do not come together.
-        spread: float = min(_LONGEST, _FIRST * 2 ** min(tries - 1, 16)) * random.uniform(0.5, 1)
-        asked = seconds_told(error)
-        return spread if asked is None else asked + 0.1 * spread
+        told = seconds_told(error)
+        if told is not None and told > self._patience and _status(error) in (429, 503):
+            more = f"; it asks to wait for {told:.0f} s, more than the patience of "
+            raise self._away(error, f"{more}{self._patience:g} s") from None
+        if _too_many(error):
+            return self._pace.refused(sent, told)
+        spread = backoff(tries)
+        return spread if told is None else told + 0.1 * spread
 
-    def _sleep(self, error: httpx2.HTTPError, seconds: float) -> None:
-        if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 429:
-            self._pace.pause(seconds)
-        else:
-            self._pace.stopped.wait(seconds)
+    def _report(self, error: Exception, wait: float) -> None:
+        """Say that there is a long wait, and not for each question."""
+        now = time.monotonic()
+        if wait >= _LONG and now - self._reported >= _SELDOM:
+            self._reported = now
+            _LOG.warning("%s is asked again in %.0f s: %s", self.model, wait, self._told(error))
 
-    def _told(self, error: httpx2.HTTPError) -> str:
+    def _told(self, error: Exception) -> str:
         """What happened, with the server's own words and without a key."""
         key = self._key()
         if isinstance(error, httpx2.HTTPStatusError):
             words = words_of(error, key)
             return f"HTTP {error.response.status_code}" + (f": {words}" if words else "")
-        return plain(redact(f"{type(error).__name__}: {error}".removesuffix(": "), key))
+        name = "" if isinstance(error, Interrupted) else f"{type(error).__name__}: "
+        return plain(redact(f"{name}{error}".removesuffix(": "), key))
 
     def _refusal(self, error: httpx2.HTTPStatusError) -> Exception:
         told, status = self._told(error), error.response.status_code
         if status in _ABOUT_THE_QUESTION:
-            return ValueError(f"the endpoint refuses the question: {told}")
+            return NotAsked(f"the endpoint refuses the question: {told}")
         hints = {
             401: f"put a key that is valid there into the environment variable {self._variable}",
             403: f"the key in the environment variable {self._variable} is not allowed to do this",
@@ -331,49 +297,33 @@ class Endpoint:
         )
 
 
-def _may_be_its_fault(error: httpx2.HTTPError) -> bool:
+def _may_be_its_fault(error: Exception) -> bool:
     """Whether the question can be why: a server may break at an image, or think too long of it."""
-    if isinstance(error, httpx2.HTTPStatusError):
-        return error.response.status_code not in (408, 409, 425, 429)
+    if (status := _status(error)) is not None:
+        return status not in (408, 409, 425, 429)
     return not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
 
 
-class _Unreadable(SynpicError):
-    """An answer without what is asked for."""
+def _too_many(error: Exception) -> bool:
+    return _status(error) == 429
+
+
+def _status(error: Exception) -> int | None:
+    return error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else None
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """A request as it is sent.
+
+    Raises:
+        ValueError: its text has no bytes.
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("the prompt holds half of a surrogate pair, which is no text") from None
 
 
 def data_url(picture: SentImage) -> str:
     """An image as it stands in a request."""
     return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
-
-
-def _read(response: Any) -> VlmAnswer:
-    """The likeliest tokens of an answer.
-
-    Raises:
-        _Unreadable: it has none.
-        ValueError, LookupError, TypeError, AttributeError: it is no answer of this interface.
-    """
-    choice = response["choices"][0]
-    content = (choice.get("logprobs") or {}).get("content")
-    if content is None:
-        raise _Unreadable("this endpoint returns no log-probabilities")
-    places = [
-        {
-            _text(one): float(one["logprob"])
-            for one in reversed(place.get("top_logprobs") or [])
-            if float(one["logprob"]) > _IMPOSSIBLE
-        }
-        for place in content
-    ]
-    if content and not any(len(place) > 1 for place in places):
-        raise _Unreadable(
-            "this endpoint returns no log-probabilities of other answers (top_logprobs)"
-        )
-    return VlmAnswer(places)
-
-
-def _text(token: Mapping[str, Any]) -> str:
-    """A token's text; its bytes say more where both are there."""
-    as_bytes = token.get("bytes")
-    return bytes(as_bytes).decode(errors="replace") if as_bytes else str(token["token"])

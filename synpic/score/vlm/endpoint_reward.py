@@ -114,6 +114,7 @@ class EndpointReward(TwoStageReward):
             RewardError: the endpoint answers nothing.
         """
         self._prove()
+        self.ahead(prompts, pixels)  # all at once, whatever is wrong with one of them
         for prompt in prompts:
             refuse_likely_marks(prompt)
         pairs = zip(prompts, pixels, strict=True)

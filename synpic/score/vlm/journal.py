@@ -1,8 +1,8 @@
 """Answers on the disk, from the moment they arrive: a killed command asks nothing again.
 
-Each process appends to a file of its own and reads those of all others once, when it begins. A line
-is the key of a question and its answer. A process that is killed leaves at most half a line, which
-counts as no answer.
+Each process appends to a file of its own, and reads what others have appended to theirs whenever an
+answer is missing. A line is the key of a question and its answer. A process that is killed, and a
+disk that is full, leave at most half a line, which counts as no answer.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Journal:
         self._folder = folder
         self._own: int | None = None
         self._lock = threading.Lock()
-        self._files: list[Path] = []
-        self._places: dict[bytes, tuple[int, int, int]] = {}
+        self._reading = threading.Lock()
+        self._read: dict[str, int] = {}
+        """File → how many of its bytes were read, in whole lines."""
+        self._places: dict[bytes, tuple[str, int, int]] = {}
         """Key → file, and where in it the answer begins and ends."""
-        with _refusing(folder):
-            for path in sorted(folder.glob("*.jsonl")):
-                self._scan(path)
+        self._catch_up()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -54,9 +54,12 @@ class Journal:
         """The answer to a question; None where there is none, or it cannot be read."""
         place = self._places.get(key.encode())
         if place is None:
+            self._catch_up()
+            place = self._places.get(key.encode())
+        if place is None:
             return None
         file, begin, end = place
-        with _refusing(self._files[file]), self._files[file].open("rb") as stream:
+        with _refusing(self._folder / file), (self._folder / file).open("rb") as stream:
             stream.seek(begin)
             return _decoded(stream.read(end - begin))
 
@@ -74,7 +77,14 @@ class Journal:
                 path = self._folder / f"{uuid.uuid4().hex[:16]}.jsonl"
                 self._own = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             # One call: whole in the system's memory, whatever becomes of this process.
-            if os.write(self._own, line) != len(line):
+            done = 0
+            try:
+                done = os.write(self._own, line)
+            finally:
+                if done != len(line):  # what comes next must not be glued to half a line
+                    os.close(self._own)
+                    self._own = None
+            if done != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
@@ -85,15 +95,29 @@ class Journal:
                 os.close(self._own)
                 self._own = None
 
-    def _scan(self, path: Path) -> None:
-        number, begin = len(self._files), 0
-        self._files.append(path)
-        with path.open("rb") as stream:
+    def _catch_up(self) -> None:
+        """Read what was appended since, by this process and by others."""
+        with self._reading, _refusing(self._folder):
+            if not self._folder.is_dir():
+                return
+            with os.scandir(self._folder) as entries:
+                sizes = {one.name: one.stat().st_size for one in entries}
+            for name in sorted(sizes):
+                if name.endswith(".jsonl") and sizes[name] > self._read.get(name, 0):
+                    self._scan(name)
+
+    def _scan(self, name: str) -> None:
+        begin = self._read.get(name, 0)
+        with (self._folder / name).open("rb") as stream:
+            stream.seek(begin)
             for line in stream:
+                if not line.endswith(b"\n"):  # it is being written, or never will be
+                    break
                 end = begin + len(line)
-                if line.endswith(b"\n") and line[KEY : KEY + 1] == b" ":
-                    self._places[line[:KEY]] = number, begin + KEY + 1, end
+                if line[KEY : KEY + 1] == b" ":
+                    self._places[line[:KEY]] = name, begin + KEY + 1, end
                 begin = end
+        self._read[name] = begin
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from PIL.Image import Image
 from synpic.errors import RewardError
 from synpic.score.vlm.answers import Spelling, refuse_marks, spellings
 from synpic.score.vlm.fitting import fit
-from synpic.score.vlm.questions import TOP, VlmAnswer
+from synpic.score.vlm.questions import TOP, VlmAnswer, place_of
 from synpic.score.weights import open_pretrained, reading
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class LocalVlm:
             if tokens[0] in ends:
                 break
             texts = map(self._text_of, tokens)
-            places.append(dict(reversed(list(zip(texts, chances, strict=True)))))
+            places.append(place_of(zip(texts, chances, strict=True)))
         return VlmAnswer(places).slim()
 
     def _text_of(self, token: int) -> str:

@@ -8,12 +8,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from PIL.Image import Image
 
 from synpic.score.vlm.fitting import fit
 
-__all__ = ["TOP", "SentImage", "VlmAnswer", "VlmQuestion", "refuse_likely_marks"]
+__all__ = ["TOP", "SentImage", "VlmAnswer", "VlmQuestion", "place_of", "refuse_likely_marks"]
 
 TOP = 20
 """Alternatives at each place of an answer: the most that OpenAI's interface gives."""
@@ -77,7 +78,8 @@ class VlmAnswer:
     """What a model answers: at each place the likeliest tokens.
 
     Args:
-        places: one for each token that was generated.
+        places: one for each token that was generated, as :func:`place_of` makes them: its text is
+            the first there.
     """
 
     places: Sequence[Token]
@@ -102,8 +104,7 @@ class VlmAnswer:
 
     def likeliest_at(self, place: int) -> str:
         """The token that was generated there, greedily; "" where none is known."""
-        there = self.places[place]
-        return max(there, key=lambda one: there[one], default="")
+        return next(iter(self.places[place]), "")
 
     def beginning(self, length: int = 80) -> str:
         """The first characters of what was generated, for a message."""
@@ -118,9 +119,7 @@ class VlmAnswer:
             [
                 place
                 if any(token.strip().isdecimal() for token in place)
-                else {self.likeliest_at(n): max(place.values())}
-                if place
-                else {}
+                else dict(islice(place.items(), 1))
                 for n, place in enumerate(self.places)
             ]
         )
@@ -129,6 +128,27 @@ class VlmAnswer:
         """The first tokens at ``place``, for a message."""
         there = sorted(self.places[place].items(), key=lambda one: -one[1])
         return ", ".join(repr(text) for text, _ in there[:number])
+
+
+def place_of(likely: Iterable[tuple[str, float]], generated: str | None = None) -> dict[str, float]:
+    """The tokens at one place: that which was generated first, and then the likeliest.
+
+    Tokens that are written alike, as with and without a mark of a word's beginning, are one: their
+    probabilities add up.
+
+    Args:
+        likely: text and ln P of each token.
+        generated: the text of the one that was generated; the likeliest token if None, or if it is
+            not among them.
+    """
+    ordered = sorted(likely, key=lambda one: -one[1])
+    sums: dict[str, float] = {}
+    for text, value in ordered:
+        sums[text] = _ln_sum([sums[text], value]) if text in sums else value
+    if not sums:
+        return {}
+    first = generated if generated in sums else ordered[0][0]
+    return {first: sums.pop(first)} | dict(sorted(sums.items(), key=lambda one: -one[1]))
 
 
 def refuse_likely_marks(prompt: str) -> None:

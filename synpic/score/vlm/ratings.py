@@ -39,7 +39,7 @@ _FREE = 96
 
 @dataclass(frozen=True)
 class _Place:
-    """A rating in an answer: the first number after ``label``."""
+    """A rating in an answer: the number that follows ``label``, after spaces at most."""
 
     label: str
     axis: str

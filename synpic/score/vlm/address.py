@@ -1,0 +1,123 @@
+"""Where an endpoint is, and how hard it may be worked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from synpic.errors import RewardError, did_you_mean
+
+__all__ = ["Address"]
+
+_VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an endpoint is, and how hard it may be worked: nothing here decides an answer.
+
+    Args:
+        url: of the interface, such as ``http://localhost:8000/v1``; ``$NAME`` is read from the
+            environment.
+        key: the environment variable that holds the key, as ``$NAME``. Where it is not set, none
+            is sent.
+        concurrency: questions that are under way at once, for each worker.
+        timeout: seconds within which the answer to one request is whole.
+        patience: seconds for which one question is asked again before it is given up.
+    """
+
+    url: str = "$OPENAI_BASE_URL"
+    key: str = "$OPENAI_API_KEY"
+    concurrency: int = 16
+    timeout: float = 120.0
+    patience: float = 300.0
+
+    @classmethod
+    def of(cls, reward: str, option: str | Mapping[str, Any]) -> Address:
+        """The option ``endpoint`` of a reward: an address, or a table of these settings.
+
+        Args:
+            reward: for messages.
+
+        Raises:
+            RewardError: a setting is unknown, of another type or out of its range.
+        """
+        given = {"url": option} if isinstance(option, str) else dict(option)
+        where = f"{reward}: endpoint"
+        known = [one.name for one in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise RewardError(
+                    f"{where}: unknown key {key!r}.{did_you_mean(key, known)}",
+                    hint=f"there are: {', '.join(known)}",
+                )
+        made = cls(**given)
+        if not isinstance(made.url, str) or not isinstance(made.key, str):
+            raise RewardError(f"{where}: url and key are texts", hint="see docs/judges.md")
+        if not _VARIABLE.fullmatch(made.key):
+            raise RewardError(
+                f"{where}.key: expected the name of an environment variable, and never a key: a "
+                "recipe is published with its dataset",
+                hint='key = "$OPENAI_API_KEY"; put the key into that variable',
+            )
+        limits = {"concurrency": (1, 1024), "timeout": (0.1, 86_400), "patience": (0, 86_400)}
+        for name, (least, most) in limits.items():
+            value = getattr(made, name)
+            kinds = int if name == "concurrency" else int | float
+            if (
+                not isinstance(value, kinds)
+                or isinstance(value, bool)
+                or not least <= value <= most
+            ):
+                raise RewardError(
+                    f"{where}.{name} is {value!r}, expected {least} … {most}",
+                    hint="leave it out for the default",
+                )
+        return made
+
+    def resolved(self) -> str:
+        """The base URL, without a slash at its end.
+
+        Raises:
+            RewardError: it is not set, or is no such address. What stands there is not shown: it
+                may be a key.
+        """
+        url, where = self.url, "`endpoint`"
+        if _VARIABLE.fullmatch(url):
+            where = f"the environment variable {self.url[1:]}"
+            url = os.environ.get(url[1:], "").strip()
+            if not url:
+                raise RewardError(
+                    f"the endpoint's address is not set: {self.url} names an environment variable "
+                    "that is empty",
+                    hint=f"export {self.url[1:]}=http://localhost:8000/v1, or set `endpoint`",
+                )
+        if not _is_address(url):
+            raise RewardError(
+                f"what stands in {where} is no address of an endpoint",
+                hint="it looks like http://localhost:8000/v1; keys belong in the environment, in a "
+                "variable of their own",
+            )
+        return url.rstrip("/").removesuffix("/chat/completions")
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is of HTTP, with a host, and with nothing in it that could be a key."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        httpx2.URL(url)
+    except (ValueError, httpx2.InvalidURL):
+        return False
+    return bool(
+        parts.scheme in ("http", "https")
+        and parts.hostname
+        and port != 0
+        and not ("@" in parts.netloc or parts.query or parts.fragment)
+    )
