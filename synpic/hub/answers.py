@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 
@@ -74,7 +77,8 @@ def status_of(error: BaseException) -> int | None:
 
 
 def seconds_told(error: BaseException) -> float | None:
-    """How long the Hub says to wait: ``Retry-After``, or ``t`` of its ``RateLimit`` header.
+    """How long the Hub says to wait: ``Retry-After``, in seconds or as a date, or ``t`` of its
+    ``RateLimit`` header.
 
     The latter comes with every answer; it is a time to wait only where nothing is left (429).
     """
@@ -83,12 +87,15 @@ def seconds_told(error: BaseException) -> float | None:
     after = headers.get("retry-after") or ""
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", after, re.ASCII):
         return float(after)
+    with suppress(ValueError, TypeError, OverflowError):
+        left = parsedate_to_datetime(after).timestamp() - time.time()
+        return left if left > 0 else None  # the clocks differ
     if status_of(error) != 429:
         return None
     window = headers.get("ratelimit") or ""
     found = re.search(r"\bt=(\d{1,9})\b", window, re.ASCII)
-    left = re.search(r"\br=(\d{1,9})\b", window, re.ASCII)
-    return float(found[1]) if found and not (left and int(left[1])) else None
+    remaining = re.search(r"\br=(\d{1,9})\b", window, re.ASCII)
+    return float(found[1]) if found and not (remaining and int(remaining[1])) else None
 
 
 def transient(error: BaseException) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -68,8 +67,7 @@ class VlmRatingEndpoint(EndpointReward):
         super().__init__("vlm_rating_endpoint", max_pixels)
         self._rubric = rubric
         self._rating = rating_template("vlm_rating_endpoint", answer, axis, scale, max_tokens)
-        # Of an image that shows nothing, other axes may well be praised.
-        self._most = sum(scale) / 2 if axis == "alignment" else math.inf
+        self._middle = sum(scale) / 2
         self.connect(model, endpoint, variant, request)
 
     def question(self, prompt: str, picture: SentImage) -> VlmQuestion:
@@ -84,6 +82,7 @@ class VlmRatingEndpoint(EndpointReward):
         """
         return self._rating.score(answer)
 
-    def affirms(self, score: float) -> bool:
-        """Whether an image is rated above the middle, where the axis is called alignment."""
-        return score > self._most
+    def affirms(self, answer: VlmAnswer) -> bool:
+        """Whether an image is rated above the middle, where an axis is called alignment: of an
+        image that shows nothing, other axes may well be praised."""
+        return self._rating.expected(answer).get("alignment", self._middle) > self._middle

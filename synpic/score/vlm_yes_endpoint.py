@@ -91,6 +91,6 @@ class VlmYesEndpoint(EndpointReward):
             return math.exp(yes)
         return yes - (answer.bound() if no is None else no)
 
-    def affirms(self, score: float) -> bool:
+    def affirms(self, answer: VlmAnswer) -> bool:
         """Whether yes is likelier than no, or than one half."""
-        return score > (0.5 if self._measure == "probability" else 0)
+        return self.read(answer) > (0.5 if self._measure == "probability" else 0)

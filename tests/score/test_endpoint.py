@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,10 @@ from PIL import Image
 
 from synpic.errors import RewardError, StorageError
 from synpic.score.vlm import pace as module
+from synpic.score.vlm.address import Address
 from synpic.score.vlm.asking import EndpointVlm
+from synpic.score.vlm.endpoint import Endpoint
+from synpic.score.vlm.fitting import fit
 from synpic.score.vlm.journal import Journal
 from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion, place_of
 from tests.parity.inputs import picture
@@ -266,6 +271,8 @@ def test_a_key_of_several_lines_is_not_sent(
         ({"url": "http://host/v1", "concurrency": True}, "concurrency is True"),
         ({"url": "http://host/v1", "timeout": "1"}, "timeout is '1'"),
         ({"url": 3}, "url and key are texts"),
+        ({"url": "https://elsewhere.org/v1", "key": "$HF_TOKEN"}, "not sent to elsewhere.org"),
+        ({"url": "https://nothf.co/v1", "key": "$HF_TOKEN"}, "not sent to nothf.co"),
     ],
 )
 def test_settings_out_of_range_are_named(endpoint: Any, says: str) -> None:
@@ -449,6 +456,45 @@ def test_a_wait_that_is_too_long_ends_it_though_others_are_answered() -> None:
         asking.answers([ask(0)])
         with pytest.raises(RewardError, match="asks to wait for 86400 s, more than the patience"):
             asking.answers([ask(3)])
+
+
+def test_a_token_of_a_service_goes_to_that_service() -> None:
+    EndpointVlm("judge", "m", {"url": "https://router.huggingface.co/v1", "key": "$HF_TOKEN"})
+
+
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [("http://gpu-17:8000/v1", True), ("http://127.0.0.1:8/v1", False), ("https://h/v1", False)],
+)
+def test_a_key_without_encryption_is_reported(
+    url: str, warns: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    Endpoint(Address(url), "m", {})
+    assert ("OPENAI_API_KEY goes to gpu-17 without encryption" in caplog.text) == warns
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("key", ["messages", "model", "stream", "logprobs"])
+def test_what_an_answer_is_read_by_is_not_replaced(server: Served, key: str) -> None:
+    with pytest.raises(RewardError, match=f"request.{key} cannot be replaced"):
+        vlm(server, request={key: True})
+
+
+def test_a_server_names_a_date_to_wait_for() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=3600), usegmt=True)
+    with (
+        served(lambda body: (429, "slow down", {"Retry-After": date})) as server,
+        pytest.raises(RewardError, match=r"asks to wait for 3(600|599|598) s"),
+    ):
+        vlm(server).answers([ask()])
+
+
+def test_an_image_of_one_row_has_no_more_pixels_than_it_may() -> None:
+    for size in ((1, 4000), (4000, 1), (3, 4000), (60, 40)):
+        fitted = fit(Image.new("RGB", size), 1000)
+        assert fitted.width * fitted.height <= 1000
+        assert fitted.width * fitted.height > 900
 
 
 @pytest.mark.parametrize("variable", [True, False])

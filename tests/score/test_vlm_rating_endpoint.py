@@ -91,6 +91,17 @@ def test_praise_for_an_image_that_shows_nothing_is_reported(
     assert ("affirms everything" in caplog.text) == warns
 
 
+@pytest.mark.parametrize(("alignment", "warns"), [(5, True), (2, False)])
+def test_praise_is_reported_whatever_the_score_is(
+    alignment: int, warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = "Alignment:{alignment}Style:{style}"
+    rated = completion({"Alignment:": 0.0}, sure(alignment), {"Style:": 0.0}, sure(4))
+    with served(lambda body: (200, rated)) as server:
+        opened(server.url, answer=answer).score(["a cat"], PICTURES[:1])
+    assert ("affirms everything" in caplog.text) == warns
+
+
 def test_a_model_that_does_not_rate_is_found_by_the_first_question() -> None:
     with served(lambda body: (200, completion({"I": -0.1, "The": -3.0}))) as server:
         with pytest.raises(RewardError, match=r"a first question.*the answer has no 'alignment:'"):

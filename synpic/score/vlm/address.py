@@ -17,6 +17,19 @@ __all__ = ["Address"]
 
 _VARIABLE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
+_HUB = ("huggingface.co", "hf.co", "hf.space", "huggingface.cloud")
+_GITHUB = ("github.com", "github.ai", "githubcopilot.com")
+_SERVICES = {
+    "HF_TOKEN": _HUB,
+    "HUGGING_FACE_HUB_TOKEN": _HUB,
+    "GITHUB_TOKEN": _GITHUB,
+    "GH_TOKEN": _GITHUB,
+    "WANDB_API_KEY": ("wandb.ai",),
+    "AWS_SECRET_ACCESS_KEY": (),
+    "AWS_SESSION_TOKEN": (),
+}
+"""Environment variables that hold tokens of services, and the domains to which they may go."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -85,8 +98,8 @@ class Address:
         """The base URL, without a slash at its end.
 
         Raises:
-            RewardError: it is not set, or is no such address. What stands there is not shown: it
-                may be a key.
+            RewardError: it is not set, or is no such address (what stands there is not shown: it
+                may be a key); or the key is one that is not for it.
         """
         url, where = self.url, "`endpoint`"
         if _VARIABLE.fullmatch(url):
@@ -104,7 +117,18 @@ class Address:
                 hint="it looks like http://localhost:8000/v1; keys belong in the environment, in a "
                 "variable of their own",
             )
+        self._refuse_stranger(urlsplit(url).hostname or "")
         return url.rstrip("/").removesuffix("/chat/completions")
+
+    def _refuse_stranger(self, host: str) -> None:
+        """Refuse to send the token of a service to another one."""
+        theirs = _SERVICES.get(self.key[1:])
+        if theirs is not None and not any(f".{host}".endswith(f".{one}") for one in theirs):
+            raise RewardError(
+                f"endpoint.key is {self.key}, which is the token of another service: it is not "
+                f"sent to {host}",
+                hint="put the endpoint's own key into a variable of its own",
+            )
 
 
 def _is_address(url: str) -> bool:

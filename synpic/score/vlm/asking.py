@@ -23,6 +23,9 @@ from synpic.score.vlm.reply import NotAsked
 
 __all__ = ["EndpointVlm"]
 
+_OURS = frozenset({"messages", "model", "stream", "logprobs", "n"})
+"""Keys of a request without which no question is asked, or no answer read."""
+
 REMEMBERED = 4096
 """Answers that are kept in memory: several batches."""
 
@@ -67,6 +70,11 @@ class EndpointVlm:
             raise RewardError(
                 f"{reward}: request is {request!r}, expected a table",
                 hint="request = { chat_template_kwargs = { enable_thinking = false } }",
+            )
+        for key in _OURS & set(request or {}):
+            raise RewardError(
+                f"{reward}: request.{key} cannot be replaced: it is what the answer is read by",
+                hint="see docs/judges.md for what is sent",
             )
         address = Address.of(reward, endpoint)
         address.resolved()

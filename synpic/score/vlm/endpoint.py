@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -59,6 +60,7 @@ class Endpoint:
         self._where = address.resolved()
         self._variable = address.key[1:]
         self._pace = Pace()
+        self._warn_of_plain_text()
         self._first: bytes | None = None
         self._answered = 0
         """How many questions have been answered, since this was opened."""
@@ -237,6 +239,16 @@ class Endpoint:
                 hint="copy it again",
             )
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def _warn_of_plain_text(self) -> None:
+        parts = urlsplit(self._where)
+        local = parts.hostname in ("localhost", "::1") or f"{parts.hostname}".startswith("127.")
+        if self._key() and parts.scheme == "http" and not local:
+            _LOG.warning(
+                "the key in %s goes to %s without encryption: anybody on the way can read it",
+                self._variable,
+                parts.hostname,
+            )
 
     def _key(self) -> str:
         return os.environ.get(self._variable, "").strip()

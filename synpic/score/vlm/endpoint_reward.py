@@ -80,8 +80,8 @@ class EndpointReward(TwoStageReward):
         """
 
     @abstractmethod
-    def affirms(self, score: float) -> bool:
-        """Whether ``score`` says that an image shows its prompt."""
+    def affirms(self, answer: VlmAnswer) -> bool:
+        """Whether ``answer``, which gives a score, says that an image shows its prompt."""
 
     def remember_in(self, folder: Path) -> None:
         """Keep answers below ``folder``, and use those that are there."""
@@ -130,7 +130,7 @@ class EndpointReward(TwoStageReward):
             if self._proven:
                 return
             question = self.question(NOT_THERE, self.pixels(grey_image()))
-            if self.affirms(self.read(self._vlm.prove(question))):
+            if self.affirms(self._vlm.prove(question)):
                 report_affirmation(self._name, self.model)
             self._proven = True
 

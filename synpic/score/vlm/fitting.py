@@ -14,14 +14,15 @@ __all__ = ["check_pixels", "fit"]
 def fit(image: Image, max_pixels: int) -> Image:
     """``image``, in its proportions and in at most ``max_pixels``; bicubic, by Pillow.
 
-    No side is made shorter than a pixel.
+    No side is made shorter than a pixel: of an image of one row, the longer side alone is.
     """
     width, height = image.size
     if width * height <= max_pixels:
         return image
     scale = math.sqrt(max_pixels / (width * height))
-    size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
-    return image.resize(size, Resampling.BICUBIC)
+    columns, rows = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+    columns, rows = min(columns, max_pixels // rows or 1), min(rows, max_pixels // columns or 1)
+    return image.resize((columns, rows), Resampling.BICUBIC)
 
 
 def check_pixels(reward: str, max_pixels: int) -> None:
