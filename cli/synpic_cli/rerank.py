@@ -55,6 +55,7 @@ def rerank(
     from synpic.release import open_release
     from synpic.release.rerank import rerank as rank_again
     from synpic_cli.output import print_json, require_table_file, say, write_table
+    from synpic_cli.summary import comparisons_as_dict
     from synpic_cli.watching import note
 
     if to is not None:
@@ -71,7 +72,7 @@ def rerank(
     if to is not None:
         write_table(found.scores, to, overwrite=overwrite)
     if as_json:
-        print_json(found.as_dict())
+        print_json({**found.as_dict(), "comparisons": comparisons_as_dict(found.ranking)})
         return
     _show(found)
     if to is not None:
@@ -81,6 +82,7 @@ def rerank(
 def _show(found: Reranked) -> None:
     from synpic.rank import win_rate_by_model
     from synpic_cli.output import print_table, say
+    from synpic_cli.summary import say_comparisons
 
     ranking, published = found.ranking, found.release.manifest.ranking
     # A manifest has lost the order of its rewards; the columns of scores have it.
@@ -95,6 +97,7 @@ def _show(found: Reranked) -> None:
         f"{count(ranking.counts.kept_candidates, 'image')} ranked by {ranking.aggregation}, {now}"
     )
     say(f"published: {published.aggregation}, {before}")
+    say_comparisons(ranking)
     if (cuts := found.release.manifest.cuts) is not None:
         left = sum(cuts.prompts.values())
         say(f"of what was published; {count(left, 'ranked prompt')} had been cut before")

@@ -15,6 +15,7 @@ __all__ = [
     "comparisons_as_dict",
     "cuts_as_dict",
     "flags",
+    "say_comparisons",
     "say_cuts",
     "say_flags",
     "show_ranking",
@@ -43,7 +44,7 @@ def summarise(ranked: RankedSet) -> dict[str, Any]:
 
 
 def comparisons_as_dict(ranking: Ranking) -> dict[str, Any]:
-    """What ranks by labels: which, and in how many prompts it takes part."""
+    """What ranks by comparisons of people or a comparer: in how many prompts it takes part."""
     counts = ranking.counts
     return {
         name: {
@@ -55,6 +56,16 @@ def comparisons_as_dict(ranking: Ranking) -> dict[str, Any]:
         }
         for name, one in ranking.comparisons.items()
     }
+
+
+def say_comparisons(ranking: Ranking) -> None:
+    """The same in words."""
+    for name, one in comparisons_as_dict(ranking).items():
+        part = f"{name} takes part in {count(one['prompts'], 'prompt')}"
+        absent = f", and not in {one['absent']:,}, of which too few pairs are compared"
+        say(part + absent * bool(one["absent"]))
+        if one["absent"] and ranking.aggregation == WIN_RATE.name:
+            say("  win-rate needs all pairs of a prompt; bradley-terry takes those that are there")
 
 
 def flags(ranked: RankedSet) -> dict[str, int | None]:
@@ -126,12 +137,7 @@ def show_ranking(ranked: RankedSet) -> None:
             f"left out: {count(counts.incomplete, 'image')} without every score, "
             f"{count(counts.prompts_below_two, 'prompt')} with fewer than two images"
         )
-    for name, one in comparisons_as_dict(ranking).items():
-        part = f"{name} takes part in {count(one['prompts'], 'prompt')}"
-        absent = f", and not in {one['absent']:,}, of which too few pairs are compared"
-        say(part + absent * bool(one["absent"]))
-        if one["absent"] and ranking.aggregation == WIN_RATE.name:
-            say("  win-rate needs all pairs of a prompt; bradley-terry takes those that are there")
+    say_comparisons(ranking)
     if counts.without_preference:
         say(f"left out: {count(counts.without_preference, 'prompt')} without a preference")
     say_flags(ranked)

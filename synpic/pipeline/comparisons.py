@@ -101,7 +101,8 @@ def compared_by(
     if rows.is_empty():
         raise WorkspaceError(
             f"rewards.{comparer.name} has compared no two images that are here",
-            hint="run `synpic score`, or leave it out of ranking.rewards",
+            hint="run `synpic score`; if it has, `synpic status` says what failed; or leave it out "
+            "of ranking.rewards",
         )
     try:
         return Comparisons.of_probabilities(

@@ -124,14 +124,20 @@ def comparing_tasks(
             continue
         try:
             wanted = wanted_pairs(inventory, comparer.settings, scored)
-            wanted.require_any(comparer.name)
+            if shard == WHOLE:
+                wanted.require_any(comparer.name)
         except SynpicError as error:
             broken.append(Outcome(comparer.name, 0, broken=error))
             continue
         if wanted.waiting:
+            then = (
+                "they are compared when scored"
+                if shard == WHOLE
+                else "run it once more when every shard has scored"
+            )
             remarks.append(
                 f"{comparer.name}: {count(wanted.waiting, 'prompt')} lack a score, so that it is "
-                "not known which of their images are neighbours; they are compared when scored"
+                f"not known which of their images are neighbours; {then}"
             )
         tasks.append(comparing_task(there, comparer, wanted.table, images, shard, retry_failed))
     return tasks, broken, remarks

@@ -55,9 +55,9 @@ class PositionBias:
     def described(self) -> str:
         """In words: "position bias +0.12 (1: the first image always wins); the order decides 8%
         (pairs: 1,200)"."""
-        favoured = "second" if self.bias < 0 else "first"
-        end = "−1" if self.bias < 0 else "1"
+        bias = round(self.bias, 2) or 0.0  # and no −0
+        end, favoured = ("−1", "second") if bias < 0 else ("1", "first")
         return (
-            f"position bias {self.bias:+.2f} ({end}: the {favoured} image always wins); the order "
+            f"position bias {bias:+.2f} ({end}: the {favoured} image always wins); the order "
             f"decides {self.turned:.0%} (pairs: {self.pairs:,})"
-        ).replace("-0.00", "+0.00")
+        )

@@ -68,6 +68,33 @@ def test_status_and_rank_say_what_compared(drawn: Workspace) -> None:
     assert counts[-1]["remarks"]
 
 
+def test_neighbours_of_a_prompt_that_several_shards_score(
+    drawn: Workspace, recipe: MakeRecipe
+) -> None:
+    edit(drawn, recipe(samples=2, more=VERSUS.format('pairs = "adjacent"')))
+    for share in ("1/2", "2/2"):
+        ended = in_process("-C", drawn.store.root, "score", "--shard", share)
+        assert ended.exit_code == 0, ended.output
+        if share == "1/2":
+            assert "run it once more when every shard has scored" in ended.output
+    for share in ("1/2", "2/2"):
+        assert in_process("-C", drawn.store.root, "score", "--shard", share).exit_code == 0
+    assert "Complete." in said(drawn, "status")
+
+
+def test_a_comparer_that_takes_no_part_is_named_when_ranked_again(
+    drawn: Workspace, recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    more = VERSUS.format('pairs = "adjacent"') + '[ranking]\naggregation = "bradley-terry"\n'
+    edit(drawn, recipe(samples=2, more=more))
+    score_candidates(drawn)
+    assert in_process("-C", drawn.store.root, "publish", "--to", tmp_path / "out").exit_code == 0
+    assert "versus takes part in 10 prompts\n" in said(drawn, "re-rank", tmp_path / "out")
+    words = ("re-rank", tmp_path / "out", "--aggregation", "win-rate")
+    assert "versus takes part in 0 prompts, and not in 10" in said(drawn, *words)
+    assert json.loads(said(drawn, *words, "--json"))["comparisons"]["versus"]["absent"] == 10
+
+
 def test_what_there_is_is_listed() -> None:
     names = {
         row["name"]: row for row in json.loads(in_process("list", "comparers", "--json").stdout)
