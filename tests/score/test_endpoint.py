@@ -6,6 +6,8 @@ import base64
 import io
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -289,7 +291,7 @@ def test_answers_that_were_kept_are_not_asked_for(server: Served, tmp_path: Path
     first.close()
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith("owner-model-")
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.jsonl")
     # A command was killed while it wrote the last line.
     file.write_bytes(file.read_bytes()[:-3])
     second = vlm(server)
@@ -548,6 +550,40 @@ def test_answers_that_another_process_keeps_meanwhile_are_found(tmp_path: Path) 
     with file.open("ab") as stream:
         stream.write(b'["Yes", -0.5]]]\n')
     assert other.find(f"{7:032x}") == VlmAnswer([{"Yes": -0.5}])
+
+
+def test_two_processes_that_ask_the_same_at_once_ask_it_once(tmp_path: Path) -> None:
+    def reply(body: dict[str, Any]) -> Reply:
+        time.sleep(0.1)
+        return 200, YES
+
+    with served(reply) as server:
+        program = (
+            "import sys; from pathlib import Path\n"
+            "from synpic.score.vlm.asking import EndpointVlm\n"
+            "from synpic.score.vlm.questions import VlmQuestion\n"
+            "asking = EndpointVlm('judge', 'owner/model', sys.argv[1])\n"
+            "asking.remember_in(Path(sys.argv[2]))\n"
+            "print('ready', flush=True); sys.stdin.readline()\n"
+            "asking.answers([VlmQuestion((f'question {n}',)) for n in range(40)])\n"
+            "asking.close()\n"
+        )
+        command = [sys.executable, "-c", program, server.url, str(tmp_path)]
+        both = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        for one in both:
+            assert one.stdout
+            assert one.stdout.readline() == "ready\n"
+        for one in both:
+            assert one.stdin
+            one.stdin.write("\n")
+            one.stdin.flush()
+        for one in both:
+            one.communicate(timeout=20)
+            assert one.returncode == 0
+        assert len(server.asked) == 40
 
 
 def test_a_disk_that_is_full_costs_one_answer(

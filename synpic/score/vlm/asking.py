@@ -217,16 +217,27 @@ class _Questions:
         self, key: str, question: VlmQuestion, read: Callable[[VlmAnswer], object]
     ) -> VlmAnswer:
         """The answer, whatever it says: others may read in it what ``read`` does not."""
-        if self._journal is not None and (found := self._journal.find(key)) is not None:
-            with suppress(ValueError):  # to this question, it is no answer
-                read(found)
+        if self._journal is None:
+            return self._endpoint.ask(question).slim()
+        if (found := self._kept(key, read)) is not None:
+            return found
+        with self._journal.turn(key, self._endpoint.rest):
+            if (found := self._kept(key, read)) is not None:
                 return found
-        answer = self._endpoint.ask(question).slim()
-        if self._journal is not None:
+            answer = self._endpoint.ask(question).slim()
             with suppress(ValueError):
                 read(answer)
                 self._journal.keep(key, answer)
-        return answer
+            return answer
+
+    def _kept(self, key: str, read: Callable[[VlmAnswer], object]) -> VlmAnswer | None:
+        """The answer on the disk, if it is one to this question."""
+        found = self._journal.find(key) if self._journal is not None else None
+        with suppress(ValueError):
+            if found is not None:
+                read(found)
+                return found
+        return None
 
     def _key(self, question: VlmQuestion) -> str:
         sent = self._endpoint.body(question, lambda image: image.digest)

@@ -175,6 +175,10 @@ class Endpoint:
             "`patience` of the option `endpoint` says for how long a question is repeated",
         )
 
+    def rest(self, seconds: float) -> bool:
+        """Wait; whether nothing more is asked."""
+        return self._pace.sleep(seconds)
+
     def close(self) -> None:
         """Ask nothing again. What is under way is waited for by its own thread."""
         self._pace.stop()

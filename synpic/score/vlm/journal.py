@@ -12,10 +12,12 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from synpic.errors import StorageError
 from synpic.score.vlm.questions import VlmAnswer
@@ -24,6 +26,9 @@ __all__ = ["Journal"]
 
 KEY = 32
 """Hex digits of the key of a question."""
+
+_POLL = 0.05
+"""Seconds between two looks at whether another process has its answer."""
 
 
 class Journal:
@@ -87,6 +92,30 @@ class Journal:
             if done != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    @contextmanager
+    def turn(self, key: str, rest: Callable[[float], bool]) -> Iterator[None]:
+        """Be the only process that asks a question: others wait for the answer, and find it here.
+
+        The system gives the turn back if this process is killed.
+
+        Args:
+            rest: waits for as many seconds; whether there is to be no more waiting.
+        """
+        turns = self._folder / "turns"
+        with _refusing(turns):
+            turns.mkdir(parents=True, exist_ok=True)
+        # Each thread has a lock of its own; what a killed process leaves is a file, and no lock.
+        turn = FileLock(turns / key, thread_local=False)
+        while not _taken(turn) and not rest(_POLL):
+            pass
+        try:
+            yield
+        finally:
+            if turn.is_locked:
+                turn.release()
+                with suppress(OSError):
+                    (turns / key).unlink()
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -118,6 +147,17 @@ class Journal:
                     self._places[line[:KEY]] = name, begin + KEY + 1, end
                 begin = end
         self._read[name] = begin
+
+
+def _taken(turn: FileLock) -> bool:
+    """Whether this process has the turn now; also where the file system has no locks."""
+    try:
+        turn.acquire(blocking=False)
+    except Timeout:
+        return False
+    except (OSError, NotImplementedError):
+        return True
+    return True
 
 
 @contextmanager

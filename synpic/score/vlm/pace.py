@@ -58,9 +58,9 @@ class Pace:
                 self._paused = now
             return max(0.0, self._until - now)
 
-    def sleep(self, seconds: float) -> None:
-        """Wait, alone."""
-        self._stopped.wait(seconds)
+    def sleep(self, seconds: float) -> bool:
+        """Wait, alone; whether the server is to be asked nothing more."""
+        return self._stopped.wait(seconds)
 
     def stop(self) -> None:
         """End all waits."""
