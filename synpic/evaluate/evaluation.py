@@ -39,7 +39,7 @@ class Measure:
         trails: of each model, whether the reward labelled what it was trained on.
         results: of each model, overall and of each tag.
         adjusted: of each model but the base and of each tag, the p of its difference, corrected by
-            Holm's method for all rewards and tags.
+            Holm's method for all rewards and tags; overall only where there are no tags.
         strengths: Bradley–Terry strengths; none of two models.
     """
 
@@ -58,7 +58,7 @@ class Measure:
             row |= {"mean": one.mean.as_dict(), "trail": self.trails[one.model]}
             if one.difference is not None:
                 row["difference"] = asdict(one.difference) | {
-                    "p_holm": self.adjusted[one.model, one.tag],
+                    "p_holm": self.adjusted.get((one.model, one.tag)),
                     "seen": one.difference.seen,
                 }
             rows.append(row)

@@ -54,5 +54,6 @@ def write_report(found: Evaluation, folder: Path) -> None:
             (making / TABLE).write_text(text + "\n", "utf-8")
     except OSError as error:
         raise StorageError(
-            f"{folder}: the report cannot be written: {error}", hint="make room, or name another"
+            f"{folder}: the report cannot be written: {error}",
+            hint="name a folder on a disk with room that you may write to",
         ) from error

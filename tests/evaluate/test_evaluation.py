@@ -15,6 +15,7 @@ from synpic.pipeline.inventory import take_inventory
 from synpic.workspace import Workspace
 from tests.cli.conftest import in_process
 from tests.conftest import edit
+from tests.pipeline.test_cuts import with_meta
 from tests.publish.fixtures import REWARDS, build, hashed_score, recipe
 from tests.release.cards.facts import about as about_training
 
@@ -110,6 +111,26 @@ def test_what_is_missing_makes_it_partial(tmp_path: Path) -> None:
     assert beta["difference"]["mean"]["value"] == pytest.approx((of["beta"] - of["alpha"]).mean())
     text = in_process("-C", workspace.store.root, "eval").output
     assert "Partial: up to 30 images of a model lack a score" in text
+
+
+def test_tags_are_apart_and_overall_comes_first(tmp_path: Path) -> None:
+    workspace = with_meta(two_models(tmp_path / "set", score=better), kind=["few", "many"] * 15)
+    to = tmp_path / "отчёт ☃"
+    text = in_process("-C", workspace.store.root, "eval", "--tag", "kind", "--to", to).output
+    assert "few" in text
+    found = json.loads((to / "report.json").read_text("utf-8"))
+    assert found["tag"] == "kind"
+    tags = [one["tag"] for one in found["measures"][0]["results"] if one["model"] == "beta"]
+    assert tags[0] == "overall"
+    assert sorted(tags[1:]) == ["few", "many"]
+    whole = row(found, "redness", "beta")
+    assert whole["difference"]["p_holm"] is None
+    # Two rewards times two tags are corrected together.
+    assert row(found, "redness", "beta", "few")["difference"]["p_holm"] <= 4 * 0.0002
+    assert whole["mean"]["n"] == 60
+    parts = [row(found, "redness", "beta", tag)["mean"] for tag in ("few", "many")]
+    assert [one["n"] for one in parts] == [30, 30]
+    assert whole["mean"]["value"] == pytest.approx(np.mean([one["value"] for one in parts]))
 
 
 def test_three_models_have_strengths(tmp_path: Path) -> None:
