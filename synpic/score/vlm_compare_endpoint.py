@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import Image
 
 from synpic.score.comparer import PreparedComparer
 from synpic.score.reward import RewardInfo
-from synpic.score.vlm.endpoint_reward import ENDPOINT
+from synpic.score.vlm.endpoint_asker import ENDPOINT, EndpointAsker
 from synpic.score.vlm.pair_question import FIRST, IMAGES, QUESTION, SECOND, PairQuestion
-from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion, refuse_likely_marks
+from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion
 
 if TYPE_CHECKING:  # `synpic list comparers` asks what this is, and should not wait for its client
     from synpic.score.vlm.asking import EndpointVlm
@@ -29,7 +26,7 @@ _SHOWN = "a red square"
 _LOG = logging.getLogger(__name__)
 
 
-class VlmCompareEndpoint(PreparedComparer):
+class VlmCompareEndpoint(EndpointAsker, PreparedComparer):
     """P(first) / (P(first) + P(second)), where P sums over the spellings of an answer.
 
     A server returns the 20 likeliest tokens. Where one of the two answers is not among them, the
@@ -37,8 +34,7 @@ class VlmCompareEndpoint(PreparedComparer):
     has no probability.
 
     Probabilities are not reproducible bit for bit: a server's batches move low bits. The first
-    question is about a red and a blue image, before any other: it shows whether the endpoint
-    answers, and a model that takes blue for red is reported.
+    question is about a red and a blue image: a model that takes blue for red is reported.
 
     Args:
         model: as the server names it.
@@ -56,8 +52,6 @@ class VlmCompareEndpoint(PreparedComparer):
     Raises:
         RewardError: an option is out of its range.
     """
-
-    asks_endpoint: ClassVar[bool] = True
 
     info: ClassVar[RewardInfo] = RewardInfo(
         summary="vlm_compare of a model behind an endpoint: vLLM, SGLang, a provider",
@@ -79,22 +73,10 @@ class VlmCompareEndpoint(PreparedComparer):
         second: Sequence[str] = SECOND,
         max_pixels: int = 1 << 20,
     ) -> None:
-        from synpic.score.vlm.asking import EndpointVlm
-
-        name = "vlm_compare_endpoint"
-        self._question = PairQuestion.of(name, question, first, second, max_pixels)
-        self._first, self._second, self.max_pixels = tuple(first), tuple(second), max_pixels
-        self.preprocessing: Hashable = ("png", max_pixels)
-        self._vlm: EndpointVlm = EndpointVlm(
-            name, model, endpoint, variant=variant, request=request, read=self.read
-        )
-        self._proving = threading.Lock()
-        self._proven = False
-
-    @property
-    def model(self) -> str:
-        """As the server names it."""
-        return self._vlm.model
+        super().__init__("vlm_compare_endpoint", max_pixels)
+        self._question = PairQuestion.of(self._name, question, first, second, max_pixels)
+        self._first, self._second = tuple(first), tuple(second)
+        self.connect(model, endpoint, variant, request)
 
     def question(self, prompt: str, first: SentImage, second: SentImage) -> VlmQuestion:
         """What is asked about two images, as ``vlm_compare`` has it."""
@@ -107,36 +89,14 @@ class VlmCompareEndpoint(PreparedComparer):
         Raises:
             ValueError: neither answer is among the likeliest tokens.
         """
-        if not answer.places:
-            raise ValueError("the answer is empty")
-        first, second = map(answer.log_probability, (self._first, self._second))
-        if first is None and second is None:
-            raise ValueError(
-                f"neither {self._first[0]!r} nor {self._second[0]!r} is among the likeliest "
-                f"tokens, which begin with {answer.likeliest()}"
-            )
-        first = answer.bound() if first is None else first
-        second = answer.bound() if second is None else second
+        first, second = answer.either(self._first, self._second)
         return (1 + math.tanh((first - second) / 2)) / 2
-
-    def remember_in(self, folder: Path) -> None:
-        """Keep answers below ``folder``, and use those that are there."""
-        self._vlm.remember_in(folder)
-
-    def pixels(self, image: Image.Image) -> SentImage:
-        """The image as it is sent."""
-        return SentImage.of(image, self.max_pixels)
 
     def ahead(
         self, prompts: Sequence[str], first: Sequence[SentImage], second: Sequence[SentImage]
     ) -> None:
         """Begin to ask about the next pairs, while those before them are waited for."""
-        if not self._proven:
-            return
-        for prompt, one, other in zip(prompts, first, second, strict=True):
-            with suppress(ValueError):  # It is the failure of its pair, when that is asked about.
-                refuse_likely_marks(prompt)
-                self._vlm.begin([self.question(prompt, one, other)])
+        self.begin(prompts, self._questions(prompts, first, second))
 
     def judge(
         self, prompts: Sequence[str], first: Sequence[SentImage], second: Sequence[SentImage]
@@ -147,30 +107,21 @@ class VlmCompareEndpoint(PreparedComparer):
             ValueError: one of them has none.
             RewardError: the endpoint answers nothing.
         """
-        self._prove()
-        self.ahead(prompts, first, second)  # all at once, whatever is wrong with one of them
-        for prompt in prompts:
-            refuse_likely_marks(prompt)
-        asked = zip(prompts, first, second, strict=True)
-        answers = self._vlm.answers([self.question(*one) for one in asked])
-        return [self.read(answer) for answer in answers]
+        return self.numbers(prompts, self._questions(prompts, first, second))
 
-    def close(self) -> None:
-        """Ask nothing that is not under way; wait for what is, and keep it."""
-        self._vlm.close()
-
-    def _prove(self) -> None:
-        with self._proving:
-            if self._proven:
-                return
-            red, blue = (
-                self.pixels(Image.new("RGB", (224, 224), color)) for color in ("red", "blue")
+    def ask_first(self, vlm: EndpointVlm) -> None:
+        """Ask which of a red and a blue image is the red one."""
+        red, blue = (self.pixels(Image.new("RGB", (224, 224), color)) for color in ("red", "blue"))
+        asked = self.question(_SHOWN, red, blue)
+        if self.read(vlm.prove(asked, "a red and a blue image")) < 0.5:
+            _LOG.warning(
+                "%s: of a red and a blue image, %s takes the blue one for %r",
+                self._name,
+                self.model,
+                _SHOWN,
             )
-            asked = self.question(_SHOWN, red, blue)
-            if self.read(self._vlm.prove(asked, "a red and a blue image")) < 0.5:
-                _LOG.warning(
-                    "vlm_compare_endpoint: of a red and a blue image, %s takes the blue one for %r",
-                    self.model,
-                    _SHOWN,
-                )
-            self._proven = True
+
+    def _questions(
+        self, prompts: Sequence[str], first: Sequence[SentImage], second: Sequence[SentImage]
+    ) -> list[VlmQuestion]:
+        return [self.question(*one) for one in zip(prompts, first, second, strict=True)]

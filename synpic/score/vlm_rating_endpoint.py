@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from synpic.score.reward import RewardInfo
 from synpic.score.templates import check_template
-from synpic.score.vlm.endpoint_reward import ENDPOINT, EndpointReward
+from synpic.score.vlm.endpoint_asker import ENDPOINT
+from synpic.score.vlm.endpoint_reward import EndpointReward
 from synpic.score.vlm.fitting import check_pixels
 from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion
 from synpic.score.vlm.ratings import ANSWER, MEAN, RUBRIC, rating_template

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from synpic.score.reward import RewardInfo
 from synpic.score.templates import check_template
-from synpic.score.vlm.endpoint_reward import ENDPOINT, EndpointReward
+from synpic.score.vlm.endpoint_asker import ENDPOINT
+from synpic.score.vlm.endpoint_reward import EndpointReward
 from synpic.score.vlm.questions import SentImage, VlmAnswer, VlmQuestion
 from synpic.score.vlm_yes import NO, QUESTION, YES, check_options
 
@@ -78,18 +79,8 @@ class VlmYesEndpoint(EndpointReward):
         Raises:
             ValueError: neither answer is among the likeliest tokens.
         """
-        if not answer.places:
-            raise ValueError("the answer is empty")
-        yes, no = answer.log_probability(self._yes), answer.log_probability(self._no)
-        if yes is None and no is None:
-            raise ValueError(
-                f"neither {self._yes[0]!r} nor {self._no[0]!r} is among the likeliest tokens, "
-                f"which begin with {answer.likeliest()}"
-            )
-        yes = answer.bound() if yes is None else yes
-        if self._measure == "probability":
-            return math.exp(yes)
-        return yes - (answer.bound() if no is None else no)
+        yes, no = answer.either(self._yes, self._no)
+        return math.exp(yes) if self._measure == "probability" else yes - no
 
     def affirms(self, answer: VlmAnswer) -> bool:
         """Whether yes is likelier than no, or than one half."""

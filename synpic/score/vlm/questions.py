@@ -93,6 +93,25 @@ class VlmAnswer:
         found = [there[text] for text in dict.fromkeys(spellings) if text in there]
         return _ln_sum(found) if found else None
 
+    def either(self, ones: Sequence[str], others: Sequence[str]) -> tuple[float, float]:
+        """ln P of two answers of one token, by their spellings, as :meth:`log_probability` has it.
+
+        For one that is not there, :meth:`bound` stands in.
+
+        Raises:
+            ValueError: neither is among the likeliest tokens.
+        """
+        if not self.places:
+            raise ValueError("the answer is empty")
+        one, other = self.log_probability(ones), self.log_probability(others)
+        if one is None and other is None:
+            raise ValueError(
+                f"neither {ones[0]!r} nor {others[0]!r} is among the likeliest tokens, which begin "
+                f"with {self.likeliest()}"
+            )
+        bound = self.bound()
+        return bound if one is None else one, bound if other is None else other
+
     def bound(self, place: int = 0) -> float:
         """What ln P of a token that is not among those at ``place`` does not exceed.
 
