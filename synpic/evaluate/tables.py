@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synpic.evaluate.compare_models import OVERALL, PairedDifference, Result
@@ -10,8 +10,14 @@ from synpic.evaluate.evaluation import Evaluation, Measure
 from synpic.evaluate.intervals import Estimate
 from synpic.evaluate.strengths import Strength
 from synpic.readers.display import count, number
+from synpic.release.cards.markdown import markdown_text
 
 __all__ = ["TextTable", "conclusion", "differences", "footnotes", "markdown", "means", "opening"]
+
+
+Shown = Callable[[str], str]
+
+_NAMES = ("reward", "difference", "model", "tag")
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,15 @@ class TextTable:
     rows: Sequence[Sequence[str]]
 
 
-def opening(found: Evaluation) -> str:
-    """What was compared."""
-    others = [model for model in found.models if model != found.base]
+def opening(found: Evaluation, shown: Shown = str) -> str:
+    """What was compared.
+
+    Args:
+        shown: a name → how it is written.
+    """
+    others = [shown(model) for model in found.models if model != found.base]
     text = (
-        f"{', '.join(others)} against {found.base}: {count(found.prompts, 'prompt')}, "
+        f"{', '.join(others)} against {shown(found.base)}: {count(found.prompts, 'prompt')}, "
         f"{count(found.items, 'image')} of each model"
     )
     if found.same_seed == found.items:
@@ -39,16 +49,21 @@ def opening(found: Evaluation) -> str:
     return f"{text}, paired by prompt; {number(found.same_seed)} pairs have one seed"
 
 
-def conclusion(found: Evaluation, model: str) -> str:
-    """Whether ``model`` is better than the base, by a reward that was not trained on."""
+def conclusion(found: Evaluation, model: str, shown: Shown = str) -> str:
+    """Whether ``model`` is better than the base, by a reward that was not trained on.
+
+    Args:
+        shown: a name → how it is written.
+    """
     measure = found.headline(model)
     if measure is None:
         return (
-            f"{model}: no held-out reward. Each of them labelled what the model was trained on, so "
-            "that a higher score does not show a better model."
+            f"{shown(model)}: no held-out reward. Each of them labelled what the model was trained "
+            "on, so that a higher score does not show a better model."
         )
     result = next(one for one in measure.results if (one.model, one.tag) == (model, OVERALL))
-    what = f"{model} − {found.base}, {measure.reward} ({measure.trails[model]})"
+    pair = f"{shown(model)} − {shown(found.base)}"
+    what = f"{pair}, {shown(measure.reward)} ({measure.trails[model]})"
     if result.difference is None:
         return f"{what}: no image that both have a score of"
     difference = result.difference
@@ -107,13 +122,17 @@ def _difference(
     ]
 
 
-def footnotes(found: Evaluation) -> list[str]:
-    """How to read the tables."""
+def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
+    """How to read the tables.
+
+    Args:
+        shown: a name → how it is written.
+    """
     lines = []
     for measure in found.measures:
-        points = [_points(one) for one in measure.strengths if one.points.value is not None]
+        points = [_points(one, shown) for one in measure.strengths if one.points.value is not None]
         if points:
-            lines.append(f"Bradley–Terry by {measure.reward}: {', '.join(points)}")
+            lines.append(f"Bradley–Terry by {shown(measure.reward)}: {', '.join(points)}")
     lines.append(
         "Intervals: 95 %, bootstrap over prompts, the same draws for all models. A tie is half a "
         "win. p: sign flips; Holm: corrected for all rewards and tags."
@@ -135,20 +154,25 @@ def footnotes(found: Evaluation) -> list[str]:
 def markdown(found: Evaluation) -> str:
     """All of it, as a page."""
     others = [model for model in found.models if model != found.base]
-    parts = [f"# {', '.join(others)} against {found.base}", f"{opening(found)}."]
-    parts += [f"**{conclusion(found, model)}**" for model in others]
+    names, shown = [markdown_text(model) for model in others], markdown_text
+    parts = [f"# {', '.join(names)} against {shown(found.base)}", f"{opening(found, shown)}."]
+    parts += [f"**{conclusion(found, model, shown)}**" for model in others]
     for heading, table in (("Differences", differences(found)), ("Means", means(found))):
         parts += [f"## {heading}", _as_markdown(table)]
-    return "\n\n".join([*parts, *footnotes(found)]) + "\n"
+    return "\n\n".join([*parts, *footnotes(found, shown)]) + "\n"
 
 
 def _as_markdown(table: TextTable) -> str:
-    rows = [table.columns, ["---"] * len(table.columns), *table.rows]
-    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    """A table; the cells of columns of names are text that others may have written."""
+    rows = [
+        [
+            markdown_text(cell) if column in _NAMES else cell
+            for column, cell in zip(table.columns, row, strict=True)
+        ]
+        for row in table.rows
+    ]
+    lines = [table.columns, ["---"] * len(table.columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _without_tags(found: Evaluation, table: TextTable) -> TextTable:
@@ -167,8 +191,9 @@ def _interval(estimate: Estimate, form: str) -> str:
     return f"{estimate.low:{form}} … {estimate.high:{form}}"
 
 
-def _points(strength: Strength) -> str:
-    return f"{strength.model} {strength.points.value:.0f} ({_interval(strength.points, '.0f')})"
+def _points(strength: Strength, shown: Shown) -> str:
+    interval = _interval(strength.points, ".0f")
+    return f"{shown(strength.model)} {strength.points.value:.0f} ({interval})"
 
 
 def _signed(estimate: Estimate) -> str:

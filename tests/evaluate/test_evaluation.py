@@ -27,7 +27,7 @@ def two_models(root: Path, **more: Any) -> Workspace:
 
 
 def better(reward: str, row: dict[str, Any]) -> float:
-    """By redness beta is far better; by greenness nobody is."""
+    """By redness beta is far better; by greenness neither is."""
     return hashed_score(reward, row) + 2 * (reward == "redness" and row["model"] == "beta")
 
 
@@ -131,6 +131,18 @@ def test_tags_are_apart_and_overall_comes_first(tmp_path: Path) -> None:
     parts = [row(found, "redness", "beta", tag)["mean"] for tag in ("few", "many")]
     assert [one["n"] for one in parts] == [30, 30]
     assert whole["mean"]["value"] == pytest.approx(np.mean([one["value"] for one in parts]))
+
+
+def test_tags_that_others_wrote_are_shown_and_do_nothing(tmp_path: Path) -> None:
+    evil = "[click](javascript:x) | <img src=x>"
+    workspace = with_meta(two_models(tmp_path / "set", score=better), kind=[evil, "many"] * 15)
+    to = tmp_path / "report"
+    assert (
+        in_process("-C", workspace.store.root, "eval", "--tag", "kind", "--to", to).exit_code == 0
+    )
+    page = (to / "report.md").read_text("utf-8")
+    assert evil not in page
+    assert "\\[click\\]\\(javascript\\:x\\) \\| &lt;img" in page
 
 
 def test_three_models_have_strengths(tmp_path: Path) -> None:
