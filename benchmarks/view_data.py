@@ -124,7 +124,7 @@ def build(root: Path, count: int, *, edge: int = 320, pictures: int | None = Non
 
 
 def label(workspace: Workspace, votes: int = 3) -> int:
-    """Label every pair of every prompt with so many votes of people; how many labels.
+    """Label every pair of every prompt with ``votes`` of people each; how many labels.
 
     People mostly see what ``shapes_alignment`` sees.
     """

@@ -93,8 +93,8 @@ def _train(
     folder: Path, steps: int, listener: Listener | None, stop: threading.Event | None
 ) -> Path:
     """The model, fine-tuned on ``folder/dataset``; one that is there stays."""
+    from synpic.release.cards.training import FACTS
     from synpic.train.presets import preset as training_recipe
-    from synpic.train.result import FACTS
     from synpic.train.settings import parse_train_recipe
     from synpic.train.training_loop import train
 

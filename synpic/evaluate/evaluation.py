@@ -136,8 +136,7 @@ def evaluate_models(
         SynpicError: as ranking a workspace.
     """
     inventory = take_inventory(workspace)
-    for remark in inventory.remarks().values():
-        _LOG.warning("%s", visible(remark))
+    inventory.log_remarks()
     wanted = _wanted(inventory)
     models = _models(inventory, wanted)
     base = _base(base, models)

@@ -13,11 +13,9 @@ from synpic.evaluate.compare_models import Items
 from synpic.evaluate.intervals import Estimate
 from synpic.rank.bradley_terry import log_strengths_of_pairs
 
-__all__ = ["Strength", "strengths"]
+__all__ = ["Strength", "elo_points", "strengths"]
 
-_POINTS = 400 / math.log(10)
-
-_MEAN = 1000.0
+_MEAN, _PER_LOG = 1000.0, 400 / math.log(10)
 
 # A side that no drawn set has winning would be infinitely weak; so it lies far out.
 _LITTLE = 1e-3
@@ -60,11 +58,11 @@ def strengths(items: Items, *, fingerprint: str, resamples: int = RESAMPLES) -> 
     n = int(compared.sum())
     if not _finite(total):
         return [Strength(model, Estimate(None, None, None, n, clusters)) for model in models]
-    values = _points(total[:, :, None])[:, 0]
+    values = elo_points(total[:, :, None])[:, 0]
     drawn = draw_again(len(wins), resamples, fingerprint, "strengths").sums(wins)
     sets = drawn.T.reshape(k, k, -1)
     met = (total + total.T > 0)[:, :, None]
-    low, high = percentiles(_points(np.where(met, np.maximum(sets, _LITTLE), 0)).T)
+    low, high = percentiles(elo_points(np.where(met, np.maximum(sets, _LITTLE), 0)).T)
     return [
         Strength(model, Estimate(float(values[at]), float(low[at]), float(high[at]), n, clusters))
         for at, model in enumerate(models)
@@ -96,6 +94,15 @@ def _finite(wins: Floats) -> bool:
     return bool(found == 1)
 
 
-def _points(wins: Floats) -> Floats:
-    points: Floats = _MEAN + _POINTS * log_strengths_of_pairs(wins)
+def elo_points(wins: Floats) -> Floats:
+    """Bradley–Terry strengths on the scale of chess ratings: of mean 1000, 400 are odds of 10 to 1.
+
+    Args:
+        wins: ``Float[k, k, m]``, as :func:`synpic.rank.bradley_terry.log_strengths_of_pairs` takes
+            them.
+
+    Returns:
+        ``Float[k, m]``.
+    """
+    points: Floats = _MEAN + _PER_LOG * log_strengths_of_pairs(wins)
     return points

@@ -14,12 +14,9 @@ from typing import Any, Literal
 from synpic.errors import EvaluationError
 from synpic.hub.checkpoints import locate
 from synpic.recipe.settings import ModelSettings
-from synpic.release.cards.training import read_training
+from synpic.release.cards.training import FACTS, read_training
 
-__all__ = ["FACTS", "Trail", "rewards_of_training", "trail"]
-
-FACTS = "training.json"
-"""What ``synpic train`` leaves beside a model."""
+__all__ = ["Trail", "rewards_of_training", "trail"]
 
 Trail = Literal["in training", "held out", "unknown"]
 """Whether a reward labelled what a model learnt from."""

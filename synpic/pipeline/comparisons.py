@@ -131,7 +131,7 @@ def _provenance(
 ) -> dict[str, Any]:
     """What a release says of a comparer, as :class:`synpic.release.compared.ComparerRow` has it."""
     weights, info, own = comparer.checkpoint, None, False
-    # Of a comparer whose code is away, no more than its comparisons record.
+    # Of a comparer whose code is away, only what its comparisons record.
     if isinstance(comparer, WantedComparer):
         info = comparer.info
         own = comparer.settings.checkpoint in (None, info and info.checkpoint)

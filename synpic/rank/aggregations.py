@@ -36,7 +36,7 @@ ZSCORE_TOLERANCE = 1e-9
 """Neighbouring mean z-scores that differ by no more than this are a tie."""
 
 STRENGTH_TOLERANCE = 1e-9
-"""Neighbouring log strengths of a fit to some of the pairs that differ by no more are a tie."""
+"""Neighbouring log strengths of a fit to some of the pairs are a tie up to this difference."""
 
 
 @dataclass(frozen=True)

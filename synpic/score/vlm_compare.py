@@ -1,7 +1,7 @@
 """The comparer ``vlm_compare``: a vision-language model is asked which of two images is better.
 
 Models prefer a place, first or second: like any comparer, it is asked about each pair in both
-orders (:mod:`synpic.score.comparing_task`), and says no more than how likely "first" is.
+orders (:mod:`synpic.score.comparing_task`), and says how likely "first" is.
 """
 
 from __future__ import annotations

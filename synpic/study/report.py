@@ -7,7 +7,6 @@ by prompt.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,7 +16,7 @@ import polars as pl
 from scipy.sparse.csgraph import connected_components
 
 from synpic.evaluate.intervals import Estimate, clustered_share, wilson
-from synpic.rank.bradley_terry import log_strengths_of_pairs
+from synpic.evaluate.strengths import elo_points
 from synpic.study.agreement import alpha
 from synpic.study.choices import choices_of
 from synpic.study.definition import Study
@@ -206,6 +205,5 @@ def elo_ratings(models: Sequence[str], wins: np.ndarray[Any, Any]) -> dict[str, 
     parts, _ = connected_components(met, directed=False)
     if parts > 1 or (wins[met] <= 0).any():
         return None
-    theta = log_strengths_of_pairs(wins[:, :, None])[:, 0]
-    rating = 1000 + 400 / math.log(10) * theta
-    return {model: float(one) for model, one in zip(models, rating, strict=True)}
+    ratings = elo_points(wins[:, :, None])[:, 0]
+    return {model: float(one) for model, one in zip(models, ratings, strict=True)}

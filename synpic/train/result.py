@@ -16,7 +16,7 @@ from synpic import ids
 from synpic.engine.device import environment
 from synpic.errors import StorageError, TrainingError
 from synpic.release.cards.model_card import render_card
-from synpic.release.cards.training import read_training
+from synpic.release.cards.training import FACTS, read_training
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import TrainableFamily
 from synpic.train.objective import objective_facts
@@ -24,10 +24,7 @@ from synpic.train.settings import TrainRecipe, TuningSettings
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
 from synpic.workspace.whole_folder import whole_folder
 
-__all__ = ["FACTS", "damage_of", "facts_of", "read_result", "save_result"]
-
-FACTS = "training.json"
-"""Everything the card says and more, for machines."""
+__all__ = ["damage_of", "facts_of", "read_result", "save_result"]
 
 
 def facts_of(

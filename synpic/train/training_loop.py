@@ -27,6 +27,7 @@ from synpic.engine.progress import Event, Listener
 from synpic.engine.threads import cores
 from synpic.errors import Stopped, TrainingError
 from synpic.registry import OBJECTIVES
+from synpic.release.cards.training import FACTS
 from synpic.release.run_folder import SAMPLES
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
@@ -38,7 +39,7 @@ from synpic.train.metrics import Metrics
 from synpic.train.objective import Objective, find_objective
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
-from synpic.train.result import FACTS, damage_of, facts_of, read_result, save_result
+from synpic.train.result import damage_of, facts_of, read_result, save_result
 from synpic.train.samples import Sampler
 from synpic.train.settings import TrainRecipe
 from synpic.train.state import checkpoint_at, load_state, save_state, unread

@@ -165,7 +165,7 @@ def test_ctrl_c_keeps_what_was_answered(tmp_path: Path, start: Start) -> None:
         time.sleep(0.2)
         gate.open()
         assert child.wait(60) == 130
-        # The batch that was under way is scored; of the next, no more was asked.
+        # The batch that was under way is scored; of the next, nothing was asked.
         assert len(server.asked) < IMAGES
         assert start("score", cwd=tmp_path).wait() == 0
         assert sorted(asked(server).values()) == [1] * (IMAGES + FIRST)

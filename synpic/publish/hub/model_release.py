@@ -23,13 +23,11 @@ from synpic.publish.previous import decode_card, parse_previous, yours_block
 from synpic.readers.display import size
 from synpic.readers.safetensors_header import read_header
 from synpic.release.cards.model_card import load_lines, render_card
-from synpic.release.cards.training import read_training
+from synpic.release.cards.training import FACTS, read_training
 from synpic.release.manifest import CARD, File
 from synpic.release.versions import Version
 
 __all__ = ["ModelForecast", "ModelRelease", "forecast_model", "publish_model"]
-
-FACTS = "training.json"
 
 _SENT = {".jinja", ".json", ".md", ".model", ".safetensors", ".txt"}
 """Kinds of files of which a model that diffusers saved consists. No pickles: they run code."""

@@ -11,7 +11,10 @@ from synpic.errors import SynpicError
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.recipe.toml import write_toml
 
-__all__ = ["TrainingFacts", "read_training"]
+__all__ = ["FACTS", "TrainingFacts", "read_training"]
+
+FACTS = "training.json"
+"""What ``synpic train`` leaves beside a model: everything its card says and more, for machines."""
 
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 

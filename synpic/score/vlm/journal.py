@@ -99,7 +99,7 @@ class Journal:
         The system gives the turn back if this process is killed.
 
         Args:
-            rest: waits for as many seconds; whether there is to be no more waiting.
+            rest: waits for as many seconds; whether to stop waiting.
         """
         turns = self._folder / "turns"
         with _refusing(turns):
