@@ -22,9 +22,11 @@ __all__ = [
     "AGGREGATIONS",
     "COMPARERS",
     "FAMILIES",
+    "JUDGES",
     "MODELS",
     "OBJECTIVES",
     "REWARDS",
+    "SUITES",
     "WORLDS",
     "FamilyHalves",
     "FamilyRegistry",
@@ -324,6 +326,12 @@ COMPARERS = Registry(
     },
 )
 """What says which of two images is better."""
+
+JUDGES = Registry("judge", "synpic.judges", {})
+"""What says whether an image shows what its prompt asks for."""
+
+SUITES = Registry("suite", "synpic.suites", {})
+"""Lists of prompts with what each asks of its images, and how they are drawn and judged."""
 
 WORLDS = Registry("world", "synpic.worlds", {"shapes": "synpic.shapes.prompts:source"})
 """Sources of prompts that are programs."""

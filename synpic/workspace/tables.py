@@ -28,6 +28,8 @@ __all__ = [
     "PROMPTS",
     "SCHEMA_VERSION",
     "SCORES",
+    "SUITE",
+    "VERDICTS",
     "PartMetadata",
     "decode_metadata",
     "encode_part",
@@ -104,6 +106,49 @@ ids, left < right), with those pixels and no others.
 first and with the right first; ``probability`` is their mean.
 """
 
+VERDICTS = pa.schema(
+    [
+        ("candidate_id", pa.string()),
+        ("sha256", pa.string()),
+        ("judge", pa.string()),
+        ("fingerprint", pa.string()),
+        ("correct", pa.bool_()),
+        ("score", pa.float32()),
+        (
+            "parts",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("id", pa.string()),
+                        ("question", pa.string()),
+                        ("answer", pa.string()),
+                        ("probability", pa.float32()),
+                        ("correct", pa.bool_()),
+                    ]
+                )
+            ),
+        ),
+        ("reason", pa.string()),
+        ("batch_size", pa.int32()),
+    ]
+)
+"""What one judge says of one candidate with those pixels and no others: all of it right or not
+(``correct``, null where the suite has scores alone), how much of it (``score``, 0 … 1, null where
+the suite has none), each thing that was asked for (``parts``), and what is wrong (``reason``)."""
+
+SUITE = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("suite", pa.string()),
+        ("version", pa.string()),
+        ("item", pa.string()),
+        ("tag", pa.string()),
+        ("spec", pa.string()),
+    ]
+)
+"""``suite.parquet``, where the prompts are a suite: what each item asks of its images. ``item`` is
+the suite's own name for it, ``spec`` JSON, which the judge reads."""
+
 FAILURES = pa.schema(
     [
         ("stage", pa.string()),
@@ -115,8 +160,8 @@ FAILURES = pa.schema(
     ]
 )
 """What was tried and did not work; ``name`` is the model's (stages ``generate`` and ``ingest``),
-the reward's (``score``) or the comparer's (``compare``), whose ``candidate_id`` is both ids of a
-pair: ``<left>+<right>``."""
+the reward's (``score``), the judge's (``judge``) or the comparer's (``compare``), whose
+``candidate_id`` is both ids of a pair: ``<left>+<right>``."""
 
 LABELS = pa.schema(
     [
@@ -252,12 +297,12 @@ def require_version(
 
 def leaves(schema: pa.Schema) -> list[str]:
     """Parquet's names of the leaf columns: ``image.bytes`` for a struct's field."""
-    names: list[str] = []
-    for field in schema:
-        if pa.types.is_struct(field.type):
-            names += [f"{field.name}.{inner.name}" for inner in field.type]
-        elif pa.types.is_list(field.type):
-            names.append(f"{field.name}.list.element")
-        else:
-            names.append(field.name)
-    return names
+    return [name for field in schema for name in _leaves_of(field.name, field.type)]
+
+
+def _leaves_of(name: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_struct(kind):
+        return [leaf for inner in kind for leaf in _leaves_of(f"{name}.{inner.name}", inner.type)]
+    if pa.types.is_list(kind):
+        return _leaves_of(f"{name}.list.element", kind.value_type)
+    return [name]

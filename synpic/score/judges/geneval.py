@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from synpic.evaluate.judges.verdict import Verdict, VerdictPart
+from synpic.score.judges.verdict import Verdict, VerdictPart
 
 __all__ = [
     "COLOURS",

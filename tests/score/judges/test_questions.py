@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synpic.errors import EvaluationError
-from synpic.evaluate.judges.questions import (
+from synpic.score.judges.questions import (
     ImageQuestion,
     arithmetic_mean,
     cascaded,

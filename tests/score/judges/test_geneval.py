@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synpic.evaluate.judges.geneval import (
+from synpic.score.judges.geneval import (
     COLOURS,
     Box,
     Detection,
