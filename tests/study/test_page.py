@@ -14,6 +14,7 @@ from synpic.study.new import StudyOptions, plan_study
 from synpic.study.questions import StudyQuestion
 from synpic.workspace import Workspace
 from synpic.workspace.votes import read_votes
+from tests.browsing import wait_until
 from tests.study import making
 from tests.study.conftest import Serving, Visit
 from tests.view.hostile import HOSTILE
@@ -38,9 +39,7 @@ def begun(visit: Callable[..., Visit], address: str, **options: Any) -> Visit:
 def after(page: Any, key: str) -> None:
     before = page.inner_text("#count")
     page.keyboard.press(key)
-    page.wait_for_function(
-        "before => document.querySelector('#count').innerText !== before", arg=before
-    )
+    wait_until(page, "before => document.querySelector('#count').innerText !== before", arg=before)
     if page.locator("#asking").is_visible():
         page.wait_for_selector(SHOWN)
 
@@ -119,9 +118,7 @@ def test_an_answer_waits_for_the_server_and_is_sent_until_it_arrives(
         one.page.keyboard.press("ArrowRight")  # one is on its way
         assert answers(workspace) == []
         one.page.unroute("**/api/vote")
-        one.page.wait_for_function(
-            "() => document.querySelector('#count').innerText.startsWith('1 ')"
-        )
+        wait_until(one.page, "() => document.querySelector('#count').innerText.startsWith('1 ')")
         assert answers(workspace) == ["left"]
         assert one.page.locator("#problem").is_hidden()
         assert one.foreign == []

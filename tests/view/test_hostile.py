@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.browser import serving
 from synpic.view.frame import make_frame
 from synpic.view.source import open_source
+from tests.browsing import wait_until
 from tests.view import making
 from tests.view.conftest import Visit
 from tests.view.hostile import HOSTILE, IMAGE
@@ -43,7 +44,7 @@ def test_in_every_view_of_the_server(visit: Callable[..., Visit], tmp_path: Path
         page.wait_for_selector(".remember:not([hidden])")
         assert page.locator(".remember:not([hidden])").inner_text() == IMAGE
         page.fill("#q", IMAGE)
-        page.wait_for_function("() => document.querySelectorAll('.card').length < 50")
+        wait_until(page, "() => document.querySelectorAll('.card').length < 50")
         check(one)
         page.goto(f"{address}?{'%3Cimg+src=x+onerror=1%3E'}=1")
         one.settled()

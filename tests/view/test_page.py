@@ -16,6 +16,7 @@ from synpic.view.frame import Frame, make_frame
 from synpic.view.source import open_source
 from synpic.workspace import Workspace
 from synpic.workspace.marks import MARKS, read_marks
+from tests.browsing import wait_until
 from tests.publish.people import PEOPLE, label_pairs
 from tests.view import making
 from tests.view.conftest import Visit
@@ -44,7 +45,7 @@ def after(visit: Visit, act: Callable[[Any], Any]) -> list[str]:
     """The prompts that are shown once ``act`` has changed the address."""
     before = visit.page.url
     act(visit.page)
-    visit.page.wait_for_function("before => location.href !== before", arg=before)
+    wait_until(visit.page, "before => location.href !== before", arg=before)
     visit.settled()
     return prompts(visit.page)
 
@@ -65,7 +66,7 @@ def test_a_page_of_prompts(opened: Visit, frame: Frame) -> None:
     best = images.sort("rank", maintain_order=True).row(0, named=True)
     alt = first.locator("img").first.get_attribute("alt")
     assert alt == f"{frame.prompts['prompt'][0]}, {best['model']}, rank 1"
-    page.wait_for_function("document.querySelector('.card img').naturalWidth > 0")
+    wait_until(page, "document.querySelector('.card img').naturalWidth > 0")
     page.click("text=by model")
     shown = (
         page.locator(".card")
@@ -198,7 +199,7 @@ def test_a_link_leads_to_its_prompt(
     last = frame.prompts["prompt_id"][-1]
     one = visit(address)
     page = one.open(f"{address}#prompt={last}")
-    page.wait_for_function("one => document.activeElement.dataset.prompt === one", arg=last)
+    wait_until(page, "one => document.activeElement.dataset.prompt === one", arg=last)
     image = frame.candidates([last])["candidate_id"][0]
     page.goto("about:blank")
     page.goto(f"{address}#prompt={last}&image={image}")
@@ -270,7 +271,7 @@ def test_marks_that_cannot_be_read_are_one_message(
         assert len(prompts(page)) == 2
         one.check()
         page.locator(".mark.drop").first.click()
-        page.wait_for_function("document.querySelector('#problem').innerText.includes('marks')")
+        wait_until(page, "document.querySelector('#problem').innerText.includes('marks')")
         assert page.locator(".mark[aria-pressed=true]").count() == 0
         assert workspace.store.read(MARKS) == b"drop = 3"
 

@@ -15,6 +15,7 @@ from synpic.errors import SynpicError
 from synpic.view.frame import make_frame
 from synpic.view.source import open_source
 from synpic.view.static import write_page
+from tests.browsing import wait_until
 from tests.view.conftest import Visit
 from tests.view.hostile import IMAGE
 
@@ -61,7 +62,7 @@ def test_steps_are_shown_in_their_order(visit: Callable[..., Visit], training: P
         page = one.open(address)
         assert "training run · 2 prompts · 5 images" in page.inner_text(".brand")
         assert page.locator(".missing").count() == 1
-        page.wait_for_function("document.querySelector('.card img').naturalWidth > 0")
+        wait_until(page, "document.querySelector('.card img').naturalWidth > 0")
         assert page.evaluate("window.hostile") is None
         one.check()
 
@@ -72,7 +73,7 @@ def test_as_a_folder(visit: Callable[..., Visit], training: Path, tmp_path: Path
     one = visit(f"{(tmp_path / 'page').as_uri()}/")
     one.open(f"{(tmp_path / 'page').as_uri()}/index.html?q=red")
     one.page.keyboard.press("2")
-    one.page.wait_for_function("document.querySelector('#large .pane img').naturalWidth > 0")
+    wait_until(one.page, "document.querySelector('#large .pane img').naturalWidth > 0")
     one.check()
 
 

@@ -23,6 +23,7 @@ from synpic.view.source import open_source
 from synpic.view.static import plan_page, write_page
 from synpic.workspace import Workspace
 from synpic.workspace.marks import MARKS
+from tests.browsing import wait_until
 from tests.cli.conftest import in_process
 from tests.view import making
 from tests.view.conftest import Visit
@@ -54,7 +55,7 @@ def test_rows_filters_sorts_and_the_large_view(
     shown = one.page
     assert prompts(shown) == frame.prompts["prompt_id"][:20].to_list()
     assert "24 prompts" in shown.inner_text("#count")
-    shown.wait_for_function("document.querySelector('.card img').naturalWidth > 0")
+    wait_until(shown, "document.querySelector('.card img').naturalWidth > 0")
     found = after(one, lambda page: page.select_option("#sort", "agreement:asc"))
     of = dict(frame.prompts.select("prompt_id", "agreement").iter_rows())
     there = [round(of[id_], 6) for id_ in found]
@@ -65,7 +66,7 @@ def test_rows_filters_sorts_and_the_large_view(
     }
     shown.locator(".card button.pic").first.click()
     picture = shown.wait_for_selector("#large[open] .pane img")
-    shown.wait_for_function("document.querySelector('#large .pane img').naturalWidth > 0")
+    wait_until(shown, "document.querySelector('#large .pane img').naturalWidth > 0")
     (image,) = page.glob(f"images/*/{picture.get_attribute('data-large')}.png")
     assert picture.get_attribute("src") == image.relative_to(page).as_posix()
     assert f"#prompt={found[0]}&image={image.stem}" in shown.url
@@ -187,7 +188,7 @@ def test_hostile_texts_are_shown_and_nothing_else(
     shown.locator("#panel").evaluate("one => one.open = true")
     check(one)
     shown.fill("#q", IMAGE)
-    shown.wait_for_function("() => document.querySelectorAll('.card').length < 50")
+    wait_until(shown, "() => document.querySelectorAll('.card').length < 50")
     shown.goto(f"{(tmp_path / 'page').as_uri()}/index.html?%3Cimg+src=x+onerror=1%3E=1")
     one.settled()
     assert "no such filter" in shown.inner_text("#problem")
@@ -197,7 +198,7 @@ def test_hostile_texts_are_shown_and_nothing_else(
 def test_a_link_leads_to_its_prompt(visit: Callable[..., Visit], page: Path, frame: Frame) -> None:
     last = frame.prompts["prompt_id"][-1]
     one = opened(visit, page, f"#prompt={last}")
-    one.page.wait_for_function("one => document.activeElement.dataset.prompt === one", arg=last)
+    wait_until(one.page, "one => document.activeElement.dataset.prompt === one", arg=last)
     one.check()
 
 
@@ -227,7 +228,7 @@ def test_of_a_release_with_thumbnails_alone(
     one = opened(visit, tmp_path / "page")
     assert "72 thumbnails" in one.page.inner_text(".brand")
     one.page.keyboard.press("1")
-    one.page.wait_for_function("document.querySelector('#large .pane img').naturalWidth > 0")
+    wait_until(one.page, "document.querySelector('#large .pane img').naturalWidth > 0")
     one.check()
 
 
