@@ -28,13 +28,17 @@ class ImageQuestion:
 
     Args:
         id: within the prompt.
-        text: what is asked; yes is right.
+        text: what is asked.
         parents: ids of those without which it means nothing.
+        answer: the right one: yes, no, a number or another word.
+        category: what it asks about, as the suite calls it.
     """
 
     id: str
     text: str
     parents: tuple[str, ...] = ()
+    answer: str = "yes"
+    category: str = ""
 
 
 def check_questions(questions: Sequence[ImageQuestion], prompt: str) -> None:
@@ -83,7 +87,7 @@ def cascaded(questions: Sequence[ImageQuestion], answers: Mapping[str, bool]) ->
     """DPG-Bench's rule: a question fails with a parent that failed by now, in the file's order.
 
     Args:
-        answers: of each question, whether it is yes.
+        answers: of each question, whether the answer is right.
 
     Source: github.com/TencentQQGYLab/ELLA at 3c228f1, ``dpg_bench/compute_dpg_bench.py``; Hu et
     al., "ELLA" (arXiv 2403.05135).
@@ -96,10 +100,10 @@ def cascaded(questions: Sequence[ImageQuestion], answers: Mapping[str, bool]) ->
 
 
 def gated(questions: Sequence[ImageQuestion], answers: Mapping[str, bool]) -> list[bool]:
-    """DSG's rule: a question fails with a parent whose own answer is no, whatever came before it.
+    """DSG's rule: a question fails with a parent whose own answer is wrong, wherever that stands.
 
     Args:
-        answers: of each question, whether it is yes.
+        answers: of each question, whether the answer is right.
 
     Source: github.com/j-min/DSG at 7330119, ``dsg/vqa_utils.py``; Cho et al., "Davidsonian Scene
     Graph" (arXiv 2310.18235).

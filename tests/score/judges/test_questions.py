@@ -17,31 +17,10 @@ from synpic.score.judges.questions import (
     gated,
     geometric_mean,
 )
+from tests.score.judges.graphs import FIRST, WORKED, graph
 
 
-def graph(text: str) -> list[ImageQuestion]:
-    """``1:0 2:1``: question 1 depends on none, question 2 on 1."""
-    rows = (row.split(":") for row in text.split())
-    return [
-        ImageQuestion(name, f"{name}?", tuple(one for one in parents.split(",") if one != "0"))
-        for name, parents in rows
-    ]
-
-
-FIRST = graph("1:0 2:1 3:0 4:1,3")
-
-
-@pytest.mark.parametrize(
-    ("questions", "answers", "dpg", "dsg"),
-    [
-        (FIRST, "yyyy", 1, 1),
-        (FIRST, "nyyy", 1 / 4, 1 / 4),
-        (graph("1:0 2:1 3:2"), "nyy", 0, 1 / 3),
-        (graph("1:2 2:3 3:0"), "yyn", 1 / 3, 1 / 3),
-        (FIRST, "ynny", 1 / 4, 1 / 4),
-        (FIRST, "nnyn", 1 / 4, 1 / 4),
-    ],
-)
+@pytest.mark.parametrize(("questions", "answers", "dpg", "dsg"), WORKED)
 def test_scores_are_those_of_the_suites(
     questions: list[ImageQuestion], answers: str, dpg: float, dsg: float
 ) -> None:
