@@ -1,28 +1,30 @@
-"""The models of a workspace, compared by the rewards that scored their images."""
+"""The models of a workspace, compared by what its rewards and judges say of their images."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from synpic import ids
 from synpic.errors import EvaluationError, SynpicError, did_you_mean
-from synpic.evaluate.compare_models import OVERALL, Items, Result, compare_models
+from synpic.evaluate.compare_models import OVERALL, Items, Overall, Result, compare_models
+from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
-from synpic.evaluate.trained_with import Trail, rewards_of_training, trail
+from synpic.evaluate.trained_with import Trail, prompts_of_training, rewards_of_training, trail
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import meta_columns
-from synpic.rank import refuse_untrustworthy
 from synpic.readers.display import visible
+from synpic.recipe.settings import ModelSettings
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["Evaluation", "Measure", "evaluate_models"]
+__all__ = ["Evaluation", "Measure", "Overlap", "evaluate_models"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,24 +33,30 @@ _ALL = "all prompts"
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """What one reward says.
+    """What one metric says of the models.
 
     Args:
-        reward: its name.
-        fingerprint: its own.
-        trails: of each model, whether the reward labelled what it was trained on.
+        metric: a reward, or a judge.
+        trails: of each model, whether the metric labelled what it was trained on.
         results: of each model, overall and of each tag.
         adjusted: of each model but the base and of each tag, the p of its difference, corrected by
-            Holm's method for all rewards and tags; overall only where there are no tags.
+            Holm's method for all metrics and tags; overall only where there are no tags.
         strengths: Bradley–Terry strengths; none of two models.
+        unseen: overall, on the prompts that no model was trained on; none where that is all, or
+            where nothing is left.
     """
 
-    reward: str
-    fingerprint: str
+    metric: Metric
     trails: Mapping[str, Trail]
     results: Sequence[Result]
     adjusted: Mapping[tuple[str, str], float]
     strengths: Sequence[Strength]
+    unseen: Sequence[Result] = ()
+
+    @property
+    def name(self) -> str:
+        """The metric's."""
+        return self.metric.name
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -63,11 +71,27 @@ class Measure:
                 }
             rows.append(row)
         return {
-            "reward": self.reward,
-            "fingerprint": self.fingerprint,
+            "metric": self.name,
+            "kind": self.metric.kind,
+            "fingerprint": self.metric.fingerprint,
+            "overall": self.metric.overall,
             "results": rows,
+            "without_training_prompts": [one.as_dict() for one in self.unseen],
             "strengths": [asdict(one) for one in self.strengths],
         }
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Prompts of an evaluation that a model was trained on.
+
+    Args:
+        exact: word for word.
+        folded: but for case, punctuation and spaces.
+    """
+
+    exact: int
+    folded: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +106,8 @@ class Evaluation:
         items: images of each model that are compared: prompts times samples.
         same_seed: on how many of ``items`` all models drew from one seed.
         measures: in the order of the recipe.
+        trained_on: of each model whose training prompts are known, how many of the prompts are
+            among them.
     """
 
     base: str
@@ -91,6 +117,7 @@ class Evaluation:
     items: int
     same_seed: int
     measures: Sequence[Measure]
+    trained_on: Mapping[str, Overlap]
 
     def headline(self, model: str) -> Measure | None:
         """The first measure that does not come from what ``model`` was trained on; or none."""
@@ -107,7 +134,8 @@ class Evaluation:
             "prompts": self.prompts,
             "items": self.items,
             "same_seed": self.same_seed,
-            "headline": {model: one and one.reward for model, one in heads.items()},
+            "headline": {model: one and one.name for model, one in heads.items()},
+            "trained_on": {model: asdict(one) for model, one in self.trained_on.items()},
             "measures": [one.as_dict() for one in self.measures],
         }
 
@@ -141,23 +169,17 @@ def evaluate_models(
     models = _models(inventory, wanted)
     base = _base(base, models)
     tags = _tags(inventory, tag)
-    scored = inventory.scored()
-    found = _rewards(inventory, scored, rewards)
-    refuse_untrustworthy(scored, list(found))
-    table = wanted.join(
-        scored.select("candidate_id", *(f"score_{name}" for name in found)),
-        on="candidate_id",
-        how="left",
-        maintain_order="left",
-    )
-    known = {model: _trained_with(inventory, model) for model in models}
+    found = metrics(inventory, rewards)
+    known = {model: _read(inventory, model, rewards_of_training) for model in models}
     fingerprint = ids.fingerprint({"models": models, "prompts": sorted(tags), "base": base})
-    results = {}
-    arrays = {name: _items(table, name, models, tags) for name in found}
-    for name, items in arrays.items():
-        results[name] = compare_models(items, base, fingerprint=fingerprint)
+    overlaps, seen = _overlaps(inventory, models)
+    arrays = [_items(wanted, one.values, models, tags) for one in found]
+    results = [
+        compare_models(items, base, fingerprint=fingerprint, overall=one.overall)
+        for one, items in zip(found, arrays, strict=True)
+    ]
     adjusted = _adjusted(results)
-    seeds = table.group_by("prompt_id", "nth").agg(
+    seeds = wanted.group_by("prompt_id", "nth").agg(
         pl.col("seed").n_unique() == 1, known=pl.col("seed").min() > 0
     )
     return Evaluation(
@@ -169,15 +191,16 @@ def evaluate_models(
         same_seed=seeds.filter(pl.col("seed") & pl.col("known")).height,
         measures=[
             Measure(
-                name,
-                reward_fingerprint,
-                {model: trail(reward_fingerprint, known[model]) for model in models},
-                results[name],
-                {place[1:]: p for place, p in adjusted.items() if place[0] == name},
-                strengths(arrays[name], fingerprint=fingerprint) if len(models) > 2 else [],
+                one,
+                {model: trail(one.fingerprint, known[model]) for model in models},
+                results[at],
+                {place[1:]: p for place, p in adjusted.items() if place[0] == at},
+                strengths(arrays[at], fingerprint=fingerprint) if len(models) > 2 else [],
+                _without(arrays[at], seen, base, fingerprint, one.overall),
             )
-            for name, reward_fingerprint in found.items()
+            for at, one in enumerate(found)
         ],
+        trained_on=overlaps,
     )
 
 
@@ -247,62 +270,81 @@ def _tags(inventory: Inventory, tag: str | None) -> dict[str, str]:
     return dict(zip(prompts["prompt_id"], texts, strict=True))
 
 
-def _rewards(
-    inventory: Inventory, scored: pl.DataFrame, asked: Sequence[str] | None
-) -> dict[str, str]:
-    """Name → fingerprint of those that scored an image, in the order of the recipe."""
-    inventory.require_readable(one.name for one in inventory.rewards)
-    there = {one.name: one.fingerprint for one in inventory.rewards}
-    for name in asked or ():
-        if name not in there:
-            raise EvaluationError(
-                f"the recipe has no reward {name!r}.{did_you_mean(name, there)}",
-                hint=f"rewards here: {', '.join(there) or 'none'}",
-            )
-    found = {
-        name: fingerprint
-        for name, fingerprint in there.items()
-        if scored[f"score_{name}"].count() and (asked is None or name in asked)
-    }
-    if not found:
-        raise EvaluationError(
-            "no reward has scored an image here, so that no model can be compared",
-            hint="run `synpic generate` and `synpic score`; `synpic status` says what is missing",
-        )
-    return found
+Known = TypeVar("Known")
 
 
-def _trained_with(inventory: Inventory, model: str) -> Mapping[str, str] | None:
+def _read(
+    inventory: Inventory, model: str, record: Callable[[ModelSettings, Path], Known | None]
+) -> Known | None:
+    """What a record of a model's training says; None, with a warning, where it cannot be read."""
     if model not in inventory.recipe.models:
         return None
     try:
-        return rewards_of_training(inventory.wanted_settings(model), inventory.workspace.folder)
+        return record(inventory.wanted_settings(model), inventory.workspace.folder)
     except SynpicError as error:
         _LOG.warning("models.%s: %s; its training is unknown", model, visible(error.message))
         return None
 
 
+def _overlaps(
+    inventory: Inventory, models: Mapping[str, str]
+) -> tuple[dict[str, Overlap], frozenset[str]]:
+    """Of each model that is known, how many prompts it was trained on; and those of any model."""
+    found: dict[str, Overlap] = {}
+    seen: set[str] = set()
+    for model in models:
+        known = _read(inventory, model, prompts_of_training)
+        if known is None:
+            continue
+        rows = inventory.prompts.select("prompt_id", "prompt").iter_rows()
+        how = {prompt_id: known.hold(prompt) for prompt_id, prompt in rows}
+        ways = list(how.values())
+        found[model] = Overlap(ways.count("exact"), ways.count("folded"))
+        seen |= {prompt_id for prompt_id, way in how.items() if way}
+    return found, frozenset(seen)
+
+
+def _without(
+    items: Items, seen: frozenset[str], base: str, fingerprint: str, overall: Overall
+) -> list[Result]:
+    """Overall results on the other prompts; none where that is all, or nothing."""
+    rest = [at for at, unit in enumerate(items.units) if unit not in seen]
+    if not seen or not rest:
+        return []
+    others = Items(
+        {model: np.asarray(values)[rest] for model, values in items.values.items()},
+        [items.units[at] for at in rest],
+        [items.tags[at] for at in rest],
+    )
+    compared = compare_models(others, base, fingerprint=fingerprint, overall=overall)
+    return [one for one in compared if one.tag == OVERALL]
+
+
 def _items(
-    table: pl.DataFrame, reward: str, models: Mapping[str, str], tags: Mapping[str, str]
+    wanted: pl.DataFrame,
+    values: pl.DataFrame,
+    models: Mapping[str, str],
+    tags: Mapping[str, str],
 ) -> Items:
-    column = f"score_{reward}"
+    """``values`` of every wanted image, NaN where there is none."""
+    table = wanted.join(values, on="candidate_id", how="left", maintain_order="left")
     wide = table.pivot(
-        on="model", index=["prompt_id", "nth"], values=column, maintain_order=True
+        on="model", index=["prompt_id", "nth"], values="value", maintain_order=True
     ).sort("prompt_id", "nth")
-    values = {model: wide[model].cast(pl.Float64).fill_null(np.nan).to_numpy() for model in models}
+    found = {model: wide[model].cast(pl.Float64).fill_null(np.nan).to_numpy() for model in models}
     units = wide["prompt_id"].to_list()
-    return Items(values, units, [tags[unit] for unit in units])
+    return Items(found, units, [tags[unit] for unit in units])
 
 
-def _adjusted(results: Mapping[str, Sequence[Result]]) -> dict[tuple[str, str, str], float]:
-    """Of each reward, model and tag: the p of the difference, corrected for all of its model's."""
-    by_model: dict[str, dict[tuple[str, str, str], float]] = {}
-    for reward, of_reward in results.items():
-        tags = {one.tag for one in of_reward} - {OVERALL} or {OVERALL}
-        for one in of_reward:
+def _adjusted(results: Sequence[Sequence[Result]]) -> dict[tuple[int, str, str], float]:
+    """Of each metric, model and tag: the p of the difference, corrected for all of its model's."""
+    by_model: dict[str, dict[tuple[int, str, str], float]] = {}
+    for at, of_metric in enumerate(results):
+        tags = {one.tag for one in of_metric} - {OVERALL} or {OVERALL}
+        for one in of_metric:
             if one.difference is not None and one.tag in tags:
-                by_model.setdefault(one.model, {})[reward, one.model, one.tag] = one.difference.p
-    found: dict[tuple[str, str, str], float] = {}
+                by_model.setdefault(one.model, {})[at, one.model, one.tag] = one.difference.p
+    found: dict[tuple[int, str, str], float] = {}
     for of_model in by_model.values():
         found |= dict(zip(of_model, holm(list(of_model.values())), strict=True))
     return found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synpic.evaluate.compare_models import OVERALL, PairedDifference, Result
-from synpic.evaluate.evaluation import Evaluation, Measure
+from synpic.evaluate.evaluation import Evaluation, Measure, Overlap
 from synpic.evaluate.intervals import Estimate
 from synpic.evaluate.strengths import Strength
 from synpic.readers.display import count, number
@@ -17,7 +17,7 @@ __all__ = ["TextTable", "conclusion", "differences", "footnotes", "markdown", "m
 
 Shown = Callable[[str], str]
 
-_NAMES = ("reward", "difference", "model", "tag")
+_NAMES = ("metric", "difference", "model", "tag")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def conclusion(found: Evaluation, model: str, shown: Shown = str) -> str:
         )
     result = next(one for one in measure.results if (one.model, one.tag) == (model, OVERALL))
     pair = f"{shown(model)} − {shown(found.base)}"
-    what = f"{pair}, {shown(measure.reward)} ({measure.trails[model]})"
+    what = f"{pair}, {shown(measure.name)} ({measure.trails[model]})"
     if result.difference is None:
         return f"{what}: no image that both have a score of"
     difference = result.difference
@@ -81,7 +81,7 @@ def means(found: Evaluation) -> TextTable:
     """What each model got by each reward."""
     rows = [
         [
-            *(measure.reward, measure.trails[one.model], one.model, one.tag),
+            *(measure.name, measure.trails[one.model], one.model, one.tag),
             "" if one.mean.value is None else f"{one.mean.value:.4g}",
             _interval(one.mean, ".4g"),
             *(number(one.mean.n), number(one.missing)),
@@ -89,7 +89,7 @@ def means(found: Evaluation) -> TextTable:
         for measure in found.measures
         for one in measure.results
     ]
-    columns = ["reward", "trail", "model", "tag", "mean", "interval", "images", "missing"]
+    columns = ["metric", "trail", "model", "tag", "mean", "interval", "images", "missing"]
     return _without_tags(found, TextTable(columns, rows))
 
 
@@ -101,7 +101,7 @@ def differences(found: Evaluation) -> TextTable:
         for one in measure.results
         if one.difference is not None
     ]
-    columns = ["reward", "trail", "difference", "tag", "mean", "interval", "win rate", "interval"]
+    columns = ["metric", "trail", "difference", "tag", "mean", "interval", "win rate", "interval"]
     return _without_tags(found, TextTable([*columns, "ties", "pairs", "p", "Holm"], rows))
 
 
@@ -110,7 +110,7 @@ def _difference(
 ) -> list[str]:
     adjusted = measure.adjusted.get((result.model, result.tag))
     return [
-        *(measure.reward, measure.trails[result.model], f"{result.model} − {found.base}"),
+        *(measure.name, measure.trails[result.model], f"{result.model} − {found.base}"),
         result.tag,
         "" if difference.mean.value is None else f"{difference.mean.value:+.4g}",
         _interval(difference.mean, "+.4g"),
@@ -132,16 +132,21 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
     for measure in found.measures:
         points = [_points(one, shown) for one in measure.strengths if one.points.value is not None]
         if points:
-            lines.append(f"Bradley–Terry by {shown(measure.reward)}: {', '.join(points)}")
+            lines.append(f"Bradley–Terry by {shown(measure.name)}: {', '.join(points)}")
     lines.append(
         "Intervals: 95 %, bootstrap over prompts, the same draws for all models. A tie is half a "
-        "win. p: sign flips; Holm: corrected for all rewards and tags."
+        "win. p: sign flips; Holm: corrected for all metrics and tags."
     )
     trails = {one for measure in found.measures for one in measure.trails.values()}
     if "unknown" in trails:
         lines.append("unknown: synpic did not train the model, and does not know what it learnt.")
     if "in training" in trails:
         lines.append("in training: the reward labelled what the model was trained on.")
+    lines += [
+        _trained_on(found, model, overlap, shown)
+        for model, overlap in found.trained_on.items()
+        if overlap.exact or overlap.folded
+    ]
     missing = max(one.missing for measure in found.measures for one in measure.results)
     if missing:
         lines.append(
@@ -149,6 +154,24 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
             "says why."
         )
     return lines
+
+
+def _trained_on(found: Evaluation, model: str, overlap: Overlap, shown: Shown) -> str:
+    """How many prompts ``model`` was trained on, and what its difference is without them."""
+    seen = overlap.exact + overlap.folded
+    text = (
+        f"{shown(model)} was trained on {number(seen)} of {count(found.prompts, 'prompt')} "
+        f"({number(overlap.exact)} word for word)"
+    )
+    measure = found.headline(model)
+    others = [one for one in measure.unseen if one.model == model] if measure else []
+    if measure is None or not others or others[0].difference is None:
+        return f"{text}."
+    difference = others[0].difference.mean
+    return (
+        f"{text}. On the {number(difference.clusters)} that no model was trained on, by "
+        f"{shown(measure.name)}: {_signed(difference)}."
+    )
 
 
 def markdown(found: Evaluation) -> str:

@@ -15,8 +15,9 @@ from synpic.errors import EvaluationError
 from synpic.hub.checkpoints import locate
 from synpic.recipe.settings import ModelSettings
 from synpic.release.cards.training import FACTS, read_training
+from synpic.release.cards.training_prompts import TrainingPrompts, read_training_prompts
 
-__all__ = ["Trail", "rewards_of_training", "trail"]
+__all__ = ["Trail", "prompts_of_training", "rewards_of_training", "trail"]
 
 Trail = Literal["in training", "held out", "unknown"]
 """Whether a reward labelled what a model learnt from."""
@@ -35,15 +36,38 @@ def rewards_of_training(settings: ModelSettings, folder: Path) -> Mapping[str, s
     Raises:
         EvaluationError: a ``training.json`` cannot be read.
     """
-    places = [settings.checkpoint, *(adapter.checkpoint for adapter in settings.adapters)]
     known: dict[str, str] | None = None
-    for place in places:
-        path = None if place is None else locate(place, folder)
-        facts = None if path is None else _facts(path)
+    for path in _places(settings, folder):
+        facts = _facts(path)
         rewards = None if facts is None else facts["dataset"].get("rewards")
         if rewards is not None:
             known = {**(known or {}), **rewards}
     return known
+
+
+def prompts_of_training(settings: ModelSettings, folder: Path) -> TrainingPrompts | None:
+    """The prompts that a model was trained on; None where nothing is known.
+
+    Args:
+        settings: the model's; its checkpoint and its adapters are looked at.
+        folder: that of the recipe, to which its paths are relative.
+
+    Raises:
+        EvaluationError: a record of them cannot be read.
+    """
+    found: TrainingPrompts | None = None
+    for path in _places(settings, folder):
+        there = read_training_prompts(path, error=EvaluationError)
+        if there is not None:
+            found = there if found is None else found | there
+    return found
+
+
+def _places(settings: ModelSettings, folder: Path) -> list[Path]:
+    """The folders that a model is of."""
+    places = [settings.checkpoint, *(adapter.checkpoint for adapter in settings.adapters)]
+    paths = [None if place is None else locate(place, folder) for place in places]
+    return [path for path in paths if path is not None]
 
 
 def _facts(folder: Path) -> Mapping[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from synpic.engine.device import environment
 from synpic.errors import StorageError, TrainingError
 from synpic.release.cards.model_card import render_card
 from synpic.release.cards.training import FACTS, read_training
+from synpic.release.cards.training_prompts import write_training_prompts
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import TrainableFamily
 from synpic.train.objective import objective_facts
@@ -77,6 +78,7 @@ def save_result(
     denoiser: Any,
     tuning: TuningSettings,
     about: Mapping[str, Any],
+    prompts: Iterable[str],
 ) -> dict[str, Any]:
     """Write ``folder``, whole or not at all; one that is there is replaced.
 
@@ -86,6 +88,7 @@ def save_result(
         denoiser: without any wrapper; it is left as it is.
         tuning: how it was trained.
         about: of :func:`facts_of`; ``about["saved"]`` is "lora" or "pipeline".
+        prompts: that it was trained on; their hashes are left beside it.
 
     Returns:
         What ``training.json`` holds: ``about``, and size and SHA-256 of each of the model's files.
@@ -103,6 +106,7 @@ def save_result(
                 merged.save_pretrained(making / family.denoiser)
                 # Over the denoiser's configuration too: diffusers writes a local path into it.
                 checkpoint.copy_untrained(making, family)
+            write_training_prompts(making, prompts)
             made = {**about, "files": _files(making)}
             facts = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False)
             (making / FACTS).write_text(facts, "utf-8")

@@ -229,7 +229,9 @@ def _run(
     root.require()
     if main:
         plain = accelerator.unwrap_model(model)
-        about = save_result(out / "model", checkpoint, family, plain, recipe.tuning, about)
+        about = save_result(
+            out / "model", checkpoint, family, plain, recipe.tuning, about, data.prompts
+        )
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return about

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from synpic.errors import EvaluationError
 from synpic.pipeline.inventory import take_inventory
+from synpic.release.cards.training_prompts import TRAINING_PROMPTS, write_training_prompts
 from synpic.workspace import Workspace
 from tests.cli.conftest import in_process
 from tests.conftest import edit
@@ -42,7 +44,7 @@ def row(found: dict[str, Any], reward: str, model: str, tag: str = "overall") ->
     (one,) = [
         result
         for measure in found["measures"]
-        if measure["reward"] == reward
+        if measure["metric"] == reward
         for result in measure["results"]
         if (result["model"], result["tag"]) == (model, tag)
     ]
@@ -177,7 +179,9 @@ def test_a_reward_that_labelled_the_training_set_never_stands_first(
 ) -> None:
     known = {one.name: one.fingerprint for one in take_inventory(build(tmp_path / "any")).rewards}
     rewards = None if labelled is None else {name: known[name] for name in labelled}
-    workspace = two_models(tmp_path / "set", score=better, training={"beta": record(rewards)})
+    workspace = two_models(
+        tmp_path / "set", score=better, beside={"beta/training.json": record(rewards)}
+    )
     found = evaluated(workspace)
     assert found["headline"] == {"beta": headline}
     assert tuple(row(found, reward, "beta")["trail"] for reward in REWARDS) == trails
@@ -189,10 +193,28 @@ def test_a_reward_that_labelled_the_training_set_never_stands_first(
 def test_a_record_of_training_that_cannot_be_read_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workspace = two_models(tmp_path / "set", score=better, training={"beta": "{"})
+    workspace = two_models(tmp_path / "set", score=better, beside={"beta/training.json": "{"})
     assert row(evaluated(workspace), "redness", "beta")["trail"] == "unknown"
     assert "models.beta: " in caplog.text
     assert "its training is unknown" in caplog.text
+
+
+def test_prompts_that_a_model_was_trained_on_are_counted_and_left_out(tmp_path: Path) -> None:
+    write_training_prompts(tmp_path, ["0 red circles", "1 red circles", "2 RED circles!", "a fox"])
+    record = {f"beta/{TRAINING_PROMPTS}": (tmp_path / TRAINING_PROMPTS).read_text()}
+    workspace = two_models(tmp_path / "set", score=better, beside=record)
+    found = evaluated(workspace)
+    assert found["trained_on"] == {"beta": {"exact": 2, "folded": 1}}
+    (measure,) = (one for one in found["measures"] if one["metric"] == "redness")
+    (others,) = (one for one in measure["without_training_prompts"] if one["model"] == "beta")
+    scored = take_inventory(workspace).scored().sort("prompt_id", "sample")
+    left = scored.filter(~pl.col("prompt").is_in([f"{n} red circles" for n in range(3)]))
+    of = {name: left.filter(model=name)["score_redness"] for name in ("alpha", "beta")}
+    expected = (of["beta"] - of["alpha"]).mean()
+    assert others["difference"]["mean"]["value"] == pytest.approx(expected)
+    assert (others["mean"]["n"], others["mean"]["clusters"]) == (54, 27)
+    text = in_process("-C", workspace.store.root, "eval").output
+    assert "beta was trained on 3 of 30 prompts (2 word for word). On the 27 that no" in text
 
 
 def refused(workspace: Workspace, *words: object) -> str:

@@ -89,7 +89,7 @@ def build(
     draw: Callable[[dict[str, Any]], bytes] = picture,
     flag: Callable[[dict[str, Any]], bool | None] = lambda row: None,
     rows_per_part: int = 4,
-    training: Mapping[str, str] | None = None,
+    beside: Mapping[str, str] | None = None,
 ) -> Workspace:
     """A workspace at ``root``; of one that was built before, a copy.
 
@@ -99,10 +99,10 @@ def build(
         draw: a candidate → its encoded image.
         flag: a candidate → whether a safety check flags it.
         rows_per_part: images per part, so that there are several.
-        training: a model → what its ``training.json`` holds.
+        beside: a file beside the weights, "beta/training.json" → what it holds.
     """
     functions = keep, score, draw, flag
-    facts = tuple(sorted((training or {}).items()))
+    facts = tuple(sorted((beside or {}).items()))
     key = (tuple(prompts), text, functions, rows_per_part, facts)
     # A function that was made in a test may see what no other does.
     if any("<locals>" in one.__qualname__ for one in functions):
@@ -123,15 +123,15 @@ def _build(
     text: str | None,
     functions: tuple[Any, ...],
     rows_per_part: int,
-    training: tuple[tuple[str, str], ...],
+    beside: tuple[tuple[str, str], ...],
 ) -> Workspace:
     keep, score, draw, flag = functions
     for name in ("alpha", "beta", "gamma"):
         folder = root / "weights" / name
         folder.mkdir(parents=True)
         (folder / "model.bin").write_text(name)
-    for name, facts in training:
-        (root / "weights" / name / "training.json").write_text(facts)
+    for name, content in beside:
+        (root / "weights" / name).write_text(content)
     workspace = Workspace.create(root, text or recipe())
     table = pa.table(
         {

@@ -34,7 +34,7 @@ def test_a_model_its_card_and_its_facts(
 ) -> None:
     made = train(wanted(kind, *changes), tmp_path)
     found = sorted(path.name for path in made.folder.iterdir())
-    assert found == sorted(["README.md", "training.json", *files])
+    assert found == sorted(["README.md", "training.json", "training_prompts.txt", *files])
     facts = json.loads((made.folder / "training.json").read_text())
     assert facts["prompts_per_step"] == 2
     assert facts["dataset"]["prompts"] == 8

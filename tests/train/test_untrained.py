@@ -44,7 +44,7 @@ def test_every_other_file_is_the_checkpoint_s(
     base = untrained(Path(str(recipe.model.checkpoint)))
     found = untrained(made.folder)
     assert {name: found[name] for name in base} == base
-    assert found.keys() - base.keys() == {"README.md", "training.json"}
+    assert found.keys() - base.keys() == {"README.md", "training.json", "training_prompts.txt"}
     everything = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in everything} == {0o640}
     for path in made.folder.rglob("*"):

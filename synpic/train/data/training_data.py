@@ -38,6 +38,7 @@ class TrainingData:
     Args:
         batches: of this process, by number.
         about: what was read, for people and machines.
+        prompts: of the records.
         sample_prompts: what is drawn on the way.
         samples, empty: these prompts, encoded, and what guidance sets off from:
             as many empty or negative ones.
@@ -46,6 +47,7 @@ class TrainingData:
 
     batches: BatchSource
     about: Mapping[str, Any]
+    prompts: Sequence[str]
     sample_prompts: Sequence[str]
     samples: Encoded
     empty: Encoded
@@ -128,6 +130,7 @@ def open_data(
     return TrainingData(
         batches=batches,
         about=about,
+        prompts=records.table["prompt"].to_list(),
         sample_prompts=drawn,
         samples=stack(rows) if rows else {},
         empty=stack(blank) if rows else {},
