@@ -18,7 +18,7 @@
     ├── DeviceLost              an accelerator on which this process can do nothing any more
     ├── ModelError              a model that cannot be opened or does not take a setting
     ├── SafetyError             a safety check that cannot be made
-    ├── RewardError             a reward that cannot be opened, or whose scores cannot be trusted
+    ├── RewardError             a reward, comparer or judge that cannot be opened, or trusted
     ├── RankingError            scores that cannot be ranked as asked
     ├── PublishError            a release that cannot be written
     ├── ReleaseError            a release that cannot be found or read
@@ -172,7 +172,7 @@ class SafetyError(SynpicError):
 
 
 class RewardError(SynpicError):
-    """A reward that cannot be opened, or whose scores cannot be trusted."""
+    """A reward, comparer or judge that cannot be opened, or whose results cannot be trusted."""
 
 
 class RankingError(SynpicError):

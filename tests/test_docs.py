@@ -24,7 +24,9 @@ from typer.testing import CliRunner
 import synpic
 from synpic.publish import publish_to
 from synpic.recipe import (
+    CompareSettings,
     IngestSettings,
+    JudgeSettings,
     PromptSettings,
     PublishSettings,
     QuestionSettings,
@@ -70,6 +72,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[models.NAME.components.PART]`": ComponentSettings,
     "`[safety]`": SafetySettings,
     "`[rewards.NAME]`": RewardSettings,
+    "`[judges.NAME]`": JudgeSettings,
+    "`[compare]`": CompareSettings,
     "`[ranking]`": RankingSettings,
     "`[records]`": RecordSettings,
     "`[publish]`": PublishSettings,

@@ -285,9 +285,11 @@ def test_weights_that_the_recipe_does_not_name_are_not_guessed(made: Path, tmp_p
     snapshot = workspace.snapshot()
     folders = [name for name in workspace.folders("scores") if "/tall-" in name]
     assert len(folders) == 2
-    assert recorded_reward("tall", snapshot) == (None, folders)
+    settings = snapshot.recipe.rewards["tall"]
+    assert recorded_reward("tall", settings, snapshot) == (None, folders)
     _written("options", 'checkpoint = "owner/towers"\noptions')(folder)
-    found, doubtful = recorded_reward("tall", workspace.snapshot())
+    snapshot = workspace.snapshot()
+    found, doubtful = recorded_reward("tall", snapshot.recipe.rewards["tall"], snapshot)
     assert (found and found.checkpoint, doubtful) == ("owner/towers@bbbbbbbb", [])
 
 

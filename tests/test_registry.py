@@ -12,6 +12,7 @@ from synpic.registry import (
     AGGREGATIONS,
     COMPARERS,
     FAMILIES,
+    JUDGES,
     MODELS,
     OBJECTIVES,
     REWARDS,
@@ -136,7 +137,7 @@ def test_code_that_is_imported_late_is_not_taken_for_edited(prompt: None, tmp_pa
 
 @pytest.mark.parametrize(
     "registry",
-    [AGGREGATIONS, COMPARERS, FAMILIES, MODELS, OBJECTIVES, REWARDS],
+    [AGGREGATIONS, COMPARERS, FAMILIES, JUDGES, MODELS, OBJECTIVES, REWARDS],
     ids=lambda r: r.kind,
 )
 def test_everything_built_in_can_be_loaded(registry: Registry) -> None:

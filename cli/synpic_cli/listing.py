@@ -63,6 +63,23 @@ def comparers(name: Name = None, as_json: AsJson = False) -> None:
         _show_all(catalogue.comparers(), as_json)
 
 
+@app.command()
+def judges(name: Name = None, as_json: AsJson = False) -> None:
+    """Registered judges, which say whether an image shows what is asked for."""
+    from synpic.pipeline import catalogue
+    from synpic_cli.output import print_json, print_table
+
+    if name is not None:
+        _show_one(catalogue.judge(name), as_json)
+        return
+    rows = catalogue.judges()
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["name", "cached", "checkpoint", "licence", "from", "summary"]
+    print_table(columns, [[row[key] for key in columns] for row in rows])
+
+
 def _say_of_people() -> None:
     from synpic.score.lineage import SETS
     from synpic_cli.output import say

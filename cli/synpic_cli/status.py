@@ -81,7 +81,7 @@ def _say_remarks(read: Verification) -> None:
 
 
 def _show(found: Status) -> None:
-    from synpic.pipeline.status import ComparedCount
+    from synpic.pipeline.status import ComparedCount, JudgedCount
     from synpic_cli.output import print_table, say
     from synpic_cli.reporting import prompts_line
 
@@ -98,7 +98,7 @@ def _show(found: Status) -> None:
             seen = f"{c.name}: {c.flagged:,} of {count(c.done, 'image')}"
             say(f"flagged: {seen}; {c.unchecked:,} were not checked")
     for c in found.counts:
-        for remark in c.remarks if isinstance(c, ComparedCount) else ():
+        for remark in c.remarks if isinstance(c, ComparedCount | JudgedCount) else ():
             say(remark if remark.startswith("warning: ") else f"{c.name}: {remark}")
     for brought in found.labels.sources:
         named = "" if brought.source == "ingested" else f" {brought.source}"
@@ -135,12 +135,17 @@ def _show(found: Status) -> None:
 def _next_step(found: Status) -> str:
     if found.complete:
         return "Complete. Next: synpic publish --to …"
-    for stage, command in (("generate", "generate"), ("score", "score"), ("compare", "score")):
+    scored = ((stage, "score") for stage in ("score", "compare", "judge"))
+    for stage, command in (("generate", "generate"), *scored):
         missing = sum(c.missing for c in found.counts if c.stage == stage)
         if missing:
             return f"{missing:,} missing. Next: synpic {command}"
     if found.unresolved:
-        kinds = {place.partition(".")[0] for place, _ in found.unresolved} & {"models", "rewards"}
+        kinds = {place.partition(".")[0] for place, _ in found.unresolved} & {
+            "models",
+            "rewards",
+            "judges",
+        }
         lists = " and ".join(f"`synpic list {kind}`" for kind in sorted(kinds))
         known = f"; {lists} shows what there is" if lists else ""
         return f"Put back what is not found, or take it out of the recipe{known}."

@@ -258,7 +258,8 @@ def check_models(recipe: Recipe, models: Sequence[Model]) -> None:
                 hint="change a setting of one, raise `samples` of the other, or set "
                 "shared_seeds = false",
             )
-    if sum(model.settings.samples for model in models) < 2:
+    # Judges need no second image.
+    if sum(model.settings.samples for model in models) < 2 and not recipe.judges:
         raise RecipeError(
             "no prompt can have two images: there is one model, with one sample and one size",
             hint="add a model, or set samples = 2: a ranking needs at least two images a prompt",

@@ -1,4 +1,4 @@
-"""What ``synpic list`` shows: every registered model, reward, comparer and aggregation, as rows."""
+"""What ``synpic list`` shows: models, rewards, comparers, judges and aggregations, as rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ from synpic.recipe.aggregation import find_aggregation
 from synpic.registry import AGGREGATIONS, MODELS
 from synpic.score.cached import Cached, in_cache, repositories
 from synpic.score.comparer import COMPARER
+from synpic.score.judges.wanted import JUDGE
 from synpic.score.kinds import Kind
 from synpic.score.lineage import lineage_of
 from synpic.score.reward import REWARD, RewardInfo
 
-__all__ = ["aggregations", "comparer", "comparers", "models", "reward", "rewards"]
+__all__ = [
+    "aggregations",
+    "comparer",
+    "comparers",
+    "judge",
+    "judges",
+    "models",
+    "reward",
+    "rewards",
+]
 
 
 def models() -> list[dict[str, Any]]:
@@ -73,6 +83,11 @@ def comparers() -> list[dict[str, Any]]:
     return _every(COMPARER)
 
 
+def judges() -> list[dict[str, Any]]:
+    """A row for each registered judge, with what :func:`reward` gives of a reward."""
+    return _every(JUDGE)
+
+
 def reward(name: str) -> dict[str, Any]:
     """What a reward declares, and what of its weights is in the cache of the Hub's client.
 
@@ -98,6 +113,15 @@ def comparer(name: str) -> dict[str, Any]:
         UnknownName: nothing is called so, or it does not import.
     """
     return _describe(name, COMPARER)
+
+
+def judge(name: str) -> dict[str, Any]:
+    """What a judge declares, as :func:`reward` has it.
+
+    Raises:
+        UnknownName: nothing is called so, or it does not import.
+    """
+    return _describe(name, JUDGE)
 
 
 def _every(kind: Kind) -> list[dict[str, Any]]:

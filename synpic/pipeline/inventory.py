@@ -7,28 +7,29 @@ away, its images and scores are found by what their parts record.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
 from synpic.engine.progress import Listener
 from synpic.errors import SynpicError
-from synpic.generate.image_model import Model, check_models, complete, resolve_model
-from synpic.generate.recorded import recorded_models
-from synpic.hub.lock import Lock
+from synpic.generate.image_model import complete
+from synpic.pipeline.resolving import Noted, WantedModel
 from synpic.prompts import PromptTable, current_prompts
 from synpic.readers.display import visible
-from synpic.recipe import Recipe, RewardSettings
+from synpic.recipe import Recipe
 from synpic.recipe.settings import ModelSettings
 from synpic.score.comparer import WantedComparer, resolve_comparer
-from synpic.score.recorded import RecordedReward, recorded_reward
+from synpic.score.judges.wanted import WantedJudge, resolve_judge
+from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import PROMPTS, Snapshot, Workspace
 from synpic.workspace.parts import frame
 from synpic.workspace.recorded import folders_of
+from synpic.workspace.suite import NO_SUITE, SuiteItems, read_suite
 
 if TYPE_CHECKING:
     from synpic.ingest import IngestedImages
@@ -36,35 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Inventory", "WantedModel", "take_inventory"]
 
 _LOG = logging.getLogger(__name__)
-
-
-class WantedModel(Protocol):
-    """What images come from: a model that draws them, or a source that has them."""
-
-    @property
-    def name(self) -> str:
-        """The recipe's."""
-        ...
-
-    @property
-    def fingerprint_inputs(self) -> Mapping[str, Any]:
-        """Everything that decides its pixels, as far as it is known."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """The hash of ``fingerprint_inputs``."""
-        ...
-
-    @property
-    def folder(self) -> str:
-        """Where its candidates lie in a workspace."""
-        ...
-
-    def wanted(self, recipe: Recipe, prompts: pl.DataFrame) -> pl.DataFrame:
-        """Every image wanted: candidate_id, prompt_id, prompt, sample, seed, batch, model, and
-        ``place``, where an ingested image lies in its source."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -78,8 +50,10 @@ class Inventory:
             its source alone.
         rewards: those that score, and are found or recorded.
         comparers: those that are found or recorded; "rewards.NAME" where they are not found.
-        unresolved: what is not found, as "models.NAME", "rewards.NAME", "prompts" or "ingest", each
-            with what is wrong.
+        judges: likewise, "judges.NAME".
+        suite: what judges are asked of each prompt's images.
+        unresolved: what is not found, as "models.NAME", "rewards.NAME", "judges.NAME", "prompts" or
+            "ingest", each with what is wrong.
         recorded: of those, the ones that are still read: folders, or files, that hold them.
         doubtful: of those, the ones where it is not known which of several folders is meant.
     """
@@ -89,6 +63,8 @@ class Inventory:
     models: Sequence[WantedModel]
     rewards: Sequence[WantedReward | RecordedReward]
     comparers: Sequence[WantedComparer | RecordedReward]
+    judges: Sequence[WantedJudge | RecordedReward]
+    suite: SuiteItems
     unresolved: dict[str, SynpicError]
     recorded: dict[str, list[str]] = field(default_factory=dict)
     doubtful: dict[str, list[str]] = field(default_factory=dict)
@@ -128,8 +104,13 @@ class Inventory:
         """The comparers that can compare."""
         return [comparer for comparer in self.comparers if isinstance(comparer, WantedComparer)]
 
+    @property
+    def found_judges(self) -> list[WantedJudge]:
+        """The judges that can judge."""
+        return [judge for judge in self.judges if isinstance(judge, WantedJudge)]
+
     def require(self, kind: str, names: Iterable[str]) -> None:
-        """Insist on some "models" or "rewards", to make something with them.
+        """Insist on some "models", "rewards" or "judges", to make something with them.
 
         Raises:
             SynpicError: what is wrong with the first of ``names`` that is not found.
@@ -148,7 +129,7 @@ class Inventory:
         """
         wanted = [f"rewards.{name}" for name in rewards]
         for place, error in self.unresolved.items():
-            if place.startswith("rewards.") and place not in wanted:
+            if place.startswith(("rewards.", "judges.")) and place not in wanted:
                 continue
             if place in self.doubtful:
                 raise type(error)(
@@ -183,7 +164,7 @@ class Inventory:
 
     def remarks(self) -> dict[str, str]:
         """A line for each thing that is not found, with what is read instead, and for each of
-        :meth:`changed`; by its place: "models.NAME", "rewards.NAME", "prompts" or "ingest"."""
+        :meth:`changed`; by its place, as in ``unresolved``."""
         lines = {f"models.{name}": f"models.{name} {why}" for name, why in self.changed().items()}
         for place, error in self.unresolved.items():
             folders = ", ".join(self.recorded.get(place, []))
@@ -221,7 +202,7 @@ class Inventory:
             return written
 
     def unresolved_of(self, kind: str) -> dict[str, SynpicError]:
-        """The "models" or "rewards" that are not found, by name, each with what is wrong."""
+        """What is not found of "models", "rewards" or "judges": name → what is wrong."""
         return {
             place.removeprefix(f"{kind}."): error
             for place, error in self.unresolved.items()
@@ -278,6 +259,25 @@ class Inventory:
         nth = images.select("nth")
         return nth.join(same, on="nth", how="left", maintain_order="left")["score"]
 
+    def verdicts(self, judge: str) -> pl.DataFrame:
+        """:meth:`candidates` with what a judge says of each: correct, score, parts and reason, all
+        null where it has not judged these very pixels.
+
+        Raises:
+            SynpicError: the recipe has no such judge; or it is not found, and nothing of it is
+                recorded.
+        """
+        found = next((one for one in self.judges if one.name == judge), None)
+        if found is None:
+            self.require("judges", [judge])
+            known = ", ".join(self.recipe.judges) or "none"
+            raise SynpicError(f"the recipe has no judge {judge!r}", hint=f"it has: {known}")
+        said = self.workspace.verdicts(found.folder).select(
+            "candidate_id", "sha256", "correct", "score", "parts", "reason"
+        )
+        keys = ["candidate_id", "sha256"]
+        return self.candidates().join(said, on=keys, how="left", maintain_order="left")
+
     def image_folders(self) -> list[str]:
         """Folders that hold the pixels of :meth:`candidates`."""
         return list(dict.fromkeys(model.folder for model in self.models))
@@ -305,9 +305,10 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
         RecipeError: no ranking can come of the recipe.
         PromptError, IngestError, CheckpointError, UnknownName: prompts, or the images of a
             source, are not found, and none were ever read.
+        CorruptPart: ``suite.parquet`` is damaged, and the recipe has judges.
     """
     snapshot = workspace.snapshot()
-    noted = _Noted(snapshot)
+    noted = Noted(snapshot)
     models: Sequence[WantedModel]
     if snapshot.recipe.ingest is not None:
         # What reads sources of images takes a tenth of the time in which a set is ranked.
@@ -321,74 +322,18 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
         prompts, problem = current_prompts(snapshot)
         noted.source("prompts", problem, PROMPTS)
         models = noted.models()
+    recipe = snapshot.recipe
+    suite = read_suite(snapshot.workspace) if recipe.judges else NO_SUITE
+    resolve = partial(resolve_judge, suite=suite)
     return Inventory(
         snapshot,
         prompts,
         models,
-        rewards=noted.scoring(snapshot.recipe.scoring, resolve_reward),
-        comparers=noted.scoring(snapshot.recipe.comparers, resolve_comparer),
+        rewards=noted.scoring(recipe.scoring, resolve_reward),
+        comparers=noted.scoring(recipe.comparers, resolve_comparer),
+        judges=noted.scoring(recipe.judges, resolve, suite=suite.identity),
+        suite=suite,
         unresolved=noted.unresolved,
         recorded=noted.recorded,
         doubtful=noted.doubtful,
     )
-
-
-Found = TypeVar("Found", WantedReward, WantedComparer)
-
-
-class _Noted:
-    """What is found of a recipe, and what of the rest is recorded."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self.unresolved: dict[str, SynpicError] = {}
-        self.recorded: dict[str, list[str]] = {}
-        self.doubtful: dict[str, list[str]] = {}
-
-    def source(self, place: str, problem: SynpicError | None, file: str) -> None:
-        if problem is not None:
-            self.unresolved[place] = problem
-            self.recorded[place] = [file]
-
-    def models(self) -> list[WantedModel]:
-        recipe = self._snapshot.recipe
-        found: list[WantedModel] = []
-        drawn: list[Model] = []
-        for name in recipe.models:
-            try:
-                sizes = resolve_model(name, self._snapshot)
-                found += sizes
-                drawn += sizes
-            except SynpicError as error:
-                records, doubtful = recorded_models(name, self._snapshot)
-                found += records
-                self._note(f"models.{name}", error, [one.folder for one in records], doubtful)
-        if {model.name for model in drawn} == recipe.models.keys():
-            check_models(recipe, drawn)
-        return found
-
-    def scoring(
-        self,
-        tables: Mapping[str, RewardSettings],
-        resolve: Callable[[str, RewardSettings, Lock], Found],
-    ) -> list[Found | RecordedReward]:
-        """Those of ``tables`` that are found or recorded."""
-        found: list[Found | RecordedReward] = []
-        for name, settings in tables.items():
-            try:
-                found.append(resolve(name, settings, self._snapshot.lock))
-            except SynpicError as error:
-                record, doubtful = recorded_reward(name, self._snapshot)
-                found += [record] if record else []
-                folders = [record.folder] if record else []
-                self._note(f"rewards.{name}", error, folders, doubtful)
-        return found
-
-    def _note(
-        self, place: str, error: SynpicError, folders: list[str], doubtful: list[str]
-    ) -> None:
-        self.unresolved[place] = error
-        if folders:
-            self.recorded[place] = folders
-        if doubtful:
-            self.doubtful[place] = doubtful

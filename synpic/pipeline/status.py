@@ -16,6 +16,7 @@ from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
 from synpic.pipeline.labels import LabelCounts, count_labels
 from synpic.pipeline.pairs import wanted_pairs
 from synpic.pipeline.position import bias_warning
+from synpic.pipeline.verdicts import verdict_warnings, verdicts_described
 from synpic.rank import PositionBias
 from synpic.readers.display import count
 from synpic.score.comparing_task import PAIR_KEY
@@ -23,17 +24,17 @@ from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace import SET_ASIDE, Snapshot, Workspace, tables
 
-__all__ = ["ComparedCount", "Count", "Status", "status"]
+__all__ = ["ComparedCount", "Count", "JudgedCount", "Status", "status"]
 
 
 @dataclass(frozen=True)
 class Count:
-    """One model (at one size), one reward or one comparer.
+    """One model (at one size), one reward, one comparer or one judge.
 
     Args:
-        wanted: images; for a reward, the wanted candidates that are there; for a comparer, pairs of
-            them.
-        done: of those, how many are made or scored.
+        wanted: images; for a reward or judge, the wanted candidates that are there; for a comparer,
+            pairs of them.
+        done: of those, how many are made, scored or judged.
         failed: of those, how many have a failure row instead.
         doubled: rows made twice, by workers that raced; one of each is used.
         unused: rows that the recipe no longer names.
@@ -67,6 +68,17 @@ class ComparedCount(Count):
 
     Args:
         remarks: its position bias, and what it waits for.
+    """
+
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JudgedCount(Count):
+    """One judge.
+
+    Args:
+        remarks: how many of the wanted images are right.
     """
 
     remarks: tuple[str, ...] = ()
@@ -191,6 +203,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         )
         counts.append(_count(workspace, "score", reward, rows, there))
     counts += _compared(inventory)
+    counts += _judged(inventory, there)
     used = {one.folder for one in counts}
     ingested = inventory.ingested
     rest = [folder for folder in _folders(workspace) if folder not in used]
@@ -263,6 +276,8 @@ def _count(
 def _kind_and_name(inventory: Inventory, place: str) -> str:
     """Of something that is not found, how the folders of what it made begin."""
     kind, _, name = place.partition(".")
+    if kind == "judges":
+        return f"verdicts/{name}"
     if kind == "rewards":
         return f"{'comparisons' if name in inventory.recipe.comparers else 'scores'}/{name}"
     return f"candidates/{name}"
@@ -295,9 +310,24 @@ def _compared(inventory: Inventory) -> Iterator[ComparedCount]:
         yield ComparedCount(**vars(replace(counted, unused=unused)), remarks=tuple(remarks))
 
 
+def _judged(inventory: Inventory, there: pl.DataFrame) -> Iterator[JudgedCount]:
+    """A count for each judge, of the images that are ``there`` (candidate_id, sha256)."""
+    workspace = inventory.workspace
+    for judge in inventory.judges:
+        columns = [*there.columns, "correct", "score"]
+        rows = workspace.read(workspace.parts(judge.folder), tables.VERDICTS, columns)
+        counted = _count(workspace, "judge", judge, rows, there)
+        said = rows.unique(there.columns).join(there, on=there.columns, how="semi")
+        remarks = []
+        if not said.is_empty():
+            remarks = [verdicts_described(said), *verdict_warnings(judge.name, said)]
+        yield JudgedCount(**vars(counted), remarks=tuple(remarks))
+
+
 _KINDS = {
     "candidates": tables.CANDIDATES,
     "scores": tables.SCORES,
+    "verdicts": tables.VERDICTS,
     "comparisons": tables.COMPARISONS,
 }
 
@@ -324,6 +354,7 @@ def _reasons(
     for stage, kind, named in (
         ("generate", "candidates", IMAGE),
         ("score", "scores", IMAGE),
+        ("judge", "verdicts", IMAGE),
         ("compare", "comparisons", PAIR),
     ):
         parts = [p for f in used if f.startswith(f"{kind}/") for p in workspace.parts(f)]

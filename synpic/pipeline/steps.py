@@ -30,11 +30,13 @@ from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.labels import settle_and_count
 from synpic.pipeline.position import bias_remarks
 from synpic.pipeline.tasks import (
-    chosen_rewards,
+    chosen_scorers,
     comparing_tasks,
     drawing_tasks,
+    judging_tasks,
     scoring_tasks,
 )
+from synpic.pipeline.verdicts import verdict_remarks
 from synpic.recipe import parse_recipe
 from synpic.recipe.presets import preset
 from synpic.score.reward import resolve_reward
@@ -240,13 +242,14 @@ def score_candidates(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
-    """Give every image that is there and wanted the score of every reward; then compare pairs.
+    """Give every image that is there and wanted the score of every reward; then compare pairs, then
+    give it the verdict of every judge.
 
     Images that exist already are ingested first, as by :func:`ingest_candidates`. Comparers come
     after all rewards, whose ranking says which images are neighbours.
 
     Args:
-        only: names of rewards and comparers; all of the recipe's if None.
+        only: names of rewards, comparers and judges; all of the recipe's if None.
         workspace, shard, device, engine, retry_failed, listener, stop: as for
             :func:`generate_candidates`.
         together: open all rewards at once, so that each image is decoded once for all of them. If
@@ -254,12 +257,13 @@ def score_candidates(
             while a host that runs out of memory kills the process that asked.
 
     Returns:
-        The result of each reward, in images, and of each comparer, in pairs. One whose weights are
-        not found, that cannot be opened, or whose scores cannot be trusted, is named in its outcome
-        and does not stop the others.
+        The result of each reward and judge, in images, and of each comparer, in pairs. One whose
+        weights are not found, that cannot be opened, or whose results cannot be trusted, is named
+        in its outcome and does not stop the others.
 
     Raises:
-        RecipeError, UnknownName, RewardError: the recipe names no reward, or what is none.
+        RecipeError, UnknownName, RewardError: the recipe names no reward and no judge, or what is
+            none.
         WorkspaceError: nothing has been drawn yet.
         IngestError: images that exist already cannot be ingested.
         StorageError: the disk is full; what was scored before is kept.
@@ -325,8 +329,8 @@ def _without_accelerators(options: RunOptions) -> RunOptions:
 def _score(snapshot: Snapshot, options: RunOptions) -> Report:
     ingested = Report("score")
     if snapshot.recipe.ingest is not None:
-        # First whether there are rewards to score with: ingest may take hours.
-        chosen_rewards(take_inventory(snapshot, options.listener), options.only)
+        # First whether there is what can score: ingest may take hours.
+        chosen_scorers(take_inventory(snapshot, options.listener), options.only)
         # ``only`` and ``together`` are about rewards.
         report = _generate(snapshot, replace(options, only=None, together=False))
         ingested = replace(report, stage="score")
@@ -338,10 +342,13 @@ def _score(snapshot: Snapshot, options: RunOptions) -> Report:
     report = _run("score", snapshot, tasks, options)
     report.outcomes = [*ingested.outcomes, *report.outcomes, *broken]
     report.remarks = [*ingested.remarks, *report.remarks]
-    return report if report.stopped else _compare(snapshot, options, report)
+    for further in (_compare, _judge):
+        if not report.stopped:
+            further(snapshot, options, report)
+    return report
 
 
-def _compare(snapshot: Snapshot, options: RunOptions, scored: Report) -> Report:
+def _compare(snapshot: Snapshot, options: RunOptions, scored: Report) -> None:
     """Have comparers do their share, and add it to what was scored."""
     tasks, broken, remarks = comparing_tasks(
         snapshot, only=options.only, shard=options.shard, retry_failed=options.retry_failed
@@ -353,7 +360,18 @@ def _compare(snapshot: Snapshot, options: RunOptions, scored: Report) -> Report:
         remarks += [*report.remarks, *bias_remarks(snapshot.workspace, tasks)]
     scored.outcomes += broken
     scored.remarks += remarks
-    return scored
+
+
+def _judge(snapshot: Snapshot, options: RunOptions, scored: Report) -> None:
+    """Have judges do their share, and add it to what was scored."""
+    tasks, broken = judging_tasks(
+        snapshot, only=options.only, shard=options.shard, retry_failed=options.retry_failed
+    )
+    if tasks:
+        report = _run("judge", snapshot, tasks, options)
+        scored.outcomes, scored.stopped = [*scored.outcomes, *report.outcomes], report.stopped
+        scored.remarks += [*report.remarks, *verdict_remarks(snapshot.workspace, tasks)]
+    scored.outcomes += broken
 
 
 def _run(stage: str, snapshot: Snapshot, tasks: Sequence[Task], options: RunOptions) -> Report:

@@ -1,13 +1,19 @@
-"""What there is to do: a task for each model, reward or comparer, of what is wanted and missing."""
+"""What there is to do: a task for each model, reward, comparer or judge, of what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from synpic.engine.report import Outcome
 from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
-from synpic.errors import CheckpointError, RecipeError, SynpicError, WorkspaceError
+from synpic.errors import (
+    CheckpointError,
+    EvaluationError,
+    RecipeError,
+    SynpicError,
+    WorkspaceError,
+)
 from synpic.generate.drawing_task import drawing_task
 from synpic.generate.image_model import sizes_of
 from synpic.ingest import ensure_index, ingest_task
@@ -16,11 +22,18 @@ from synpic.pipeline.pairs import wanted_pairs
 from synpic.prompts import ensure_prompts
 from synpic.readers.display import count
 from synpic.score.comparing_task import comparing_task
+from synpic.score.judging_task import judging_task
 from synpic.score.prefetch import PrefetchedImages
 from synpic.score.scoring_task import scoring_task
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["chosen_rewards", "comparing_tasks", "drawing_tasks", "scoring_tasks"]
+__all__ = [
+    "chosen_scorers",
+    "comparing_tasks",
+    "drawing_tasks",
+    "judging_tasks",
+    "scoring_tasks",
+]
 
 
 def drawing_tasks(
@@ -39,7 +52,7 @@ def drawing_tasks(
         ensure_prompts(snapshot)
     inventory = take_inventory(snapshot)
     known = dict.fromkeys([*recipe.models, *(model.name for model in inventory.models)])
-    names = _chosen(inventory, "models", known, only)
+    names = _chosen(inventory, dict.fromkeys(known, "models"), only)
     make: Callable[..., Task] = drawing_task if recipe.ingest is None else ingest_task
     return [
         make(snapshot, model, model.wanted(recipe, inventory.prompts), shard, retry_failed)
@@ -65,7 +78,7 @@ def scoring_tasks(
     """
     inventory = take_inventory(workspace)
     there = inventory.workspace
-    names = chosen_rewards(inventory, only)
+    names = chosen_scorers(inventory, only)
     inventory.require_readable([])
     inventory.log_remarks(leave_out="rewards")  # the outcomes name these
     candidates = inventory.candidates()
@@ -108,7 +121,7 @@ def comparing_tasks(
     if not snapshot.recipe.comparers:
         return [], [], []
     inventory = take_inventory(snapshot)
-    names = chosen_rewards(inventory, only)
+    names = chosen_scorers(inventory, only)
     scored = inventory.scored()
     there = inventory.workspace
     images = PrefetchedImages(there.images(inventory.image_folders()))
@@ -143,20 +156,54 @@ def comparing_tasks(
     return tasks, broken, remarks
 
 
-def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str]:
-    """The names of the rewards to score with, and of the comparers to compare with.
+def judging_tasks(
+    workspace: Workspace | Snapshot,
+    *,
+    only: Sequence[str] | None = None,
+    shard: Shard = WHOLE,
+    retry_failed: bool = False,
+) -> tuple[list[Task], list[Outcome]]:
+    """What :func:`~.steps.score_candidates` has judges do, and the judges that could not begin."""
+    snapshot = workspace.snapshot()
+    if not snapshot.recipe.judges:
+        return [], []
+    inventory = take_inventory(snapshot)
+    names = chosen_scorers(inventory, only)
+    candidates = inventory.candidates()
+    there = inventory.workspace
+    images = PrefetchedImages(there.images(inventory.image_folders()))
+    tasks: list[Task] = []
+    broken = [
+        Outcome(name, candidates.height, broken=error)
+        for name, error in _unresolved(inventory, "judges", names)
+    ]
+    for judge in inventory.found_judges:
+        if judge.name not in names:
+            continue
+        try:
+            tasks.append(
+                judging_task(there, judge, candidates, inventory.suite, images, shard, retry_failed)
+            )
+        except EvaluationError as error:
+            broken.append(Outcome(judge.name, candidates.height, broken=error))
+    return tasks, broken
+
+
+def chosen_scorers(inventory: Inventory, only: Sequence[str] | None) -> list[str]:
+    """The names of the rewards to score with, the comparers to compare with, the judges to judge.
 
     Raises:
         RecipeError, UnknownName, RewardError: the recipe names none, or what is none.
         SynpicError: ``only`` names what is not in the recipe.
     """
     recipe = inventory.recipe
-    known = [*recipe.scoring, *recipe.comparers]
+    known = dict.fromkeys([*recipe.scoring, *recipe.comparers], "rewards")
+    known |= dict.fromkeys(recipe.judges, "judges")
     if not known:
         people = ", ".join(recipe.labelled)
         raise RecipeError(
             "the recipe names no reward"
-            + (f" that scores images: {people} ranks by labels" if people else ""),
+            + (f" that scores images: {people} ranks by labels" if people else " and no judge"),
             hint="add [rewards.NAME]; see `synpic list rewards`"
             + ("; or leave scores out: `synpic generate`, then `synpic rank`" if people else ""),
         )
@@ -166,22 +213,27 @@ def chosen_rewards(inventory: Inventory, only: Sequence[str] | None) -> list[str
                 f"rewards.{name} ranks by labels of pairs, and scores no image",
                 hint="`synpic rank` reads labels; leave it out of --only",
             )
-    return _chosen(inventory, "rewards", known, only)
+    return _chosen(inventory, known, only)
 
 
 def _chosen(
-    inventory: Inventory, kind: str, known: Iterable[str], only: Sequence[str] | None
+    inventory: Inventory, known: Mapping[str, str], only: Sequence[str] | None
 ) -> list[str]:
-    """The names to work on: mistakes among them end the run before it costs anything."""
-    names = list(known)
+    """The names to work on: mistakes among them end the run before it costs anything.
+
+    Args:
+        known: names → the recipe's tables they are in: "models", "rewards" or "judges".
+    """
+    kinds = [kind.removesuffix("s") for kind in dict.fromkeys(known.values())]
     for name in only or ():
-        if name not in names:
+        if name not in known:
             raise SynpicError(
-                f"the recipe has no {kind.removesuffix('s')} {name!r}",
-                hint=f"it has: {', '.join(names)}",
+                f"the recipe has no {' or '.join(kinds)} {name!r}",
+                hint=f"it has: {', '.join(known)}",
             )
-    chosen = list(only) if only else names
+    chosen = list(only) if only else list(known)
     for name in chosen:
+        kind = known[name]
         if not isinstance(inventory.unresolved.get(f"{kind}.{name}"), CheckpointError | None):
             inventory.require(kind, [name])
     return chosen

@@ -1,6 +1,7 @@
 """What is wanted, as a TOML file and as pydantic models.
 
 recipe    the recipe, and its rules
+judges    of a judge, and of what an evaluation compares
 rewards   of a reward, or of what ranks in its place
 settings  of a model, and of how its images are encoded
 toml      TOML read into pydantic models, every mistake with its line; and written from them
@@ -9,6 +10,7 @@ presets   recipes to start from
 
 from __future__ import annotations
 
+from synpic.recipe.judges import CodeSettings, CompareSettings, JudgeSettings
 from synpic.recipe.recipe import (
     Config,
     Flagged,
@@ -28,9 +30,12 @@ from synpic.recipe.recipe import (
 from synpic.recipe.rewards import RewardSettings
 
 __all__ = [
+    "CodeSettings",
+    "CompareSettings",
     "Config",
     "Flagged",
     "IngestSettings",
+    "JudgeSettings",
     "Name",
     "PromptSettings",
     "PublishSettings",

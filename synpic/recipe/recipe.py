@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from synpic.errors import did_you_mean
+from synpic.recipe.judges import CompareSettings, JudgeSettings
 from synpic.recipe.rewards import LabelName, RewardSettings
 from synpic.recipe.settings import ImageSettings, ModelSettings, Place
 from synpic.recipe.toml import Table, read_toml
@@ -252,6 +253,8 @@ class Recipe(Table):
     ingest: IngestSettings | None = None
     safety: SafetySettings | None = None
     rewards: dict[Name, RewardSettings] = {}
+    judges: dict[Name, JudgeSettings] = {}
+    compare: CompareSettings | None = None
     ranking: RankingSettings = RankingSettings()
     records: RecordSettings = RecordSettings()
     publish: PublishSettings = PublishSettings()
@@ -289,6 +292,27 @@ class Recipe(Table):
                 "records.min_agreement: two rewards agree or do not, and only "
                 f"{next(iter(self.weights))!r} ranks"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _judged_and_compared(self) -> Self:
+        for name in self.judges:
+            if name in self.rewards:
+                raise ValueError(
+                    f"judges.{name}: there is a [rewards.{name}] too; `--only {name}` has to mean "
+                    "one of them: give either another name"
+                )
+        if self.compare is not None:
+            base, rewards = self.compare.base, self.compare.rewards or ()
+            # Of ingested images, the source names the models.
+            if self.ingest is None and base not in self.models:
+                suggestion = did_you_mean(base, self.models)
+                raise ValueError(f"compare.base: there is no [models.{base}].{suggestion}")
+            for name in rewards:
+                if name not in self.scoring:
+                    what = "gives no score" if name in self.rewards else "is not in the recipe"
+                    suggestion = did_you_mean(name, self.scoring)
+                    raise ValueError(f"compare.rewards: [rewards.{name}] {what}.{suggestion}")
         return self
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -21,6 +21,9 @@ _OF_CODE = frozenset({"checkpoint", "revision", "options", "batch_size"})
 class RewardSettings(Table):
     """What ranks, and its weight: a reward that scores images; a comparer, or people, whose labels
     it names, both of pairs of images."""
+
+    of_table: ClassVar[str] = "rewards"
+    """The recipe's table that holds tables of these."""
 
     reward: str | None = None
     """A registered reward, or package.module:callable; the table's own name if not given."""
@@ -42,6 +45,11 @@ class RewardSettings(Table):
     tie: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Of labels and comparers: a share of votes, or a probability, within this of one half is a win
     of neither image."""
+
+    @property
+    def code(self) -> str | None:
+        """A registered name, or package.module:callable; None: the name of its own table."""
+        return self.comparer or self.reward
 
     @model_validator(mode="after")
     def _scores_or_compares(self) -> Self:

@@ -101,10 +101,10 @@ def published_text(text: str) -> str:
 
 
 def _endpoints(tables: Mapping[str, Any]) -> Iterator[str]:
-    """The addresses in the option ``endpoint`` of rewards and comparers."""
-    rewards = tables.get("rewards")
-    for reward in rewards.values() if isinstance(rewards, Mapping) else ():
-        options = reward.get("options") if isinstance(reward, Mapping) else None
+    """The addresses in the option ``endpoint`` of rewards, comparers and judges."""
+    held = (tables.get(kind) for kind in ("rewards", "judges"))
+    for one in (each for kind in held if isinstance(kind, Mapping) for each in kind.values()):
+        options = one.get("options") if isinstance(one, Mapping) else None
         endpoint = options.get("endpoint") if isinstance(options, Mapping) else None
         url = endpoint.get("url") if isinstance(endpoint, Mapping) else endpoint
         if isinstance(url, str) and "://" in url:

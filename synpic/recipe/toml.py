@@ -28,6 +28,9 @@ class Table(BaseModel):
 
 T = TypeVar("T", bound=Table)
 
+_NAMED = re.compile(r"([a-z]\w*(?:\.\w+)+): ")
+"""A key with its tables, at the beginning of a message."""
+
 _LONG = re.compile(r"\d{4000}")
 
 
@@ -205,6 +208,9 @@ def _explain(
         what = f"a list of tables is wanted: [[{key}]]"
     else:
         what = str(problem["msg"]).removeprefix("Value error, ")
+        if not location and (named := _NAMED.match(what)):
+            # A rule of several tables: it names the key itself.
+            location = named[1].split(".")
     line = line_of(location, source)
     for change in reversed(changes):
         path = change.partition("=")[0].strip().split(".")

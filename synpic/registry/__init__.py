@@ -327,7 +327,7 @@ COMPARERS = Registry(
 )
 """What says which of two images is better."""
 
-JUDGES = Registry("judge", "synpic.judges", {})
+JUDGES = Registry("judge", "synpic.judges", {"shapes": "synpic.shapes.judging:ShapesJudge"})
 """What says whether an image shows what its prompt asks for."""
 
 SUITES = Registry("suite", "synpic.suites", {})

@@ -110,12 +110,14 @@ class _OnePairAtATime:
         return [float(self._function(*one, **self._options)) for one in asked]
 
 
-COMPARER = Kind(COMPARERS, "compare", ("a prompt", "an image", "another"), _OnePairAtATime)
+COMPARER = Kind(COMPARERS, ("compare",), ("a prompt", "an image", "another"), _OnePairAtATime)
 
 
 @dataclass(frozen=True)
 class WantedComparer(WantedReward):
     """A comparer of a recipe, resolved as far as needed to know what its comparisons are called."""
+
+    settings: RewardSettings
 
     @property
     def fingerprint_inputs(self) -> dict[str, Any]:

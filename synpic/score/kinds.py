@@ -1,4 +1,4 @@
-"""What a table of a recipe's rewards may stand for, and where its names are looked up."""
+"""What a table of a recipe's rewards or judges may stand for, and where names are looked up."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import UnknownName
-from synpic.registry import COMPARERS, REWARDS, Registry
+from synpic.registry import COMPARERS, JUDGES, REWARDS, Registry
 
 __all__ = ["Kind"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a table of a recipe's rewards may stand for.
+    """What a table of a recipe's rewards or judges may stand for.
 
     Args:
         registry: where its names are looked up.
-        method: of a class that is one.
+        methods: of a class that is one; the first is named in messages.
         takes: what a plain function takes before its options.
-        of_function: a plain function and its options → what :attr:`method` is called on.
+        of_function: a plain function and its options → what :attr:`methods` are called on.
+        table: the recipe's table of them.
     """
 
     registry: Registry
-    method: str
+    methods: tuple[str, ...]
     takes: tuple[str, ...]
-    of_function: Callable[[Callable[..., float], dict[str, Any]], Any]
+    of_function: Callable[[Callable[..., Any], dict[str, Any]], Any]
+    table: str = "rewards"
 
     def load(self, name: str, registered: str, beside: Path | None) -> Any:
         """What ``registered`` stands for, as what a recipe calls ``name``.
@@ -39,8 +41,10 @@ class Kind:
             return self.registry.load(registered, beside)
         except UnknownName as error:
             message, hint = error.message, error.hint
-            for other in (REWARDS, COMPARERS):
+            for other in (REWARDS, COMPARERS, JUDGES):
                 if other is not self.registry and registered in other.names():
                     message = f"{registered!r} is a {other.kind}, not a {self.registry.kind}"
-                    hint = f'write {other.kind} = "{registered}"'
-            raise UnknownName(f"rewards.{name}: {message}", hint=hint) from error
+                    table = "judges" if other is JUDGES else "rewards"
+                    where = "" if table == self.table else f" in a table [{table}.NAME]"
+                    hint = f'write {other.kind} = "{registered}"{where}'
+            raise UnknownName(f"{self.table}.{name}: {message}", hint=hint) from error

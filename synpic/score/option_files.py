@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from synpic.errors import RewardError
 from synpic.readers.display import size
 from synpic.readers.text import decode
-from synpic.recipe import RewardSettings
+from synpic.recipe import JudgeSettings, RewardSettings
 
 __all__ = ["is_file", "with_files"]
 
@@ -21,16 +21,19 @@ _LARGEST = 1 << 20
 """Bytes of a text."""
 
 
+SomeSettings = TypeVar("SomeSettings", RewardSettings, JudgeSettings)
+
+
 def is_file(value: Any) -> bool:
     """Whether an option names a file in which its text lies."""
     return isinstance(value, Mapping) and value.keys() == {"file"}
 
 
-def with_files(name: str, settings: RewardSettings, folder: Path) -> RewardSettings:
+def with_files(name: str, settings: SomeSettings, folder: Path) -> SomeSettings:
     """``settings`` with the texts of files in their place; a line break at the end is left out.
 
     Args:
-        name: the recipe's name of the reward, for messages.
+        name: the recipe's name of it, for messages.
         folder: where relative paths start.
 
     Raises:
@@ -40,7 +43,8 @@ def with_files(name: str, settings: RewardSettings, folder: Path) -> RewardSetti
     if not named:
         return settings
     texts = {
-        key: _read(f"rewards.{name}.options.{key}", folder, path) for key, path in named.items()
+        key: _read(f"{settings.of_table}.{name}.options.{key}", folder, path)
+        for key, path in named.items()
     }
     return settings.model_copy(update={"options": {**settings.options, **texts}})
 

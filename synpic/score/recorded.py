@@ -1,11 +1,11 @@
-"""A reward or comparer whose code or weights are away, as the parts that it made record it."""
+"""A reward, comparer or judge whose code or weights are away, as its parts record it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from synpic.recipe import RewardSettings
+from synpic.recipe import CodeSettings, JudgeSettings, RewardSettings
 from synpic.score.option_files import is_file
 from synpic.workspace import Snapshot
 from synpic.workspace.recorded import (
@@ -23,7 +23,7 @@ __all__ = ["RecordedReward", "recorded_reward"]
 
 @dataclass(frozen=True)
 class RecordedReward(Recorded):
-    """Its scores, or comparisons, can be read, and nothing more be scored.
+    """Its scores, comparisons or verdicts can be read, and nothing more be scored.
 
     Args:
         registered: what it was registered as when it scored.
@@ -34,21 +34,23 @@ class RecordedReward(Recorded):
     checkpoint: str | None
 
 
-def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | None, list[str]]:
-    """What the workspace records of the reward, or comparer, that a recipe calls ``name``.
+def recorded_reward(
+    name: str, settings: CodeSettings, snapshot: Snapshot, **also_known: Any
+) -> tuple[RecordedReward | None, list[str]]:
+    """What the workspace records of the reward, comparer or judge that a recipe calls ``name``.
 
-    A record counts where it agrees with the recipe's options and with what recipe.lock knows.
+    A record counts where it agrees with the recipe's options, with what recipe.lock knows, and with
+    ``also_known``.
 
     Returns:
         The record, if there is one; and folders, where it is not known which is meant.
     """
-    settings = snapshot.recipe.rewards[name]
-    kind, word = ("scores", "reward") if settings.comparer is None else ("comparisons", "comparer")
+    kind, word = _kind_of(settings)
     fitting = closest(
         (
             one
             for one in recorded(snapshot.workspace, kind, name)
-            if fits(one.fingerprint_inputs, _known(one, settings, snapshot))
+            if fits(one.fingerprint_inputs, {**_known(one, settings, snapshot), **also_known})
         ),
         lambda one: _likeness(one, word, name, settings),
     )
@@ -68,7 +70,15 @@ def recorded_reward(name: str, snapshot: Snapshot) -> tuple[RecordedReward | Non
     )
 
 
-def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[str, Any]:
+def _kind_of(settings: CodeSettings) -> tuple[str, str]:
+    """What the folders of its parts are in, and what its parts call it."""
+    if isinstance(settings, JudgeSettings):
+        return "verdicts", "judge"
+    compares = isinstance(settings, RewardSettings) and settings.comparer is not None
+    return ("comparisons", "comparer") if compares else ("scores", "reward")
+
+
+def _known(one: Recorded, settings: CodeSettings, snapshot: Snapshot) -> dict[str, Any]:
     companions = one.fingerprint_inputs.get("companions") or {}
     # Where a server is decides nothing of what it answered.
     places = {"endpoint"} if "endpoint" in one.fingerprint_inputs else set()
@@ -83,8 +93,8 @@ def _known(one: Recorded, settings: RewardSettings, snapshot: Snapshot) -> dict[
     return {"options": options or None, **weights}
 
 
-def _likeness(one: Recorded, word: str, name: str, settings: RewardSettings) -> int:
-    registered = settings.comparer or settings.reward or name
+def _likeness(one: Recorded, word: str, name: str, settings: CodeSettings) -> int:
+    registered = settings.code or name
     same_code = one.fingerprint_inputs.get(word) == registered
     return 4 * same_code + weights_likeness(
         one.fingerprint_inputs, settings.checkpoint, settings.revision

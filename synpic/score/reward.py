@@ -23,7 +23,7 @@ from synpic import ids
 from synpic.errors import RewardError, SynpicError
 from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
-from synpic.recipe import RewardSettings
+from synpic.recipe import CodeSettings, RewardSettings
 from synpic.registry import REWARDS
 from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
@@ -157,7 +157,7 @@ class WantedReward:
 
     name: str
     registered: str
-    settings: RewardSettings
+    settings: CodeSettings
     info: RewardInfo | None
     checkpoint: LockEntry | None
     source_hash: str | None = None
@@ -213,7 +213,7 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
 
 
 def resolved(
-    name: str, settings: RewardSettings, lock: Lock, kind: Kind | None = None
+    name: str, settings: CodeSettings, lock: Lock, kind: Kind | None = None
 ) -> dict[str, Any]:
     """The fields of a :class:`WantedReward` that its code and ``lock`` decide.
 
@@ -227,9 +227,8 @@ def resolved(
     # A function has no version to raise: its own text stands in, so that editing it scores anew.
     source = None if info else ids.source_hash(thing)
     if info is None and source is None:
-        registered = settings.comparer or settings.reward or name
         raise RewardError(
-            f"rewards.{name}: {registered} has no source to tell its versions by",
+            f"{kind.table}.{name}: {settings.code or name} has no source to tell its versions by",
             hint="wrap it in a function of your own, or give it an `info` (a RewardInfo)",
         )
     return {
@@ -245,7 +244,7 @@ def resolved(
 
 
 def registered_reward(
-    name: str, settings: RewardSettings, beside: Path | None = None, kind: Kind | None = None
+    name: str, settings: CodeSettings, beside: Path | None = None, kind: Kind | None = None
 ) -> Callable[..., Any]:
     """The class or function that ``settings`` are for; no weights are looked for.
 
@@ -258,20 +257,22 @@ def registered_reward(
         RewardError: it is no reward, or takes no such option, or no checkpoint.
     """
     kind = kind or REWARD
-    registered = settings.comparer or settings.reward or name
+    registered = settings.code or name
     thing = kind.load(name, registered, beside)
-    if not callable(thing) or (inspect.isclass(thing) and not hasattr(thing, kind.method)):
+    lacks = [one for one in kind.methods if inspect.isclass(thing) and not hasattr(thing, one)]
+    if not callable(thing) or lacks:
         what = kind.registry.kind
+        is_a = f"a class without `{lacks[0]}`" if lacks else f"a {type(thing).__name__}"
         raise RewardError(
-            f"rewards.{name}: {registered} is a {type(thing).__name__}, not a {what}",
-            hint=f"name a class with a `{kind.method}` method, or a function of "
+            f"{kind.table}.{name}: {registered} is {is_a}, not a {what}",
+            hint=f"name a class with a `{kind.methods[0]}` method, or a function of "
             f"{' and '.join(kind.takes)}",
         )
     _check_options(name, registered, thing, settings, kind)
     info: RewardInfo | None = getattr(thing, "info", None)
     if settings.checkpoint and not (info and info.checkpoint):
         raise RewardError(
-            f"rewards.{name}: {registered} loads no weights, so it takes no checkpoint",
+            f"{kind.table}.{name}: {registered} loads no weights, so it takes no checkpoint",
             hint="leave `checkpoint` out",
         )
     return cast(Callable[..., Any], thing)
@@ -370,11 +371,11 @@ class _OneAtATime:
         return [float(self._function(prompt, image, **self._options)) for prompt, image in pairs]
 
 
-REWARD = Kind(REWARDS, "score", ("a prompt", "an image"), _OneAtATime)
+REWARD = Kind(REWARDS, ("score",), ("a prompt", "an image"), _OneAtATime)
 
 
 def _check_options(
-    name: str, registered: str, thing: Any, settings: RewardSettings, kind: Kind
+    name: str, registered: str, thing: Any, settings: CodeSettings, kind: Kind
 ) -> None:
     given = {"checkpoint", "revision", "device"}
     try:
@@ -391,6 +392,6 @@ def _check_options(
     for key in settings.options:
         if key not in known:
             raise RewardError(
-                f"rewards.{name}.options.{key}: {registered} takes no such option",
+                f"{kind.table}.{name}.options.{key}: {registered} takes no such option",
                 hint=f"it takes: {', '.join(known) or 'none'}",
             )

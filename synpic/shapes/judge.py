@@ -21,7 +21,7 @@ from synpic.readers.images import as_rgb
 from synpic.shapes.meaning import RELATIONS, Asked, Meaning, parse
 from synpic.shapes.scene import BACKGROUNDS, CANVAS, COLOURS, SHAPES, Floats, Mask, coverage
 
-__all__ = ["FoundShape", "Reading", "label", "lenient", "read", "strict"]
+__all__ = ["FoundShape", "Reading", "label", "lenient", "read", "shows", "strict"]
 
 _DIFFERS = 45.0
 """RGB distance from the background at which a pixel belongs to a thing."""
@@ -182,7 +182,7 @@ def strict(prompt: str | Meaning, image: Image.Image | Reading) -> bool:
         return False
     if any(thing.shape is None or thing.colour is None for thing in reading.found):
         return False
-    return _shows(meaning, reading.found)
+    return shows(meaning, reading.found)
 
 
 def lenient(prompt: str | Meaning, image: Image.Image | Reading) -> bool:
@@ -194,7 +194,7 @@ def lenient(prompt: str | Meaning, image: Image.Image | Reading) -> bool:
     if meaning.count > 1:
         alike = [thing for thing in reading.found if _fits(thing, meaning.things[0])]
         return len(alike) == meaning.count
-    return any(_shows(meaning, some) for some in permutations(reading.found, len(meaning.things)))
+    return any(shows(meaning, some) for some in permutations(reading.found, len(meaning.things)))
 
 
 def _both(prompt: str | Meaning, image: Image.Image | Reading) -> tuple[Meaning, Reading]:
@@ -206,7 +206,7 @@ def _fits(thing: FoundShape, asked: Asked) -> bool:
     return thing.shape == asked.shape and asked.colour in (None, thing.colour)
 
 
-def _shows(meaning: Meaning, found: Sequence[FoundShape]) -> bool:
+def shows(meaning: Meaning, found: Sequence[FoundShape]) -> bool:
     """Whether ``found``, in some order, is what was asked for."""
     for order in permutations(found):
         if all(map(_fits, order, meaning.wanted)):

@@ -151,10 +151,10 @@ class Part:
         both are one value, every row has it, and no page is read.
 
         Raises:
-            CorruptPart: a row is of another model, reward or comparer.
+            CorruptPart: a row is of another model, reward, judge or comparer.
         """
         names = self._schema.names
-        owner = next((column for column in ("model", "reward") if column in names), None)
+        owner = next((column for column in ("model", "reward", "judge") if column in names), None)
         if "sha256_left" in names:
             owner = "name"
         folder = posixpath.basename(posixpath.dirname(self._store.path(self._name)))

@@ -4,8 +4,10 @@
       recipe.toml          what is wanted
       recipe.lock          what names resolved to
       prompts.parquet
+      suite.parquet        of prompts that are a suite: what each asks of its images
       candidates/<model>-<fp8>/part-<hash>-<hash>.parquet
       scores/<reward>-<fp8>/part-<hash>-<hash>.parquet
+      verdicts/<judge>-<fp8>/part-<hash>-<hash>.parquet
       comparisons/<comparer>-<fp8>/part-<hash>-<hash>.parquet
       labels/<source>-<fp8>/part-<hash>-<hash>.parquet
       failures/part-<hash>-<hash>.parquet
@@ -47,6 +49,7 @@ __all__ = ["Snapshot", "Workspace"]
 
 RECIPE = "recipe.toml"
 PROMPTS = "prompts.parquet"
+SUITE = "suite.parquet"
 INGEST = "ingest.parquet"
 OLD_INGEST = "given.parquet"
 """What an earlier synpic called it."""
@@ -153,7 +156,7 @@ class Workspace:
         """Folders of ``kind`` that exist, wanted or not.
 
         Args:
-            kind: "candidates", "scores", "comparisons" or "labels".
+            kind: "candidates", "scores", "verdicts", "comparisons" or "labels".
         """
         return [f"{kind}/{name}" for name in self.store.list(kind)]
 
@@ -207,6 +210,12 @@ class Workspace:
         keys = ["candidate_id", "sha256"]
         return _first_of_equals(rows.sort(*keys, "score"), keys)
 
+    def verdicts(self, folder: str) -> pl.DataFrame:
+        """Verdicts of one judge, one row per (candidate_id, sha256); of two, the harsher one."""
+        rows = self.read(self.parts(folder), tables.VERDICTS)
+        keys = ["candidate_id", "sha256"]
+        return _first_of_equals(rows.sort(*keys, "correct", "score", "reason"), keys)
+
     def comparisons(self, folder: str) -> pl.DataFrame:
         """What one comparer says: one row per pair and pixels; of two, the smaller probability."""
         rows = self.read(self.parts(folder), tables.COMPARISONS)
@@ -217,8 +226,8 @@ class Workspace:
         """Failures of ``stage``: of each candidate and model or reward, the latest attempt.
 
         Args:
-            stage: "generate" and "ingest" are one: failures of candidates; or "score", or
-                "compare", whose candidate_id is of two: ``<left>+<right>``.
+            stage: "generate" and "ingest" are one: failures of candidates; or "score",
+                "judge"; or "compare", whose candidate_id is of two: ``<left>+<right>``.
         """
         rows = self.read(self.parts("failures"), tables.FAILURES)
         keys = ["candidate_id", "name", "fingerprint"]
@@ -274,6 +283,7 @@ class Workspace:
         kinds = {
             "candidates": tables.CANDIDATES,
             "scores": tables.SCORES,
+            "verdicts": tables.VERDICTS,
             "comparisons": tables.COMPARISONS,
             "labels": tables.LABELS,
         }
@@ -284,7 +294,7 @@ class Workspace:
             for part in self.parts(folder)
         }
         expected |= dict.fromkeys(self.parts("failures"), tables.FAILURES)
-        sealed = [name for name in (PROMPTS, INGEST, OLD_INGEST) if self.store.exists(name)]
+        sealed = [name for name in (PROMPTS, SUITE, INGEST, OLD_INGEST) if self.store.exists(name)]
         if self._has_joined():
             sealed.append(JOINED)
         return verify_files(self.store, expected, sealed, on_progress)

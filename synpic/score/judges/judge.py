@@ -71,8 +71,11 @@ class Judge(ABC):
         """
 
     @abstractmethod
-    def canary(self) -> Requirement:
-        """What a plain grey image does not show: a judge that says it does judges nothing."""
+    def canary(self) -> Requirement | None:
+        """What a plain grey image does not show: a judge that says it does judges nothing.
+
+        None where that is not known: of a plain function.
+        """
 
     def ahead(  # noqa: B027 - a hook
         self, requirements: Sequence[Requirement], pixels: Sequence[Any]

@@ -1,0 +1,276 @@
+"""`synpic score`, of judges: every candidate without a verdict, in batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from synpic.engine.attempt import Attempts, Done, Failed
+from synpic.engine.failures import FailureLog
+from synpic.engine.shard import Shard
+from synpic.engine.task import Item, Made, Opener, Output, Task, TaskCounts
+from synpic.engine.writing import PartWatcher
+from synpic.errors import EvaluationError, RewardError
+from synpic.score.judges.judge import Judge, Requirement
+from synpic.score.judges.trust import (
+    VerdictGuard,
+    affirms,
+    checked,
+    require_canary_refused,
+    verdict_on_grey,
+)
+from synpic.score.judges.verdict import Verdict
+from synpic.score.judges.wanted import JUDGE, WantedJudge, open_judge
+from synpic.score.precision import full_float32
+from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder
+from synpic.score.reward import registered_reward
+from synpic.workspace import Workspace, tables
+from synpic.workspace.suite import AskedItem, SuiteItems
+
+__all__ = ["judging_task", "require_judgeable"]
+
+_PART_VERDICTS = 1024
+"""A verdict has parts and reasons: some hundred bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged(Item):
+    """An image to judge, and what is asked of it."""
+
+    tag: str = ""
+    spec: str = "{}"
+
+    @property
+    def requirement(self) -> Requirement:
+        """As a judge takes it."""
+        return Requirement(self.prompt, self.tag, json.loads(self.spec))
+
+
+def judging_task(
+    workspace: Workspace,
+    judge: WantedJudge,
+    candidates: pl.DataFrame,
+    suite: SuiteItems,
+    images: PrefetchedImages,
+    shard: Shard,
+    retry_failed: bool,
+) -> Task:
+    """What ``judge`` has not judged of ``candidates``.
+
+    Args:
+        candidates: candidate_id, prompt_id, prompt and sha256 of what is there, best in the order
+            in which their pixels lie.
+        suite: what is asked of each prompt's images.
+        images: made ready from where those are; one for all judges that run together.
+        shard: the share of the candidates that is ours, by id.
+        retry_failed: try again what has a failure row.
+
+    Raises:
+        EvaluationError: an item of the suite cannot be judged by it.
+    """
+    failures = FailureLog(workspace, "judge", judge.name, judge.fingerprint)
+    watcher = PartWatcher(workspace, judge.folder, tables.VERDICTS)
+    before = watcher.new_rows(["candidate_id", "sha256", "correct", "score"])
+    done = {row[:2] for row in before}
+    failed = set() if retry_failed else failures.known.keys()
+    asked = {name: suite.of(name) for name in candidates["prompt_id"].unique().to_list()}
+    missing = [
+        _Judged(
+            position=position,
+            tag=asked[row["prompt_id"]].tag,
+            spec=asked[row["prompt_id"]].spec,
+            **row,
+        )
+        for position, row in enumerate(
+            candidates.select("candidate_id", "sha256", "prompt_id", "prompt").iter_rows(named=True)
+        )
+        if (row["candidate_id"], row["sha256"]) not in done and row["candidate_id"] not in failed
+    ]
+    open_prompts = {one.prompt_id: one.prompt for one in missing}
+    require_judgeable(judge, workspace, open_prompts, suite)
+    keys = candidates.select("candidate_id", "sha256").iter_rows()
+    failed_before = sum(key[0] in failed and key not in done for key in keys)
+    ours = [item for item in missing if shard.holds(int(item.candidate_id[:8], 16))]
+    prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
+    known = [((row[2], row[3]), prompts[row[0]]) for row in before if row[0] in prompts]
+    size = judge.settings.batch_size
+    return Task(
+        stage="judge",
+        name=judge.name,
+        output=Output(
+            workspace=workspace,
+            folder=judge.folder,
+            schema=tables.VERDICTS,
+            key=("candidate_id", "sha256"),
+            part_rows=_PART_VERDICTS,
+            note={"judge": judge.name, "decides": judge.fingerprint_inputs},
+            watcher=watcher,
+        ),
+        opener=Opener(
+            partial(_open, workspace, judge, images, _few(known)), RewardError, proven=bool(known)
+        ),
+        counts=TaskCounts(candidates.height, candidates.height - len(missing), failed_before),
+        batches=[list[Item](ours[start : start + size]) for start in range(0, len(ours), size)],
+        todo={(item.candidate_id, item.sha256) for item in ours},
+        failures=failures,
+    )
+
+
+def require_judgeable(
+    judge: WantedJudge, workspace: Workspace, prompts: Mapping[str, str], suite: SuiteItems
+) -> None:
+    """See that a judge can judge what is asked, without opening it.
+
+    Args:
+        prompts: prompt id → text.
+
+    Raises:
+        EvaluationError: naming the first item that it cannot judge.
+    """
+    code = registered_reward(judge.name, judge.settings, workspace.folder, JUDGE)
+    check = getattr(code, "check", Judge.check)
+    for prompt_id, prompt in prompts.items():
+        item = suite.of(prompt_id)
+        try:
+            check(Requirement(prompt, item.tag, _parsed(item)))
+        except EvaluationError as error:
+            named = f"item {item.item!r}" if item.item else f"prompt {prompt!r}"
+            raise EvaluationError(
+                f"judges.{judge.name}: {named}: {error.message}", hint=error.hint
+            ) from error
+
+
+def _parsed(item: AskedItem) -> Any:
+    try:
+        spec = json.loads(item.spec)
+    except ValueError as error:
+        raise EvaluationError(f"its spec is not JSON: {error}") from error
+    if not isinstance(spec, dict):
+        raise EvaluationError("its spec is JSON, and no table of keys")
+    return spec
+
+
+Known = Sequence[tuple[tuple[bool | None, float | None], str]]
+
+
+def _few(known: Known) -> Known:
+    """So much of ``known`` as a guard needs: it travels to every worker."""
+    another = next((pair for pair in known if pair[0] != known[0][0]), None)
+    return known if another is None else [known[0], another]
+
+
+def _open(
+    workspace: Workspace,
+    judge: WantedJudge,
+    images: PrefetchedImages,
+    known: Known,
+    device: str,
+    environment: str,
+) -> _Judging:
+    opened = open_judge(judge, workspace, device)
+    try:
+        require_canary_refused(judge.name, opened)
+    except BaseException:
+        opened.close()
+        raise
+
+    def on_grey(asked: Requirement) -> bool:
+        try:
+            verdict = verdict_on_grey(judge.name, opened, asked)
+        except RewardError:
+            return False  # It may well refuse to look at a plain picture.
+        return affirms(verdict.correct, verdict.score)
+
+    guard = VerdictGuard(judge.name, on_grey if opened.canary() is None else None, known)
+    return _Judging(judge, opened, images, guard)
+
+
+class _Judging:
+    """An opened judge: batches of candidates → rows of the table of verdicts."""
+
+    def __init__(
+        self, wanted: WantedJudge, judge: Judge, images: PrefetchedImages, guard: VerdictGuard
+    ) -> None:
+        self._wanted, self._judge, self._images, self._guard = wanted, judge, images, guard
+        self._attempts = Attempts(self._ask)
+        self._kind: Hashable = judge.preprocessing
+        images.want(self._kind, judge.pixels)
+        self._ready: Mapping[str, Any] = {}
+        self._looking_ahead = ThreadPoolExecutor(1, "ahead")
+
+    def expect(self, batches: Sequence[Sequence[Item]]) -> None:
+        pass
+
+    def do(self, batch: Sequence[Item], missing: Sequence[Item], following: Sequence[Item]) -> Made:
+        order = self._images.order(missing, self._kind)
+        if following:
+            ordered = self._images.order(following, self._kind)
+            self._looking_ahead.submit(self._tell_ahead, ordered, _judged(following))
+        self._ready, broken = _sorted(order)
+        whole = [item for item in _judged(missing) if item.candidate_id not in broken]
+        ended = self._attempts.run(whole)
+        self._ready = {}
+        judged = [end for end in ended if isinstance(end, Done)]
+        unjudged = [end for end in ended if isinstance(end, Failed)]
+        failed = broken | {end.item.candidate_id: end.reason for end in unjudged}
+        rows = self._guard.admit(
+            [self._row(end) for end in judged],
+            [(end.item.prompt_id, end.item.requirement) for end in judged],
+        )
+        return Made(rows, failed, len(judged), any(end.starved for end in unjudged))
+
+    def finish(self) -> Made:
+        return Made(self._guard.release(), {}, 0)
+
+    def close(self) -> None:
+        # In this order: what is under way still needs the images.
+        self._looking_ahead.shutdown(cancel_futures=True)
+        self._images.release(self._kind, self._judge.pixels)
+        self._judge.close()
+
+    def _tell_ahead(self, order: PrefetchOrder, items: Sequence[_Judged]) -> None:
+        ready, _ = _sorted(order)
+        there = [one for one in items if one.candidate_id in ready]
+        if there:
+            # What is wrong is found when the batch is judged.
+            with suppress(RuntimeError, TypeError, ValueError):
+                pixels = [ready[one.candidate_id] for one in there]
+                self._judge.ahead([one.requirement for one in there], pixels)
+
+    def _ask(self, items: Sequence[_Judged]) -> list[Verdict]:
+        asked = [one.requirement for one in items]
+        with full_float32():
+            given = self._judge.judge(asked, [self._ready[one.candidate_id] for one in items])
+        return checked(self._wanted.name, asked, given)
+
+    def _row(self, ended: Done[_Judged, Verdict]) -> dict[str, Any]:
+        verdict = ended.result
+        return {
+            "candidate_id": ended.item.candidate_id,
+            "sha256": ended.item.sha256,
+            "judge": self._wanted.name,
+            "fingerprint": self._wanted.fingerprint,
+            "correct": verdict.correct,
+            "score": verdict.score,
+            "parts": [asdict(part) for part in verdict.parts],
+            "reason": verdict.reason,
+            "batch_size": ended.batch_size,
+        }
+
+
+def _judged(items: Sequence[Item]) -> list[_Judged]:
+    return [item for item in items if isinstance(item, _Judged)]
+
+
+def _sorted(order: PrefetchOrder) -> tuple[dict[str, Any], dict[str, str]]:
+    """Candidate id → what was made of its image; and → why nothing was."""
+    made = {key[0]: one for key, one in zip(order.keys, order.wait(), strict=True)}
+    broken = {name: one.reason for name, one in made.items() if isinstance(one, Broken)}
+    return {name: one for name, one in made.items() if name not in broken}, broken

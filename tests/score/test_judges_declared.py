@@ -1,0 +1,74 @@
+"""What every registered judge says of itself: complete, and true of its code.
+
+A judge that joins the registry is held to this without a line here.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from synpic.registry import JUDGES
+from synpic.score.cached import repositories
+from synpic.score.judges.judge import Judge
+from synpic.score.reward import RewardInfo
+
+ROOT = Path(__file__).parent.parent.parent
+every = pytest.mark.parametrize("name", JUDGES.names())
+
+
+def info(name: str) -> RewardInfo:
+    found = JUDGES.load(name).info
+    assert isinstance(found, RewardInfo)
+    return found
+
+
+@every
+def test_it_is_a_judge(name: str) -> None:
+    thing = JUDGES.load(name)
+    assert issubclass(thing, Judge)
+    assert not thing.__abstractmethods__
+
+
+@every
+def test_what_people_ask_first_is_answered(name: str) -> None:
+    told = info(name)
+    assert told.summary
+    assert len(told.summary) <= 90, "one line"
+    assert not told.summary.endswith(".")
+    assert told.version >= 1
+    if told.reads_prompt:
+        assert told.text_limit, "what happens to a long prompt?"
+    if told.checkpoint:
+        assert told.licence, "of its weights"
+
+
+@every
+def test_how_it_was_verified_is_there_to_be_run(name: str) -> None:
+    told = info(name).verified
+    assert told
+    files = re.findall(r"tests/[\w/]+\.py", told)
+    assert files, f"names no test: {told}"
+    for file in files:
+        assert (ROOT / file).is_file(), file
+
+
+@every
+def test_what_it_reads_is_declared(name: str) -> None:
+    told = info(name)
+    assert bool(told.checkpoint) == bool(told.files)
+    for of, (repository, files) in repositories(told).items():
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+|package:[\w./-]+", repository), of
+        assert files, f"{of}: which files of {repository}?"
+
+
+@every
+def test_it_has_a_section(name: str) -> None:
+    heads = [
+        line.removeprefix("## ").lower()
+        for line in (ROOT / "docs" / "judging.md").read_text().splitlines()
+        if line.startswith("## ")
+    ]
+    assert name.replace("_", " ") in heads
