@@ -327,7 +327,17 @@ COMPARERS = Registry(
 )
 """What says which of two images is better."""
 
-JUDGES = Registry("judge", "synpic.judges", {"shapes": "synpic.shapes.judging:ShapesJudge"})
+JUDGES = Registry(
+    "judge",
+    "synpic.judges",
+    {
+        "shapes": "synpic.shapes.judging:ShapesJudge",
+        "vlm_questions": "synpic.score.judges.vlm_questions:VlmQuestions",
+        "vlm_questions_endpoint": (
+            "synpic.score.judges.vlm_questions_endpoint:VlmQuestionsEndpoint"
+        ),
+    },
+)
 """What says whether an image shows what its prompt asks for."""
 
 SUITES = Registry("suite", "synpic.suites", {})

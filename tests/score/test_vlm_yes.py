@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoProcessor
 
 from synpic.errors import CheckpointError, RewardError
 from synpic.score.api import reward as open_by_name
 from synpic.score.vlm_yes import NO, QUESTION, YES, VlmYes
 from tests.parity.inputs import picture
-from tests.score.tiny_vlms import ARCHITECTURES, save_vlm
+from tests.score.tiny_vlms import ARCHITECTURES, generated, save_vlm
 
 ORACLE = json.loads((Path(__file__).parent.parent / "parity/fixtures/vlm_yes.json").read_text())
 PICTURES = [picture(seed, *size) for seed, size in enumerate(ORACLE["sizes"])]
@@ -74,29 +74,6 @@ def test_another_question_has_other_answers(checkpoint: Any) -> None:
     assert max(far) > 100 * PART_OF_SCORE
 
 
-def generated(folder: Path, prompt: str, image: Image.Image, steps: list[str]) -> list[float]:
-    """ln P of each text in ``steps``, after the ones before it, by ``generate``, one at a time."""
-    processor: Any = AutoProcessor.from_pretrained(folder)
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
-    content = [{"type": "image"}, {"type": "text", "text": QUESTION.format(prompt)}]
-    chat = processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-    )
-    found = []
-    for at, text in enumerate(steps):
-        inputs = processor(text=[chat + "".join(steps[:at])], images=[[image]], return_tensors="pt")
-        made = model.generate(
-            **inputs,
-            max_new_tokens=1,
-            do_sample=False,
-            output_scores=True,
-            return_dict_in_generate=True,
-        )
-        (token,) = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-        found.append(float(made.scores[0][0].double().log_softmax(-1)[token]))
-    return found
-
-
 @pytest.mark.parametrize("architecture", ["llava", "idefics3"])
 def test_it_is_what_generate_begins_with(architecture: str, checkpoint: Any) -> None:
     folder = checkpoint(architecture)
@@ -104,8 +81,8 @@ def test_it_is_what_generate_begins_with(architecture: str, checkpoint: Any) -> 
     # Already as large as the model takes it: how an image is resized is the processor's business.
     image = picture(5, 32, 32)
     (score,) = reward.score(["a red circle"], [image])
-    yes = generated(folder, "a red circle", image, ["Yes"])
-    no = generated(folder, "a red circle", image, ["No"])
+    yes = generated(folder, QUESTION.format("a red circle"), image, ["Yes"])
+    no = generated(folder, QUESTION.format("a red circle"), image, ["No"])
     assert score == pytest.approx(yes[0] - no[0], abs=2e-5)
 
 
@@ -117,8 +94,8 @@ def test_spellings_add_up_and_tokens_multiply(checkpoint: Any) -> None:
     tokens = tokenizer("a red", add_special_tokens=False)["input_ids"]
     parts = [tokenizer.decode([token]) for token in tokens]
     assert len(parts) > 1
-    by_hand = math.exp(generated(folder, prompt, image, ["Yes"])[0]) + math.exp(
-        sum(generated(folder, prompt, image, parts))
+    by_hand = math.exp(generated(folder, QUESTION.format(prompt), image, ["Yes"])[0]) + math.exp(
+        sum(generated(folder, QUESTION.format(prompt), image, parts))
     )
     assert reward.score([prompt], [image]) == pytest.approx([by_hand], rel=1e-5)
 

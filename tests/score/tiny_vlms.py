@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
     Idefics3Config,
@@ -33,7 +36,7 @@ from transformers import (
     Qwen3VLVideoProcessor,
 )
 
-__all__ = ["ARCHITECTURES", "save_vlm"]
+__all__ = ["ARCHITECTURES", "generated", "save_vlm"]
 
 CORPUS = """Does this figure show "a cat" or "the dog"? Please answer Yes or No. yes no YES NO
 a red circle on a black background; three green stars and a blue square, photo of it
@@ -234,3 +237,26 @@ def _set_by_formula(model: Any) -> None:
             place = torch.arange(weight.numel(), dtype=torch.float64) + start
             noise = (torch.sin(place * 12.9898) * 43758.5453).frac()
             weight.copy_((0.6 * noise).reshape(weight.shape))
+
+
+def generated(folder: Path, text: str, image: Image.Image, steps: list[str]) -> list[float]:
+    """ln P of each of ``steps``, after the ones before it, by ``generate``, one at a time."""
+    processor: Any = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    content = [{"type": "image"}, {"type": "text", "text": text}]
+    chat = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    found = []
+    for at, step in enumerate(steps):
+        inputs = processor(text=[chat + "".join(steps[:at])], images=[[image]], return_tensors="pt")
+        made = model.generate(
+            **inputs,
+            max_new_tokens=1,
+            do_sample=False,
+            output_scores=True,
+            return_dict_in_generate=True,
+        )
+        (token,) = processor.tokenizer(step, add_special_tokens=False)["input_ids"]
+        found.append(float(made.scores[0][0].double().log_softmax(-1)[token]))
+    return found

@@ -53,7 +53,8 @@ QUIRKS = (
     Quirk(
         ("soft-tifa-am", "soft-tifa-gm"),
         "the first token of a spelling counts, also where the spelling has several: for a model "
-        "whose tokens are single digits ` 4` adds the probability of a space",
+        "that reads ` 4` as two tokens it adds the probability of a space; a first token that two "
+        "spellings share counts twice",
         "facebookresearch/GenEval2@a6e82d2 evaluation.py, `tokenizer.encode(answer)[0]`",
     ),
 )

@@ -26,6 +26,9 @@ __all__ = ["EndpointVlm"]
 _OURS = frozenset({"messages", "model", "stream", "logprobs", "n"})
 """Keys of a request without which no question is asked, or no answer read."""
 
+Read = Callable[[VlmAnswer], object]
+"""Raises ValueError for an answer that is no answer to what was asked."""
+
 REMEMBERED = 4096
 """Answers that are kept in memory: several batches."""
 
@@ -59,7 +62,7 @@ class EndpointVlm:
         *,
         variant: str | None = None,
         request: Mapping[str, Any] | None = None,
-        read: Callable[[VlmAnswer], object] = lambda answer: None,
+        read: Read = lambda answer: None,
     ) -> None:
         if not isinstance(model, str) or not model.strip():
             raise RewardError(
@@ -92,24 +95,33 @@ class EndpointVlm:
         """
         self._folder = folder / self._line.folder
 
-    def begin(self, questions: Sequence[VlmQuestion]) -> None:
-        """Have ``questions`` asked, and do not wait."""
-        for question in questions:
-            self._shared().future(question, self._read)
+    def begin(self, questions: Sequence[VlmQuestion], reads: Sequence[Read] | None = None) -> None:
+        """Have ``questions`` asked, and do not wait.
 
-    def answers(self, questions: Sequence[VlmQuestion]) -> list[VlmAnswer]:
+        Args:
+            reads: of each question, in place of ``read``.
+        """
+        for question, read in zip(questions, self._reads(questions, reads), strict=True):
+            self._shared().future(question, read)
+
+    def answers(
+        self, questions: Sequence[VlmQuestion], reads: Sequence[Read] | None = None
+    ) -> list[VlmAnswer]:
         """The answer to each of ``questions``, in their order.
+
+        Args:
+            reads: as of :meth:`begin`.
 
         Raises:
             ValueError: the first that has none.
             RewardError: the endpoint answers nothing.
             StorageError: an answer cannot be kept.
         """
-        shared = self._shared()
-        futures = [shared.future(question, self._read) for question in questions]
+        shared, each = self._shared(), self._reads(questions, reads)
+        futures = [shared.future(*one) for one in zip(questions, each, strict=True)]
         answers = [future.result() for future in futures]
-        for answer in answers:
-            self._read(answer)
+        for answer, read in zip(answers, each, strict=True):
+            read(answer)
         return answers
 
     def prove(self, question: VlmQuestion, about: str = "a grey image") -> VlmAnswer:
@@ -144,6 +156,11 @@ class EndpointVlm:
             if self._questions is not None:
                 _leave(self._questions)
                 self._questions = None
+
+    def _reads(
+        self, questions: Sequence[VlmQuestion], reads: Sequence[Read] | None
+    ) -> Sequence[Read]:
+        return [self._read] * len(questions) if reads is None else reads
 
     def _shared(self) -> _Questions:
         with self._opening:
@@ -181,9 +198,7 @@ class _Questions:
         self._asked: OrderedDict[str, Future[VlmAnswer]] = OrderedDict()
         self.users = 0
 
-    def future(
-        self, question: VlmQuestion, read: Callable[[VlmAnswer], object]
-    ) -> Future[VlmAnswer]:
+    def future(self, question: VlmQuestion, read: Read) -> Future[VlmAnswer]:
         """The promise of an answer; the question is asked if it was not."""
         key = self._key(question)
         with self._lock:
@@ -213,9 +228,7 @@ class _Questions:
         if self._journal is not None:
             self._journal.close()
 
-    def _ask(
-        self, key: str, question: VlmQuestion, read: Callable[[VlmAnswer], object]
-    ) -> VlmAnswer:
+    def _ask(self, key: str, question: VlmQuestion, read: Read) -> VlmAnswer:
         """The answer, whatever it says: others may read in it what ``read`` does not."""
         if self._journal is None:
             return self._endpoint.ask(question).slim()
@@ -230,7 +243,7 @@ class _Questions:
                 self._journal.keep(key, answer)
             return answer
 
-    def _kept(self, key: str, read: Callable[[VlmAnswer], object]) -> VlmAnswer | None:
+    def _kept(self, key: str, read: Read) -> VlmAnswer | None:
         """The answer on the disk, if it is one to this question."""
         found = self._journal.find(key) if self._journal is not None else None
         with suppress(ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -85,20 +85,46 @@ class EndpointAsker(ABC):
         """The image as it is sent."""
         return SentImage.of(image, self.max_pixels)
 
-    def begin(self, prompts: Sequence[str], questions: Sequence[VlmQuestion]) -> None:
+    def begin(
+        self,
+        prompts: Sequence[str],
+        questions: Sequence[VlmQuestion],
+        reads: Sequence[Callable[[VlmAnswer], object]] | None = None,
+    ) -> None:
         """Have ``questions`` asked, one for each of ``prompts``, and do not wait.
 
         Before the first question is answered, nothing is asked.
+
+        Args:
+            reads: of each question what raises ValueError for an answer that is none; :meth:`read`
+                if None.
         """
         if not self._proven:
             return
-        for prompt, question in zip(prompts, questions, strict=True):
+        for at, (prompt, question) in enumerate(zip(prompts, questions, strict=True)):
             with suppress(ValueError):  # It is found again when the answer is asked for.
                 refuse_likely_marks(prompt)
-                self._vlm.begin([question])
+                self._vlm.begin([question], None if reads is None else [reads[at]])
 
     def numbers(self, prompts: Sequence[str], questions: Sequence[VlmQuestion]) -> list[float]:
         """What :meth:`read` gives of the answers to ``questions``, one for each of ``prompts``.
+
+        Raises:
+            ValueError: one of them has none.
+            RewardError: the endpoint answers nothing.
+        """
+        return [self.read(answer) for answer in self.answers(prompts, questions)]
+
+    def answers(
+        self,
+        prompts: Sequence[str],
+        questions: Sequence[VlmQuestion],
+        reads: Sequence[Callable[[VlmAnswer], object]] | None = None,
+    ) -> list[VlmAnswer]:
+        """The answers to ``questions``, one for each of ``prompts``.
+
+        Args:
+            reads: as of :meth:`begin`.
 
         Raises:
             ValueError: one of them has none.
@@ -108,10 +134,10 @@ class EndpointAsker(ABC):
             if not self._proven:
                 self.ask_first(self._vlm)
                 self._proven = True
-        self.begin(prompts, questions)  # all at once, whatever is wrong with one of them
+        self.begin(prompts, questions, reads)  # all at once, whatever is wrong with one of them
         for prompt in prompts:
             refuse_likely_marks(prompt)
-        return [self.read(answer) for answer in self._vlm.answers(questions)]
+        return self._vlm.answers(questions, reads)
 
     def close(self) -> None:
         """Ask nothing that is not under way; wait for what is, and keep it."""

@@ -7,7 +7,8 @@ over images and question gives the probability of every first token of an answer
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -154,6 +155,41 @@ class LocalVlm:
             found[:, at] = after[:, places, list(answer.tokens)].sum(dim=1)
         return found
 
+    def first_tokens(
+        self, chats: Sequence[str], images: Sequence[Image], together: int
+    ) -> Iterator[tuple[Tensor, VlmAnswer]]:
+        """Of each of n questions ln P of every first token of an answer, ``Float[Tensor,
+        "vocabulary"]``, float32 on the CPU, and of these the 20 likeliest, as a server returns
+        them.
+
+        The next pass is made ready on the CPU while the model computes one.
+
+        Args:
+            chats: n, from :meth:`chats`.
+            images: n, from :meth:`fit`; one may be there several times.
+            together: questions of one forward pass.
+        """
+        import torch
+
+        passes = [slice(start, start + together) for start in range(0, len(chats), together)]
+        with ThreadPoolExecutor(1, "prepare") as pool:
+            # One pass ahead, and no more: each holds its pixels.
+            ready = [pool.submit(self._prepared, chats[one], images[one]) for one in passes[:1]]
+            for at in range(len(passes)):
+                inputs = ready.pop().result()
+                for one in passes[at + 1 : at + 2]:
+                    ready.append(pool.submit(self._prepared, chats[one], images[one]))
+                with torch.inference_mode():
+                    logits = self._model(**self._placed(inputs), logits_to_keep=1).logits[:, -1]
+                    after = logits.float().log_softmax(dim=-1).cpu()
+                wait(ready)  # a tokenizer is one thread's at a time
+                values, found = after.topk(min(TOP, after.shape[-1]), dim=-1)
+                for row, chances, tokens in zip(
+                    after, values.tolist(), found.tolist(), strict=True
+                ):
+                    texts = map(self._text_of, tokens)
+                    yield row, VlmAnswer([place_of(zip(texts, chances, strict=True))])
+
     def answers(
         self, chats: Sequence[str], images: Sequence[Image], tokens: int
     ) -> list[VlmAnswer]:
@@ -224,15 +260,21 @@ class LocalVlm:
 
     def _inputs(self, texts: Sequence[str], images: Sequence[Image | Sequence[Image]]) -> Any:
         """What the model takes, padded on the left, on its device."""
-        import torch
+        return self._placed(self._prepared(texts, images))
 
-        inputs = self._processor(
+    def _prepared(self, texts: Sequence[str], images: Sequence[Image | Sequence[Image]]) -> Any:
+        return self._processor(
             text=list(texts),
             images=[list(one) if isinstance(one, Sequence) else [one] for one in images],
             padding=True,
             padding_side="left",
             return_tensors="pt",
-        ).to(self._device)
+        )
+
+    def _placed(self, inputs: Any) -> Any:
+        import torch
+
+        inputs = inputs.to(self._device)
         for name, value in inputs.items():
             if torch.is_tensor(value) and value.is_floating_point():
                 inputs[name] = value.to(self._model.dtype)
