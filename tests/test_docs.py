@@ -35,6 +35,7 @@ from synpic.recipe import (
     RecordSettings,
     RewardSettings,
     SafetySettings,
+    SuiteSettings,
     parse_recipe,
 )
 from synpic.recipe.settings import (
@@ -65,6 +66,7 @@ TEXTS = [*PAGES, *sorted(RECIPES)]
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Recipe,
     "`[prompts]`": PromptSettings,
+    "`[suite]`": SuiteSettings,
     "`[ingest]`": IngestSettings,
     "`[images]`": ImageSettings,
     "`[models.NAME]`": ModelSettings,
@@ -166,7 +168,8 @@ def test_recipes_are_recipes(page: Path) -> None:
         if not found.keys() <= Recipe.model_fields.keys():
             assert "project" in found, f"neither a recipe nor a pyproject.toml:\n{block}"
             continue
-        missing = [key for key in whole if key not in found and "ingest" not in found]
+        instead = {"prompts": {"suite", "ingest"}, "models": {"ingest"}}
+        missing = [key for key in whole if not found.keys() & {key, *instead[key]}]
         tables = [f"[{key if key != 'models' else 'models.any'}]\n{whole[key]}" for key in missing]
         parse_recipe("\n".join([block, *tables]), page.name)
 

@@ -244,10 +244,10 @@ def resolve_model(name: str, snapshot: Snapshot) -> list[Model]:
 
 
 def check_models(recipe: Recipe, models: Sequence[Model]) -> None:
-    """Refuse models that cannot make a ranking.
+    """Refuse models that cannot make a ranking, or be compared.
 
     Raises:
-        RecipeError: two of them would draw the same images, or no prompt can have two.
+        RecipeError: two of them would draw the same images, or no prompt can have two and has to.
     """
     seen: dict[str, str] = {}
     for model in models:
@@ -259,7 +259,8 @@ def check_models(recipe: Recipe, models: Sequence[Model]) -> None:
                 "shared_seeds = false",
             )
     # Judges need no second image.
-    if sum(model.settings.samples for model in models) < 2 and not recipe.judges:
+    judged = recipe.judges or recipe.suite is not None
+    if sum(model.settings.samples for model in models) < 2 and not judged:
         raise RecipeError(
             "no prompt can have two images: there is one model, with one sample and one size",
             hint="add a model, or set samples = 2: a ranking needs at least two images a prompt",

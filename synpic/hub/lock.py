@@ -13,7 +13,7 @@ from synpic.readers.json_models import Record
 
 __all__ = ["Kind", "Lock", "LockEntry"]
 
-Kind = Literal["model", "dataset", "folder", "file"]
+Kind = Literal["model", "dataset", "folder", "file", "url"]
 
 _SHA256 = "[0-9a-f]{64}"
 
@@ -22,11 +22,12 @@ class LockEntry(Record, extra="forbid"):
     """What one name in the recipe resolved to.
 
     Args:
-        kind: "model" or "dataset" (a repository on the Hub), "folder" or "file".
-        source: the name as the recipe has it.
+        kind: "model" or "dataset" (a repository on the Hub), "folder", "file", or "url" (a file of
+            a suite, fetched once).
+        source: the name as the recipe has it; of a "url", the address.
         revision: the branch, tag or commit that was asked for, if any.
-        identity: the commit of a repository, 40 hex digits; the SHA-256 of a folder's contents, or
-            of a file's, 64 hex digits.
+        identity: the commit of a repository, 40 hex digits; the SHA-256 of a folder's contents, of
+            a file's or of what was fetched, 64 hex digits.
         stamp: names, sizes and times of a folder's files: while it holds, nothing is hashed again.
     """
 
@@ -43,10 +44,10 @@ class LockEntry(Record, extra="forbid"):
 
     @model_validator(mode="after")
     def _check_identity(self) -> LockEntry:
-        local = self.kind in ("folder", "file")
-        is_one = re.fullmatch(_SHA256, self.identity) if local else is_commit(self.identity)
+        hashed = self.kind in ("folder", "file", "url")
+        is_one = re.fullmatch(_SHA256, self.identity) if hashed else is_commit(self.identity)
         if not is_one:
-            wanted = "a SHA-256 (64 hex digits)" if local else "a commit (40 hex digits)"
+            wanted = "a SHA-256 (64 hex digits)" if hashed else "a commit (40 hex digits)"
             raise ValueError(f"identity: expected {wanted}, found {self.identity[:70]!a}")
         return self
 

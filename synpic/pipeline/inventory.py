@@ -19,6 +19,7 @@ from synpic.errors import SynpicError
 from synpic.generate.image_model import complete
 from synpic.pipeline.resolving import Noted, WantedModel
 from synpic.prompts import PromptTable, current_prompts
+from synpic.prompts.suites.matched import with_items
 from synpic.readers.display import visible
 from synpic.recipe import Recipe
 from synpic.recipe.settings import ModelSettings
@@ -26,7 +27,7 @@ from synpic.score.comparer import WantedComparer, resolve_comparer
 from synpic.score.judges.wanted import WantedJudge, resolve_judge
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward, resolve_reward
-from synpic.workspace import PROMPTS, Snapshot, Workspace
+from synpic.workspace import PROMPTS, SUITE, Snapshot, Workspace
 from synpic.workspace.parts import frame
 from synpic.workspace.recorded import folders_of
 from synpic.workspace.suite import NO_SUITE, SuiteItems, read_suite
@@ -52,8 +53,8 @@ class Inventory:
         comparers: those that are found or recorded; "rewards.NAME" where they are not found.
         judges: likewise, "judges.NAME".
         suite: what judges are asked of each prompt's images.
-        unresolved: what is not found, as "models.NAME", "rewards.NAME", "judges.NAME", "prompts" or
-            "ingest", each with what is wrong.
+        unresolved: what is not found, as "models.NAME", "rewards.NAME", "judges.NAME", "prompts",
+            "suite" or "ingest", each with what is wrong.
         recorded: of those, the ones that are still read: folders, or files, that hold them.
         doubtful: of those, the ones where it is not known which of several folders is meant.
     """
@@ -316,7 +317,8 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
 
         index, problem = current_index(snapshot, listener)
         noted.source("ingest", problem, INDEX)
-        prompts = ingested_prompts(snapshot, index)
+        prompts, problem = with_items(snapshot, ingested_prompts(snapshot, index))
+        noted.source("suite", problem, SUITE)
         models = [IngestedImages.take(snapshot.workspace, index)]
     else:
         prompts, problem = current_prompts(snapshot)

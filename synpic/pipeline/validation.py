@@ -26,7 +26,7 @@ from synpic.prompts.meta import in_published_types
 from synpic.rank import OWN, require_comparing
 from synpic.rank.weights import exact_weights
 from synpic.readers.display import count
-from synpic.recipe import PromptSettings
+from synpic.recipe import PromptSettings, SuiteSettings
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
@@ -114,8 +114,9 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     snapshot = workspace.snapshot()
     recipe = snapshot.recipe
     made = Validation()
-    if recipe.prompts is not None:
-        prompts = _check_drawing(made, snapshot, recipe.prompts)
+    source = recipe.prompts or recipe.suite
+    if recipe.ingest is None and source is not None:
+        prompts = _check_drawing(made, snapshot, source)
     else:
         prompts = _check_ingest(made, snapshot)
     _check_safety(made, snapshot, [] if prompts is None else prompts["prompt"].to_list())
@@ -203,7 +204,7 @@ def _check_labels(made: Validation, snapshot: Snapshot) -> None:
 
 
 def _check_drawing(
-    made: Validation, snapshot: Snapshot, source: PromptSettings
+    made: Validation, snapshot: Snapshot, source: PromptSettings | SuiteSettings
 ) -> pl.DataFrame | None:
     """Prompts and models; the prompts themselves, as far as they can be read."""
     recipe = snapshot.recipe

@@ -10,6 +10,8 @@ from pydantic import Field
 from synpic.errors import CheckpointError, PromptsGone, SynpicError, UnknownName
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.read import open_source
+from synpic.prompts.suites.opening import SUITE_SPLIT, OpenedSuite, open_suite
+from synpic.prompts.suites.stored import is_current, stored_suite, write_suite_of
 from synpic.readers.json_models import Record
 from synpic.workspace import PROMPTS, Snapshot, Workspace, tables
 from synpic.workspace.cache import read_cache
@@ -30,7 +32,8 @@ def ensure_prompts(snapshot: Snapshot) -> PromptTable:
     """The prompts of a recipe; reads them into ``prompts.parquet`` unless it is up to date.
 
     Up to date means: made of the same content (a file's hash, a dataset's commit, a world's
-    settings) with the same settings. One that cannot be read is made again.
+    settings) with the same settings. One that cannot be read is made again. Of a recipe with a
+    suite, ``suite.parquet`` is kept up to date too.
 
     Raises:
         PromptError, CheckpointError, UnknownName: the source cannot be read.
@@ -75,11 +78,24 @@ def stored_prompts(workspace: Workspace) -> PromptTable | None:
 
 
 def _up_to_date(snapshot: Snapshot, stored: PromptTable | None) -> PromptTable:
-    settings = snapshot.recipe.prompts
-    assert settings is not None, "a recipe without [prompts] has [ingest], whose images bring them"
-    source = open_source(settings, snapshot)
+    recipe = snapshot.recipe
+    if recipe.suite is not None:
+        return _of_suite(open_suite(recipe.suite, snapshot), snapshot.workspace, stored)
+    assert recipe.prompts is not None, "a recipe without prompts has images, which bring them"
+    source = open_source(recipe.prompts, snapshot)
     if stored is not None and stored.identity == source.identity:
         return stored
-    prompts = fold(source, settings.split, settings.count)
+    prompts = fold(source, recipe.prompts.split, recipe.prompts.count)
     snapshot.workspace.write_prompts(prompts.table, prompts.note)
+    return prompts
+
+
+def _of_suite(opened: OpenedSuite, workspace: Workspace, stored: PromptTable | None) -> PromptTable:
+    """The prompts of a suite; what it asks of their images is written before them."""
+    if not is_current(stored_suite(workspace), opened):
+        write_suite_of(opened, workspace)
+    if stored is not None and stored.identity == opened.identity:
+        return stored
+    prompts = fold(opened.source, SUITE_SPLIT, None)
+    workspace.write_prompts(prompts.table, prompts.note)
     return prompts

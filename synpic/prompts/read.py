@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,17 +13,20 @@ from synpic import ids
 from synpic.errors import CheckpointError, PromptError, PromptsGone, did_you_mean
 from synpic.hub import checkpoints
 from synpic.hub.lock import Lock
+from synpic.prompts.files import content_hash, require_file
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.hub import read_dataset
 from synpic.prompts.joined import may_be_joined, read_joined
 from synpic.prompts.source import PromptSource
+from synpic.prompts.suites.opening import SUITE_SPLIT, open_suite
 from synpic.prompts.tabular import read_table
 from synpic.prompts.text import read_text
 from synpic.prompts.world import read_world
 from synpic.readers.tables import ENDINGS
 from synpic.recipe import PromptSettings
+from synpic.recipe.suite import SuiteSettings
 from synpic.registry import WORLDS
-from synpic.workspace import PROMPTS, Snapshot, Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["open_source", "read_prompts"]
 
@@ -37,12 +39,14 @@ _TAKEN = {
 }
 
 
-def read_prompts(settings: PromptSettings, snapshot: Snapshot) -> PromptTable:
+def read_prompts(settings: PromptSettings | SuiteSettings, snapshot: Snapshot) -> PromptTable:
     """Read prompts from where ``settings`` say; nothing is written but recipe.lock.
 
     Raises:
-        PromptError, CheckpointError, UnknownName: the source cannot be read.
+        PromptError, EvaluationError, CheckpointError, UnknownName: the source cannot be read.
     """
+    if isinstance(settings, SuiteSettings):
+        return fold(open_suite(settings, snapshot).source, SUITE_SPLIT, None)
     return fold(open_source(settings, snapshot), settings.split, settings.count)
 
 
@@ -113,29 +117,14 @@ def _file(settings: PromptSettings, name: str, workspace: Workspace) -> PromptSo
             hint="prompts are read from .txt (one a line), .csv, .tsv, .jsonl, .json and .parquet",
         )
     _check_taken(settings, "text file" if suffix in _TEXT else "tabular file")
-    try:
-        store, path = workspace.store, str(Path(name).expanduser())
-    except RuntimeError as error:
-        raise PromptError(f"{name}: {error}", hint="write the path out") from error
-    if not store.exists(path):
-        raise PromptsGone(
-            f"{name}: no such file ({store.path(path)})", hint="paths are relative to the recipe"
-        )
-    if posixpath.normpath(store.path(path)) == store.path(PROMPTS):
-        raise PromptError(
-            f"{name} is the file in which this workspace keeps the prompts that it has read",
-            hint="give the source another name",
-        )
-    if store.fs.isdir(store.path(path)):
-        raise PromptError(f"{name} is a folder", hint='a dataset is named so: dataset = "…"')
-    if not store.fs.isfile(store.path(path)):
-        raise PromptError(f"{name} is no regular file", hint="write its content to a file")
-    stream: Any
-    with store.open(path) as stream:
-        content = hashlib.file_digest(stream, "sha256").hexdigest()
-        column, keep = settings.column, settings.keep
-        plain = column is None and keep is None
-        sealed = suffix == ".parquet" and may_be_joined(stream)
+    store, path = workspace.store, require_file(workspace, name)
+    content = content_hash(store, path)
+    column, keep = settings.column, settings.keep
+    plain = column is None and keep is None
+    sealed = False
+    if suffix == ".parquet":
+        with store.open(path) as stream:
+            sealed = may_be_joined(stream)
 
     def batches() -> Iterator[pa.Table]:
         if suffix in _TEXT:

@@ -4,6 +4,7 @@ recipe    the recipe, and its rules
 judges    of a judge, and of what an evaluation compares
 rewards   of a reward, or of what ranks in its place
 settings  of a model, and of how its images are encoded
+suite     of a suite: prompts with what each asks of its images
 toml      TOML read into pydantic models, every mistake with its line; and written from them
 presets   recipes to start from
 """
@@ -28,6 +29,7 @@ from synpic.recipe.recipe import (
     split_problem,
 )
 from synpic.recipe.rewards import RewardSettings
+from synpic.recipe.suite import SuiteSettings
 
 __all__ = [
     "CodeSettings",
@@ -46,6 +48,7 @@ __all__ = [
     "RewardSettings",
     "SafetySettings",
     "StudySettings",
+    "SuiteSettings",
     "parse_recipe",
     "split_problem",
 ]

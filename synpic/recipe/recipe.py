@@ -15,6 +15,7 @@ from synpic.errors import did_you_mean
 from synpic.recipe.judges import CompareSettings, JudgeSettings
 from synpic.recipe.rewards import LabelName, RewardSettings
 from synpic.recipe.settings import ImageSettings, ModelSettings, Place
+from synpic.recipe.suite import SuiteSettings
 from synpic.recipe.toml import Table, read_toml
 
 __all__ = [
@@ -248,6 +249,7 @@ class Recipe(Table):
     shared_seeds: bool = True
     """Models draw a prompt's nth sample from the same seed (same noise, different models)."""
     prompts: PromptSettings | None = None
+    suite: SuiteSettings | None = None
     images: ImageSettings = ImageSettings()
     models: dict[Name, ModelSettings] = {}
     ingest: IngestSettings | None = None
@@ -266,13 +268,31 @@ class Recipe(Table):
         written = [name for name in tables if name in self.model_fields_set]
         if self.ingest is not None and written:
             raise ValueError(
-                f"{written[0]}: images are either drawn ([prompts] and [models.NAME]) or "
-                "ingested ([ingest]); leave one out"
+                f"{written[0]}: images are either drawn ([prompts] or [suite], and [models.NAME]) "
+                "or ingested ([ingest]); leave one out"
             )
-        if self.ingest is None and self.prompts is None:
-            raise ValueError("prompts: is missing; or, for images that exist already, [ingest]")
+        if self.prompts is not None and self.suite is not None:
+            raise ValueError("suite: a suite brings its prompts; leave [prompts] or [suite] out")
+        if self.ingest is None and self.prompts is None and self.suite is None:
+            raise ValueError(
+                "prompts: is missing; or [suite], or, for images that exist already, [ingest]"
+            )
         if self.ingest is None and not self.models:
             raise ValueError("models: is missing: at least one [models.NAME] draws images")
+        return self
+
+    @model_validator(mode="after")
+    def _images_of_a_suite(self) -> Self:
+        if self.suite is None:
+            return self
+        if self.ingest is not None and self.suite.images is not None:
+            raise ValueError("suite.images: images that are ingested are as many as there are")
+        for name, model in self.models.items():
+            if "samples" in model.model_fields_set:
+                raise ValueError(
+                    f"models.{name}.samples: of a suite, all models draw as many images a prompt; "
+                    "say so in suite.images"
+                )
         return self
 
     @model_validator(mode="after")

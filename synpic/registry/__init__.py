@@ -340,7 +340,7 @@ JUDGES = Registry(
 )
 """What says whether an image shows what its prompt asks for."""
 
-SUITES = Registry("suite", "synpic.suites", {})
+SUITES = Registry("suite", "synpic.suites", {"shapes": "synpic.shapes.suite:SHAPES"})
 """Lists of prompts with what each asks of its images, and how they are drawn and judged."""
 
 WORLDS = Registry("world", "synpic.worlds", {"shapes": "synpic.shapes.prompts:source"})

@@ -21,7 +21,16 @@ from synpic.readers import display
 from synpic.shapes.meaning import OPPOSITE, RELATIONS, TASKS, Asked, Meaning, wordings, write
 from synpic.shapes.scene import BACKGROUNDS, COLOURS, SHAPES
 
-__all__ = ["SPLITS", "combinations_of", "draw", "examination", "prompts", "source", "split_of"]
+__all__ = [
+    "SPLITS",
+    "combinations_of",
+    "draw",
+    "examination",
+    "prompts",
+    "source",
+    "split_of",
+    "texts_of",
+]
 
 SPLITS = ("train", "validation", "test")
 
@@ -104,6 +113,11 @@ def _said(combination: Meaning) -> list[Meaning]:
         replace(meaning, background=background)
         for meaning, background in product(orders, (None, *BACKGROUNDS))
     ]
+
+
+def texts_of(combination: Meaning) -> list[str]:
+    """Every text that asks for this combination."""
+    return [text for meaning in _said(combination) for text in wordings(meaning)]
 
 
 def draw(rng: np.random.Generator, task: str, split: str) -> tuple[Meaning, str]:

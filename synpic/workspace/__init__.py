@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from synpic.workspace.cache import SET_ASIDE
 from synpic.workspace.lock import LOCK, RecipeLock
-from synpic.workspace.workspace import PROMPTS, RECIPE, Snapshot, Workspace
+from synpic.workspace.workspace import PROMPTS, RECIPE, SUITE, Snapshot, Workspace
 
-__all__ = ["LOCK", "PROMPTS", "RECIPE", "SET_ASIDE", "RecipeLock", "Snapshot", "Workspace"]
+__all__ = [
+    "LOCK",
+    "PROMPTS",
+    "RECIPE",
+    "SET_ASIDE",
+    "SUITE",
+    "RecipeLock",
+    "Snapshot",
+    "Workspace",
+]

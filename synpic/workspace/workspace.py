@@ -42,6 +42,7 @@ from synpic.workspace.naming import list_parts
 from synpic.workspace.parts import frame
 from synpic.workspace.sealing import is_sealed
 from synpic.workspace.storage import Store
+from synpic.workspace.suite_images import with_images_of_suite
 from synpic.workspace.unwritten import UnwrittenStore
 from synpic.workspace.verification import Verification, verify_files
 
@@ -131,9 +132,10 @@ class Workspace:
             StorageError: there is no recipe, or it cannot be read.
         """
         data = self.store.read(RECIPE)
+        recipe = parse_recipe(data, self.store.path(RECIPE))
         return Snapshot(
             workspace=self,
-            recipe=parse_recipe(data, self.store.path(RECIPE)),
+            recipe=with_images_of_suite(recipe, self.store, SUITE),
             recipe_text=data.decode("utf-8", errors="surrogateescape"),
             lock=RecipeLock.read(self.store),
         )
@@ -340,7 +342,8 @@ class Snapshot:
 
     Args:
         workspace: where parts are read and written.
-        recipe: what is wanted.
+        recipe: what is wanted; where its prompts are a suite, models draw the suite's number of
+            images for each.
         recipe_text: the same, as it was written.
         lock: what its names resolved to; names that are resolved for the first time are added.
     """

@@ -34,7 +34,7 @@ Serve = Callable[[bytes], str]
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Pictures are kept below a folder of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "synpic" / "pictures"
+    return tmp_path / "synpic" / "files"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,53 @@
+"""The suite of the embedded world: texts of its test split, for every combination of things.
+
+A judge reads from the prompt what it asks for, and finds it in the image without a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import islice, zip_longest
+
+from synpic.prompts.suites import Protocol, Suite, SuiteContent, SuiteData, SuiteItem
+from synpic.shapes.meaning import wordings
+from synpic.shapes.prompts import combinations_of, texts_of
+from synpic.shapes.scene import CANVAS
+
+__all__ = ["MOST", "SHAPES"]
+
+MOST = 344
+"""Items of a task at most: as many as the task of most combinations has of these."""
+
+
+def _items(data: SuiteData) -> SuiteContent:
+    """Up to :data:`MOST` texts of each task, as many of each of its combinations as of any other.
+
+    ``cluster`` is the combination, in words. The training split holds none of the 462, and texts
+    of one ask for the same things: the unit of a statistic is the combination.
+    """
+    del data
+    items: list[SuiteItem] = []
+    for task, found in combinations_of("test").items():
+        texts = [
+            [(wordings(one)[0], text) for text in sorted(texts_of(one), key=_digest)]
+            for one in found
+        ]
+        in_turn = (one for turn in zip_longest(*texts) for one in turn if one is not None)
+        for number, (cluster, text) in enumerate(islice(in_turn, MOST), start=1):
+            items.append(SuiteItem(f"{task}-{number}", text, task, {"cluster": cluster}))
+    return SuiteContent(items)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+SHAPES = Suite(
+    "shapes",
+    "the embedded world's test split: six tasks, no download",
+    _items,
+    licence="that of synpic",
+    judges=("shapes",),
+    aggregated="tags",
+    protocol=Protocol(1, CANVAS, CANVAS, source="synpic.shapes"),
+)
