@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import polars as pl
 
 from synpic.engine.task import Item, Task
+from synpic.recipe import CodeSettings
 from synpic.recipe.settings import BYTES_PER_PIXEL
 from synpic.score.comparer import COMPARER
+from synpic.score.judges.vlm_questions_endpoint import VlmQuestionsEndpoint
+from synpic.score.judges.wanted import JUDGE
+from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
 from synpic.score.reward import REWARD, construct_reward, registered_reward
 from synpic.score.vlm.endpoint_reward import EndpointReward
-from synpic.score.vlm.questions import SentImage
+from synpic.score.vlm.questions import SentImage, VlmQuestion
 from synpic.score.vlm_compare_endpoint import VlmCompareEndpoint
 from synpic.workspace import Snapshot
 
@@ -24,10 +29,13 @@ _PIXELS_PER_TOKEN = 32 * 32
 _LETTERS_PER_TOKEN = 4
 _BASE64 = 4 / 3
 
+Asker = EndpointReward | VlmCompareEndpoint | VlmQuestionsEndpoint
+"""What asks an endpoint questions that can be counted."""
+
 
 @dataclass(frozen=True)
 class QuestionForecast:
-    """What a reward would ask of its endpoint.
+    """What a reward, comparer or judge would ask of its endpoint.
 
     Args:
         reward: the recipe's name of it.
@@ -57,16 +65,15 @@ def questions_to_ask(
     """
     asked = []
     for task in tasks:
-        settings = snapshot.recipe.rewards.get(task.name)
-        if settings is None:
+        found = _settings(snapshot, task)
+        if found is None:
             continue
-        kind = REWARD if settings.comparer is None else COMPARER
-        settings = with_files(task.name, settings, snapshot.workspace.folder)
+        settings, kind = found
         thing = registered_reward(task.name, settings, snapshot.workspace.folder, kind)
         if not getattr(thing, "asks_endpoint", False):
             continue
         reward = construct_reward(task.name, thing, dict(settings.options), kind)
-        if isinstance(reward, EndpointReward | VlmCompareEndpoint):
+        if isinstance(reward, Asker):
             items = [item for batch in task.batches for item in task.missing(batch)]
             if items:
                 asked.append(_asked(task.name, reward, items, candidates()))
@@ -74,36 +81,52 @@ def questions_to_ask(
     return asked
 
 
+def _settings(snapshot: Snapshot, task: Task) -> tuple[CodeSettings, Kind] | None:
+    """The table of a recipe that a task is of, with the texts of files, and what it stands for."""
+    folder = snapshot.workspace.folder
+    if task.stage == "judge":
+        judge = snapshot.recipe.judges.get(task.name)
+        return None if judge is None else (with_files(task.name, judge, folder), JUDGE)
+    reward = snapshot.recipe.rewards.get(task.name)
+    if reward is None:
+        return None
+    kind = REWARD if reward.comparer is None else COMPARER
+    return with_files(task.name, reward, folder), kind
+
+
 def _asked(
-    name: str,
-    reward: EndpointReward | VlmCompareEndpoint,
-    items: Sequence[Item],
-    candidates: pl.DataFrame,
+    name: str, reward: Asker, items: Sequence[Item], candidates: pl.DataFrame
 ) -> QuestionForecast:
     there = candidates.select(
         "candidate_id",
         pixels=(pl.col("width").cast(pl.Int64) * pl.col("height")).clip(None, reward.max_pixels),
     )
     pixels = dict(there.iter_rows())
-    nothing = SentImage(b"", "")
-    # A pair, whose name is both ids, is asked about in both orders.
-    times = 2 if isinstance(reward, VlmCompareEndpoint) else 1
-    pictures = letters = answered = 0
+    asked = pictures = letters = answered = 0
     for item in items:
-        if isinstance(reward, VlmCompareEndpoint):
-            question = reward.question(item.prompt, nothing, nothing)
-        else:
-            question = reward.question(item.prompt, nothing)
-        texts = [part for part in question.parts if isinstance(part, str)]
         images = item.candidate_id.split("+")
         shown = sum(pixels.get(one, 0) for one in images) // len(images)
-        pictures += times * shown * (len(question.parts) - len(texts))
-        letters += times * sum(map(len, texts))
-        answered += times * question.tokens
+        for question in _questions(reward, item):
+            texts = [part for part in question.parts if isinstance(part, str)]
+            asked += 1
+            pictures += shown * (len(question.parts) - len(texts))
+            letters += sum(map(len, texts))
+            answered += question.tokens
     return QuestionForecast(
         reward=name,
         model=reward.model,
-        questions=times * len(items),
+        questions=asked,
         bytes=round(pictures * BYTES_PER_PIXEL["png"] * _BASE64 + letters),
         tokens=round(pictures / _PIXELS_PER_TOKEN + letters / _LETTERS_PER_TOKEN) + answered,
     )
+
+
+def _questions(reward: Asker, item: Item) -> list[VlmQuestion]:
+    """What is asked about an image, or a pair, with nothing in the place of pictures."""
+    nothing = SentImage(b"", "")
+    if isinstance(reward, VlmQuestionsEndpoint):
+        return reward.questions(cast(Any, item).requirement, nothing)
+    if isinstance(reward, VlmCompareEndpoint):
+        # A pair, whose name is both ids, is asked about in both orders.
+        return [reward.question(item.prompt, nothing, nothing)] * 2
+    return [reward.question(item.prompt, nothing)]

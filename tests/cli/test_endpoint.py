@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,7 +16,15 @@ from synpic import Workspace
 from synpic.pipeline.inventory import take_inventory
 from tests.cli.conftest import Run, Start, in_process, run, start
 from tests.publish.fixtures import build
-from tests.score.endpoint_server import Reply, Served, completion, served
+from tests.score.endpoint_server import (
+    Gate,
+    Reply,
+    Served,
+    completion,
+    content,
+    kept,
+    served,
+)
 
 __all__ = ["run", "start"]
 
@@ -40,10 +47,6 @@ FIRST = 1
 """The question about a grey image."""
 
 
-def content(body: dict[str, Any]) -> str:
-    return json.dumps(body["messages"])
-
-
 def answer(body: dict[str, Any]) -> Reply:
     """Odds that follow from the question."""
     share = int(hashlib.sha256(content(body).encode()).hexdigest()[:8], 16) / 2**32
@@ -52,30 +55,6 @@ def answer(body: dict[str, Any]) -> Reply:
 
 def unscored(*_: object) -> None:
     """Of a workspace in which nothing is scored."""
-
-
-class Gate:
-    """Answers a number of questions, then lets all others wait until it is opened."""
-
-    def __init__(self, number: int) -> None:
-        self._left = number
-        self._open = threading.Event()
-        self._lock = threading.Lock()
-
-    def __call__(self, body: dict[str, Any]) -> Reply:
-        with self._lock:
-            self._left -= 1
-            held = self._left < 0
-        if held:
-            self._open.wait(60)
-        return answer(body)
-
-    def open(self) -> None:
-        self._open.set()
-
-
-def kept(root: Path) -> int:
-    return sum(len(file.read_bytes().splitlines()) for file in root.rglob("answers/*/*.jsonl"))
 
 
 def scores(root: Path) -> dict[str, float]:
@@ -94,7 +73,7 @@ def test_killed_and_resumed_no_question_is_asked_twice(tmp_path: Path, start: St
         assert sorted(asked(server).values()) == [1] * (IMAGES + FIRST)
 
     answered = 17
-    gate = Gate(answered)
+    gate = Gate(answered, answer)
     with served(gate) as server:
         root = tmp_path / "killed"
         build(root, PROMPTS, text=RECIPE.format(server.url), score=unscored)
@@ -153,7 +132,7 @@ def test_an_image_without_an_answer_is_a_failure_row_and_asked_again_by_wish(
 
 
 def test_ctrl_c_keeps_what_was_answered(tmp_path: Path, start: Start) -> None:
-    gate = Gate(12)
+    gate = Gate(12, answer)
     with served(gate) as server:
         build(tmp_path, PROMPTS, text=RECIPE.format(server.url), score=unscored)
         child = start("score", cwd=tmp_path)

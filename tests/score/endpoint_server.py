@@ -21,7 +21,17 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-__all__ = ["Computed", "Reply", "Served", "completion", "let_answer", "served"]
+__all__ = [
+    "Computed",
+    "Gate",
+    "Reply",
+    "Served",
+    "completion",
+    "content",
+    "kept",
+    "let_answer",
+    "served",
+]
 
 Reply = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 """Status, body (JSON, or text as it is) and further headers."""
@@ -106,6 +116,36 @@ def completion(*places: Mapping[str, float]) -> dict[str, Any]:
             }
         ],
     }
+
+
+class Gate:
+    """Answers a number of questions, then lets all others wait until it is opened."""
+
+    def __init__(self, number: int, answer: Callable[[dict[str, Any]], Reply]) -> None:
+        self._left, self._answer = number, answer
+        self._open = threading.Event()
+        self._lock = threading.Lock()
+
+    def __call__(self, body: dict[str, Any]) -> Reply:
+        with self._lock:
+            self._left -= 1
+            held = self._left < 0
+        if held:
+            self._open.wait(60)
+        return self._answer(body)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def kept(root: Path) -> int:
+    """How many answers a workspace has kept."""
+    return sum(len(file.read_bytes().splitlines()) for file in root.rglob("answers/*/*.jsonl"))
+
+
+def content(body: dict[str, Any]) -> str:
+    """What a request asks, as one text."""
+    return json.dumps(body["messages"])
 
 
 class Computed:

@@ -105,6 +105,11 @@ class VlmQuestionsEndpoint(EndpointAsker, Judge):
         ]
         return self._options.verdicts(asked, replies)
 
+    def questions(self, requirement: Requirement, picture: SentImage) -> list[VlmQuestion]:
+        """What is asked about one image."""
+        _, sent, _ = self._asking(AskedImages.of([requirement.spec]), [picture])
+        return sent
+
     def ahead(self, requirements: Sequence[Requirement], pixels: Sequence[Any]) -> None:
         """Begin to ask about the next images, while those before them are waited for."""
         self.begin(*self._asking(AskedImages.of([one.spec for one in requirements]), pixels))
