@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,19 @@ from synpic.evaluate.compare_models import OVERALL, Items, Overall, Result, comp
 from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
-from synpic.evaluate.trained_with import Trail, prompts_of_training, rewards_of_training, trail
+from synpic.evaluate.trained_with import (
+    Trail,
+    prompts_of_training,
+    record_of_training,
+    rewards_of_training,
+    trail,
+)
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import meta_columns
 from synpic.readers.display import visible
 from synpic.recipe.settings import ModelSettings
 from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["Evaluation", "Measure", "Overlap", "evaluate_models"]
 
@@ -108,6 +116,7 @@ class Evaluation:
         measures: in the order of the recipe.
         trained_on: of each model whose training prompts are known, how many of the prompts are
             among them.
+        records: of each model, the SHA-256 of its ``training.json``; None without one.
     """
 
     base: str
@@ -118,6 +127,7 @@ class Evaluation:
     same_seed: int
     measures: Sequence[Measure]
     trained_on: Mapping[str, Overlap]
+    records: Mapping[str, str | None]
 
     def headline(self, model: str) -> Measure | None:
         """The first measure that does not come from what ``model`` was trained on; or none."""
@@ -128,8 +138,13 @@ class Evaluation:
         others = [model for model in self.models if model != self.base]
         heads = {model: self.headline(model) for model in others}
         return {
+            "schema_version": SCHEMA_VERSION,
+            "synpic": version("synpic"),
             "base": self.base,
-            "models": dict(self.models),
+            "models": {
+                model: {"fingerprint": fingerprint, "training": self.records[model]}
+                for model, fingerprint in self.models.items()
+            },
             "tag": self.tag,
             "prompts": self.prompts,
             "items": self.items,
@@ -201,6 +216,7 @@ def evaluate_models(
             for at, one in enumerate(found)
         ],
         trained_on=overlaps,
+        records={model: _read(inventory, model, record_of_training) for model in models},
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from synpic.errors import EvaluationError, StorageError
 from synpic.evaluate.evaluation import Evaluation
 from synpic.evaluate.tables import markdown
+from synpic.workspace.evaluations import REPORT, encode_evaluation
 from synpic.workspace.whole_folder import whole_folder
 
-__all__ = ["PAGE", "TABLE", "require_room", "write_report"]
+__all__ = ["PAGE", "require_room", "write_report"]
 
-PAGE, TABLE = "report.md", "report.json"
+PAGE = "report.md"
 
 
 def require_room(folder: Path, *, overwrite: bool) -> None:
@@ -28,7 +28,7 @@ def require_room(folder: Path, *, overwrite: bool) -> None:
         return
     if not folder.is_dir():
         raise EvaluationError(f"--to {folder}: it is a file", hint="name a folder")
-    others = {one.name for one in folder.iterdir()} - {PAGE, TABLE}
+    others = {one.name for one in folder.iterdir()} - {PAGE, REPORT}
     if others:
         raise EvaluationError(
             f"--to {folder}: it holds {min(others)}, which is of no report",
@@ -50,8 +50,7 @@ def write_report(found: Evaluation, folder: Path) -> None:
     try:
         with whole_folder(folder) as making:
             (making / PAGE).write_text(markdown(found), "utf-8")
-            text = json.dumps(found.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-            (making / TABLE).write_text(text + "\n", "utf-8")
+            (making / REPORT).write_bytes(encode_evaluation(found.as_dict()))
     except OSError as error:
         raise StorageError(
             f"{folder}: the report cannot be written: {error}",

@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 from synpic.errors import EvaluationError
 from synpic.hub.checkpoints import locate
+from synpic.ids import file_hash
 from synpic.recipe.settings import ModelSettings
 from synpic.release.cards.training import FACTS, read_training
 from synpic.release.cards.training_prompts import TrainingPrompts, read_training_prompts
 
-__all__ = ["Trail", "prompts_of_training", "rewards_of_training", "trail"]
+__all__ = ["Trail", "prompts_of_training", "record_of_training", "rewards_of_training", "trail"]
 
 Trail = Literal["in training", "held out", "unknown"]
 """Whether a reward labelled what a model learnt from."""
@@ -61,6 +62,14 @@ def prompts_of_training(settings: ModelSettings, folder: Path) -> TrainingPrompt
         if there is not None:
             found = there if found is None else found | there
     return found
+
+
+def record_of_training(settings: ModelSettings, folder: Path) -> str | None:
+    """The SHA-256 of a model's ``training.json``, or of its first adapter's; None without one."""
+    for path in _places(settings, folder):
+        if (path / FACTS).is_file():
+            return file_hash(path / FACTS)
+    return None
 
 
 def _places(settings: ModelSettings, folder: Path) -> list[Path]:

@@ -1,0 +1,176 @@
+"""What an evaluation found, as a file: ``eval.json`` of a workspace, or a report's ``report.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from synpic.errors import EvaluationError
+from synpic.readers.json_models import Record, parse_json, validate
+from synpic.workspace.tables import require_version
+
+__all__ = [
+    "EVALUATION",
+    "REPORT",
+    "RecordedDifference",
+    "RecordedEstimate",
+    "RecordedEvaluation",
+    "RecordedMeasure",
+    "RecordedModel",
+    "RecordedResult",
+    "RecordedSuite",
+    "encode_evaluation",
+    "read_evaluation",
+]
+
+EVALUATION, REPORT = "eval.json", "report.json"
+
+_HINT = "`synpic eval` writes it: run it again"
+
+
+class RecordedEstimate(Record):
+    """A mean and its interval of 95 %; see :class:`synpic.evaluate.intervals.Estimate`."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int = Field(ge=0)
+    clusters: int = Field(ge=0)
+
+
+class RecordedDifference(Record):
+    """How much more than the base a model has."""
+
+    mean: RecordedEstimate
+    win_rate: RecordedEstimate
+    ties: int = Field(ge=0)
+    p: float = Field(ge=0, le=1)
+    p_holm: float | None = None
+    units_to_see: int | None = None
+    seen: bool = False
+
+
+class RecordedResult(Record):
+    """What a model got by one metric, on a tag or overall."""
+
+    model: str
+    tag: str
+    mean: RecordedEstimate
+    missing: int = Field(ge=0)
+    trail: str = "unknown"
+    difference: RecordedDifference | None = None
+
+
+class RecordedMeasure(Record):
+    """What one metric says of all models."""
+
+    metric: str
+    kind: Literal["reward", "judge"]
+    fingerprint: str
+    overall: str
+    results: list[RecordedResult]
+
+    def result(self, model: str, tag: str = "overall") -> RecordedResult | None:
+        """That of a model on a tag."""
+        rows = (one for one in self.results if (one.model, one.tag) == (model, tag))
+        return next(rows, None)
+
+
+class RecordedModel(Record):
+    """A model that was compared.
+
+    Args:
+        fingerprint: of all that decides its pixels.
+        training: the SHA-256 of its ``training.json``; None of one that synpic did not train.
+        protocol: what of its settings is not the suite's protocol; a line each.
+    """
+
+    fingerprint: str
+    training: str | None = None
+    protocol: list[str] = Field(default_factory=list)
+
+
+class RecordedSuite(Record):
+    """On what models were compared.
+
+    Args:
+        version: a hash of all its items.
+        items: that were asked of it.
+        whole: that it has.
+        images: of each model, for each prompt.
+        protocol: what its makers fix, in a line.
+    """
+
+    name: str
+    version: str
+    items: int = Field(ge=1)
+    whole: int = Field(ge=1)
+    images: int = Field(ge=1)
+    protocol: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of its items were not asked for."""
+        return self.items < self.whole
+
+
+class RecordedEvaluation(Record):
+    """An evaluation; see :class:`synpic.evaluate.evaluation.Evaluation`."""
+
+    schema_version: int = Field(ge=1)
+    synpic: str
+    base: str
+    models: dict[str, RecordedModel]
+    suite: RecordedSuite | None = None
+    tag: str | None
+    prompts: int = Field(ge=1)
+    items: int = Field(ge=1)
+    same_seed: int = Field(ge=0)
+    headline: dict[str, str | None]
+    measures: list[RecordedMeasure]
+
+    @property
+    def missing(self) -> int:
+        """Images that lack a value by some metric, of the model that lacks the most."""
+        return max((one.missing for measure in self.measures for one in measure.results), default=0)
+
+
+def encode_evaluation(found: dict[str, Any]) -> bytes:
+    """``found`` as a file, held to the form in which it is read."""
+    validate(RecordedEvaluation, found, EVALUATION, EvaluationError, _HINT)
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def read_evaluation(place: Path) -> RecordedEvaluation:
+    """What an evaluation found.
+
+    Args:
+        place: the file; or a folder that holds one: a workspace, or a report.
+
+    Raises:
+        EvaluationError: there is none, or it is damaged, with each key that is wrong.
+        NewerSchema: a later synpic wrote it.
+    """
+    path = place
+    if place.is_dir():
+        there = [place / name for name in (REPORT, EVALUATION) if (place / name).is_file()]
+        if not there:
+            raise EvaluationError(
+                f"{place}: it holds no {REPORT} and no {EVALUATION}",
+                hint="name a folder of `synpic eval --to`, or a workspace that `synpic eval` read",
+            )
+        path = there[0]
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EvaluationError(
+            f"{path}: cannot be read: {error.strerror or error}", hint=_HINT
+        ) from error
+    found = parse_json(data, str(path), error=EvaluationError, hint=_HINT)
+    if isinstance(found, dict):
+        require_version(found, str(path))
+    return validate(RecordedEvaluation, found, str(path), EvaluationError, _HINT)
