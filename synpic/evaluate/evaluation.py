@@ -184,7 +184,7 @@ def evaluate_models(
     models = _models(inventory, wanted)
     base = _base(base, models)
     tags = _tags(inventory, tag)
-    found = metrics(inventory, rewards)
+    found = metrics(inventory, rewards, "items")
     known = {model: _read(inventory, model, rewards_of_training) for model in models}
     fingerprint = ids.fingerprint({"models": models, "prompts": sorted(tags), "base": base})
     overlaps, seen = _overlaps(inventory, models)

@@ -1,4 +1,4 @@
-"""What says how good an image of a workspace is: the rewards that scored it."""
+"""What says how good an image of a workspace is: judges and rewards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from synpic.errors import EvaluationError, did_you_mean
 from synpic.evaluate.compare_models import Overall
 from synpic.pipeline.inventory import Inventory
 from synpic.rank import refuse_untrustworthy
+from synpic.score.judges.wanted import WantedJudge
 
 __all__ = ["Metric", "metrics"]
 
@@ -23,6 +24,7 @@ class Metric:
     Args:
         name: as tables show it.
         kind: whose it is.
+        source: the recipe's name of that reward or judge.
         fingerprint: of the reward or judge.
         values: candidate_id and ``value``; null where an image has none.
         overall: how tags become one number.
@@ -30,43 +32,87 @@ class Metric:
 
     name: str
     kind: Literal["reward", "judge"]
+    source: str
     fingerprint: str
     values: pl.DataFrame
     overall: Overall = "items"
 
 
-def metrics(inventory: Inventory, asked: Sequence[str] | None) -> list[Metric]:
-    """Those that have a value of an image, in the order of the recipe.
+def metrics(inventory: Inventory, asked: Sequence[str] | None, overall: Overall) -> list[Metric]:
+    """Those that have a value of an image: judges, then rewards, in the order of the recipe.
 
     Args:
-        asked: names of rewards; all if None.
+        asked: names of judges and rewards; all if None.
+        overall: how tags become one number.
 
     Raises:
         EvaluationError: there is none, or a name is unknown.
-        SynpicError: scores cannot be read, or trusted.
+        SynpicError: scores or verdicts cannot be read, or trusted.
     """
-    inventory.require_readable(one.name for one in inventory.rewards)
-    there = {one.name: one.fingerprint for one in inventory.rewards}
+    there = [one.name for one in (*inventory.judges, *inventory.rewards)]
     for name in asked or ():
         if name not in there:
             raise EvaluationError(
-                f"the recipe has no reward {name!r}.{did_you_mean(name, there)}",
-                hint=f"rewards here: {', '.join(there) or 'none'}",
+                f"the recipe has no judge and no reward {name!r}.{did_you_mean(name, there)}",
+                hint=f"here: {', '.join(there) or 'none'}",
             )
-    scored = inventory.scored()
-    found = [
-        Metric(name, "reward", fingerprint, _named(scored, f"score_{name}"))
-        for name, fingerprint in there.items()
-        if scored[f"score_{name}"].count() and (asked is None or name in asked)
-    ]
+    every = [*_judged(inventory, overall), *_scored(inventory, overall)]
+    found = [one for one in every if asked is None or one.source in asked]
     if not found:
         raise EvaluationError(
-            "no reward has scored an image here, so that no model can be compared",
+            "no judge and no reward has seen an image here, so that no model can be compared",
             hint="run `synpic generate` and `synpic score`; `synpic status` says what is missing",
         )
-    refuse_untrustworthy(scored, [one.name for one in found])
     return found
 
 
-def _named(table: pl.DataFrame, column: str) -> pl.DataFrame:
-    return table.select("candidate_id", value=column)
+def _scored(inventory: Inventory, overall: Overall) -> list[Metric]:
+    inventory.require_readable(one.name for one in inventory.rewards)
+    scored = inventory.scored()
+    given = [one.name for one in inventory.rewards if scored[f"score_{one.name}"].count()]
+    if given:
+        refuse_untrustworthy(scored, given)
+    return [
+        Metric(
+            one.name,
+            "reward",
+            one.name,
+            one.fingerprint,
+            scored.select("candidate_id", value=f"score_{one.name}"),
+            overall,
+        )
+        for one in inventory.rewards
+        if one.name in given
+    ]
+
+
+def _judged(inventory: Inventory, overall: Overall) -> list[Metric]:
+    """Of each judge whether an image is right, or how much of it is; and what it says beside."""
+    found = []
+    for judge in inventory.judges:
+        rows = inventory.verdicts(judge.name)
+        if not rows["reason"].count():
+            continue  # it has judged nothing
+        right = rows["correct"].count() > 0
+        value = pl.col("correct").cast(pl.Float64) if right else pl.col("score").cast(pl.Float64)
+        beside = judge.beside if isinstance(judge, WantedJudge) else ()
+        values = {judge.name: value} | {f"{judge.name} {part}": _part(part) for part in beside}
+        found += [
+            Metric(
+                name,
+                "judge",
+                judge.name,
+                judge.fingerprint,
+                rows.select("candidate_id", value=one),
+                overall,
+            )
+            for name, one in values.items()
+        ]
+    return found
+
+
+def _part(name: str) -> pl.Expr:
+    """Whether the part of a verdict that is called so is right."""
+    of_name = pl.element().struct.field("id") == name
+    right = pl.col("parts").list.eval(pl.element().filter(of_name).struct.field("correct"))
+    return right.list.first().cast(pl.Float64)

@@ -32,6 +32,7 @@ class ShapesJudge(Judge):
         verified="against the rules of the world, on scenes and models' pictures "
         "(tests/shapes/test_judging.py)",
     )
+    beside: ClassVar[tuple[str, ...]] = ("lenient",)
     preprocessing: Hashable = "reading of the shapes world"
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What an evaluation found, as a file: ``eval.json`` of a workspace, or a report's ``report.json``."""
+"""What an evaluation found, as a file: ``eval.json`` of a workspace, ``report.json`` elsewhere."""
 
 from __future__ import annotations
 

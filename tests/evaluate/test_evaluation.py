@@ -226,14 +226,14 @@ def refused(workspace: Workspace, *words: object) -> str:
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     workspace = two_models(tmp_path / "set", score=better)
     assert "no model 'betta'. Did you mean 'beta'?" in refused(workspace, "--base", "betta")
-    assert "the recipe has no reward 'rednes'. Did you mean" in refused(
+    assert "the recipe has no judge and no reward 'rednes'. Did you mean" in refused(
         workspace, "--reward", "rednes"
     )
     assert "the prompts have no column 'sort'" in refused(workspace, "--tag", "sort")
     bare = build(tmp_path / "bare", PROMPTS, text=recipe(("alpha",), samples=2))
     assert "the recipe has 1 of the two models" in refused(bare)
     unscored = build(tmp_path / "unscored", text=recipe(), score=no_score)
-    assert "no reward has scored an image here" in refused(unscored)
+    assert "no judge and no reward has seen an image here" in refused(unscored)
     text = "shared_seeds = false\n" + recipe(("alpha", "beta"), samples=2)
     twins = edit(workspace, text.replace("weights/beta", "weights/alpha"))
     assert "models 'alpha' and 'beta' are the same" in refused(twins)

@@ -44,9 +44,11 @@ class Judge(ABC):
     Attributes:
         preprocessing: equal for two judges or rewards if, and only if, their :meth:`pixels` give
             equal results for every image.
+        beside: ids of parts of its verdicts that evaluations show as numbers of their own.
     """
 
     info: ClassVar[RewardInfo]
+    beside: ClassVar[tuple[str, ...]] = ()
     preprocessing: Hashable
 
     @staticmethod

@@ -78,9 +78,11 @@ class WantedJudge(WantedReward):
 
     Args:
         suite: name and version of the suite whose items it judges; None without a suite.
+        beside: as :class:`Judge` has it.
     """
 
     suite: Mapping[str, str] | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def fingerprint_inputs(self) -> dict[str, Any]:
@@ -110,7 +112,10 @@ def resolve_judge(
     """
     settings = with_files(name, settings, lock.folder)
     found = resolved(name, settings, lock, JUDGE)
-    return WantedJudge(name, settings.code or name, settings, **found, suite=suite.identity)
+    beside = getattr(registered_reward(name, settings, lock.folder, JUDGE), "beside", ())
+    return WantedJudge(
+        name, settings.code or name, settings, **found, suite=suite.identity, beside=beside
+    )
 
 
 def open_judge(wanted: WantedJudge, workspace: Workspace, device: str) -> Judge:
