@@ -15,11 +15,11 @@ from synpic.workspace.tables import require_version
 __all__ = [
     "EVALUATION",
     "REPORT",
+    "ComparedModel",
     "RecordedDifference",
     "RecordedEstimate",
     "RecordedEvaluation",
     "RecordedMeasure",
-    "RecordedModel",
     "RecordedResult",
     "RecordedSuite",
     "encode_evaluation",
@@ -79,7 +79,7 @@ class RecordedMeasure(Record):
         return next(rows, None)
 
 
-class RecordedModel(Record):
+class ComparedModel(Record):
     """A model that was compared.
 
     Args:
@@ -123,7 +123,7 @@ class RecordedEvaluation(Record):
     schema_version: int = Field(ge=1)
     synpic: str
     base: str
-    models: dict[str, RecordedModel]
+    models: dict[str, ComparedModel]
     suite: RecordedSuite | None = None
     tag: str | None
     prompts: int = Field(ge=1)
