@@ -331,6 +331,8 @@ JUDGES = Registry(
     "judge",
     "synpic.judges",
     {
+        "blip_vqa": "synpic.score.judges.blip_vqa:BlipVqa",
+        "clip_text": "synpic.score.judges.clip_text:ClipText",
         "shapes": "synpic.shapes.judging:ShapesJudge",
         "vlm_questions": "synpic.score.judges.vlm_questions:VlmQuestions",
         "vlm_questions_endpoint": (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wai
     import torch
     from torch import Tensor
 
-__all__ = ["ClipScore"]
+__all__ = ["ClipScore", "Towers", "open_towers"]
 
 
 class Towers(Protocol):
@@ -84,7 +84,7 @@ class ClipScore(TwoStageReward):
     def __init__(
         self, checkpoint: str, revision: str | None, device: str, *, dtype: str = "float32"
     ) -> None:
-        self._towers = _open(checkpoint, revision, device, as_dtype(dtype))
+        self._towers = open_towers(checkpoint, revision, device, as_dtype(dtype))
         self._texts = TextFeatures(self._towers.read)
         self.preprocessing: Hashable = self._towers.preprocessing
 
@@ -103,8 +103,13 @@ class ClipScore(TwoStageReward):
         return cosines
 
 
-def _open(checkpoint: str, revision: str | None, device: str, dtype: torch.dtype) -> Towers:
-    """By transformers where it can: many repositories of open_clip models hold both layouts."""
+def open_towers(checkpoint: str, revision: str | None, device: str, dtype: torch.dtype) -> Towers:
+    """A CLIP or SigLIP, by transformers where it can: many of open_clip hold both layouts.
+
+    Raises:
+        RewardError: it is neither, or has weights that are missing or belong to nothing.
+        CheckpointError: it is not there, lacks a file, or cannot be reached.
+    """
     config = find_file(checkpoint, revision, "config.json", CONFIG)
     kind = OpenClipTowers if config.name == CONFIG or not _names_a_type(config) else ClipTowers
     return kind(checkpoint, revision, device, dtype)

@@ -10,7 +10,7 @@ from PIL.Image import Image
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MEAN", "STD", "ClipPixels"]
+__all__ = ["MEAN", "STD", "ClipPixels", "SquarePixels"]
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -45,6 +45,37 @@ class ClipPixels:
             [
                 transforms.Resize(size, interpolation=InterpolationMode.BICUBIC),
                 transforms.CenterCrop(size),
+                transforms.ToTensor(),
+                transforms.Normalize(MEAN, STD),
+            ]
+        )
+
+    def __call__(self, image: Image) -> Tensor:
+        """An RGB image → ``Float[Tensor, "3 size size"]``, float32 on the CPU."""
+        pixels: Tensor = self._transform(image)
+        return pixels
+
+
+class SquarePixels:
+    """A whole image, its sides made equal whatever their ratio was, normalised as for CLIP.
+
+    By torchvision, as in ``data/__init__.py`` of github.com/salesforce/BLIP for tests.
+
+    Args:
+        size: of the square.
+
+    Attributes:
+        preprocessing: see :class:`synpic.score.two_stage.TwoStageReward`.
+    """
+
+    def __init__(self, size: int) -> None:
+        from torchvision import transforms
+        from torchvision.transforms import InterpolationMode
+
+        self.preprocessing: Hashable = ("resize to a square", size, "bicubic, Pillow", MEAN, STD)
+        self._transform = transforms.Compose(
+            [
+                transforms.Resize((size, size), interpolation=InterpolationMode.BICUBIC),
                 transforms.ToTensor(),
                 transforms.Normalize(MEAN, STD),
             ]
