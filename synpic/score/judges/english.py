@@ -91,7 +91,7 @@ _PAST = """sat stood lay laid lain leaned hung held kept carried gave given brou
     made shown cast shone lit flew flown swam grew grown fell fallen spun swung ran drove driven
     rode ridden spread ate eaten drank slept clung stuck wore wrote written drew drawn rang read
     led left met hid hidden felt wound bound blew blown fed dug swept broke became cut hit set
-    built seen caught stole sent shook threw tore bore paid sold told clad"""
+    built seen caught stole sent shook threw tore bore paid sold clad"""
 
 _NO_PARTICIPLES = """bed red seed shed sled weed feed reed bread speed hundred breed steed deed
     watershed flatbed ring king wing string spring thing swing sling ceiling building evening
