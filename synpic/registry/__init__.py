@@ -342,7 +342,24 @@ JUDGES = Registry(
 )
 """What says whether an image shows what its prompt asks for."""
 
-SUITES = Registry("suite", "synpic.suites", {"shapes": "synpic.shapes.suite:SHAPES"})
+SUITES = Registry(
+    "suite",
+    "synpic.suites",
+    {
+        "compbench_color": "synpic.prompts.suites.prompt_lists:COMPBENCH_COLOR",
+        "compbench_non_spatial": "synpic.prompts.suites.prompt_lists:COMPBENCH_NON_SPATIAL",
+        "compbench_shape": "synpic.prompts.suites.prompt_lists:COMPBENCH_SHAPE",
+        "compbench_texture": "synpic.prompts.suites.prompt_lists:COMPBENCH_TEXTURE",
+        "dpg": "synpic.prompts.suites.question_lists:DPG",
+        "dsg": "synpic.prompts.suites.question_lists:DSG",
+        "geneval": "synpic.prompts.suites.geneval:GENEVAL",
+        "geneval2": "synpic.prompts.suites.geneval2:GENEVAL_2",
+        "hpdv2": "synpic.prompts.suites.prompt_lists:HPDV2",
+        "partiprompts": "synpic.prompts.suites.prompt_lists:PARTIPROMPTS",
+        "pickapic": "synpic.prompts.suites.prompt_lists:PICKAPIC",
+        "shapes": "synpic.shapes.suite:SHAPES",
+    },
+)
 """Lists of prompts with what each asks of its images, and how they are drawn and judged."""
 
 WORLDS = Registry("world", "synpic.worlds", {"shapes": "synpic.shapes.prompts:source"})

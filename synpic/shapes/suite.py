@@ -47,7 +47,7 @@ SHAPES = Suite(
     "the embedded world's test split: six tasks, no download",
     _items,
     licence="that of synpic",
-    judges=("shapes",),
+    judges={"shapes": {}},
     aggregated="tags",
     protocol=Protocol(1, CANVAS, CANVAS, source="synpic.shapes"),
 )

@@ -59,6 +59,5 @@ def folded(items: Sequence[SourcedItem], remarks: Sequence[str] = ()) -> SuiteCo
             )
     twice = len(items) - len(first)
     if twice:
-        verb = "repeats" if twice == 1 else "repeat"
-        remarks = [*remarks, f"{count(twice, 'item')} {verb} an earlier one, and count once"]
+        remarks = [*remarks, f"{count(twice, 'repeated item')} left out"]
     return SuiteContent([one.item for one in first.values()], remarks)

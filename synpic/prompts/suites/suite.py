@@ -177,7 +177,8 @@ class Suite:
         places: name → where it lies; none where ``read`` makes the items.
         licence: of the lists, as their makers state it; None where they state none.
         paper: the source.
-        judges: registered judges, the first by default; none: rewards decide (win rates).
+        judges: registered judges with the options that they take for it, the first by default;
+            none: rewards decide (win rates).
         aggregated: what the suite's number is.
         protocol: how images are drawn.
         quirks: each fault of the makers' program that ``quirks = "official"`` brings, in a line.
@@ -191,7 +192,7 @@ class Suite:
     places: Mapping[str, Place] = field(default_factory=dict)
     licence: str | None = None
     paper: str | None = None
-    judges: tuple[str, ...] = ()
+    judges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     aggregated: Aggregated = "images"
     protocol: Protocol = Protocol()
     quirks: tuple[str, ...] = ()

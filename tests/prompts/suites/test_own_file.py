@@ -187,7 +187,7 @@ def test_equal_items_are_one(suite: MakeSuite, tmp_path: Path) -> None:
     (tmp_path / "m.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     found = ensure_suite(suite('file = "m.jsonl"').snapshot())
     assert found.table.column("item").to_pylist() == ["1", "3"]
-    assert list(found.remarks) == ["1 item repeats an earlier one, and count once"]
+    assert list(found.remarks) == ["1 repeated item left out"]
 
 
 def test_a_file_that_is_no_table_is_refused(suite: MakeSuite, tmp_path: Path) -> None:
