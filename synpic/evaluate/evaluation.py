@@ -117,6 +117,7 @@ class Evaluation:
         trained_on: of each model whose training prompts are known, how many of the prompts are
             among them.
         records: of each model, the SHA-256 of its ``training.json``; None without one.
+        prompts_hash: of the ids of all prompts.
     """
 
     base: str
@@ -128,6 +129,7 @@ class Evaluation:
     measures: Sequence[Measure]
     trained_on: Mapping[str, Overlap]
     records: Mapping[str, str | None]
+    prompts_hash: str
 
     def headline(self, model: str) -> Measure | None:
         """The first measure that does not come from what ``model`` was trained on; or none."""
@@ -147,6 +149,7 @@ class Evaluation:
             },
             "tag": self.tag,
             "prompts": self.prompts,
+            "prompts_hash": self.prompts_hash,
             "items": self.items,
             "same_seed": self.same_seed,
             "headline": {model: one and one.name for model, one in heads.items()},
@@ -217,6 +220,7 @@ def evaluate_models(
         ],
         trained_on=overlaps,
         records={model: _read(inventory, model, record_of_training) for model in models},
+        prompts_hash=ids.fingerprint({"prompts": sorted(tags)}),
     )
 
 

@@ -1,4 +1,8 @@
-"""A report in a folder: ``report.md`` for people, ``report.json`` for programs."""
+"""An evaluation as files.
+
+A report in a folder: ``report.md`` for people, ``report.json`` for programs; and ``eval.json`` in
+the workspace that was evaluated.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from pathlib import Path
 from synpic.errors import EvaluationError, StorageError
 from synpic.evaluate.evaluation import Evaluation
 from synpic.evaluate.tables import markdown
-from synpic.workspace.evaluations import REPORT, encode_evaluation
+from synpic.workspace import Workspace
+from synpic.workspace.evaluations import EVALUATION, REPORT, encode_evaluation
 from synpic.workspace.whole_folder import whole_folder
 
-__all__ = ["PAGE", "require_room", "write_report"]
+__all__ = ["PAGE", "record_evaluation", "require_room", "write_report"]
 
 PAGE = "report.md"
 
@@ -56,3 +61,23 @@ def write_report(found: Evaluation, folder: Path) -> None:
             f"{folder}: the report cannot be written: {error}",
             hint="name a folder on a disk with room that you may write to",
         ) from error
+
+
+def record_evaluation(found: Evaluation, workspace: Workspace) -> bool:
+    """Leave ``eval.json`` in the workspace that was evaluated: whole, or as it was.
+
+    Args:
+        workspace: in one without writing, the file on the disk stays as it is.
+
+    Returns:
+        Whether it was written; False where the file says the same already.
+
+    Raises:
+        StorageError: the disk is full, or refuses.
+    """
+    store = workspace.store
+    data = encode_evaluation(found.as_dict())
+    if store.exists(EVALUATION) and store.read(EVALUATION) == data:
+        return False
+    store.write(EVALUATION, data)
+    return True

@@ -20,6 +20,8 @@ from synpic.release.cards.training_prompts import TrainingPrompts, read_training
 
 __all__ = ["Trail", "prompts_of_training", "record_of_training", "rewards_of_training", "trail"]
 
+_TRAINED_PARTS = {"unet", "transformer"}
+
 Trail = Literal["in training", "held out", "unknown"]
 """Whether a reward labelled what a model learnt from."""
 
@@ -65,11 +67,24 @@ def prompts_of_training(settings: ModelSettings, folder: Path) -> TrainingPrompt
 
 
 def record_of_training(settings: ModelSettings, folder: Path) -> str | None:
-    """The SHA-256 of a model's ``training.json``, or of its first adapter's; None without one."""
-    for path in _places(settings, folder):
-        if (path / FACTS).is_file():
-            return file_hash(path / FACTS)
-    return None
+    """The SHA-256 of the ``training.json`` of what was trained, where that is what draws.
+
+    Of a model with an adapter, that is the adapter's.
+
+    Returns:
+        None without one; and of a model that draws with more than what was trained: with several
+        adapters, at another scale than 1, or with weights of its trained part from elsewhere.
+    """
+    if _TRAINED_PARTS & set(settings.components):
+        return None
+    place = settings.checkpoint
+    if settings.adapters:
+        adapter, *others = settings.adapters
+        if others or adapter.scale != 1:
+            return None
+        place = adapter.checkpoint
+    path = None if place is None else locate(place, folder)
+    return file_hash(path / FACTS) if path is not None and (path / FACTS).is_file() else None
 
 
 def _places(settings: ModelSettings, folder: Path) -> list[Path]:

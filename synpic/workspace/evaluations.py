@@ -118,7 +118,11 @@ class RecordedSuite(Record):
 
 
 class RecordedEvaluation(Record):
-    """An evaluation; see :class:`synpic.evaluate.evaluation.Evaluation`."""
+    """An evaluation; see :class:`synpic.evaluate.evaluation.Evaluation`.
+
+    Args:
+        prompts_hash: of the ids of all prompts; None in what an earlier synpic wrote.
+    """
 
     schema_version: int = Field(ge=1)
     synpic: str
@@ -127,6 +131,7 @@ class RecordedEvaluation(Record):
     suite: RecordedSuite | None = None
     tag: str | None
     prompts: int = Field(ge=1)
+    prompts_hash: str | None = None
     items: int = Field(ge=1)
     same_seed: int = Field(ge=0)
     headline: dict[str, str | None]
