@@ -44,7 +44,7 @@ def fussy(asked: Requirement, image: Image, hates: str = "prompt 0-3") -> bool:
 
 
 def slow(asked: Requirement, image: Image) -> bool:
-    time.sleep(0.02)
+    time.sleep(0.008)
     return reddish(asked, image)
 
 

@@ -65,7 +65,7 @@ def _show(merged: Merged) -> None:
     say(f"{'compared' if merged.clashes else done}: {what}")
     for folder, number in merged.scores.items():
         kind, _, name = folder.rpartition("/")
-        what = f"{name}: {count(number, 'pair' if kind else 'image')}"
+        what = f"{name}: {count(number, 'pair' if kind == 'comparisons' else 'image')}"
         say(f"{kind or 'scores'}: {what}")
     for remark in merged.remarks:
         say(f"warning: {remark}")

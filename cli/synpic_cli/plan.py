@@ -94,6 +94,11 @@ def _show(made: CostPlan, devices: int, rate: float | None) -> None:
             f"{count(made.questions(), 'question')} to comparers, two for each pair of images, of "
             f"which {made.questions('left'):,} are still to come."
         )
+    if made.verdicts():
+        say(
+            f"{count(made.verdicts(), 'verdict')} by judges, of which "
+            f"{made.verdicts('left'):,} are still to come."
+        )
     for note in made.notes:
         say(f"note: {note}")
 

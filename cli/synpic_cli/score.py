@@ -84,7 +84,7 @@ def score(
     wait: WaitToRead = READING,
     as_json: EventsAsJson = False,
 ) -> None:
-    """Score the images that have no score yet, then compare pairs. Run it again to go on.
+    """Score images that have no score, compare pairs, then judge. Run it again to go on.
 
     With --images or --dataset: images that exist already. The first time, this writes the recipe.
     """
@@ -185,7 +185,12 @@ def _show_work(
     as_json: bool,
 ) -> None:
     from synpic.pipeline.inventory import take_inventory
-    from synpic.pipeline.tasks import comparing_tasks, drawing_tasks, scoring_tasks
+    from synpic.pipeline.tasks import (
+        comparing_tasks,
+        drawing_tasks,
+        judging_tasks,
+        scoring_tasks,
+    )
     from synpic.pipeline.validation import validate
     from synpic.score.forecast import weights_to_fetch
     from synpic.score.forecast_questions import questions_to_ask
@@ -202,11 +207,13 @@ def _show_work(
                 f"{size(whole.bytes)}, {count(whole.scores, 'score')} in all."
             )
         if not any(task.opener.proven for task in tasks):
-            named = [*snapshot.recipe.scoring, *snapshot.recipe.comparers]
+            recipe = snapshot.recipe
+            named = [*recipe.scoring, *recipe.comparers, *recipe.judges]
             show_fetches(weights_to_fetch(snapshot, named), as_json)
             return
     tasks, broken = scoring_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
-    show_tasks(tasks, broken, "scores to give", as_json)
+    if tasks or broken or not snapshot.recipe.judges:
+        show_tasks(tasks, broken, "scores to give", as_json)
     if snapshot.recipe.comparers:
         asking, broken, remarks = comparing_tasks(
             snapshot, only=only, shard=shard, retry_failed=retry_failed
@@ -217,6 +224,10 @@ def _show_work(
         for remark in [] if as_json else remarks:
             say(remark)
         tasks += asking
+    judging, broken = judging_tasks(snapshot, only=only, shard=shard, retry_failed=retry_failed)
+    if judging or broken:
+        show_tasks(judging, broken, "verdicts to give", as_json)
+    tasks += judging
     asked = questions_to_ask(snapshot, tasks, lambda: take_inventory(snapshot).candidates())
     show_questions(asked, as_json)
     show_fetches(weights_to_fetch(snapshot, [task.name for task in tasks]), as_json)

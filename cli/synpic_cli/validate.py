@@ -35,7 +35,10 @@ def validate(
             [[m.name, m.checkpoint, m.images, _bytes(m)] for m in made.models],
         )
         say(f"{count(made.images, 'image')}, about {size(made.bytes)}")
-        say(f"{count(made.scores, 'score')} by {', '.join(made.rewards) or 'no reward'}")
+        if made.rewards or not made.judges:
+            say(f"{count(made.scores, 'score')} by {', '.join(made.rewards) or 'no reward'}")
+        if made.judges:
+            say(f"{count(made.verdicts, 'verdict')} by {', '.join(made.judges)}")
         for name, questions in made.comparers.items():
             asked = "" if questions is None else f": {count(questions, 'question')}, two for a pair"
             say(f"comparer {name}{asked}")

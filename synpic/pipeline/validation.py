@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 
-from synpic.errors import HubUnreachable, SynpicError, WorkspaceError
+from synpic.errors import SynpicError, WorkspaceError
 from synpic.generate.checks import check_model
 from synpic.generate.image_bytes import mean_bytes
 from synpic.generate.image_model import Model, check_models, complete, resolve_model, sizes_of
@@ -19,8 +17,9 @@ from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.pipeline.comparisons import require_labels
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.pipeline.labels import own_source
-from synpic.pipeline.pairs import count_pairs
 from synpic.pipeline.ranking import aggregation_of
+from synpic.pipeline.scorer_checks import check_scorers
+from synpic.pipeline.validated import ValidatedModel, Validation
 from synpic.prompts import read_prompts
 from synpic.prompts.meta import in_published_types
 from synpic.rank import OWN, require_comparing
@@ -30,79 +29,11 @@ from synpic.recipe import PromptSettings, SuiteSettings
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS
 from synpic.safety import check_safety, resolve_safety
-from synpic.score.comparer import open_comparer, resolve_comparer
-from synpic.score.lineage import one_family
-from synpic.score.reward import registered_reward, require_openable
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.labels import INGESTED
 from synpic.workspace.parts import frame
 
 __all__ = ["ValidatedModel", "Validation", "validate"]
-
-
-@dataclass(frozen=True)
-class ValidatedModel:
-    """What one model will draw, or what a source has of one.
-
-    Args:
-        checkpoint: its weights; of ingested images, their source.
-        images: prompts × sizes × samples; of ingested images, those that have a prompt.
-        bytes: of their files: the mean of those in the workspace, for all; where it has none, a
-            rough estimate.
-        mean_of: the number of images in the mean; 0 where there are none.
-    """
-
-    name: str
-    checkpoint: str
-    images: int
-    bytes: int
-    mean_of: int = 0
-
-
-@dataclass
-class Validation:
-    """What a recipe wants, with everything that is wrong with it.
-
-    Args:
-        problems: each would stop a command; (message, hint).
-        notes: what could not be checked here, or may not be meant.
-        comparers: with the number of questions that each is asked in all, two for each pair; None
-            where images are ingested.
-        sharing: of ingested images, how many have a prompt that another has too; None where the
-            recipe draws.
-    """
-
-    prompts: int = 0
-    prompts_empty: int = 0
-    prompts_duplicate: int = 0
-    models: list[ValidatedModel] = field(default_factory=list)
-    rewards: list[str] = field(default_factory=list)
-    comparers: dict[str, int | None] = field(default_factory=dict)
-    problems: list[tuple[str, str | None]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    sharing: int | None = None
-
-    @property
-    def images(self) -> int:
-        """In all."""
-        return sum(model.images for model in self.models)
-
-    @property
-    def scores(self) -> int:
-        """In all."""
-        return self.images * len(self.rewards)
-
-    @property
-    def bytes(self) -> int:
-        """Of all images, roughly."""
-        return sum(model.bytes for model in self.models)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        totals = {"images": self.images, "scores": self.scores, "bytes": self.bytes}
-        problems = [{"message": message, "hint": hint} for message, hint in self.problems]
-        models = [vars(model) for model in self.models]
-        return {**vars(self), "models": models, "problems": problems, **totals}
 
 
 def validate(workspace: Workspace | Snapshot) -> Validation:
@@ -120,72 +51,24 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     else:
         prompts = _check_ingest(made, snapshot)
     _check_safety(made, snapshot, [] if prompts is None else prompts["prompt"].to_list())
-    for name, reward in recipe.scoring.items():
-        made.rewards.append(name)
-        try:
-            require_openable(name, reward, snapshot)
-        except SynpicError as error:
-            _note(made, error)
-    _note_relatives(made, snapshot)
-    _check_comparers(made, snapshot)
+    check_scorers(made, snapshot, prompts)
     _check_cuts(made, snapshot, prompts)
     try:
         aggregation = aggregation_of(snapshot)
         if comparing := [name for name in recipe.comparing if name in recipe.weights]:
             require_comparing(aggregation, comparing)
     except SynpicError as error:
-        _note(made, error)
+        made.note(error)
     _check_labels(made, snapshot)
     if not recipe.rewards:
-        made.notes.append("there are no [rewards.…]: images can be drawn, but not ranked")
+        judged = " and judged" if recipe.judges else ""
+        made.notes.append(f"there are no [rewards.…]: images can be drawn{judged}, but not ranked")
     elif not made.problems:
         try:
             exact_weights(recipe.weights)
         except SynpicError as error:
-            _note(made, error)
+            made.note(error)
     return made
-
-
-def _note_relatives(made: Validation, snapshot: Snapshot) -> None:
-    """Say that all that ranks comes from one network, and is blind to the same things."""
-    recipe = snapshot.recipe
-    names = [name for name in recipe.weights if name in recipe.scoring]
-    if len(names) < len(recipe.weights):
-        return
-    try:
-        folder = snapshot.workspace.folder
-        things = [registered_reward(name, recipe.scoring[name], folder) for name in names]
-    except SynpicError:
-        return  # It is a problem already.
-    backbone = one_family(things)
-    if backbone is not None:
-        listed = f"{', '.join(names[:-1])} and {names[-1]}"
-        made.notes.append(
-            f"{listed} all descend from {backbone}: what it does not see, none of them sees, and "
-            "their mean is worth less than it looks; add a reward of another descent "
-            "(`synpic list rewards NAME` says which)"
-        )
-
-
-def _check_comparers(made: Validation, snapshot: Snapshot) -> None:
-    recipe = snapshot.recipe
-    of_prompt = pl.Series([0] if recipe.ingest else [made.images // max(1, made.prompts)])
-    for name, settings in recipe.comparers.items():
-        asked = 2 * count_pairs(settings, of_prompt) * made.prompts
-        made.comparers[name] = None if recipe.ingest else asked
-        try:
-            wanted = resolve_comparer(name, settings, snapshot.lock)
-            if wanted.asks_endpoint:
-                open_comparer(wanted, snapshot.workspace, "cpu")  # it sends nothing
-        except SynpicError as error:
-            _note(made, error)
-        partly = settings.pairs == "adjacent" and recipe.ranking.aggregation != "bradley-terry"
-        if partly and name in recipe.weights:
-            made.notes.append(
-                f"rewards.{name} takes no part in a prompt of more than two images: pairs = "
-                f'"adjacent" compares some of its pairs, and {recipe.ranking.aggregation} counts '
-                'wins where all are compared; "bradley-terry" takes those that there are'
-            )
 
 
 def _check_labels(made: Validation, snapshot: Snapshot) -> None:
@@ -200,7 +83,7 @@ def _check_labels(made: Validation, snapshot: Snapshot) -> None:
         except WorkspaceError as error:
             made.notes.append(f"{error.message}: {error.hint}")
         except SynpicError as error:
-            _note(made, error)
+            made.note(error)
 
 
 def _check_drawing(
@@ -215,7 +98,7 @@ def _check_drawing(
         made.prompts = prompts.table.num_rows
         made.prompts_empty, made.prompts_duplicate = prompts.empty, prompts.duplicates
     except SynpicError as error:
-        _note(made, error)
+        made.note(error)
     models: list[Model] = []
     completed: dict[str, ModelSettings] = {}
     schedules: dict[str, Schedule] = {}
@@ -226,13 +109,13 @@ def _check_drawing(
             sizes = resolve_model(name, snapshot)
             models += sizes
             for problem in check_model(snapshot.workspace, sizes[0]):
-                _note(made, problem)
+                made.note(problem)
             if changes_schedule(written):
                 schedule = asking.schedule_of_model(snapshot.workspace, sizes[0])
                 if schedule is not None:
                     schedules[name] = schedule
         except SynpicError as error:
-            _note(made, error)
+            made.note(error)
     for name, settings in completed.items():
         found = [model for model in models if model.name == name]
         made.models.append(_model(made, name, settings, snapshot, found))
@@ -242,7 +125,7 @@ def _check_drawing(
         try:
             check_models(recipe, models)
         except SynpicError as error:
-            _note(made, error)
+            made.note(error)
     return texts
 
 
@@ -299,7 +182,7 @@ def _check_ingest(made: Validation, snapshot: Snapshot) -> pl.DataFrame | None:
     try:
         index = read_index(snapshot)
     except SynpicError as error:
-        _note(made, error)
+        made.note(error)
         return None
     note = index.prompts_note
     made.prompts = note["read"] - note["empty"] - note["duplicates"]
@@ -339,7 +222,7 @@ def _check_safety(made: Validation, snapshot: Snapshot, prompts: Sequence[str]) 
             return
         check_safety(wanted, snapshot.workspace)
     except SynpicError as error:
-        _note(made, error)
+        made.note(error)
         return
     if wanted.words is not None:
         listed = sum(map(wanted.words.flags, prompts))
@@ -355,21 +238,14 @@ def _check_cuts(made: Validation, snapshot: Snapshot, prompts: pl.DataFrame | No
             named = read_drop(snapshot.workspace, cuts.drop)
             made.notes.append(f"ranking.drop: {named.source} names {named.described}")
         except SynpicError as error:
-            _note(made, error)
+            made.note(error)
     if cuts.where is not None and prompts is not None:
         try:
             passing = int(require_condition(cuts.where, in_published_types(prompts)).sum())
             of = count(prompts.height, "prompt")
             made.notes.append(f"records.where is true for {passing:,} of {of}")
         except SynpicError as error:
-            _note(made, error)
-
-
-def _note(made: Validation, error: SynpicError) -> None:
-    if isinstance(error, HubUnreachable):
-        made.notes.append(error.message)
-    else:
-        made.problems.append((error.message, error.hint))
+            made.note(error)
 
 
 def _model(
@@ -388,7 +264,7 @@ def _model(
             folders = {one.sides: one.folder for one in recorded_models(name, snapshot)[0]}
         each = [mean_bytes(workspace, folders.get(size), *size, images) for size in sizes]
     except SynpicError as error:
-        _note(made, error)
+        made.note(error)
         each = [mean_bytes(workspace, None, *size, images) for size in sizes]
     drawn = made.prompts * settings.samples
     return ValidatedModel(

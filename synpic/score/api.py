@@ -18,23 +18,15 @@ from typing import Any, TypeAlias
 from PIL.Image import Image
 
 from synpic.engine.attempt import Attempts, Failed
-from synpic.engine.device import pick_device
 from synpic.engine.threads import pool
 from synpic.errors import RewardError
-from synpic.hub import checkpoints
 from synpic.readers.images import as_rgb, decode
 from synpic.recipe import RewardSettings
-from synpic.score.option_files import with_files
 from synpic.score.precision import full_float32
-from synpic.score.reward import (
-    Reward,
-    RewardInfo,
-    companion_sources,
-    construct_reward,
-    registered_reward,
-)
+from synpic.score.reward import Reward, RewardInfo
 from synpic.score.score_checks import check_finite
 from synpic.score.two_stage import TwoStageReward
+from synpic.score.unlocked import open_unlocked
 
 __all__ = ["OpenedReward", "Picture", "reward"]
 
@@ -79,19 +71,7 @@ def reward(
         options=options,
         batch_size=batch_size,
     )
-    settings = with_files(name, settings, Path())
-    options = settings.options
-    thing = registered_reward(name, settings)
-    info: RewardInfo | None = getattr(thing, "info", None)
-    companions = companion_sources(info, options)
-    arguments = {key: value for key, value in options.items() if key not in companions}
-    if info and info.checkpoint:
-        where, commit = checkpoints.load_unlocked(settings.checkpoint or info.checkpoint, revision)
-        arguments |= {"checkpoint": where, "revision": commit, "device": pick_device(device)}
-    for companion, source in companions.items():
-        where, commit = checkpoints.load_unlocked(*source)
-        arguments |= {companion: where, f"{companion}_revision": commit}
-    return OpenedReward(name, construct_reward(name, thing, arguments), batch_size)
+    return OpenedReward(name, open_unlocked(name, settings, device), batch_size)
 
 
 class OpenedReward:

@@ -20,7 +20,7 @@ from synpic.score.api import OpenedReward, reward
 from synpic.score.published_pictures import fetch
 from synpic.score.published_scores import KNOWN, Known
 
-__all__ = ["Check", "Compared", "Finding", "check_reward"]
+__all__ = ["Check", "Compared", "Finding", "check_reward", "drawn_pictures"]
 
 SAME = 1e-5
 """How far two computations of one score may lie apart, relative to scores above 1."""
@@ -171,7 +171,7 @@ def _compared(
 
 def _common_sense(opened: OpenedReward) -> list[Finding]:
     """What holds of every reward, tried on a few drawn pictures of several sizes."""
-    pictures, prompts = _drawn()
+    pictures, prompts = drawn_pictures()
     together = opened.score(prompts, pictures)
     turned = opened.score(prompts[::-1], pictures[::-1])[::-1]
     alone = [opened.score(*pair)[0] for pair in zip(prompts, pictures, strict=True)]
@@ -192,7 +192,7 @@ def _same(one: Sequence[float], other: Sequence[float]) -> bool:
     return all(abs(a - b) <= SAME * max(1, abs(a)) for a, b in zip(one, other, strict=True))
 
 
-def _drawn() -> tuple[list[Image.Image], list[str]]:
+def drawn_pictures() -> tuple[list[Image.Image], list[str]]:
     """Noise, a slope, stripes, a disc and a plain colour, with prompts."""
     x, y = np.meshgrid(np.linspace(0, 1, 320), np.linspace(0, 1, 200))
     noise = np.random.default_rng(0).integers(0, 256, (97, 301, 3))

@@ -13,6 +13,7 @@ from synpic.hub.errors import Subject
 from synpic.hub.lock import LockEntry
 from synpic.score.cached import in_cache, matching
 from synpic.score.comparer import resolve_comparer
+from synpic.score.judges.wanted import resolve_judge
 from synpic.score.reward import Companion, WantedReward, resolve_reward
 from synpic.score.weights.tensor_names import tensor_names
 from synpic.workspace import Snapshot, Workspace
@@ -41,7 +42,8 @@ class Fetch:
 
 
 def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> list[Fetch]:
-    """The repositories that the rewards and comparers ``names`` read; folders are not among them.
+    """The repositories that the rewards, comparers and judges ``names`` read; folders are not among
+    them.
 
     The Hub is asked for names and sizes of files. If it does not answer, the cache alone is looked
     at: what is there in full needs nothing, and of the rest it is not known what it needs.
@@ -50,17 +52,23 @@ def weights_to_fetch(workspace: Workspace | Snapshot, names: Iterable[str]) -> l
         UnknownName, RewardError, CheckpointError: a reward that cannot be resolved.
     """
     snapshot = workspace.snapshot()
-    rewards = snapshot.recipe.rewards
     readers: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = {}
     for name in names:
-        resolve = resolve_reward if rewards[name].comparer is None else resolve_comparer
-        wanted = resolve(name, rewards[name], snapshot.lock)
+        wanted = _wanted(name, snapshot)
         for repository, commit, files in _reads(wanted, snapshot.workspace):
             readers.setdefault((repository, commit), []).append((name, files))
     return [
         _fetch(*where, tuple(dict.fromkeys(n for n, _ in read)), [files for _, files in read])
         for where, read in readers.items()
     ]
+
+
+def _wanted(name: str, snapshot: Snapshot) -> WantedReward:
+    recipe, lock = snapshot.recipe, snapshot.lock
+    if name in recipe.judges:
+        return resolve_judge(name, recipe.judges[name], lock)
+    compares = recipe.rewards[name].comparer is not None
+    return (resolve_comparer if compares else resolve_reward)(name, recipe.rewards[name], lock)
 
 
 def _reads(

@@ -36,8 +36,9 @@ from synpic.workspace.suite import AskedItem, SuiteItems
 
 __all__ = ["judging_task", "require_judgeable"]
 
-_PART_VERDICTS = 1024
-"""A verdict has parts and reasons: some hundred bytes."""
+_PART_VERDICTS = 256
+"""Fewer than scores: a judge may take seconds for an image, and what a kill loses is less than a
+part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from synpic.readers.display import size
 from synpic.readers.text import decode
 from synpic.recipe import JudgeSettings, RewardSettings
 
-__all__ = ["is_file", "with_files"]
+__all__ = ["SomeSettings", "is_file", "with_files"]
 
 _LARGEST = 1 << 20
 """Bytes of a text."""

@@ -124,8 +124,12 @@ def _examine(pixels: Floats, ground: Floats, component: Mask) -> FoundShape:
     touched = (
         component | around[:-2, 1:-1] | around[2:, 1:-1] | around[1:-1, :-2] | around[1:-1, 2:]
     )
-    share = (pixels - ground) @ (paint - ground) / float(np.sum((paint - ground) ** 2))
+    span = float(np.sum((paint - ground) ** 2))
+    share = (pixels - ground) @ (paint - ground) / (span or 1)
     alpha = np.where(touched, np.clip(share, 0, 1), 0).astype(np.float32)
+    if not alpha.any():
+        # Noise whose colours have the background's as their middle: it is where its pixels are.
+        alpha = component.astype(np.float32)
     rows, columns = np.indices(alpha.shape) + 0.5
     y, x = float((alpha * rows).sum() / alpha.sum()), float((alpha * columns).sum() / alpha.sum())
     colour, purity = _nearest(paint, COLOURS)

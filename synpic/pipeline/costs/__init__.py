@@ -1,9 +1,9 @@
 """What a workspace will cost: counted, and timed on the machine at hand.
 
 arithmetic   images and seconds become device-hours, wall time and dollars
-calibration  one model or reward, opened and timed on a few batches
+calibration  one model, reward, comparer or judge, opened and timed on a few batches
 samples      the images that rewards are timed on
-plan         what is wanted of each model and reward, what is left, and what either costs
+plan         what is wanted of each of them, what is left, and what either costs
 estimate     a workspace's plan: counts, calibrates, and keeps nothing
 """
 

@@ -1,10 +1,10 @@
-"""Counting what a recipe wants and what is left, and timing each model, reward and comparer."""
+"""Counting what a recipe wants and what is left, and timing each of it on a few images."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -22,6 +22,7 @@ from synpic.generate.recorded import RecordedModel
 from synpic.ingest import IngestedImages, ingest_task
 from synpic.pipeline.costs.calibration import Timing, time_task
 from synpic.pipeline.costs.comparing import comparing_items, images_for_pairs
+from synpic.pipeline.costs.judging import judging_items
 from synpic.pipeline.costs.plan import CostItem, CostPlan
 from synpic.pipeline.costs.samples import InMemory, as_candidates, stored
 from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
@@ -57,7 +58,7 @@ def plan_costs(
     Args:
         calibrate: open models and rewards and time them; else there are counts and bytes alone.
         batches: to time, of each, after one to warm up.
-        rewards: time them too.
+        rewards: time them, comparers and judges too.
         device: as torch names it; the first accelerator, else the CPU, if None.
         listener: receives progress.
         stop: when set, the current batch is the last.
@@ -99,7 +100,20 @@ def plan_costs(
                 CostItem("score", name, None, size, images, to_score, to_score, problem=error)
             )
     items += comparing_items(inventory, run.kept, run.run if rewards else None)
-    stages = {"score": (1, recipe.scoring), "compare": (2, recipe.comparers)}
+    items += judging_items(
+        inventory,
+        candidates,
+        images,
+        to_score,
+        run.kept,
+        run.run if rewards and calibrate else None,
+        run.batches,
+    )
+    stages: dict[str, tuple[int, Collection[str]]] = {
+        "score": (1, recipe.scoring),
+        "compare": (2, recipe.comparers),
+        "judge": (3, recipe.judges),
+    }
 
     def place(item: CostItem) -> tuple[int, int]:
         stage, names = stages.get(item.stage, (0, recipe.models))
@@ -168,8 +182,10 @@ def _over_again(batches: Sequence[list[Item]], count: int) -> Iterator[list[Item
 
 
 def _images_to_score(recipe: Recipe, run: _Calibration) -> int:
-    """How many images of each model the rewards need to be timed on."""
-    largest = max((reward.batch_size for reward in recipe.scoring.values()), default=0)
+    """How many images of each model the rewards and judges need to be timed on."""
+    sizes = [reward.batch_size for reward in recipe.scoring.values()]
+    sizes += [judge.batch_size for judge in recipe.judges.values()]
+    largest = max(sizes, default=0)
     largest = max(largest, images_for_pairs(recipe))
     return math.ceil(largest * (run.batches + 1) / max(1, len(recipe.models)))
 

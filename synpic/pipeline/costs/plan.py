@@ -21,12 +21,16 @@ PAIRS = {"best-worst": 0, "best-rest": 1, "adjacent": 1, "all": 2, "random": 0, 
 guess."""
 
 
+_COUNTED = {"score": "scores", "compare": "pairs", "judge": "verdicts"}
+"""Of each stage, what is counted: images, where nothing is written here."""
+
+
 @dataclass(frozen=True)
 class CostItem:
-    """One model at one size, the images of a source, one reward, or one comparer.
+    """One model at one size, the images of a source, one reward, one comparer or one judge.
 
     Args:
-        stage: "generate", "ingest", "score" or "compare".
+        stage: "generate", "ingest", "score", "compare" or "judge".
         size: of the images, as "1280x768"; None where the pipeline chooses, of ingested images, and
             of a reward.
         batch_size: images at once, as the recipe has it; None of ingested images.
@@ -98,7 +102,7 @@ class CostPlan:
         prompts: distinct ones.
         device: what it was timed on, as its maker calls it; None if nothing was to be timed.
         devices: how many of them `synpic generate` would take here.
-        items: models, then rewards, then comparers, in the recipe's order.
+        items: models, rewards, comparers, then judges, in the recipe's order.
         configs, pairs: which tables are published, and how pairs are chosen.
     """
 
@@ -127,6 +131,10 @@ class CostPlan:
     def scores(self, which: Which = "whole") -> int:
         """To be given, in all or still."""
         return self._count("scores", which)
+
+    def verdicts(self, which: Which = "whole") -> int:
+        """To be given, in all or still."""
+        return self._count("verdicts", which)
 
     def questions(self, which: Which = "whole") -> int:
         """To be asked of comparers, in all or still: two for each pair."""
@@ -196,6 +204,7 @@ class CostPlan:
                     "images": self.images(which),
                     "scores": self.scores(which),
                     "questions": self.questions(which),
+                    "verdicts": self.verdicts(which),
                     "image_bytes": self.image_bytes(which),
                     **{
                         pace: self.cost(which, None, devices, rate, pace).as_dict()
@@ -223,5 +232,5 @@ class CostPlan:
         return sum(
             item.wanted if which == "whole" else item.left
             for item in self.items
-            if {"score": "scores", "compare": "pairs"}.get(item.stage, "images") == what
+            if _COUNTED.get(item.stage, "images") == what
         )

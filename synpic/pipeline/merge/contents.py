@@ -42,10 +42,10 @@ class JoinedContents:
 
     Args:
         images: of distinct ids.
-        scores: folder of a reward → distinct images that it scored; and, as "comparisons/…", of a
-            comparer → distinct pairs that it compared.
-        clashes: images of one id with other pixels, scores of one image that differ, and labels of
-            one source that do.
+        scores: folder of a reward → distinct images that it scored; as "verdicts/…", of a judge →
+            distinct images that it judged; and, as "comparisons/…", of a comparer → distinct pairs.
+        clashes: images of one id with other pixels, scores, verdicts or comparisons of one image
+            that differ, labels of one source that do, and suites.
     """
 
     images: int
@@ -100,6 +100,12 @@ def compare(
         clashes += _clashes("scores", folder, rows, keys, "score", sources)
         scores[posixpath.basename(folder)] = rows.select(keys).unique().height
         on_folder(folder)
+    for folder in _folders(sources, "verdicts"):
+        rows = _rows(sources, folder, _worded_verdicts, "verdict")
+        keys = ["candidate_id", "sha256"]
+        clashes += _clashes("verdicts", folder, rows, keys, "verdict", sources)
+        scores[folder] = rows.select(keys).unique().height
+        on_folder(folder)
     for folder in _folders(sources, "comparisons"):
         rows = _rows(sources, folder, _named_pairs, "probability")
         keys = ["candidate_id", "sha256"]
@@ -110,6 +116,22 @@ def compare(
     for source in sources:
         source.workspace.failures("score")
     return JoinedContents(pl.concat(ids).n_unique(), scores, clashes)
+
+
+def _worded_verdicts(workspace: Workspace, folder: str) -> pl.DataFrame:
+    """Verdicts, each as one text; reasons and parts are what a judge says beside."""
+    correct = pl.when("correct").then(pl.lit("right")).otherwise(pl.lit("wrong"))
+    score = pl.format("score {}", "score")
+    return workspace.verdicts(folder).select(
+        "candidate_id",
+        "sha256",
+        verdict=pl.concat_str(
+            pl.when(pl.col("correct").is_not_null()).then(correct),
+            pl.when(pl.col("score").is_not_null()).then(score),
+            separator=", ",
+            ignore_nulls=True,
+        ),
+    )
 
 
 def _named_pairs(workspace: Workspace, folder: str) -> pl.DataFrame:
@@ -180,6 +202,7 @@ def _rows(
 _DIFFERENT = {
     "candidates": ("image has one id and other pixels", "images have one id and other pixels"),
     "scores": ("score differs", "scores differ"),
+    "verdicts": ("verdict differs", "verdicts differ"),
     "comparisons": ("comparison differs", "comparisons differ"),
 }
 
@@ -199,7 +222,7 @@ def _clashes(
     first = rows.filter(pl.col("candidate_id") == ids[0]).sort("at")
     different = first.unique([*keys[1:], value], keep="first", maintain_order=True)
     shown = [
-        f"{f'{held:.8}' if isinstance(held, str) else held} in {sources[at].name}"
+        f"{held[:8] if value == 'sha256' else held} in {sources[at].name}"
         for held, at in different.select(value, "at").iter_rows()
     ]
     number = count(len(ids), *_DIFFERENT[kind])

@@ -28,6 +28,7 @@ from synpic.pipeline.merge.staging import (
     require_free,
     staged,
 )
+from synpic.pipeline.merge.suites import joined_suite
 from synpic.prompts.joined import JOINED, write_joined
 from synpic.readers.display import count
 from synpic.recipe import parse_recipe
@@ -35,7 +36,7 @@ from synpic.workspace import PROMPTS, RECIPE, Snapshot, Workspace
 from synpic.workspace.lock import RecipeLock, TriedSchedule
 from synpic.workspace.marks import Marks, write_marks
 from synpic.workspace.storage import Store
-from synpic.workspace.workspace import INGEST, OLD_INGEST
+from synpic.workspace.workspace import INGEST, OLD_INGEST, SUITE
 
 __all__ = ["Merged", "merge_workspaces"]
 
@@ -50,6 +51,7 @@ class _Plan:
     prompts: JoinedPrompts
     joined: bool
     index: Source | None
+    suite: Store | None
     files: Mapping[str, Store]
     marks: Marks
     parts: Sequence[PartToPlace]
@@ -194,12 +196,15 @@ def _plan(
         along = [*own, *((text, name) for text in texts for name in text.modules)]
     files, more = _one_of_each(along)
     clashes += more
+    suite, more = joined_suite(sources)
+    clashes += more
     if clashes:
         return None, clashes
     text = joined_text([given] if given else texts, prompt_table)
     joined = prompt_table is not None and prompts.of is None
     locked = entries, schedules
-    return _Plan(sources, target, text, prompts, joined, index, files, marks, parts, locked), []
+    plan = _Plan(sources, target, text, prompts, joined, index, suite, files, marks, parts, locked)
+    return plan, []
 
 
 def _owner(prompts: JoinedPrompts, index: Source | None) -> RecipeText | None:
@@ -304,6 +309,8 @@ def _take(plan: _Plan, workspace: Workspace) -> Inventory:
         write_marks(store, plan.marks)
     if plan.joined:
         write_joined(store, plan.prompts.table)
+    if plan.suite is not None:
+        store.write(SUITE, plan.suite.read(SUITE))
     held = plan.index or plan.prompts.of
     for name in (PROMPTS, INGEST, OLD_INGEST):
         if held is not None and held.workspace.store.exists(name):
@@ -326,7 +333,8 @@ def _require_all(plan: _Plan, made: Inventory) -> None:
     """
     made.require_readable([])
     there = made.candidates().select("candidate_id")
-    rewards = {one.name: one.folder for one in [*made.rewards, *made.comparers]}
+    makers = [*made.rewards, *made.comparers, *made.judges]
+    rewards = {one.name: one.folder for one in makers}
     for source in plan.sources:
         rows = source.held.join(there, on="candidate_id", how="anti")
         if rows.height:
@@ -341,9 +349,11 @@ def _require_all(plan: _Plan, made: Inventory) -> None:
             )
         for name, folder in source.scored.items():
             if rewards.get(name) != folder:
+                judges = folder.startswith("verdicts/")
+                table, did = ("judges", "judged") if judges else ("rewards", "scored")
                 raise WorkspaceError(
                     f"the recipe of {plan.target} does not use {folder} of {source.name}, "
-                    f"but {rewards.get(name, 'no such reward')}",
-                    hint=f"[rewards.{name}] has to be the one that scored; correct the file "
+                    f"but {rewards.get(name, f'no [{table}.{name}]')}",
+                    hint=f"[{table}.{name}] has to be the one that {did}; correct the file "
                     "of --recipe",
                 )

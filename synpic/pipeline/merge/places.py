@@ -29,7 +29,7 @@ Keys = tuple[str | int, ...]
 _FILES = (("prompts", "file"), ("safety", "words"), ("ranking", "drop"))
 """Keys that name a file, always."""
 
-_CODE = ("reward", "comparer", "family", "world", "model", "aggregation")
+_CODE = ("reward", "comparer", "judge", "family", "world", "model", "aggregation")
 """Keys that may name a ``module:object``."""
 
 _MARK = get_args(Place)[1]

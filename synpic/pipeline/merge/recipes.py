@@ -25,7 +25,7 @@ from synpic.workspace.lock import RecipeLock, TriedSchedule
 
 __all__ = ["joined_lock", "joined_text", "read_recipe_file", "recipe_clashes"]
 
-_NAMED = ("models", "rewards")
+_NAMED = ("models", "rewards", "judges")
 
 
 def recipe_clashes(sources: Sequence[Source]) -> list[Clash]:
@@ -48,7 +48,7 @@ def recipe_clashes(sources: Sequence[Source]) -> list[Clash]:
 
 
 def joined_text(parts: Sequence[RecipeText], prompts: Mapping[str, Any] | None) -> str:
-    """The text of one recipe: the first, with the models and rewards that only others have.
+    """The text of one recipe: the first, with the models, rewards and judges that only others have.
 
     Comments stay, unless the layout of a text is such that only a plain one can be written.
 

@@ -28,6 +28,9 @@ _HINTS = {
     "out of its workspace",
     "comparisons": "they were made on other machines or libraries, or by a model that answers "
     "anew: move the parts of one such folder out of its workspace",
+    "verdicts": "they were given on other machines or libraries, or by a model that answers anew: "
+    "move the parts of one such folder out of its workspace",
+    "suite": "prompts of one workspace have one suite: merge those of one version of it",
     "labels": "move the folder labels/… of that source out of all workspaces but one. Votes of "
     "studies are not merged: collect those of one study in one workspace and export its labels "
     "again (`synpic study export`); two studies need two names (`synpic study new --name`)",
@@ -45,7 +48,8 @@ class Merged:
         to: the new one.
         dry_run: whether nothing was made.
         prompts, images: distinct ones, of all workspaces.
-        scores: folder of a reward → images that it scored; "comparisons/…" of a comparer → pairs.
+        scores: folder of a reward → images that it scored; "verdicts/…" of a judge → images;
+            "comparisons/…" of a comparer → pairs.
         clashes: why nothing can be made.
         remarks: which studies are not merged; and of each model or reward that the new workspace
             cannot find, what is read instead.

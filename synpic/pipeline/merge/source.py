@@ -23,7 +23,7 @@ class Clash:
 
     Args:
         kind: "recipe", "lock", "prompts", "ingest", "candidates", "scores",
-            "comparisons", "labels", "marks" or "files".
+            "verdicts", "comparisons", "suite", "labels", "marks" or "files".
         what: the name, and what each workspace has.
     """
 
@@ -76,8 +76,8 @@ class Source:
         inventory: what it wants and has.
         recipe: its recipe for the new workspace.
         held: ``candidate_id`` and ``model`` of every image that it wants and has.
-        scored: names of rewards and comparers that it wants and has scores or comparisons of, each
-            with its folder.
+        scored: names of rewards, comparers and judges that it wants and has something of, each with
+            its folder.
     """
 
     name: str
@@ -109,7 +109,7 @@ def open_source(name: str, workspace: Workspace, target: Path) -> Source:
     inventory = take_inventory(workspace)
     # Before parts are listed: what another command writes meanwhile is not asked for.
     held = inventory.candidates().select("candidate_id", "model")
-    making = [*inventory.rewards, *inventory.comparers]
+    making = [*inventory.rewards, *inventory.comparers, *inventory.judges]
     rewards = {one.name: one.folder for one in making if workspace.parts(one.folder)}
     return Source(name, inventory, RecipeText.of(inventory.snapshot, target), held, rewards)
 
