@@ -1,7 +1,8 @@
 """Where weights are: a name in a recipe → a commit or a hash, once, and then a place to load from.
 
-Three spellings: a Hub repository (``stabilityai/stable-diffusion-3-medium-diffusers``), a folder,
-and ``package:module/path`` for weights that an installed package brings. The first resolution goes
+Four spellings: a Hub repository (``stabilityai/stable-diffusion-3-medium-diffusers``), a folder,
+``package:module/path`` for weights that an installed package brings, and the address of a file
+whose name ends in the first digits of its SHA-256. The first resolution goes
 into recipe.lock and is the truth from then on, for every worker.
 """
 
@@ -15,6 +16,7 @@ from synpic import ids
 from synpic.errors import CheckpointError
 from synpic.hub.client import commit_of
 from synpic.hub.errors import Subject
+from synpic.hub.hashed_files import digits_of, fetch_hashed, is_address
 from synpic.hub.lock import Lock, LockEntry
 from synpic.hub.names import is_commit
 
@@ -54,6 +56,8 @@ def resolve(
     Raises:
         CheckpointError: it is nowhere, cannot be reached, or is no longer what was locked.
     """
+    if is_address(source):
+        return locked(lock, source, revision) or lock.remember(_at_address(source, revision))
     local: Literal["file", "folder"]
     local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
     known = locked(lock, source, revision, kind, file=file)
@@ -93,6 +97,8 @@ def locked(
     file: bool = False,
 ) -> LockEntry | None:
     """What the lock has for ``source``, wherever it is now; None if it was never resolved."""
+    if is_address(source):
+        return lock.get("url", source, None)
     local = "file" if file and source.endswith(_SAFETENSORS) else "folder"
     return lock.get(local, source, None) or lock.get(kind, source, revision)
 
@@ -100,14 +106,16 @@ def locked(
 def load_from(folder: Path, entry: LockEntry) -> tuple[str, str | None]:
     """What to hand to ``from_pretrained``: a folder or repository, and the commit of the latter.
 
-    Of a single file, its path.
+    Of a single file, its path; of a file at an address, which is fetched, a folder that holds it.
 
     Args:
         folder: where relative paths start.
 
     Raises:
-        CheckpointError: the folder or file is gone.
+        CheckpointError: the folder or file is gone, or cannot be fetched.
     """
+    if entry.kind == "url":
+        return str(fetch_hashed(entry.source).parent), None
     if entry.kind in _LOCAL:
         path = locate(entry.source, folder)
         exists = path is not None and (path.is_file() if entry.kind == "file" else _is_folder(path))
@@ -124,11 +132,14 @@ def load_unlocked(source: str, revision: str | None) -> tuple[str, str | None]:
     """What to hand to ``from_pretrained`` where there is no workspace, and so no lock.
 
     Relative paths start from the working directory; a repository is taken at ``revision`` as it is
-    today.
+    today; a file at an address is fetched.
 
     Raises:
-        CheckpointError: the folder, or the package that brings it, is not there.
+        CheckpointError: the folder, or the package that brings it, is not there; or the file
+            cannot be fetched.
     """
+    if is_address(source):
+        return str(fetch_hashed(_at_address(source, revision).source).parent), None
     folder = locate(source, Path.cwd())
     if folder is None:
         return source, revision
@@ -150,6 +161,8 @@ def resolve_unlocked(source: str, revision: str | None) -> tuple[dict[str, Any],
         CheckpointError: it is nowhere, or cannot be reached.
     """
     location, commit = load_unlocked(source, revision)
+    if is_address(source):
+        return {"sha256": digits_of(source)}, location, None
     if location != source or Path(location).is_dir():
         return {"sha256": ids.folder_hash(Path(location))}, location, None
     if commit is None or not is_commit(commit):
@@ -159,13 +172,13 @@ def resolve_unlocked(source: str, revision: str | None) -> tuple[dict[str, Any],
 
 def identity(entry: LockEntry) -> dict[str, Any]:
     """What of a checkpoint decides a result: never its path, always its content."""
-    if entry.kind in _LOCAL:
+    if entry.kind in (*_LOCAL, "url"):
         return {"sha256": entry.identity}
     return {"repository": entry.source, "commit": entry.identity}
 
 
 def locate(source: str, beside: Path) -> Path | None:
-    """The folder ``source`` names, whether it exists or not; None for a Hub repository.
+    """The folder ``source`` names, whether it exists or not; None of a Hub repository or address.
 
     Args:
         beside: where relative paths start.
@@ -182,6 +195,8 @@ def locate(source: str, beside: Path) -> Path | None:
                 hint="install the package that brings these weights",
             )
         return Path(next(iter(spec.submodule_search_locations))) / inner
+    if is_address(source):
+        return None
     try:
         written = Path(source).expanduser()
     except RuntimeError as error:
@@ -209,6 +224,15 @@ def _is_folder(path: Path) -> bool:
 def _ask_the_hub(source: str, revision: str | None, kind: Literal["model", "dataset"]) -> LockEntry:
     commit = commit_of(Subject(source, revision, kind))
     return LockEntry(kind=kind, source=source, revision=revision, identity=commit)
+
+
+def _at_address(source: str, revision: str | None) -> LockEntry:
+    if revision is not None:
+        raise CheckpointError(
+            f"{source}: a file at an address has no revision",
+            hint="leave `revision` out: the digits in the file's name say which one it is",
+        )
+    return LockEntry(kind="url", source=source, identity=digits_of(source))
 
 
 def describe(entry: LockEntry) -> str:

@@ -16,6 +16,7 @@ __all__ = ["Kind", "Lock", "LockEntry"]
 Kind = Literal["model", "dataset", "folder", "file", "url"]
 
 _SHA256 = "[0-9a-f]{64}"
+_DIGITS = "[0-9a-f]{8,64}"
 
 
 class LockEntry(Record, extra="forbid"):
@@ -23,11 +24,12 @@ class LockEntry(Record, extra="forbid"):
 
     Args:
         kind: "model" or "dataset" (a repository on the Hub), "folder", "file", or "url" (a file of
-            a suite, fetched once).
+            a suite, fetched once; or weights whose name has the first digits of their SHA-256).
         source: the name as the recipe has it; of a "url", the address.
         revision: the branch, tag or commit that was asked for, if any.
         identity: the commit of a repository, 40 hex digits; the SHA-256 of a folder's contents, of
-            a file's or of what was fetched, 64 hex digits.
+            a file's or of what was fetched, 64 hex digits; of weights at an address, the digits in
+            their name, 8 or more.
         stamp: names, sizes and times of a folder's files: while it holds, nothing is hashed again.
     """
 
@@ -44,10 +46,13 @@ class LockEntry(Record, extra="forbid"):
 
     @model_validator(mode="after")
     def _check_identity(self) -> LockEntry:
-        hashed = self.kind in ("folder", "file", "url")
-        is_one = re.fullmatch(_SHA256, self.identity) if hashed else is_commit(self.identity)
+        form, wanted = {
+            "folder": (_SHA256, "a SHA-256 (64 hex digits)"),
+            "file": (_SHA256, "a SHA-256 (64 hex digits)"),
+            "url": (_DIGITS, "digits of a SHA-256 (8 … 64 hex digits)"),
+        }.get(self.kind, ("", "a commit (40 hex digits)"))
+        is_one = re.fullmatch(form, self.identity) if form else is_commit(self.identity)
         if not is_one:
-            wanted = "a SHA-256 (64 hex digits)" if hashed else "a commit (40 hex digits)"
             raise ValueError(f"identity: expected {wanted}, found {self.identity[:70]!a}")
         return self
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from synpic.hub.cache import repository_folder
+from synpic.hub.hashed_files import is_address, kept_file
 from synpic.score.reward import RewardInfo
 
 __all__ = ["Cached", "in_cache", "matching", "repositories"]
@@ -57,12 +58,19 @@ def repositories(info: RewardInfo) -> dict[str, tuple[str, tuple[str, ...]]]:
 def in_cache(repository: str, files: tuple[str, ...], commit: str | None = None) -> Cached:
     """What the cache holds of ``files`` of ``repository``. Weights of a package are always there.
 
+    A file at an address has a place of its own, outside the Hub's cache.
+
     Args:
         files: as a reward declares them; all there is if empty.
         commit: the snapshot to look at; the best of all if None.
     """
     if repository.startswith("package:"):
         return Cached(repository, "yes")
+    if is_address(repository):
+        kept = kept_file(repository)
+        if kept is None:
+            return Cached(repository, "no", missing=files)
+        return Cached(repository, "yes", files={kept.name: kept.stat().st_size})
     try:
         snapshots = repository_folder(repository) / "snapshots"
         folders = [f for f in sorted(snapshots.iterdir()) if commit in (None, f.name)]

@@ -10,6 +10,7 @@ from synpic.hub.cache import repository_folder
 from synpic.hub.checkpoints import load_from
 from synpic.hub.client import files_of
 from synpic.hub.errors import Subject
+from synpic.hub.hashed_files import is_address, kept_file
 from synpic.hub.lock import LockEntry
 from synpic.score.cached import in_cache, matching
 from synpic.score.comparer import resolve_comparer
@@ -105,6 +106,11 @@ def _unread(companion: Companion, checkpoint: LockEntry | None, workspace: Works
 def _fetch(
     repository: str, commit: str, rewards: tuple[str, ...], files: Sequence[tuple[str, ...]]
 ) -> Fetch:
+    if is_address(repository):
+        if kept_file(repository) is not None:
+            return Fetch(repository, commit, rewards, (), 0)
+        why = "its server names the size when it is fetched"
+        return Fetch(repository, commit, rewards, None, None, why)
     if not all(files):
         why = "it is not declared which files are read"
         return Fetch(repository, commit, rewards, None, None, why)
