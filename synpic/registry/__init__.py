@@ -333,6 +333,7 @@ JUDGES = Registry(
     {
         "blip_vqa": "synpic.score.judges.blip_vqa:BlipVqa",
         "clip_text": "synpic.score.judges.clip_text:ClipText",
+        "geneval": "synpic.score.judges.geneval_judge:GenEvalJudge",
         "shapes": "synpic.shapes.judging:ShapesJudge",
         "vlm_questions": "synpic.score.judges.vlm_questions:VlmQuestions",
         "vlm_questions_endpoint": (

@@ -60,7 +60,8 @@ def test_what_it_reads_is_declared(name: str) -> None:
     told = info(name)
     assert bool(told.checkpoint) == bool(told.files)
     for of, (repository, files) in repositories(told).items():
-        assert re.fullmatch(r"[\w.-]+/[\w.-]+|package:[\w./-]+", repository), of
+        known = r"[\w.-]+/[\w.-]+|package:[\w./-]+|https://[\w./-]+-[0-9a-f]{8,64}\.\w+"
+        assert re.fullmatch(known, repository), of
         assert files, f"{of}: which files of {repository}?"
 
 

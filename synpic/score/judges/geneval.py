@@ -15,6 +15,7 @@ from synpic.score.judges.verdict import Verdict, VerdictPart
 
 __all__ = [
     "COLOURS",
+    "THRESHOLD",
     "Box",
     "ColourOf",
     "Detection",

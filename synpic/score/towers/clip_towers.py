@@ -27,6 +27,9 @@ class ClipTowers:
         device: where they run.
         dtype: of the towers.
 
+    Attributes:
+        config: transformers' description of the checkpoint.
+
     Raises:
         RewardError: it is neither, or has weights that are missing or belong to nothing.
         CheckpointError: it is not there, lacks a file, or cannot be reached.
@@ -49,6 +52,7 @@ class ClipTowers:
         self._lower = kind == "siglip"
         self._inputs = ClipInputs(checkpoint, revision)
         self._model = open_pretrained(AutoModel, checkpoint, revision, dtype).to(device)
+        self.config: Any = self._model.config
         self.preprocessing: Hashable = self._inputs.preprocessing
 
     def pixels(self, image: Image) -> Tensor:

@@ -39,6 +39,7 @@ __all__ = [
     "open_pretrained",
     "read_tensors",
     "reading",
+    "stilled",
 ]
 
 Leftovers = Mapping[str, str]
@@ -272,7 +273,7 @@ def reading(checkpoint: str, revision: str | None) -> Iterator[None]:
         CheckpointError: ``checkpoint`` is not there, is gated, lacks a file or holds a damaged one,
             or cannot be reached.
     """
-    with _still():
+    with stilled():
         try:
             local = Path(checkpoint).is_dir()
             with nullcontext() if local else naming_hub_errors(checkpoint, revision):
@@ -292,7 +293,7 @@ def reading(checkpoint: str, revision: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _still() -> Iterator[None]:
+def stilled() -> Iterator[None]:
     """transformers without its bars and reports, as it was before afterwards.
 
     Its bot is stilled too: of a repository without .safetensors it would ask the Hub to make some,

@@ -1,0 +1,1 @@
+"""GenEval's detector and its reader of colours, without mmdet."""

@@ -1,0 +1,66 @@
+"""Converted weights, kept on this machine by the hash of what they were converted from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from synpic import ids
+
+__all__ = ["keep", "kept", "place"]
+
+_LAYOUT = 1
+"""Raised when the conversion comes to give other tensors or names."""
+
+_HASHES = "hashes.json"
+
+
+def place(digest: str) -> Path:
+    """Where weights that were converted from a file are kept.
+
+    Args:
+        digest: SHA-256 of that file.
+    """
+    home = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(home) if home else Path.home() / ".cache"
+    return folder / "synpic" / "weights" / f"mask2former-{digest[:16]}-{_LAYOUT}"
+
+
+def kept(digest: str) -> Path | None:
+    """The folder with weights converted from a file; None where there is none that is whole.
+
+    What is there is held to the hashes that were written with it.
+    """
+    folder = place(digest)
+    try:
+        hashes = json.loads((folder / _HASHES).read_text(encoding="utf-8"))
+        whole = all(ids.file_hash(folder / name) == one for name, one in hashes.items())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+    return folder if whole and hashes else None
+
+
+def keep(digest: str, save: Callable[[Path], Any]) -> None:
+    """Keep what ``save`` writes into a folder, in one step.
+
+    A cache that cannot be written is none, and no error. Of two processes the last one's stays.
+    """
+    folder = place(digest)
+    with suppress(OSError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            save(beside)
+            hashes = {file.name: ids.file_hash(file) for file in sorted(beside.iterdir())}
+            (beside / _HASHES).write_text(json.dumps(hashes), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            beside.chmod(0o755)
+            beside.rename(folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,202 @@
+"""The judge as a whole, in small: random networks, and what the rule does with what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synpic.errors import EvaluationError
+from synpic.prompts.suites.objects import CLASSES
+from synpic.registry import JUDGES
+from synpic.score.judges.detection.instances import SeenObject
+from synpic.score.judges.detection.shown import ReadyImage
+from synpic.score.judges.geneval import (
+    Detection,
+    Position,
+    Relation,
+    Specification,
+    WantedObjects,
+    judge_objects,
+)
+from synpic.score.judges.geneval_judge import GenEvalJudge
+from synpic.score.judges.judge import Requirement
+from synpic.shapes.judge import FoundShape, read
+from synpic.shapes.meaning import Meaning, illustrate
+from synpic.shapes.prompts import draw
+from synpic.shapes.scene import CANVAS, to_image
+from tests.score.judges.detection.mmdet import TINY
+from tests.score.judges.detection.test_colours import save_clip
+from tests.score.judges.detection.test_detector import pictures, published
+
+
+def asked(tag: str, *include: dict[str, Any]) -> Requirement:
+    return Requirement("…", tag, {"objects": {"include": list(include)}})
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
+    detector, clip = tmp_path_factory.mktemp("mmdet"), tmp_path_factory.mktemp("clip")
+    save_clip(clip)
+    return detector, published(detector), clip
+
+
+@pytest.fixture
+def judge(
+    places: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> GenEvalJudge:
+    detector, name, clip = places
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(GenEvalJudge, "_published", name)
+    monkeypatch.setattr(GenEvalJudge, "_architecture", TINY.architecture())
+    # A CPU is soon done with small images.
+    monkeypatch.setattr("synpic.score.judges.detection.shown.SHORT", 64)
+    monkeypatch.setattr("synpic.score.judges.detection.shown.LONG", 128)
+    return GenEvalJudge(str(detector), None, "cpu", str(clip))
+
+
+def test_a_verdict_does_not_depend_on_the_batch(judge: GenEvalJudge) -> None:
+    ready = [judge.pixels(one) for one in pictures((90, 90), (90, 60), (61, 61), (90, 90))]
+    seen = [objects[0].name for objects in judge._detector.find(ready)]
+    requirements = [
+        asked("single_object", {"class": name, "count": 1})
+        if number % 2
+        else asked("colors", {"class": name, "count": 1, "color": "red"})
+        for number, name in enumerate(seen)
+    ]
+    together = judge.judge(requirements, ready)
+    assert [verdict.correct for verdict in together][1::2] == [True, True]
+    assert all(len(verdict.parts) == 1 for verdict in together)
+    for number, verdict in enumerate(together):
+        assert judge.judge(requirements[number:][:1], ready[number:][:1]) == [verdict]
+        twice = judge.judge([requirements[number]] * 2, [ready[number], ready[0]])
+        assert twice[0] == verdict
+
+
+def test_colours_are_read_of_those_that_the_rule_looks_at(
+    judge: GenEvalJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of dogs the two most confident; of cats, which are too few, and of birds none."""
+    image = Image.new("RGB", (8, 8))
+    image.putpixel((2, 2), (255, 0, 0))
+    ready = ReadyImage(image, judge.pixels(image).pixels, 8, 8)
+    shapes = [np.zeros((8, 8), bool) for _ in range(5)]
+    for number, mask in enumerate(shapes):
+        mask[2:4, 2 : 4 + number] = True
+    names = [("dog", 0.95), ("dog", 0.9), ("dog", 0.5), ("cat", 0.9), ("bird", 0.9)]
+    objects = [
+        SeenObject(name, (2.0, 2.0, 4.0 + number, 4.0), score, mask)
+        for number, ((name, score), mask) in enumerate(zip(names, shapes, strict=True))
+    ]
+    shown: list[tuple[str, tuple[int, int]]] = []
+
+    def colours(crops: Sequence[Image.Image], names: Sequence[str]) -> list[str]:
+        shown.extend((name, crop.size) for crop, name in zip(crops, names, strict=True))
+        return ["red", "blue"][: len(crops)]
+
+    monkeypatch.setattr(judge._detector, "find", lambda images: [objects for _ in images])
+    monkeypatch.setattr(judge._colours, "read", colours)
+    (verdict,) = judge.judge(
+        [
+            asked(
+                "color_attr",
+                {"class": "dog", "count": 2, "color": "red"},
+                {"class": "cat", "count": 2, "color": "red"},
+                {"class": "bird", "count": 1},
+            )
+        ],
+        [ready],
+    )
+    assert shown == [("dog", (2, 2)), ("dog", (3, 2))]
+    assert [part.correct for part in verdict.parts] == [False, False, True]
+    assert verdict.reason == "2 red dog: red, blue; 2 red cat: 1 found"
+
+
+def test_a_grey_image_shows_no_dog(judge: GenEvalJudge) -> None:
+    canary = judge.canary()
+    judge.check(canary)
+    assert canary.spec["objects"]["include"][0]["class"] in CLASSES
+    (verdict,) = judge.judge([canary], [judge.pixels(Image.new("RGB", (64, 64), "grey"))])
+    assert (verdict.correct, verdict.reason) == (False, "1 dog: 0 found")
+
+
+def test_a_requirement_without_objects_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(EvaluationError, match="objects: there is none"):
+        GenEvalJudge.check(Requirement("a dog"))
+
+
+def test_other_weights_are_another_metric(
+    places: tuple[Path, str, Path], tmp_path: Path, judge: GenEvalJudge, caplog: Any
+) -> None:
+    assert not caplog.records
+    judge._detector._network.save_pretrained(tmp_path / "other")
+    GenEvalJudge(str(tmp_path / "other"), None, "cpu", str(places[2]))
+    (record,) = caplog.records
+    assert "not the published ones" in record.getMessage()
+
+
+def test_it_is_registered() -> None:
+    assert JUDGES.load("geneval") is GenEvalJudge
+
+
+TAGS = ("single", "two", "counting", "colours", "position", "colour_attribution")
+
+
+def wanted(meaning: Meaning) -> Specification:
+    """A meaning of the embedded world as GenEval's file would have it."""
+    first = meaning.things[0]
+    if meaning.count > 1:
+        return Specification(
+            "counting",
+            (WantedObjects(first.shape, meaning.count, first.colour),),
+            ((first.shape, meaning.count + 1),),
+        )
+    target, *others = reversed(meaning.things)
+    relation: Relation | None = meaning.relation  # type: ignore[assignment]
+    return Specification(
+        meaning.task,
+        (
+            WantedObjects(target.shape, 1, target.colour),
+            *(
+                WantedObjects(one.shape, 1, one.colour, Position(relation, 0) if relation else None)
+                for one in others
+            ),
+        ),
+    )
+
+
+def detections(image: Image.Image) -> dict[Detection, str]:
+    """What the world's own judge sees, as a detector would say it; with colours."""
+
+    def box(seen: FoundShape) -> tuple[float, float, float, float]:
+        return seen.x - 5.5, seen.y - 5.5, seen.x + 5.5, seen.y + 5.5
+
+    return {
+        Detection(seen.shape or "?", box(seen), 0.95): seen.colour or "?"
+        for seen in read(image).found
+    }
+
+
+@pytest.mark.parametrize("task", TAGS)
+def test_images_of_other_prompts_score_by_chance(task: str) -> None:
+    rng = np.random.default_rng(TAGS.index(task))
+    meanings = [draw(rng, task, "train")[0] for _ in range(60)]
+    images = [detections(to_image(illustrate(meaning, rng))) for meaning in meanings]
+    assert CANVAS == 32
+
+    def right(meaning: Meaning, seen: dict[Detection, str]) -> bool:
+        return bool(judge_objects(wanted(meaning), list(seen), seen.__getitem__).correct)
+
+    table = np.array([[right(meaning, seen) for seen in images] for meaning in meanings])
+    own = table.diagonal().mean()
+    others = table[~np.eye(len(table), dtype=bool)]
+    swapped = np.roll(table, 1, axis=1).diagonal()
+    chance = others.mean()
+    assert own > 0.95
+    spread = (chance * (1 - chance) / len(swapped)) ** 0.5
+    assert abs(swapped.mean() - chance) < 4 * spread + 1 / len(swapped)
+    assert chance < own - 0.3
