@@ -137,6 +137,13 @@ class AllRight(Batched):
         return [Verdict(one.tag != "canary", None, (), "not this") for one in requirements]
 
 
+class NeedsQuestions(Batched):
+    @staticmethod
+    def check(requirement: Requirement) -> None:
+        if "questions" not in requirement.spec:
+            raise EvaluationError("it has no questions", hint="give it some")
+
+
 class TooFew(Batched):
     def judge(self, requirements: Sequence[Requirement], pixels: Sequence[Any]) -> list[Verdict]:
         found = super().judge(requirements, pixels)

@@ -261,8 +261,8 @@ class Inventory:
         return nth.join(same, on="nth", how="left", maintain_order="left")["score"]
 
     def verdicts(self, judge: str) -> pl.DataFrame:
-        """:meth:`candidates` with what a judge says of each: correct, score, parts and reason, all
-        null where it has not judged these very pixels.
+        """Those of :meth:`candidates` that judges are asked about, with what one says of each:
+        correct, score, parts and reason, all null where it has not judged these very pixels.
 
         Raises:
             SynpicError: the recipe has no such judge; or it is not found, and nothing of it is
@@ -277,7 +277,14 @@ class Inventory:
             "candidate_id", "sha256", "correct", "score", "parts", "reason"
         )
         keys = ["candidate_id", "sha256"]
-        return self.candidates().join(said, on=keys, how="left", maintain_order="left")
+        there = self.judged(self.candidates())
+        return there.join(said, on=keys, how="left", maintain_order="left")
+
+    def judged(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of ``rows`` (prompt_id) that judges are asked about: of a suite, its items."""
+        if not self.suite.name:
+            return rows
+        return rows.filter(pl.col("prompt_id").is_in([*self.suite.items]))
 
     def image_folders(self) -> list[str]:
         """Folders that hold the pixels of :meth:`candidates`."""

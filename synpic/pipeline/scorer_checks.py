@@ -7,13 +7,14 @@ import polars as pl
 from synpic.errors import SynpicError
 from synpic.pipeline.pairs import count_pairs
 from synpic.pipeline.validated import Validation
+from synpic.prompts.suites.opening import open_suite
 from synpic.score.comparer import open_comparer, resolve_comparer
 from synpic.score.judges.wanted import require_judge_openable, resolve_judge
 from synpic.score.judging_task import require_judgeable
 from synpic.score.lineage import one_family
 from synpic.score.reward import registered_reward, require_openable
 from synpic.workspace import Snapshot
-from synpic.workspace.suite import read_suite
+from synpic.workspace.suite import SuiteItems, read_suite, suite_items
 
 __all__ = ["check_scorers"]
 
@@ -77,17 +78,31 @@ def _check_comparers(made: Validation, snapshot: Snapshot) -> None:
             )
 
 
+def _suite_of(snapshot: Snapshot) -> SuiteItems:
+    """What will be asked; nothing is written.
+
+    Raises:
+        SynpicError: the suite's lists cannot be read.
+    """
+    if snapshot.recipe.suite is None:
+        return read_suite(snapshot.workspace)
+    return suite_items(open_suite(snapshot.recipe.suite, snapshot).table())
+
+
 def _check_judges(made: Validation, snapshot: Snapshot, prompts: pl.DataFrame | None) -> None:
     workspace, recipe = snapshot.workspace, snapshot.recipe
     made.judges += recipe.judges
     if not recipe.judges:
         return
     try:
-        suite = read_suite(workspace)
+        suite = _suite_of(snapshot)
     except SynpicError as error:
-        made.note(error)
+        if recipe.ingest is not None or recipe.suite is None:  # else it was found already
+            made.note(error)
         return
     texts = {} if prompts is None else dict(prompts.select("prompt_id", "prompt").iter_rows())
+    if suite.name:
+        texts = {one: text for one, text in texts.items() if one in suite.items}
     for name, settings in recipe.judges.items():
         try:
             wanted = resolve_judge(name, settings, snapshot.lock, suite)

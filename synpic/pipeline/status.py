@@ -203,7 +203,7 @@ def status(workspace: Workspace | Snapshot) -> Status:
         )
         counts.append(_count(workspace, "score", reward, rows, there))
     counts += _compared(inventory)
-    counts += _judged(inventory, there)
+    counts += _judged(inventory, inventory.judged(candidates).select(there.columns))
     used = {one.folder for one in counts}
     ingested = inventory.ingested
     rest = [folder for folder in _folders(workspace) if folder not in used]
@@ -311,7 +311,7 @@ def _compared(inventory: Inventory) -> Iterator[ComparedCount]:
 
 
 def _judged(inventory: Inventory, there: pl.DataFrame) -> Iterator[JudgedCount]:
-    """A count for each judge, of the images that are ``there`` (candidate_id, sha256)."""
+    """A count for each judge, of the images that it is asked about (candidate_id, sha256)."""
     workspace = inventory.workspace
     for judge in inventory.judges:
         columns = [*there.columns, "correct", "score"]

@@ -169,7 +169,7 @@ def judging_tasks(
         return [], []
     inventory = take_inventory(snapshot)
     names = chosen_scorers(inventory, only)
-    candidates = inventory.candidates()
+    candidates = inventory.judged(inventory.candidates())
     there = inventory.workspace
     images = PrefetchedImages(there.images(inventory.image_folders()))
     tasks: list[Task] = []

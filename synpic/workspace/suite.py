@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from synpic.errors import CorruptPart
 from synpic.workspace import tables
 from synpic.workspace.naming import damaged
 from synpic.workspace.sealing import read_sealed, write_sealed
 from synpic.workspace.workspace import SUITE, Workspace
 
-__all__ = ["NO_SUITE", "AskedItem", "SuiteItems", "read_suite", "write_suite"]
+__all__ = ["NO_SUITE", "AskedItem", "SuiteItems", "read_suite", "suite_items", "write_suite"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,21 @@ def read_suite(workspace: Workspace) -> SuiteItems:
     table, _ = read_sealed(store, SUITE)
     if table.schema.names != tables.SUITE.names:
         raise damaged(store, SUITE, f"its columns are {', '.join(table.schema.names)}")
+    try:
+        return suite_items(table)
+    except ValueError as error:
+        raise damaged(store, SUITE, str(error)) from error
+
+
+def suite_items(table: pa.Table) -> SuiteItems:
+    """What a table of items asks.
+
+    Args:
+        table: with the columns of :data:`synpic.workspace.tables.SUITE`.
+
+    Raises:
+        ValueError: it holds no suite or two, or asks two things of one prompt.
+    """
     named: set[tuple[str, str]] = set()
     items: dict[str, AskedItem] = {}
     for row in table.cast(tables.SUITE).to_pylist():
@@ -80,9 +94,9 @@ def read_suite(workspace: Workspace) -> SuiteItems:
         asked = AskedItem(row["item"], row["tag"], row["spec"])
         before = items.setdefault(row["prompt_id"], asked)
         if (before.tag, before.spec) != (asked.tag, asked.spec):
-            raise _two_things(store.path(SUITE), before, asked)
+            raise ValueError(f"items {before.item!r} and {asked.item!r} ask two things of a prompt")
     if len(named) != 1:
-        raise damaged(store, SUITE, f"it holds {len(named)} suites, expected one")
+        raise ValueError(f"it holds {len(named)} suites, expected one")
     return SuiteItems(*named.pop(), items)
 
 
@@ -96,10 +110,3 @@ def write_suite(workspace: Workspace, table: pa.Table) -> None:
         StorageError: nothing was written.
     """
     write_sealed(workspace.store, SUITE, table.cast(tables.SUITE), {})
-
-
-def _two_things(path: str, one: AskedItem, other: AskedItem) -> CorruptPart:
-    return CorruptPart(
-        f"{path}: items {one.item!r} and {other.item!r} ask two things of one prompt",
-        hint="an image has one verdict: leave one of them out of the suite",
-    )

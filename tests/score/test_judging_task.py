@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
-from synpic import Workspace, generate_candidates, ids, score_candidates, status
+from synpic import Workspace, generate_candidates, ids, score_candidates, status, validate
 from synpic.engine.shard import Shard
 from synpic.errors import (
     CorruptPart,
@@ -152,7 +154,7 @@ def test_one_prompt_is_asked_one_thing(drawn: Workspace) -> None:
     row = {"prompt_id": "a", "suite": "s", "version": "1", "item": "1", "tag": "", "spec": "{}"}
     rows = [row, {**row, "item": "2", "spec": '{"text": "x"}'}]
     write_suite(drawn, pa.Table.from_pylist(rows, tables.SUITE))
-    with pytest.raises(CorruptPart, match="items '1' and '2' ask two things of one prompt"):
+    with pytest.raises(CorruptPart, match="items '1' and '2' ask two things of a prompt"):
         take_inventory(drawn)
 
 
@@ -416,10 +418,58 @@ def test_tasks_say_what_is_left(drawn: Workspace) -> None:
         score_candidates(edit(drawn, only_models))
 
 
+SUITE = """
+[suite]
+file = "mine.jsonl"
+
+{}
+
+[judges.right]
+judge = "tests.fake_judges:NeedsQuestions"
+"""
+DRAWN = """
+[models.a]
+family = "tests.fakes:Painter"
+checkpoint = "../weights"
+"""
+
+
+def items(folder: Path, *prompts: str) -> None:
+    rows = [{"prompt": one, "questions": [{"text": f"Is it {one}?"}]} for one in prompts]
+    (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_validate_reads_what_a_suite_will_ask(tmp_path: Path, weights: Path) -> None:
+    """Before anything is drawn; nothing but the lock is written."""
+    workspace = Workspace.create(tmp_path / "set", SUITE.format(DRAWN))
+    items(workspace.folder, "a dog", "a cat")
+    made = validate(workspace)
+    assert (made.problems, made.judges, made.verdicts) == ([], ["right"], 2)
+    assert not workspace.store.exists("suite.parquet")
+    (workspace.folder / "mine.jsonl").write_text('{"prompt": "a dog"}\n')
+    ((message, hint),) = validate(workspace).problems
+    assert (message, hint) == ("judges.right: item '1': it has no questions", "give it some")
+
+
+def test_existing_images_are_judged_by_the_item_of_their_prompt(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, prompt in enumerate(["a dog", "a cat", "a house"]):
+        noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(prompt)
+    text = SUITE.format('[ingest]\nimages = "../images"')
+    workspace = Workspace.create(tmp_path / "set", text)
+    items(workspace.folder, "a dog", "a cat", "a cow")
+    report = score_candidates(workspace)
+    report.raise_if_unfinished()
+    assert [(one.name, one.wanted, one.made) for one in report.outcomes][1:] == [("right", 2, 2)]
+    rows = take_inventory(workspace).verdicts("right")
+    assert set(rows["prompt"]) == {"a dog", "a cat"}
+    assert status(workspace).complete
+
+
 def test_levels_differ() -> None:
     """What the tests above rest on: about half of the noise is reddish."""
-    import numpy as np
-    from PIL import Image
-
     noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     assert 0.3 < level(Image.fromarray(noise)) < 0.7

@@ -40,6 +40,10 @@ def judging_items(
         calibrate: None where nothing is to be timed.
         batches: to time.
     """
+    everything = inventory.wanted_candidates()
+    not_asked = everything.height - inventory.judged(everything).height
+    wanted, to_judge = wanted - not_asked, max(0, to_judge - not_asked)
+    there = inventory.judged(there)
     missing = inventory.unresolved_of("judges")
     for name, settings in inventory.recipe.judges.items():
         size, left = settings.batch_size, to_judge

@@ -184,7 +184,7 @@ def _plan(
     texts = [source.recipe for source in sources]
     prompt_table = None
     if index is None:
-        own = prompts.of.recipe.data["prompts"] if prompts.of else {"file": JOINED}
+        own = prompts.of.recipe.data.get("prompts") if prompts.of else {"file": JOINED}
         asked = given.snapshot.recipe.prompts if given else None
         # A recipe that is given without prompts is read with this in their place.
         if given is None or (asked is not None and asked.file == JOINED):

@@ -26,11 +26,11 @@ __all__ = ["Held", "Keys", "Named", "modules_of", "named_places"]
 Keys = tuple[str | int, ...]
 """Where a value stands in a recipe: ("models", "mine", "adapters", 0, "checkpoint")."""
 
-_FILES = (("prompts", "file"), ("safety", "words"), ("ranking", "drop"))
+_FILES = (("prompts", "file"), ("suite", "file"), ("safety", "words"), ("ranking", "drop"))
 """Keys that name a file, always."""
 
-_CODE = ("reward", "comparer", "judge", "family", "world", "model", "aggregation")
-"""Keys that may name a ``module:object``."""
+_CODE = ("reward", "comparer", "judge", "family", "world", "model", "aggregation", "name")
+"""Keys that may name a ``module:object``; a suite's is ``name``."""
 
 _MARK = get_args(Place)[1]
 

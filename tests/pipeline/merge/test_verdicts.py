@@ -9,7 +9,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from synpic import Workspace, merge_workspaces, score_candidates, status
+from synpic import (
+    Workspace,
+    generate_candidates,
+    merge_workspaces,
+    score_candidates,
+    status,
+)
 from synpic.engine.shard import Shard
 from synpic.errors import WorkspaceError
 from synpic.pipeline.inventory import take_inventory
@@ -85,6 +91,47 @@ def test_two_suites_clash(two: list[Workspace]) -> None:
     suite_of(two[1], version="2")
     message = refused("A", "B")
     assert "suite mine 1 in A, mine 2 in B" in message
+
+
+SUITE = """
+[suite]
+{}
+
+[models.{}]
+family = "tests.fakes:Painter"
+checkpoint = "../weights"
+steps = {}
+
+[judges.right]
+judge = "tests.fake_judges:Batched"
+"""
+
+
+@pytest.mark.parametrize("source", ['file = "items.jsonl"', 'name = "their:SUITE"'])
+def test_models_that_were_judged_by_one_suite(here: Path, source: str) -> None:
+    (here / "weights").mkdir()
+    (here / "weights" / "model.bin").write_bytes(b"weights")
+    for number, name in enumerate("AB"):
+        workspace = Workspace.create(here / name, SUITE.format(source, f"m{number}", number + 1))
+        items = [f'{{"prompt": "thing {one}", "tag": "t{one % 2}"}}\n' for one in range(6)]
+        (here / name / "items.jsonl").write_text("".join(items))
+        (here / name / "their.py").write_text(THEIRS)
+        generate_candidates(workspace)
+        score_candidates(workspace).raise_if_unfinished()
+    merged = merge("A", "B")
+    assert status(merged).complete
+    assert take_inventory(merged).verdicts("right").height == 12
+    assert merged.snapshot().recipe.suite == Workspace.open("A").snapshot().recipe.suite
+
+
+THEIRS = """
+from synpic.prompts.suites import Suite, SuiteContent, SuiteItem
+
+def items(data):
+    return SuiteContent([SuiteItem(str(n), f"thing {n}", f"t{n % 2}", {}) for n in range(6)])
+
+SUITE = Suite("theirs", "of their own", items)
+"""
 
 
 def test_verdicts_of_another_suite_are_not_left_out_in_silence(two: list[Workspace]) -> None:
