@@ -84,8 +84,9 @@ class ExpectedAnswer:
         probability.
 
         Raises:
-            ValueError: neither yes nor no is among them where one of both is expected; or they hold
-                the beginning of an answer that is not one token of this model.
+            ValueError: neither yes nor no is among them where one of both is expected, or no number
+                where one is; or they hold the beginning of an answer that is not one token of this
+                model.
         """
         if self.against:
             return self.reply(answer, *answer.either(self.spellings, self.against), measure)
@@ -102,6 +103,13 @@ class ExpectedAnswer:
                 raise ValueError(
                     f"the answer {self.name!r} is several tokens of this model, and no probability "
                     f"of it is known: the likeliest tokens begin with {answer.likeliest()}"
+                )
+            if _is_number(self.name) and not any(
+                _is_number(_name(one)) for one in answer.places[0]
+            ):
+                raise ValueError(
+                    "no number is among the likeliest tokens, which begin with "
+                    f"{answer.likeliest()}"
                 )
             this = answer.bound()
         return self.reply(answer, this, None, measure)
@@ -135,6 +143,10 @@ def _name(text: str) -> str:
     if folded.isascii() and folded.isdecimal() and int(folded) < len(_NUMBERS):
         return _NUMBERS[int(folded)]
     return folded
+
+
+def _is_number(name: str) -> bool:
+    return name in _NUMBERS or name.isdecimal()
 
 
 def _likeliest_name(answer: VlmAnswer) -> str:

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -19,6 +21,7 @@ from synpic.errors import RewardError
 from synpic.score.vlm.answers import Spelling, refuse_marks, spellings
 from synpic.score.vlm.fitting import fit
 from synpic.score.vlm.questions import TOP, VlmAnswer, place_of
+from synpic.score.vlm.shared_images import SharedImages
 from synpic.score.weights import open_pretrained, reading
 
 if TYPE_CHECKING:
@@ -78,6 +81,8 @@ class LocalVlm:
 
         self._checkpoint, self._device, self._max_pixels = checkpoint, device, max_pixels
         self._processor = open_processor(checkpoint, revision)
+        self._sharing = copy(self._processor)
+        self._sharing.image_processor = SharedImages(self._processor.image_processor)
         self._model = open_pretrained(AutoModelForImageTextToText, checkpoint, revision, dtype).to(
             device
         )
@@ -166,7 +171,8 @@ class LocalVlm:
 
         Args:
             chats: n, from :meth:`chats`.
-            images: n, from :meth:`fit`; one may be there several times.
+            images: n, from :meth:`fit`. One that stands there several times is made ready once;
+                best these follow each other.
             together: questions of one forward pass.
         """
         import torch
@@ -174,11 +180,12 @@ class LocalVlm:
         passes = [slice(start, start + together) for start in range(0, len(chats), together)]
         with ThreadPoolExecutor(1, "prepare") as pool:
             # One pass ahead, and no more: each holds its pixels.
-            ready = [pool.submit(self._prepared, chats[one], images[one]) for one in passes[:1]]
+            prepare = partial(self._prepared, self._sharing)
+            ready = [pool.submit(prepare, chats[one], images[one]) for one in passes[:1]]
             for at in range(len(passes)):
                 inputs = ready.pop().result()
                 for one in passes[at + 1 : at + 2]:
-                    ready.append(pool.submit(self._prepared, chats[one], images[one]))
+                    ready.append(pool.submit(prepare, chats[one], images[one]))
                 with torch.inference_mode():
                     logits = self._model(**self._placed(inputs), logits_to_keep=1).logits[:, -1]
                     after = logits.float().log_softmax(dim=-1).cpu()
@@ -260,10 +267,13 @@ class LocalVlm:
 
     def _inputs(self, texts: Sequence[str], images: Sequence[Image | Sequence[Image]]) -> Any:
         """What the model takes, padded on the left, on its device."""
-        return self._placed(self._prepared(texts, images))
+        return self._placed(self._prepared(self._processor, texts, images))
 
-    def _prepared(self, texts: Sequence[str], images: Sequence[Image | Sequence[Image]]) -> Any:
-        return self._processor(
+    @staticmethod
+    def _prepared(
+        processor: Any, texts: Sequence[str], images: Sequence[Image | Sequence[Image]]
+    ) -> Any:
+        return processor(
             text=list(texts),
             images=[list(one) if isinstance(one, Sequence) else [one] for one in images],
             padding=True,

@@ -68,6 +68,7 @@ def test_what_is_not_among_the_likeliest_is_bounded() -> None:
     [
         ("yes", {"The": 0.9, "A": 0.05}, "neither 'Yes' nor 'No' is among"),
         ("turquoise", {"tur": 0.6, "blue": 0.3}, "'turquoise' is several tokens of this model"),
+        ("two", {"There": 0.9, "The": 0.05}, "no number is among the likeliest tokens"),
     ],
 )
 def test_what_says_nothing_is_no_answer(expected: str, tokens: dict[str, float], says: str) -> None:

@@ -22,7 +22,7 @@ from tests.score.tiny_vlms import save_vlm
 PICTURES = [picture(0, 64, 48), picture(1, 90, 140)]
 NUMBERS = ("1", "2", "3", "4")
 NOT_SO = completion({"No": math.log(0.7), "Yes": math.log(0.2), "The": -9.0})
-SO = completion({"Yes": math.log(0.8), "No": math.log(0.1), "The": -9.0})
+SO = completion({"Yes": math.log(0.8), "No": math.log(0.1), "3": -9.0})
 
 
 def opened(url: str, **options: Any) -> VlmQuestionsEndpoint:
