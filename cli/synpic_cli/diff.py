@@ -17,7 +17,9 @@ def diff(
     old: Annotated[
         str,
         typer.Argument(
-            metavar="OLD", help="A folder, or user/name@v1.0.0; or a dataset, and then two tags."
+            metavar="OLD",
+            help="A folder, or user/name@v1.0.0; or a dataset, and then two tags. Or an "
+            "evaluation: a report, or a workspace that `synpic eval` read.",
         ),
     ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The same; or the older tag.")],
@@ -25,20 +27,29 @@ def diff(
         str | None, typer.Argument(metavar="TAG", help="The newer tag, where OLD is a dataset.")
     ] = None,
     prompts: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Name N prompts of each kind.")
+        int, typer.Option(metavar="N", min=0, help="Of releases: name N prompts of each kind.")
     ] = 0,
     wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
-    """Say what differs between two releases, from their scores: no image is downloaded."""
+    """Say what differs between two releases, or two evaluations; no image is downloaded."""
+    from synpic.errors import EvaluationError
     from synpic.hub.retry import waiting
     from synpic.release import open_release
     from synpic.release.diff import diff_releases
+    from synpic_cli.evaluation_diff import are_evaluations, diff_two_evaluations
     from synpic_cli.output import print_json
     from synpic_cli.watching import note
 
     if newer is not None:
         _require_dataset(old)
+    elif are_evaluations(old, new):
+        if prompts:
+            raise EvaluationError(
+                "--prompts is for releases, and these are evaluations", hint="leave it out"
+            )
+        diff_two_evaluations(old, new, as_json=as_json)
+        return
     # user/name v1.0.0 v1.1.0 is short for user/name@v1.0.0 user/name@v1.1.0.
     names = (old, new) if newer is None else (f"{old}@{new}", f"{old}@{newer}")
     with waiting(wait, note):

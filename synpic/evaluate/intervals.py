@@ -22,6 +22,7 @@ __all__ = [
     "comparisons_to_see",
     "comparisons_within",
     "half_width_within",
+    "independent_difference",
     "standard_error",
     "units_to_see",
     "wilson",
@@ -170,6 +171,29 @@ def clustered_share(values: Values, clusters: Clusters, confidence: float = CONF
         mean, min(effective, float(len(found))), _student(confidence, count - 1)
     )
     return Estimate(mean, low, high, len(found), count)
+
+
+def independent_difference(first: Estimate, second: Estimate) -> Estimate:
+    """``first`` − ``second`` of independent observations, from their own intervals.
+
+    low = d − √((d₁ − l₁)² + (u₂ − d₂)²), high = d + √((u₁ − d₁)² + (d₂ − l₂)²): intervals that are
+    not even stay so. Of observations that rise and fall together it is too wide.
+
+    Returns:
+        Without an interval where one of them has none; without a value likewise.
+
+    Source: Zou and Donner (2008), "Construction of confidence limits about effect measures: a
+    general approach"; with Wilson's intervals it is method 10 of Newcombe (1998).
+    """
+    n, clusters = min(first.n, second.n), min(first.clusters, second.clusters)
+    if first.value is None or second.value is None:
+        return Estimate(None, None, None, n, clusters)
+    found = first.value - second.value
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return Estimate(found, None, None, n, clusters)
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(found, found - below, found + above, n, clusters)
 
 
 def comparisons_within(

@@ -23,10 +23,14 @@ __all__ = [
     "RecordedResult",
     "RecordedSuite",
     "encode_evaluation",
+    "holds_evaluation",
     "read_evaluation",
 ]
 
 EVALUATION, REPORT = "eval.json", "report.json"
+
+_MANIFEST = "manifest.json"
+"""What makes a folder a release."""
 
 _HINT = "`synpic eval` writes it: run it again"
 
@@ -148,6 +152,17 @@ def encode_evaluation(found: dict[str, Any]) -> bytes:
     validate(RecordedEvaluation, found, EVALUATION, EvaluationError, _HINT)
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
+
+
+def holds_evaluation(place: Path) -> bool:
+    """Whether ``place`` is something that :func:`read_evaluation` takes, and no release."""
+    try:
+        if not place.is_dir():
+            return place.suffix == ".json" and place.is_file()
+        held = any((place / name).is_file() for name in (REPORT, EVALUATION))
+        return held and not (place / _MANIFEST).exists()
+    except (OSError, ValueError):  # a name that is too long, or with a NUL in it
+        return False
 
 
 def read_evaluation(place: Path) -> RecordedEvaluation:

@@ -1,0 +1,147 @@
+"""``synpic diff`` of two evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synpic.errors import EvaluationError
+from synpic.readers.display import count
+
+if TYPE_CHECKING:
+    from synpic.evaluate.diff_evaluations import EvaluationDiff, ResultChange
+    from synpic.evaluate.intervals import Estimate
+    from synpic.workspace.evaluations import (
+        RecordedEstimate,
+        RecordedEvaluation,
+        RecordedResult,
+    )
+
+__all__ = ["are_evaluations", "diff_two_evaluations"]
+
+
+def are_evaluations(old: str, new: str) -> bool:
+    """Whether both names are of evaluations.
+
+    Raises:
+        EvaluationError: one alone is.
+    """
+    from synpic.workspace.evaluations import holds_evaluation
+
+    held = [holds_evaluation(Path(name).expanduser()) for name in (old, new)]
+    if any(held) and not all(held):
+        one, other = (old, new) if held[0] else (new, old)
+        raise EvaluationError(
+            f"{one} is an evaluation, and {other} is none",
+            hint="name two evaluations (report folders, or workspaces that `synpic eval` read), or "
+            "two releases",
+        )
+    return all(held)
+
+
+def diff_two_evaluations(old: str, new: str, *, as_json: bool) -> None:
+    """Print what differs between the evaluations at ``old`` and ``new``."""
+    from synpic.evaluate.diff_evaluations import diff_evaluations
+    from synpic.workspace.evaluations import read_evaluation
+    from synpic_cli.output import print_json, say
+
+    before, after = (read_evaluation(Path(name).expanduser()) for name in (old, new))
+    found = diff_evaluations(before, after)
+    if as_json:
+        print_json({"old": old, "new": new, **found.as_dict()})
+        return
+    for name, place, one in (("old", old, before), ("new", new, after)):
+        say(f"{name}: {place}: {_opening(one)}")
+    if found.same:
+        say("No difference: both say the same of the same models.")
+        return
+    _show(found)
+
+
+def _opening(found: RecordedEvaluation) -> str:
+    asked = f"{count(found.prompts, 'prompt')}, base {found.base}"
+    suite = found.suite
+    return f"{suite.name} {suite.version[:8]}, {asked}" if suite else asked
+
+
+def _show(found: EvaluationDiff) -> None:
+    from synpic_cli.output import print_table, say
+
+    for model in found.models:
+        if model.old is None or model.new is None:
+            say(f"{model.name} is only in the {'old' if model.new is None else 'new'} one")
+        elif model.redrawn:
+            say(f"{model.name}: other weights or settings")
+    tags = {one.tag for measure in found.measures for one in measure.results}
+    columns = ["metric", "trail", "model", "tag", "old", "new", "difference, old", "new", "change"]
+    rows = [
+        [measure.metric, _trail(one), one.model, one.tag, *_cells(one)]
+        for measure in found.measures
+        for one in measure.results
+    ]
+    if len(tags) < 2:
+        columns.remove("tag")
+        rows = [[*row[:3], *row[4:]] for row in rows]
+    say()
+    print_table(columns, rows)
+    say()
+    for line in _remarks(found):
+        say(line)
+
+
+def _trail(one: ResultChange) -> str:
+    trails = dict.fromkeys(row.trail for row in (one.old, one.new) if row is not None)
+    return " → ".join(trails)
+
+
+def _cells(one: ResultChange) -> list[str]:
+    means = [_value(None if row is None else row.mean) for row in (one.old, one.new)]
+    return [*means, _difference(one.old), _difference(one.new), _change(one.change)]
+
+
+def _value(estimate: RecordedEstimate | None) -> str:
+    return "" if estimate is None or estimate.value is None else f"{estimate.value:.4g}"
+
+
+def _difference(row: RecordedResult | None) -> str:
+    return "" if row is None or row.difference is None else _signed(row.difference.mean)
+
+
+def _change(estimate: Estimate | None) -> str:
+    return "" if estimate is None else _signed(estimate)
+
+
+def _signed(estimate: Estimate | RecordedEstimate) -> str:
+    if estimate.value is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.4g}"
+    return f"{estimate.value:+.4g} ({estimate.low:+.4g} … {estimate.high:+.4g})"
+
+
+def _remarks(found: EvaluationDiff) -> Iterator[str]:
+    """Why numbers are not comparable, and what a change is."""
+    for reason in found.reasons:
+        yield f"Not comparable: {reason}."
+    for measure in found.measures:
+        for reason in measure.reasons:
+            yield f"Not comparable by {measure.metric}: {reason}."
+        for text, tags in _of_rows(measure.results).items():
+            where = "" if "overall" in tags else f", {', '.join(tags)}"
+            yield f"Not comparable by {measure.metric}{where}: {text}."
+    if any(one.change for measure in found.measures for one in measure.results):
+        yield (
+            "change: how much more the difference from the base is now. Its interval of 95 % takes "
+            "the two evaluations as independent; models that are compared in one evaluation have "
+            "one that is paired by prompt."
+        )
+
+
+def _of_rows(results: Sequence[ResultChange]) -> dict[str, list[str]]:
+    """A reason, with the model that it is of → tags for which it holds."""
+    found: dict[str, list[str]] = {}
+    for one in results:
+        for reason in one.reasons:
+            found.setdefault(f"{one.model}, {reason}", []).append(one.tag)
+    return found
