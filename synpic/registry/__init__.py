@@ -26,6 +26,7 @@ __all__ = [
     "MODELS",
     "OBJECTIVES",
     "REWARDS",
+    "SCENES",
     "SUITES",
     "WORLDS",
     "FamilyHalves",
@@ -365,3 +366,6 @@ SUITES = Registry(
 
 WORLDS = Registry("world", "synpic.worlds", {"shapes": "synpic.shapes.prompts:source"})
 """Sources of prompts that are programs."""
+
+SCENES = Registry("world", "synpic.scenes", {"shapes": "synpic.shapes.references:scene_of"})
+"""Worlds whose programs draw what a prompt asks for: prompt and number → image."""

@@ -93,6 +93,11 @@ class OpenedReward:
         """What it declares of itself."""
         return self._reward.info
 
+    @property
+    def opened(self) -> Reward:
+        """The reward itself."""
+        return self._reward
+
     def score(
         self, prompts: str | Sequence[str], images: Picture | Iterable[Picture]
     ) -> list[float]:

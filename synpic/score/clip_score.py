@@ -92,6 +92,10 @@ class ClipScore(TwoStageReward):
         """As the checkpoint says they are made, resized by Pillow."""
         return self._towers.pixels(image)
 
+    def features(self, pixels: Tensor) -> Tensor:
+        """Of images, ``Float[Tensor, "n width"]``, float32, not normalised."""
+        return self._towers.see(pixels)
+
     def judge(self, prompts: Sequence[str], pixels: Tensor) -> list[float]:
         """Cosines in -1 … 1."""
         import torch
