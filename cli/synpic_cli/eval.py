@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synpic_cli.options import AsJson, Directory
+from synpic_cli.options import (
+    READING,
+    AsJson,
+    Devices,
+    Directory,
+    EngineOption,
+    GpusPerWorker,
+    RetryFailed,
+    WaitToRead,
+    Workers,
+)
 
 if TYPE_CHECKING:
+    from synpic.engine.report import Report
     from synpic.evaluate.evaluation import Evaluation
+    from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="Begin an evaluation of these: registered models, repositories, folders, or runs "
+            "of `synpic train`; NAME=MODEL names one. Without, compare those of the workspace.",
+        ),
+    ] = None,
     directory: Directory = None,
     base: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="Compare with this model; the recipe's first if not given."
+            metavar="MODEL",
+            help="Compare with this model. If not given: what the first MODEL was trained from, or "
+            "the base or first model of the recipe.",
+        ),
+    ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a new evaluation: a suite of `synpic list suites`, or a file of one's own.",
         ),
     ] = None,
     reward: Annotated[
@@ -28,7 +57,31 @@ def evaluate(
         typer.Option(
             "--reward",
             metavar="NAME",
-            help="Only by this reward; may be given several times. All that scored, if not given.",
+            help="Only by this reward; may be given several times. All that scored, if not given. "
+            "Of a new evaluation: the rewards to score with.",
+        ),
+    ] = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--judge",
+            metavar="NAME",
+            help="Of a new evaluation: the judge, in place of the suite's own; may be given "
+            "several times.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Of a new evaluation: N prompts of the suite; partial."
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into",
+            metavar="FOLDER",
+            help="Of a new evaluation: its workspace; eval-SUITE if not given.",
         ),
     ] = None,
     tag: Annotated[
@@ -45,26 +98,132 @@ def evaluate(
         bool,
         typer.Option("--overwrite", help="Replace the report that --to names, if it is there."),
     ] = False,
+    device: Devices = None,
+    engine: EngineOption = "local",
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    retry_failed: RetryFailed = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is missing; draw and write nothing.")
+    ] = False,
+    wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
-    """Compare models on the same prompts and seeds, by the rewards that scored their images."""
+    """Compare models on the same prompts and seeds: is one better, by how much, how sure is that.
+
+    With MODEL and --suite: an evaluation from nothing. In a workspace with [suite]: what is missing
+    is drawn, scored and judged first. In any other: by what is there.
+    """
+    from synpic.engine.workers.engines import Engine
     from synpic.evaluate.evaluation import evaluate_models
     from synpic.evaluate.report import require_room, write_report
+    from synpic.evaluate.running import HowToRun, make_what_is_missing
+    from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, say
+    from synpic_cli.watching import note, prints_aside, watched_work
 
     if to is not None:
         require_room(to, overwrite=overwrite)
-    found = evaluate_models(Workspace.open(), base=base, rewards=reward, tag=tag)
+    how = HowToRun(device, Engine(engine, workers, gpus_per_worker), retry_failed)
+    reports: list[Report] = []
+    begins = bool(models)
+    options = {"--suite": suite, "--judge": judge, "--limit": limit, "--into": into}
+    _refuse_options_of_new(begins, options)
+    with waiting(wait, note), watched_work() as (listener, stop):
+        if begins:
+            workspace = _begun(models or [], base, suite, judge, reward, limit, into, dry_run)
+            base, reward = None, None
+        else:
+            workspace = Workspace.open()
+            workspace = workspace.without_writing() if dry_run else workspace
+        snapshot = workspace.snapshot()
+        if dry_run:
+            _show_work(snapshot, retry_failed, as_json)
+            return
+        if begins or snapshot.recipe.suite is not None:
+            with prints_aside():
+                reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
+    found = evaluate_models(snapshot, base=base, rewards=reward, tag=tag)
     if to is not None:
         write_report(found, to)
     if as_json:
         print_json(found.as_dict())
-        return
-    _show(found)
-    if to is not None:
+    else:
+        for report in reports:
+            for remark in report.remarks:
+                say(remark)
+        _show(found)
+    if to is not None and not as_json:
         say()
         say(f"Wrote {to / 'report.md'} and report.json.")
+    for report in reports:
+        report.raise_if_unfinished()
+
+
+def _refuse_options_of_new(begins: bool, options: dict[str, Any]) -> None:
+    from synpic.errors import EvaluationError
+
+    given = [name for name, value in options.items() if value not in (None, [])]
+    if begins and options["--suite"] is None:
+        raise EvaluationError(
+            "nothing says on which prompts to compare the models",
+            hint="name a suite: --suite NAME; `synpic list suites` shows what there is",
+        )
+    if not begins and given:
+        raise EvaluationError(
+            f"{given[0]} begins a new evaluation, and no model is named",
+            hint="name the models to compare: synpic eval MODEL --suite NAME; in a workspace, the "
+            "recipe has [suite] and [judges.NAME]",
+        )
+
+
+def _begun(
+    models: list[str],
+    base: str | None,
+    suite: str | None,
+    judges: list[str] | None,
+    rewards: list[str] | None,
+    limit: int | None,
+    into: Path | None,
+    dry_run: bool,
+) -> Workspace:
+    """The workspace of a new evaluation, or of one that was begun so."""
+    from synpic.evaluate.beginning import AskedSuite, ask_model, evaluation_recipe
+    from synpic.evaluate.running import begin_evaluation
+    from synpic.workspace import RECIPE, Workspace
+    from synpic_cli.output import say_aside
+
+    asked = AskedSuite.of(str(suite), judges, rewards, limit)
+    folder = into or Path(f"eval-{asked.label}")
+    recipe = evaluation_recipe(
+        folder,
+        models=[ask_model(model) for model in models],
+        base=None if base is None else ask_model(base),
+        suite=asked,
+    )
+    workspace = Workspace(folder)
+    if dry_run:
+        workspace = workspace.without_writing()
+    new = not workspace.store.exists(RECIPE)
+    begun = begin_evaluation(workspace, recipe)
+    if new and not dry_run:
+        say_aside(f"Wrote {folder / RECIPE}: the same command goes on from there.")
+    return begun
+
+
+def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
+    """What a run would do, and what it would fetch first."""
+    from synpic.pipeline.tasks import drawing_tasks
+    from synpic.score.forecast import weights_to_fetch
+    from synpic_cli.output import say
+    from synpic_cli.reporting import show_fetches, show_tasks
+
+    recipe = snapshot.recipe
+    show_tasks(*drawing_tasks(snapshot, retry_failed=retry_failed), "images to draw", as_json)
+    show_fetches(weights_to_fetch(snapshot, [*recipe.scoring, *recipe.judges]), as_json)
+    if not as_json:
+        say("Nothing was written.")
 
 
 def _show(found: Evaluation) -> None:

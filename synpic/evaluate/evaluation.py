@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from synpic import ids
-from synpic.errors import EvaluationError, SynpicError, did_you_mean
-from synpic.evaluate.compare_models import OVERALL, Items, Overall, Result, compare_models
+from synpic.errors import EvaluationError, did_you_mean
+from synpic.evaluate.compare_models import OVERALL, Items, Result, compare_models
 from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
+from synpic.evaluate.suite_facts import SuiteFacts, suite_facts
 from synpic.evaluate.trained_with import (
     Trail,
-    prompts_of_training,
     record_of_training,
     rewards_of_training,
     trail,
 )
+from synpic.evaluate.training_overlap import (
+    Overlap,
+    read_record,
+    results_without,
+    training_overlaps,
+)
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import meta_columns
-from synpic.readers.display import visible
-from synpic.recipe.settings import ModelSettings
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.tables import SCHEMA_VERSION
 
-__all__ = ["Evaluation", "Measure", "Overlap", "evaluate_models"]
+__all__ = ["Evaluation", "Measure", "evaluate_models"]
 
 _LOG = logging.getLogger(__name__)
 
 _ALL = "all prompts"
+_SUITE_TAG = "tag"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,19 +93,6 @@ class Measure:
         }
 
 
-@dataclass(frozen=True)
-class Overlap:
-    """Prompts of an evaluation that a model was trained on.
-
-    Args:
-        exact: word for word.
-        folded: but for case, punctuation and spaces.
-    """
-
-    exact: int
-    folded: int
-
-
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Models compared.
@@ -116,6 +107,7 @@ class Evaluation:
         measures: in the order of the recipe.
         trained_on: of each model whose training prompts are known, how many of the prompts are
             among them.
+        suite: of which the prompts are; None where they are of none.
         records: of each model, the SHA-256 of its ``training.json``; None without one.
         prompts_hash: of the ids of all prompts.
     """
@@ -130,6 +122,7 @@ class Evaluation:
     trained_on: Mapping[str, Overlap]
     records: Mapping[str, str | None]
     prompts_hash: str
+    suite: SuiteFacts | None = None
 
     def headline(self, model: str) -> Measure | None:
         """The first measure that does not come from what ``model`` was trained on; or none."""
@@ -144,9 +137,14 @@ class Evaluation:
             "synpic": version("synpic"),
             "base": self.base,
             "models": {
-                model: {"fingerprint": fingerprint, "training": self.records[model]}
+                model: {
+                    "fingerprint": fingerprint,
+                    "training": self.records[model],
+                    "protocol": list(self.suite.differences.get(model, [])) if self.suite else [],
+                }
                 for model, fingerprint in self.models.items()
             },
+            "suite": self.suite and self.suite.as_dict(),
             "tag": self.tag,
             "prompts": self.prompts,
             "prompts_hash": self.prompts_hash,
@@ -172,9 +170,10 @@ def evaluate_models(
 
     Args:
         workspace: or a snapshot of one, where a command has taken it already.
-        base: the model to compare with; the first of the recipe if None.
-        rewards: some of the recipe's; all that scored an image if None.
-        tag: a column of the prompts by which results are apart, without its ``meta_``.
+        base: the model to compare with; that of the recipe's [compare], or its first, if None.
+        rewards: some of the recipe's rewards and judges; all that have seen an image if None.
+        tag: a column of the prompts by which results are apart, without its ``meta_``; if None,
+            that of the recipe's [compare], or the tags of its suite.
 
     Raises:
         EvaluationError: there are not two models with images, or no scores; a name is unknown; or
@@ -185,15 +184,29 @@ def evaluate_models(
     inventory.log_remarks()
     wanted = _wanted(inventory)
     models = _models(inventory, wanted)
-    base = _base(base, models)
+    compare = inventory.recipe.compare
+    base = _base(base or (compare.base if compare else None), models)
+    suite = suite_facts(inventory)
+    tag = tag or _tag_of(inventory, suite)
     tags = _tags(inventory, tag)
-    found = metrics(inventory, rewards, "items")
-    known = {model: _read(inventory, model, rewards_of_training) for model in models}
+    # A combination of things has one tag of the suite, and may have several of another column.
+    units = suite.units if suite and tag in (None, _SUITE_TAG) else {}
+    without = suite.without_interval if suite and tag == _SUITE_TAG else frozenset()
+    if rewards is None and compare is not None and compare.rewards is not None:
+        rewards = [*(one.name for one in inventory.judges), *compare.rewards]
+    found = metrics(inventory, rewards, suite.overall if suite else "items")
+    known = {model: read_record(inventory, model, rewards_of_training) for model in models}
     fingerprint = ids.fingerprint({"models": models, "prompts": sorted(tags), "base": base})
-    overlaps, seen = _overlaps(inventory, models)
-    arrays = [_items(wanted, one.values, models, tags) for one in found]
+    overlaps, seen = training_overlaps(inventory, models)
+    prompts, arrays = _items(wanted, found, models, tags, units)
     results = [
-        compare_models(items, base, fingerprint=fingerprint, overall=one.overall)
+        compare_models(
+            items,
+            base,
+            fingerprint=fingerprint,
+            overall=one.overall,
+            without_interval=without,
+        )
         for one, items in zip(found, arrays, strict=True)
     ]
     adjusted = _adjusted(results)
@@ -214,12 +227,13 @@ def evaluate_models(
                 results[at],
                 {place[1:]: p for place, p in adjusted.items() if place[0] == at},
                 strengths(arrays[at], fingerprint=fingerprint) if len(models) > 2 else [],
-                _without(arrays[at], seen, base, fingerprint, one.overall),
+                results_without(arrays[at], prompts, seen, base, fingerprint, one.overall),
             )
             for at, one in enumerate(found)
         ],
         trained_on=overlaps,
-        records={model: _read(inventory, model, record_of_training) for model in models},
+        records={model: read_record(inventory, model, record_of_training) for model in models},
+        suite=suite,
         prompts_hash=ids.fingerprint({"prompts": sorted(tags)}),
     )
 
@@ -269,6 +283,14 @@ def _base(base: str | None, models: Mapping[str, str]) -> str:
     return base
 
 
+def _tag_of(inventory: Inventory, suite: SuiteFacts | None) -> str | None:
+    """The column of prompts by which results are apart if no other is asked for."""
+    compare = inventory.recipe.compare
+    if compare is not None and compare.tag is not None:
+        return compare.tag
+    return _SUITE_TAG if suite and any(suite.tags.values()) else None
+
+
 def _tags(inventory: Inventory, tag: str | None) -> dict[str, str]:
     """prompt_id → tag."""
     prompts = inventory.prompts
@@ -290,70 +312,33 @@ def _tags(inventory: Inventory, tag: str | None) -> dict[str, str]:
     return dict(zip(prompts["prompt_id"], texts, strict=True))
 
 
-Known = TypeVar("Known")
-
-
-def _read(
-    inventory: Inventory, model: str, record: Callable[[ModelSettings, Path], Known | None]
-) -> Known | None:
-    """What a record of a model's training says; None, with a warning, where it cannot be read."""
-    if model not in inventory.recipe.models:
-        return None
-    try:
-        return record(inventory.wanted_settings(model), inventory.workspace.folder)
-    except SynpicError as error:
-        _LOG.warning("models.%s: %s; its training is unknown", model, visible(error.message))
-        return None
-
-
-def _overlaps(
-    inventory: Inventory, models: Mapping[str, str]
-) -> tuple[dict[str, Overlap], frozenset[str]]:
-    """Of each model that is known, how many prompts it was trained on; and those of any model."""
-    found: dict[str, Overlap] = {}
-    seen: set[str] = set()
-    for model in models:
-        known = _read(inventory, model, prompts_of_training)
-        if known is None:
-            continue
-        rows = inventory.prompts.select("prompt_id", "prompt").iter_rows()
-        how = {prompt_id: known.hold(prompt) for prompt_id, prompt in rows}
-        ways = list(how.values())
-        found[model] = Overlap(ways.count("exact"), ways.count("folded"))
-        seen |= {prompt_id for prompt_id, way in how.items() if way}
-    return found, frozenset(seen)
-
-
-def _without(
-    items: Items, seen: frozenset[str], base: str, fingerprint: str, overall: Overall
-) -> list[Result]:
-    """Overall results on the other prompts; none where that is all, or nothing."""
-    rest = [at for at, unit in enumerate(items.units) if unit not in seen]
-    if not seen or not rest:
-        return []
-    others = Items(
-        {model: np.asarray(values)[rest] for model, values in items.values.items()},
-        [items.units[at] for at in rest],
-        [items.tags[at] for at in rest],
-    )
-    compared = compare_models(others, base, fingerprint=fingerprint, overall=overall)
-    return [one for one in compared if one.tag == OVERALL]
-
-
 def _items(
     wanted: pl.DataFrame,
-    values: pl.DataFrame,
+    found: Sequence[Metric],
     models: Mapping[str, str],
     tags: Mapping[str, str],
-) -> Items:
-    """``values`` of every wanted image, NaN where there is none."""
-    table = wanted.join(values, on="candidate_id", how="left", maintain_order="left")
-    wide = table.pivot(
-        on="model", index=["prompt_id", "nth"], values="value", maintain_order=True
-    ).sort("prompt_id", "nth")
-    found = {model: wide[model].cast(pl.Float64).fill_null(np.nan).to_numpy() for model in models}
-    units = wide["prompt_id"].to_list()
-    return Items(found, units, [tags[unit] for unit in units])
+    units: Mapping[str, str],
+) -> tuple[list[str], list[Items]]:
+    """The prompt of every item, and by each metric its values, NaN where there is none."""
+    prompts: list[str] = []
+    every = []
+    for metric in found:
+        table = wanted.join(metric.values, on="candidate_id", how="left", maintain_order="left")
+        wide = table.pivot(
+            on="model", index=["prompt_id", "nth"], values="value", maintain_order=True
+        ).sort("prompt_id", "nth")
+        prompts = wide["prompt_id"].to_list()
+        every.append(
+            Items(
+                {
+                    model: wide[model].cast(pl.Float64).fill_null(np.nan).to_numpy()
+                    for model in models
+                },
+                [units.get(prompt, prompt) for prompt in prompts],
+                [tags[prompt] for prompt in prompts],
+            )
+        )
+    return prompts, every
 
 
 def _adjusted(results: Sequence[Sequence[Result]]) -> dict[tuple[int, str, str], float]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synpic.evaluate.compare_models import OVERALL, PairedDifference, Result
-from synpic.evaluate.evaluation import Evaluation, Measure, Overlap
+from synpic.evaluate.evaluation import Evaluation, Measure
 from synpic.evaluate.intervals import Estimate
 from synpic.evaluate.strengths import Strength
+from synpic.evaluate.training_overlap import Overlap
 from synpic.readers.display import count, number
 from synpic.release.cards.markdown import markdown_text
 
@@ -34,7 +35,7 @@ class TextTable:
 
 
 def opening(found: Evaluation, shown: Shown = str) -> str:
-    """What was compared.
+    """What was compared, and on what.
 
     Args:
         shown: a name → how it is written.
@@ -44,9 +45,18 @@ def opening(found: Evaluation, shown: Shown = str) -> str:
         f"{', '.join(others)} against {shown(found.base)}: {count(found.prompts, 'prompt')}, "
         f"{count(found.items, 'image')} of each model"
     )
+    text += ", paired by prompt"
     if found.same_seed == found.items:
-        return f"{text}, paired by prompt and seed"
-    return f"{text}, paired by prompt; {number(found.same_seed)} pairs have one seed"
+        text += " and seed"
+    else:
+        text += f"; {number(found.same_seed)} pairs have one seed"
+    if found.suite is None:
+        return text
+    suite = found.suite
+    of = f"suite {shown(suite.name)} ({suite.version[:8]})"
+    if suite.items < suite.whole:
+        return f"{text}. Partial: {number(suite.items)} of {number(suite.whole)} items of {of}"
+    return f"{text}; {of}"
 
 
 def conclusion(found: Evaluation, model: str, shown: Shown = str) -> str:
@@ -78,18 +88,22 @@ def conclusion(found: Evaluation, model: str, shown: Shown = str) -> str:
 
 
 def means(found: Evaluation) -> TextTable:
-    """What each model got by each reward."""
-    rows = [
-        [
-            *(measure.name, measure.trails[one.model], one.model, one.tag),
-            "" if one.mean.value is None else f"{one.mean.value:.4g}",
-            _interval(one.mean, ".4g"),
-            *(number(one.mean.n), number(one.missing)),
-        ]
-        for measure in found.measures
-        for one in measure.results
-    ]
-    columns = ["metric", "trail", "model", "tag", "mean", "interval", "images", "missing"]
+    """What each model got by each metric: a row for each tag, a column for each model."""
+    rows = []
+    for measure in found.measures:
+        by_tag: dict[str, list[Result]] = {}
+        for one in measure.results:
+            by_tag.setdefault(one.tag, []).append(one)
+        for tag, results in by_tag.items():
+            rows.append(
+                [
+                    *(measure.name, tag),
+                    *(_value(one.mean) for one in results),
+                    number(max(one.mean.n for one in results)),
+                    number(max(one.missing for one in results)),
+                ]
+            )
+    columns = ["metric", "tag", *found.models, "images", "missing"]
     return _without_tags(found, TextTable(columns, rows))
 
 
@@ -101,8 +115,10 @@ def differences(found: Evaluation) -> TextTable:
         for one in measure.results
         if one.difference is not None
     ]
-    columns = ["metric", "trail", "difference", "tag", "mean", "interval", "win rate", "interval"]
-    return _without_tags(found, TextTable([*columns, "ties", "pairs", "p", "Holm"], rows))
+    columns = ["metric", "tag", "trail", "difference", "mean", "interval", "win rate", "interval"]
+    table = TextTable([*columns, "ties", "pairs", "p", "Holm"], rows)
+    table = table if len(found.models) > 2 else _without(table, "difference")
+    return _without_tags(found, table)
 
 
 def _difference(
@@ -110,8 +126,8 @@ def _difference(
 ) -> list[str]:
     adjusted = measure.adjusted.get((result.model, result.tag))
     return [
-        *(measure.name, measure.trails[result.model], f"{result.model} − {found.base}"),
-        result.tag,
+        *(measure.name, result.tag, measure.trails[result.model]),
+        f"{result.model} − {found.base}",
         "" if difference.mean.value is None else f"{difference.mean.value:+.4g}",
         _interval(difference.mean, "+.4g"),
         f"{difference.win_rate.value:.3f}",
@@ -137,6 +153,7 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
         "Intervals: 95 %, bootstrap over prompts, the same draws for all models. A tie is half a "
         "win. p: sign flips; Holm: corrected for all metrics and tags."
     )
+    lines += _protocol(found, shown)
     trails = {one for measure in found.measures for one in measure.trails.values()}
     if "unknown" in trails:
         lines.append("unknown: synpic did not train the model, and does not know what it learnt.")
@@ -153,6 +170,26 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
             f"Partial: up to {count(missing, 'image')} of a model lack a score. `synpic status` "
             "says why."
         )
+    return lines
+
+
+def _protocol(found: Evaluation, shown: Shown) -> list[str]:
+    """How images were drawn, beside what the suite's makers fix."""
+    if found.suite is None:
+        return []
+    lines = []
+    if found.suite.protocol:
+        lines.append(f"Protocol of {shown(found.suite.name)}: {found.suite.protocol}.")
+    lines += [
+        f"{shown(model)} was drawn by another protocol: {'; '.join(others)}."
+        for model, others in found.suite.differences.items()
+        if others
+    ]
+    if any(measure.metric.overall == "tags" for measure in found.measures):
+        lines.append("overall: the mean of the tags' means.")
+    if found.suite.without_interval:
+        tags = ", ".join(map(shown, sorted(found.suite.without_interval)))
+        lines.append(f"No interval for {tags}: too few combinations of things are asked for.")
     return lines
 
 
@@ -194,18 +231,28 @@ def _as_markdown(table: TextTable) -> str:
         ]
         for row in table.rows
     ]
-    lines = [table.columns, ["---"] * len(table.columns), *rows]
+    head = [markdown_text(column) for column in table.columns]
+    lines = [head, ["---"] * len(table.columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _without_tags(found: Evaluation, table: TextTable) -> TextTable:
-    if found.tag is not None:
-        return table
-    at = table.columns.index("tag")
+    return _without(table, "tag") if found.tag is None else table
+
+
+def _without(table: TextTable, column: str) -> TextTable:
+    at = table.columns.index(column)
     return TextTable(
         [*table.columns[:at], *table.columns[at + 1 :]],
         [[*row[:at], *row[at + 1 :]] for row in table.rows],
     )
+
+
+def _value(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "–"
+    interval = _interval(estimate, ".3g")
+    return f"{estimate.value:.4g}" + (f" ({interval})" if interval else "")
 
 
 def _interval(estimate: Estimate, form: str) -> str:

@@ -85,7 +85,7 @@ def test_it_is_said_in_words_and_written(tmp_path: Path) -> None:
     assert ": better" in result.output
     page = (tmp_path / "report/report.md").read_text("utf-8")
     assert page.startswith("# beta against alpha\n")
-    assert "| redness | unknown | beta − alpha |" in page
+    assert "| redness | unknown | +2" in page
     table = json.loads((tmp_path / "report/report.json").read_text("utf-8"))
     assert table == evaluated(workspace)
     assert "there is a report already" in refused(workspace, *words[3:])

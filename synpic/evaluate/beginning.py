@@ -1,0 +1,270 @@
+"""The recipe that options on the command line amount to, where an evaluation begins from nothing.
+
+A model is named as a user has it at hand: a registered model, a repository, a folder that diffusers
+opens, or what ``synpic train`` wrote, whose adapters are laid over the checkpoint they belong to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synpic.errors import EvaluationError, did_you_mean
+from synpic.generate.image_model import KnownModel
+from synpic.ingest.names import name_models
+from synpic.recipe.toml import toml_value
+from synpic.registry import MODELS, SUITES
+from synpic.release.cards.training import FACTS, read_training
+
+__all__ = ["AskedModel", "AskedSuite", "ask_model", "evaluation_recipe"]
+
+_TRAINED = "model"
+"""The folder of a run of ``synpic train`` that holds the model."""
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+
+@dataclass(frozen=True)
+class AskedModel:
+    """A model to compare.
+
+    Args:
+        label: what to call it.
+        registered: the registered model that it starts from, if one is named or known.
+        place: a folder or repository, which a registered model can do without.
+        adapters: whether ``place`` holds adapters alone.
+        trained_from: the registered model, or the checkpoint, that ``place`` was trained from,
+            where its record says so.
+    """
+
+    label: str
+    registered: str | None = None
+    place: str | None = None
+    adapters: bool = False
+    trained_from: str | None = None
+
+
+@dataclass(frozen=True)
+class AskedSuite:
+    """What models are compared on, and by.
+
+    Args:
+        name: of a registered suite; or file: of one's own.
+        limit: how many items; all if None.
+        judges, rewards: names in the registry, or ``package.module:callable``.
+    """
+
+    name: str | None
+    file: str | None
+    limit: int | None
+    judges: tuple[str, ...]
+    rewards: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """A name for a folder."""
+        text = self.name.rpartition(":")[2] if self.name else Path(str(self.file)).stem
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", text) or "suite"
+
+    @classmethod
+    def of(
+        cls,
+        suite: str,
+        judges: Sequence[str] | None,
+        rewards: Sequence[str] | None,
+        limit: int | None,
+    ) -> AskedSuite:
+        """From options.
+
+        Args:
+            suite: a registered suite, or a file.
+            judges: those of the suite if there is none.
+
+        Raises:
+            EvaluationError: it is neither; or nothing would say which image is better.
+            UnknownName: the suite does not import.
+        """
+        is_file, known = Path(suite).is_file(), SUITES.names()
+        if not is_file and suite not in known and ":" not in suite:
+            raise EvaluationError(
+                f"{suite!r} is no registered suite, and no file.{did_you_mean(suite, known)}",
+                hint="`synpic list suites` shows what there is; docs/suites.md says what a file of "
+                "one's own holds",
+            )
+        own = () if is_file else SUITES.load(suite).judges[:1]
+        judged, scored = tuple(judges or own), tuple(rewards or ())
+        if not judged and not scored:
+            raise EvaluationError(
+                f"suite {suite}: no judge comes with it, so that rewards decide, and none is named",
+                hint="--reward NAME, once for each; or --judge NAME",
+            )
+        return cls(None if is_file else suite, suite if is_file else None, limit, judged, scored)
+
+
+def ask_model(text: str) -> AskedModel:
+    """What ``text`` names: a model, or ``NAME=MODEL``.
+
+    Raises:
+        EvaluationError: it is nothing that could draw; or its record of training cannot be read.
+    """
+    label, equals, place = text.rpartition("=")
+    if not equals:
+        label = ""
+    if place in MODELS.names():
+        return AskedModel(label or place, registered=place)
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        return _folder(label, folder)
+    if _REPOSITORY.fullmatch(place):
+        name = place.partition("@")[0].rpartition("/")[2]
+        return AskedModel(label or name, place=place)
+    raise EvaluationError(
+        f"{place!r} is no registered model, no folder and no repository."
+        f"{did_you_mean(place, MODELS.names())}",
+        hint="name a model of `synpic list models`, owner/name on the Hub, a folder that diffusers "
+        "opens, or one that `synpic train` wrote; NAME=MODEL gives it a name",
+    )
+
+
+def _folder(label: str, folder: Path) -> AskedModel:
+    named = folder.resolve().name
+    if not (folder / FACTS).exists() and (folder / _TRAINED / FACTS).exists():
+        folder = folder / _TRAINED
+    elif named == _TRAINED and (folder / FACTS).exists():
+        named = folder.resolve().parent.name
+    if not (folder / FACTS).exists():
+        if not (folder / "model_index.json").exists():
+            raise EvaluationError(
+                f"{folder}: it holds no model_index.json, and no {FACTS}",
+                hint="name a folder that diffusers opens, or one that `synpic train` wrote",
+            )
+        return AskedModel(label or named, place=str(folder))
+    hint = f"`synpic train` writes {FACTS}: train the model again"
+    try:
+        data = (folder / FACTS).read_bytes()
+    except OSError as error:
+        raise EvaluationError(f"{folder / FACTS}: cannot be read: {error}", hint=hint) from error
+    facts = read_training(data, str(folder / FACTS), error=EvaluationError, hint=hint)
+    return AskedModel(
+        label or named,
+        place=str(folder),
+        adapters=facts["saved"] == "lora",
+        trained_from=_origin(facts),
+    )
+
+
+def _origin(facts: Mapping[str, Any]) -> str:
+    """The registered model that was trained, or else the checkpoint."""
+    registered = facts["recipe"].get("model", {}).get("model")
+    if registered in MODELS.names():
+        return str(registered)
+    repository = facts["model"].get("repository")
+    return str(repository or facts["model"]["checkpoint"])
+
+
+def evaluation_recipe(
+    folder: Path, *, models: Sequence[AskedModel], base: AskedModel | None, suite: AskedSuite
+) -> str:
+    """The text of a recipe.
+
+    Args:
+        folder: where it will lie; files and folders are named from there.
+        models: to compare with the base.
+        base: what they are compared with; what the first was trained from if None.
+
+    Raises:
+        EvaluationError: no base is named or known.
+    """
+    base = base or _known_base(models)
+    names = name_models([base.label, *(model.label for model in models)], {})
+    if len(names) < 1 + len(models):
+        raise EvaluationError(
+            f"two models are called {_twice([base, *models])!r}",
+            hint="give one a name: NAME=MODEL",
+        )
+    lines = [
+        "# An evaluation. Edit it and run `synpic eval` again: what is missing is drawn and",
+        "# judged, and nothing is done twice.",
+        "[suite]",
+        f"name = {toml_value(suite.name)}"
+        if suite.name is not None
+        else f"file = {toml_value(os.path.relpath(str(suite.file), folder))}",
+    ]
+    if suite.limit is not None:
+        lines.append(f"limit = {suite.limit}")
+    for model in (base, *models):
+        lines += _model(model, str(names[model.label]), base, folder)
+    for kind, registered in (("judge", suite.judges), ("reward", suite.rewards)):
+        lines += _tables(kind, registered)
+    lines += ["", "[compare]", f"base = {toml_value(str(names[base.label]))}"]
+    return "\n".join(lines) + "\n"
+
+
+def _tables(kind: str, registered: Sequence[str]) -> list[str]:
+    """A table of the recipe for each judge or reward."""
+    labels = {one: one.rpartition(":")[2] for one in registered}
+    tables = name_models(labels.values(), {})
+    lines = []
+    for one, label in labels.items():
+        lines += ["", f"[{kind}s.{tables[label]}]"]
+        if one != tables[label]:
+            lines.append(f"{kind} = {toml_value(one)}")
+    return lines
+
+
+def _known_base(models: Sequence[AskedModel]) -> AskedModel:
+    origin = models[0].trained_from if models else None
+    if origin is None:
+        raise EvaluationError(
+            "nothing says what to compare with",
+            hint="name the base: --base MODEL",
+        )
+    try:
+        return ask_model(_registered_as(origin) or origin)
+    except EvaluationError as error:
+        raise EvaluationError(
+            f"{models[0].label} was trained from {origin!r}, which is not found from here",
+            hint="name the base: --base MODEL",
+        ) from error
+
+
+def _registered_as(checkpoint: str) -> str | None:
+    """The registered model whose checkpoint that is."""
+    for name in MODELS.builtin:
+        entry = MODELS.load(name)
+        if isinstance(entry, KnownModel) and entry.settings.checkpoint == checkpoint:
+            return name
+    return None
+
+
+def _twice(models: Sequence[AskedModel]) -> str:
+    labels = [model.label for model in models]
+    return next(label for label in labels if labels.count(label) > 1)
+
+
+def _model(model: AskedModel, name: str, base: AskedModel, folder: Path) -> list[str]:
+    lines = ["", f"[models.{name}]"]
+    # What was trained from a registered model is drawn with its settings.
+    registered = model.registered or base.registered
+    if registered is not None and registered != name:
+        lines.append(f"model = {toml_value(registered)}")
+    if model.place is None:
+        return lines
+    if not model.adapters:
+        return [*lines, *_checkpoint(model.place, folder)]
+    if registered is None:
+        lines += _checkpoint(base.place or str(model.trained_from), folder)
+    return [*lines, "", f"[[models.{name}.adapters]]", *_checkpoint(model.place, folder)]
+
+
+def _checkpoint(place: str, folder: Path) -> list[str]:
+    """The keys that say where it is; a folder as from the recipe."""
+    if Path(place).exists():
+        return [f"checkpoint = {toml_value(os.path.relpath(place, folder))}"]
+    repository, _, revision = place.partition("@")
+    lines = [f"checkpoint = {toml_value(repository)}"]
+    return [*lines, f"revision = {toml_value(revision)}"] if revision else lines

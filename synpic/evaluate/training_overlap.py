@@ -1,0 +1,90 @@
+"""What is known of a model's training, and the prompts of an evaluation that it was trained on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from synpic.errors import SynpicError
+from synpic.evaluate.compare_models import OVERALL, Items, Overall, Result, compare_models
+from synpic.evaluate.trained_with import prompts_of_training
+from synpic.pipeline.inventory import Inventory
+from synpic.readers.display import visible
+from synpic.recipe.settings import ModelSettings
+
+__all__ = ["Overlap", "read_record", "results_without", "training_overlaps"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Prompts of an evaluation that a model was trained on.
+
+    Args:
+        exact: word for word.
+        folded: but for case, punctuation and spaces.
+    """
+
+    exact: int
+    folded: int
+
+
+Known = TypeVar("Known")
+
+
+def read_record(
+    inventory: Inventory, model: str, record: Callable[[ModelSettings, Path], Known | None]
+) -> Known | None:
+    """What a record of a model's training says; None, with a warning, where it cannot be read."""
+    if model not in inventory.recipe.models:
+        return None
+    try:
+        return record(inventory.wanted_settings(model), inventory.workspace.folder)
+    except SynpicError as error:
+        _LOG.warning("models.%s: %s; its training is unknown", model, visible(error.message))
+        return None
+
+
+def training_overlaps(
+    inventory: Inventory, models: Mapping[str, str]
+) -> tuple[dict[str, Overlap], frozenset[str]]:
+    """Of each model that is known, how many prompts it was trained on; and those of any model."""
+    found: dict[str, Overlap] = {}
+    seen: set[str] = set()
+    for model in models:
+        known = read_record(inventory, model, prompts_of_training)
+        if known is None:
+            continue
+        rows = inventory.prompts.select("prompt_id", "prompt").iter_rows()
+        how = {prompt_id: known.hold(prompt) for prompt_id, prompt in rows}
+        ways = list(how.values())
+        found[model] = Overlap(ways.count("exact"), ways.count("folded"))
+        seen |= {prompt_id for prompt_id, way in how.items() if way}
+    return found, frozenset(seen)
+
+
+def results_without(
+    items: Items,
+    prompts: Sequence[str],
+    seen: frozenset[str],
+    base: str,
+    fingerprint: str,
+    overall: Overall,
+) -> list[Result]:
+    """Overall results on the other prompts; none where that is all, or nothing."""
+    rest = [at for at, prompt in enumerate(prompts) if prompt not in seen]
+    if not seen or not rest:
+        return []
+    others = Items(
+        {model: np.asarray(values)[rest] for model, values in items.values.items()},
+        [items.units[at] for at in rest],
+        [items.tags[at] for at in rest],
+    )
+    compared = compare_models(others, base, fingerprint=fingerprint, overall=overall)
+    return [one for one in compared if one.tag == OVERALL]
