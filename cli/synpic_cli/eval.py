@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synpic.readers.display import count
 from synpic_cli.options import (
     READING,
     AsJson,
@@ -115,8 +117,9 @@ def evaluate(
     is drawn, scored and judged first. In any other: by what is there.
     """
     from synpic.engine.workers.engines import Engine
+    from synpic.errors import StorageError
     from synpic.evaluate.evaluation import evaluate_models
-    from synpic.evaluate.report import require_room, write_report
+    from synpic.evaluate.report import record_evaluation, require_room, write_report
     from synpic.evaluate.running import HowToRun, make_what_is_missing
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
@@ -145,6 +148,9 @@ def evaluate(
             with prints_aside():
                 reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
     found = evaluate_models(snapshot, base=base, rewards=reward, tag=tag)
+    if reward is None and tag is None:
+        with suppress(StorageError):  # a workspace of others may be read alone
+            record_evaluation(found, snapshot.workspace)
     if to is not None:
         write_report(found, to)
     if as_json:
@@ -220,9 +226,15 @@ def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
     from synpic_cli.reporting import show_fetches, show_tasks
 
     recipe = snapshot.recipe
-    show_tasks(*drawing_tasks(snapshot, retry_failed=retry_failed), "images to draw", as_json)
+    tasks, broken = drawing_tasks(snapshot, retry_failed=retry_failed)
+    show_tasks(tasks, broken, "images to draw", as_json)
     show_fetches(weights_to_fetch(snapshot, [*recipe.scoring, *recipe.judges]), as_json)
     if not as_json:
+        images = sum(task.counts.wanted for task in tasks)
+        say(
+            f"Of {count(images, 'image')}: {count(images * len(recipe.judges), 'verdict')} and "
+            f"{count(images * len(recipe.scoring), 'score')} in all. `synpic plan` times them."
+        )
         say("Nothing was written.")
 
 

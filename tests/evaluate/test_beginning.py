@@ -108,6 +108,7 @@ def test_from_nothing_and_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     planned = in_process("eval", *words, "--dry-run")
     assert planned.exit_code == 0, planned.output
     assert "12 images to draw" in planned.output
+    assert "Of 12 images: 12 verdicts and 0 scores in all" in planned.output
     assert list(tmp_path.iterdir()) == []
     first = in_process("eval", *words, "--json")
     assert first.exit_code == 0, first.output
@@ -132,6 +133,7 @@ def test_from_nothing_and_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     again = in_process("eval", *words)
     assert again.exit_code == 0, again.output
     assert "Partial: 6 of" in again.output
+    assert json.loads(Path("eval-shapes/eval.json").read_bytes()) == found
     assert json.loads(in_process("-C", "eval-shapes", "eval", "--json").stdout) == found
     assert "another recipe" in failed(*words[:-1], 12)
     assert "nothing says on which prompts" in failed("shapes_unet", "--base", "shapes_mmdit")
