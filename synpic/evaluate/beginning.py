@@ -16,6 +16,7 @@ from typing import Any
 from synpic.errors import EvaluationError, did_you_mean
 from synpic.generate.image_model import KnownModel
 from synpic.ingest.names import name_models
+from synpic.prompts.suites import find_suite
 from synpic.recipe.toml import toml_value
 from synpic.registry import MODELS, SUITES
 from synpic.release.cards.training import FACTS, read_training
@@ -55,14 +56,15 @@ class AskedSuite:
     Args:
         name: of a registered suite; or file: of one's own.
         limit: how many items; all if None.
-        judges, rewards: names in the registry, or ``package.module:callable``.
+        judges: names in the registry, or ``package.module:callable`` → their options.
+        rewards: likewise, without options.
     """
 
     name: str | None
     file: str | None
     limit: int | None
-    judges: tuple[str, ...]
-    rewards: tuple[str, ...]
+    judges: Mapping[str, Mapping[str, Any]]
+    rewards: Sequence[str]
 
     @property
     def label(self) -> str:
@@ -95,8 +97,9 @@ class AskedSuite:
                 hint="`synpic list suites` shows what there is; docs/suites.md says what a file of "
                 "one's own holds",
             )
-        own = () if is_file else SUITES.load(suite).judges[:1]
-        judged, scored = tuple(judges or own), tuple(rewards or ())
+        own = {} if is_file else find_suite(suite).judges
+        judged = {name: own.get(name, {}) for name in judges or list(own)[:1]}
+        scored = tuple(rewards or ())
         if not judged and not scored:
             raise EvaluationError(
                 f"suite {suite}: no judge comes with it, so that rewards decide, and none is named",
@@ -198,14 +201,14 @@ def evaluation_recipe(
         lines.append(f"limit = {suite.limit}")
     for model in (base, *models):
         lines += _model(model, str(names[model.label]), base, folder)
-    for kind, registered in (("judge", suite.judges), ("reward", suite.rewards)):
-        lines += _tables(kind, registered)
+    lines += _tables("judge", suite.judges)
+    lines += _tables("reward", {reward: {} for reward in suite.rewards})
     lines += ["", "[compare]", f"base = {toml_value(str(names[base.label]))}"]
     return "\n".join(lines) + "\n"
 
 
-def _tables(kind: str, registered: Sequence[str]) -> list[str]:
-    """A table of the recipe for each judge or reward."""
+def _tables(kind: str, registered: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A table of the recipe for each judge or reward, with its options."""
     labels = {one: one.rpartition(":")[2] for one in registered}
     tables = name_models(labels.values(), {})
     lines = []
@@ -213,6 +216,8 @@ def _tables(kind: str, registered: Sequence[str]) -> list[str]:
         lines += ["", f"[{kind}s.{tables[label]}]"]
         if one != tables[label]:
             lines.append(f"{kind} = {toml_value(one)}")
+        if registered[one]:
+            lines.append(f"options = {toml_value(dict(registered[one]))}")
     return lines
 
 

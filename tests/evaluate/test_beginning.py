@@ -45,6 +45,17 @@ def test_registered_models_and_the_suite_s_own_judge(tmp_path: Path) -> None:
     assert found.compare.base == "shapes_mmdit"
 
 
+def test_a_suite_s_judge_has_the_suite_s_options(tmp_path: Path) -> None:
+    models = [ask_model("shapes_unet")]
+    for judge, table in ((None, "vlm_questions"), (["vlm_questions_endpoint"], None)):
+        suite = AskedSuite.of("dpg", judge, ["clip_score"], None)
+        text = evaluation_recipe(tmp_path, models=models, base=ask_model("sdxl"), suite=suite)
+        found = parse_recipe(text)
+        assert list(found.judges) == [table or "vlm_questions_endpoint"]
+        assert [one.options for one in found.judges.values()] == [{"rule": "dpg"}]
+        assert list(found.rewards) == ["clip_score"]
+
+
 def test_a_run_of_train_is_compared_with_what_it_was_trained_from(tmp_path: Path) -> None:
     run = trained(tmp_path / "tuned")
     found = begun(tmp_path / "eval", str(run))
@@ -135,6 +146,7 @@ def test_from_nothing_and_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "Partial: 6 of" in again.output
     assert json.loads(Path("eval-shapes/eval.json").read_bytes()) == found
     assert json.loads(in_process("-C", "eval-shapes", "eval", "--json").stdout) == found
+    monkeypatch.chdir(tmp_path)  # -C has left it
     assert "another recipe" in failed(*words[:-1], 12)
     assert "nothing says on which prompts" in failed("shapes_unet", "--base", "shapes_mmdit")
     assert "--limit begins a new evaluation" in failed("--limit", 3)
