@@ -25,7 +25,7 @@ from synpic.score.judges.question_spec import questions_of
 from synpic.score.judges.verdict import VerdictPart
 from synpic.workspace import tables
 from synpic.workspace.suite import write_suite
-from tests.cli.conftest import Start, start
+from tests.cli.conftest import Start, in_process, start
 from tests.publish.fixtures import build
 from tests.score.endpoint_server import Gate, Reply, completion, content, kept, served
 
@@ -146,6 +146,8 @@ def test_another_rule_asks_nothing_again_and_questions_are_forecast(tmp_path: Pa
         snapshot = workspace.snapshot()
         (asked,) = questions_to_ask(snapshot, tasks, lambda: take_inventory(snapshot).candidates())
         assert (asked.reward, asked.questions) == ("asks", IMAGES * QUESTIONS)
+        said = in_process("-C", tmp_path, "score", "--dry-run").output
+        assert f"{IMAGES * QUESTIONS} questions" in said
         assert server.asked == []
         score_candidates(workspace)
         assert len(server.asked) == IMAGES * QUESTIONS + CANARIES

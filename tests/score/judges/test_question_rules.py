@@ -58,6 +58,11 @@ def test_a_reason_names_what_failed_and_why() -> None:
             "Is there a dog? no; Is the dog red? yes, but it depends on: Is there a dog?; "
             "How many cats are there? three, not two"
         )
+    # Of two parents that failed, the one whose own answer is wrong.
+    far = [*questions[:2], ImageQuestion("3", "Does it bark?", ("2", "1"))]
+    assert question_verdict(far, replies(far, "nyy"), "dpg").reason.endswith(
+        "Does it bark? yes, but it depends on: Is there a dog?"
+    )
     assert "depends" not in question_verdict(questions, given, "all").reason
     assert question_verdict(questions[:2], replies(questions[:2], "yy"), "dpg").reason == ""
 

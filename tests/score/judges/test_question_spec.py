@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synpic.errors import EvaluationError
 from synpic.score.judges.question_spec import questions_of
@@ -59,3 +61,25 @@ def test_what_cannot_be_asked_is_refused(questions: Any, says: str) -> None:
     with pytest.raises(EvaluationError, match=says) as error:
         questions_of(spec)
     assert error.value.hint
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "text", "parents", "answer", "x"]), inner, max_size=5
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_VALUES)
+def test_whatever_stands_there_is_questions_or_one_error(value: Any) -> None:
+    try:
+        found = questions_of({"questions": value})
+    except EvaluationError as error:
+        assert error.message.startswith("questions")
+    else:
+        assert all(one.text.strip() and one.answer for one in found)
