@@ -80,6 +80,82 @@ def judges(name: Name = None, as_json: AsJson = False) -> None:
     print_table(columns, [[row[key] for key in columns] for row in rows])
 
 
+@app.command()
+def suites(name: Name = None, as_json: AsJson = False) -> None:
+    """Registered suites: prompts with what each asks of its images, and a protocol."""
+    from synpic.pipeline import catalogue
+    from synpic_cli.output import print_json, print_table, say
+
+    if name is None:
+        rows = catalogue.suites()
+        if as_json:
+            print_json(rows)
+            return
+        columns = ["name", "items", "tags", "licence", "judge", "protocol", "list", "summary"]
+        print_table(columns, [_suite_cells(row) for row in rows])
+        say(
+            "list: made by code; pinned: held to a hash in the code; lock: to what the first fetch "
+            "wrote into recipe.lock."
+        )
+        return
+    row = catalogue.suite(name)
+    if as_json:
+        print_json(row)
+        return
+    for key, text in _suite_lines(row):
+        say(f"{key:<14}{text}".rstrip())
+
+
+def _suite_cells(row: dict[str, Any]) -> list[object]:
+    """What the table has of a suite; of one that does not import, its summary."""
+    if row["held"] is None:
+        return [row["name"], *[None] * 6, row["summary"]]
+    judge = next(iter(row["judges"]), "rewards")
+    protocol = row["protocol"]["text"]
+    tags = len(row["tags"]) or None
+    known = [row["name"], row["items"], tags, row["licence"] or "none stated", judge]
+    return [*known, protocol, _HELD[row["held"]], row["summary"]]
+
+
+_HELD = {"code": "by code", "pinned": "pinned", "lock": "lock"}
+
+_AGGREGATED = {
+    "images": "mean over images",
+    "tags": "mean of the tags' means over images",
+    "prompts": "mean over prompts of the means over their images",
+}
+
+
+def _suite_lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Everything that is known of a suite, a field a line."""
+    judges = [
+        f"{judge} ({', '.join(f'{k} = {json.dumps(v)}' for k, v in options.items())})"
+        if options
+        else judge
+        for judge, options in row["judges"].items()
+    ]
+    protocol = row["protocol"]
+    words = {
+        "summary": row["summary"],
+        "from": row["from"],
+        "items": row["items"],
+        "tags": ", ".join(row["tags"]),
+        "licence": row["licence"] or "none stated",
+        "paper": row["paper"],
+        "judges": "; ".join(judges) or "rewards, by win rates",
+        "number": _AGGREGATED[row["aggregated"]] if judges else "win rates",
+        "protocol": protocol["text"],
+        "  its seeds": protocol["seeds"],
+        "  written in": protocol["source"],
+        "list": _HELD[row["held"]],
+    }
+    yield "name", row["name"]
+    yield from ((key, str(text)) for key, text in words.items() if text not in (None, ""))
+    yield from (("  from", place) for place in row["places"].values())
+    yield from (("quirk", quirk) for quirk in row["quirks"])
+    yield from (("not official", line) for line in row["unofficial"])
+
+
 def _say_of_people() -> None:
     from synpic.score.lineage import SETS
     from synpic_cli.output import say

@@ -1,4 +1,4 @@
-"""What ``synpic list`` shows: models, rewards, comparers, judges and aggregations, as rows."""
+"""What ``synpic list`` shows, as rows: models, rewards, comparers, judges, suites, aggregations."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from synpic.errors import SynpicError, UnknownName
 from synpic.generate.image_model import KnownModel
+from synpic.prompts.suites import Suite, SuiteContent, find_suite
 from synpic.recipe.aggregation import find_aggregation
-from synpic.registry import AGGREGATIONS, MODELS
+from synpic.registry import AGGREGATIONS, MODELS, SUITES
 from synpic.score.cached import Cached, in_cache, repositories
 from synpic.score.comparer import COMPARER
 from synpic.score.judges.wanted import JUDGE
@@ -25,6 +26,8 @@ __all__ = [
     "models",
     "reward",
     "rewards",
+    "suite",
+    "suites",
 ]
 
 
@@ -86,6 +89,57 @@ def comparers() -> list[dict[str, Any]]:
 def judges() -> list[dict[str, Any]]:
     """A row for each registered judge, with what :func:`reward` gives of a reward."""
     return _every(JUDGE)
+
+
+def suites() -> list[dict[str, Any]]:
+    """A row for each registered suite, as :func:`suite` gives it.
+
+    Of one that does not import, the summary says so, and all else is None.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in SUITES.names():
+        try:
+            rows.append(suite(name))
+        except SynpicError as error:
+            empty = dict.fromkeys(_suite_row(name, Suite(name, "", lambda data: SuiteContent([]))))
+            rows.append(empty | {"name": name, "summary": error.message})
+    return rows
+
+
+def suite(name: str) -> dict[str, Any]:
+    """What is known of a suite without reading its lists.
+
+    Args:
+        name: registered, or ``package.module:object``.
+
+    Returns:
+        ``name``, ``from``, ``summary``, ``items``, ``tags``, ``licence``, ``paper``, ``judges``
+        (name → options), ``aggregated``, ``protocol`` (its fields and ``text``), ``held`` ("code":
+        made by it; "pinned": the code says what every byte is; "lock": the first fetch writes it
+        down), ``places``, ``quirks`` and ``unofficial``.
+
+    Raises:
+        UnknownName, EvaluationError: nothing is called so, or it is no suite.
+    """
+    return _suite_row(name, find_suite(name))
+
+
+def _suite_row(name: str, found: Suite) -> dict[str, Any]:
+    held = "lock" if not found.pinned else "pinned" if found.places else "code"
+    return {
+        "name": name,
+        "from": SUITES.origin(name),
+        "summary": found.summary,
+        **vars(found.origin),
+        "tags": list(found.origin.tags),
+        "judges": {judge: dict(options) for judge, options in found.judges.items()},
+        "aggregated": found.aggregated,
+        "protocol": {**vars(found.protocol), "text": found.protocol.text},
+        "held": held,
+        "places": {of: place.place for of, place in found.places.items()},
+        "quirks": list(found.quirks),
+        "unofficial": list(found.unofficial),
+    }
 
 
 def reward(name: str) -> dict[str, Any]:

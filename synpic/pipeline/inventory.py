@@ -332,7 +332,9 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
         noted.source("prompts", problem, PROMPTS)
         models = noted.models()
     recipe = snapshot.recipe
-    suite = read_suite(snapshot.workspace) if recipe.judges else NO_SUITE
+    # Of ingested images, a suite that the recipe named before may still lie there.
+    asks = recipe.judges and (recipe.ingest is None or recipe.suite is not None)
+    suite = read_suite(snapshot.workspace) if asks else NO_SUITE
     resolve = partial(resolve_judge, suite=suite)
     return Inventory(
         snapshot,

@@ -19,6 +19,7 @@ from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.pipeline.labels import own_source
 from synpic.pipeline.ranking import aggregation_of
 from synpic.pipeline.scorer_checks import check_scorers
+from synpic.pipeline.suite_notes import suite_notes
 from synpic.pipeline.validated import ValidatedModel, Validation
 from synpic.prompts import read_prompts
 from synpic.prompts.meta import in_published_types
@@ -53,6 +54,10 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     _check_safety(made, snapshot, [] if prompts is None else prompts["prompt"].to_list())
     check_scorers(made, snapshot, prompts)
     _check_cuts(made, snapshot, prompts)
+    try:
+        made.notes += suite_notes(snapshot, prompts)
+    except SynpicError as error:
+        made.note(error)
     try:
         aggregation = aggregation_of(snapshot)
         if comparing := [name for name in recipe.comparing if name in recipe.weights]:

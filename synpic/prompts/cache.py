@@ -11,7 +11,7 @@ from synpic.errors import CheckpointError, PromptsGone, SynpicError, UnknownName
 from synpic.prompts.fold import PromptTable, fold
 from synpic.prompts.read import open_source
 from synpic.prompts.suites.opening import SUITE_SPLIT, OpenedSuite, open_suite
-from synpic.prompts.suites.stored import is_current, stored_suite, write_suite_of
+from synpic.prompts.suites.stored import forget_suite, is_current, stored_suite, write_suite_of
 from synpic.readers.json_models import Record
 from synpic.workspace import PROMPTS, Snapshot, Workspace, tables
 from synpic.workspace.cache import read_cache
@@ -86,6 +86,8 @@ def _up_to_date(snapshot: Snapshot, stored: PromptTable | None) -> PromptTable:
     if stored is not None and stored.identity == source.identity:
         return stored
     prompts = fold(source, recipe.prompts.split, recipe.prompts.count)
+    if stored is not None and "suite" in stored.identity:
+        forget_suite(snapshot.workspace)
     snapshot.workspace.write_prompts(prompts.table, prompts.note)
     return prompts
 

@@ -8,8 +8,15 @@ from __future__ import annotations
 import hashlib
 from itertools import islice, zip_longest
 
-from synpic.prompts.suites import Protocol, Suite, SuiteContent, SuiteData, SuiteItem
-from synpic.shapes.meaning import wordings
+from synpic.prompts.suites import (
+    Protocol,
+    Suite,
+    SuiteContent,
+    SuiteData,
+    SuiteItem,
+    SuiteOrigin,
+)
+from synpic.shapes.meaning import TASKS, wordings
 from synpic.shapes.prompts import combinations_of, texts_of
 from synpic.shapes.scene import CANVAS
 
@@ -46,7 +53,7 @@ SHAPES = Suite(
     "shapes",
     "the embedded world's test split: six tasks, no download",
     _items,
-    licence="that of synpic",
+    origin=SuiteOrigin("that of synpic", None, 1304, TASKS),
     judges={"shapes": {}},
     aggregated="tags",
     protocol=Protocol(1, CANVAS, CANVAS, source="synpic.shapes"),

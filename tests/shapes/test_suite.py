@@ -18,6 +18,7 @@ def test_every_combination_of_the_test_split_is_asked_as_often_as_any_of_its_tas
         **dict.fromkeys(("counting", "position", "colour_attribution"), 344),
         **{"colours": 168, "two": 80, "single": 24},
     }
+    assert (SHAPES.origin.items, SHAPES.origin.tags) == (len(items), TASKS)
     assert len({item.prompt for item in items}) == len({item.item for item in items}) == len(items)
     asked: dict[str, Counter[str]] = {task: Counter() for task in TASKS}
     for item in items:

@@ -21,6 +21,7 @@ from synpic.prompts.suites.suite import (
     SuiteContent,
     SuiteData,
     SuiteItem,
+    SuiteOrigin,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "SuiteContent",
     "SuiteData",
     "SuiteItem",
+    "SuiteOrigin",
     "current_suite",
     "ensure_suite",
     "find_suite",

@@ -9,7 +9,14 @@ from typing import Any
 from synpic.errors import EvaluationError
 from synpic.hub.published_files import PublishedFile
 from synpic.prompts.suites.objects import objects_problem
-from synpic.prompts.suites.suite import Protocol, Suite, SuiteContent, SuiteData, SuiteItem
+from synpic.prompts.suites.suite import (
+    Protocol,
+    Suite,
+    SuiteContent,
+    SuiteData,
+    SuiteItem,
+    SuiteOrigin,
+)
 from synpic.readers.tables import open_table
 
 __all__ = ["GENEVAL"]
@@ -54,8 +61,12 @@ GENEVAL = Suite(
             "5c48e0813e812e3c373fa5c8ed07a8f0a483be30272b4427b0559c8048e67c13",
         )
     },
-    licence="MIT",
-    paper="https://arxiv.org/abs/2310.11513",
+    origin=SuiteOrigin(
+        "MIT",
+        "https://arxiv.org/abs/2310.11513",
+        553,
+        ("single_object", "two_object", "counting", "colors", "position", "color_attr"),
+    ),
     judges={"geneval": {}},
     aggregated="tags",
     protocol=Protocol(
@@ -67,4 +78,3 @@ GENEVAL = Suite(
     ),
     unofficial=("seeds are derived from each prompt, where upstream begins each with seed 42",),
 )
-"""553 prompts of six tasks."""

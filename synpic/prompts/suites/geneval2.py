@@ -9,7 +9,14 @@ from typing import Any
 from synpic.errors import EvaluationError
 from synpic.hub.published_files import PublishedFile
 from synpic.prompts.suites.requirements import requirement
-from synpic.prompts.suites.suite import Protocol, Suite, SuiteContent, SuiteData, SuiteItem
+from synpic.prompts.suites.suite import (
+    Protocol,
+    Suite,
+    SuiteContent,
+    SuiteData,
+    SuiteItem,
+    SuiteOrigin,
+)
 from synpic.readers.display import count
 from synpic.readers.tables import open_table
 
@@ -74,8 +81,12 @@ GENEVAL_2 = Suite(
             "09233adbc9f877fba205f1a20efa4a8640e7e62a91dfd55893562bed8a928e43",
         )
     },
-    licence="CC BY-NC 4.0",
-    paper="https://arxiv.org/abs/2512.16853",
+    origin=SuiteOrigin(
+        "CC BY-NC 4.0",
+        "https://arxiv.org/abs/2512.16853",
+        800,
+        tuple(count(atoms, "atom") for atoms in range(3, 11)),
+    ),
     judges={
         "vlm_questions": {"rule": "soft-tifa-gm"},
         "vlm_questions_endpoint": {"rule": "soft-tifa-gm"},
@@ -83,4 +94,3 @@ GENEVAL_2 = Suite(
     aggregated="prompts",
     protocol=Protocol(images=1, source="facebookresearch/GenEval2@a6e82d2 README.md"),
 )
-"""800 prompts, 100 of each number of atoms."""

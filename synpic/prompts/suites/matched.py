@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from synpic.readers.arrow import texts
 from synpic.readers.display import count
 from synpic.workspace import Snapshot
 
-__all__ = ["with_items"]
+__all__ = ["require_items", "with_items"]
 
 
 def with_items(snapshot: Snapshot, prompts: PromptTable) -> tuple[PromptTable, SynpicError | None]:
@@ -33,12 +34,7 @@ def with_items(snapshot: Snapshot, prompts: PromptTable) -> tuple[PromptTable, S
     rows = suite.table.select(["prompt_id", "item", "tag"]).to_pylist()
     known = {row["prompt_id"]: row for row in rows}
     found = [known.get(id_) for id_ in prompts.table.column("prompt_id").to_pylist()]
-    if not any(found):
-        raise EvaluationError(
-            f"none of the {count(len(found), 'prompt')} of the images is one of the "
-            f"{count(len(rows), 'item')} of the suite {suite.name}",
-            hint="images are judged by the item whose prompt is theirs, letter by letter",
-        )
+    require_items(prompts.table.column("prompt_id").to_pylist(), list(known), suite.name)
     table: pa.Table = prompts.table
     for name in ("item", "tag"):
         if name == "tag" and not any(row["tag"] for row in rows):
@@ -48,3 +44,22 @@ def with_items(snapshot: Snapshot, prompts: PromptTable) -> tuple[PromptTable, S
             table = table.drop_columns([f"meta_{name}"])
         table = table.append_column(f"meta_{name}", column)
     return replace(prompts, table=table), problem
+
+
+def require_items(prompts: Sequence[str], items: Sequence[str], name: str) -> None:
+    """Insist that some images have an item.
+
+    Args:
+        prompts: ids of those of the images.
+        items: ids of the prompts of the suite.
+        name: of the suite.
+
+    Raises:
+        EvaluationError: none has one.
+    """
+    if set(items).isdisjoint(prompts):
+        raise EvaluationError(
+            f"none of the {count(len(prompts), 'prompt')} of the images is one of the "
+            f"{count(len(items), 'item')} of the suite {name}",
+            hint="images are judged by the item whose prompt is theirs, letter by letter",
+        )

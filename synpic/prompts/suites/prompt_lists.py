@@ -19,6 +19,7 @@ from synpic.prompts.suites.suite import (
     SuiteContent,
     SuiteData,
     SuiteItem,
+    SuiteOrigin,
 )
 from synpic.readers.display import count
 from synpic.readers.json_models import parse_json
@@ -87,11 +88,18 @@ PARTIPROMPTS = Suite(
             "fab29e41bb512a169b56acab4cf2a41dcb675e285df2efcde6640c7dd3c440eb",
         )
     },
-    licence="Apache-2.0",
-    paper="https://arxiv.org/abs/2206.10789",
+    origin=SuiteOrigin(
+        "Apache-2.0",
+        "https://arxiv.org/abs/2206.10789",
+        1632,
+        (
+            *("Abstract", "Vehicles", "Illustrations", "Arts", "World Knowledge", "People"),
+            *("Animals", "Artifacts", "Food & Beverage", "Produce & Plants", "Outdoor Scenes"),
+            "Indoor Scenes",
+        ),
+    ),
     aggregated="prompts",
 )
-"""1,632 prompts."""
 
 _STYLES = ("anime", "concept-art", "paintings", "photo")
 
@@ -125,11 +133,10 @@ HPDV2 = Suite(
     "prompts of four styles, for win rates (the benchmark of HPS v2)",
     _read_hpdv2,
     places={style: HubFile("ymhao/HPDv2", f"benchmark/{style}.json") for style in _STYLES},
-    licence="Apache-2.0",
-    paper="https://arxiv.org/abs/2306.09341",
+    origin=SuiteOrigin("Apache-2.0", "https://arxiv.org/abs/2306.09341", 3200, _STYLES),
     aggregated="prompts",
 )
-"""3,200 prompts, as its makers say: 800 of each style."""
+"""How many there are is what its makers say: 800 of each style."""
 
 
 def _read_pickapic(data: SuiteData) -> SuiteContent:
@@ -145,10 +152,10 @@ PICKAPIC = Suite(
     places={
         "captions": HubColumn("yuvalkirstain/pickapic_v2_no_images", "validation_unique", "caption")
     },
-    paper="https://arxiv.org/abs/2305.01569",
+    origin=SuiteOrigin(None, "https://arxiv.org/abs/2305.01569", 500),
     aggregated="prompts",
 )
-"""500 prompts, as its makers say."""
+"""How many there are is what its makers say."""
 
 
 def _compbench(half: str, judge: str, summary: str, sha256: str) -> Suite:
@@ -171,8 +178,7 @@ def _compbench(half: str, judge: str, summary: str, sha256: str) -> Suite:
                 sha256,
             )
         },
-        licence="MIT",
-        paper="https://arxiv.org/abs/2307.06350",
+        origin=SuiteOrigin("MIT", "https://arxiv.org/abs/2307.06350", 300, (half,)),
         judges={judge: {}},
         aggregated="images",
         protocol=Protocol(

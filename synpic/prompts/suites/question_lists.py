@@ -16,7 +16,14 @@ from typing import Any
 from synpic.errors import EvaluationError
 from synpic.hub.published_files import PublishedFile
 from synpic.prompts.suites.requirements import requirement
-from synpic.prompts.suites.suite import Protocol, Suite, SuiteContent, SuiteData, SuiteItem
+from synpic.prompts.suites.suite import (
+    Protocol,
+    Suite,
+    SuiteContent,
+    SuiteData,
+    SuiteItem,
+    SuiteOrigin,
+)
 from synpic.readers.display import count
 from synpic.readers.tables import open_table
 
@@ -190,8 +197,7 @@ DPG = Suite(
             git_blob="98457fc9901943f51ff9a30367250fc292533bed",
         )
     },
-    licence="Apache-2.0; with texts of COCO, DiffusionDB and others",
-    paper="https://arxiv.org/abs/2403.05135",
+    origin=SuiteOrigin("Apache-2.0", "https://arxiv.org/abs/2403.05135", 1065),
     judges={"vlm_questions": {"rule": "dpg"}, "vlm_questions_endpoint": {"rule": "dpg"}},
     aggregated="prompts",
     protocol=Protocol(
@@ -207,7 +213,7 @@ DPG = Suite(
         "images are judged one by one, where upstream cuts them from a grid of four",
     ),
 )
-"""1,065 prompts."""
+"""How many there are is what its makers say."""
 
 _DSG_LIST = "dsg-1k-anns.csv"
 
@@ -253,8 +259,12 @@ DSG = Suite(
             "b7ce06ea8a0478ccfd8fba105ecd26d7d301eb99d5c412987546c4cc8e08917a",
         )
     },
-    licence="Apache-2.0",
-    paper="https://arxiv.org/abs/2310.18235",
+    origin=SuiteOrigin(
+        "Apache-2.0",
+        "https://arxiv.org/abs/2310.18235",
+        1059,
+        tuple(dict.fromkeys(_DSG_TAGS.values())),
+    ),
     judges={"vlm_questions": {"rule": "dsg"}, "vlm_questions_endpoint": {"rule": "dsg"}},
     aggregated="prompts",
     protocol=Protocol(images=1, source="j-min/DSG@7330119 dsg/vqa_utils.py"),
@@ -266,4 +276,4 @@ DSG = Suite(
         "loses that dependency",
     ),
 )
-"""1,060 items, of which two have one prompt and the same questions, and are one."""
+"""Of the list's 1,060 items two have one prompt and the same questions, and are one."""

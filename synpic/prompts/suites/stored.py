@@ -20,6 +20,7 @@ __all__ = [
     "StoredSuite",
     "current_suite",
     "ensure_suite",
+    "forget_suite",
     "is_current",
     "stored_suite",
     "write_suite_of",
@@ -131,6 +132,16 @@ def write_suite_of(opened: OpenedSuite, workspace: Workspace) -> StoredSuite:
     note = {name: getattr(made, name) for name in ("identity", "whole", "images", "remarks")}
     write_cache(workspace.store, SUITE, made.table, note)
     return made
+
+
+def forget_suite(workspace: Workspace) -> None:
+    """Remove ``suite.parquet``, where it is there: the recipe's prompts are no longer a suite.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    if workspace.store.exists(SUITE):
+        workspace.store.remove(SUITE)
 
 
 def is_current(stored: StoredSuite | None, opened: OpenedSuite) -> bool:

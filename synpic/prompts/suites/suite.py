@@ -19,6 +19,7 @@ __all__ = [
     "SuiteContent",
     "SuiteData",
     "SuiteItem",
+    "SuiteOrigin",
 ]
 
 Aggregated = Literal["images", "tags", "prompts"]
@@ -119,6 +120,11 @@ class HubFile:
     dataset: str
     path: str
 
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return f"{self.path} of the dataset {self.dataset}"
+
 
 @dataclass(frozen=True)
 class HubColumn:
@@ -132,6 +138,11 @@ class HubColumn:
     dataset: str
     split: str
     column: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        return f"{self.column} of {self.split} of the dataset {self.dataset}"
 
 
 Place = PublishedFile | HubFile | HubColumn
@@ -167,6 +178,23 @@ class SuiteContent:
 
 
 @dataclass(frozen=True)
+class SuiteOrigin:
+    """What the makers of a suite say of its lists.
+
+    Args:
+        licence: as they state it; None where they state none.
+        paper: its address.
+        items: how many there are.
+        tags: what groups them; none without groups.
+    """
+
+    licence: str | None = None
+    paper: str | None = None
+    items: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Suite:
     """A list of prompts with what each asks of its images, and how they are drawn and judged.
 
@@ -175,8 +203,7 @@ class Suite:
         summary: a line.
         read: what was fetched → all items.
         places: name → where it lies; none where ``read`` makes the items.
-        licence: of the lists, as their makers state it; None where they state none.
-        paper: the source.
+        origin: what is known of the lists without reading them.
         judges: registered judges with the options that they take for it, the first by default;
             none: rewards decide (win rates).
         aggregated: what the suite's number is.
@@ -190,8 +217,7 @@ class Suite:
     summary: str
     read: Callable[[SuiteData], SuiteContent]
     places: Mapping[str, Place] = field(default_factory=dict)
-    licence: str | None = None
-    paper: str | None = None
+    origin: SuiteOrigin = SuiteOrigin()
     judges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     aggregated: Aggregated = "images"
     protocol: Protocol = Protocol()

@@ -167,6 +167,16 @@ def test_suite_parquet_is_made_again_when_it_has_to_be(suite: MakeSuite, tmp_pat
     assert ensure_prompts(workspace.snapshot()).table.num_rows == 1
 
 
+def test_a_suite_goes_with_its_prompts(suite: MakeSuite, tmp_path: Path) -> None:
+    workspace = suite(f'name = "{HERE}:SMALL"')
+    ensure_prompts(workspace.snapshot())
+    (tmp_path / "p.txt").write_text("a number 0\n")
+    edit(workspace, '[prompts]\nfile = "p.txt"\n[models.m]\ncheckpoint = "./m"\nsamples = 2')
+    ensure_prompts(workspace.snapshot())
+    # Its judges would be asked what the suite asks of the same prompt.
+    assert not (tmp_path / "suite.parquet").exists()
+
+
 def test_a_suite_that_is_away_is_read_from_the_workspace(suite: MakeSuite, tmp_path: Path) -> None:
     (tmp_path / "gone.py").write_text(
         "from synpic.prompts.suites import *\n"

@@ -256,7 +256,8 @@ def test_every_suite_of_synpic_says_what_it_is() -> None:
         assert suite.name == name
         assert 0 < len(suite.summary) <= 90
         assert not suite.summary.endswith(".")
-        assert suite.paper is None or suite.paper.startswith("https://arxiv.org/abs/")
+        paper = suite.origin.paper
+        assert paper is None or paper.startswith("https://arxiv.org/abs/")
         assert suite.pinned == (name not in ("hpdv2", "pickapic"))
         for place in suite.places.values():
             url = getattr(place, "url", "")
