@@ -36,6 +36,7 @@ from synpic.workspace import PROMPTS, RECIPE, Snapshot, Workspace
 from synpic.workspace.lock import RecipeLock, TriedSchedule
 from synpic.workspace.marks import Marks, write_marks
 from synpic.workspace.storage import Store
+from synpic.workspace.suite_images import with_images_of_suite
 from synpic.workspace.workspace import INGEST, OLD_INGEST, SUITE
 
 __all__ = ["Merged", "merge_workspaces"]
@@ -322,6 +323,7 @@ def _snapshot(plan: _Plan, workspace: Workspace) -> Snapshot:
     lock = RecipeLock(workspace.store, *plan.locked)
     lock.write()
     recipe = parse_recipe(plan.recipe_text, f"the recipe of {plan.target}")
+    recipe = with_images_of_suite(recipe, workspace.store, SUITE)
     return Snapshot(workspace, recipe, plan.recipe_text, lock)
 
 
