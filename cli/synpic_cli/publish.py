@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
     from synpic.workspace import Snapshot
 
 
+@dataclass(frozen=True)
+class ResultsToPublish:
+    """What ``--evaluation`` and ``--benchmark`` name."""
+
+    evaluations: Sequence[Path]
+    benchmarks: Sequence[str]
+
+
 def publish(
     repository: Annotated[
         str | None,
@@ -42,6 +51,23 @@ def publish(
         Path | None,
         typer.Option(
             "--model", metavar="DIR", help="Publish the model that `synpic train` wrote there."
+        ),
+    ] = None,
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--evaluation",
+            metavar="PLACE",
+            help="Of a model: put the results of this report of `synpic eval`, or of a workspace "
+            "that it read, into the card; may be given several times.",
+        ),
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--benchmark",
+            metavar="[SUITE=]DATASET:TASK",
+            help="Of an evaluation: the benchmark on the Hub that reads its number.",
         ),
     ] = None,
     version: Annotated[
@@ -98,6 +124,7 @@ def publish(
             version=version,
             allow_older=allow_older,
             private=private or None,
+            results=ResultsToPublish(evaluation or (), benchmark or ()),
             wait=wait,
             dry_run=dry_run,
             as_json=as_json,
@@ -116,6 +143,12 @@ def publish(
             },
         )
         return
+    for option, given in (("--evaluation", evaluation), ("--benchmark", benchmark)):
+        if given:
+            raise PublishError(
+                f"{option} is for models, and this is a dataset",
+                hint="name the model's folder with --model DIR",
+            )
     if (repository is None) == (to is None):
         raise PublishError(
             "say where to publish", hint="name a dataset as owner/name, or a folder with --to DIR"
@@ -218,6 +251,7 @@ def _publish_model(
     version: str | None,
     allow_older: bool,
     private: bool | None,
+    results: ResultsToPublish,
     wait: float,
     dry_run: bool,
     as_json: bool,
@@ -227,7 +261,12 @@ def _publish_model(
     from synpic.hub.progress import show_bars
     from synpic.publish.hub.model_release import forecast_model, publish_model
     from synpic_cli.output import print_json
-    from synpic_cli.release import model_as_dict, show_model, show_model_forecast
+    from synpic_cli.release import (
+        model_as_dict,
+        model_forecast_as_dict,
+        show_model,
+        show_model_forecast,
+    )
 
     if repository is None:
         raise PublishError(
@@ -241,8 +280,14 @@ def _publish_model(
     show_bars(False)
     patience = _patience(wait)
     if dry_run:
-        planned: ModelForecast = forecast_model(folder, repository, patience=patience)
-        print_json(vars(planned)) if as_json else show_model_forecast(planned)
+        planned: ModelForecast = forecast_model(
+            folder,
+            repository,
+            evaluations=results.evaluations,
+            benchmarks=results.benchmarks,
+            patience=patience,
+        )
+        print_json(model_forecast_as_dict(planned)) if as_json else show_model_forecast(planned)
         return
     release: ModelRelease = publish_model(
         folder,
@@ -250,6 +295,8 @@ def _publish_model(
         version=version,
         allow_older=allow_older,
         private=private,
+        evaluations=results.evaluations,
+        benchmarks=results.benchmarks,
         patience=patience,
     )
     print_json(model_as_dict(release)) if as_json else show_model(release)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from synpic.publish import Forecast, HubRelease, Release
@@ -13,6 +14,7 @@ from synpic_cli.summary import cuts_as_dict, flags, say_cuts, say_flags
 __all__ = [
     "forecast_as_dict",
     "model_as_dict",
+    "model_forecast_as_dict",
     "release_as_dict",
     "show_forecast",
     "show_model",
@@ -130,6 +132,8 @@ def show_model(release: ModelRelease) -> None:
         "new to the Hub"
     )
     _say_left_out(release)
+    for line in _results(release):
+        say(line)
     say(f"See {release.page}")
     say("Load it with:")
     say()
@@ -144,6 +148,11 @@ def show_model_forecast(planned: ModelForecast) -> None:
         [[path, size(bytes_), planned.changes[path]] for path, bytes_ in planned.files.items()],
     )
     _say_left_out(planned)
+    if planned.section:
+        say()
+        say(planned.section)
+    for line in _results(planned):
+        say(line)
     there = "" if planned.exists else ", which would be made"
     say(f"{planned.repository}{there}: {size(planned.sent)} to send. Nothing was sent.")
 
@@ -151,6 +160,28 @@ def show_model_forecast(planned: ModelForecast) -> None:
 def model_as_dict(release: ModelRelease) -> dict[str, Any]:
     """A published model as JSON-like data."""
     return {**vars(release), "page": release.page}
+
+
+def model_forecast_as_dict(planned: ModelForecast) -> dict[str, Any]:
+    """A forecast of a model as JSON-like data."""
+    return dict(vars(planned))
+
+
+def _results(model: ModelRelease | ModelForecast) -> list[str]:
+    """What the card's head says of each suite, and which files go."""
+    lines = []
+    for one in model.results:
+        metrics = [
+            f"{metric['name']} {metric['value']:.4g}{_interval(metric['args'])}"
+            for metric in one["metrics"]
+        ]
+        lines.append(f"{one['dataset']['name']}: {', '.join(metrics)}")
+    return [*lines, *(f"{path} goes: it does not hold any more" for path in model.removed)]
+
+
+def _interval(args: Mapping[str, Any]) -> str:
+    ends = args.get("low"), args.get("high")
+    return "" if None in ends else f" ({ends[0]:.4g} … {ends[1]:.4g})"
 
 
 def _say_left_out(model: ModelRelease | ModelForecast) -> None:

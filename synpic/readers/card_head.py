@@ -16,7 +16,7 @@ from synpic.errors import SynpicError
 from synpic.readers.display import count
 from synpic.readers.json_models import DEPTH, DIGITS, unusable
 
-__all__ = ["CardHead", "read_head"]
+__all__ = ["CardHead", "read_head", "with_key"]
 
 BYTES = 1 << 20
 """How long a head may be: ten times that of a release with a thousand files."""
@@ -64,13 +64,49 @@ def read_head(text: str, where: str, *, error: type[SynpicError], hint: str) -> 
         ) from (raised)
 
 
+def with_key(text: str, key: str, lines: str | None) -> str:
+    """The card ``text`` with ``key`` set by ``lines`` in its head; without the key if None.
+
+    Other lines of the head stay as they are written; a key that is new comes last.
+
+    Args:
+        text: a card that :func:`read_head` reads, with its head not in braces.
+        lines: ``key: value`` as YAML, without a line end; perhaps with further lines.
+    """
+    found = _HEAD.match(text)
+    if not found:
+        return text if lines is None else f"---\n{lines}\n---\n\n{text}"
+    head = found[1]
+    starts = [*_key_starts(head), ("", len(head))]
+    for (name, start), (_, end) in pairwise(starts):
+        if name == key:
+            kept = head[:start], head[end:]
+            break
+    else:
+        kept = head, ""
+    ending = "\r\n" if "\r\n" in head else "\n"
+    added = "" if lines is None else "".join(line + ending for line in lines.splitlines())
+    changed = kept[0] + added + kept[1]
+    if not changed.strip():
+        return text[found.end() :].lstrip("\r\n")
+    return f"{text[: found.start(1)]}{changed}{text[found.end(1) :]}"
+
+
+def _key_starts(head: str) -> list[tuple[str, int]]:
+    """Each key of a head, and where its lines begin."""
+    import yaml  # type: ignore[import-untyped]
+
+    root = yaml.compose(head)
+    return [] if root is None else [(k.value, k.start_mark.index) for k, _ in root.value]
+
+
 def _parsed(written: str) -> CardHead:
     """The values of a head.
 
     Raises:
         ValueError: it is not valid.
     """
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         _limit(written)

@@ -20,6 +20,7 @@ __all__ = [
     "RecordedEstimate",
     "RecordedEvaluation",
     "RecordedMeasure",
+    "RecordedOverlap",
     "RecordedResult",
     "RecordedSuite",
     "encode_evaluation",
@@ -121,11 +122,19 @@ class RecordedSuite(Record):
         return self.items < self.whole
 
 
+class RecordedOverlap(Record):
+    """Prompts of an evaluation that a model was trained on; see ``Overlap`` there."""
+
+    exact: int = Field(ge=0)
+    folded: int = Field(ge=0)
+
+
 class RecordedEvaluation(Record):
     """An evaluation; see :class:`synpic.evaluate.evaluation.Evaluation`.
 
     Args:
         prompts_hash: of the ids of all prompts; None in what an earlier synpic wrote.
+        trained_on: of each model whose training prompts are known, how many are among them.
     """
 
     schema_version: int = Field(ge=1)
@@ -139,6 +148,7 @@ class RecordedEvaluation(Record):
     items: int = Field(ge=1)
     same_seed: int = Field(ge=0)
     headline: dict[str, str | None]
+    trained_on: dict[str, RecordedOverlap] = Field(default_factory=dict)
     measures: list[RecordedMeasure]
 
     @property

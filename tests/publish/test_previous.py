@@ -11,6 +11,8 @@ from synpic.publish.previous import (
     NOTHING,
     changes_block,
     parse_previous,
+    with_evaluation,
+    with_yours,
     yours_block,
 )
 from synpic.release.cards.markdown import fence
@@ -82,3 +84,24 @@ def test_nothing_is_lost_in_silence(text: str, message: str) -> None:
     assert message in caught.value.message
     assert caught.value.message.startswith("card of someone/set: ")
     assert caught.value.hint
+
+
+@given(LINES, LINES, LINES)
+def test_a_block_is_put_in_and_taken_out_again(prose: str, before: str, found: str) -> None:
+    section = found.replace("<!--", "") + "\n"
+    card = "\n\n".join([fence(before, "text"), yours_block(prose + "\n"), "## Use it\n"])
+    with_results = with_evaluation(card, section)
+    kept = parse_previous(with_results)
+    assert (kept.evaluation, kept.prose) == (section, prose + "\n")
+    assert with_evaluation(with_results, section) == with_results
+    assert parse_previous(with_evaluation(with_results, "Other.\n")).evaluation == "Other.\n"
+    assert with_evaluation(with_results, None).split() == card.split()
+    assert with_results.index("synpic:evaluation") < with_results.rindex("## Use it")
+    assert parse_previous(with_yours(with_results, "Mine.\n")).prose == "Mine.\n"
+
+
+def test_a_card_without_a_place_has_results_last() -> None:
+    assert with_evaluation("# Mine", "Found.\n").startswith(
+        "# Mine\n\n<!-- synpic:evaluation -->\n"
+    )
+    assert with_evaluation("# Mine", None) == with_yours("# Mine", "x") == "# Mine"

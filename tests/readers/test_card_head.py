@@ -7,7 +7,7 @@ import pytest
 
 from synpic.errors import PublishError, ReleaseError, SynpicError
 from synpic.publish.previous import parse_previous
-from synpic.readers.card_head import CardHead, read_head
+from synpic.readers.card_head import CardHead, read_head, with_key
 from synpic.release.checks import check_card, led_to
 
 RECORDS = {"ranked": {"train": 3, "validation": 2}, "scores": {"train": 9}}
@@ -157,3 +157,30 @@ def test_a_wrong_key_is_named() -> None:
         card(HEAD.replace("num_examples: 3", "num_examples: x")), RECORDS, PATHS
     )
     assert "dataset_info.0.splits.0.num_examples: " in problem.text
+
+
+def values(text: str) -> dict[str, object]:
+    return dict(read_head(text, "README.md", error=PublishError, hint="").values)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_one_key_is_set_and_the_others_stay_as_written(ending: str) -> None:
+    text = "---\nx-license: [mit]\narxiv: 2410.10\nlicense: mit\nlast: 1  # mine\n---\n\n# T\n"
+    text = text.replace("\n", ending)
+    changed = with_key(text, "license", "license:\n- a\n- b")
+    assert values(changed) == {**values(text), "license": ["a", "b"]}
+    assert changed == text.replace(
+        f"{ending}license: mit", f"{ending}license:{ending}- a{ending}- b"
+    )
+    added = with_key(text, "new", "new: 1")
+    assert added == text.replace("# mine", f"# mine{ending}new: 1")
+    assert with_key(added, "new", None) == text
+    assert with_key(text, "absent", None) == text
+
+
+def test_a_head_is_made_and_taken_away() -> None:
+    card = "# Title\n"
+    headed = with_key(card, "a", "a: 1")
+    assert headed == "---\na: 1\n---\n\n# Title\n"
+    assert with_key(headed, "a", None) == card
+    assert values(with_key("\ufeff---\n---\nx\n", "a", "a: 1")) == {"a": 1}
