@@ -23,7 +23,9 @@ from synpic_cli.options import (
 
 if TYPE_CHECKING:
     from synpic.engine.report import Report
+    from synpic.evaluate.beginning import AskedSuite
     from synpic.evaluate.evaluation import Evaluation
+    from synpic.evaluate.report import Appendix
     from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["evaluate"]
@@ -39,6 +41,15 @@ def evaluate(
         ),
     ] = None,
     directory: Directory = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--images",
+            metavar="NAME=FOLDER",
+            help="Begin an evaluation of images that exist already, in place of MODEL; once for "
+            "each model, the base first.",
+        ),
+    ] = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -92,6 +103,20 @@ def evaluate(
             metavar="COLUMN", help="Apart by this column of the prompts, without its meta_."
         ),
     ] = None,
+    fid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REFERENCES",
+            help="Also the Fréchet distance of each model's images from a folder of images, a "
+            "workspace, or world:shapes.",
+        ),
+    ] = None,
+    fid_features: Annotated[
+        str,
+        typer.Option(
+            "--fid-features", metavar="NAME", help="inception, or a reward that is a CLIP."
+        ),
+    ] = "inception",
     to: Annotated[
         Path | None,
         typer.Option("--to", metavar="FOLDER", help="Write report.md and report.json there."),
@@ -117,49 +142,65 @@ def evaluate(
     is drawn, scored and judged first. In any other: by what is there.
     """
     from synpic.engine.workers.engines import Engine
-    from synpic.errors import StorageError
+    from synpic.errors import EvaluationError, StorageError
+    from synpic.evaluate.beginning import AskedSuite
     from synpic.evaluate.evaluation import evaluate_models
-    from synpic.evaluate.report import record_evaluation, require_room, write_report
+    from synpic.evaluate.report import record_evaluation, require_room, whole_dict, write_report
     from synpic.evaluate.running import HowToRun, make_what_is_missing
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
-    from synpic_cli.output import print_json, say
+    from synpic_cli.output import print_json, print_table, say
     from synpic_cli.watching import note, prints_aside, watched_work
 
     if to is not None:
         require_room(to, overwrite=overwrite)
     how = HowToRun(device, Engine(engine, workers, gpus_per_worker), retry_failed)
     reports: list[Report] = []
-    begins = bool(models)
+    begins = bool(models or images)
     options = {"--suite": suite, "--judge": judge, "--limit": limit, "--into": into}
     _refuse_options_of_new(begins, options)
+    if models and images:
+        raise EvaluationError(
+            "images are either drawn by MODEL or named by --images", hint="leave one of them out"
+        )
     with waiting(wait, note), watched_work() as (listener, stop):
         if begins:
-            workspace = _begun(models or [], base, suite, judge, reward, limit, into, dry_run)
+            asked = AskedSuite.of(str(suite), judge, reward, limit)
+            folder = into or Path(f"eval-{asked.label}")
+            begin = _begun_with_images if images else _begun
+            workspace = begin(images or models or [], base, asked, folder, dry_run)
             base, reward = None, None
         else:
             workspace = Workspace.open()
             workspace = workspace.without_writing() if dry_run else workspace
         snapshot = workspace.snapshot()
         if dry_run:
-            _show_work(snapshot, retry_failed, as_json)
+            if not images:
+                _show_work(snapshot, retry_failed, as_json)
+            say("Nothing was written.") if not as_json else None
             return
         if begins or snapshot.recipe.suite is not None:
             with prints_aside():
                 reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
     found = evaluate_models(snapshot, base=base, rewards=reward, tag=tag)
+    appendices = [] if fid is None else [_distances(snapshot, fid, fid_features, device)]
     if reward is None and tag is None:
         with suppress(StorageError):  # a workspace of others may be read alone
-            record_evaluation(found, snapshot.workspace)
+            record_evaluation(found, snapshot.workspace, appendices)
     if to is not None:
-        write_report(found, to)
+        write_report(found, to, appendices)
     if as_json:
-        print_json(found.as_dict())
+        print_json(whole_dict(found, appendices))
     else:
         for report in reports:
             for remark in report.remarks:
                 say(remark)
         _show(found)
+        for one in appendices:
+            say()
+            print_table(one.table.columns, one.table.rows)
+            for line in one.notes:
+                say(line)
     if to is not None and not as_json:
         say()
         say(f"Wrote {to / 'report.md'} and report.json.")
@@ -185,29 +226,70 @@ def _refuse_options_of_new(begins: bool, options: dict[str, Any]) -> None:
 
 
 def _begun(
-    models: list[str],
-    base: str | None,
-    suite: str | None,
-    judges: list[str] | None,
-    rewards: list[str] | None,
-    limit: int | None,
-    into: Path | None,
-    dry_run: bool,
+    models: list[str], base: str | None, suite: AskedSuite, folder: Path, dry_run: bool
 ) -> Workspace:
     """The workspace of a new evaluation, or of one that was begun so."""
-    from synpic.evaluate.beginning import AskedSuite, ask_model, evaluation_recipe
+    from synpic.evaluate.beginning import ask_model, evaluation_recipe
+
+    recipe = evaluation_recipe(
+        _beside(folder, dry_run),
+        models=[ask_model(model) for model in models],
+        base=None if base is None else ask_model(base),
+        suite=suite,
+    )
+    return _with_recipe(folder, recipe, dry_run)
+
+
+def _begun_with_images(
+    images: list[str], base: str | None, suite: AskedSuite, folder: Path, dry_run: bool
+) -> Workspace:
+    """The same, of images that exist already."""
+    from synpic.errors import EvaluationError
+    from synpic.evaluate.beginning import images_recipe
+    from synpic.evaluate.existing_images import existing_images, link_images
+    from synpic.ingest.names import name_models
+    from synpic.prompts.suites import open_suite
+    from synpic_cli.output import say_aside
+
+    pairs = [one.partition("=") for one in images]
+    for one, (name, equals, place) in zip(images, pairs, strict=True):
+        if not (name and equals and place):
+            raise EvaluationError(f"--images {one}: expected NAME=FOLDER")
+    names = name_models([name for name, _, _ in pairs], {})
+    if len(names) < max(2, len(images)):
+        raise EvaluationError(
+            "a comparison takes images of two models or more, each under a name of its own",
+            hint="--images base=FOLDER --images tuned=FOLDER",
+        )
+
+    def recipe(in_memory: bool) -> str:
+        where = _beside(folder, in_memory)
+        return images_recipe(where, models=[*names.values()], base=base, suite=suite)
+
+    # First in memory: a mistake in a folder leaves no workspace behind.
+    snapshot = _with_recipe(folder, recipe(True), True).snapshot()
+    settings = snapshot.recipe.suite
+    assert settings is not None, "images_recipe writes it"
+    items = open_suite(settings, snapshot).items
+    found = {names[name]: existing_images(Path(place), items) for name, _, place in pairs}
+    for name, there in found.items():
+        say_aside(f"{name}: {count(len(there), 'image')} of the suite")
+    workspace = _with_recipe(folder, recipe(dry_run), dry_run)
+    if not dry_run:
+        link_images(folder, found)
+    return workspace
+
+
+def _beside(folder: Path, in_memory: bool) -> Path | None:
+    """From where a recipe names files; a folder that is not there leads nowhere."""
+    return folder if folder.is_dir() or not in_memory else None
+
+
+def _with_recipe(folder: Path, recipe: str, dry_run: bool) -> Workspace:
     from synpic.evaluate.running import begin_evaluation
     from synpic.workspace import RECIPE, Workspace
     from synpic_cli.output import say_aside
 
-    asked = AskedSuite.of(str(suite), judges, rewards, limit)
-    folder = into or Path(f"eval-{asked.label}")
-    recipe = evaluation_recipe(
-        folder,
-        models=[ask_model(model) for model in models],
-        base=None if base is None else ask_model(base),
-        suite=asked,
-    )
     workspace = Workspace(folder)
     if dry_run:
         workspace = workspace.without_writing()
@@ -235,7 +317,17 @@ def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
             f"Of {count(images, 'image')}: {count(images * len(recipe.judges), 'verdict')} and "
             f"{count(images * len(recipe.scoring), 'score')} in all. `synpic plan` times them."
         )
-        say("Nothing was written.")
+
+
+def _distances(snapshot: Snapshot, references: str, features: str, device: str | None) -> Appendix:
+    from synpic.evaluate.fid.distance_tables import distance_notes, distance_table
+    from synpic.evaluate.fid.distances import frechet_distances
+    from synpic.evaluate.report import Appendix
+
+    one_device = device.partition(",")[0] if device else None
+    found = frechet_distances(snapshot, references, features=features, device=one_device)
+    rows = [one.as_dict() for one in found]
+    return Appendix("fid", "FID", distance_table(found), distance_notes(found), rows)
 
 
 def _show(found: Evaluation) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import EvaluationError, did_you_mean
+from synpic.evaluate.existing_images import LINKS
 from synpic.generate.image_model import KnownModel
 from synpic.ingest.names import name_models
 from synpic.prompts.suites import find_suite
@@ -21,7 +22,7 @@ from synpic.recipe.toml import toml_value
 from synpic.registry import MODELS, SUITES
 from synpic.release.cards.training import FACTS, read_training
 
-__all__ = ["AskedModel", "AskedSuite", "ask_model", "evaluation_recipe"]
+__all__ = ["AskedModel", "AskedSuite", "ask_model", "evaluation_recipe", "images_recipe"]
 
 _TRAINED = "model"
 """The folder of a run of ``synpic train`` that holds the model."""
@@ -170,12 +171,13 @@ def _origin(facts: Mapping[str, Any]) -> str:
 
 
 def evaluation_recipe(
-    folder: Path, *, models: Sequence[AskedModel], base: AskedModel | None, suite: AskedSuite
+    folder: Path | None, *, models: Sequence[AskedModel], base: AskedModel | None, suite: AskedSuite
 ) -> str:
     """The text of a recipe.
 
     Args:
-        folder: where it will lie; files and folders are named from there.
+        folder: where it will lie; files and folders are named from there. None: with their whole
+            paths, for a recipe that stays in memory.
         models: to compare with the base.
         base: what they are compared with; what the first was trained from if None.
 
@@ -189,22 +191,68 @@ def evaluation_recipe(
             f"two models are called {_twice([base, *models])!r}",
             hint="give one a name: NAME=MODEL",
         )
+    lines = _beginning(suite, folder)
+    for model in (base, *models):
+        lines += _model(model, str(names[model.label]), base, folder)
+    return _ended(lines, suite, str(names[base.label]))
+
+
+def images_recipe(
+    folder: Path | None, *, models: Sequence[str], base: str | None, suite: AskedSuite
+) -> str:
+    """The text of a recipe for images that exist already.
+
+    Args:
+        folder: as in :func:`evaluation_recipe`.
+        models: what drew them, in names that a recipe can have.
+        base: one of them; the first if None.
+
+    Raises:
+        EvaluationError: ``base`` is none of them.
+    """
+    if base is not None and base not in models:
+        raise EvaluationError(
+            f"--base {base}: no --images are called so.{did_you_mean(base, models)}",
+            hint=f"there are: {', '.join(models)}",
+        )
+    lines = [
+        *_beginning(suite, folder),
+        "",
+        "[ingest]",
+        f"images = {toml_value(LINKS)}",
+        "follow_links = true",
+        'prompt = "prompt"',
+        'model = "model"',
+        "labels = false",
+        "keep = []",
+    ]
+    return _ended(lines, suite, base or models[0])
+
+
+def _beginning(suite: AskedSuite, folder: Path | None) -> list[str]:
+    """Up to the end of [suite]."""
     lines = [
         "# An evaluation. Edit it and run `synpic eval` again: what is missing is drawn and",
         "# judged, and nothing is done twice.",
         "[suite]",
         f"name = {toml_value(suite.name)}"
         if suite.name is not None
-        else f"file = {toml_value(os.path.relpath(str(suite.file), folder))}",
+        else f"file = {toml_value(_path(str(suite.file), folder))}",
     ]
-    if suite.limit is not None:
-        lines.append(f"limit = {suite.limit}")
-    for model in (base, *models):
-        lines += _model(model, str(names[model.label]), base, folder)
-    lines += _tables("judge", suite.judges)
-    lines += _tables("reward", {reward: {} for reward in suite.rewards})
-    lines += ["", "[compare]", f"base = {toml_value(str(names[base.label]))}"]
-    return "\n".join(lines) + "\n"
+    return lines if suite.limit is None else [*lines, f"limit = {suite.limit}"]
+
+
+def _ended(lines: Sequence[str], suite: AskedSuite, base: str) -> str:
+    """``lines`` and the tables of what looks at images, as a text."""
+    every = [
+        *lines,
+        *_tables("judge", suite.judges),
+        *_tables("reward", {reward: {} for reward in suite.rewards}),
+        "",
+        "[compare]",
+        f"base = {toml_value(base)}",
+    ]
+    return "\n".join(every) + "\n"
 
 
 def _tables(kind: str, registered: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -251,7 +299,7 @@ def _twice(models: Sequence[AskedModel]) -> str:
     return next(label for label in labels if labels.count(label) > 1)
 
 
-def _model(model: AskedModel, name: str, base: AskedModel, folder: Path) -> list[str]:
+def _model(model: AskedModel, name: str, base: AskedModel, folder: Path | None) -> list[str]:
     lines = ["", f"[models.{name}]"]
     # What was trained from a registered model is drawn with its settings.
     registered = model.registered or base.registered
@@ -266,10 +314,14 @@ def _model(model: AskedModel, name: str, base: AskedModel, folder: Path) -> list
     return [*lines, "", f"[[models.{name}.adapters]]", *_checkpoint(model.place, folder)]
 
 
-def _checkpoint(place: str, folder: Path) -> list[str]:
+def _checkpoint(place: str, folder: Path | None) -> list[str]:
     """The keys that say where it is; a folder as from the recipe."""
     if Path(place).exists():
-        return [f"checkpoint = {toml_value(os.path.relpath(place, folder))}"]
+        return [f"checkpoint = {toml_value(_path(place, folder))}"]
     repository, _, revision = place.partition("@")
     lines = [f"checkpoint = {toml_value(repository)}"]
     return [*lines, f"revision = {toml_value(revision)}"] if revision else lines
+
+
+def _path(place: str, folder: Path | None) -> str:
+    return os.path.relpath(place, folder) if folder else os.path.realpath(place)

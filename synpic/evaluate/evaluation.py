@@ -14,6 +14,7 @@ import polars as pl
 from synpic import ids
 from synpic.errors import EvaluationError, did_you_mean
 from synpic.evaluate.compare_models import OVERALL, Items, Result, compare_models
+from synpic.evaluate.existing_images import LINKS
 from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
@@ -108,6 +109,7 @@ class Evaluation:
         trained_on: of each model whose training prompts are known, how many of the prompts are
             among them.
         suite: of which the prompts are; None where they are of none.
+        of_suite: how many of the prompts are its.
         records: of each model, the SHA-256 of its ``training.json``; None without one.
         prompts_hash: of the ids of all prompts.
     """
@@ -123,6 +125,13 @@ class Evaluation:
     records: Mapping[str, str | None]
     prompts_hash: str
     suite: SuiteFacts | None = None
+    of_suite: int = 0
+
+    @property
+    def asked(self) -> int:
+        """Items of the suite that there are prompts of: of existing images, those that have any."""
+        suite = self.suite
+        return 0 if suite is None else min(suite.items, self.of_suite)
 
     def headline(self, model: str) -> Measure | None:
         """The first measure that does not come from what ``model`` was trained on; or none."""
@@ -144,7 +153,7 @@ class Evaluation:
                 }
                 for model, fingerprint in self.models.items()
             },
-            "suite": self.suite and self.suite.as_dict(),
+            "suite": self.suite and {**self.suite.as_dict(), "items": self.asked},
             "tag": self.tag,
             "prompts": self.prompts,
             "prompts_hash": self.prompts_hash,
@@ -234,13 +243,27 @@ def evaluate_models(
         trained_on=overlaps,
         records={model: read_record(inventory, model, record_of_training) for model in models},
         suite=suite,
+        of_suite=len(suite.tags.keys() & tags.keys()) if suite else 0,
         prompts_hash=ids.fingerprint({"prompts": sorted(tags)}),
     )
 
 
 def _wanted(inventory: Inventory) -> pl.DataFrame:
     """Every wanted image: candidate_id, prompt_id, model, seed, and ``nth`` of its model's."""
-    rows = inventory.wanted_candidates().select("candidate_id", "prompt_id", "model", "seed")
+    rows = inventory.wanted_candidates().select(
+        "candidate_id", "prompt_id", "model", "seed", "place"
+    )
+    ingest = inventory.recipe.ingest
+    if inventory.ingested is not None and ingest is not None and ingest.images == LINKS:
+        # Two models that gave one picture have one candidate in two places.
+        copies = inventory.ingested.copies.join(
+            rows.drop("place"), on="candidate_id", maintain_order="left"
+        )
+        rows = (
+            pl.concat([rows, copies.select(rows.columns)])
+            .with_columns(model=pl.col("place").str.split("/").list.first())
+            .sort("place")
+        )
     return rows.with_columns(nth=pl.int_range(pl.len()).over("prompt_id", "model"))
 
 

@@ -6,16 +6,20 @@ the workspace that was evaluated.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synpic.errors import EvaluationError, StorageError
 from synpic.evaluate.evaluation import Evaluation
-from synpic.evaluate.tables import markdown
+from synpic.evaluate.tables import TextTable, markdown, markdown_table
+from synpic.release.cards.markdown import markdown_text
 from synpic.workspace import Workspace
 from synpic.workspace.evaluations import EVALUATION, REPORT, encode_evaluation
 from synpic.workspace.whole_folder import whole_folder
 
-__all__ = ["PAGE", "record_evaluation", "require_room", "write_report"]
+__all__ = ["PAGE", "Appendix", "record_evaluation", "require_room", "whole_dict", "write_report"]
 
 PAGE = "report.md"
 
@@ -46,16 +50,47 @@ def require_room(folder: Path, *, overwrite: bool) -> None:
         )
 
 
-def write_report(found: Evaluation, folder: Path) -> None:
+@dataclass(frozen=True)
+class Appendix:
+    """What stands beside the comparison of models: a distance from references, say.
+
+    Args:
+        name: the key in JSON.
+        title: for people.
+        table: with a row for each model.
+        notes: how to read it.
+        values: the rows, for JSON.
+    """
+
+    name: str
+    title: str
+    table: TextTable
+    notes: Sequence[str]
+    values: Sequence[Mapping[str, Any]]
+
+
+def whole_dict(found: Evaluation, appendices: Sequence[Appendix] = ()) -> dict[str, Any]:
+    """All of it, for JSON."""
+    return found.as_dict() | {one.name: [dict(row) for row in one.values] for one in appendices}
+
+
+def write_report(found: Evaluation, folder: Path, appendices: Sequence[Appendix] = ()) -> None:
     """Write both files: whole, or not at all.
+
+    Args:
+        appendices: what follows the comparison.
 
     Raises:
         StorageError: the disk is full, or refuses.
     """
     try:
         with whole_folder(folder) as making:
-            (making / PAGE).write_text(markdown(found), "utf-8")
-            (making / REPORT).write_bytes(encode_evaluation(found.as_dict()))
+            parts = [markdown(found)]
+            for one in appendices:
+                notes = [markdown_text(note) for note in one.notes]
+                parts += [f"## {one.title}\n", markdown_table(one.table, ["model"]) + "\n", *notes]
+            (making / PAGE).write_text("\n".join(parts).rstrip() + "\n", "utf-8")
+            (making / REPORT).write_bytes(encode_evaluation(whole_dict(found, appendices)))
     except OSError as error:
         raise StorageError(
             f"{folder}: the report cannot be written: {error}",
@@ -63,10 +98,13 @@ def write_report(found: Evaluation, folder: Path) -> None:
         ) from error
 
 
-def record_evaluation(found: Evaluation, workspace: Workspace) -> bool:
+def record_evaluation(
+    found: Evaluation, workspace: Workspace, appendices: Sequence[Appendix] = ()
+) -> bool:
     """Leave ``eval.json`` in the workspace that was evaluated: whole, or as it was.
 
     Args:
+        appendices: what stands beside the comparison.
         workspace: in one without writing, the file on the disk stays as it is.
 
     Returns:
@@ -76,7 +114,7 @@ def record_evaluation(found: Evaluation, workspace: Workspace) -> bool:
         StorageError: the disk is full, or refuses.
     """
     store = workspace.store
-    data = encode_evaluation(found.as_dict())
+    data = encode_evaluation(whole_dict(found, appendices))
     if store.exists(EVALUATION) and store.read(EVALUATION) == data:
         return False
     store.write(EVALUATION, data)

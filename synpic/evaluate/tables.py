@@ -13,7 +13,16 @@ from synpic.evaluate.training_overlap import Overlap
 from synpic.readers.display import count, number
 from synpic.release.cards.markdown import markdown_text
 
-__all__ = ["TextTable", "conclusion", "differences", "footnotes", "markdown", "means", "opening"]
+__all__ = [
+    "TextTable",
+    "conclusion",
+    "differences",
+    "footnotes",
+    "markdown",
+    "markdown_table",
+    "means",
+    "opening",
+]
 
 
 Shown = Callable[[str], str]
@@ -54,8 +63,8 @@ def opening(found: Evaluation, shown: Shown = str) -> str:
         return text
     suite = found.suite
     of = f"suite {shown(suite.name)} ({suite.version[:8]})"
-    if suite.items < suite.whole:
-        return f"{text}. Partial: {number(suite.items)} of {number(suite.whole)} items of {of}"
+    if found.asked < suite.whole:
+        return f"{text}. Partial: {number(found.asked)} of {number(suite.whole)} items of {of}"
     return f"{text}; {of}"
 
 
@@ -218,15 +227,19 @@ def markdown(found: Evaluation) -> str:
     parts = [f"# {', '.join(names)} against {shown(found.base)}", f"{opening(found, shown)}."]
     parts += [f"**{conclusion(found, model, shown)}**" for model in others]
     for heading, table in (("Differences", differences(found)), ("Means", means(found))):
-        parts += [f"## {heading}", _as_markdown(table)]
+        parts += [f"## {heading}", markdown_table(table, _NAMES)]
     return "\n\n".join([*parts, *footnotes(found, shown)]) + "\n"
 
 
-def _as_markdown(table: TextTable) -> str:
-    """A table; the cells of columns of names are text that others may have written."""
+def markdown_table(table: TextTable, names: Sequence[str]) -> str:
+    """``table`` as Markdown.
+
+    Args:
+        names: columns of text that others may have written.
+    """
     rows = [
         [
-            markdown_text(cell) if column in _NAMES else cell
+            markdown_text(cell) if column in names else cell
             for column, cell in zip(table.columns, row, strict=True)
         ]
         for row in table.rows
