@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,10 +23,9 @@ from synpic_cli.options import (
 
 if TYPE_CHECKING:
     from synpic.engine.report import Report
-    from synpic.evaluate.beginning import AskedSuite
     from synpic.evaluate.evaluation import Evaluation
     from synpic.evaluate.report import Appendix
-    from synpic.workspace import Snapshot, Workspace
+    from synpic.workspace import Snapshot
 
 __all__ = ["evaluate"]
 
@@ -149,6 +148,7 @@ def evaluate(
     from synpic.evaluate.running import HowToRun, make_what_is_missing
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
+    from synpic_cli.beginning import begun, begun_with_images, refuse_options_of_new
     from synpic_cli.output import print_json, print_table, say
     from synpic_cli.watching import note, prints_aside, watched_work
 
@@ -158,7 +158,7 @@ def evaluate(
     reports: list[Report] = []
     begins = bool(models or images)
     options = {"--suite": suite, "--judge": judge, "--limit": limit, "--into": into}
-    _refuse_options_of_new(begins, options)
+    refuse_options_of_new(begins, options)
     if models and images:
         raise EvaluationError(
             "images are either drawn by MODEL or named by --images", hint="leave one of them out"
@@ -167,7 +167,7 @@ def evaluate(
         if begins:
             asked = AskedSuite.of(str(suite), judge, reward, limit)
             folder = into or Path(f"eval-{asked.label}")
-            begin = _begun_with_images if images else _begun
+            begin = begun_with_images if images else begun
             workspace = begin(images or models or [], base, asked, folder, dry_run)
             base, reward = None, None
         else:
@@ -183,7 +183,9 @@ def evaluate(
             with prints_aside():
                 reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
     found = evaluate_models(snapshot, base=base, rewards=reward, tag=tag)
-    appendices = [] if fid is None else [_distances(snapshot, fid, fid_features, device)]
+    appendices = _flagged(snapshot, found)
+    if fid is not None:
+        appendices.append(_distances(snapshot, [*found.models], fid, fid_features, device))
     if reward is None and tag is None:
         with suppress(StorageError):  # a workspace of others may be read alone
             record_evaluation(found, snapshot.workspace, appendices)
@@ -208,98 +210,6 @@ def evaluate(
         report.raise_if_unfinished()
 
 
-def _refuse_options_of_new(begins: bool, options: dict[str, Any]) -> None:
-    from synpic.errors import EvaluationError
-
-    given = [name for name, value in options.items() if value not in (None, [])]
-    if begins and options["--suite"] is None:
-        raise EvaluationError(
-            "nothing says on which prompts to compare the models",
-            hint="name a suite: --suite NAME; `synpic list suites` shows what there is",
-        )
-    if not begins and given:
-        raise EvaluationError(
-            f"{given[0]} begins a new evaluation, and no model is named",
-            hint="name the models to compare: synpic eval MODEL --suite NAME; in a workspace, the "
-            "recipe has [suite] and [judges.NAME]",
-        )
-
-
-def _begun(
-    models: list[str], base: str | None, suite: AskedSuite, folder: Path, dry_run: bool
-) -> Workspace:
-    """The workspace of a new evaluation, or of one that was begun so."""
-    from synpic.evaluate.beginning import ask_model, evaluation_recipe
-
-    recipe = evaluation_recipe(
-        _beside(folder, dry_run),
-        models=[ask_model(model) for model in models],
-        base=None if base is None else ask_model(base),
-        suite=suite,
-    )
-    return _with_recipe(folder, recipe, dry_run)
-
-
-def _begun_with_images(
-    images: list[str], base: str | None, suite: AskedSuite, folder: Path, dry_run: bool
-) -> Workspace:
-    """The same, of images that exist already."""
-    from synpic.errors import EvaluationError
-    from synpic.evaluate.beginning import images_recipe
-    from synpic.evaluate.existing_images import existing_images, link_images
-    from synpic.ingest.names import name_models
-    from synpic.prompts.suites import open_suite
-    from synpic_cli.output import say_aside
-
-    pairs = [one.partition("=") for one in images]
-    for one, (name, equals, place) in zip(images, pairs, strict=True):
-        if not (name and equals and place):
-            raise EvaluationError(f"--images {one}: expected NAME=FOLDER")
-    names = name_models([name for name, _, _ in pairs], {})
-    if len(names) < max(2, len(images)):
-        raise EvaluationError(
-            "a comparison takes images of two models or more, each under a name of its own",
-            hint="--images base=FOLDER --images tuned=FOLDER",
-        )
-
-    def recipe(in_memory: bool) -> str:
-        where = _beside(folder, in_memory)
-        return images_recipe(where, models=[*names.values()], base=base, suite=suite)
-
-    # First in memory: a mistake in a folder leaves no workspace behind.
-    snapshot = _with_recipe(folder, recipe(True), True).snapshot()
-    settings = snapshot.recipe.suite
-    assert settings is not None, "images_recipe writes it"
-    items = open_suite(settings, snapshot).items
-    found = {names[name]: existing_images(Path(place), items) for name, _, place in pairs}
-    for name, there in found.items():
-        say_aside(f"{name}: {count(len(there), 'image')} of the suite")
-    workspace = _with_recipe(folder, recipe(dry_run), dry_run)
-    if not dry_run:
-        link_images(folder, found)
-    return workspace
-
-
-def _beside(folder: Path, in_memory: bool) -> Path | None:
-    """From where a recipe names files; a folder that is not there leads nowhere."""
-    return folder if folder.is_dir() or not in_memory else None
-
-
-def _with_recipe(folder: Path, recipe: str, dry_run: bool) -> Workspace:
-    from synpic.evaluate.running import begin_evaluation
-    from synpic.workspace import RECIPE, Workspace
-    from synpic_cli.output import say_aside
-
-    workspace = Workspace(folder)
-    if dry_run:
-        workspace = workspace.without_writing()
-    new = not workspace.store.exists(RECIPE)
-    begun = begin_evaluation(workspace, recipe)
-    if new and not dry_run:
-        say_aside(f"Wrote {folder / RECIPE}: the same command goes on from there.")
-    return begun
-
-
 def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
     """What a run would do, and what it would fetch first."""
     from synpic.pipeline.tasks import drawing_tasks
@@ -319,13 +229,29 @@ def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
         )
 
 
-def _distances(snapshot: Snapshot, references: str, features: str, device: str | None) -> Appendix:
+def _flagged(snapshot: Snapshot, found: Evaluation) -> list[Appendix]:
+    """Of a recipe whose images are checked, the share that is flagged."""
+    from synpic.evaluate.flagged import flagged_notes, flagged_shares, flagged_table
+    from synpic.evaluate.report import Appendix
+
+    if snapshot.recipe.safety is None:
+        return []
+    shares = flagged_shares(snapshot, base=found.base, models=[*found.models])
+    rows = [one.as_dict() for one in shares]
+    return [Appendix("flagged", "Flagged", flagged_table(shares), flagged_notes(shares), rows)]
+
+
+def _distances(
+    snapshot: Snapshot, models: list[str], references: str, features: str, device: str | None
+) -> Appendix:
     from synpic.evaluate.fid.distance_tables import distance_notes, distance_table
     from synpic.evaluate.fid.distances import frechet_distances
     from synpic.evaluate.report import Appendix
 
     one_device = device.partition(",")[0] if device else None
-    found = frechet_distances(snapshot, references, features=features, device=one_device)
+    found = frechet_distances(
+        snapshot, references, models=models, features=features, device=one_device
+    )
     rows = [one.as_dict() for one in found]
     return Appendix("fid", "FID", distance_table(found), distance_notes(found), rows)
 
