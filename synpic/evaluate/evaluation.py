@@ -195,6 +195,8 @@ def evaluate_models(
     models = _models(inventory, wanted)
     compare = inventory.recipe.compare
     base = _base(base or (compare.base if compare else None), models)
+    if not inventory.recipe.models:
+        models = {base: models[base], **models}  # ingested ones have no order of their own
     suite = suite_facts(inventory)
     tag = tag or _tag_of(inventory, suite)
     tags = _tags(inventory, tag)
