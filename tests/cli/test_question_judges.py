@@ -168,3 +168,22 @@ def test_a_model_that_says_yes_to_everything_judges_nothing(tmp_path: Path) -> N
     assert "says that a plain grey picture shows 'a red elephant" in outcome.broken.message
     assert len(server.asked) == CANARIES
     assert not list(tmp_path.glob("verdicts/*/*.parquet"))
+
+
+def test_a_question_of_one_s_own_lies_in_a_file_and_is_part_of_the_fingerprint(
+    tmp_path: Path,
+) -> None:
+    with served(answer) as server:
+        workspace = made(tmp_path, server.url)
+        plain = take_inventory(workspace).judges[0].fingerprint
+        text = (tmp_path / "recipe.toml").read_text()
+        text = text.replace('rule = "dpg"', 'rule = "dpg", question = { file = "q.txt" }')
+        (tmp_path / "recipe.toml").write_text(text)
+        found = []
+        for wording in ("Look: {}", "Yes or no: {}"):
+            (tmp_path / "q.txt").write_text(f"{wording}\n")
+            workspace = Workspace.open(tmp_path)
+            found.append(take_inventory(workspace).judges[0].fingerprint)
+        score_candidates(workspace)
+    assert len({plain, *found}) == 3
+    assert all(one.endswith("?") and "Yes or no: " in one for one in server.texts())

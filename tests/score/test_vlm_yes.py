@@ -83,7 +83,7 @@ def test_it_is_what_generate_begins_with(architecture: str, checkpoint: Any) -> 
     (score,) = reward.score(["a red circle"], [image])
     yes = generated(folder, QUESTION.format("a red circle"), image, ["Yes"])
     no = generated(folder, QUESTION.format("a red circle"), image, ["No"])
-    assert score == pytest.approx(yes[0] - no[0], abs=2e-5)
+    assert score == pytest.approx(yes[0] - no[0], abs=5e-5)
 
 
 def test_spellings_add_up_and_tokens_multiply(checkpoint: Any) -> None:
