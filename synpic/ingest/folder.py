@@ -21,6 +21,7 @@ from synpic.engine import threads
 from synpic.engine.progress import Listener, Meter
 from synpic.errors import IngestError, SourceMissing
 from synpic.ingest.captions import Said, said
+from synpic.ingest.geneval_folders import by_folder, drawn_prompt, grids_of, samples_of
 from synpic.ingest.labels.json_lists import ListLabels
 from synpic.ingest.layouts import (
     HEAD_BYTES,
@@ -162,9 +163,17 @@ class Folder:
         """
         told: set[str] = set()
         every = sorted({*self.listing.files, *self.listing.outside})
+        images = by_folder(filter(_is_image, every))
         for path in every:
             if _is_metadata(path):
-                for one in parse_metadata(path, self._metadata(path), self.settings, labels):
+                data = self._metadata(path)
+                prompt = drawn_prompt(data)
+                if prompt is not None:
+                    drawn = samples_of(path, images)
+                    told.update(drawn, grids_of(path, images))
+                    yield from (said(file, prompt, {}, self.settings) for file in drawn)
+                    continue
+                for one in parse_metadata(path, data, self.settings, labels):
                     meant = self.listing.find(one.file)
                     told.update(meant)
                     yield replace(one, file=meant[0]) if len(meant) == 1 else one

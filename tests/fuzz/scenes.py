@@ -126,6 +126,29 @@ def sources(root: Path) -> None:
         (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
 
 
+SUITE_ROWS = (
+    {"prompt": PROMPTS[0], "tag": "x", "questions": [{"id": "1", "text": "Is it there?"}]},
+    {"prompt": PROMPTS[1], "tag": "y", "phrases": ["a red circle"]},
+    {"prompt": PROMPTS[2], "objects": {"include": [{"class": "dog", "count": 2}]}},
+)
+
+
+def suites(root: Path) -> None:
+    """A workspace whose prompts are a suite of its own, of which nothing is drawn yet."""
+    from synpic.prompts import ensure_prompts
+    from synpic.workspace import Workspace
+
+    for name in ("alpha", "beta"):
+        (root / "weights" / name).mkdir(parents=True)
+        (root / "weights" / name / "model.bin").write_text(name)
+    rows = [json.dumps(row, ensure_ascii=False) for row in SUITE_ROWS]
+    (root / "mine.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    text = RECIPE.replace("samples = 2\n", "")
+    text = text.replace('[prompts]\nfile = "{prompts}"', '[suite]\nfile = "mine.jsonl"')
+    (root / "recipe.toml").write_text(text.format(), encoding="utf-8")
+    ensure_prompts(Workspace.open(root).snapshot())
+
+
 def release(root: Path) -> None:
     """Two releases in folders: ``rel``, and ``later`` of the same images by other weights."""
     from synpic.publish import publish_to
@@ -340,6 +363,7 @@ SCENES: Mapping[str, Callable[[Path], None]] = {
     "workspace": workspace,
     "compared": compared,
     "sources": sources,
+    "suites": suites,
     "release": release,
     "pictures": pictures,
     "tars": tars,

@@ -52,7 +52,7 @@ class Target:
     own: bool = field(default=False)
 
 
-CACHES = ("recipe.lock", "prompts.parquet", "ingest.parquet")
+CACHES = ("recipe.lock", "prompts.parquet", "suite.parquet", "ingest.parquet")
 """What commands make again by themselves."""
 
 _MADE = ("candidates/*", "scores/*", "failures/*")
@@ -100,6 +100,20 @@ TARGETS: Mapping[str, Target] = {
         )
         for kind in ("txt", "csv", "jsonl", "parquet")
     },
+    "suite": Target(
+        "suites",
+        ["mine.jsonl"],
+        [("validate", "--json"), ("validate",), ("generate", "--dry-run", "--json"),
+         ("status", "--json")],
+        writes=CACHES,
+    ),
+    "suite_cache": Target(
+        "suites",
+        ["suite.parquet"],
+        [("validate", "--json"), ("generate", "--dry-run", "--json"), ("status", "--json")],
+        exact="always",
+        writes=CACHES,
+    ),
     "prompts_cache": Target(
         "workspace",
         ["prompts.parquet"],
