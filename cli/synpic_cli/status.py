@@ -134,7 +134,9 @@ def _show(found: Status) -> None:
 
 def _next_step(found: Status) -> str:
     if found.complete:
-        return "Complete. Next: synpic publish --to …"
+        ranks = any(c.stage in ("score", "compare") for c in found.counts) or found.labels.rewards
+        judges = any(c.stage == "judge" for c in found.counts)
+        return f"Complete. Next: synpic {'eval' if judges and not ranks else 'publish --to …'}"
     scored = ((stage, "score") for stage in ("score", "compare", "judge"))
     for stage, command in (("generate", "generate"), *scored):
         missing = sum(c.missing for c in found.counts if c.stage == stage)

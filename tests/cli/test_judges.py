@@ -109,6 +109,28 @@ def test_a_recipe_of_judges_alone(drawn: Workspace) -> None:
     assert "scores to give" not in said(workspace, "score", "--dry-run")
     said(workspace, "score", "--device", "cpu")
     assert status(workspace).complete
+    assert "Complete. Next: synpic eval" in said(workspace, "status")
+
+
+def test_nothing_of_a_judge_is_ranked_or_published(
+    drawn: Workspace, recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    """Nor is a judge needed for either: also where its code is gone."""
+    score_candidates(drawn)
+    said(drawn, "publish", "--to", tmp_path / "with")
+    said(edit(drawn, recipe(samples=2)), "publish", "--to", tmp_path / "without")
+    text = recipe(samples=2, more=JUDGE.format("gone_for_good"))
+    lost = edit(drawn, text)
+    ended = in_process("-C", lost.store.root, "publish", "--to", tmp_path / "lost")
+    assert ended.exit_code == 0, ended.output
+    assert "not found: judges.right" in said(lost, "status")
+    folders = [tmp_path / name for name in ("with", "without", "lost")]
+    files = [
+        {one.relative_to(folder): one.read_bytes() for one in folder.rglob("*.parquet")}
+        for folder in folders
+    ]
+    assert files[0]
+    assert files[0] == files[1] == files[2]
 
 
 def test_what_there_is_is_listed() -> None:
