@@ -115,6 +115,33 @@ def compared(root: Path) -> None:
     compare_pairs(build(root, splits, text=text))
 
 
+def judged(root: Path) -> None:
+    """A workspace whose images a judge judged, by the items of a suite."""
+    import pyarrow as pa
+
+    from synpic import score_candidates
+    from synpic.pipeline.inventory import take_inventory
+    from synpic.workspace import Workspace, tables
+    from synpic.workspace.suite import write_suite
+    from tests.conftest import edit
+
+    workspace(root)
+    shutil.rmtree(root / "out")
+    text = (root / "recipe.toml").read_text("utf-8")
+    made = edit(Workspace.open(root), text + JUDGE)
+    row = {"suite": "mine", "version": "1", "tag": "all", "spec": '{"text": "a picture"}'}
+    prompts = take_inventory(made).prompts["prompt_id"]
+    rows = [{**row, "prompt_id": one, "item": str(at)} for at, one in enumerate(prompts)]
+    write_suite(made, pa.Table.from_pylist(rows, tables.SUITE))
+    score_candidates(made, only=["right"], device="cpu").raise_if_unfinished()
+
+
+JUDGE = """
+[judges.right]
+judge = "tests.fake_judges:Batched"
+"""
+
+
 def sources(root: Path) -> None:
     """Workspaces of which nothing is made yet, one for each kind of prompts file."""
     for kind in ("txt", "csv", "jsonl", "parquet"):
@@ -362,6 +389,7 @@ def study(root: Path) -> None:
 SCENES: Mapping[str, Callable[[Path], None]] = {
     "workspace": workspace,
     "compared": compared,
+    "judged": judged,
     "sources": sources,
     "suites": suites,
     "release": release,

@@ -148,6 +148,16 @@ TARGETS: Mapping[str, Target] = {
         writes=("made/*", "set-aside/*", "comparisons/*", *CACHES), result="made/*/*.parquet",
         fast=16,
     ),
+    "verdicts": Target(
+        "judged", ["verdicts/**/*.parquet"],
+        [("status", "--json"), ("score", "--dry-run", "--json"), ("repair",)], exact="always",
+        writes=("set-aside/*", "verdicts/*", *CACHES), fast=12,
+    ),
+    "suite_items": Target(
+        "judged", ["suite.parquet"],
+        [("status", "--json"), ("validate", "--json"), ("score", "--dry-run", "--json")],
+        exact="always", writes=CACHES, fast=8,
+    ),
     "manifest": Target(
         "release", ["rel/manifest.json"], _RELEASE, exact="raw", writes=("made/*",),
         inexact=("diff", "re-rank"), result="made/**/*.parquet", fast=40,
