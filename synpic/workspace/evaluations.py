@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synpic.errors import EvaluationError
 from synpic.readers.json_models import Record, parse_json, validate
@@ -116,6 +116,12 @@ class RecordedSuite(Record):
     images: int = Field(ge=1)
     protocol: str = ""
 
+    @model_validator(mode="after")
+    def _has_its_items(self) -> Self:
+        if self.items > self.whole:
+            raise ValueError(f"{self.items} items of a suite that has {self.whole}")
+        return self
+
     @property
     def partial(self) -> bool:
         """Whether some of its items were not asked for."""
@@ -150,6 +156,16 @@ class RecordedEvaluation(Record):
     headline: dict[str, str | None]
     trained_on: dict[str, RecordedOverlap] = Field(default_factory=dict)
     measures: list[RecordedMeasure]
+
+    @model_validator(mode="after")
+    def _names_its_models(self) -> Self:
+        if self.base not in self.models:
+            raise ValueError(f"base {self.base!r} is none of the models")
+        for measure in self.measures:
+            for row in measure.results:
+                if row.model not in self.models:
+                    raise ValueError(f"{measure.metric} is of {row.model!r}, none of the models")
+        return self
 
     @property
     def missing(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import Result as Ended
 
-from synpic.errors import EvaluationError
+from synpic.errors import EvaluationError, SynpicError
 from synpic.evaluate.diff_evaluations import EvaluationDiff, diff_evaluations
 from synpic.evaluate.intervals import Estimate, independent_difference, wilson
 from tests.cli.conftest import in_process
@@ -198,6 +198,24 @@ def test_the_reason_is_printed(tmp_path: Path) -> None:
     lacking = changed(better(), "measures.0.results.0.missing", 7)
     shown = run(report, write(tmp_path / "lacking.json", lacking)).output
     assert "by geneval: tuned, partial: 7 images without a value now." in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("base", "other", "base 'other' is none of the models"),
+        ("measures.0.results.1.model", "other", "geneval is of 'other', none of the models"),
+        ("suite.items", 101, "suite: 101 items of a suite that has 100"),
+        ("measures.0.results.1.mean.n", -1, "measures.0.results.1.mean.n: "),
+        ("schema_version", 999, "this synpic reads up to"),
+    ],
+)
+def test_a_report_that_contradicts_itself(tmp_path: Path, path: str, value: Any, said: str) -> None:
+    (tmp_path / "report.json").write_text(json.dumps(changed(evaluation(), path, value)))
+    error = run(tmp_path / "report.json", tmp_path).exception
+    assert isinstance(error, SynpicError)
+    assert said in error.message
+    assert "report.json" in error.message
 
 
 def test_what_is_none_is_told(tmp_path: Path) -> None:
