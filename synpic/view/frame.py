@@ -8,6 +8,7 @@ import polars as pl
 
 from synpic.rank.by_prompt import against_the_rest, agreement_of_pairs
 from synpic.view.against import HeldPairs, hold_to_people
+from synpic.view.beside import beside_base
 from synpic.view.memory import give_back
 from synpic.view.source import Shown
 
@@ -32,6 +33,8 @@ class Frame:
               ``winner_rate`` (share of all prompts in which that model is first)
             - ``against.<key>``, ``judged.<key>`` and ``accuracy.<key>`` of each question that
               people answered, as :func:`synpic.view.against.hold_to_people` gives them
+            - what judges say, and models held to their base, as
+              :func:`synpic.view.beside.beside_base` gives it
 
             All but the first two lines are null where the prompt is not ranked.
         starts: prompt_id, ``first`` and ``count``: where its rows lie in ``shown.candidates``.
@@ -82,7 +85,7 @@ def make_frame(shown: Shown) -> Frame:
     prompts = prompts.with_columns(pl.col(counts).fill_null(0).cast(pl.Int32))
     ranked = candidates.filter(pl.col("rank").is_not_null())
     models = _models(ranked)
-    for columns in (_of_ranks(ranked, models), _of_rewards(shown, ranked)):
+    for columns in (_of_ranks(ranked, models), _of_rewards(shown, ranked), beside_base(shown)):
         prompts = prompts.join(columns, on="prompt_id", how="left", maintain_order="left")
     starts = (
         candidates.select("prompt_id")

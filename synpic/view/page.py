@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
 from synpic.view.against import ACCURACY, AGAINST
+from synpic.view.beside import BOTH, GAIN, GAINED, LOST, NONE, SAID
 from synpic.view.frame import Frame
 from synpic.view.people import AskedQuestion
 from synpic.web.pages import render
@@ -66,6 +68,7 @@ def page_facts(
             for one in people
             for prefix, order, label in _SORTS_BY_PEOPLE
         ),
+        *_evaluated_sorts(frame),
     ]
     return {
         "name": shown.name,
@@ -80,6 +83,8 @@ def page_facts(
         "metas": [_meta(prompts[name]) for name in prompts.columns if name.startswith("meta_")],
         "splits": sorted(prompts["split"].drop_nulls().unique()),
         "cut": "released" in prompts.columns,
+        "compare": {"models": shown.evaluated.models, "rewards": shown.evaluated.rewards},
+        "contests": _contests(frame),
         "people": [{"column": AGAINST + one.key, "label": _against(one)} for one in people],
         "people_remark": _people_remark(frame, bool(people)),
         "marks": marks,
@@ -87,6 +92,50 @@ def page_facts(
         "policy": policy,
         "scripts": scripts(served=policy is None),
     }
+
+
+def _evaluated_sorts(frame: Frame) -> Iterator[dict[str, str]]:
+    """By what judges say, and by how much a model scores more than its base."""
+    said, columns = frame.shown.evaluated, frame.prompts.columns
+    for judge in said.judges:
+        if SAID + judge in columns:
+            yield {"column": SAID + judge, "order": "asc", "label": f"{judge}: least right"}
+            yield {"column": SAID + judge, "order": "desc", "label": f"{judge}: most right"}
+    for model in said.models[1:]:
+        for name in (*said.judges, *said.rewards):
+            if (column := f"{GAIN}{name}.{model}") in columns:
+                for order, how in (("desc", "gains"), ("asc", "loses")):
+                    yield {"column": column, "order": order, "label": f"{name}: {model} {how} most"}
+
+
+def _contests(frame: Frame) -> list[dict[str, Any]]:
+    """A group of filters for each judge that says right or wrong, and each model but the base."""
+    said, prompts = frame.shown.evaluated, frame.prompts
+    if not said.models:
+        return []
+    base, *others = said.models
+    groups = []
+    for judge in said.judges:
+        for model in others:
+            key = f"{judge}.{model}"
+            if GAINED + key not in prompts.columns:
+                continue
+            chips = {GAINED: f"only {model}", LOST: f"only {base}", BOTH: "both", NONE: "none"}
+            which = f", {model} or {base}" if len(others) > 1 else ""
+            groups.append(
+                {
+                    "label": f"Right by {judge}{which}",
+                    "chips": [
+                        {
+                            "column": prefix + key,
+                            "label": label,
+                            "prompts": int((prompts[prefix + key] > 0).sum()),
+                        }
+                        for prefix, label in chips.items()
+                    ],
+                }
+            )
+    return groups
 
 
 def _people_remark(frame: Frame, held: bool) -> str | None:
@@ -102,7 +151,16 @@ def _against(asked: AskedQuestion) -> str:
 def scripts(*, served: bool) -> list[str]:
     """Names of the scripts of a page in ``assets``, after ``text.js``, in their order."""
     source = ["server.js"] if served else ["search.js", "folder.js"]
-    shown = ["charts.js", "votes.js", "figures.js", "rows.js", "large.js", "marks.js", "filters.js"]
+    shown = [
+        "charts.js",
+        "votes.js",
+        "verdicts.js",
+        "figures.js",
+        "rows.js",
+        "large.js",
+        "marks.js",
+        "filters.js",
+    ]
     return [*shown, *source, "page.js"]
 
 

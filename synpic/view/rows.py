@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from synpic.view.frame import Frame
+from synpic.view.verdicts import CORRECT, REASON, VERDICT
 
 __all__ = ["plain", "rows_of"]
 
@@ -19,12 +20,14 @@ def rows_of(frame: Frame, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
     Each has what ``Frame.prompts`` says of the prompt; ``meta``, by name without its prefix; and
     ``images``, by model and sample: what ``Shown.candidates`` says of each, ``scores`` and
     ``places`` by reward (the place among the prompt's images, 1 the highest, equal ones the same).
-    Numbers that are no number are null. Where there are labels of people, ``votes`` are the pairs
-    that they compared, as ``HeldPairs.of`` gives them.
+    Numbers that are no number are null. Where judges have looked, an image has
+    ``verdicts``, by judge: ``correct``, ``score`` and ``reason``, each null where it is not given;
+    where models are compared, ``nth``: which image of its model it is, from 0. Where there are
+    labels of people, ``votes`` are the pairs that they compared, as ``HeldPairs.of`` gives them.
     """
     wanted = pl.DataFrame({"prompt_id": prompt_ids}, schema={"prompt_id": pl.String()})
     about = wanted.join(frame.prompts, on="prompt_id", how="inner", maintain_order="left")
-    rewards = list(frame.shown.rewards)
+    rewards, judges = list(frame.shown.rewards), frame.shown.evaluated.judges
     scores = [f"score_{reward}" for reward in rewards]
     candidates = frame.candidates(list(about["prompt_id"])).with_columns(
         pl.col(name).rank("min", descending=True).over("prompt_id").alias(f"place_{name}")
@@ -32,7 +35,7 @@ def rows_of(frame: Frame, prompt_ids: Sequence[str]) -> list[dict[str, Any]]:
     )
     images: dict[str, list[dict[str, Any]]] = {}
     for row in candidates.iter_rows(named=True):
-        images.setdefault(row["prompt_id"], []).append(_image(row, rewards))
+        images.setdefault(row["prompt_id"], []).append(_image(row, rewards, judges))
     return [
         {**_prompt(row, images.get(row["prompt_id"], [])), **_votes(frame, row["prompt_id"])}
         for row in about.iter_rows(named=True)
@@ -52,11 +55,14 @@ def _prompt(row: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, Any]
     return {**found, "meta": meta, "there": found.pop("images"), "images": images}
 
 
-def _image(row: dict[str, Any], rewards: Sequence[str]) -> dict[str, Any]:
+_BY_NAME = ("score_", "place_", "wins_", CORRECT, VERDICT, REASON)
+
+
+def _image(row: dict[str, Any], rewards: Sequence[str], judges: Sequence[str]) -> dict[str, Any]:
     found = {
         name: plain(value)
         for name, value in row.items()
-        if not name.startswith(("score_", "place_", "wins_")) and name != "prompt_id"
+        if not name.startswith(_BY_NAME) and name != "prompt_id"
     }
     return {
         **found,
@@ -67,7 +73,17 @@ def _image(row: dict[str, Any], rewards: Sequence[str]) -> dict[str, Any]:
             for name, value in row.items()
             if name.startswith("wins_")
         },
+        **_verdicts(row, judges),
     }
+
+
+def _verdicts(row: dict[str, Any], judges: Sequence[str]) -> dict[str, Any]:
+    parts = {"correct": CORRECT, "score": VERDICT, "reason": REASON}
+    said = {
+        judge: {part: plain(row[prefix + judge]) for part, prefix in parts.items()}
+        for judge in judges
+    }
+    return {"verdicts": said} if said else {}
 
 
 def plain(value: Any) -> Any:

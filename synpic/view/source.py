@@ -29,6 +29,15 @@ from synpic.view.people import (
     phi_of_rewards,
 )
 from synpic.view.samples import Samples, find_samples
+from synpic.view.verdicts import (
+    CORRECT,
+    NOT_EVALUATED,
+    NTH,
+    REASON,
+    VERDICT,
+    Evaluated,
+    with_verdicts,
+)
 from synpic.workspace import Snapshot, Workspace
 
 __all__ = ["CANDIDATE", "Images", "Shown", "open_source"]
@@ -49,7 +58,9 @@ CANDIDATE = {
     "rank": pl.Int32(),
 }
 """Columns of ``Shown.candidates``, and their types; ``score_<reward>`` and ``wins_<reward>``
-follow."""
+follow, and what :func:`synpic.view.verdicts.with_verdicts` adds."""
+
+_MORE = ("score_", "wins_", CORRECT, VERDICT, REASON)
 
 
 class Images(Protocol):
@@ -86,9 +97,10 @@ class Shown:
         kind: "workspace", "release" or "training run".
         prompts: prompt_id, prompt, split and ``meta_<name>``, a row for each, in order of
             prompt_id; and ``released`` where rules of the recipe choose among them.
-        candidates: the columns of ``CANDIDATE``, ``score_<reward>`` and ``wins_<reward>``; ordered
-            by prompt_id, model, sample and candidate_id. A row without ``sha256`` has no image;
-            ``failure`` says why; ``left_out`` says why a release would not have one that is there.
+        candidates: the columns of ``CANDIDATE``, ``score_<reward>``, ``wins_<reward>``, and what
+            :func:`synpic.view.verdicts.with_verdicts` adds; ordered by prompt_id, model, sample and
+            candidate_id. A row without ``sha256`` has no image; ``failure`` says why; ``left_out``
+            says why a release would not have one that is there.
         weights: reward → weight, of those that rank.
         rewards: all that have scores here.
         images: the pixels.
@@ -96,6 +108,7 @@ class Shown:
         workspace: None where this is a release.
         comparisons: of those of ``weights`` that rank by labels of pairs.
         people: which images people prefer, whether that ranks or not.
+        evaluated: the judges and models whose verdicts and pairs ``candidates`` has.
     """
 
     name: str
@@ -109,6 +122,7 @@ class Shown:
     workspace: Workspace | None = None
     comparisons: Mapping[str, Comparisons] = field(default_factory=dict)
     people: People = NO_PEOPLE
+    evaluated: Evaluated = NOT_EVALUATED
 
 
 def open_source(where: Where = ".") -> Shown:
@@ -127,6 +141,7 @@ def open_source(where: Where = ".") -> Shown:
 
 def _of_workspace(workspace: Workspace) -> Shown:
     rows, held = _held(workspace.snapshot())
+    rows, evaluated = with_verdicts(rows, held.inventory)
     candidates = _candidates(rows)
     del rows  # they take as much again
     give_back()
@@ -148,6 +163,7 @@ def _of_workspace(workspace: Workspace) -> Shown:
         workspace=workspace,
         comparisons=held.comparisons,
         people=people_of_workspace(inventory, candidates, held.comparisons, held.phi),
+        evaluated=evaluated,
     )
 
 
@@ -273,12 +289,16 @@ def _of_run(run: Path) -> Shown:
 
 def _candidates(rows: pl.DataFrame) -> pl.DataFrame:
     """``rows`` with the columns of ``CANDIDATE``, those that it lacks null, in order."""
-    scores = sorted(name for name in rows.columns if name.startswith(("score_", "wins_")))
+    more = sorted(name for name in rows.columns if name == NTH or name.startswith(_MORE))
+    numbers = ("score_", "wins_")
+    kept = [
+        pl.col(name).cast(pl.Float64) if name.startswith(numbers) else pl.col(name) for name in more
+    ]
     plain = [
         (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
         for name, kind in CANDIDATE.items()
     ]
-    return rows.select(*plain, *(pl.col(name).cast(pl.Float64) for name in scores)).sort(
+    return rows.select(*plain, *kept).sort(
         "prompt_id", "model", "sample", "candidate_id", nulls_last=True
     )
 

@@ -144,10 +144,23 @@ def _build(
     )
     note = {"identity": {}, "read": len(prompts), "empty": 0, "duplicates": 0}
     workspace.write_prompts(table, note)
+    fill(workspace, keep=keep, draw=draw, flag=flag, score=score, rows_per_part=rows_per_part)
+    return workspace
+
+
+def fill(
+    workspace: Workspace,
+    *,
+    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
+    draw: Callable[[dict[str, Any]], bytes] = picture,
+    flag: Callable[[dict[str, Any]], bool | None] = lambda row: None,
+    score: Callable[[str, dict[str, Any]], float | None] = hashed_score,
+    rows_per_part: int = 4,
+) -> None:
+    """Images and scores of a workspace that has its prompts, as :func:`build` takes them."""
     inventory = take_inventory(workspace)
     candidates = _write_candidates(inventory, keep, draw, flag, rows_per_part)
     _write_scores(inventory, candidates, score)
-    return workspace
 
 
 def _write_candidates(

@@ -5,8 +5,10 @@ synpic.altOf = (row, image) =>
   [row.prompt, image.model, image.rank ? "rank " + image.rank : "not ranked"]
     .filter((part) => part !== null && part !== "").join(", ");
 
-// Best to worst, what is not ranked last; or by model, which is how they come.
+// Best to worst, what is not ranked last; the base before the others; or by model, which is how they
+// come.
 synpic.ordered = (row, order) => {
+  if (order === "base") return synpic.besideBase(row);
   if (order !== "rank") return row.images;
   const last = (image) => (image.rank === null ? Infinity : image.rank);
   return [...row.images].sort((a, b) => last(a) - last(b) || 0);
@@ -32,15 +34,20 @@ synpic.figure = (row, image, first, page) => {
   const signs = make("span.signs", {},
     image.flagged ? make("span.flag", { title: "flagged by a safety check" }, "flagged") : null,
     make("span.mark-signs", { "data-signs": image.candidate_id }));
+  const beside = page.order === "base";
   return make("figure", { "data-candidate": image.candidate_id },
+    beside ? synpic.columnTitle(image, page) : null,
     make("div.frame", {}, picture, badge, signs),
     make("figcaption", {},
-      make("div.who", {}, make("i.dot." + page.colour(image.model), { "aria-hidden": "true" }),
-        make("bdi.model", { title: image.model }, image.model),
+      make("div.who", {},
+        beside ? null : make("i.dot." + page.colour(image.model), { "aria-hidden": "true" }),
+        beside ? null : make("bdi.model", { title: image.model }, image.model),
         image.preference === null ? null
           : make("span.phi", { title: "φ: the share of wins over the prompt's other images" },
               "φ " + synpic.number(image.preference))),
       image.preference === null ? null : synpic.bar(image.preference),
+      synpic.verdicts(image),
+      synpic.winsOver(row, image),
       synpic.scores(row, image, page),
       image.left_out ? make("div.small.why", {}, image.left_out) : null,
       make("div.small.quiet", {}, image.seed === null ? null : "seed " + image.seed)));

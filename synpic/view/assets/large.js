@@ -94,7 +94,9 @@ synpic.openLarge = (row, image, page) => {
       make("ul.reward-list", {}, Object.keys(one.scores).map((reward) => make("li", {},
         make("bdi.quiet", {}, reward), " ", synpic.number(one.scores[reward], 3),
         one.places[reward] === null ? "" : " (" + one.places[reward] + ".)"))),
-      make("ul.reward-list", {}, synpic.voteLines(row, one, beside, numberOf)));
+      make("ul.reward-list", {}, synpic.voteLines(row, one, beside, numberOf)),
+      ...(beside ? [one, beside] : [one]).flatMap((image) => synpic.evaluatedLine(row, image,
+        beside ? numberOf(image.candidate_id) : null)));
   };
   const choose = (number) => {
     if (number >= images.length) return;

@@ -6,7 +6,7 @@ const options = (name) =>
 
 synpic.page = {
   query: new URLSearchParams(location.search),
-  order: "rank",
+  order: document.querySelector("[data-order][aria-pressed=true]").dataset.order,
   rows: [],
   marks: document.body.dataset.marks === "yes",
   manySplits: options("split").length > 0,

@@ -2,6 +2,7 @@
 // A prompt: its text, what is special about it, its marks, and its images side by side.
 
 const screenful = 2; // cards
+const mostBeside = 6; // columns
 
 synpic.card = (row, page, at) => {
   const { make } = synpic;
@@ -18,8 +19,17 @@ synpic.card = (row, page, at) => {
         make("button.plain", { type: "button", click: () => synpic.showJson(row) }, "JSON"))),
     make("p.remember", { "data-note": row.prompt_id, hidden: true }),
     synpic.facts(row, page),
-    make("div.images", { "data-count": images.length },
-      images.map((image) => synpic.figure(row, image, at < screenful, page))));
+    synpic.images(images, page, (image) => synpic.figure(row, image, at < screenful, page)));
+};
+
+// Where models are beside their base, as many columns as models, so that each has its own.
+synpic.images = (images, page, figure) => {
+  const columns = page.order === "base" ? synpic.compare.models.length : 0;
+  const beside = columns > 0 && columns <= mostBeside;
+  const found = synpic.make(beside ? "div.images.beside" : "div.images", { "data-count": images.length },
+    images.map(figure));
+  if (beside) found.style.setProperty("--columns", columns);
+  return found;
 };
 
 // What the prompt can be found by, each a button that filters by it.
@@ -40,6 +50,7 @@ synpic.facts = (row, page) => {
     found.push(fact(label, value, against ? "bad" : "good", "pairs of which φ of the rewards prefers "
       + "the image that people do not; labels that rank take no part in this φ"));
   }
+  for (const [judge, text, kind] of synpic.pairFacts(row)) found.push(fact(judge, text, kind));
   if (row.tied) found.push(fact("tied", String(row.tied), "fair", "images that share their rank"));
   if (row.flagged) found.push(fact("flagged", String(row.flagged), "bad"));
   if (row.failed) found.push(fact("failed", String(row.failed), "bad"));
