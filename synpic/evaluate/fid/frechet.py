@@ -6,6 +6,7 @@ Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (arXiv 1706.08500)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +30,15 @@ class FeatureStatistics:
     n: int
     mean: Array
     covariance: Array
+
+    @cached_property
+    def factor(self) -> Array:
+        """F of the covariance FFᵀ, ``Float64[d, rank]``."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        # What rounding leaves of eigenvalues of 0 is 0.
+        kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
+        found: Array = vectors[:, kept] * np.sqrt(values[kept])
+        return found
 
 
 class StreamedStatistics:
@@ -77,8 +87,9 @@ class StreamedStatistics:
 def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
     """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½), 0 … ∞.
 
-    The trace of (Σ₁Σ₂)^½ is the sum of singular values of Σ₁^½ Σ₂^½. So no root is taken of a
-    product that is not symmetric, which loses half of the digits where a covariance is singular.
+    The trace of (Σ₁Σ₂)^½ is the sum of singular values of F₁ᵀF₂, where Σ = FFᵀ. So no root is taken
+    of a product that is not symmetric, which loses half of the digits where a covariance is
+    singular.
 
     Raises:
         ValueError: the two are of different width.
@@ -86,15 +97,7 @@ def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
     if one.mean.shape != other.mean.shape:
         raise ValueError(f"features of {one.mean.shape} and {other.mean.shape}")
     apart = one.mean - other.mean
-    together = np.linalg.svd(_root(one.covariance) @ _root(other.covariance), compute_uv=False)
+    together = np.linalg.svd(one.factor.T @ other.factor, compute_uv=False)
     traces = np.trace(one.covariance) + np.trace(other.covariance)
     # Of two that are the same, what rounding leaves may be below 0.
     return max(0.0, float(apart @ apart + traces - 2 * together.sum()))
-
-
-def _root(covariance: Array) -> Array:
-    """The symmetric root of a covariance; what rounding leaves of eigenvalues of 0 is 0."""
-    values, vectors = np.linalg.eigh(covariance)
-    least = values[-1] * len(values) * np.finfo(np.float64).eps
-    root: Array = (vectors * np.sqrt(np.where(values > least, values, 0.0))) @ vectors.T
-    return root
