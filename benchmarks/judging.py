@@ -1,6 +1,6 @@
 """How fast images are judged, against the bare forward pass.
 
-    python benchmarks/judges.py [--images 96] [--edge 512] [--device cuda] [--json]
+    python benchmarks/judging.py [--images 96] [--edge 512] [--device cuda] [--json]
 
 - convolutions: a judge with random weights whose forward pass takes about 60 ms an image on a core.
   *Limit* is that pass on tensors that are ready; *synpic* is ``synpic score``, which also reads
@@ -138,7 +138,7 @@ batch_size = 32
 
 def convolutions(root: Path, options: argparse.Namespace) -> dict[str, Any]:
     judge = Convolved(options.device)
-    code = 'judge = "benchmarks.judges:Convolved"'
+    code = 'judge = "benchmarks.judging:Convolved"'
     workspace = fixtures.build(
         root,
         [(f"picture {n}: a house by the sea", "train") for n in range(options.images // 2)],
