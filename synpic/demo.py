@@ -14,11 +14,13 @@ from pathlib import Path
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.errors import Stopped, WorkspaceError
+from synpic.evaluate.evaluation import Evaluation, evaluate_models
+from synpic.evaluate.report import record_evaluation
 from synpic.pipeline.steps import generate_candidates, init_workspace, score_candidates
 from synpic.publish import Release, publish_to
 from synpic.recipe import parse_recipe
 from synpic.recipe.presets import preset
-from synpic.shapes.after import Comparison, compare, examination_recipe
+from synpic.shapes.after import before_after_sheet, examination_recipe
 from synpic.shapes.selection import Share, judged, verdict
 from synpic.workspace import RECIPE, Workspace
 
@@ -28,8 +30,8 @@ QUICK_PROMPTS = 48
 
 MODEL = "shapes_mmdit_small"
 STEPS, QUICK_STEPS = 400, 4
-PICTURES, QUICK_PICTURES = 1000, 12
-"""Of the model before training, and as many of it after."""
+QUICK_PICTURES = 12
+"""Of the model before training, and as many of it after: too few to show a difference."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,18 @@ class Demo:
         verdict: what the ranking selects, according to the world's judge, which is no reward:
             rule → how often the image that it picks of a prompt shows just what was asked for.
         model: the fine-tuned pipeline; None if nothing was to be trained.
-        trained: what the judge says of it, beside the model that it was.
+        trained: the model after training compared with the model that it was, by the judge.
+        picture: prompts with what it drew of them before and after; None without training.
+        examination: the workspace of these pictures; None without training.
     """
 
     workspace: Workspace
     release: Release
     verdict: Mapping[str, Share]
     model: Path | None = None
-    trained: Comparison | None = None
+    trained: Evaluation | None = None
+    picture: Path | None = None
+    examination: Workspace | None = None
 
 
 def run_demo(
@@ -62,8 +68,8 @@ def run_demo(
 
     Args:
         quick: fewer prompts, and next to no training.
-        train: fine-tune the smallest model on the dataset into ``folder/training``, and have the
-            model draw the same prompts before and after, into ``folder/examination``.
+        train: fine-tune the smallest model on the dataset into ``folder/training``, have it draw
+            the suite ``shapes`` before and after, into ``folder/examination``, and compare.
 
     Raises:
         WorkspaceError: ``folder`` holds a demo of another size.
@@ -80,13 +86,16 @@ def run_demo(
     if not train:
         return made
     model = _train(folder, QUICK_STEPS if quick else STEPS, listener, stop)
-    count = QUICK_PICTURES if quick else PICTURES
-    asked = examination_recipe(MODEL, "../training/model", count)
+    limit = QUICK_PICTURES if quick else None
+    asked = examination_recipe(MODEL, "../training/model", limit)
     examination = _workspace(folder / "examination", asked)
     drawn = examination.snapshot()
-    _done(generate_candidates(drawn, listener=listener, stop=stop))
-    trained = compare(drawn, folder / "before-after.png")
-    return Demo(workspace, release, made.verdict, model, trained)
+    for step in (generate_candidates, score_candidates):
+        _done(step(drawn, listener=listener, stop=stop))
+    trained = evaluate_models(drawn)
+    record_evaluation(trained, examination)
+    picture = before_after_sheet(drawn, folder / "before-after.png")
+    return Demo(workspace, release, made.verdict, model, trained, picture, examination)
 
 
 def _train(

@@ -76,11 +76,13 @@ def test_it_trains_on_what_it_made_and_measures_that(small_training: None, tmp_p
     )
     assert stages.count("train") == 2, "it went on after the first step: where it is, and one more"
     assert made.trained is not None
-    assert made.trained.count == 6
+    assert (made.trained.base, made.trained.items) == ("before", 6)
+    assert made.trained.headline("after") is not None
     assert made.model is not None
     opened = DiffusionPipeline.from_pretrained(made.model)
     assert type(opened).__name__ == "StableDiffusion3Pipeline"
-    with Image.open(made.trained.picture) as picture:
+    assert made.picture is not None
+    with Image.open(made.picture) as picture:
         assert picture.format == "PNG"
     rows = [json.loads(row) for row in (tmp_path / "d/training/log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
@@ -88,7 +90,9 @@ def test_it_trains_on_what_it_made_and_measures_that(small_training: None, tmp_p
     before = (made.model / "training.json").stat().st_mtime_ns
     ran = in_process("demo", tmp_path / "d", "--quick", "--train")
     assert ran.exit_code == 0, ran.output
-    assert f"of 6 prompts gained, {made.trained.lost} lost): {made.trained.verdict}." in ran.output
+    assert "after against before: 6 prompts" in ran.output
+    assert "after − before, shapes (held out): " in ran.output
+    assert "too few to show what training changed" in ran.output
     looking = ran.output.splitlines()[-1]
     assert looking.startswith("Look at it:  synpic view ")
     shown = open_source(looking.removeprefix("Look at it:  synpic view "))

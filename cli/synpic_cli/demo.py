@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.readers.display import count
-
 if TYPE_CHECKING:
     from synpic.demo import Demo
 
@@ -33,6 +31,8 @@ def demo(
     from synpic_cli.summary import show_ranking
     from synpic_cli.watching import watched_work
 
+    if train and quick:
+        say("--quick compares 12 pictures: too few to show what training changed.")
     with watched_work() as (listener, stop):
         made = run_demo(folder, quick=quick, train=train, listener=listener, stop=stop)
     release = made.release
@@ -56,32 +56,21 @@ def demo(
 
 
 def _show_trained(made: Demo) -> None:
+    from synpic.evaluate.tables import conclusion, footnotes, means, opening
     from synpic_cli.output import print_table, say
 
     found = made.trained
-    if found is None:
+    if found is None or made.examination is None:
         return
     say()
-    print_table(
-        ["on the test split", "strict", "95 %", "lenient", "things", "blank"],
-        [
-            [
-                name,
-                f"{figures['strict']:.1%}",
-                "–".join(f"{bound:.1%}" for bound in figures["interval"]),
-                f"{figures['lenient']:.1%}",
-                f"{figures['things']:.2f} of {figures['things_asked']:.2f}",
-                f"{figures['blank']:.1%}",
-            ]
-            for name, figures in (("before", found.before), ("after", found.after))
-        ],
-    )
-    low, high = found.interval
-    say(
-        f"Strict, prompt by prompt: {100 * found.difference:+.1f} points, 95 % {100 * low:+.1f} to "
-        f"{100 * high:+.1f} ({found.gained:,} of {count(found.count, 'prompt')} gained, "
-        f"{found.lost} lost): {found.verdict}."
-    )
-    say("The interval is of the prompts; training from another seed would come out otherwise.")
-    say(f"Before and after, the same prompts from the same noise: {found.picture}")
+    say(opening(found))
+    say(conclusion(found, "after"))
+    say()
+    table = means(found)
+    print_table(table.columns, table.rows)
+    for line in footnotes(found):
+        say(line)
+    say("The intervals are of the prompts; training from another seed would come out otherwise.")
+    say(f"Before and after, the same prompts from the same noise: {made.picture}")
     say(f"The model, as stock diffusers opens it: {made.model}")
+    say(f"Side by side, with the judge's reasons:  synpic view {made.examination.folder}")
