@@ -12,6 +12,7 @@ from synpic.errors import EvaluationError, did_you_mean
 from synpic.evaluate.compare_models import Overall
 from synpic.pipeline.inventory import Inventory
 from synpic.rank import refuse_untrustworthy
+from synpic.score.judges.metric_names import metric_names
 from synpic.score.judges.wanted import WantedJudge
 
 __all__ = ["Metric", "metrics"]
@@ -28,6 +29,7 @@ class Metric:
         fingerprint: of the reward or judge.
         values: candidate_id and ``value``; null where an image has none.
         overall: how tags become one number.
+        notes: what is to be read beside it, a line each.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Metric:
     fingerprint: str
     values: pl.DataFrame
     overall: Overall = "items"
+    notes: tuple[str, ...] = ()
 
 
 def metrics(inventory: Inventory, asked: Sequence[str] | None, overall: Overall) -> list[Metric]:
@@ -87,28 +90,58 @@ def _scored(inventory: Inventory, overall: Overall) -> list[Metric]:
 
 
 def _judged(inventory: Inventory, overall: Overall) -> list[Metric]:
-    """Of each judge whether an image is right, or how much of it is; and what it says beside."""
+    """Of each judge how much of an image is right, or whether it is; and what it says beside."""
     found = []
+    names = _names(inventory)
     for judge in inventory.judges:
         rows = inventory.verdicts(judge.name)
         if not rows["reason"].count():
             continue  # it has judged nothing
-        right = rows["correct"].count() > 0
-        value = pl.col("correct").cast(pl.Float64) if right else pl.col("score").cast(pl.Float64)
+        scores = rows["score"].count() > 0
+        value = pl.col("score" if scores else "correct").cast(pl.Float64)
         beside = judge.beside if isinstance(judge, WantedJudge) else ()
-        values = {judge.name: value} | {f"{judge.name} {part}": _part(part) for part in beside}
+        name = names.get(judge.fingerprint, judge.name)
+        values = {name: value} | {f"{name} {part}": _part(part) for part in beside}
+        notes = _share_of_yes(name, rows) if judge.fingerprint in names else ()
         found += [
             Metric(
-                name,
+                shown,
                 "judge",
                 judge.name,
                 judge.fingerprint,
                 rows.select("candidate_id", value=one),
                 overall,
+                notes,
             )
-            for name, one in values.items()
+            for shown, one in values.items()
         ]
     return found
+
+
+def _names(inventory: Inventory) -> dict[str, str]:
+    """Of each judge in which any model can answer: fingerprint → what its numbers are called."""
+    models = {one.fingerprint: one.model for one in inventory.found_judges}
+    return metric_names(
+        inventory.suite.name or "questions",
+        {fingerprint: model for fingerprint, model in models.items() if model is not None},
+    )
+
+
+def _share_of_yes(name: str, rows: pl.DataFrame) -> tuple[str, ...]:
+    """A judge that says yes to almost everything shows here."""
+    answers = rows.select("model", pl.col("parts").list.eval(pl.element().struct.field("answer")))
+    said = answers.explode("parts").with_columns(
+        pl.col("parts").str.strip_chars().str.to_lowercase()
+    )
+    shares = (
+        said.filter(pl.col("parts").is_in(["yes", "no"]))
+        .group_by("model", maintain_order=True)
+        .agg((pl.col("parts") == "yes").mean())
+    )
+    if shares.is_empty():
+        return ()
+    told = ", ".join(f"{model} {share:.3f}" for model, share in shares.iter_rows())
+    return (f"{name}: share of yes among its answers: {told}",)
 
 
 def _part(name: str) -> pl.Expr:

@@ -162,6 +162,9 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
         "Intervals: 95 %, bootstrap over prompts, the same draws for all models. A tie is half a "
         "win. p: sign flips; Holm: corrected for all metrics and tags."
     )
+    lines += [
+        shown(note) for note in dict.fromkeys(n for m in found.measures for n in m.metric.notes)
+    ]
     lines += _protocol(found, shown)
     trails = {one for measure in found.measures for one in measure.trails.values()}
     if "unknown" in trails:

@@ -11,15 +11,18 @@ import numpy as np
 from PIL import Image
 
 from synpic import ids
+from synpic.prompts.suites import SuiteData
+from synpic.prompts.suites.selection import chosen
 from synpic.shapes.after import before_after_sheet, examination_recipe
 from synpic.shapes.meaning import illustrate, parse
-from synpic.shapes.prompts import prompts
 from synpic.shapes.scene import to_image
+from synpic.shapes.suite import SHAPES
 from synpic.workspace import Workspace
 from tests.publish.fixtures import build
 
 COUNT = 18
-PROMPTS = [(text, "test") for text, _ in prompts(COUNT, 0, "test")]
+ITEMS = chosen(SHAPES.read(SuiteData()).items, None, COUNT, "shapes")
+PROMPTS = [(item.prompt, "test") for item in ITEMS]
 PLACE = {ids.prompt_id(text): place for place, (text, _) in enumerate(PROMPTS)}
 
 

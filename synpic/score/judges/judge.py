@@ -45,10 +45,13 @@ class Judge(ABC):
         preprocessing: equal for two judges or rewards if, and only if, their :meth:`pixels` give
             equal results for every image.
         beside: ids of parts of its verdicts that evaluations show as numbers of their own.
+        any_model: whether any model can answer in it: then evaluations name the model beside the
+            suite, since numbers of two models are not comparable.
     """
 
     info: ClassVar[RewardInfo]
     beside: ClassVar[tuple[str, ...]] = ()
+    any_model: ClassVar[bool] = False
     preprocessing: Hashable
 
     @staticmethod

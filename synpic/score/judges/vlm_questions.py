@@ -63,6 +63,7 @@ class VlmQuestions(Judge):
         CheckpointError: a repository lacks a file, or cannot be reached.
     """
 
+    any_model: ClassVar[bool] = True
     info: ClassVar[RewardInfo] = RewardInfo(
         summary="any vision-language model answers a suite's questions about the image",
         score_range="0 … 1",

@@ -44,6 +44,7 @@ class VlmQuestionsEndpoint(EndpointAsker, Judge):
         RewardError: an option is out of its range.
     """
 
+    any_model: ClassVar[bool] = True
     info: ClassVar[RewardInfo] = RewardInfo(
         summary="vlm_questions of a model behind an endpoint: vLLM, SGLang, a provider",
         score_range="0 … 1",

@@ -78,11 +78,20 @@ class WantedJudge(WantedReward):
 
     Args:
         suite: name and version of the suite whose items it judges; None without a suite.
-        beside: as :class:`Judge` has it.
+        beside, any_model: as :class:`Judge` has them.
     """
 
     suite: Mapping[str, str] | None = None
     beside: tuple[str, ...] = ()
+    any_model: bool = False
+
+    @property
+    def model(self) -> str | None:
+        """The model that answers, where that may be any; None of other judges."""
+        if not self.any_model:
+            return None
+        own = self.checkpoint.source if self.checkpoint else self.registered
+        return str(self.settings.options.get("model") or own)
 
     @property
     def fingerprint_inputs(self) -> dict[str, Any]:
@@ -112,9 +121,15 @@ def resolve_judge(
     """
     settings = with_files(name, settings, lock.folder)
     found = resolved(name, settings, lock, JUDGE)
-    beside = getattr(registered_reward(name, settings, lock.folder, JUDGE), "beside", ())
+    thing = registered_reward(name, settings, lock.folder, JUDGE)
     return WantedJudge(
-        name, settings.code or name, settings, **found, suite=suite.identity, beside=beside
+        name,
+        settings.code or name,
+        settings,
+        **found,
+        suite=suite.identity,
+        beside=getattr(thing, "beside", ()),
+        any_model=getattr(thing, "any_model", False),
     )
 
 
