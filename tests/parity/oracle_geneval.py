@@ -77,6 +77,7 @@ def outputs(name: str, case: dict[str, Any]) -> tuple[NDArray[np.float32], NDArr
 
 def detector(size: Size, pixels: NDArray[np.float32]) -> tuple[Any, Any]:
     """Class logits, and mask logits before they are enlarged, by the port's parts."""
+    import jax
     import jax.numpy as jnp
     from jax_geneval.convert import convert_mask2former_detector_state_dict
     from jax_geneval.mask2former_head import mask2former_head_forward
@@ -91,12 +92,15 @@ def detector(size: Size, pixels: NDArray[np.float32]) -> tuple[Any, Any]:
     swin = SwinTransformerConfig(
         embed_dims=size.embed, depths=size.depths, num_heads=size.heads, window_size=size.window
     )
-    features = swin_transformer_forward(
-        jnp.asarray(pixels.transpose(0, 2, 3, 1)), params["backbone"], swin
-    )
-    classes, masks = mask2former_head_forward(
-        features, params["head"], num_decoder_layers=size.decoder_layers
-    )
+
+    @jax.jit
+    def forward(pixels: Any, params: Any) -> Any:
+        features = swin_transformer_forward(pixels, params["backbone"], swin)
+        return mask2former_head_forward(
+            features, params["head"], num_decoder_layers=size.decoder_layers
+        )
+
+    classes, masks = forward(jnp.asarray(pixels.transpose(0, 2, 3, 1)), params)
     return np.asarray(classes[-1]), np.asarray(masks[-1])
 
 

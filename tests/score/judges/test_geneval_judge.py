@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
+from synpic import Workspace, score_candidates
 from synpic.errors import EvaluationError
+from synpic.pipeline.inventory import take_inventory
 from synpic.prompts.suites.objects import CLASSES
 from synpic.registry import JUDGES
 from synpic.score.judges.detection.instances import SeenObject
@@ -29,6 +33,9 @@ from synpic.shapes.judge import FoundShape, read
 from synpic.shapes.meaning import Meaning, illustrate
 from synpic.shapes.prompts import draw
 from synpic.shapes.scene import CANVAS, to_image
+from synpic.workspace import tables
+from synpic.workspace.suite import write_suite
+from tests.publish.fixtures import build
 from tests.score.judges.detection.mmdet import TINY
 from tests.score.judges.detection.test_colours import save_clip
 from tests.score.judges.detection.test_detector import pictures, published
@@ -83,7 +90,7 @@ def test_colours_are_read_of_those_that_the_rule_looks_at(
     """Of dogs the two most confident; of cats, which are too few, and of birds none."""
     image = Image.new("RGB", (8, 8))
     image.putpixel((2, 2), (255, 0, 0))
-    ready = ReadyImage(image, judge.pixels(image).pixels, 8, 8)
+    ready = ReadyImage(image, np.zeros((8, 8, 3), np.uint8))
     shapes = [np.zeros((8, 8), bool) for _ in range(5)]
     for number, mask in enumerate(shapes):
         mask[2:4, 2 : 4 + number] = True
@@ -137,6 +144,72 @@ def test_other_weights_are_another_metric(
     GenEvalJudge(str(tmp_path / "other"), None, "cpu", str(places[2]))
     (record,) = caplog.records
     assert "not the published ones" in record.getMessage()
+
+
+RECIPE = """
+[prompts]
+file = "prompts.txt"
+
+[models.alpha]
+checkpoint = "./weights/alpha"
+samples = 2
+
+[judges.geneval]
+checkpoint = "{}"
+options = {{ clip = "{}" }}
+batch_size = 3
+"""
+
+
+def test_synpic_score_judges_what_a_suite_asks(
+    places: tuple[Path, str, Path], tmp_path: Path, judge: GenEvalJudge
+) -> None:
+    """With parts and reasons; and an item that cannot be judged ends it before anything opens."""
+    prompts = [("a photo of a dog", "train"), ("a photo of a red chair", "train")]
+    text = RECIPE.format(places[0], places[2])
+    workspace = build(tmp_path / "set", prompts, text=text, score=lambda *_: None)
+    rows = {
+        "a photo of a dog": {"include": [{"class": "dog", "count": 1}]},
+        "a photo of a red chair": {"include": [{"class": "chair", "count": 1, "color": "red"}]},
+    }
+
+    def ask(of: dict[str, Any], version: str) -> None:
+        known = take_inventory(workspace).prompts.select("prompt_id", "prompt").iter_rows()
+        table = [
+            {
+                "prompt_id": prompt_id,
+                "suite": "mine",
+                "version": version,
+                "item": prompt,
+                "tag": "colors",
+                "spec": json.dumps({"objects": of[prompt]}),
+            }
+            for prompt_id, prompt in known
+        ]
+        write_suite(workspace, pa.Table.from_pylist(table, tables.SUITE))
+
+    ask(rows, "1")
+    report = score_candidates(workspace, only=["geneval"])
+    assert [(one.name, one.wanted, one.made) for one in report.outcomes] == [("geneval", 4, 4)]
+    found = take_inventory(workspace).verdicts("geneval")
+    assert found.height == 4
+    for row in found.iter_rows(named=True):
+        (part,) = row["parts"]
+        assert part["question"] in ("1 dog", "1 red chair")
+        assert row["correct"] is part["correct"] is (row["reason"] == "")
+    ask({**rows, "a photo of a dog": {"include": [{"class": "wolf", "count": 1}]}}, "2")
+    again = score_candidates(Workspace.open(workspace.store.root), only=["geneval"])
+    broken = again.outcomes[0].broken
+    assert isinstance(broken, EvaluationError)
+    says = "judges.geneval: item 'a photo of a dog': objects.include.0.class: 'wolf'"
+    assert broken.message.startswith(says)
+
+
+@pytest.mark.parametrize("size", [(1, 200), (200, 1), (1, 1), (3, 2)])
+def test_images_of_any_size_are_judged(judge: GenEvalJudge, size: tuple[int, int]) -> None:
+    ready = judge.pixels(Image.new("RGB", size, "red"))
+    (verdict,) = judge.judge([judge.canary()], [ready])
+    assert verdict.correct is False
 
 
 def test_it_is_registered() -> None:

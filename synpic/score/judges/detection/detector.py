@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from synpic.errors import RewardError
 from synpic.prompts.suites.objects import CLASSES
-from synpic.score.judges.detection.instances import SeenObject, Sizes, instances
+from synpic.score.judges.detection.instances import SeenObject, instances
 from synpic.score.judges.detection.kept import keep, kept
 from synpic.score.judges.detection.mmdet_layout import MADE_HERE, from_mmdet
 from synpic.score.judges.detection.published import SHORT_NAME, hold_to_name
-from synpic.score.judges.detection.shown import ReadyImage
+from synpic.score.judges.detection.shown import ReadyImage, stacked
 from synpic.score.judges.geneval import THRESHOLD
 from synpic.score.weights import (
     fill,
@@ -105,13 +105,13 @@ class Detector:
         found: list[list[SeenObject]] = [[] for _ in images]
         groups: dict[tuple[int, ...], list[int]] = {}
         for number, image in enumerate(images):
-            groups.setdefault(tuple(image.pixels.shape), []).append(number)
+            groups.setdefault(image.sizes.padded, []).append(number)
         with torch.inference_mode():
             for numbers in groups.values():
-                pixels = torch.stack([images[number].pixels for number in numbers])
-                classes, masks = self.logits(pixels)
+                some = [images[number] for number in numbers]
+                classes, masks = self.logits(stacked(some, self._device))
                 for at, number in enumerate(numbers):
-                    sizes = _sizes(images[number])
+                    sizes = images[number].sizes
                     found[number] = instances(classes[at], masks[at], sizes, CLASSES, THRESHOLD)
         return found
 
@@ -199,11 +199,4 @@ def _of_transformers(checkpoint: str, revision: str | None, dtype: torch.dtype) 
         )
     return open_pretrained(
         Mask2FormerForUniversalSegmentation, checkpoint, revision, dtype, leftovers=_LEFTOVERS
-    )
-
-
-def _sizes(image: ReadyImage) -> Sizes:
-    height, width = image.pixels.shape[1:]
-    return Sizes(
-        (image.image.height, image.image.width), (image.height, image.width), (height, width)
     )

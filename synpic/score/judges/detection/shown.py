@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from synpic.score.judges.detection.instances import Sizes
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["PREPROCESSING", "ReadyImage", "fitted", "resized", "shown"]
+__all__ = ["PREPROCESSING", "ReadyImage", "fitted", "resized", "shown", "stacked"]
 
 SHORT, LONG = 800, 1333
 """Of a resized image, the sides at most, in pixels; one of the two is reached."""
@@ -35,39 +37,52 @@ _ONE = np.float32(1 << _BITS)
 
 @dataclass(frozen=True)
 class ReadyImage:
-    """An image made ready for the detector.
+    """An image made ready for the detector, in bytes: a batch waits in memory.
 
     Args:
         image: as it was, RGB: colours are read of it.
-        pixels: ``Float[Tensor, "3 height width"]``, float32 on the CPU, resized and padded.
-        height: of what is no padding, in pixels.
-        width: the same.
+        pixels: ``UInt8[ndarray, "height width 3"]``, resized.
     """
 
     image: Image.Image
-    pixels: Tensor
-    height: int
-    width: int
+    pixels: NDArray[np.uint8]
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the image, on its way into the detector."""
+        height, width = self.pixels.shape[:2]
+        image = self.image.height, self.image.width
+        return Sizes(image, (height, width), (_padded(height), _padded(width)))
 
 
 def shown(image: Image.Image) -> ReadyImage:
-    """An RGB image made ready: resized, normalised, padded with zeros at the right and below.
+    """An RGB image made ready: resized.
 
     Source: the test pipeline of configs/mask2former of github.com/open-mmlab/mmdetection at v2.
     What differs from it: mmdet reads the file itself, by OpenCV. Here the image is decoded by
     :mod:`synpic.readers.images`, and another decoder of JPEG may give a value that is one or two
     off. :func:`resized` gives OpenCV's own values.
     """
+    height, width = fitted(image.height, image.width)
+    return ReadyImage(image, resized(np.asarray(image.convert("RGB")), height, width))
+
+
+def stacked(images: Sequence[ReadyImage], device: str) -> Tensor:
+    """n images of one padded size as the network takes them, ``Float[Tensor, "n 3 height width"]``.
+
+    Normalised, then padded with zeros at the right and below. float32, on the device.
+    """
     import torch
 
-    height, width = fitted(image.height, image.width)
-    small = resized(np.asarray(image.convert("RGB")), height, width)
     # As mmcv: the factor is rounded to float32 once.
-    mean, factor = np.array(MEAN, np.float32), (1 / np.array(STD)).astype(np.float32)
-    normal = (small.astype(np.float32) - mean) * factor
-    pixels = torch.zeros(3, _padded(height), _padded(width))
-    pixels[:, :height, :width] = torch.from_numpy(normal).permute(2, 0, 1)
-    return ReadyImage(image, pixels, height, width)
+    mean = torch.tensor(MEAN, device=device)[:, None, None]
+    factor = (1 / torch.tensor(STD, dtype=torch.float64)).float().to(device)[:, None, None]
+    made = torch.zeros(len(images), 3, *images[0].sizes.padded, device=device)
+    for place, image in zip(made, images, strict=True):
+        height, width = image.sizes.resized
+        pixels = torch.from_numpy(image.pixels).to(device).permute(2, 0, 1).float()
+        place[:, :height, :width] = (pixels - mean) * factor
+    return made
 
 
 def fitted(height: int, width: int) -> tuple[int, int]:
@@ -85,7 +100,7 @@ def resized(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     4 bits before rows are weighted, and the result is rounded once.
     """
     if pixels.shape[:2] == (height, width):
-        return pixels
+        return pixels.copy()  # an image lends its own, which torch does not take
     above, below, down = _neighbours(pixels.shape[0], height)
     left, right, across = _neighbours(pixels.shape[1], width)
     # Beyond the outermost pixels along a row one neighbour has all the weight; along a column both

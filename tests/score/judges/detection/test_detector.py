@@ -248,6 +248,7 @@ def test_half_precision_is_near(folder: Path, dtype: torch.dtype, detector: Dete
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_at_full_size_it_is_what_an_independent_port_computes() -> None:
     """With all 625 tensors, random. Takes jax, and a checkout of the port."""
     upstream = os.environ.get("JAX_GENEVAL")

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from synpic.score.judges.detection.shown import MEAN, STD, fitted, resized, shown
+from synpic.score.judges.detection.instances import Sizes
+from synpic.score.judges.detection.shown import MEAN, STD, fitted, resized, shown, stacked
 
 FIXTURE = Path(__file__).parents[3] / "parity" / "fixtures" / "geneval"
 RESIZED = json.loads((FIXTURE / "resized.json").read_text())["resized"]
@@ -58,18 +59,20 @@ def test_is_normalised_and_padded() -> None:
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (60, 90, 3), np.uint8))
     ready = shown(image)
-    assert (ready.height, ready.width) == fitted(60, 90) == (800, 1200)
-    assert ready.pixels.shape == (3, 800, 1216)
-    assert ready.pixels.dtype == torch.float32
-    assert not ready.pixels[:, :, 1200:].any()
+    assert ready.sizes == Sizes((60, 90), (800, 1200), (800, 1216))
     assert ready.image is image
-    back = ready.pixels[:, :, :1200].permute(1, 2, 0).numpy() * np.float32(STD) + np.float32(MEAN)
+    made = stacked([ready, ready], "cpu")
+    assert made.shape == (2, 3, 800, 1216)
+    assert made.dtype == torch.float32
+    assert torch.equal(made[0], made[1])
+    assert not made[:, :, :, 1200:].any()
+    back = made[0, :, :, :1200].permute(1, 2, 0).numpy() * np.float32(STD) + np.float32(MEAN)
     assert np.abs(back - resized(np.asarray(image), 800, 1200)).max() < 1e-4
 
 
 def test_red_comes_first() -> None:
-    ready = shown(Image.new("RGB", (32, 32), (255, 0, 0)))
-    assert [round(float(ready.pixels[channel].mean()), 3) for channel in range(3)] == [
+    made = stacked([shown(Image.new("RGB", (32, 32), (255, 0, 0)))], "cpu")
+    assert [round(float(made[0, channel].mean()), 3) for channel in range(3)] == [
         round((value - mean) / std, 3)
         for value, mean, std in zip((255, 0, 0), MEAN, STD, strict=True)
     ]
