@@ -48,3 +48,17 @@ def test_drawing_is_measured_with_small_models_in_the_place_of_large_ones() -> N
         assert row["other pixels"] == f"0 of {row['batch size']}"
         assert row["of the limit"] > 0
         assert row["GPU busy, synpic"] == "unknown"
+
+
+@pytest.mark.slow
+def test_judging_is_measured_with_small_networks_in_the_place_of_large_ones() -> None:
+    words = ["--reduced", "--images", "4", "--batch-size", "2", "--json"]
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "judges.py"), *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for row in json.loads(ended.stdout):
+        assert row["forward pass, ms"] > 0
+        assert 0 < row["of the limit"] < 2

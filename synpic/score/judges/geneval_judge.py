@@ -15,7 +15,7 @@ from PIL import Image
 from synpic.score.judges.detection.colours import ColourReader, cut_out
 from synpic.score.judges.detection.detector import ARCHITECTURE, Detector
 from synpic.score.judges.detection.instances import SeenObject
-from synpic.score.judges.detection.published import ADDRESS, FILE
+from synpic.score.judges.detection.published import ADDRESS, FILE, SHORT_NAME
 from synpic.score.judges.detection.shown import PREPROCESSING, ReadyImage, shown
 from synpic.score.judges.detection.specifications import specification
 from synpic.score.judges.geneval import (
@@ -62,7 +62,7 @@ class GenEvalJudge(Judge):
         summary="GenEval: objects found by Mask2Former, their number, place and colour",
         score_range="correct or not",
         checkpoint=ADDRESS,
-        files=(f"{FILE}|model.safetensors", "config.json|"),
+        files=(f"{FILE}|{SHORT_NAME}|model.safetensors", "config.json|"),
         companions={
             "clip": Companion(
                 "openai/clip-vit-large-patch14", ("config.json", "model.safetensors", *FILES)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from synpic.errors import RewardError
 from synpic.prompts.suites.objects import CLASSES
 from synpic.score.judges.detection.instances import SeenObject, instances
-from synpic.score.judges.detection.kept import keep, kept
+from synpic.score.judges.detection.kept import converted_from, keep, kept
 from synpic.score.judges.detection.mmdet_layout import MADE_HERE, from_mmdet
-from synpic.score.judges.detection.published import SHORT_NAME, hold_to_name
+from synpic.score.judges.detection.published import SHORT_NAME, hold_to_name, is_published
 from synpic.score.judges.detection.shown import ReadyImage, stacked
 from synpic.score.judges.geneval import THRESHOLD
 from synpic.score.weights import (
@@ -56,8 +56,8 @@ class Detector:
     """Objects of COCO's 80 classes in images.
 
     Args:
-        checkpoint: folder or repository that holds mmdet's file, or a Mask2Former in transformers'
-            layout with 80 labels.
+        checkpoint: folder or repository that holds mmdet's file, or what was converted from it, or
+            another Mask2Former in transformers' layout with 80 labels.
         revision: the commit of a repository.
         device: where it runs.
         dtype: of the network; probabilities and masks are computed in float32 in any case.
@@ -83,10 +83,12 @@ class Detector:
         architecture: Mapping[str, Any] = ARCHITECTURE,
     ) -> None:
         file = find_file(checkpoint, revision, published, SHORT_NAME, "config.json")
-        self.published = file.name != "config.json"
-        if self.published:
+        if file.name != "config.json":
+            self.published = True
             self._network = _of_mmdet(file, published, dtype, architecture)
         else:
+            source = converted_from(file.parent)
+            self.published = source is not None and is_published(source, published)
             self._network = _of_transformers(checkpoint, revision, dtype)
         self._network.to(device)
         self._device, self._dtype = device, dtype

@@ -13,7 +13,7 @@ from typing import Any
 
 from synpic import ids
 
-__all__ = ["keep", "kept", "place"]
+__all__ = ["converted_from", "keep", "kept", "place"]
 
 _LAYOUT = 1
 """Raised when the conversion comes to give other tensors or names."""
@@ -33,17 +33,26 @@ def place(digest: str) -> Path:
 
 
 def kept(digest: str) -> Path | None:
-    """The folder with weights converted from a file; None where there is none that is whole.
+    """The folder with weights converted from a file; None where there is none that is whole."""
+    folder = place(digest)
+    return folder if converted_from(folder) == digest else None
+
+
+def converted_from(folder: Path) -> str | None:
+    """The SHA-256 of the file from which the weights in ``folder`` were converted.
 
     What is there is held to the hashes that were written with it.
+
+    Returns:
+        None where it does not hold converted weights, or not all of them.
     """
-    folder = place(digest)
     try:
-        hashes = json.loads((folder / _HASHES).read_text(encoding="utf-8"))
-        whole = all(ids.file_hash(folder / name) == one for name, one in hashes.items())
-    except (OSError, ValueError, AttributeError, TypeError):
+        written = json.loads((folder / _HASHES).read_text(encoding="utf-8"))
+        source, files = str(written["source"]), dict(written["files"])
+        whole = all(ids.file_hash(folder / name) == one for name, one in files.items())
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return folder if whole and hashes else None
+    return source if whole and files else None
 
 
 def keep(digest: str, save: Callable[[Path], Any]) -> None:
@@ -57,8 +66,9 @@ def keep(digest: str, save: Callable[[Path], Any]) -> None:
         beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
             save(beside)
-            hashes = {file.name: ids.file_hash(file) for file in sorted(beside.iterdir())}
-            (beside / _HASHES).write_text(json.dumps(hashes), encoding="utf-8")
+            files = {file.name: ids.file_hash(file) for file in sorted(beside.iterdir())}
+            written = json.dumps({"source": digest, "files": files})
+            (beside / _HASHES).write_text(written, encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             beside.chmod(0o755)
             beside.rename(folder)

@@ -8,7 +8,9 @@ from pathlib import Path
 from synpic import ids
 from synpic.errors import RewardError
 
-__all__ = ["ADDRESS", "FILE", "SHORT_NAME", "hold_to_name"]
+__all__ = ["ADDRESS", "FILE", "SHORT_NAME", "hold_to_name", "is_published"]
+
+_NAMED = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 
 FILE = "mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth"
 """As mmdet's model zoo names it: with the first eight digits of its SHA-256."""
@@ -23,6 +25,12 @@ ADDRESS = (
 """Where mmdet's model zoo has it."""
 
 
+def is_published(digest: str, published: str) -> bool:
+    """Whether a SHA-256 begins with the digits that a name ends in."""
+    named = _NAMED.search(published)
+    return named is not None and digest.startswith(named[1])
+
+
 def hold_to_name(file: Path, published: str) -> str:
     """The SHA-256 of ``file``, which begins with the digits that a name ends in.
 
@@ -32,9 +40,9 @@ def hold_to_name(file: Path, published: str) -> str:
     Raises:
         RewardError: it does not.
     """
-    named = re.search(r"-([0-9a-f]{8,64})\.pth$", published)
     digest = ids.file_hash(file)
-    if named is None or not digest.startswith(named[1]):
+    if not is_published(digest, published):
+        named = _NAMED.search(published)
         expected = f"{named[1]}…" if named else f"digits of it at the end of {published}"
         raise RewardError(
             f"{file} has the SHA-256 {digest[:16]}…, expected {expected}",

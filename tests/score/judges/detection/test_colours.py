@@ -98,7 +98,8 @@ class OpenClip:
             max_length=self.length,
             return_tensors="pt",
         ).input_ids
-        return self.model.encode_text(ids)
+        features: torch.Tensor = self.model.encode_text(ids)
+        return features
 
     def colour(self, crop: Image.Image, name: str) -> str:
         transform = open_clip.image_transform(self.size, is_train=False)

@@ -170,7 +170,10 @@ def test_weights_are_converted_once(folder: Path, monkeypatch: pytest.MonkeyPatc
             file.write(b"\x55")
         third = opened(folder, name).logits(noise(32, 32))
         # The folder is a checkpoint of transformers, and can be named as one.
-        fourth = opened(kept, name).logits(noise(32, 32))
+        converted = opened(kept, name)
+        assert converted.published
+        assert not opened(kept, FILE).published
+        fourth = converted.logits(noise(32, 32))
     for other in (second, third, fourth):
         assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
     assert not [one for one in kept.parent.iterdir() if one != kept], "something is left over"
