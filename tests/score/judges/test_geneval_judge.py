@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +52,19 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
     return detector, published(detector), clip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def judge(
-    places: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> GenEvalJudge:
+    places: tuple[Path, str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GenEvalJudge]:
     detector, name, clip = places
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(GenEvalJudge, "_published", name)
-    monkeypatch.setattr(GenEvalJudge, "_architecture", TINY.architecture())
-    # A CPU is soon done with small images.
-    monkeypatch.setattr("synpic.score.judges.detection.shown.SHORT", 64)
-    monkeypatch.setattr("synpic.score.judges.detection.shown.LONG", 128)
-    return GenEvalJudge(str(detector), None, "cpu", str(clip))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patched.setattr(GenEvalJudge, "_published", name)
+        patched.setattr(GenEvalJudge, "_architecture", TINY.architecture())
+        # A CPU is soon done with small images.
+        patched.setattr("synpic.score.judges.detection.shown.SHORT", 64)
+        patched.setattr("synpic.score.judges.detection.shown.LONG", 128)
+        yield GenEvalJudge(str(detector), None, "cpu", str(clip))
 
 
 def test_a_verdict_does_not_depend_on_the_batch(judge: GenEvalJudge) -> None:
