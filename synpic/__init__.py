@@ -37,6 +37,7 @@ _PUBLIC = {
     "Workspace": "synpic.workspace:Workspace",
     "cost_of": "synpic.pipeline.costs:cost_of",
     "diff_releases": "synpic.release.diff:diff_releases",
+    "evaluate_models": "synpic.evaluate.evaluation:evaluate_models",
     "export": "synpic.publish.export:export",
     "generate_candidates": "synpic.pipeline.steps:generate_candidates",
     "image_scores": "synpic.pipeline.steps:image_scores",

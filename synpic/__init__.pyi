@@ -4,6 +4,7 @@ from synpic.demo import run_demo
 from synpic.engine.shard import Shard
 from synpic.engine.workers.engines import Engine
 from synpic.errors import SynpicError
+from synpic.evaluate.evaluation import evaluate_models
 from synpic.pipeline.costs import cost_of
 from synpic.pipeline.costs import plan_costs as plan
 from synpic.pipeline.merge import merge_workspaces
@@ -45,6 +46,7 @@ __all__ = [
     "__version__",
     "cost_of",
     "diff_releases",
+    "evaluate_models",
     "export",
     "generate_candidates",
     "image_scores",

@@ -15,6 +15,7 @@ from tests.cli.conftest import in_process
 
 COMMANDS = {
     "diff": ["a/b@v1.0.0", "a/b@v1.1.0"],
+    "eval": [],
     "generate": [],
     "plan": [],
     "publish": ["a/b"],
