@@ -189,6 +189,14 @@ def test_the_page_as_a_folder(visit: Callable[..., Visit], one_each: Frame, tmp_
     assert set(after(one, lambda page: choose(page, "only tuned"))) == expected(
         one_each, lambda row: row["gained.shapes.tuned"]
     )
+    facts = page.locator(".card .facts").all_text_contents()
+    assert all("shapes only tuned right" in text for text in facts)
+    counts = {f"{kind}.shapes.other": number for number, kind in enumerate(KINDS)}
+    of_three = """row => { synpic.compare.models = ["base", "tuned", "other"];
+        return synpic.pairFacts(row); }"""
+    found = page.evaluate(of_three, counts)
+    text = "1 only base right, 2 both right, 3 none right"
+    assert found == [["shapes, other", text, "bad"]]
     one.check()
 
 

@@ -84,7 +84,8 @@ synpic.pairFacts = (row) => {
     const text = total === 1 ? there[0]
       : labels.map((label, at) => counts[at] + " " + label).filter((_, at) => counts[at] > 0).join(", ");
     const kind = counts[0] > counts[1] ? "good" : counts[0] < counts[1] ? "bad" : "";
-    found.push([key.slice(0, -model.length - 1), text, kind]);
+    const judge = key.slice(0, -model.length - 1);
+    found.push([models.length > 2 ? judge + ", " + model : judge, text, kind]); // of whom it speaks
   }
   return found;
 };
