@@ -128,7 +128,8 @@ def file_stamp(path: Path) -> str:
 
 
 def source_hash(thing: Any) -> str | None:
-    """64 hex digits of the text of a function, or of a class's module; None where there is none."""
+    """64 hex digits of the text of a function or module, or of a class's module; None where there
+    is none."""
     try:
         whole = sys.modules[thing.__module__] if inspect.isclass(thing) else thing
         return sha256(inspect.getsource(whole).encode())

@@ -8,7 +8,9 @@ asked for), what installed packages offer through an entry-point group, and any
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -97,11 +99,13 @@ class Registry:
             )
         raise UnknownName(f"unknown {self.kind} {name!r}.{did_you_mean(name, known)}", hint=hint)
 
-    def provenance(self, name: str, code: Any) -> dict[str, str]:
+    def provenance(self, name: str, code: Any, *, whole: bool = False) -> dict[str, str]:
         """What tells one version of the thing called ``name`` from the next, to be recorded.
 
         Args:
             code: the function or class of it.
+            whole: hold all of the module that ``name`` names against the next, and all of that of
+                ``code``: a function may read what lies beside it.
 
         Returns:
             Nothing for what synpic brings, whose version is recorded anyway; ``package`` and
@@ -109,7 +113,8 @@ class Registry:
             ``code``, of what is written as ``module:callable``.
         """
         if ":" in name:
-            return {"source": ids.source_hash(code) or "unknown"}
+            source = self._sources(name, code) if whole else ids.source_hash(code)
+            return {"source": source or "unknown"}
         plugin = None if name in self.builtin else self._plugins().get(name)
         if plugin is None:
             return {}
@@ -118,6 +123,15 @@ class Registry:
             "package": dist.name if dist else "unknown",
             "version": dist.version if dist else "unknown",
         }
+
+    @staticmethod
+    def _sources(name: str, code: Any) -> str | None:
+        """Of the modules that ``name`` and ``code`` are in; None where one has no text."""
+        modules = {name.partition(":")[0]}
+        if inspect.isfunction(code):
+            modules.add(code.__module__)
+        found = {module: ids.source_hash(sys.modules.get(module)) for module in sorted(modules)}
+        return None if None in found.values() else ids.fingerprint({"modules": found})
 
     def _plugins(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}

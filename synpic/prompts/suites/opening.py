@@ -168,7 +168,7 @@ def open_suite(settings: SuiteSettings, snapshot: Snapshot) -> OpenedSuite:
     fingerprint_inputs = {
         "edition": suite.edition,
         "places": content_of(suite.places, lock),
-        "code": SUITES.provenance(name, suite.read),
+        "code": SUITES.provenance(name, suite.read, whole=True),
     }
     return OpenedSuite(suite, settings, fingerprint_inputs, load)
 

@@ -177,6 +177,25 @@ def test_a_suite_goes_with_its_prompts(suite: MakeSuite, tmp_path: Path) -> None
     assert not (tmp_path / "suite.parquet").exists()
 
 
+def test_items_beside_the_function_count(suite: MakeSuite, tmp_path: Path) -> None:
+    def read(prompt: str) -> list[object]:
+        (tmp_path / "beside_items.py").write_text(
+            "from synpic.prompts.suites import *\n"
+            f"ITEMS = [SuiteItem('1', {prompt!r})]\n"
+            "def read(data): return SuiteContent(ITEMS)\n"
+            "MINE = Suite('mine', '', read)\n"
+        )
+        snapshot = suite('name = "beside_items:MINE"').snapshot()
+        prompts = ensure_prompts(snapshot).table
+        found = stored_suite(snapshot.workspace)
+        assert found is not None
+        assert found.table.column("prompt_id").equals(prompts.column("prompt_id"))
+        return prompts.column("prompt").to_pylist()
+
+    assert read("a dog") == ["a dog"]
+    assert read("a big dog") == ["a big dog"]
+
+
 def test_a_suite_that_is_away_is_read_from_the_workspace(suite: MakeSuite, tmp_path: Path) -> None:
     (tmp_path / "gone.py").write_text(
         "from synpic.prompts.suites import *\n"
