@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from synpic import ids
 from synpic.engine.device import pick_device
 from synpic.errors import EvaluationError, MissingExtra
 from synpic.score.api import reward
@@ -139,6 +140,11 @@ def _fetched(url: str) -> Path:
 
     path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     if path.is_file():
+        if not ids.file_hash(path).startswith(_HASH):
+            raise EvaluationError(
+                f"{path} is not Inception's weights: its SHA-256 does not begin with {_HASH}",
+                hint="delete it, and it is fetched again",
+            )
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -241,6 +241,10 @@ def test_without_torch_fidelity_or_a_network_it_says_so(
         frechet_distances(workspace, "world:shapes", device="cpu")
     assert str(tmp_path) in str(error.value.hint)
     assert "shapes_clip" in str(error.value.hint)
+    other = tmp_path / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
+    other.write_bytes(b"other weights")
+    with pytest.raises(EvaluationError, match=r"is not Inception's weights: its SHA-256"):
+        frechet_distances(workspace, "world:shapes", device="cpu")
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     with pytest.raises(MissingExtra) as missing:
         frechet_distances(workspace, "world:shapes", device="cpu")
