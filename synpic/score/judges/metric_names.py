@@ -6,10 +6,15 @@ questions of the same images, and their scores of these lie 6 points apart.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
+from synpic.readers.display import visible
+
 __all__ = ["metric_name", "metric_names", "short_name"]
+
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def short_name(model: str) -> str:
@@ -33,14 +38,15 @@ def metric_names(suite: str, judges: Mapping[str, str]) -> dict[str, str]:
         judges: fingerprint → model.
 
     Returns:
-        Fingerprint → name. Of two models whose short names are the same, each has its whole name;
-        of two judges with one model, as with another template, each has 8 digits of its own.
+        Fingerprint → name. Of two models whose short names are the same, each has its whole name
+        where that is a repository's; a folder's path is left out, and its judge has 8 digits of its
+        own. So has each of two judges with one model, as with another template.
     """
     shorts = Counter(short_name(model) for model in {_plain(one): one for one in judges.values()})
     names = {
-        fingerprint: metric_name(suite, model)
-        if shorts[short_name(model)] == 1
-        else f"{suite}[{_plain(model)}]"
+        fingerprint: f"{suite}[{_plain(model)}]"
+        if shorts[short_name(model)] > 1 and _REPOSITORY.fullmatch(_plain(model))
+        else metric_name(suite, model)
         for fingerprint, model in judges.items()
     }
     shared = Counter(names.values())
@@ -51,5 +57,9 @@ def metric_names(suite: str, judges: Mapping[str, str]) -> dict[str, str]:
 
 
 def _plain(model: str) -> str:
-    """Without what stands around a name, in small letters: brackets would end the metric's."""
-    return model.strip().rstrip("/").casefold().replace("[", "(").replace("]", ")")
+    """Without what stands around a name, in small letters: brackets would end the metric's.
+
+    A name is one line, and a folder's has its separators as everywhere.
+    """
+    plain = visible(model.strip().replace("\\", "/").rstrip("/").casefold())
+    return plain.replace("[", "(").replace("]", ")")

@@ -14,6 +14,8 @@ from synpic.score.judges.metric_names import metric_name, metric_names, short_na
         ("/models/judges/My-VLM/", "my-vlm"),
         ("gpt-5", "gpt-5"),
         (" a/model[fp8] ", "model(fp8)"),
+        ("C:\\Users\\alice\\Qwen", "qwen"),
+        ("a/two\nlines\x1b", "two\\nlines\\x1b"),
     ],
 )
 def test_short_names(model: str, short: str) -> None:
@@ -36,3 +38,14 @@ def test_two_judges_never_share_a_name() -> None:
         "a" * 64: "dsg[qwen3-vl-8b-instruct, aaaaaaaa]",
         "b" * 64: "dsg[qwen3-vl-8b-instruct, bbbbbbbb]",
     }
+
+
+def test_a_path_is_left_out() -> None:
+    one, two, hub = "/home/alice/secret/Qwen", "/home/bob/Qwen/", "Org/Qwen"
+    assert metric_names("dpg", {"a" * 64: one, "b" * 64: two, "c" * 64: hub}) == {
+        "a" * 64: "dpg[qwen, aaaaaaaa]",
+        "b" * 64: "dpg[qwen, bbbbbbbb]",
+        "c" * 64: "dpg[org/qwen]",
+    }
+    # Alone among its kind, it is still not to be taken for another.
+    assert metric_names("dpg", {"a" * 64: one, "c" * 64: hub})["a" * 64] == "dpg[qwen]"
