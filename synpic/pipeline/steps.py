@@ -370,7 +370,7 @@ def _judge(snapshot: Snapshot, options: RunOptions, scored: Report) -> None:
     if tasks:
         report = _run("judge", snapshot, tasks, options)
         scored.outcomes, scored.stopped = [*scored.outcomes, *report.outcomes], report.stopped
-        scored.remarks += [*report.remarks, *verdict_remarks(snapshot.workspace, tasks)]
+        scored.remarks += [*report.remarks, *verdict_remarks(snapshot, tasks)]
     scored.outcomes += broken
 
 

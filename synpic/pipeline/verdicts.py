@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import polars as pl
 
 from synpic.engine.task import Task
+from synpic.pipeline.inventory import take_inventory
 from synpic.readers.display import count
-from synpic.workspace import Workspace
+from synpic.workspace import Snapshot
 
 __all__ = ["verdict_remarks", "verdict_warnings", "verdicts_described"]
 
@@ -16,15 +17,20 @@ _ENOUGH = 16
 """Images, all of them wrong, from which on a warning is due."""
 
 
-def verdict_remarks(workspace: Workspace, tasks: Iterable[Task]) -> list[str]:
+def verdict_remarks(snapshot: Snapshot, tasks: Iterable[Task]) -> list[str]:
     """A line for each judge that has judged anything, and a warning where nothing is right.
+
+    Verdicts on images that are wanted no longer, or are others by now, do not count.
 
     Raises:
         CorruptPart, NewerSchema: naming the first part that cannot be read.
     """
     lines = []
+    inventory = take_inventory(snapshot)
+    there = inventory.judged(inventory.candidates()).select("candidate_id", "sha256")
     for task in tasks:
-        rows = workspace.verdicts(task.output.folder)
+        rows = snapshot.workspace.verdicts(task.output.folder)
+        rows = rows.join(there, on=there.columns, how="semi")
         if not rows.is_empty():
             lines += [
                 f"{task.name}: {verdicts_described(rows)}",

@@ -95,6 +95,18 @@ def test_every_image_is_judged_once(drawn: Workspace) -> None:
     assert report.remarks == [f"right: {right.remarks[0]}"]
 
 
+def test_images_that_are_wanted_no_longer_do_not_count(
+    drawn: Workspace, recipe: MakeRecipe
+) -> None:
+    score_candidates(drawn, only=["right"])
+    fewer = edit(drawn, recipe(samples=1, more=JUDGE.format("reddish", "")))
+    report = score_candidates(fewer, only=["right"])
+    right = take_inventory(fewer).verdicts("right")["correct"]
+    assert verdicts(fewer).height < 30
+    (line,) = report.remarks
+    assert line.startswith(f"right: {right.sum()} of {right.len()} images right")
+
+
 def test_a_class_gets_what_its_suite_asks(drawn: Workspace, recipe: MakeRecipe) -> None:
     workspace = with_judge(drawn, recipe, "Batched")
     Batched.seen_ahead.clear()
