@@ -8,12 +8,14 @@ from typing import Literal
 
 import polars as pl
 
-from synpic.errors import EvaluationError, did_you_mean
+from synpic.errors import EvaluationError, UnknownName, did_you_mean
 from synpic.evaluate.compare_models import Overall
 from synpic.pipeline.inventory import Inventory
 from synpic.rank import refuse_untrustworthy
+from synpic.registry import JUDGES
 from synpic.score.judges.metric_names import metric_names
 from synpic.score.judges.wanted import WantedJudge
+from synpic.score.recorded import RecordedReward
 
 __all__ = ["Metric", "metrics"]
 
@@ -120,11 +122,29 @@ def _judged(inventory: Inventory, overall: Overall) -> list[Metric]:
 
 def _names(inventory: Inventory) -> dict[str, str]:
     """Of each judge in which any model can answer: fingerprint → what its numbers are called."""
-    models = {one.fingerprint: one.model for one in inventory.found_judges}
+    models = {
+        one.fingerprint: one.model if isinstance(one, WantedJudge) else _recorded(one, inventory)
+        for one in inventory.judges
+    }
     return metric_names(
         inventory.suite.name or "questions",
         {fingerprint: model for fingerprint, model in models.items() if model is not None},
     )
+
+
+def _recorded(judge: RecordedReward, inventory: Inventory) -> str | None:
+    """The model that answered, by what verdicts record; None of a judge that no model is chosen
+    for. Where its code is away, a model that its options name was chosen."""
+    options = judge.fingerprint_inputs.get("options") or {}
+    chosen = options.get("model")
+    try:
+        code = JUDGES.load(judge.registered, inventory.workspace.folder)
+    except UnknownName:
+        return None if chosen is None else str(chosen)
+    if not getattr(code, "any_model", False):
+        return None
+    weights, _, _ = (judge.checkpoint or "").rpartition("@")
+    return str(chosen or weights or judge.registered)
 
 
 def _share_of_yes(name: str, rows: pl.DataFrame) -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
+import pytest
 from PIL.Image import Image
 
+from synpic.errors import CheckpointError
 from synpic.evaluate.metrics import metrics
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.steps import score_candidates
@@ -82,3 +84,31 @@ def test_a_score_counts_before_correct_and_the_model_is_part_of_the_name(tmp_pat
         assert f"{name} {share:.3f}" in note
     assert 0 < by_model["alpha"] < 1
     assert [m.source for m in metrics(inventory, ["two"], "items")] == ["two", "two"]
+
+
+@pytest.mark.parametrize("away", ["code", "weights"])
+def test_the_model_is_part_of_the_name_of_a_judge_that_is_only_recorded(
+    tmp_path: Path, away: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = recipe(("alpha", "beta")) + (
+        f'\n[judges.one]\njudge = "{__name__}:Asker"\noptions = {{ model = "Org/My-Model" }}\n'
+    )
+    workspace = build(tmp_path / "set", text=text)
+    score_candidates(workspace, only=["one"]).raise_if_unfinished()
+    if away == "code":
+        monkeypatch.delattr(f"{__name__}.Asker")
+    else:
+        where = "synpic.pipeline.inventory.resolve_judge"
+        monkeypatch.setattr(where, _raise(CheckpointError("its weights are away")))
+    inventory = take_inventory(workspace)
+    assert not inventory.found_judges
+    (one,) = metrics(inventory, ["one"], "items")
+    assert one.name == "questions[my-model]"
+    assert one.notes[0].startswith("questions[my-model]: share of yes")
+
+
+def _raise(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
