@@ -177,7 +177,8 @@ def evaluate(
         if dry_run:
             if not images:
                 _show_work(snapshot, retry_failed, as_json)
-            say("Nothing was written.") if not as_json else None
+            if not as_json:
+                say("Nothing was written.")
             return
         if begins or snapshot.recipe.suite is not None:
             with prints_aside():
