@@ -30,6 +30,12 @@ from synpic.workspace.labels import as_labels, write_labels
 
 __all__ = ["judged", "label_by_judge", "label_by_raters", "make"]
 
+COMPARER = """
+[rewards.shapes_compare]
+comparer = "shapes_compare"
+"""
+"""Compared after the rewards have scored; it ranks as they do."""
+
 RELIABILITIES = (0.6, 0.75, 0.9)
 VOTES = 5
 
@@ -39,7 +45,8 @@ def make(folder: Path, prompts: int) -> Workspace:
     if not (folder / "recipe.toml").exists():
         text = preset("shapes").replace('split = "train"', 'split = "test"')
         text = text.replace("count = 300", f"count = {prompts}")
-        init_workspace(folder, text.replace("# [rewards.shapes_biased]", "[rewards.shapes_biased]"))
+        text = text.replace("# [rewards.shapes_biased]", "[rewards.shapes_biased]")
+        init_workspace(folder, text + COMPARER)
     workspace = Workspace.open(folder)
     generate_candidates(workspace).raise_if_unfinished()
     score_candidates(workspace).raise_if_unfinished()

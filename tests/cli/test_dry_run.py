@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import typer.main
 
+from synpic.prompts.suites import SuiteData
+from synpic.shapes.references import scene_of
+from synpic.shapes.suite import SHAPES as SHAPES_SUITE
 from synpic.workspace import LOCK, PROMPTS, Workspace
 from synpic_cli.main import app
 from synpic_cli.reference import commands
@@ -40,6 +43,7 @@ __all__ = [
 REWARD = ("--reward", "tests.fakes:redness")
 
 IN_A_WORKSPACE = {
+    "eval": (),
     "generate": (),
     "score": (),
     "export": ("--to", "pickapic", "../new/out"),
@@ -48,7 +52,12 @@ IN_A_WORKSPACE = {
     "view": ("--to", "../new/page"),
     "publish": ("user/set",),
 }
+SHAPES = ("--suite", "shapes", "--into", "../new/eval")
 ELSEWHERE = {
+    "eval": [
+        ("shapes_unet", "--base", "shapes_mmdit", *SHAPES),
+        ("--images", "a=../scenes", "--images", "b=../scenes", *SHAPES),
+    ],
     "score": [("--images", "../pictures", *REWARD), ("--dataset", "../pickapic", *REWARD)],
     "merge": [("../set", "../other", "--to", "../new/both")],
     "train": [("../tune.toml", "--out", "../new/run")],
@@ -118,6 +127,16 @@ def test_images_that_exist_leave_no_recipe(
     pictures: Path, pickapic: Path, dry: Callable[..., None], words: tuple[str, ...]
 ) -> None:
     dry("here", "score", *words)
+
+
+@pytest.mark.parametrize("words", ELSEWHERE["eval"])
+def test_an_evaluation_is_not_begun(
+    dry: Callable[..., None], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    item = SHAPES_SUITE.read(SuiteData()).items[0]
+    (tmp_path / "scenes").mkdir()
+    scene_of(item.prompt, 0).save(tmp_path / "scenes" / f"{item.item}.png")
+    dry("here", "eval", *words)
 
 
 def test_workspaces_to_merge_stay_as_they_were(
