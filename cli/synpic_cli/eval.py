@@ -141,11 +141,11 @@ def evaluate(
     is drawn, scored and judged first. In any other: by what is there.
     """
     from synpic.engine.workers.engines import Engine
-    from synpic.errors import EvaluationError, StorageError
+    from synpic.errors import EvaluationError
     from synpic.evaluate.beginning import AskedSuite
     from synpic.evaluate.evaluation import evaluate_models
-    from synpic.evaluate.report import record_evaluation, require_room, whole_dict, write_report
-    from synpic.evaluate.running import HowToRun, make_what_is_missing
+    from synpic.evaluate.report import require_room, whole_dict, write_report
+    from synpic.evaluate.running import HowToRun, make_what_is_missing, require_names
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.beginning import begun, begun_with_images, refuse_options_of_new
@@ -180,16 +180,24 @@ def evaluate(
             if not as_json:
                 say("Nothing was written.")
             return
+        require_names(snapshot.recipe, base, reward or [])
         if begins or snapshot.recipe.suite is not None:
             with prints_aside():
                 reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
-    found = evaluate_models(snapshot, base=base, rewards=reward, tag=tag)
+    try:
+        found = evaluate_models(snapshot, base=base, rewards=reward, tag=tag)
+    except EvaluationError:
+        for report in reports:  # why nothing was seen comes first
+            report.raise_if_unfinished()
+        raise
     appendices = _flagged(snapshot, found)
+    keeps = reward is None and tag is None
+    if keeps:
+        _record(found, snapshot, appendices)
     if fid is not None:
         appendices.append(_distances(snapshot, [*found.models], fid, fid_features, device))
-    if reward is None and tag is None:
-        with suppress(StorageError):  # a workspace of others may be read alone
-            record_evaluation(found, snapshot.workspace, appendices)
+        if keeps:
+            _record(found, snapshot, appendices)
     if to is not None:
         write_report(found, to, appendices)
     if as_json:
@@ -228,6 +236,14 @@ def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
             f"Of {count(images, 'image')}: {count(images * len(recipe.judges), 'verdict')} and "
             f"{count(images * len(recipe.scoring), 'score')} in all. `synpic plan` times them."
         )
+
+
+def _record(found: Evaluation, snapshot: Snapshot, appendices: list[Appendix]) -> None:
+    from synpic.errors import StorageError
+    from synpic.evaluate.report import record_evaluation
+
+    with suppress(StorageError):  # a workspace of others may be read alone
+        record_evaluation(found, snapshot.workspace, appendices)
 
 
 def _flagged(snapshot: Snapshot, found: Evaluation) -> list[Appendix]:

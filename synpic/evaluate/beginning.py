@@ -115,9 +115,9 @@ def ask_model(text: str) -> AskedModel:
     Raises:
         EvaluationError: it is nothing that could draw; or its record of training cannot be read.
     """
-    label, equals, place = text.rpartition("=")
-    if not equals:
-        label = ""
+    label, equals, place = text.partition("=")
+    if not equals or Path(text).expanduser().is_dir():
+        label, place = "", text
     if place in MODELS.names():
         return AskedModel(label or place, registered=place)
     folder = Path(place).expanduser()
@@ -257,7 +257,10 @@ def _ended(lines: Sequence[str], suite: AskedSuite, base: str) -> str:
 
 def _tables(kind: str, registered: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A table of the recipe for each judge or reward, with its options."""
-    labels = {one: one.rpartition(":")[2] for one in registered}
+    labels: dict[str, str] = {}
+    for one in registered:
+        label = one.rpartition(":")[2]
+        labels[one] = label if label not in labels.values() else f"{label} {len(labels) + 1}"
     tables = name_models(labels.values(), {})
     lines = []
     for one, label in labels.items():
@@ -324,4 +327,6 @@ def _checkpoint(place: str, folder: Path | None) -> list[str]:
 
 
 def _path(place: str, folder: Path | None) -> str:
-    return os.path.relpath(place, folder) if folder else os.path.realpath(place)
+    # Of real paths: a way up from a link leads elsewhere than its name says.
+    whole = os.path.realpath(Path(place).expanduser())
+    return os.path.relpath(whole, os.path.realpath(folder)) if folder else whole

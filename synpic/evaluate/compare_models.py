@@ -6,6 +6,7 @@ item counts where both models have a value.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -21,8 +22,9 @@ __all__ = ["OVERALL", "Items", "Overall", "PairedDifference", "Result", "compare
 OVERALL = "overall"
 """In place of a tag: of all of them."""
 
-Overall = Literal["items", "tags"]
-"""The mean over all items, or the mean of the tags' means."""
+Overall = Literal["items", "tags", "prompts"]
+"""The mean over all items, the mean of the tags' means, or the mean over units of the means over
+their items."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def compare_models(
 
     Intervals are of 95 %: bootstrap over units within tags, percentile; Wilson's for a model's own
     mean where each unit has one item and each value is 0 or 1. The draws depend on ``fingerprint``
-    alone, and are the same for all models.
+    alone, and are the same for all models. Where a tag has one unit alone, it has no interval, and
+    neither has overall.
 
     Args:
         base: the model that the others are compared with.
@@ -124,23 +127,34 @@ def compare_models(
         resamples: sets that are drawn again.
 
     Raises:
-        ValueError: ``base`` is no model of ``items``.
+        ValueError: ``base`` is no model of ``items``, or a tag is called :data:`OVERALL`.
     """
+    if OVERALL in items.tags and len(set(items.tags)) > 1:
+        raise ValueError(f"a tag is called {OVERALL!r}")
     if base not in items.values:
         raise ValueError(f"{base!r} is none of the models {', '.join(items.values)}")
     columns = _columns(items, base)
     tags = {
-        tag: _tag(items, tag, columns, fingerprint, resamples) for tag in dict.fromkeys(items.tags)
+        tag: _tag(items, tag, columns, fingerprint, resamples, by_unit=overall == "prompts")
+        for tag in dict.fromkeys(items.tags)
     }
     groups = {OVERALL: list(tags.values())}
     if len(tags) > 1:
         groups |= {tag: [one] for tag, one in tags.items()}
     return [
-        _result(model, tag, _Group(list(columns), group, overall), tag not in without_interval)
+        _result(
+            model,
+            tag,
+            _Group(list(columns), group, overall),
+            # Of one unit alone it is not known how much it varies.
+            tag not in without_interval and all(len(one.sums) > 1 for one in group),
+        )
         for tag, group in groups.items()
         for model in items.values
     ]
 
+
+_ROUNDING = 1e-12
 
 Column = tuple[str, str]
 """A model, and what of it: "value", "difference" from the base, or "win" over it."""
@@ -163,7 +177,8 @@ class _Tag:
 
     Args:
         values: ``Float[n, c]``; NaN where missing.
-        sums, sizes: ``Float[u, c]``, of each unit: the sum of its values, and how many there are.
+        sums, sizes: ``Float[u, c]``, of each unit: the sum of its values, and how many there are;
+            or their mean, and 1.
         drawn_sums, drawn_sizes: ``Float[r, c]``, the same of each drawn set of units.
     """
 
@@ -175,7 +190,13 @@ class _Tag:
 
 
 def _tag(
-    items: Items, tag: str, columns: Mapping[Column, Floats], fingerprint: str, resamples: int
+    items: Items,
+    tag: str,
+    columns: Mapping[Column, Floats],
+    fingerprint: str,
+    resamples: int,
+    *,
+    by_unit: bool,
 ) -> _Tag:
     here = [at for at, one in enumerate(items.tags) if one == tag]
     values = np.column_stack(list(columns.values()))[here]
@@ -184,6 +205,8 @@ def _tag(
     sums, sizes = np.zeros((2, len(numbers), len(columns)))
     np.add.at(sums, unit, np.nan_to_num(values))
     np.add.at(sizes, unit, ~np.isnan(values))
+    if by_unit:  # each unit counts as one, with its mean
+        sums, sizes = sums / np.maximum(sizes, 1), np.minimum(sizes, 1)
     drawn = draw_again(len(numbers), resamples, fingerprint, tag).sums(np.hstack([sums, sizes]))
     return _Tag(values, sums, sizes, drawn[:, : len(columns)], drawn[:, len(columns) :])
 
@@ -223,7 +246,7 @@ class _Group:
 
     def one_item_each(self, column: Column) -> bool:
         """Whether no unit has two values."""
-        return all((tag.sizes[:, self._at(column)] <= 1).all() for tag in self.tags)
+        return len(self.values(column)) == self.units(column)
 
     def shares(self, column: Column) -> Floats:
         """What each unit adds to the mean; they sum up to it."""
@@ -248,7 +271,7 @@ class _Group:
         """The tags that have values, the weight of each, and how many values."""
         sizes = [float(tag.sizes[:, self._at(column)].sum()) for tag in self.tags]
         there = [(tag, size) for tag, size in zip(self.tags, sizes, strict=True) if size]
-        if self.overall == "items":
+        if self.overall != "tags":
             return [(tag, size / sum(sizes), size) for tag, size in there]
         return [(tag, 1 / len(there), size) for tag, size in there]
 
@@ -261,7 +284,7 @@ def _result(model: str, tag: str, group: _Group, intervals: bool) -> Result:
     mean = _estimate(group, column, intervals)
     values = group.values(column)
     # Of independent answers Wilson's holds better near 0 and 1.
-    alone = len(group.tags) == 1 or group.overall == "items"
+    alone = len(group.tags) == 1 or group.overall != "tags"
     if intervals and alone and group.one_item_each(column) and np.isin(values, (0, 1)).all():
         mean = wilson(float(values.sum()), len(values))
     difference = _difference(model, group, intervals)
@@ -274,9 +297,10 @@ def _difference(model: str, group: _Group, intervals: bool) -> PairedDifference 
         return None
     mean = _estimate(group, column, intervals)
     to_see = None
-    if mean.value:
+    if mean.value and mean.clusters > 1:
         error = float(group.drawn(column).std(ddof=1))
-        to_see = units_to_see(mean.value, error, mean.clusters)
+        if error > _ROUNDING * abs(mean.value):
+            to_see = units_to_see(mean.value, error, mean.clusters)
     return PairedDifference(
         mean=mean,
         win_rate=_estimate(group, (model, "win"), intervals),
@@ -290,7 +314,10 @@ def _estimate(group: _Group, column: Column, intervals: bool) -> Estimate:
     values, units = group.values(column), group.units(column)
     if not len(values):
         return Estimate(None, None, None, 0, 0)
-    mean = float(group.shares(column).sum())
+    shares = group.shares(column)
+    mean = math.fsum(shares)
+    if abs(mean) < _ROUNDING * math.fsum(abs(shares)):
+        mean = 0.0  # what rounding leaves of values that are even
     if not intervals or units < 2:
         return Estimate(mean, None, None, len(values), units)
     low, high = percentiles(group.drawn(column))

@@ -14,7 +14,6 @@ import polars as pl
 from synpic import ids
 from synpic.errors import EvaluationError, did_you_mean
 from synpic.evaluate.compare_models import OVERALL, Items, Result, compare_models
-from synpic.evaluate.existing_images import LINKS
 from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
@@ -31,6 +30,7 @@ from synpic.evaluate.training_overlap import (
     results_without,
     training_overlaps,
 )
+from synpic.evaluate.wanted_images import wanted_images
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import meta_columns
 from synpic.workspace import Snapshot, Workspace
@@ -191,15 +191,18 @@ def evaluate_models(
     """
     inventory = take_inventory(workspace)
     inventory.log_remarks()
-    wanted = _wanted(inventory)
+    wanted = wanted_images(inventory)
     models = _models(inventory, wanted)
     compare = inventory.recipe.compare
     base = _base(base or (compare.base if compare else None), models)
     if not inventory.recipe.models:
         models = {base: models[base], **models}  # ingested ones have no order of their own
-    suite = suite_facts(inventory)
+    suite = suite_facts(
+        inventory, models, max(wanted.group_by("prompt_id", "model").len()["len"], default=0)
+    )
     tag = tag or _tag_of(inventory, suite)
-    tags = _tags(inventory, tag)
+    every = set(wanted["prompt_id"])
+    tags = {prompt: one for prompt, one in _tags(inventory, tag).items() if prompt in every}
     # A combination of things has one tag of the suite, and may have several of another column.
     units = suite.units if suite and tag in (None, _SUITE_TAG) else {}
     without = suite.without_interval if suite and tag == _SUITE_TAG else frozenset()
@@ -220,6 +223,17 @@ def evaluate_models(
         )
         for one, items in zip(found, arrays, strict=True)
     ]
+    if suite and tag not in (None, _SUITE_TAG):
+        # Overall is the suite's own number, by whichever column results are apart.
+        _, own = _items(wanted, found, models, suite.tags, suite.units)
+        whole = [
+            compare_models(items, base, fingerprint=fingerprint, overall=suite.overall)
+            for items in own
+        ]
+        results = [
+            [*(one for one in mine if one.tag == OVERALL), *(o for o in of if o.tag != OVERALL)]
+            for mine, of in zip(whole, results, strict=True)
+        ]
     adjusted = _adjusted(results)
     seeds = wanted.group_by("prompt_id", "nth").agg(
         pl.col("seed").n_unique() == 1, known=pl.col("seed").min() > 0
@@ -234,7 +248,7 @@ def evaluate_models(
         measures=[
             Measure(
                 one,
-                {model: trail(one.fingerprint, known[model]) for model in models},
+                {model: trail(one.source, one.fingerprint, known[model]) for model in models},
                 results[at],
                 {place[1:]: p for place, p in adjusted.items() if place[0] == at},
                 strengths(arrays[at], fingerprint=fingerprint) if len(models) > 2 else [],
@@ -248,25 +262,6 @@ def evaluate_models(
         of_suite=len(suite.tags.keys() & tags.keys()) if suite else 0,
         prompts_hash=ids.fingerprint({"prompts": sorted(tags)}),
     )
-
-
-def _wanted(inventory: Inventory) -> pl.DataFrame:
-    """Every wanted image: candidate_id, prompt_id, model, seed, and ``nth`` of its model's."""
-    rows = inventory.wanted_candidates().select(
-        "candidate_id", "prompt_id", "model", "seed", "place"
-    )
-    ingest = inventory.recipe.ingest
-    if inventory.ingested is not None and ingest is not None and ingest.images == LINKS:
-        # Two models that gave one picture have one candidate in two places.
-        copies = inventory.ingested.copies.join(
-            rows.drop("place"), on="candidate_id", maintain_order="left"
-        )
-        rows = (
-            pl.concat([rows, copies.select(rows.columns)])
-            .with_columns(model=pl.col("place").str.split("/").list.first())
-            .sort("place")
-        )
-    return rows.with_columns(nth=pl.int_range(pl.len()).over("prompt_id", "model"))
 
 
 def _models(inventory: Inventory, wanted: pl.DataFrame) -> dict[str, str]:
@@ -334,6 +329,11 @@ def _tags(inventory: Inventory, tag: str | None) -> dict[str, str]:
             hint="name a column with one value for each prompt",
         )
     texts = prompts[column].cast(pl.String).fill_null("–")
+    if OVERALL in set(texts):
+        raise EvaluationError(
+            f"column {tag!r} of the prompts holds {OVERALL!r}, which is the row of all of them",
+            hint="give that tag another name",
+        )
     return dict(zip(prompts["prompt_id"], texts, strict=True))
 
 

@@ -1,8 +1,9 @@
 """Images that exist already, of several models, as a folder that a workspace ingests.
 
 Three layouts are known: GenEval's own (a folder for each item, with ``metadata.jsonl`` and
-``samples``), files named by item or by prompt (``17.png``, ``17_2.png``, ``a bench_000003.png``),
-and any that ``synpic score --images`` reads: captions beside images, or a file of metadata.
+``samples``); any that ``synpic score --images`` reads: captions beside images, or a file of
+metadata; and names: folders or files that are called as an item or a prompt (``17/0.png``,
+``17_2.png``, ``a bench_000003.png``). The number at the end says which image of the prompt it is.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ LINKS = "images"
 """The folder of a workspace that leads to them."""
 
 _METADATA, _SAMPLES = "metadata.jsonl", "samples"
-_NUMBER = re.compile(r"[_-]\d+$")
+_NUMBER = re.compile(r"(?:^|[_-])(\d+)$")
 
-Found = list[tuple[Path, str]]
-"""An image, and its prompt."""
+Found = list[tuple[Path, str, int]]
+"""An image, its prompt, and which of the prompt's images it is, from 0."""
 
 
 def existing_images(folder: Path, items: Sequence[SuiteItem]) -> Found:
@@ -44,13 +45,14 @@ def existing_images(folder: Path, items: Sequence[SuiteItem]) -> Found:
         items: of the suite.
 
     Raises:
-        EvaluationError: the folder is not there, or none of its images is of an item.
+        EvaluationError: the folder is not there, none of its images is of an item, or two have one
+            number.
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder", hint="--images NAME=FOLDER")
     prompts = {normalise_prompt(item.prompt) for item in items}
-    found = list(_of_geneval(folder)) or _named(folder, items) or _captioned(folder)
-    kept = [(path, prompt) for path, prompt in found if normalise_prompt(prompt) in prompts]
+    found = list(_of_geneval(folder)) or _captioned(folder) or _named(folder, items)
+    kept = [one for one in found if normalise_prompt(one[1]) in prompts]
     if not kept:
         what = (
             f"none of its {count(len(found), 'image')} has a prompt of the suite"
@@ -63,6 +65,15 @@ def existing_images(folder: Path, items: Sequence[SuiteItem]) -> Found:
             f"them, or by metadata.jsonl with file_name and prompt; one item is {items[0].item!r}, "
             f"{items[0].prompt[:80]!r}",
         )
+    taken: dict[tuple[str, int], Path] = {}
+    for path, prompt, number in kept:
+        other = taken.setdefault((prompt, number), path)
+        if other != path:
+            raise EvaluationError(
+                f"{folder}: {other.relative_to(folder)} and {path.relative_to(folder)} are both "
+                f"image {number} of {prompt[:80]!r}",
+                hint="number the images of a prompt: item_0.png, item_1.png",
+            )
     return kept
 
 
@@ -80,8 +91,8 @@ def link_images(workspace: Path, models: Mapping[str, Found]) -> None:
             lines = []
             for model, images in models.items():
                 (making / model).mkdir()
-                for number, (path, prompt) in enumerate(images):
-                    name = f"{model}/{number:06}{path.suffix.lower()}"
+                for place, (path, prompt, number) in enumerate(images):
+                    name = f"{model}/{place:06}-{number}{path.suffix.lower()}"
                     (making / name).symlink_to(path.resolve())
                     row = {"file_name": name, "prompt": prompt, "model": model}
                     lines.append(json.dumps(row, ensure_ascii=False) + "\n")
@@ -93,7 +104,7 @@ def link_images(workspace: Path, models: Mapping[str, Found]) -> None:
         ) from error
 
 
-def _of_geneval(folder: Path) -> Iterator[tuple[Path, str]]:
+def _of_geneval(folder: Path) -> Iterator[tuple[Path, str, int]]:
     """As ``generation/diffusers_generate.py`` of GenEval leaves them."""
     for one in sorted(folder.iterdir()):
         if not (one / _SAMPLES).is_dir() or not (one / _METADATA).is_file():
@@ -105,33 +116,48 @@ def _of_geneval(folder: Path) -> Iterator[tuple[Path, str]]:
                 f"{one / _METADATA}: it is no item of GenEval: {type(error).__name__}: {error}",
                 hint='a line of JSON with "prompt", as GenEval writes it',
             ) from error
-        for path in sorted((one / _SAMPLES).iterdir()):
-            if path.suffix.lower() in ENDINGS:
-                yield path, str(prompt)
+        samples = sorted(
+            path for path in (one / _SAMPLES).iterdir() if path.suffix.lower() in ENDINGS
+        )
+        for place, path in enumerate(samples):
+            yield path, str(prompt), _number(path.stem, place)
+
+
+def _number(name: str, place: int) -> int:
+    """Which image a file is, by the number at the end of its name; else by its place."""
+    found = _NUMBER.search(name)
+    return int(found[1]) if found else place
 
 
 def _named(folder: Path, items: Sequence[SuiteItem]) -> Found:
-    """Files, and files in folders, that are named by an item or a prompt."""
-    by_name = {item.item: item.prompt for item in items}
-    by_name |= {item.prompt: item.prompt for item in items}
-    found = []
+    """Files in folders, or files, that are called as an item or a prompt; a folder counts first."""
+    by_name = {item.prompt: item.prompt for item in items}
+    by_name |= {item.item: item.prompt for item in items}
+    found: Found = []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in ENDINGS:
             continue
-        for name in (path.stem, _NUMBER.sub("", path.stem), path.parent.name):
-            if name in by_name:
-                found.append((path, by_name[name]))
-                break
+        inside = path.relative_to(folder).parts[:-1]
+        of_folder = next((by_name[one] for one in reversed(inside) if one in by_name), None)
+        if of_folder is not None:
+            found.append((path, of_folder, _number(path.stem, 0)))
+        elif path.stem in by_name:
+            found.append((path, by_name[path.stem], 0))
+        elif (stem := _NUMBER.sub("", path.stem)) in by_name:
+            found.append((path, by_name[stem], _number(path.stem, 0)))
     return found
 
 
 def _captioned(folder: Path) -> Found:
-    """As ``synpic score --images`` finds them."""
+    """As ``synpic score --images`` finds them; the images of a prompt in order."""
     settings = IngestSettings(images=str(folder.resolve()), labels=False)
     try:
         rows = Folder.open(settings, Workspace(folder)).find(pl.DataFrame(schema=FOUND), None).rows
     except SynpicError:
         return []
     known = rows.filter(pl.col("problem").is_null() & pl.col("prompt").is_not_null())
-    pairs = known.select("file", "prompt").iter_rows()
-    return [(folder / plain_name(file), prompt) for file, prompt in pairs]
+    known = known.with_columns(nth=pl.int_range(pl.len()).over("prompt"))
+    return [
+        (folder / plain_name(file), prompt, nth)
+        for file, prompt, nth in known.select("file", "prompt", "nth").iter_rows()
+    ]

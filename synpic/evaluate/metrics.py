@@ -99,8 +99,7 @@ def _judged(inventory: Inventory, overall: Overall) -> list[Metric]:
         rows = inventory.verdicts(judge.name)
         if not rows["reason"].count():
             continue  # it has judged nothing
-        scores = rows["score"].count() > 0
-        value = pl.col("score" if scores else "correct").cast(pl.Float64)
+        value = pl.coalesce(pl.col("score").cast(pl.Float64), pl.col("correct").cast(pl.Float64))
         beside = judge.beside if isinstance(judge, WantedJudge) else ()
         name = names.get(judge.fingerprint, judge.name)
         values = {name: value} | {f"{name} {part}": _part(part) for part in beside}

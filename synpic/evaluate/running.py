@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.workers.engines import HERE, Engine
-from synpic.errors import EvaluationError, Stopped
+from synpic.errors import CheckpointError, EvaluationError, Stopped, did_you_mean
 from synpic.pipeline.steps import generate_candidates, score_candidates
+from synpic.recipe import Recipe
+from synpic.score.judges.wanted import resolve_judge
+from synpic.score.reward import resolve_reward
 from synpic.workspace import RECIPE, Snapshot, Workspace
 
-__all__ = ["HowToRun", "begin_evaluation", "make_what_is_missing"]
+__all__ = ["HowToRun", "begin_evaluation", "make_what_is_missing", "require_names"]
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,57 @@ def begin_evaluation(workspace: Workspace, recipe: str) -> Workspace:
 
     Raises:
         EvaluationError: it has another recipe.
-        RecipeError: the recipe is not valid.
+        RecipeError, UnknownName, RewardError: the recipe is not valid, or names what is not there;
+            then no workspace is left behind.
     """
     if not workspace.store.exists(RECIPE):
+        trial = workspace.without_writing()
+        trial.begin(recipe)
+        _require_known(trial.snapshot())
         workspace.begin(recipe)
         return workspace
     if workspace.snapshot().recipe_text != recipe:
         raise EvaluationError(
             f"{workspace.store} holds an evaluation with another recipe",
             hint="name another folder: --into FOLDER; or go on with the one that is there: "
-            f"synpic eval -C {Path(str(workspace.store)).name}",
+            f"synpic eval -C {workspace.folder}",
         )
     return workspace
+
+
+def _require_known(snapshot: Snapshot) -> None:
+    """Refuse unknown judges and rewards; weights that are not found now may be found later."""
+    recipe = snapshot.recipe
+    for name, reward in recipe.scoring.items():
+        with suppress(CheckpointError):
+            resolve_reward(name, reward, snapshot.lock)
+    for name, judge in recipe.judges.items():
+        with suppress(CheckpointError):
+            resolve_judge(name, judge, snapshot.lock)
+
+
+def require_names(recipe: Recipe, base: str | None, metrics: Sequence[str]) -> None:
+    """Refuse names that the recipe does not have, before anything is drawn.
+
+    Args:
+        base: a model; of ingested images it is known later.
+        metrics: judges and rewards.
+
+    Raises:
+        EvaluationError: naming the first.
+    """
+    known = [*recipe.judges, *recipe.scoring]
+    for name in metrics:
+        if name not in known:
+            raise EvaluationError(
+                f"the recipe has no judge and no reward {name!r}.{did_you_mean(name, known)}",
+                hint=f"here: {', '.join(known) or 'none'}",
+            )
+    if base is not None and recipe.models and base not in recipe.models:
+        raise EvaluationError(
+            f"no model {base!r}.{did_you_mean(base, recipe.models)}",
+            hint=f"models here: {', '.join(recipe.models)}",
+        )
 
 
 def make_what_is_missing(

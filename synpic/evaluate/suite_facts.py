@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ class SuiteFacts:
         tags: prompt id → tag; "" of an item without.
         units: prompt id → what is independent of others: its item, or the combination of things
             that several items ask for in other words.
+        without_interval: tags with too few combinations for an interval; their units are prompts,
+            so that overall knows how much they vary at least.
     """
 
     name: str
@@ -48,15 +50,7 @@ class SuiteFacts:
     overall: Overall
     tags: Mapping[str, str]
     units: Mapping[str, str]
-
-    @property
-    def without_interval(self) -> frozenset[str]:
-        """Tags in which several items are of one unit, and units are too few for an interval."""
-        prompts = Counter(self.tags.values())
-        found = {(self.tags[prompt], unit) for prompt, unit in self.units.items()}
-        units = Counter(tag for tag, _ in found)
-        few = {tag for tag, count in units.items() if count < _FEWEST and count < prompts[tag]}
-        return frozenset(few)
+    without_interval: frozenset[str]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -64,8 +58,12 @@ class SuiteFacts:
         return {name: getattr(self, name) for name in names}
 
 
-def suite_facts(inventory: Inventory) -> SuiteFacts | None:
+def suite_facts(inventory: Inventory, models: Iterable[str], images: int) -> SuiteFacts | None:
     """The suite of a workspace; None where its prompts are none.
+
+    Args:
+        models: that are compared.
+        images: of a prompt that there are, of the model that has most.
 
     Raises:
         CorruptPart: ``suite.parquet`` is damaged.
@@ -76,24 +74,50 @@ def suite_facts(inventory: Inventory) -> SuiteFacts | None:
         return None
     asked = read_suite(inventory.workspace).items
     suite = _registered(settings.name, inventory)
+    tags = {prompt: one.tag for prompt, one in asked.items()}
+    clusters = {
+        prompt: str(json.loads(one.spec).get("cluster", prompt)) for prompt, one in asked.items()
+    }
+    few = _few_units(tags, clusters)
     return SuiteFacts(
         stored.name,
         stored.version,
         items=stored.table.num_rows,
         whole=stored.whole,
-        images=stored.images,
+        images=images,
         protocol=suite.protocol.text if suite else "",
         differences={
-            model: suite.protocol.differences(inventory.wanted_settings(model)) if suite else []
-            for model in inventory.recipe.models
+            model: _differences(inventory, suite, model, images, stored.images) for model in models
         },
-        overall="tags" if suite and suite.aggregated == "tags" else "items",
-        tags={prompt: one.tag for prompt, one in asked.items()},
+        overall=_OVERALL[suite.aggregated] if suite else "items",
+        tags=tags,
         units={
-            prompt: str(json.loads(one.spec).get("cluster", prompt))
-            for prompt, one in asked.items()
+            prompt: prompt if tags[prompt] in few else unit for prompt, unit in clusters.items()
         },
+        without_interval=few,
     )
+
+
+def _few_units(tags: Mapping[str, str], units: Mapping[str, str]) -> frozenset[str]:
+    """Tags in which several items are of one unit, and units are too few for an interval."""
+    prompts = Counter(tags.values())
+    units_of = Counter(tag for tag, _ in {(tags[prompt], unit) for prompt, unit in units.items()})
+    return frozenset(
+        tag for tag, found in units_of.items() if found < _FEWEST and found < prompts[tag]
+    )
+
+
+_OVERALL: Mapping[str, Overall] = {"tags": "tags", "prompts": "prompts", "images": "items"}
+
+
+def _differences(
+    inventory: Inventory, suite: Suite | None, model: str, images: int, asked: int
+) -> list[str]:
+    """How else than by the protocol the images of ``model`` were drawn, a line each."""
+    if model in inventory.recipe.models:
+        return suite.protocol.differences(inventory.wanted_settings(model)) if suite else []
+    found = ["its images existed already, and how they were drawn is not known"]
+    return found if images == asked else [*found, f"{images} images a prompt (protocol: {asked})"]
 
 
 def _registered(name: str | None, inventory: Inventory) -> Suite | None:

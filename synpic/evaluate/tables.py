@@ -50,9 +50,10 @@ def opening(found: Evaluation, shown: Shown = str) -> str:
         shown: a name → how it is written.
     """
     others = [shown(model) for model in found.models if model != found.base]
+    most = "up to " if any(one.missing for m in found.measures for one in m.results) else ""
     text = (
         f"{', '.join(others)} against {shown(found.base)}: {count(found.prompts, 'prompt')}, "
-        f"{count(found.items, 'image')} of each model"
+        f"{most}{count(found.items, 'image')} of each model"
     )
     text += ", paired by prompt"
     if found.same_seed == found.items:
@@ -87,6 +88,8 @@ def conclusion(found: Evaluation, model: str, shown: Shown = str) -> str:
         return f"{what}: no image that both have a score of"
     difference = result.difference
     text = f"{what}: {_signed(difference.mean)}, win rate {difference.win_rate}"
+    if difference.mean.low is None:
+        return f"{text}: no interval, since a tag has one prompt alone, so that this shows nothing"
     if difference.seen:
         better = "better" if (difference.mean.value or 0) > 0 else "worse"
         return f"{text}: {better}"
@@ -193,7 +196,7 @@ def _protocol(found: Evaluation, shown: Shown) -> list[str]:
     if found.suite.protocol:
         lines.append(f"Protocol of {shown(found.suite.name)}: {found.suite.protocol}.")
     lines += [
-        f"{shown(model)} was drawn by another protocol: {'; '.join(others)}."
+        f"{shown(model)}, beside the protocol: {'; '.join(others)}."
         for model, others in found.suite.differences.items()
         if others
     ]

@@ -106,12 +106,20 @@ def _facts(folder: Path) -> Mapping[str, Any] | None:
     return read_training(data, str(path), error=EvaluationError, hint=hint)
 
 
-def trail(reward: str, known: Mapping[str, str] | None) -> Trail:
-    """Whether the reward of the fingerprint ``reward`` labelled what a model learnt from.
+def trail(name: str, fingerprint: str, known: Mapping[str, str] | None) -> Trail:
+    """Whether a reward labelled what a model learnt from.
 
     Args:
+        name: the recipe's.
+        fingerprint: its own.
         known: as :func:`rewards_of_training` gives it.
+
+    Returns:
+        "unknown" also where a reward of that name did, with other weights, options or versions: it
+        may be nearly the same.
     """
     if known is None:
         return "unknown"
-    return "in training" if reward in known.values() else "held out"
+    if fingerprint in known.values():
+        return "in training"
+    return "unknown" if name in known else "held out"

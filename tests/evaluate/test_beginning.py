@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from synpic.errors import EvaluationError
+from synpic.errors import EvaluationError, UnknownName
 from synpic.evaluate.beginning import AskedSuite, ask_model, evaluation_recipe
 from synpic.recipe import Recipe, parse_recipe
 from synpic.workspace import Workspace
@@ -68,6 +68,27 @@ def test_a_run_of_train_is_compared_with_what_it_was_trained_from(tmp_path: Path
     assert begun(tmp_path / "eval", str(run / "model")) == found
     whole = trained(tmp_path / "whole", saved="pipeline")
     assert begun(tmp_path, f"mine={whole}").models["mine"].checkpoint == "whole/model"
+
+
+def test_names_of_folders_may_hold_an_equals_sign(tmp_path: Path) -> None:
+    run = trained(tmp_path / "lr=1e-5")
+    assert list(begun(tmp_path / "e", str(run)).models) == ["sdxl", "lr_1e_5"]
+    assert list(begun(tmp_path / "e", f"mine={run}").models) == ["sdxl", "mine"]
+
+
+def test_paths_lead_from_where_a_link_leads(tmp_path: Path) -> None:
+    run = trained(tmp_path / "tuned")
+    (tmp_path / "deep/er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep/er")
+    (adapter,) = begun(tmp_path / "link", str(run)).models["tuned"].adapters
+    assert (tmp_path / "deep/er" / str(adapter.checkpoint)).resolve() == run / "model"
+
+
+def test_two_judges_of_one_name_have_tables_of_their_own(tmp_path: Path) -> None:
+    suite = AskedSuite.of("shapes", ["a:judge", "b:judge"], None, None)
+    models = [ask_model("shapes_unet")]
+    text = evaluation_recipe(tmp_path, models=models, base=ask_model("shapes_mmdit"), suite=suite)
+    assert [one.judge for one in parse_recipe(text).judges.values()] == ["a:judge", "b:judge"]
 
 
 def test_repositories_and_names(tmp_path: Path) -> None:
@@ -148,5 +169,8 @@ def test_from_nothing_and_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert json.loads(in_process("-C", "eval-shapes", "eval", "--json").stdout) == found
     monkeypatch.chdir(tmp_path)  # -C has left it
     assert "another recipe" in failed(*words[:-1], 12)
+    slip = in_process("eval", *words, "--judge", "shape", "--into", "slip")
+    assert isinstance(slip.exception, UnknownName), slip.output
+    assert not Path("slip").exists()
     assert "nothing says on which prompts" in failed("shapes_unet", "--base", "shapes_mmdit")
     assert "--limit begins a new evaluation" in failed("--limit", 3)

@@ -233,3 +233,61 @@ def test_every_pair_of_models_is_possible() -> None:
         difference = found[tuned, OVERALL].difference
         assert difference is not None
         assert difference.mean.value == pytest.approx(np.mean(table[tuned]) - np.mean(table[base]))
+
+
+def test_by_prompts_each_counts_as_one_whatever_its_images() -> None:
+    found = by_name(
+        compare_models(
+            items(
+                {"base": [1, 1, 1, 1, 0], "tuned": [1, 1, 0, 0, 0]},
+                ["a"] * 4 + ["b"],
+                ["t"] * 5,
+            ),
+            "base",
+            fingerprint="f",
+            overall="prompts",
+        )
+    )
+    assert found["base", OVERALL].mean.value == 0.5
+    assert found["tuned", OVERALL].mean.value == 0.25
+    assert found["tuned", OVERALL].mean.n == 5
+    difference = found["tuned", OVERALL].difference
+    assert difference is not None
+    assert difference.mean.value == -0.25
+    assert difference.win_rate.value == (0.25 + 0.5) / 2
+
+
+def test_a_tag_of_one_prompt_leaves_overall_without_an_interval() -> None:
+    values = {"base": [0.0, 0, 0, 0, 0], "tuned": [1.0, 1, 0, 1, 1]}
+    found = by_name(
+        compare_models(
+            items(values, list("abcde"), ["s", "s", "s", "s", "one"]), "base", fingerprint="f"
+        )
+    )
+    for model, tag in (("tuned", OVERALL), ("tuned", "one")):
+        assert found[model, tag].mean.low is None
+        difference = found[model, tag].difference
+        assert difference is not None
+        assert difference.mean.low is None
+        assert not difference.seen
+    assert found["tuned", "s"].mean.low is not None
+
+
+@pytest.mark.parametrize("n", [3, 10, 300])
+def test_even_is_even_whatever_rounding_leaves(n: int) -> None:
+    values = np.random.default_rng(n).normal(size=n) / 3
+    base = np.concatenate([values, np.zeros(n)])
+    tuned = np.concatenate([np.zeros(n), values])
+    found = by_name(
+        compare_models(prompts({"base": list(base), "tuned": list(tuned)}), "base", fingerprint="f")
+    )
+    difference = found["tuned", OVERALL].difference
+    assert difference is not None
+    assert difference.mean.value == 0
+    assert difference.units_to_see is None
+
+
+def test_a_tag_cannot_be_called_as_the_row_of_all() -> None:
+    found = items({"base": [0, 1], "tuned": [1, 0]}, ["a", "b"], [OVERALL, "t"])
+    with pytest.raises(ValueError, match="a tag is called 'overall'"):
+        compare_models(found, "base", fingerprint="f")

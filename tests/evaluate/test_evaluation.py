@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from synpic.errors import EvaluationError
+from synpic.evaluate.trained_with import trail
 from synpic.pipeline.inventory import take_inventory
 from synpic.release.cards.training_prompts import TRAINING_PROMPTS, write_training_prompts
 from synpic.workspace import Workspace
@@ -188,6 +189,20 @@ def test_a_reward_that_labelled_the_training_set_never_stands_first(
     assert row(found, "redness", "alpha")["trail"] == "unknown"
     said = in_process("-C", workspace.store.root, "eval").output
     assert ("beta: no held-out reward" in said) is (headline is None)
+
+
+def test_a_reward_with_other_settings_than_that_of_training_is_not_held_out() -> None:
+    known = {"hpsv2": "one"}
+    assert trail("hpsv2", "one", known) == "in training"
+    assert trail("mine", "one", known) == "in training"
+    assert trail("hpsv2", "other", known) == "unknown"
+    assert trail("pickscore", "other", known) == "held out"
+    assert trail("pickscore", "other", None) == "unknown"
+
+
+def test_a_tag_called_overall_is_refused(tmp_path: Path) -> None:
+    workspace = with_meta(two_models(tmp_path / "set", score=better), kind=["overall", "many"] * 15)
+    assert "column 'kind' of the prompts holds 'overall'" in refused(workspace, "--tag", "kind")
 
 
 def test_a_record_of_training_that_cannot_be_read_is_named(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL.Image import new
 
 from synpic.errors import EvaluationError
 from synpic.evaluate.existing_images import existing_images
 from synpic.prompts.suites import SuiteItem, find_suite
+from synpic.prompts.suites.selection import chosen
 from synpic.prompts.suites.suite import SuiteData
 from synpic.shapes.references import scene_of
 from tests.cli.conftest import in_process
 
-ITEMS: Sequence[SuiteItem] = find_suite("shapes").read(SuiteData()).items[::27]
+ITEMS = chosen(find_suite("shapes").read(SuiteData()).items, None, 48, "shapes")
 
 
 def save(path: Path, prompt: str) -> None:
@@ -110,7 +111,58 @@ def test_captions_beside_images_say_their_prompts(tmp_path: Path) -> None:
     (tmp_path / "Ω 1.txt").write_text(ITEMS[0].prompt)
     save(tmp_path / "other.png", ITEMS[1].prompt)
     (tmp_path / "other.txt").write_text("a cat")
-    assert existing_images(tmp_path, ITEMS) == [(tmp_path / "Ω 1.png", ITEMS[0].prompt)]
+    assert existing_images(tmp_path, ITEMS) == [(tmp_path / "Ω 1.png", ITEMS[0].prompt, 0)]
+
+
+def blank(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new("RGB", (8, 8)).save(path)
+    return path
+
+
+def test_folders_count_before_names_and_numbers_say_which_image_it_is(tmp_path: Path) -> None:
+    items = [SuiteItem(str(number), f"prompt {number}") for number in range(4)]
+    for name in ("1/2.png", "2/samples/00003.png", "3_1.png", "0.png"):
+        blank(tmp_path / name)
+    assert existing_images(tmp_path, items) == [
+        (tmp_path / "0.png", "prompt 0", 0),
+        (tmp_path / "1/2.png", "prompt 1", 2),
+        (tmp_path / "2/samples/00003.png", "prompt 2", 3),
+        (tmp_path / "3_1.png", "prompt 3", 1),
+    ]
+    blank(tmp_path / "0_0.png")
+    with pytest.raises(EvaluationError, match=r"0\.png and 0_0\.png are both image 0 of"):
+        existing_images(tmp_path, items)
+
+
+def test_a_caption_counts_before_a_name(tmp_path: Path) -> None:
+    items = [SuiteItem(str(number), f"prompt {number}") for number in range(2)]
+    blank(tmp_path / "1.png").with_suffix(".txt").write_text("prompt 0")
+    assert existing_images(tmp_path, items) == [(tmp_path / "1.png", "prompt 0", 0)]
+
+
+def test_an_image_that_is_not_there_leaves_its_pair_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    suite = suite_file(tmp_path)
+    for number, item in enumerate(ITEMS[:12]):
+        # Image 0 is wrong and image 1 right, of both; the second lacks the first of some.
+        for model in ("a", "b"):
+            wrong = ITEMS[number - 2].prompt
+            if model == "a" or number % 2:
+                save(tmp_path / model / item.item / "0.png", wrong)
+            save(tmp_path / model / item.item / "1.png", item.prompt)
+    words = ("--images", "a=a", "--images", "b=b", "--suite", suite, "--judge", "shapes", "--json")
+    found = json.loads(run(*words).stdout)
+    (b,) = (
+        one
+        for one in found["measures"][0]["results"]
+        if (one["model"], one["tag"]) == ("b", "overall")
+    )
+    assert (b["missing"], b["difference"]["mean"]["value"]) == (6, 0)
+    assert b["difference"]["ties"] == b["difference"]["mean"]["n"] == 18
+    assert found["models"]["b"]["protocol"][0].startswith("its images existed already")
 
 
 def refused(*words: object) -> str:

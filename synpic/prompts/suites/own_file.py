@@ -52,7 +52,7 @@ def _rows(stream: BinaryIO, where: str) -> Iterator[tuple[str, Mapping[str, Any]
     """Each row with its place, texts checked."""
     table = open_table(stream, where, error=EvaluationError)
     for name in table.columns:
-        if name not in COLUMNS and get_close_matches(name, COLUMNS, 1, _NEAR):
+        if name not in COLUMNS and get_close_matches(name.lower(), COLUMNS, 1, _NEAR):
             raise EvaluationError(
                 f"{where}: there is no field {name!r}.{did_you_mean(name, COLUMNS)}",
                 hint=f"an item has: {', '.join(COLUMNS)}; rename a column that is something else",
