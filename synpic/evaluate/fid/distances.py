@@ -17,6 +17,7 @@ from synpic.evaluate.fid.features import INCEPTION, ImageFeatures, open_features
 from synpic.evaluate.fid.frechet import FeatureStatistics, StreamedStatistics, frechet_distance
 from synpic.evaluate.fid.pictures import (
     PictureSet,
+    images_by_model,
     in_batches,
     pictures_of_model,
     references_at,
@@ -96,7 +97,7 @@ def frechet_distances(
         SynpicError: as opening a workspace or a reward.
     """
     inventory = take_inventory(workspace)
-    there = set(inventory.candidates()["model"].unique())
+    there = set(images_by_model(inventory)["model"].unique())
     order = [one.name for one in inventory.models]
     named = list(models) if models is not None else [*dict.fromkeys(order), *sorted(there)]
     names = [name for name in dict.fromkeys(named) if models is not None or name in there]

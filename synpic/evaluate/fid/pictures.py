@@ -13,6 +13,7 @@ import polars as pl
 from PIL.Image import Image
 
 from synpic.errors import EvaluationError, did_you_mean
+from synpic.evaluate.existing_images import LINKS
 from synpic.ingest.listing import list_folder, read_regular
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.readers.display import visible
@@ -20,7 +21,14 @@ from synpic.readers.images import decode
 from synpic.registry import SCENES
 from synpic.workspace import Workspace
 
-__all__ = ["NamedPicture", "PictureSet", "in_batches", "pictures_of_model", "references_at"]
+__all__ = [
+    "NamedPicture",
+    "PictureSet",
+    "images_by_model",
+    "in_batches",
+    "pictures_of_model",
+    "references_at",
+]
 
 NamedPicture: TypeAlias = tuple[str, Image]
 """What an image is called in messages, and the image."""
@@ -56,13 +64,32 @@ class PictureSet:
     pictures: Iterable[NamedPicture]
 
 
+def images_by_model(inventory: Inventory) -> pl.DataFrame:
+    """The rows of :meth:`Inventory.candidates`, each for every image of a model that it stands for.
+
+    Of images that exist already, two models that gave one picture have one candidate in two places.
+    """
+    rows = inventory.candidates()
+    source, ingest = inventory.ingested, inventory.recipe.ingest
+    if source is None or ingest is None or ingest.images != LINKS:
+        return rows
+    firsts = inventory.wanted_candidates().select("candidate_id", "place")
+    places = pl.concat([firsts, source.copies.select(firsts.columns)])
+    model = pl.col("place").str.split("/").list.first()
+    return (
+        rows.join(places, on="candidate_id", how="inner", maintain_order="left")
+        .select(pl.exclude("place", "model"), model=model)
+        .select(rows.columns)
+    )
+
+
 def pictures_of_model(inventory: Inventory, model: str) -> PictureSet:
     """The images of ``model`` that are there, flagged ones too.
 
     Raises:
         EvaluationError: the recipe has no such model.
     """
-    rows = inventory.candidates()
+    rows = images_by_model(inventory)
     there = rows.filter(pl.col("model") == model)
     known = sorted({one.name for one in inventory.models} | set(rows["model"].unique()))
     if model not in known:
@@ -165,7 +192,7 @@ class _OfWorld:
 
 def _scenes(world: str, inventory: Inventory, models: Sequence[str]) -> PictureSet:
     counted = (
-        inventory.candidates()
+        images_by_model(inventory)
         .filter(pl.col("model").is_in(list(models)))
         .group_by("prompt", "model")
         .len()
