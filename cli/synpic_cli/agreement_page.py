@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synpic.readers.display import count
-from synpic.registry import REWARDS
+from synpic.registry import COMPARERS, REWARDS
 from synpic_cli.rewards_page import between_marks, markdown_table
 
 __all__ = ["SETS", "table", "with_table"]
@@ -23,7 +23,7 @@ SETS = ("embedded world", "HPDv2, test", "HPDv3, test", "ImageRewardDB, test", "
 
 
 def table(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Every registered reward of synpic, and φ, against every set; empty where no one has run it.
+    """Every reward and comparer that comes with synpic, and φ, against every set; empty if not run.
 
     Args:
         runs: ``reward``, ``set``, ``accuracy`` with ``low`` and ``high``, ``pairs`` judged of
@@ -32,7 +32,12 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
     Raises:
         ValueError: an entry is of a reward or a set that the table does not have.
     """
-    names = [name for name in REWARDS.names() if REWARDS.origin(name) == "synpic"]
+    names = [
+        name
+        for registry in (REWARDS, COMPARERS)
+        for name in registry.names()
+        if registry.origin(name) == "synpic"
+    ]
     rows = [*names, "φ"]
     for run in runs:
         if run["reward"] not in rows or run["set"] not in SETS:
