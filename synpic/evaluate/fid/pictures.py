@@ -13,7 +13,7 @@ import polars as pl
 from PIL.Image import Image
 
 from synpic.errors import EvaluationError, did_you_mean
-from synpic.evaluate.existing_images import LINKS
+from synpic.evaluate.wanted_images import wanted_images
 from synpic.ingest.listing import list_folder, read_regular
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.readers.display import visible
@@ -67,18 +67,13 @@ class PictureSet:
 def images_by_model(inventory: Inventory) -> pl.DataFrame:
     """The rows of :meth:`Inventory.candidates`, each for every image of a model that it stands for.
 
-    Of images that exist already, two models that gave one picture have one candidate in two places.
+    Of images that exist already, two models that gave one picture have one candidate.
     """
     rows = inventory.candidates()
-    source, ingest = inventory.ingested, inventory.recipe.ingest
-    if source is None or ingest is None or ingest.images != LINKS:
-        return rows
-    firsts = inventory.wanted_candidates().select("candidate_id", "place")
-    places = pl.concat([firsts, source.copies.select(firsts.columns)])
-    model = pl.col("place").str.split("/").list.first()
+    models = wanted_images(inventory).select("candidate_id", "model")
     return (
-        rows.join(places, on="candidate_id", how="inner", maintain_order="left")
-        .select(pl.exclude("place", "model"), model=model)
+        rows.drop("model")
+        .join(models, on="candidate_id", how="inner", maintain_order="left")
         .select(rows.columns)
     )
 
