@@ -34,8 +34,8 @@ def refuse_options_of_new(begins: bool, options: dict[str, Any]) -> None:
 
 def begun(
     models: list[str], base: str | None, suite: AskedSuite, folder: Path, dry_run: bool
-) -> Workspace:
-    """The workspace of a new evaluation, or of one that was begun so."""
+) -> tuple[Workspace, dict[str, int]]:
+    """The workspace of a new evaluation, or of one that was begun so; and no images."""
     from synpic.evaluate.beginning import ask_model, evaluation_recipe
 
     recipe = evaluation_recipe(
@@ -44,13 +44,13 @@ def begun(
         base=None if base is None else ask_model(base),
         suite=suite,
     )
-    return _with_recipe(folder, recipe, dry_run)
+    return _with_recipe(folder, recipe, dry_run), {}
 
 
 def begun_with_images(
     images: list[str], base: str | None, suite: AskedSuite, folder: Path, dry_run: bool
-) -> Workspace:
-    """The same, of images that exist already."""
+) -> tuple[Workspace, dict[str, int]]:
+    """The same, of images that exist already; and how many of the suite each model has."""
     from synpic.errors import EvaluationError
     from synpic.evaluate.beginning import images_recipe
     from synpic.evaluate.existing_images import existing_images, link_images
@@ -84,7 +84,7 @@ def begun_with_images(
     workspace = _with_recipe(folder, recipe(dry_run), dry_run)
     if not dry_run:
         link_images(folder, found)
-    return workspace
+    return workspace, {name: len(there) for name, there in found.items()}
 
 
 def _beside(folder: Path, in_memory: bool) -> Path | None:

@@ -168,7 +168,7 @@ def evaluate(
             asked = AskedSuite.of(str(suite), judge, reward, limit)
             folder = into or Path(f"eval-{asked.label}")
             begin = begun_with_images if images else begun
-            workspace = begin(images or models or [], base, asked, folder, dry_run)
+            workspace, there = begin(images or models or [], base, asked, folder, dry_run)
             base, reward = None, None
         else:
             workspace = Workspace.open()
@@ -177,6 +177,8 @@ def evaluate(
         if dry_run:
             if not images:
                 _show_work(snapshot, retry_failed, as_json)
+            elif as_json:
+                print_json({"images": there})
             if not as_json:
                 say("Nothing was written.")
             return

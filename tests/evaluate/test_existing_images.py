@@ -61,6 +61,8 @@ def test_of_two_folders_the_one_whose_images_belong_to_their_prompts_is_right(
     )
     planned = run(*words, "--dry-run")
     assert planned.exit_code == 0, planned.output
+    counted = run(*words, "--dry-run", "--json")
+    assert json.loads(counted.stdout) == {"images": {"good": len(ITEMS), "bad": len(ITEMS)}}
     assert not (tmp_path / "eval-mine").exists()
     result = run(*words, "--json")
     assert result.exit_code == 0, result.output
