@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -36,7 +36,7 @@ from synpic.prompts.meta import meta_columns
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.tables import SCHEMA_VERSION
 
-__all__ = ["Evaluation", "Measure", "evaluate_models"]
+__all__ = ["Evaluation", "Measure", "evaluate_models", "require_model"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -292,14 +292,24 @@ def _models(inventory: Inventory, wanted: pl.DataFrame) -> dict[str, str]:
     return found
 
 
+def require_model(name: str, models: Iterable[str]) -> None:
+    """Refuse a base that is none of ``models``.
+
+    Raises:
+        EvaluationError: with the name.
+    """
+    known = list(models)
+    if name not in known:
+        raise EvaluationError(
+            f"no model {name!r}.{did_you_mean(name, known)}",
+            hint=f"models here: {', '.join(known)}",
+        )
+
+
 def _base(base: str | None, models: Mapping[str, str]) -> str:
     if base is None:
         return next(iter(models))
-    if base not in models:
-        raise EvaluationError(
-            f"no model {base!r}.{did_you_mean(base, models)}",
-            hint=f"models here: {', '.join(models)}",
-        )
+    require_model(base, models)
     return base
 
 

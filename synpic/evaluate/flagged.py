@@ -15,6 +15,7 @@ from synpic.evaluate.bootstrap import Floats
 from synpic.evaluate.compare_models import OVERALL, Items, PairedDifference, compare_models
 from synpic.evaluate.intervals import Estimate, clustered_share, wilson
 from synpic.evaluate.tables import TextTable
+from synpic.evaluate.wanted_images import wanted_images
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.readers.display import count, number, visible
 from synpic.workspace import Snapshot, Workspace
@@ -101,7 +102,7 @@ def flagged_shares(
 
 def _wanted(inventory: Inventory, prompts: Sequence[str] | None) -> pl.DataFrame:
     """Every wanted image: candidate_id, prompt_id, model, and ``nth`` of its model's."""
-    rows = inventory.wanted_candidates().select("candidate_id", "prompt_id", "model")
+    rows = wanted_images(inventory)
     if prompts is not None:
         known = set(inventory.prompts["prompt_id"])
         asked = {ids.prompt_id(text): text for text in prompts}
@@ -112,7 +113,7 @@ def _wanted(inventory: Inventory, prompts: Sequence[str] | None) -> pl.DataFrame
                     hint="texts are compared letter by letter, in Unicode NFC",
                 )
         rows = rows.filter(pl.col("prompt_id").is_in(list(asked)))
-    return rows.with_columns(nth=pl.int_range(pl.len()).over("prompt_id", "model"))
+    return rows
 
 
 def _names(inventory: Inventory, wanted: pl.DataFrame, models: Sequence[str] | None) -> list[str]:

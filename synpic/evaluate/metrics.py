@@ -17,7 +17,7 @@ from synpic.score.judges.metric_names import metric_names
 from synpic.score.judges.wanted import WantedJudge
 from synpic.score.recorded import RecordedReward
 
-__all__ = ["Metric", "metrics"]
+__all__ = ["Metric", "metrics", "require_metrics"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +54,7 @@ def metrics(inventory: Inventory, asked: Sequence[str] | None, overall: Overall)
         EvaluationError: there is none, or a name is unknown.
         SynpicError: scores or verdicts cannot be read, or trusted.
     """
-    there = [one.name for one in (*inventory.judges, *inventory.rewards)]
-    for name in asked or ():
-        if name not in there:
-            raise EvaluationError(
-                f"the recipe has no judge and no reward {name!r}.{did_you_mean(name, there)}",
-                hint=f"here: {', '.join(there) or 'none'}",
-            )
+    require_metrics(asked or (), [one.name for one in (*inventory.judges, *inventory.rewards)])
     every = [*_judged(inventory, overall), *_scored(inventory, overall)]
     found = [one for one in every if asked is None or one.source in asked]
     if not found:
@@ -69,6 +63,20 @@ def metrics(inventory: Inventory, asked: Sequence[str] | None, overall: Overall)
             hint="run `synpic generate` and `synpic score`; `synpic status` says what is missing",
         )
     return found
+
+
+def require_metrics(asked: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse names of judges and rewards that are not ``known``.
+
+    Raises:
+        EvaluationError: naming the first.
+    """
+    for name in asked:
+        if name not in known:
+            raise EvaluationError(
+                f"the recipe has no judge and no reward {name!r}.{did_you_mean(name, known)}",
+                hint=f"here: {', '.join(known) or 'none'}",
+            )
 
 
 def _scored(inventory: Inventory, overall: Overall) -> list[Metric]:

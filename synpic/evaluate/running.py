@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.workers.engines import HERE, Engine
-from synpic.errors import CheckpointError, EvaluationError, Stopped, did_you_mean
+from synpic.errors import CheckpointError, EvaluationError, Stopped
+from synpic.evaluate.evaluation import require_model
+from synpic.evaluate.metrics import require_metrics
 from synpic.pipeline.steps import generate_candidates, score_candidates
 from synpic.recipe import Recipe
 from synpic.score.judges.wanted import resolve_judge
@@ -73,18 +75,9 @@ def require_names(recipe: Recipe, base: str | None, metrics: Sequence[str]) -> N
     Raises:
         EvaluationError: naming the first.
     """
-    known = [*recipe.judges, *recipe.scoring]
-    for name in metrics:
-        if name not in known:
-            raise EvaluationError(
-                f"the recipe has no judge and no reward {name!r}.{did_you_mean(name, known)}",
-                hint=f"here: {', '.join(known) or 'none'}",
-            )
-    if base is not None and recipe.models and base not in recipe.models:
-        raise EvaluationError(
-            f"no model {base!r}.{did_you_mean(base, recipe.models)}",
-            hint=f"models here: {', '.join(recipe.models)}",
-        )
+    require_metrics(metrics, [*recipe.judges, *recipe.scoring])
+    if base is not None and recipe.models:
+        require_model(base, recipe.models)
 
 
 def make_what_is_missing(

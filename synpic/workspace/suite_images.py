@@ -26,7 +26,7 @@ def load_suite(name: str, beside: Path | None = None) -> Any:
         UnknownName: nothing is called so, or the function fails.
     """
     thing = SUITES.load(name, beside)
-    # A suite is told by its protocol: what it is, is the business of a room above.
+    # A suite is what has a protocol: its class lies in a room above, which this cannot import.
     if not callable(thing) or hasattr(thing, "protocol"):
         return thing
     try:

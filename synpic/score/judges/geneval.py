@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from synpic.prompts.suites.objects import COLOURS
 from synpic.score.judges.verdict import Verdict, VerdictPart
 
 __all__ = [
@@ -28,20 +29,6 @@ __all__ = [
     "judge_objects",
     "relations",
 ]
-
-COLOURS = (
-    "red",
-    "orange",
-    "yellow",
-    "green",
-    "blue",
-    "purple",
-    "pink",
-    "brown",
-    "black",
-    "white",
-)
-"""What an object can be classified as."""
 
 THRESHOLD = 0.3
 """A detection counts above it."""

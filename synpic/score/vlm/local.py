@@ -179,7 +179,7 @@ class LocalVlm:
 
         passes = [slice(start, start + together) for start in range(0, len(chats), together)]
         with ThreadPoolExecutor(1, "prepare") as pool:
-            # One pass ahead, and no more: each holds its pixels.
+            # One pass ahead alone: each holds its pixels.
             prepare = partial(self._prepared, self._sharing)
             ready = [pool.submit(prepare, chats[one], images[one]) for one in passes[:1]]
             for at in range(len(passes)):
