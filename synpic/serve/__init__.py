@@ -1,0 +1,4 @@
+"""Rewards over HTTP: one process a device, requests of several callers in one batch.
+
+asking       what a wire asks of the rewards that are served, and what it is answered
+"""
