@@ -5,4 +5,5 @@ The server reads and writes them (:mod:`synpic.serve`), and rewards that ask oth
 synpic        our own: prompts, images, rewards by name
 flow_factory  Flow-Factory's remote reward
 unirl         UniRL's reward service
+pickles       what verl-omni and Flow-GRPO send
 """
