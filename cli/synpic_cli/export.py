@@ -14,7 +14,11 @@ from synpic_cli.options import Directory, Drop, MinAgreement, MinMargin, Pairs, 
 def export(
     to: Annotated[
         str,
-        typer.Option("--to", metavar="KIND", help="pickapic, pairwise, folders or webdataset."),
+        typer.Option(
+            "--to",
+            metavar="KIND",
+            help="pickapic, pairwise, folders, webdataset or flow-factory.",
+        ),
     ],
     into: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
     where: Annotated[
@@ -37,7 +41,7 @@ def export(
         bool, typer.Option("--dry-run", help="Say how much it would be, and write nothing.")
     ] = False,
 ) -> None:
-    """Write pairs as trainers open them: Parquet, folders of image files, or tars."""
+    """Write pairs as trainers open them: Parquet, folders of image files, tars, records."""
     from synpic.pipeline.cuts import Cuts
     from synpic.publish.export import export as write
     from synpic.publish.export import plan_export

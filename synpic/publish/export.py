@@ -2,19 +2,16 @@
 
 ``pickapic`` and ``pairwise`` are folders of Parquet whose only config is the default one, for
 scripts that cannot name a config. ``folders`` is two folders of image files, chosen and rejected,
-with a caption beside each; ``webdataset`` is tars, a sample a pair. Images are copied as they were
-encoded, a row group or a handful of pairs at a time.
+with a caption beside each; ``webdataset`` is tars, a sample a pair; ``flow-factory`` is that
+trainer's own. Images are copied as they were encoded, a row group or a handful of pairs at a time.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -22,31 +19,33 @@ import polars as pl
 from synpic.errors import PublishError, did_you_mean
 from synpic.pipeline.cuts import AS_THE_RECIPE_SAYS, Cuts
 from synpic.publish.atomic_folder import new_folder, require_free
-from synpic.publish.manifest import describe_bytes, describe_rule
+from synpic.publish.export_readme import DATA, export_readme
+from synpic.publish.manifest import describe_rule
 from synpic.publish.table.pair_source import PairSource, open_pair_source
 from synpic.publish.table.records import ConfigRows, records
 from synpic.publish.table.resolve_source import Where
 from synpic.publish.table.shards import Limits, ShardFile, plan_shards
+from synpic.publish.write_flow_factory import write_flow_factory
+from synpic.publish.write_folders import notes_on_folders, write_folders
 from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
 from synpic.publish.write_tars import write_tars
 from synpic.rank import OwnPairs
 from synpic.readers.display import count
-from synpic.readers.images import ImageError, describe
 from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
 from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["KINDS", "Export", "Exported", "export", "plan_export"]
 
-KINDS = ("pickapic", "pairwise", "folders", "webdataset")
+KINDS = ("pickapic", "pairwise", "folders", "webdataset", "flow-factory")
 
-_AT_ONCE = 64
-"""Pairs whose pixels are in memory together, where files are written one by one."""
+_ONE_SPLIT = {
+    "folders": "two folders hold one",
+    "flow-factory": "none is named `train`, which it learns from",
+}
+"""Kinds that have room for pairs of one split → why."""
 
-_READ_BY_TRAINERS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-"""Endings of the image files that kohya's scripts look for in a folder."""
-
-_DATA = "data"
-"""The folder of shards: ``load_dataset`` finds splits there by name, with a card or without."""
+_EVALUATED = ("test", "validation")
+"""The split whose prompts are drawn for evaluation beside ``train``: the first that is there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +64,7 @@ class Export:
     _source: PairSource
     _records: ConfigRows
     _shards: Sequence[ShardFile]
+    _evaluated: Sequence[str] = ()
 
     @property
     def strategy(self) -> str:
@@ -113,7 +113,7 @@ def export(
 
     Args:
         where: a workspace, a release's folder, or its name on the Hub; see ``load_rankings``.
-        kind: "pickapic", "pairwise", "folders" or "webdataset".
+        kind: one of ``KINDS``.
         strategy: how pairs are picked; the recipe's if None.
         cuts: in the place of the recipe's; of a release, besides those that it was published with.
         split: only this one; all if None.
@@ -143,8 +143,8 @@ def export(
     with explain_refusals(target), new_folder(target, "export") as folder:
         require_room(folder, planned.bytes)
         files = _WRITERS[kind](planned, folder, on_progress)
-        notes = _notes(files)
-        about = "\n".join([_readme(planned), *(f"{note}\n" for note in notes)])
+        notes = _notes(planned, files)
+        about = export_readme(kind, planned.rows, planned._source, notes)
         files["README.md"] = write_file(folder / "README.md", about.encode())
         manifest = write_file(folder / MANIFEST, encode(_manifest(planned, files)))
     return Exported(
@@ -181,10 +181,16 @@ def plan_export(
         made = _with_seeds_and_ranks(made, source.candidates)
     splits = _splits(kind, made, split, source.own)
     rows = made.rows.filter(pl.col("split").is_in(splits))
-    shards = plan_shards([ConfigRows(_DATA, rows, made.images)], splits, limits or Limits())
+    shards = plan_shards([ConfigRows(DATA, rows, made.images)], splits, limits or Limits())
     counts = {one: rows.filter(pl.col("split") == one).height for one in splits}
     size = sum(shard.bytes for shard in shards)
-    return Export(kind, counts, size, source, ConfigRows(config, rows, made.images), shards)
+    evaluated: list[str] = []
+    if kind == "flow-factory" and split is None:
+        others = dict.fromkeys(made.rows["split"]).keys() - {*splits}
+        held_out = pl.col("split").is_in([one for one in _EVALUATED if one in others][:1])
+        evaluated = made.rows.filter(held_out)["prompt"].unique(maintain_order=True).to_list()
+    pairs = ConfigRows(config, rows, made.images)
+    return Export(kind, counts, size, source, pairs, shards, evaluated)
 
 
 def _with_seeds_and_ranks(made: ConfigRows, candidates: pl.DataFrame) -> ConfigRows:
@@ -220,9 +226,11 @@ def _splits(kind: str, made: ConfigRows, asked: str | None, own: OwnPairs | None
                 hint=f"splits with pairs: {', '.join(splits)}",
             )
         return [asked]
-    if kind == "folders" and len(splits) > 1:
+    if kind == "flow-factory" and "train" in splits:
+        return ["train"]
+    if kind in _ONE_SPLIT and len(splits) > 1:
         raise PublishError(
-            f"there are {len(splits)} splits, and two folders hold one: {', '.join(splits)}",
+            f"there are {len(splits)} splits, and {_ONE_SPLIT[kind]}: {', '.join(splits)}",
             hint="choose one with --split, and export each into a folder of its own",
         )
     return splits
@@ -243,40 +251,14 @@ def _write_tars(
 def _write_folders(
     planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
 ) -> dict[str, File]:
-    """``chosen/`` and ``rejected/``: path → size and hash.
+    return write_folders(planned._records.rows, planned._source.read, folder, on_progress)
 
-    A pair's files are named after its two images, so that a trainer's cache of latents, which goes
-    by name, never takes one pair for another after a new ranking.
-    """
-    sides = ("chosen", "rejected")
-    for side in sides:
-        (folder / side).mkdir()
-    files: dict[str, File] = {}
-    rows = planned._records.rows
-    for start in range(0, rows.height, _AT_ONCE):
-        batch = rows.slice(start, _AT_ONCE).to_dicts()
-        wanted = dict.fromkeys(
-            (row[side]["candidate_id"], row[side]["sha256"]) for row in batch for side in sides
-        )
-        pixels = dict(zip(wanted, planned._source.read(list(wanted)), strict=True))
-        for row in batch:
-            # One name for both sides, whatever each was encoded as: readers look at the bytes.
-            chosen = row["chosen"]
-            ending = _ending(pixels[chosen["candidate_id"], chosen["sha256"]], chosen["path"])
-            name = f"{row['chosen_id']}-{row['rejected_id']}"
-            caption = " ".join(row["prompt"].splitlines()).encode()
-            for side in sides:
-                data = pixels[row[side]["candidate_id"], row[side]["sha256"]]
-                for path, content in (
-                    (f"{side}/{name}{ending}", data),
-                    (f"{side}/{name}.txt", caption),
-                ):
-                    # Not flushed one by one: of a hundred thousand, that would take hours.
-                    (folder / path).write_bytes(content)
-                    files[path] = describe_bytes(content)
-        if on_progress:
-            on_progress(start + len(batch), rows.height)
-    return files
+
+def _write_flow_factory(
+    planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
+) -> dict[str, File]:
+    rows, read = planned._records.rows, planned._source.read
+    return write_flow_factory(rows, planned._evaluated, read, folder, on_progress)
 
 
 _WRITERS = {
@@ -284,28 +266,17 @@ _WRITERS = {
     "pairwise": _write_shards,
     "folders": _write_folders,
     "webdataset": _write_tars,
+    "flow-factory": _write_flow_factory,
 }
 
 
-def _ending(data: bytes, path: str) -> str:
-    """Of a file's name, by its format; by ``path`` where the header cannot be read."""
-    try:
-        return f".{describe(data).extension}"
-    except ImageError:
-        suffix = PurePosixPath(path).suffix
-        return suffix if re.fullmatch(r"\.\w{1,8}", suffix, re.ASCII) else ""
-
-
-def _notes(files: Mapping[str, File]) -> tuple[str, ...]:
-    """What to know of image files that stand alone: which of them a trainer passes over."""
-    endings = Counter(PurePosixPath(path).suffix for path in files if path.startswith("chosen/"))
-    read = ", ".join(f"`{one}`" for one in _READ_BY_TRAINERS)
-    return tuple(
-        f"{count(pairs, 'pair')} in `{ending}` files: kohya's scripts pass over them, and read "
-        f"{read}. Convert them first."
-        for ending, pairs in sorted(endings.items())
-        if ending not in (*_READ_BY_TRAINERS, ".txt")
-    )
+def _notes(planned: Export, files: Mapping[str, File]) -> tuple[str, ...]:
+    if planned.kind == "folders":
+        return notes_on_folders(files)
+    if planned._evaluated:
+        prompts = count(len(planned._evaluated), "prompt")
+        return (f"`test.jsonl` has {prompts} of another split, to evaluate with.",)
+    return ()
 
 
 def _manifest(planned: Export, files: Mapping[str, File]) -> ExportManifest:
@@ -329,46 +300,3 @@ def _rule(source: PairSource) -> dict[str, Any] | None:
     if not source.ranking.weights:
         return None
     return describe_rule(source.ranking, source.candidates["candidate_id"])
-
-
-def _picked(planned: Export) -> str:
-    own = planned._source.own
-    if own is None:
-        return f"picked from rankings by `{planned.strategy}`; none is tied"
-    ties = planned.kind == "pickapic" and own.keep_ties
-    return (
-        f"which came with labels by the question `{own.question}`, in their order; "
-        f"{'ties are labelled 0.5' if ties else 'none is tied'}"
-    )
-
-
-def _readme(planned: Export) -> str:
-    origin = planned._source.origin
-    came = f" of {origin['repository']} at commit {origin['revision']}" if origin else ""
-    total = sum(planned.rows.values())
-    about = (
-        f"{count(total, 'pair')}{came}, {_picked(planned)}. Exported by synpic; image files are as "
-        "they were generated.\n"
-    )
-    if planned.kind == "folders":
-        return (
-            f"# Pairs in two folders\n\n{about}\n"
-            "A file of `chosen/` and the file of the same name in `rejected/` are a pair; the "
-            "`.txt` beside each is its prompt.\n"
-        )
-    kind = "tar" if planned.kind == "webdataset" else "parquet"
-    head = "configs:\n- config_name: default\n  data_files:\n"
-    for split in planned.rows:
-        path = json.dumps(f"{_DATA}/{split}-*.{kind}", ensure_ascii=False)
-        head += f"  - split: {json.dumps(split, ensure_ascii=False)}\n    path: {path}\n"
-    if kind == "tar":
-        return (
-            f"---\n{head}---\n\n# Pairs in the layout of WebDataset\n\n{about}\n"
-            "A sample is a pair: `chosen` and `rejected`, the prompt as `txt`, and `json` with "
-            "models, seeds, ranks and preferences. All images have one ending; look at the bytes.\n"
-        )
-    columns = "of Pick-a-Pic" if planned.kind == "pickapic" else "`chosen` and `rejected`"
-    return (
-        f"---\n{head}---\n\n# Pairs in the columns {columns}\n\n{about}\n"
-        'Load it with `datasets.load_dataset("path/to/this/folder")`.\n'
-    )
