@@ -39,7 +39,7 @@ from benchmarks.rewards import Clock, build, encoded
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.steps import score_candidates
 from synpic.readers.images import decode
-from synpic.score.vlm.address import Address
+from synpic.score.servers.address import Address
 from synpic.score.vlm.endpoint import Endpoint, data_url
 from synpic.score.vlm_yes_endpoint import VlmYesEndpoint
 from tests.score.tiny_vlms import ARCHITECTURES

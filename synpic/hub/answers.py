@@ -135,7 +135,8 @@ def no_answer() -> tuple[type[Exception], ...]:
 def words_of(error: BaseException, *secrets: str | None) -> str | None:
     """The server's own message, whole, on one line; None if there is none.
 
-    The header ``X-Error-Message``, ``error`` and ``message`` of a JSON body, a body of plain text.
+    The header ``X-Error-Message``; ``error``, ``message`` and ``detail`` of a JSON body; a body of
+    plain text.
     Control characters are escaped, tokens are left out, and only what goes beyond 2,000 characters
     is cut.
 
@@ -204,9 +205,9 @@ def _in_body(response: Any) -> Iterator[str]:
         return
     if not isinstance(body, dict):
         return
-    for key in ("error", "error_description", "message", "errors"):
+    for key in ("error", "error_description", "message", "errors", "detail"):
         for one in body[key] if isinstance(body.get(key), list) else [body.get(key)]:
-            inner = one.get("message") if isinstance(one, dict) else one
+            inner = one.get("message", one.get("msg")) if isinstance(one, dict) else one
             if isinstance(inner, str | int | float):
                 yield str(inner)
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from synpic.recipe.secrets import refuse_secrets
 from synpic.recipe.settings import Options, Place
 from synpic.recipe.toml import Table
 
-__all__ = ["LabelName", "RewardSettings"]
+__all__ = ["LabelName", "RewardSettings", "Wire"]
 
 LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)]
+
+Wire = Literal["flow-factory", "unirl", "synpic"]
+"""In what messages a server is asked for scores."""
+
+
+def _address(endpoint: str | dict[str, Any]) -> str | dict[str, Any]:
+    refuse_secrets({"endpoint": endpoint})
+    return endpoint
+
 
 _OF_CODE = frozenset({"checkpoint", "revision", "options", "batch_size"})
 """Keys of what is opened, and looks at images."""
@@ -46,6 +56,14 @@ class RewardSettings(Table):
     """Of labels and comparers: a share of votes, or a probability, within this of one half is a win
     of neither image."""
 
+    endpoint: Annotated[str | dict[str, Any], AfterValidator(_address)] | None = None
+    """Of a reward that a server gives: its address, or a table of url, key, concurrency, timeout
+    and patience. It decides no score."""
+    wire: Wire | None = None
+    """In what messages that server is asked; ``reward`` is then its own name for the reward."""
+    version: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    """Of what that server computes, in your words: another one is another reward."""
+
     @property
     def code(self) -> str | None:
         """A registered name, or package.module:callable; None: the name of its own table."""
@@ -62,17 +80,33 @@ class RewardSettings(Table):
             allowed = {"comparer", "pairs", "tie"} | _OF_CODE
             why = "a comparer gives no score, and takes comparer, pairs, tie, weight and "
             why += ", ".join(sorted(_OF_CODE))
+        elif self.endpoint is not None:
+            allowed = {"reward", "endpoint", "wire", "version", "batch_size"}
+            why = "a reward that a server gives takes reward, endpoint, wire, version, batch_size "
+            why += "and weight"
         else:
             allowed, why = {"reward"} | _OF_CODE, ""
         for key in type(self).model_fields:
             if key in self.model_fields_set - allowed - {"weight"}:
                 raise ValueError(f"{key}: {f'{why} alone' if why else _FOREIGN[key]}")
+        if self.endpoint is not None and self.wire is None:
+            raise ValueError(
+                f"wire: expected one of {', '.join(map(repr, get_args(Wire)))}, in "
+                "whose messages the endpoint is asked"
+            )
+        if self.endpoint is not None and self.version is None:
+            raise ValueError(
+                "version: say which version of the reward the server gives, in words "
+                'of your own, such as "2.1": scores of another version are those of another reward'
+            )
         return self
 
 
 _FOREIGN = {
     "question": "only what ranks by labels takes it; name their source in labels",
     "tie": "only what ranks by labels or a comparer takes it; name one in labels or comparer",
+    "wire": "only a reward that a server gives takes it; name its address in endpoint",
+    "version": "only a reward that a server gives takes it; name its address in endpoint",
     "pairs": "only a comparer takes it; name one in comparer",
 }
 """Keys that a reward does not take, and what does."""

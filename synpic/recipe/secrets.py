@@ -44,7 +44,7 @@ _PIECES = re.compile(
 
 _ADDRESS = re.compile(r"https?://[^\s\"'`,;<>()\[\]{}]+")
 _PRIVATE = re.compile(r"\.(internal|local|localdomain|lan|intranet|intra|corp|home|svc|test)$")
-_INSTEAD = "$OPENAI_BASE_URL"
+_INSTEAD, _REWARD_INSTEAD = "$OPENAI_BASE_URL", "$SYNPIC_ENDPOINT"
 
 
 def refuse_secrets(options: Mapping[str, Any]) -> None:
@@ -80,14 +80,15 @@ def published_text(text: str) -> str:
         text: of a recipe that was read already.
 
     Returns:
-        The text, in which ``$OPENAI_BASE_URL`` stands for each: it can be followed elsewhere. In
-        comments it stands for all addresses that may be of an endpoint, and ``[secret]`` for keys.
+        The text, in which ``$OPENAI_BASE_URL`` stands for each, or ``$SYNPIC_ENDPOINT`` for that of
+        a server of rewards: it can be followed elsewhere. In comments the former stands for all
+        addresses that may be of an endpoint, and ``[secret]`` for keys.
     """
     try:
         tables = tomllib.loads(text.removeprefix("\ufeff"))
     except ValueError:
         return text
-    addresses = set(_endpoints(tables))
+    addresses = dict(_endpoints(tables))
     hosts = {host for one in addresses if (host := _host(one)) and "." in host}
 
     def public(piece: re.Match[str]) -> str:
@@ -95,20 +96,23 @@ def published_text(text: str) -> str:
             return _public_comment(piece[0], hosts)
         # As it is read, however it is written: with escapes, or on several lines.
         written = tomllib.loads(f"text = {piece[0]}")["text"]
-        return f'"{_INSTEAD}"' if written in addresses else piece[0]
+        return f'"{addresses[written]}"' if written in addresses else piece[0]
 
     return _PIECES.sub(public, text)
 
 
-def _endpoints(tables: Mapping[str, Any]) -> Iterator[str]:
-    """The addresses in the option ``endpoint`` of rewards, comparers and judges."""
+def _endpoints(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The addresses in ``endpoint`` of rewards, comparers and judges, and what stands for each."""
     held = (tables.get(kind) for kind in ("rewards", "judges"))
     for one in (each for kind in held if isinstance(kind, Mapping) for each in kind.values()):
-        options = one.get("options") if isinstance(one, Mapping) else None
-        endpoint = options.get("endpoint") if isinstance(options, Mapping) else None
-        url = endpoint.get("url") if isinstance(endpoint, Mapping) else endpoint
-        if isinstance(url, str) and "://" in url:
-            yield url
+        if not isinstance(one, Mapping):
+            continue
+        options = one.get("options")
+        within = options.get("endpoint") if isinstance(options, Mapping) else None
+        for endpoint, instead in ((one.get("endpoint"), _REWARD_INSTEAD), (within, _INSTEAD)):
+            url = endpoint.get("url") if isinstance(endpoint, Mapping) else endpoint
+            if isinstance(url, str) and "://" in url:
+                yield url, instead
 
 
 def _public_comment(comment: str, hosts: set[str]) -> str:

@@ -310,6 +310,7 @@ REWARDS = Registry(
     "synpic.rewards",
     {
         "aesthetic": "synpic.score.aesthetic:Aesthetic",
+        "called": "synpic.score.called.reward:Called",
         "clip_score": "synpic.score.clip_score:ClipScore",
         "cyclereward": "synpic.score.cyclereward:CycleReward",
         "hpsv2": "synpic.score.hpsv2:HPSv2",

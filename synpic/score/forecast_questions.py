@@ -17,6 +17,7 @@ from synpic.score.judges.wanted import JUDGE
 from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
 from synpic.score.reward import REWARD, construct_reward, registered_reward
+from synpic.score.spelling import spelled_out
 from synpic.score.vlm.endpoint_reward import EndpointReward
 from synpic.score.vlm.questions import SentImage, VlmQuestion
 from synpic.score.vlm_compare_endpoint import VlmCompareEndpoint
@@ -91,7 +92,7 @@ def _settings(snapshot: Snapshot, task: Task) -> tuple[CodeSettings, Kind] | Non
     if reward is None:
         return None
     kind = REWARD if reward.comparer is None else COMPARER
-    return with_files(task.name, reward, folder), kind
+    return spelled_out(task.name, with_files(task.name, reward, folder)), kind
 
 
 def _asked(

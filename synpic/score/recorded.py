@@ -7,6 +7,7 @@ from typing import Any
 
 from synpic.recipe import CodeSettings, JudgeSettings, RewardSettings
 from synpic.score.option_files import is_file
+from synpic.score.spelling import spelled_out
 from synpic.workspace import Snapshot
 from synpic.workspace.recorded import (
     Recorded,
@@ -46,6 +47,7 @@ def recorded_reward(
         The record, if there is one; and folders, where it is not known which is meant.
     """
     kind, word = _kind_of(settings)
+    settings = spelled_out(name, settings)
     fitting = closest(
         (
             one

@@ -27,12 +27,15 @@ from synpic.recipe import CodeSettings, RewardSettings
 from synpic.registry import REWARDS
 from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
+from synpic.score.spelling import spelled_out
 from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.lock import RecipeLock
 
 __all__ = [
     "ANSWERS",
     "REWARD",
     "Companion",
+    "HeldToLock",
     "RemembersAnswers",
     "Reward",
     "RewardInfo",
@@ -122,7 +125,8 @@ class Reward(Protocol):
     The constructor takes ``checkpoint``, ``revision`` and ``device`` if ``info.checkpoint`` is set,
     ``<name>`` and ``<name>_revision`` for each of ``info.companions``, and the recipe's ``options``
     as keywords. A class with ``asks_endpoint = True`` has an option ``endpoint``, which says where
-    the server is that scores, and how it is asked; it is no part of the fingerprint.
+    the server is that scores, and how it is asked; it is no part of the fingerprint. A text in
+    place of True says in what messages it is asked, and is part of the fingerprint.
     """
 
     info: ClassVar[RewardInfo]
@@ -141,6 +145,15 @@ class RemembersAnswers(Protocol):
         ...
 
 
+@runtime_checkable
+class HeldToLock(Protocol):
+    """A reward that may come to be another, and is held to what it was at first."""
+
+    def hold_to(self, lock: Lock) -> None:
+        """Keep what it is in ``lock``; refuse to score where another is there."""
+        ...
+
+
 @dataclass(frozen=True)
 class WantedReward:
     """A reward of a recipe, resolved as far as needed to know what its scores are called.
@@ -151,8 +164,8 @@ class WantedReward:
         info: what it declares; None for a plain function.
         checkpoint: resolved; None for a reward without weights.
         companions: resolved, by name.
-        asks_endpoint: a server scores. Its option ``endpoint`` says where that is and how it is
-            asked; it decides no score.
+        asks_endpoint: a server scores, asked in these messages. Its option ``endpoint`` says where
+            that is and how it is asked; it decides no score.
     """
 
     name: str
@@ -162,7 +175,7 @@ class WantedReward:
     checkpoint: LockEntry | None
     source_hash: str | None = None
     companions: Mapping[str, LockEntry] = field(default_factory=dict)
-    asks_endpoint: bool = False
+    asks_endpoint: str | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -183,11 +196,11 @@ class WantedReward:
             "checkpoint": checkpoints.identity(self.checkpoint) if self.checkpoint else None,
             "options": options or None,
         }
-        endpoint = {"endpoint": CHAT_COMPLETIONS} if self.asks_endpoint else {}
+        endpoint = {"endpoint": self.asks_endpoint} if self.asks_endpoint else {}
         return {**inputs, **({"companions": companions} if companions else {}), **endpoint}
 
     def _is_place(self, option: str) -> bool:
-        return self.asks_endpoint and option == "endpoint"
+        return self.asks_endpoint is not None and option == "endpoint"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -208,7 +221,7 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
         RewardError: it is no reward, or an option it does not take.
         CheckpointError: its checkpoint cannot be resolved.
     """
-    settings = with_files(name, settings, lock.folder)
+    settings = spelled_out(name, with_files(name, settings, lock.folder))
     return WantedReward(name, settings.reward or name, settings, **resolved(name, settings, lock))
 
 
@@ -226,6 +239,7 @@ def resolved(
     weights = settings.checkpoint or (info.checkpoint if info else None)
     # A function has no version to raise: its own text stands in, so that editing it scores anew.
     source = None if info else ids.source_hash(thing)
+    asks = getattr(thing, "asks_endpoint", False)
     if info is None and source is None:
         raise RewardError(
             f"{kind.table}.{name}: {settings.code or name} has no source to tell its versions by",
@@ -239,7 +253,7 @@ def resolved(
             companion: checkpoints.resolve(lock, *where)
             for companion, where in companion_sources(info, settings.options).items()
         },
-        "asks_endpoint": bool(getattr(thing, "asks_endpoint", False)),
+        "asks_endpoint": CHAT_COMPLETIONS if asks is True else asks or None,
     }
 
 
@@ -256,7 +270,7 @@ def registered_reward(
         UnknownName: no registry knows it.
         RewardError: it is no reward, or takes no such option, or no checkpoint.
     """
-    kind = kind or REWARD
+    kind, settings = kind or REWARD, spelled_out(name, settings)
     registered = settings.code or name
     thing = kind.load(name, registered, beside)
     lacks = [one for one in kind.methods if inspect.isclass(thing) and not hasattr(thing, one)]
@@ -318,6 +332,8 @@ def opened(
     thing = construct_reward(wanted.name, code, arguments, kind)
     if isinstance(thing, RemembersAnswers) and workspace.store.is_local:
         thing.remember_in(workspace.folder / ANSWERS)
+    if isinstance(thing, HeldToLock):
+        thing.hold_to(RecipeLock(workspace.store))
     return thing
 
 

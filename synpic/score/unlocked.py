@@ -10,6 +10,7 @@ from synpic.hub import checkpoints
 from synpic.score.kinds import Kind
 from synpic.score.option_files import SomeSettings, with_files
 from synpic.score.reward import RewardInfo, companion_sources, construct_reward, registered_reward
+from synpic.score.spelling import spelled_out
 
 __all__ = ["open_unlocked"]
 
@@ -33,7 +34,7 @@ def open_unlocked(
         CheckpointError: weights are nowhere, or cannot be reached.
         RewardError: it takes no such option, or cannot be opened.
     """
-    settings = with_files(name, settings, Path())
+    settings = spelled_out(name, with_files(name, settings, Path()))
     options = settings.options
     thing = registered_reward(name, settings, kind=kind)
     info: RewardInfo | None = getattr(thing, "info", None)

@@ -23,8 +23,8 @@ import pytest
 from PIL import Image
 
 from synpic.errors import RewardError, StorageError
-from synpic.score.vlm import pace as module
-from synpic.score.vlm.address import Address
+from synpic.score.servers import pace as module
+from synpic.score.servers.address import Address
 from synpic.score.vlm.asking import EndpointVlm
 from synpic.score.vlm.endpoint import Endpoint
 from synpic.score.vlm.fitting import fit

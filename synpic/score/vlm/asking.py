@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import RewardError, SynpicError
-from synpic.score.vlm.address import Address
+from synpic.score.servers.address import Address
+from synpic.score.servers.outcomes import NotAsked
 from synpic.score.vlm.endpoint import Endpoint
 from synpic.score.vlm.journal import Journal
 from synpic.score.vlm.questions import VlmAnswer, VlmQuestion
-from synpic.score.vlm.reply import NotAsked
 
 __all__ = ["EndpointVlm"]
 
@@ -44,7 +44,7 @@ class EndpointVlm:
     Args:
         reward: what it is called in messages.
         model: as the server names it.
-        endpoint: an address, or a table; see :class:`synpic.score.vlm.address.Address`.
+        endpoint: an address, or a table; see :class:`synpic.score.servers.address.Address`.
         variant: tells apart what is served under one name: a revision, a quantisation.
         request: added to the body of every request.
         read: raises ValueError for an answer that is no answer to what was asked. Such a one is

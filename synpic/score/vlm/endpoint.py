@@ -1,46 +1,30 @@
 """An endpoint that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, a provider.
 
-One request asks for the log-probabilities of the likeliest tokens of an answer. What may pass is
-asked again; what never passes is an error that names what to do. A key is read from the
-environment alone, and is in no message.
+One request asks for the log-probabilities of the likeliest tokens of an answer.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import logging
-import os
-import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx2
-
-from synpic.errors import RewardError
-from synpic.hub.answers import never_passes, plain, redact, seconds_told, words_of
-from synpic.score.vlm.address import Address
-from synpic.score.vlm.pace import Pace, backoff
+from synpic.score.servers.address import Address
+from synpic.score.servers.server import Call, Server, ServerWords
 from synpic.score.vlm.questions import TOP, SentImage, VlmAnswer, VlmQuestion
-from synpic.score.vlm.reply import Interrupted, NotAsked, Unreadable, read_reply
+from synpic.score.vlm.reply import read_reply
 
 __all__ = ["Endpoint", "data_url"]
 
-_LARGEST = 64 << 20
-"""Bytes of an answer: 20 tokens at each of 4,096 places have some 10 MB."""
-
-_SHOWN, _SHOWN_FROM = 200, 20_000
-"""Characters of an answer that are shown, and those that are searched for keys before."""
-
-_LONG, _SELDOM = 5.0, 60.0
-"""Seconds: a wait that is reported, and the least time between two such messages."""
-
-_OFTEN_PASSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_ABOUT_THE_QUESTION = frozenset({400, 413, 422})
-
-_LOG = logging.getLogger(__name__)
+_AWAY = (
+    "answers so far are kept, and the same command goes on from there; "
+    "`patience` of the option `endpoint` says for how long a question is repeated"
+)
+_HINTS = {
+    404: "`model` is the name under which the server has it; the address usually ends in /v1",
+    429: "the quota is used up; answers so far are kept, and the same command goes on",
+}
 
 
 class Endpoint:
@@ -55,23 +39,8 @@ class Endpoint:
     """
 
     def __init__(self, address: Address, model: str, request: Mapping[str, Any]) -> None:
-        self.model, self._patience, self._timeout = model, address.patience, address.timeout
-        self._request = dict(request)
-        self._where = address.resolved()
-        self._variable = address.key[1:]
-        self._pace = Pace()
-        self._warn_of_plain_text()
-        self._first: bytes | None = None
-        self._answered = 0
-        """How many questions have been answered, since this was opened."""
-        self._reported = -_SELDOM
-        self._checking = threading.Lock()
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(address.timeout, connect=min(10.0, address.timeout)),
-            limits=httpx2.Limits(
-                max_connections=address.concurrency, max_keepalive_connections=address.concurrency
-            ),
-        )
+        self.model, self._request = model, dict(request)
+        self._server = Server(address, ServerWords(model, _AWAY, _HINTS))
 
     def body(self, question: VlmQuestion, image: Callable[[SentImage], str]) -> dict[str, Any]:
         """A request.
@@ -99,8 +68,7 @@ class Endpoint:
 
     def first(self, question: VlmQuestion) -> None:
         """Name the question that shows whether the endpoint answers at all; the first one stays."""
-        if self._first is None:
-            self._first = _encoded(self.body(question, data_url))
+        self._server.first(self._call(question))
 
     def ask(self, question: VlmQuestion) -> VlmAnswer:
         """The answer to ``question``, asked until there is one or patience ends.
@@ -110,222 +78,18 @@ class Endpoint:
             RewardError: it answers none: it is away, refuses the key, has no such model, returns no
                 log-probabilities.
         """
-        body = _encoded(self.body(question, data_url))
-        began, answered, tries = time.monotonic(), self._answered, 0
-        while True:
-            sent = self._pace.wait()
-            if sent is None:
-                raise RewardError(f"{self.model} is no longer asked")
-            try:
-                answer = self._once(body)
-            except Unreadable as error:
-                if self._answers_others(body, 0):
-                    raise ValueError(str(error)) from None
-                raise RewardError(f"{self.model}: {error}", hint=error.hint) from None
-            except (httpx2.HTTPError, Interrupted) as error:
-                tries += 1
-                wait = self._wait(error, sent, tries)
-                if time.monotonic() + wait - began > self._patience:
-                    self._give_up(error, tries, self._answers_others(body, answered))
-                    began, answered = time.monotonic(), self._answered
-                self._report(error, wait)
-                if not _too_many(error):  # for these, everybody waits
-                    self._pace.sleep(wait)
-                continue
-            self._pace.answered()
-            self._answered += 1
-            return answer
-
-    def _answers_others(self, body: bytes, answered: int) -> bool:
-        """Whether the endpoint answers what is not ``body``.
-
-        Answers that were kept by an earlier process say nothing about it now; and where a single
-        question is left, there are no others. The first question is then asked once more.
-
-        Args:
-            answered: how many were answered before that do not count.
-        """
-        with self._checking:
-            if self._answered > answered:
-                return True
-            if self._first is None or self._first == body:
-                return False
-            try:
-                self._once(self._first)
-            except (httpx2.HTTPError, Interrupted, Unreadable, ValueError):
-                return False
-            self._answered += 1
-            return True
-
-    def _give_up(self, error: Exception, tries: int, others: bool) -> None:
-        """Raise what it means that patience has ended; return where the server is slow, not away.
-
-        Args:
-            others: other questions were answered meanwhile.
-        """
-        if not others:
-            raise self._away(error) from None
-        if _may_be_its_fault(error):
-            raise ValueError(f"asked {tries} times: {self._told(error)}") from None
-
-    def _away(self, error: Exception, more: str = "") -> RewardError:
-        return RewardError(
-            f"the endpoint of {self.model} does not answer: {self._told(error)}{more}",
-            hint="answers so far are kept, and the same command goes on from there; "
-            "`patience` of the option `endpoint` says for how long a question is repeated",
-        )
+        return self._server.ask(self._call(question))
 
     def rest(self, seconds: float) -> bool:
         """Wait; whether nothing more is asked."""
-        return self._pace.sleep(seconds)
+        return self._server.rest(seconds)
 
     def close(self) -> None:
         """Ask nothing again. What is under way is waited for by its own thread."""
-        self._pace.stop()
+        self._server.close()
 
-    def _once(self, body: bytes) -> VlmAnswer:
-        """One request.
-
-        Raises:
-            httpx2.HTTPError, Interrupted: it may pass.
-            Unreadable: there is no answer in what came.
-            ValueError: of this question.
-            RewardError: of all.
-        """
-        response = self._posted(body)
-        try:
-            response.raise_for_status()
-        except httpx2.HTTPStatusError as error:
-            if self._passes(error):
-                raise
-            raise self._refusal(error) from None
-        text = response.text
-        try:
-            return read_reply(text)
-        except Unreadable as error:
-            # Cut after keys are taken out: the beginning of one is no less a secret.
-            shown = plain(redact(text[:_SHOWN_FROM], self._key()))[:_SHOWN]
-            raise Unreadable(
-                f"{plain(redact(str(error), self._key()))}: {shown!r}", error.hint
-            ) from None
-        except NotAsked as error:
-            raise NotAsked(plain(redact(str(error), self._key()))) from None
-
-    def _posted(self, body: bytes) -> httpx2.Response:
-        """The response to one request, whole, within the time for it."""
-        ends, pieces, size = time.monotonic() + self._timeout, [], 0
-        headers = {"Content-Type": "application/json", **self._authorization()}
-        with self._client.stream(
-            "POST", f"{self._where}/chat/completions", content=body, headers=headers
-        ) as response:
-            # The client's own limit is of each piece: a server that sends one now and then would
-            # never meet it.
-            for piece in response.iter_raw():
-                pieces.append(piece)
-                size += len(piece)
-                if time.monotonic() > ends:
-                    raise httpx2.ReadTimeout(f"no whole answer after {self._timeout:g} s")
-                if size > _LARGEST:
-                    raise Unreadable("the answer has more than 64 MiB")
-        return httpx2.Response(
-            response.status_code,
-            headers=response.headers,
-            content=b"".join(pieces),
-            request=response.request,
-        )
-
-    def _authorization(self) -> dict[str, str]:
-        key = self._key()
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise RewardError(
-                f"the environment variable {self._variable} holds no key: a key has letters, "
-                "digits and signs of ASCII alone, on one line",
-                hint="copy it again",
-            )
-        return {"Authorization": f"Bearer {key}"} if key else {}
-
-    def _warn_of_plain_text(self) -> None:
-        parts = urlsplit(self._where)
-        local = parts.hostname in ("localhost", "::1") or f"{parts.hostname}".startswith("127.")
-        if self._key() and parts.scheme == "http" and not local:
-            _LOG.warning(
-                "the key in %s goes to %s without encryption: anybody on the way can read it",
-                self._variable,
-                parts.hostname,
-            )
-
-    def _key(self) -> str:
-        return os.environ.get(self._variable, "").strip()
-
-    def _passes(self, error: httpx2.HTTPStatusError) -> bool:
-        # Of a quota that is used up, the provider says "too many requests", too.
-        return error.response.status_code in _OFTEN_PASSES and (
-            "insufficient_quota" not in error.response.text
-        )
-
-    def _wait(self, error: Exception, sent: float, tries: int) -> float:
-        """Seconds until the next try: what the server asks for, else twice as long each time.
-
-        Raises:
-            RewardError: it never passes, or the server asks for more than there is patience.
-        """
-        if never_passes(error):
-            raise RewardError(f"the endpoint of {self.model}: {self._told(error)}") from None
-        told = seconds_told(error)
-        if told is not None and told > self._patience and _status(error) in (429, 503):
-            more = f"; it asks to wait for {told:.0f} s, more than the patience of "
-            raise self._away(error, f"{more}{self._patience:g} s") from None
-        if _too_many(error):
-            return self._pace.refused(sent, told)
-        spread = backoff(tries)
-        return spread if told is None else told + 0.1 * spread
-
-    def _report(self, error: Exception, wait: float) -> None:
-        """Say that there is a long wait, and not for each question."""
-        now = time.monotonic()
-        if wait >= _LONG and now - self._reported >= _SELDOM:
-            self._reported = now
-            _LOG.warning("%s is asked again in %.0f s: %s", self.model, wait, self._told(error))
-
-    def _told(self, error: Exception) -> str:
-        """What happened, with the server's own words and without a key."""
-        key = self._key()
-        if isinstance(error, httpx2.HTTPStatusError):
-            words = words_of(error, key)
-            return f"HTTP {error.response.status_code}" + (f": {words}" if words else "")
-        name = "" if isinstance(error, Interrupted) else f"{type(error).__name__}: "
-        return plain(redact(f"{name}{error}".removesuffix(": "), key))
-
-    def _refusal(self, error: httpx2.HTTPStatusError) -> Exception:
-        told, status = self._told(error), error.response.status_code
-        if status in _ABOUT_THE_QUESTION:
-            return NotAsked(f"the endpoint refuses the question: {told}")
-        hints = {
-            401: f"put a key that is valid there into the environment variable {self._variable}",
-            403: f"the key in the environment variable {self._variable} is not allowed to do this",
-            404: "`model` is the name under which the server has it; the address usually ends in "
-            "/v1",
-            429: "the quota is used up; answers so far are kept, and the same command goes on",
-        }
-        return RewardError(
-            f"the endpoint of {self.model} refuses to answer: {told}",
-            hint=hints.get(status, "ask the same with curl to see why"),
-        )
-
-
-def _may_be_its_fault(error: Exception) -> bool:
-    """Whether the question can be why: a server may break at an image, or think too long of it."""
-    if (status := _status(error)) is not None:
-        return status not in (408, 409, 425, 429)
-    return not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-
-
-def _too_many(error: Exception) -> bool:
-    return _status(error) == 429
-
-
-def _status(error: Exception) -> int | None:
-    return error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else None
+    def _call(self, question: VlmQuestion) -> Call[VlmAnswer]:
+        return Call("/chat/completions", _encoded(self.body(question, data_url)), read_reply)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

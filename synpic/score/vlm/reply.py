@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from synpic.score.servers.outcomes import Interrupted, NotAsked, Unreadable
 from synpic.score.vlm.questions import VlmAnswer, place_of
 
-__all__ = ["Interrupted", "NotAsked", "Unreadable", "read_reply"]
+__all__ = ["read_reply"]
 
 _IMPOSSIBLE = -1000.0
 """Servers write -9999 for what has no probability."""
@@ -19,26 +20,6 @@ _ROUNDING = 0.01
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 524, 529})
 _ABOUT_THE_QUESTION = frozenset({400, 413, 422})
-
-
-class Unreadable(Exception):
-    """An answer without log-probabilities. Either the endpoint has none, or not to this question.
-
-    Args:
-        hint: what to do if no question has any.
-    """
-
-    def __init__(self, message: str, hint: str = "the address usually ends in /v1") -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-class Interrupted(Exception):
-    """Status 200, and then no whole answer: the next try may have one."""
-
-
-class NotAsked(ValueError):
-    """The server refuses the question."""
 
 
 def read_reply(text: str) -> VlmAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,11 +52,12 @@ class Address:
     patience: float = 300.0
 
     @classmethod
-    def of(cls, reward: str, option: str | Mapping[str, Any]) -> Address:
+    def of(cls, reward: str, option: str | Mapping[str, Any], key: str | None = None) -> Address:
         """The option ``endpoint`` of a reward: an address, or a table of these settings.
 
         Args:
             reward: for messages.
+            key: another default of it.
 
         Raises:
             RewardError: a setting is unknown, of another type or out of its range.
@@ -64,20 +65,20 @@ class Address:
         given = {"url": option} if isinstance(option, str) else dict(option)
         where = f"{reward}: endpoint"
         known = [one.name for one in fields(cls)]
-        for key in given:
-            if key not in known:
+        for setting in given:
+            if setting not in known:
                 raise RewardError(
-                    f"{where}: unknown key {key!r}.{did_you_mean(key, known)}",
+                    f"{where}: unknown key {setting!r}.{did_you_mean(setting, known)}",
                     hint=f"there are: {', '.join(known)}",
                 )
-        made = cls(**given)
+        made = cls(**({} if key is None else {"key": key}) | given)
         if not isinstance(made.url, str) or not isinstance(made.key, str):
             raise RewardError(f"{where}: url and key are texts", hint="see docs/judges.md")
         if not _VARIABLE.fullmatch(made.key):
             raise RewardError(
                 f"{where}.key: expected the name of an environment variable, and never a key: a "
                 "recipe is published with its dataset",
-                hint='key = "$OPENAI_API_KEY"; put the key into that variable',
+                hint=f'key = "{key or cls.key}"; put the key into that variable',
             )
         limits = {"concurrency": (1, 1024), "timeout": (0.1, 86_400), "patience": (0, 86_400)}
         for name, (least, most) in limits.items():
@@ -119,6 +120,10 @@ class Address:
             )
         self._refuse_stranger(urlsplit(url).hostname or "")
         return url.rstrip("/").removesuffix("/chat/completions")
+
+    def without(self, path: str) -> Address:
+        """The same, where the URL was written with ``path`` at its end."""
+        return replace(self, url=self.url.rstrip("/").removesuffix(path))
 
     def _refuse_stranger(self, host: str) -> None:
         """Refuse to send the token of a service to another one."""

@@ -1,0 +1,1 @@
+"""Asking a server over HTTP: its address, its pace, and what is asked again until patience ends."""
