@@ -27,7 +27,7 @@ def spelled_out(name: str, settings: Settings) -> Settings:
         return settings
     options: dict[str, Any] = {
         "wire": settings.wire,
-        "name": settings.reward or name,
+        "reward": settings.reward or name,
         "version": settings.version,
         "endpoint": settings.endpoint,
     }

@@ -52,7 +52,7 @@ class Called(TwoStageReward):
 
     Args:
         wire: "flow-factory", "unirl" or "synpic": in what messages it is asked.
-        name: the server's name of the reward; with "unirl" ``reward/part`` where it has several
+        reward: the server's name of it; with "unirl" ``reward/part`` where it has several
             parts. A server of Flow-Factory has one reward, whatever its name here.
         version: of what the server computes.
         endpoint: its address, or a table of url, key, concurrency, timeout and patience. It decides
@@ -75,7 +75,7 @@ class Called(TwoStageReward):
         self,
         *,
         wire: str = "",
-        name: str = "",
+        reward: str = "",
         version: str = "",
         endpoint: str | Mapping[str, Any] = "$SYNPIC_ENDPOINT",
     ) -> None:
@@ -88,18 +88,18 @@ class Called(TwoStageReward):
                 f"called: wire is {wire!r}.{did_you_mean(wire, WIRES)}",
                 hint=f"one of: {', '.join(get_args(Wire))}",
             )
-        if not name or not version:
+        if not reward or not version:
             raise RewardError(
-                "called: name and version are empty",
+                "called: reward or version is empty",
                 hint="say what the server calls the reward, and which version of it that is",
             )
-        self._wire, self._name, self._version = WIRES[wire](), name, version
+        self._wire, self._name, self._version = WIRES[wire](), reward, version
         address = Address.of("called", endpoint, _KEY).without(self._wire.path)
         hints = {
             404: f"give the address of the server without {self._wire.path}, and the wire that it "
             "speaks"
         }
-        self._server = Server(address, ServerWords(name, _AWAY, hints), _FAILURES)
+        self._server = Server(address, ServerWords(reward, _AWAY, hints), _FAILURES)
         self._pool = ThreadPoolExecutor(address.concurrency, "call")
         self._lock: Lock | None = None
         self._proving = threading.Lock()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from synpic.score.servers.outcomes import NotAsked, Unreadable
 from synpic.score.servers.server import Call
 from synpic.score.wires.flow_factory import ComputeAnswer, ComputeRequest
 from synpic.score.wires.synpic import RewardDescription, RewardsAnswer, ScoreAnswer, ScoreRequest
-from synpic.score.wires.unirl import ItemRequest, Turn, UnirlAnswer, UnirlRequest
+from synpic.score.wires.unirl import ItemRequest, RewardNames, Turn, UnirlAnswer, UnirlRequest
 
 __all__ = ["WIRES", "AskedImage", "NoScore", "Served", "Wire"]
 
@@ -127,10 +126,7 @@ class _Unirl:
         return Call(self.path, _body(request), read)
 
     def _served(self, text: str) -> Served:
-        try:
-            return Served(tuple(map(str, json.loads(text)["rewards"])))
-        except (ValueError, LookupError, TypeError):
-            raise _another(self) from None
+        return Served(tuple(_parsed(RewardNames, text, self).rewards))
 
 
 class _Synpic:
