@@ -15,7 +15,7 @@ UPSTREAM := .venv-parity
 # Those of minutes.
 BENCHMARKS := startup rank read_scores generate publish rewards precision train view
 
-.PHONY: help setup demo test test-slow parity lint format bench docs facts clean
+.PHONY: help setup demo test test-slow parity lint format bench docs site facts clean
 
 help:
 	@echo "make demo       the whole method on the embedded world, into ./demo-shapes"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint       ruff, mypy, the import contract, words (make format: let ruff write)"
 	@echo "make bench      the benchmarks"
 	@echo "make docs       docs/cli.md from the commands' own help"
+	@echo "make site       the documentation as a site, into ./site"
 	@echo "make facts      the table of the installed diffusers' classes, after a new version of it"
 	@echo "make clean      remove what these commands made, the environment too"
 
@@ -83,14 +84,19 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m synpic_cli.reference > docs/cli.md
+	$(BIN)/python -m synpic_cli.api_page > docs/api.md
 	$(BIN)/python -m synpic_cli.rewards_page docs/rewards.md
 	$(BIN)/python -m synpic_cli.agreement_page docs/agreement.json docs/agreement.md
+
+# The documentation as a site, into ./site: open site/index.html.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # What is known of diffusers' classes without importing them, for the version that is installed.
 facts: $(READY)
 	$(BIN)/python -m synpic.generate.facts.by_import
 
 clean:
-	rm -rf $(VENV) $(UPSTREAM) demo-shapes build dist *.egg-info cli/*.egg-info
+	rm -rf $(VENV) $(UPSTREAM) demo-shapes site build dist *.egg-info cli/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find synpic cli tests benchmarks research dataset_cards -name __pycache__ -type d -exec rm -rf {} +

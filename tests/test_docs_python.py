@@ -24,6 +24,7 @@ NOT_RUN = {
     ("README.md", 'synpic.reward("pickscore")'): "downloads PickScore's weights",
     ("docs/rewards.md", 'synpic.reward("hpsv2")'): "downloads HPSv2's weights",
     ("docs/existing-images.md", '["hpsv2"]'): "downloads HPSv2's weights",
+    ("docs/tutorial.md", "../my-release"): "tests/test_tutorial.py runs the page as a whole",
     ("docs/training.md", "stable-diffusion-xl-base-1.0"): "downloads SDXL's weights",
 }
 """Page and a piece of the block → why it cannot run offline on a CPU."""

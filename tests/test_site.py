@@ -1,0 +1,124 @@
+"""The documentation as a site: it builds without a warning, and loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synpic
+from synpic_cli.api_page import GROUPS, api_page
+from tests.browsing import wait_until
+
+ROOT = Path(__file__).parent.parent
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def loaded(page: str) -> Iterator[str]:
+    """What a page loads without a click: scripts, styles, icons, pictures, frames."""
+    for tag in re.findall(r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*>", page):
+        yield from re.findall(r"\b(?:src|srcset)=\"?([^\"\s>]+)", tag)
+    for tag in re.findall(r"<link\b[^>]*>", page):
+        if re.search(r"rel=\"?(?:stylesheet|icon|preload|preconnect|prefetch|manifest)", tag):
+            yield from re.findall(r"\bhref=\"?([^\"\s>]+)", tag)
+
+
+def test_what_a_page_loads_is_found() -> None:
+    page = (
+        '<script src="https://cdn.example/a.js"></script><link rel=stylesheet href=b.css>'
+        '<link rel="canonical" href="https://example.org"><a href="https://example.org">c</a>'
+    )
+    assert list(loaded(page)) == ["https://cdn.example/a.js", "b.css"]
+
+
+def test_nothing_is_loaded_from_another_server(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 40
+    for page in pages:
+        outside = [one for one in loaded(page.read_text()) if re.match(r"(?:https?:)?//", one)]
+        assert outside == [], page.name
+    for style in site.rglob("*.css"):
+        places = re.findall(r"(?:url\(|@import\s+)['\"]?([^'\")\s]+)", style.read_text())
+        assert [one for one in places if re.match(r"(?:https?:)?//", one)] == [], style.name
+
+
+def test_no_diagram_asks_for_mermaid(site: Path) -> None:
+    # The theme's script would fetch Mermaid for an element of this class.
+    for page in site.rglob("*.html"):
+        assert not re.search(r'<(?:pre|div) class="mermaid"', page.read_text()), page.name
+
+
+def test_every_name_has_its_docstring(site: Path) -> None:
+    page = (site / "api.html").read_text()
+    for name in set(synpic.__all__) - {"__version__"}:
+        assert re.search(rf"<h3[^>]*>\s*<code>synpic\.{name}<|<h3[^>]*>[^<]*synpic\.{name}\b", page)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+def test_in_a_browser_the_search_finds_a_page_and_nothing_leaves_this_machine(site: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    handler = partial(_Quiet, directory=str(site))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    here = f"http://127.0.0.1:{server.server_port}/"
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            for name in ("index.html", "architecture.html", "api.html", "rewards.html"):
+                page.goto(here + name, wait_until="networkidle")
+            page.fill("input[name=query]", "gallery")
+            wait_until(page, "document.querySelector('.md-search-result__item a') !== null")
+            found = page.locator(".md-search-result__item a").first.get_attribute("href")
+            browser.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert found is not None
+    assert "faq.html" in found
+    outside = [url for url in asked if not url.startswith((here, "data:", "blob:"))]
+    assert outside == []
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as its parent's
+        pass
+
+
+def test_every_page_is_reachable_from_the_readme() -> None:
+    links = set(re.findall(r"\]\(docs/(\w[\w-]*\.md)", (ROOT / "README.md").read_text()))
+    assert links == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_python_reference_is_up_to_date_and_complete() -> None:
+    assert (ROOT / "docs/api.md").read_text() == api_page()
+    listed = [name for names in GROUPS.values() for name in names]
+    assert sorted(listed) == sorted(set(synpic.__all__) - {"__version__"})
