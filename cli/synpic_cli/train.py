@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synpic.readers.display import count, size
+from synpic.readers.display import count, number, size
 from synpic_cli.options import READING, AsJson, WaitToRead
 
 if TYPE_CHECKING:
+    from synpic.engine.progress import Listener
+    from synpic.evaluate.at_checkpoints import CheckpointEvaluation, EvaluationImages
     from synpic.train.plan import Plan
     from synpic.train.settings import TrainRecipe
     from synpic.train.training_loop import Trained
@@ -86,7 +90,14 @@ def train(
 
     try:
         with waiting(wait, tell), watched_work(quiet=not main) as (listener, stop):
-            trained = train_(settings, out or beside, listener=listener, stop=stop)
+            # Only the main process evaluates; the others wait for it.
+            evaluates = main and settings.evaluate.every is not None
+            on_checkpoint = (
+                _evaluation(settings, out or beside, listener, stop) if evaluates else None
+            )
+            trained = train_(
+                settings, out or beside, listener=listener, stop=stop, on_checkpoint=on_checkpoint
+            )
     except SynpicError as error:
         if main:
             raise
@@ -98,15 +109,29 @@ def train(
     if main:
         _show(trained, as_json)
         if not as_json:
-            _say_samples(out or beside)
+            _say_pages(out or beside)
 
 
-def _say_samples(run: Path) -> None:
+def _evaluation(
+    settings: TrainRecipe,
+    out: Path,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> CheckpointEvaluation:
+    from synpic.evaluate.at_checkpoints import CheckpointEvaluation
+
+    return CheckpointEvaluation(settings, out, listener=listener, stop=stop)
+
+
+def _say_pages(run: Path) -> None:
+    from synpic.release.run_folder import EVALUATIONS, finished_evaluations
     from synpic.view.samples import find_samples
     from synpic_cli.looking import say_look
 
     if find_samples(run) is not None:
         say_look(run)
+    if finished_evaluations(run / EVALUATIONS):
+        say_look(run / EVALUATIONS)
 
 
 def _settings(
@@ -150,6 +175,7 @@ def _is_main() -> bool:
 
 def _show(trained: Trained, as_json: bool) -> None:
     from synpic.release.cards.model_card import load_lines
+    from synpic.release.cards.training import StepEvaluation
     from synpic_cli.output import print_json, say
 
     load = load_lines(trained.about, str(trained.folder), trained.checkpoint)
@@ -165,6 +191,8 @@ def _show(trained: Trained, as_json: bool) -> None:
         f"Trained {count(steps, 'step')}"
         + (f"; over the last of them {', '.join(words)}" if words else "")
     )
+    for one in trained.about.get("evaluations", ()):
+        say(StepEvaluation.model_validate(one).words)
     say(f"The model is in {trained.folder}. Load it with:")
     say()
     for line in load.splitlines():
@@ -178,11 +206,25 @@ def _show_plan(settings: TrainRecipe, out: Path, as_json: bool) -> None:
     from synpic_cli.output import print_json, say
 
     found = plan(settings, out)
+    evaluates = settings.evaluate.every is not None
+    images = _evaluation(settings, out).forecast(found.steps.goes_on_from) if evaluates else None
     if as_json:
-        print_json(found.as_dict())
+        print_json(found.as_dict() | ({"evaluations": asdict(images)} if images else {}))
         return
-    for what, words in _lines(found, settings):
+    lines = _lines(found, settings)
+    if images is not None:
+        lines.insert(-1, ("evaluations", _evaluations(images)))
+    for what, words in lines:
         say(f"{what:<14}{words}")
+
+
+def _evaluations(images: EvaluationImages) -> str:
+    if not images.steps:
+        return "made"
+    return (
+        f"{number(len(images.steps))} left, by {count(images.prompts, 'prompt')} of "
+        f"{images.suite}: {count(images.images, 'image')} to draw"
+    )
 
 
 def _lines(found: Plan, settings: TrainRecipe) -> list[tuple[str, str]]:

@@ -19,7 +19,13 @@ from synpic.score.judges.wanted import resolve_judge
 from synpic.score.reward import resolve_reward
 from synpic.workspace import RECIPE, Snapshot, Workspace
 
-__all__ = ["HowToRun", "begin_evaluation", "make_what_is_missing", "require_names"]
+__all__ = [
+    "HowToRun",
+    "begin_evaluation",
+    "make_what_is_missing",
+    "require_known",
+    "require_names",
+]
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def begin_evaluation(workspace: Workspace, recipe: str) -> Workspace:
     if not workspace.store.exists(RECIPE):
         trial = workspace.without_writing()
         trial.begin(recipe)
-        _require_known(trial.snapshot())
+        require_known(trial.snapshot())
         workspace.begin(recipe)
         return workspace
     if workspace.snapshot().recipe_text != recipe:
@@ -54,7 +60,7 @@ def begin_evaluation(workspace: Workspace, recipe: str) -> Workspace:
     return workspace
 
 
-def _require_known(snapshot: Snapshot) -> None:
+def require_known(snapshot: Snapshot) -> None:
     """Refuse unknown judges and rewards; weights that are not found now may be found later."""
     recipe = snapshot.recipe
     for name, reward in recipe.scoring.items():

@@ -177,7 +177,7 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
     lines += [
         _trained_on(found, model, overlap, shown)
         for model, overlap in found.trained_on.items()
-        if overlap.exact or overlap.folded
+        if overlap.exact or overlap.folded or overlap.at_checkpoints
     ]
     missing = max(one.missing for measure in found.measures for one in measure.results)
     if missing:
@@ -209,19 +209,25 @@ def _protocol(found: Evaluation, shown: Shown) -> list[str]:
 
 
 def _trained_on(found: Evaluation, model: str, overlap: Overlap, shown: Shown) -> str:
-    """How many prompts ``model`` was trained on, and what its difference is without them."""
-    seen = overlap.exact + overlap.folded
-    text = (
-        f"{shown(model)} was trained on {number(seen)} of {count(found.prompts, 'prompt')} "
-        f"({number(overlap.exact)} word for word)"
-    )
+    """How many prompts ``model`` was trained on or chosen by; its difference without them."""
+    trained, chosen = overlap.exact + overlap.folded, overlap.at_checkpoints
+    prompts = count(found.prompts, "prompt")
+    ways = []
+    if trained:
+        ways.append(
+            f"was trained on {number(trained)} of {prompts} ({number(overlap.exact)} word for word)"
+        )
+    if chosen:
+        ways.append(f"was evaluated at checkpoints by {number(chosen)} of {prompts}")
+    text = f"{shown(model)} {' and '.join(ways)}"
     measure = found.headline(model)
     others = [one for one in measure.unseen if one.model == model] if measure else []
     if measure is None or not others or others[0].difference is None:
         return f"{text}."
     difference = others[0].difference.mean
+    without = "trained on or evaluated by at checkpoints" if chosen else "trained on"
     return (
-        f"{text}. On the {number(difference.clusters)} that no model was trained on, by "
+        f"{text}. On the {number(difference.clusters)} that no model was {without}, by "
         f"{shown(measure.name)}: {_signed(difference)}."
     )
 

@@ -16,7 +16,11 @@ from synpic.hub.checkpoints import locate
 from synpic.ids import file_hash
 from synpic.recipe.settings import ModelSettings
 from synpic.release.cards.training import FACTS, read_training
-from synpic.release.cards.training_prompts import TrainingPrompts, read_training_prompts
+from synpic.release.cards.training_prompts import (
+    TRAINING_PROMPTS,
+    TrainingPrompts,
+    read_training_prompts,
+)
 
 __all__ = ["Trail", "prompts_of_training", "record_of_training", "rewards_of_training", "trail"]
 
@@ -48,19 +52,22 @@ def rewards_of_training(settings: ModelSettings, folder: Path) -> Mapping[str, s
     return known
 
 
-def prompts_of_training(settings: ModelSettings, folder: Path) -> TrainingPrompts | None:
+def prompts_of_training(
+    settings: ModelSettings, folder: Path, name: str = TRAINING_PROMPTS
+) -> TrainingPrompts | None:
     """The prompts that a model was trained on; None where nothing is known.
 
     Args:
         settings: the model's; its checkpoint and its adapters are looked at.
         folder: that of the recipe, to which its paths are relative.
+        name: of the record; ``CHECKPOINT_PROMPTS`` for those by which checkpoints were evaluated.
 
     Raises:
         EvaluationError: a record of them cannot be read.
     """
     found: TrainingPrompts | None = None
     for path in _places(settings, folder):
-        there = read_training_prompts(path, error=EvaluationError)
+        there = read_training_prompts(path, error=EvaluationError, name=name)
         if there is not None:
             found = there if found is None else found | there
     return found

@@ -16,6 +16,7 @@ from synpic.evaluate.trained_with import prompts_of_training
 from synpic.pipeline.inventory import Inventory
 from synpic.readers.display import visible
 from synpic.recipe.settings import ModelSettings
+from synpic.release.cards.training_prompts import CHECKPOINT_PROMPTS, TrainingPrompts
 
 __all__ = ["Overlap", "read_record", "results_without", "training_overlaps"]
 
@@ -24,15 +25,17 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Overlap:
-    """Prompts of an evaluation that a model was trained on.
+    """Prompts of an evaluation that a model was trained on, or chosen by.
 
     Args:
-        exact: word for word.
-        folded: but for case, punctuation and spaces.
+        exact: trained on, word for word.
+        folded: trained on, but for case, punctuation and spaces.
+        at_checkpoints: by which checkpoints of its run were evaluated, word for word or nearly.
     """
 
     exact: int
     folded: int
+    at_checkpoints: int = 0
 
 
 Known = TypeVar("Known")
@@ -54,19 +57,33 @@ def read_record(
 def training_overlaps(
     inventory: Inventory, models: Mapping[str, str]
 ) -> tuple[dict[str, Overlap], frozenset[str]]:
-    """Of each model that is known, how many prompts it was trained on; and those of any model."""
+    """Of each model that is known, how many prompts it was trained on or chosen by; and those of
+    any model."""
     found: dict[str, Overlap] = {}
     seen: set[str] = set()
     for model in models:
-        known = read_record(inventory, model, prompts_of_training)
-        if known is None:
+        trained_on = read_record(inventory, model, prompts_of_training)
+        chosen_by = read_record(inventory, model, _prompts_of_checkpoints)
+        if trained_on is None and chosen_by is None:
             continue
-        rows = inventory.prompts.select("prompt_id", "prompt").iter_rows()
-        how = {prompt_id: known.hold(prompt) for prompt_id, prompt in rows}
-        ways = list(how.values())
-        found[model] = Overlap(ways.count("exact"), ways.count("folded"))
-        seen |= {prompt_id for prompt_id, way in how.items() if way}
+        ways, looked_at = (_held(inventory, known) for known in (trained_on, chosen_by))
+        values = list(ways.values())
+        found[model] = Overlap(values.count("exact"), values.count("folded"), len(looked_at))
+        seen |= ways.keys() | looked_at.keys()
     return found, frozenset(seen)
+
+
+def _prompts_of_checkpoints(settings: ModelSettings, folder: Path) -> TrainingPrompts | None:
+    return prompts_of_training(settings, folder, CHECKPOINT_PROMPTS)
+
+
+def _held(inventory: Inventory, known: TrainingPrompts | None) -> dict[str, str]:
+    """Of the prompts that ``known`` holds: prompt id → whether word for word or nearly."""
+    if known is None:
+        return {}
+    rows = inventory.prompts.select("prompt_id", "prompt").iter_rows()
+    ways = {prompt_id: known.hold(prompt) for prompt_id, prompt in rows}
+    return {prompt_id: way for prompt_id, way in ways.items() if way}
 
 
 def results_without(

@@ -375,6 +375,7 @@ SUITES = Registry(
         "partiprompts": "synpic.prompts.suites.prompt_lists:PARTIPROMPTS",
         "pickapic": "synpic.prompts.suites.prompt_lists:PICKAPIC",
         "shapes": "synpic.shapes.suite:SHAPES",
+        "shapes_validation": "synpic.shapes.suite:SHAPES_VALIDATION",
     },
 )
 """Lists of prompts with what each asks of its images, and how they are drawn and judged."""

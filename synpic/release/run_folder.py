@@ -4,6 +4,9 @@ log.jsonl                          a row for each step
 samples/prompts.json               a list of {prompt, seed}
 samples/step-NNNNNNNN/I.png        of each step, the picture of the I-th of them
 samples/step-NNNNNNNN.png          a sheet of them all, written last: the step is whole
+evaluations/                       a workspace: the base and each evaluated step, and their images
+evaluations/models/step-NNNNNNNN/  the model after that step
+evaluations/step-NNNNNNNN.json     what was found of it, written last: it is not evaluated again
 """
 
 from __future__ import annotations
@@ -11,9 +14,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["LOG", "SAMPLES", "SAMPLE_PROMPTS", "sampled_steps", "step_name"]
+__all__ = [
+    "EVALUATIONS",
+    "LOG",
+    "SAMPLES",
+    "SAMPLE_PROMPTS",
+    "finished_evaluations",
+    "sampled_steps",
+    "step_name",
+]
 
 LOG = "log.jsonl"
+EVALUATIONS = "evaluations"
 SAMPLES = "samples"
 SAMPLE_PROMPTS = "prompts.json"
 """In ``SAMPLES``."""
@@ -35,3 +47,13 @@ def sampled_steps(samples: Path) -> dict[int, Path]:
     sheets = ((sheet, _SHEET.fullmatch(sheet.stem)) for sheet in samples.glob("step-*.png"))
     found = {int(name[1]): sheet.with_suffix("") for sheet, name in sheets if name}
     return dict(sorted(found.items()))
+
+
+def finished_evaluations(evaluations: Path) -> list[int]:
+    """The steps that were evaluated, in order.
+
+    Args:
+        evaluations: the folder ``EVALUATIONS`` of a run.
+    """
+    names = (_SHEET.fullmatch(one.stem) for one in evaluations.glob("step-*.json"))
+    return sorted(int(name[1]) for name in names if name)

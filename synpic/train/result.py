@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from synpic import ids
 from synpic.engine.device import environment
 from synpic.errors import StorageError, TrainingError
 from synpic.release.cards.model_card import render_card
-from synpic.release.cards.training import FACTS, read_training
-from synpic.release.cards.training_prompts import write_training_prompts
+from synpic.release.cards.training import FACTS, StepEvaluation, read_training
+from synpic.release.cards.training_prompts import CHECKPOINT_PROMPTS, write_training_prompts
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import TrainableFamily
 from synpic.train.objective import objective_facts
@@ -35,6 +35,8 @@ def facts_of(
     dataset: Mapping[str, Any],
     metrics: Mapping[str, float],
     accelerator: Accelerator,
+    step: int,
+    evaluations: Sequence[StepEvaluation] = (),
 ) -> dict[str, Any]:
     """What :data:`FACTS` holds. It is made to be published: of folders it has the last name only.
 
@@ -44,6 +46,8 @@ def facts_of(
     Args:
         dataset: what was read.
         metrics: at the end.
+        step: after which the model is as it is.
+        evaluations: on the way to there.
     """
     run, settings = recipe.run, recipe.model_dump(mode="json")
     name = str(checkpoint.settings.checkpoint)
@@ -64,10 +68,15 @@ def facts_of(
         "absent": [name for name, part in checkpoint.index().items() if part == [None, None]],
         "model": {"checkpoint": name, **checkpoint.identity},
         "dataset": dict(dataset),
-        "steps": run.steps,
+        "steps": step,
         "prompts_per_step": run.batch_size * run.accumulation * accelerator.num_processes,
         "metrics": dict(metrics),
         "environment": environment(str(accelerator.device), run.precision),
+        **(
+            {"evaluations": [one.model_dump(mode="json") for one in evaluations]}
+            if evaluations
+            else {}
+        ),
     }
 
 
@@ -79,6 +88,7 @@ def save_result(
     tuning: TuningSettings,
     about: Mapping[str, Any],
     prompts: Iterable[str],
+    evaluated: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write ``folder``, whole or not at all; one that is there is replaced.
 
@@ -89,6 +99,7 @@ def save_result(
         tuning: how it was trained.
         about: of :func:`facts_of`; ``about["saved"]`` is "lora" or "pipeline".
         prompts: that it was trained on; their hashes are left beside it.
+        evaluated: prompts by which checkpoints were evaluated; likewise.
 
     Returns:
         What ``training.json`` holds: ``about``, and size and SHA-256 of each of the model's files.
@@ -107,6 +118,8 @@ def save_result(
                 # Over the denoiser's configuration too: diffusers writes a local path into it.
                 checkpoint.copy_untrained(making, family)
             write_training_prompts(making, prompts)
+            if evaluated:
+                write_training_prompts(making, evaluated, CHECKPOINT_PROMPTS)
             made = {**about, "files": _files(making)}
             facts = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False)
             (making / FACTS).write_text(facts, "utf-8")

@@ -19,6 +19,7 @@ from synpic.train.objective import find_objective
 
 __all__ = [
     "DataSettings",
+    "EvaluateSettings",
     "NoiseSettings",
     "ObjectiveSettings",
     "OptimizerSettings",
@@ -170,6 +171,24 @@ class SampleSettings(Table):
     """How many of the dataset's."""
 
 
+class EvaluateSettings(Table):
+    """Evaluations on the way, of the model as it is then against the model before the first step.
+
+    They are made of prompts that are set aside for them (docs/training.md).
+    """
+
+    every: Positive | None = None
+    """Steps between them, and after the last; none where it is not given."""
+    suite: str | None = None
+    """A suite of ``synpic list suites``, or a file of one's own."""
+    limit: Positive = 100
+    """Prompts of it, in equal shares of its tags: the same at every checkpoint."""
+    judges: Annotated[list[str], Field(min_length=1)] | None = None
+    """The suite's own where not given."""
+    rewards: list[str] = []
+    """Registered rewards to score with as well."""
+
+
 _FOR_DRAWING = {
     *("sizes", "samples", "batch_size"),
     *("prior", "prior_revision", "adapters", "components", "without", "allow"),
@@ -201,6 +220,7 @@ class TrainRecipe(Table):
     optimizer: OptimizerSettings
     run: RunSettings
     samples: SampleSettings = SampleSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -212,11 +232,16 @@ class TrainRecipe(Table):
                 f"optimizer.warmup_steps: {optimizer.warmup_steps} of run.steps = {self.run.steps} "
                 "leave none at the full rate"
             )
+        if self.evaluate.every is not None and self.evaluate.suite is None:
+            raise ValueError(
+                "evaluate.suite: name the suite to evaluate by; `synpic list suites` shows them"
+            )
         without = [
             ("tuning.method", self.tuning, "full", {"rank", "alpha", "targets"}),
             ("objective.name", self.objective, self.objective.name, self.objective.ignored),
             ("optimizer.name", optimizer, "adafactor", {"betas"}),
             ("samples.every", self.samples, None, {"prompts", "count"}),
+            ("evaluate.every", self.evaluate, None, {"suite", "limit", "judges", "rewards"}),
         ]
         for where, table, value, ignored in without:
             name, _, key = where.partition(".")
@@ -242,7 +267,7 @@ class TrainRecipe(Table):
         run = _NOT_DECIDING
         if self.optimizer.schedule != "constant":
             run = run - {"steps"}
-        kept = self.model_dump(mode="json", exclude={"samples": True, "run": run})
+        kept = self.model_dump(mode="json", exclude={"samples": True, "evaluate": True, "run": run})
         return dict(kept)
 
 

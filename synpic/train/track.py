@@ -20,6 +20,7 @@ from pydantic import Field
 
 from synpic.errors import MissingExtra, StorageError, TrainingError
 from synpic.readers.json_models import Record, read_json
+from synpic.release.cards.training import StepEvaluation
 from synpic.release.run_folder import LOG
 from synpic.train.metrics import Metrics
 from synpic.train.settings import TrainRecipe
@@ -100,6 +101,14 @@ class Log:
             print(json.dumps(said, allow_nan=False), file=self._file, flush=True)
         known = {name: value for name, value in said.items() if value is not None}
         self._accelerator.log(known, step=step)
+
+    def add_evaluation(self, found: StepEvaluation) -> None:
+        """Send what an evaluation found to the trackers: means, and differences from the base."""
+        figures: dict[str, float] = {}
+        for name, one in found.metrics.items():
+            values = {f"evaluate/{name}": one.mean, f"evaluate/{name} difference": one.difference}
+            figures |= {key: value for key, value in values.items() if value is not None}
+        self._accelerator.log(figures, step=found.step)
 
     def add_pictures(
         self, step: int, prompts: Sequence[str], images: Sequence[Image.Image]

@@ -14,8 +14,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ from torch.utils.data import DataLoader
 from synpic.engine.progress import Event, Listener
 from synpic.engine.threads import cores
 from synpic.errors import Stopped, TrainingError
-from synpic.registry import OBJECTIVES
 from synpic.release.cards.training import FACTS
 from synpic.release.run_folder import SAMPLES
 from synpic.train.adapters import check_targets
 from synpic.train.batch import Batch
 from synpic.train.data.training_data import DTYPES, TrainingData, open_data
+from synpic.train.evaluations import Evaluations, OnCheckpoint
 from synpic.train.families.family import TrainableFamily
 from synpic.train.guard import Guard
 from synpic.train.losses import try_objective
@@ -40,6 +40,7 @@ from synpic.train.objective import Objective, find_objective
 from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
 from synpic.train.result import damage_of, facts_of, read_result, save_result
+from synpic.train.resume_inputs import resume_inputs_of
 from synpic.train.samples import Sampler
 from synpic.train.settings import TrainRecipe
 from synpic.train.state import checkpoint_at, load_state, save_state, unread
@@ -81,15 +82,19 @@ def train(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
     token: str | None = None,
+    on_checkpoint: OnCheckpoint | None = None,
 ) -> Trained:
     """Fine-tune ``recipe.model`` on ``recipe.data``; called again, goes on where it was left.
 
     Args:
-        out: gets ``log.jsonl``, ``checkpoints/``, ``samples/`` and, at the end, ``model/``.
+        out: gets ``log.jsonl``, ``checkpoints/``, ``samples/``, ``evaluations/`` and, at the end,
+            ``model/``.
         cache: where latents and embeddings are kept; the user's cache folder if None.
         listener: receives progress.
         stop: when set, the current step is finished and kept.
         token: of an account that may read the dataset.
+        on_checkpoint: evaluates the model on the way, as ``recipe.evaluate`` says, in the main
+            process.
 
     Raises:
         TrainingError: the data, the model or the settings do not fit, or another run is at work in
@@ -106,6 +111,12 @@ def train(
     objective = find_objective(recipe.objective.name)
     try_objective(objective, recipe.objective.beta)
     accelerator = open_accelerator(recipe, out)
+    if recipe.evaluate.every and on_checkpoint is None and accelerator.is_main_process:
+        raise TrainingError(
+            "evaluate.every: nothing was handed in that evaluates",
+            hint="on_checkpoint=CheckpointEvaluation(recipe, out), of "
+            "synpic.evaluate.at_checkpoints, does; or leave [evaluate] out",
+        )
     listener = listener if accelerator.is_main_process else None
     checkpoint = find_checkpoint(recipe.model)
     family = checkpoint.family(recipe.noise)
@@ -114,7 +125,17 @@ def train(
     with held(out, accelerator):
         root = Root(str(out.absolute()))
         about = _run(
-            recipe, objective, out, checkpoint, family, data, accelerator, listener, stop, root
+            recipe,
+            objective,
+            out,
+            checkpoint,
+            family,
+            data,
+            accelerator,
+            listener,
+            stop,
+            root,
+            on_checkpoint if accelerator.is_main_process else None,
         )
     return Trained(out / "model", about, str(checkpoint.settings.checkpoint))
 
@@ -130,6 +151,7 @@ def _run(
     listener: Listener | None,
     stop: threading.Event | None,
     root: Root,
+    on_checkpoint: OnCheckpoint | None,
 ) -> Mapping[str, Any]:
     """All steps that are left, and the model; gives what ``training.json`` holds."""
     main = accelerator.is_main_process
@@ -141,7 +163,7 @@ def _run(
 
     resumed = agreed_checkpoint(out, accelerator)
     done = 0
-    resume_inputs = _resume_inputs(recipe, checkpoint, family, data, accelerator)
+    resume_inputs = resume_inputs_of(recipe, checkpoint, family, data, accelerator)
     if resumed is not None:
         done = load_state(resumed, weights, optimizer, accelerator.scaler, resume_inputs)
         if done > recipe.run.steps:
@@ -154,6 +176,7 @@ def _run(
         return finished
     guard = Guard(recipe, objective, str(resumed) if resumed else None, accelerator.num_processes)
     log = Log(out, recipe, accelerator, done)
+    evaluations = Evaluations(out, recipe, on_checkpoint, done)
     sampler = _sampler(recipe, checkpoint, family, denoiser, data) if main else None
     began, first = time.monotonic(), done
 
@@ -179,12 +202,45 @@ def _run(
             hint="run the same command again to go on",
         )
 
+    def facts(step: int) -> dict[str, Any]:
+        return facts_of(
+            recipe, checkpoint, family, data.about, log.recent, accelerator, step, evaluations.found
+        )
+
+    def save(folder: Path, step: int) -> dict[str, Any]:
+        plain, about = accelerator.unwrap_model(model), facts(step)
+        return save_result(
+            folder,
+            checkpoint,
+            family,
+            plain,
+            recipe.tuning,
+            about,
+            data.prompts,
+            evaluations.prompts,
+        )
+
+    def evaluate(step: int) -> None:
+        if not evaluations.due(step):
+            return
+        if main:
+            with suppress(Stopped):  # all processes leave together
+                found = evaluations.make(step, save, str(accelerator.device))
+                if found is not None:
+                    log.add_evaluation(found)
+                    if listener:
+                        listener(replace(_event(recipe, step, None, None), news=found.words))
+        accelerator.wait_for_everyone()
+        if anyone(accelerator, stop):
+            raise stopped(step)
+
     if sampler and done == 0:
         log.add_pictures(0, data.sample_prompts, sampler.save(out / SAMPLES, 0))
     batches = _batches(recipe, data, done)
     if listener:
         listener(_event(recipe, done, None, _notes_at_the_start(out, done, damage)))
     with closing(log):
+        evaluate(done)
         for step in range(done, recipe.run.steps):
             torch.manual_seed(recipe.seed + step)  # for a denoiser that drops out
             rate = rate_at(step, recipe.run.steps, recipe.optimizer)
@@ -218,20 +274,19 @@ def _run(
                 speed = (step + 1 - first) / (time.monotonic() - began)
                 listener(_event(recipe, step + 1, speed, metrics.in_words()))
             stopping = anyone(accelerator, stop)
-            if (step + 1) % recipe.run.save_every == 0 or stopping or step + 1 == recipe.run.steps:
+            last_one = step + 1 == recipe.run.steps
+            saves = (step + 1) % recipe.run.save_every == 0 or evaluations.due(step + 1)
+            if saves or stopping or last_one:
                 keep(step + 1)
             if sampler and recipe.samples.every and (step + 1) % recipe.samples.every == 0:
                 drawn = sampler.save(out / SAMPLES, step + 1)
                 log.add_pictures(step + 1, data.sample_prompts, drawn)
-            if stopping and step + 1 < recipe.run.steps:
+            if stopping and not last_one:
                 raise stopped(step + 1)
-    about = facts_of(recipe, checkpoint, family, data.about, log.recent, accelerator)
+            evaluate(step + 1)
     root.require()
-    if main:
-        plain = accelerator.unwrap_model(model)
-        about = save_result(
-            out / "model", checkpoint, family, plain, recipe.tuning, about, data.prompts
-        )
+    steps = recipe.run.steps
+    about = save(out / "model", steps) if main else facts(steps)
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return about
@@ -286,38 +341,6 @@ def _model(
     if reference is not None:
         reference.to(device)
     return denoiser, reference
-
-
-def _resume_inputs(
-    recipe: TrainRecipe,
-    checkpoint: TrainableCheckpoint,
-    family: TrainableFamily,
-    data: TrainingData,
-    accelerator: Accelerator,
-) -> dict[str, Any]:
-    """What decides the curve: the recipe, and what its names stand for today.
-
-    Prompts may be divided otherwise among processes: the steps are the same. Names do not count,
-    nor paths however they are spelt: what they stand for is known by a commit or a hash.
-    """
-    settings, dataset = recipe.resume_inputs, dict(data.about)
-    for table, name in (("model", "checkpoint"), ("data", "dataset")):
-        settings[table] = {
-            key: value for key, value in settings[table].items() if key not in (name, "revision")
-        }
-    if dataset["content"] is not None:
-        del dataset["name"]
-    name = recipe.objective.name
-    # Of what is not synpic's, what tells one version of its code from the next.
-    code = OBJECTIVES.provenance(name, find_objective(name).function)
-    return {
-        **settings,
-        **({"objective's code": code} if code else {}),
-        **({"family's code": dict(family.code)} if family.code else {}),
-        "batch_size x processes": recipe.run.batch_size * accelerator.num_processes,
-        "checkpoint": dict(checkpoint.identity),
-        "dataset": dataset,
-    }
 
 
 def _batches(recipe: TrainRecipe, data: TrainingData, done: int) -> Iterator[Batch]:

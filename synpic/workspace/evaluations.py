@@ -133,6 +133,7 @@ class RecordedOverlap(Record):
 
     exact: int = Field(ge=0)
     folded: int = Field(ge=0)
+    at_checkpoints: int = Field(default=0, ge=0)
 
 
 class RecordedEvaluation(Record):

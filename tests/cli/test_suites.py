@@ -17,6 +17,7 @@ def test_every_suite_is_listed_without_fetching_anything() -> None:
     assert rows.keys() == SUITES.builtin.keys()
     assert {name: row["held"] for name, row in rows.items() if row["held"] != "pinned"} == {
         "shapes": "code",
+        "shapes_validation": "code",
         "hpdv2": "lock",
         "pickapic": "lock",
     }

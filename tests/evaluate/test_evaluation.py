@@ -219,7 +219,7 @@ def test_prompts_that_a_model_was_trained_on_are_counted_and_left_out(tmp_path: 
     record = {f"beta/{TRAINING_PROMPTS}": (tmp_path / TRAINING_PROMPTS).read_text()}
     workspace = two_models(tmp_path / "set", score=better, beside=record)
     found = evaluated(workspace)
-    assert found["trained_on"] == {"beta": {"exact": 2, "folded": 1}}
+    assert found["trained_on"] == {"beta": {"exact": 2, "folded": 1, "at_checkpoints": 0}}
     (measure,) = (one for one in found["measures"] if one["metric"] == "redness")
     (others,) = (one for one in measure["without_training_prompts"] if one["model"] == "beta")
     scored = take_inventory(workspace).scored().sort("prompt_id", "sample")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
-from synpic.prompts.suites import SuiteData
+import pytest
+
+from synpic import ids
+from synpic.prompts.suites import Suite, SuiteData
 from synpic.shapes.meaning import TASKS, parse, wordings
 from synpic.shapes.prompts import combinations_of, split_of
-from synpic.shapes.suite import SHAPES
+from synpic.shapes.suite import SHAPES, SHAPES_VALIDATION
 
-VERSION = "10b193397d50bab98dfbd1b632b6ce36210a4a039ab2fa6091d209483cd13be9"
+VERSIONS = {
+    "shapes": "10b193397d50bab98dfbd1b632b6ce36210a4a039ab2fa6091d209483cd13be9",
+    "shapes_validation": "74eac46d281cedb360433eb085a7afb63a2b547323814efba2fb9f864551c546",
+}
 
 
 def test_every_combination_of_the_test_split_is_asked_as_often_as_any_of_its_task() -> None:
@@ -32,10 +38,18 @@ def test_every_combination_of_the_test_split_is_asked_as_often_as_any_of_its_tas
         assert max(counted.values()) - min(counted.values()) <= 1
 
 
-def test_items_do_not_change_unnoticed() -> None:
-    """Numbers of two versions cannot be compared: raise ``edition`` with this hash."""
-    from synpic import ids
+def test_what_checkpoints_are_evaluated_by_shares_no_combination_with_the_suite() -> None:
+    items = SHAPES_VALIDATION.read(SuiteData()).items
+    assert SHAPES.at_checkpoints == SHAPES_VALIDATION.name
+    assert SHAPES_VALIDATION.origin.items == len(items)
+    assert {split_of(parse(item.prompt)) for item in items} == {"validation"}
+    asked = {item.spec["cluster"] for item in SHAPES.read(SuiteData()).items}
+    assert not asked & {item.spec["cluster"] for item in items}
 
-    items = SHAPES.read(SuiteData()).items
+
+@pytest.mark.parametrize("suite", [SHAPES, SHAPES_VALIDATION], ids=lambda suite: suite.name)
+def test_items_do_not_change_unnoticed(suite: Suite) -> None:
+    """Numbers of two versions cannot be compared: raise ``edition`` with this hash."""
+    items = suite.read(SuiteData()).items
     found = [[one.item, one.prompt, one.tag, one.spec] for one in items]
-    assert (ids.fingerprint({"items": found}), SHAPES.edition) == (VERSION, 1)
+    assert (ids.fingerprint({"items": found}), suite.edition) == (VERSIONS[suite.name], 1)

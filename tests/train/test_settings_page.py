@@ -24,6 +24,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[optimizer]`": settings.OptimizerSettings,
     "`[run]`": settings.RunSettings,
     "`[samples]`": settings.SampleSettings,
+    "`[evaluate]`": settings.EvaluateSettings,
 }
 
 

@@ -210,6 +210,8 @@ class Suite:
         protocol: how images are drawn.
         quirks: each fault of the makers' program that ``quirks = "official"`` brings, in a line.
         unofficial: what still differs from the makers' program, a line each.
+        at_checkpoints: a registered suite that asks other things in the same way: training looks
+            at it on the way, in place of this one.
         edition: raised whenever equal files give other items.
     """
 
@@ -223,6 +225,7 @@ class Suite:
     protocol: Protocol = Protocol()
     quirks: tuple[str, ...] = ()
     unofficial: tuple[str, ...] = ()
+    at_checkpoints: str | None = None
     edition: int = 1
 
     @property

@@ -8,7 +8,7 @@ writer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -80,6 +80,7 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
         load=load_lines(about, repository or "."),
         metrics=_metrics(about["metrics"]),
         objective=_objective(about),
+        evaluations=_evaluations(about.get("evaluations", ())),
         family_code=_family_code(about),
         recipe=recipe,
         recipe_toml=write_toml(recipe),
@@ -179,6 +180,24 @@ def _labels(labels: Any) -> str:
     if labels == "random":
         return "chance: the published preferences, shuffled within each prompt (a control)"
     return f"the wins under {', '.join(labels)}, counted anew from the published scores"
+
+
+def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each step and metric, figures as people read them."""
+    rows = []
+    for one in evaluations:
+        for name, metric in one["metrics"].items():
+            figures = {key: _figure(metric[key]) for key in ("mean", "base")}
+            difference = _figure(metric["difference"], "+")
+            if metric["difference"] is not None and metric["low"] is not None:
+                ends = _figure(metric["low"], "+"), _figure(metric["high"], "+")
+                difference += f" ({ends[0]} … {ends[1]})"
+            rows.append({**one, **metric, **figures, "metric": name, "difference": difference})
+    return rows
+
+
+def _figure(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{value:{sign}.3f}"
 
 
 def _metrics(metrics: Mapping[str, float]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from synpic.errors import SynpicError
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.recipe.toml import write_toml
 
-__all__ = ["FACTS", "TrainingFacts", "read_training"]
+__all__ = ["FACTS", "StepEvaluation", "StepMetric", "TrainingFacts", "read_training"]
 
 FACTS = "training.json"
 """What ``synpic train`` leaves beside a model: everything its card says and more, for machines."""
@@ -99,6 +99,52 @@ class _File(Record):
     sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
+class StepMetric(Record):
+    """What one judge or reward says of the model after a step.
+
+    Args:
+        mean, base: of the model, and of the model before the first step; None without a value.
+        difference, low, high: of the paired difference and its interval of 95 %.
+        missing: images without a value.
+        trail: whether it labelled what the model learns from.
+    """
+
+    mean: float | None
+    base: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    missing: Count
+    trail: str
+
+
+class StepEvaluation(Record):
+    """An evaluation on the way.
+
+    Args:
+        step: after which.
+        suite, version: of the prompts.
+        prompts: how many.
+        metrics: by name.
+    """
+
+    step: Count
+    suite: str
+    version: str
+    prompts: Count
+    metrics: dict[str, StepMetric]
+
+    @property
+    def words(self) -> str:
+        """In a line."""
+        parts = []
+        for name, one in self.metrics.items():
+            mean = "no value" if one.mean is None else f"{one.mean:.3f}"
+            change = "" if one.difference is None else f" ({one.difference:+.3f})"
+            parts.append(f"{name} {mean}{change}")
+        return f"{self.suite} after step {self.step}: {', '.join(parts)}"
+
+
 class TrainingFacts(Record):
     """Everything that ``training.json`` must have for a card, and for loading the model."""
 
@@ -119,6 +165,8 @@ class TrainingFacts(Record):
     metrics: dict[str, float]
     environment: dict[str, Any]
     files: Annotated[dict[str, _File], Field(min_length=1)]
+    evaluations: list[StepEvaluation] = Field(default_factory=list)
+    """On the way, in the order of steps; the model is the last step's, whichever was best."""
 
     @model_validator(mode="after")
     def _has_beta(self) -> Self:

@@ -11,10 +11,18 @@ from pathlib import Path
 from synpic import ids
 from synpic.errors import SynpicError
 
-__all__ = ["TRAINING_PROMPTS", "TrainingPrompts", "read_training_prompts", "write_training_prompts"]
+__all__ = [
+    "CHECKPOINT_PROMPTS",
+    "TRAINING_PROMPTS",
+    "TrainingPrompts",
+    "read_training_prompts",
+    "write_training_prompts",
+]
 
 TRAINING_PROMPTS = "training_prompts.txt"
 """What ``synpic train`` leaves beside a model: a line for each prompt that it learnt from."""
+CHECKPOINT_PROMPTS = "checkpoint_prompts.txt"
+"""The same of the prompts by which checkpoints were evaluated on the way."""
 
 _LINE = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{32})")
 
@@ -47,18 +55,22 @@ def _folded_id(prompt: str) -> str:
     return ids.prompt_id(" ".join(re.findall(r"\w+", plain)) or plain)
 
 
-def write_training_prompts(folder: Path, prompts: Iterable[str]) -> None:
-    """Write :data:`TRAINING_PROMPTS` in ``folder``.
+def write_training_prompts(
+    folder: Path, prompts: Iterable[str], name: str = TRAINING_PROMPTS
+) -> None:
+    """Write the file ``name`` in ``folder``.
 
     Raises:
         OSError: the disk is full, or refuses.
     """
     lines = {f"{ids.prompt_id(ids.normalise_prompt(one))} {_folded_id(one)}\n" for one in prompts}
-    (folder / TRAINING_PROMPTS).write_text("".join(sorted(lines)), "ascii")
+    (folder / name).write_text("".join(sorted(lines)), "ascii")
 
 
-def read_training_prompts(folder: Path, *, error: type[SynpicError]) -> TrainingPrompts | None:
-    """What ``folder`` says; None where it says nothing.
+def read_training_prompts(
+    folder: Path, *, error: type[SynpicError], name: str = TRAINING_PROMPTS
+) -> TrainingPrompts | None:
+    """What the file ``name`` in ``folder`` says; None where there is none.
 
     Args:
         error: what is raised.
@@ -66,7 +78,7 @@ def read_training_prompts(folder: Path, *, error: type[SynpicError]) -> Training
     Raises:
         SynpicError: an ``error`` that names the line that is not what was written.
     """
-    path = folder / TRAINING_PROMPTS
+    path = folder / name
     hint = "`synpic train` writes it: train the model again, or take the file away"
     try:
         lines = path.read_text("ascii").splitlines()
