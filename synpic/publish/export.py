@@ -2,8 +2,9 @@
 
 ``pickapic`` and ``pairwise`` are folders of Parquet whose only config is the default one, for
 scripts that cannot name a config. ``folders`` is two folders of image files, chosen and rejected,
-with a caption beside each; ``webdataset`` is tars, a sample a pair; ``flow-factory`` is that
-trainer's own. Images are copied as they were encoded, a row group or a handful of pairs at a time.
+with a caption beside each; ``webdataset`` is tars, a sample a pair; ``flow-factory`` and
+``verl-omni`` are these trainers' own. Images are copied as they were encoded, a row group or a
+handful of pairs at a time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from synpic.publish.write_flow_factory import write_flow_factory
 from synpic.publish.write_folders import notes_on_folders, write_folders
 from synpic.publish.write_shards import explain_refusals, pack, require_room, spell_out, write_file
 from synpic.publish.write_tars import write_tars
+from synpic.publish.write_verl_omni import TensorsOfPairs, images_of, write_verl_omni
 from synpic.rank import OwnPairs
 from synpic.readers.display import count
 from synpic.release.manifest import MANIFEST, ExportManifest, File, encode, own_version
@@ -36,7 +38,7 @@ from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["KINDS", "Export", "Exported", "export", "plan_export"]
 
-KINDS = ("pickapic", "pairwise", "folders", "webdataset", "flow-factory")
+KINDS = ("pickapic", "pairwise", "folders", "webdataset", "flow-factory", "verl-omni")
 
 _ONE_SPLIT = {
     "folders": "two folders hold one",
@@ -65,6 +67,7 @@ class Export:
     _records: ConfigRows
     _shards: Sequence[ShardFile]
     _evaluated: Sequence[str] = ()
+    _tensors: TensorsOfPairs | None = None
 
     @property
     def strategy(self) -> str:
@@ -104,6 +107,7 @@ def export(
     revision: str | None = None,
     token: str | None = None,
     limits: Limits | None = None,
+    tensors: TensorsOfPairs | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Exported:
     """Write the pairs of ``where`` to ``directory``, in the shape that ``kind`` names.
@@ -119,6 +123,8 @@ def export(
         split: only this one; all if None.
         revision, token: of a release on the Hub.
         limits: of shards and row groups.
+        tensors: for "verl-omni": what encodes prompts and images, as
+            :func:`synpic.train.data.pair_tensors.open_pair_tensors` opens it.
         on_progress: called with pairs written and pairs in all.
 
     Raises:
@@ -139,7 +145,12 @@ def export(
         revision=revision,
         token=token,
         limits=limits,
+        tensors=tensors,
     )
+    if tensors is not None:
+        rows = planned._records.rows
+        prompts = rows["prompt"].unique(maintain_order=True)
+        tensors.prepare(prompts, images_of(rows), planned._source.read)
     with explain_refusals(target), new_folder(target, "export") as folder:
         require_room(folder, planned.bytes)
         files = _WRITERS[kind](planned, folder, on_progress)
@@ -167,12 +178,22 @@ def plan_export(
     revision: str | None = None,
     token: str | None = None,
     limits: Limits | None = None,
+    tensors: TensorsOfPairs | None = None,
 ) -> Export:
     """What :func:`export` would write; it takes and raises the same."""
     if kind not in KINDS:
         raise PublishError(
             f"unknown kind of export {kind!r}.{did_you_mean(kind, KINDS)}",
             hint=f"known: {', '.join(KINDS)}",
+        )
+    if (kind == "verl-omni") != (tensors is not None):
+        raise PublishError(
+            "verl-omni reads latents and embeddings: a model has to make them"
+            if tensors is None
+            else f"--to {kind} has no room for what a model encodes",
+            hint="name the model that will be trained with --model"
+            if tensors is None
+            else "leave --model out, or export --to verl-omni",
         )
     source = open_pair_source(where, strategy, cuts=cuts, revision=revision, token=token)
     config = "pickapic" if kind == "pickapic" else "pairwise"
@@ -184,13 +205,15 @@ def plan_export(
     shards = plan_shards([ConfigRows(DATA, rows, made.images)], splits, limits or Limits())
     counts = {one: rows.filter(pl.col("split") == one).height for one in splits}
     size = sum(shard.bytes for shard in shards)
+    if tensors is not None:
+        size += tensors.bytes_of(rows["prompt"].n_unique(), rows.height)
     evaluated: list[str] = []
     if kind == "flow-factory" and split is None:
         others = dict.fromkeys(made.rows["split"]).keys() - {*splits}
         held_out = pl.col("split").is_in([one for one in _EVALUATED if one in others][:1])
         evaluated = made.rows.filter(held_out)["prompt"].unique(maintain_order=True).to_list()
     pairs = ConfigRows(config, rows, made.images)
-    return Export(kind, counts, size, source, pairs, shards, evaluated)
+    return Export(kind, counts, size, source, pairs, shards, evaluated, tensors)
 
 
 def _with_seeds_and_ranks(made: ConfigRows, candidates: pl.DataFrame) -> ConfigRows:
@@ -261,12 +284,21 @@ def _write_flow_factory(
     return write_flow_factory(rows, planned._evaluated, read, folder, on_progress)
 
 
+def _write_verl_omni(
+    planned: Export, folder: Path, on_progress: Callable[[int, int], None] | None
+) -> dict[str, File]:
+    rows, read = planned._records.rows, planned._source.read
+    assert planned._tensors is not None
+    return write_verl_omni(rows, planned._tensors, read, folder, on_progress)
+
+
 _WRITERS = {
     "pickapic": _write_shards,
     "pairwise": _write_shards,
     "folders": _write_folders,
     "webdataset": _write_tars,
     "flow-factory": _write_flow_factory,
+    "verl-omni": _write_verl_omni,
 }
 
 

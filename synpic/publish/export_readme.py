@@ -19,6 +19,7 @@ _TITLES = {
     "folders": "Pairs in two folders",
     "webdataset": "Pairs in the layout of WebDataset",
     "flow-factory": "Pairs for Flow-Factory",
+    "verl-omni": "Pairs for verl-omni",
 }
 
 _LOAD = 'Load it with `datasets.load_dataset("path/to/this/folder")`.'
@@ -32,6 +33,8 @@ _LAYOUTS = {
     "with models, seeds, ranks and preferences. All images have one ending; look at the bytes.",
     "flow-factory": "`train.jsonl` has a pair a line, as records of version 2, for "
     "`trainer_type: offline-dpo`; `test.jsonl`, where there is one, has prompts to evaluate with.",
+    "verl-omni": "A row of a Parquet file is a pair, encoded for offline DPO of Stable "
+    "Diffusion 3; `img_win` and `img_lose` are files of `images/`.",
 }
 
 _SHARDS = {"pickapic": "parquet", "pairwise": "parquet", "webdataset": "tar"}

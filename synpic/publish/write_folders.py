@@ -48,7 +48,8 @@ def write_folders(
         # One name for both sides, whatever each was encoded as: readers look at the bytes.
         ending = image_ending(images[0], row["chosen"]["path"])
         name = f"{row['chosen_id']}-{row['rejected_id']}"
-        caption = " ".join(row["prompt"].splitlines()).encode()
+        # A space where there is no prompt: kohya's scripts fail at an empty file.
+        caption = (" ".join(row["prompt"].splitlines()) or " ").encode()
         for side, image in zip(SIDES, images, strict=True):
             for path, data in (
                 (f"{side}/{name}{ending}", image),

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from synpic.errors import TrainingError
-from synpic.train.data.crops import Size, parse_size
+from synpic.train.data.crops import parse_size
 from synpic.train.data.encode import lacking, sizing
 from synpic.train.data.examples import prompt_key
 from synpic.train.data.image_index import ImageIndex
+from synpic.train.data.pair_tensors import latent_numbers
 from synpic.train.data.training_data import DTYPES, caches_of, labelled, sample_prompts
 from synpic.train.families.family import TrainableFamily
 from synpic.train.losses import try_objective
@@ -176,7 +177,7 @@ def plan(
         "prompts": len(caches.prompts.missing(map(prompt_key, texts))),
     }
     prompt_bytes = family.prompt_numbers(checkpoint.index()) * caches.embeddings_dtype.itemsize
-    image_bytes = _latent_numbers(checkpoint, family, fixed) * caches.latents_dtype.itemsize
+    image_bytes = latent_numbers(checkpoint, family, fixed) * caches.latents_dtype.itemsize
     together = run.batch_size * (processes or int(os.environ.get("WORLD_SIZE", "1")))
     source, prompts = records.source, records.table.height
     return Plan(
@@ -252,17 +253,3 @@ def _memory(
         "optimizer": learnt * _STATE_BYTES[recipe.optimizer.name],
     }
     return {name: number for name, number in found.items() if number}
-
-
-def _latent_numbers(
-    checkpoint: TrainableCheckpoint, family: TrainableFamily, size: Size | None
-) -> int:
-    """Numbers in the latents of an image; where no size is known, of one that the model draws."""
-    config = checkpoint.configuration("vae")
-    factor = 1 << (len(config["block_out_channels"]) - 1)
-    if size is None and checkpoint.settings.sizes:
-        size = parse_size(checkpoint.settings.sizes[0], 1)
-    if size is None:
-        size = (int(family.shape["sample_size"]) * factor,) * 2
-    channels = int(config["latent_channels"])
-    return channels * (size[0] // factor) * (size[1] // factor)

@@ -11,6 +11,7 @@ from synpic.errors import SynpicError
 from synpic.publish import publish_to
 from synpic.workspace import Workspace
 from synpic_cli.export import export
+from tests.generate import tiny
 from tests.publish.fixtures import build
 from tests.release.conftest import PROMPTS, ragged
 
@@ -68,3 +69,21 @@ def test_mistakes(made: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert isinstance(ended.exception, SynpicError)
     assert "neither a workspace nor a release" in ended.exception.message
     assert run(tmp_path / "out").exit_code == 2
+
+
+def test_what_a_model_encodes(
+    made: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNPIC_CACHE", str(tmp_path / "cache"))
+    tiny.sd3().save_pretrained(tmp_path / "sd3")
+    words = ("--to", "verl-omni", tmp_path / "out", "--model", tmp_path / "sd3", "--split", "train")
+    ended = run(*words, "--dry-run")
+    assert ended.exit_code == 0, ended.output
+    assert "About " in ended.output
+    assert not (tmp_path / "out").exists()
+    ended = run(*words)
+    assert ended.exit_code == 0, ended.output
+    assert (tmp_path / "out" / "train.parquet").exists()
+    ended = run("--to", "folders", tmp_path / "other", "--size", "16x16")
+    assert isinstance(ended.exception, SynpicError)
+    assert "--size is for what --model encodes" in ended.exception.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,16 +20,23 @@ Crop = tuple[int, int, int, int, int, int]
 """Height and width before, rows and columns cut off above and left, height and width after."""
 
 
-def parse_size(text: str, multiple: int) -> Size:
+def parse_size(text: str, multiple: int, name: str = "data.size") -> Size:
     """ "WIDTHxHEIGHT" as a size.
 
+    Args:
+        name: of the setting, for the message.
+
     Raises:
-        TrainingError: a side is no multiple of ``multiple``.
+        TrainingError: it is none, or a side is no multiple of ``multiple``.
     """
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise TrainingError(
+            f'{name} = "{text}": a size is WIDTHxHEIGHT, in pixels', hint='"1024x1024", for one'
+        )
     width, height = map(int, text.split("x"))
     if width % multiple or height % multiple:
         raise TrainingError(
-            f'data.size = "{text}": this model takes multiples of {multiple} pixels',
+            f'{name} = "{text}": this model takes multiples of {multiple} pixels',
             hint=f'"{_down(width, multiple)}x{_down(height, multiple)}"',
         )
     return height, width

@@ -26,7 +26,7 @@ from synpic.train.data.image_index import ImageIndex, IndexedImage
 from synpic.train.data.records import TrainingRecords
 from synpic.train.families.family import TrainableFamily
 
-__all__ = ["Lacking", "encode_all", "encode_prompts", "lacking", "sizing"]
+__all__ = ["ImageBatches", "Lacking", "encode_all", "encode_prompts", "lacking", "sizing"]
 
 _PROMPTS = 32
 _IMAGES = 32
@@ -90,7 +90,7 @@ def encode_all(
     rows = lacking(records, index, size_of, caches, flip).rows
     if rows:
         meter = Meter("encode", "images", sum(len(places) for _, places in rows), listener)
-        images = _Images(family, caches, opened, records.where)
+        images = ImageBatches(family, caches, opened, records.where)
         try:
             for row in decode_rows(records, rows, size_of):
                 images.add(row, flip)
@@ -234,7 +234,7 @@ def encode_prompts(
     meter.end(None)
 
 
-class _Images:
+class ImageBatches:
     """Pixels that wait for others of their size, to be encoded together.
 
     Args:
