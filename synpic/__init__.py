@@ -40,6 +40,7 @@ _PUBLIC = {
     "evaluate_models": "synpic.evaluate.evaluation:evaluate_models",
     "export": "synpic.publish.export:export",
     "generate_candidates": "synpic.pipeline.steps:generate_candidates",
+    "group_preference": "synpic.serve.group:group_preference",
     "image_scores": "synpic.pipeline.steps:image_scores",
     "ingest_candidates": "synpic.pipeline.steps:ingest_candidates",
     "ingest_workspace": "synpic.pipeline.steps:ingest_workspace",

@@ -32,6 +32,7 @@ from synpic.release.source import open_release
 from synpic.release.verify import verify
 from synpic.release.versions import versions
 from synpic.score.api import reward
+from synpic.serve.group import group_preference
 from synpic.train.settings import parse_train_recipe
 from synpic.train.training_loop import train as train_model
 from synpic.workspace import Workspace
@@ -49,6 +50,7 @@ __all__ = [
     "evaluate_models",
     "export",
     "generate_candidates",
+    "group_preference",
     "image_scores",
     "ingest_candidates",
     "ingest_workspace",

@@ -32,6 +32,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "image_scores",
         "rank_candidates",
         "reward",
+        "group_preference",
         "Engine",
         "Shard",
     ),

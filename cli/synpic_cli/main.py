@@ -31,6 +31,7 @@ from synpic_cli import (
     repair,
     rerank,
     score,
+    serve,
     status,
     study,
     train,
@@ -93,6 +94,7 @@ app.command("re-rank")(rerank.rerank)
 app.command()(train.train)
 app.command()(view.view)
 app.add_typer(study.app, name="study")
+app.command()(serve.serve)
 app.command()(merge.merge)
 app.command()(status.status)
 app.command()(repair.repair)

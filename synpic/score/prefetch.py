@@ -14,7 +14,7 @@ from synpic.engine.task import Item
 from synpic.engine.threads import pool
 from synpic.readers.images import ImageError, decode
 
-__all__ = ["Broken", "Encoded", "PrefetchOrder", "PrefetchedImages", "key_of"]
+__all__ = ["Broken", "Encoded", "PrefetchOrder", "PrefetchedImages", "key_of", "made_ready"]
 
 Key = tuple[str, str]
 """candidate_id, sha256."""
@@ -174,6 +174,11 @@ def _made(data: bytes, makes: Mapping[Hashable, Make]) -> dict[Hashable, Any]:
         return dict.fromkeys(makes, Broken(str(error)))
     except MemoryError:
         return dict.fromkeys(makes, Broken("no memory to decode it"))
+    return made_ready(image, makes)
+
+
+def made_ready(image: Image, makes: Mapping[Hashable, Make]) -> dict[Hashable, Any]:
+    """By kind, what ``makes`` make of an image, or :class:`Broken`."""
     # Each has an image of its own: a reward may be anyone's code, and draw on it.
     copies = [image, *(image.copy() for _ in range(len(makes) - 1))]
     return {

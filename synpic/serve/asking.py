@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from synpic.errors import SynpicError
+from synpic.score.wires.synpic import RewardDescription
 
-__all__ = ["Ask", "Refused", "Scored", "Scorer", "Unscored"]
+__all__ = ["Ask", "DescribedScorer", "Refused", "Scored", "Scorer", "Unscored"]
 
 
 @dataclass(frozen=True)
@@ -81,4 +82,13 @@ class Scorer(Protocol):
                 number), an image over the limit (413), no room in the queue (503, with
                 ``retry_after``), a server that stops (503).
         """
+        ...
+
+
+class DescribedScorer(Scorer, Protocol):
+    """A scorer that says what its rewards are."""
+
+    @property
+    def described(self) -> Mapping[str, RewardDescription]:
+        """What is known of each reward."""
         ...

@@ -15,7 +15,7 @@ from synpic.engine.stop import stop_on_signals
 from synpic.errors import SynpicError
 from synpic.web.security import App, OwnPageOnly, is_loopback
 
-__all__ = ["Listening", "listen", "run_until_signal"]
+__all__ = ["Listening", "authority_of", "bind", "listen", "run_until_signal"]
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,8 @@ def listen(
     elif token is None:
         token = secrets.token_urlsafe(24)
     name = host.strip("[]")
-    try:
-        family = socket.AF_INET6 if ":" in name else socket.AF_INET
-        # Named as TCP, or asyncio leaves each small answer waiting for an acknowledgement: 40 ms.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((name, port))
-        listener.listen()  # from here on a browser waits, and is not refused
-    except OSError as error:
-        raise SynpicError(
-            f"--host {host} --port {port}: cannot listen there: {error.strerror or error}",
-            hint="name an address of this machine and a free port; --port 0 takes any",
-        ) from error
-    bound = listener.getsockname()[1]
-    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(name, name)
-    authority = f"[{shown}]" if ":" in shown else shown
-    address = f"http://{authority}:{bound}/" + (f"{token}/" if token else "")
+    listener = bind(name, port)
+    address = f"http://{authority_of(name, listener)}/" + (f"{token}/" if token else "")
     config = uvicorn.Config(
         OwnPageOnly(app, name, token, names),
         log_level="warning",
@@ -76,6 +62,35 @@ def listen(
         ws="none",
     )
     return Listening(uvicorn.Server(config), listener, address)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens on ``host``; on any free port if 0.
+
+    Raises:
+        SynpicError: it cannot listen there.
+    """
+    name = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in name else socket.AF_INET
+        # Named as TCP, or asyncio leaves each small answer waiting for an acknowledgement: 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((name, port))
+        listener.listen()  # from here on a caller waits, and is not refused
+    except OSError as error:
+        raise SynpicError(
+            f"--host {host} --port {port}: cannot listen there: {error.strerror or error}",
+            hint="name an address of this machine and a free port; --port 0 takes any",
+        ) from error
+    return listener
+
+
+def authority_of(host: str, listener: socket.socket) -> str:
+    """How others write the host and port of ``listener`` in an address."""
+    name = host.strip("[]")
+    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(name, name)
+    return (f"[{shown}]" if ":" in shown else shown) + f":{listener.getsockname()[1]}"
 
 
 def run_until_signal(

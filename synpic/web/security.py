@@ -14,7 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-__all__ = ["POLICY", "App", "OwnPageOnly", "is_loopback"]
+__all__ = ["POLICY", "App", "Message", "OwnPageOnly", "is_loopback", "names_loopback"]
 
 POLICY = "; ".join(
     [
@@ -57,6 +57,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def names_loopback(header: str) -> bool:
+    """Whether a Host header names this machine alone: a name that another leads here does not."""
+    return is_loopback(_without_port(header).lower())
 
 
 class OwnPageOnly:

@@ -48,6 +48,7 @@ IN_A_WORKSPACE = {
     "score": (),
     "export": ("--to", "pickapic", "../new/out"),
     "repair": (),
+    "serve": (),
     "study new": ("--pairs", "2"),
     "view": ("--to", "../new/page"),
     "publish": ("user/set",),

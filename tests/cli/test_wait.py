@@ -21,6 +21,7 @@ COMMANDS = {
     "publish": ["a/b"],
     "re-rank": ["a/b"],
     "score": [],
+    "serve": [],
     "train": ["--preset", "shapes"],
     "validate": [],
     "verify": ["a/b"],

@@ -224,7 +224,7 @@ class Called(TwoStageReward):
         if self._lock.remember(entry).identity != entry.identity:
             raise RewardError(
                 f"the server gives another {self._name} than it did: it is now {one.reward}, "
-                f"version {one.version}, fingerprint {ids.short(one.fingerprint)}",
+                f"version {one.version}, fingerprint {ids.short(one.fingerprint or 'unknown')}",
                 hint=f"have it serve what it did before; or give {self._name} another `version` in "
                 "the recipe, and all images are scored anew",
             )

@@ -15,6 +15,7 @@ __all__ = [
     "RewardsAnswer",
     "ScoreAnswer",
     "ScoreRequest",
+    "ServerProblem",
 ]
 
 
@@ -79,14 +80,22 @@ class GroupAnswer(_Message):
     scores: dict[str, list[float]]
 
 
+class ServerProblem(_Message):
+    """What is answered with every status but 200."""
+
+    error: str
+    hint: str | None = None
+
+
 class RewardDescription(_Message):
     """What a server says of one reward."""
 
     reward: str
     """The registered name, or package.module:callable."""
     version: str | None
-    fingerprint: str
-    """A hash of what decides a score: code, version, checkpoint, options."""
+    fingerprint: str | None
+    """A hash of what decides a score: code, version, checkpoint, options; null where a branch of
+    the Hub was taken from the cache, and its commit could not be asked for."""
     scale: float
     """What every score was divided by before it was sent."""
     reads_prompt: bool

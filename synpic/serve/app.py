@@ -1,0 +1,146 @@
+"""The application: wires, health and metrics, behind the limits and the guard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from types import ModuleType
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from synpic.serve.asking import Refused
+from synpic.serve.guard import CallersGuard
+from synpic.serve.limits import RequestLimits
+from synpic.serve.metrics import TEXT, ServerMetrics
+from synpic.serve.service import RewardService
+from synpic.serve.whole_body import WholeBody
+from synpic.serve.wires import flow_factory, own, pickles, unirl
+from synpic.web.answers import NEVER, json_answer, problem
+from synpic.web.security import App, Message
+
+__all__ = ["JSON_WIRES", "WIRES", "make_app"]
+
+WIRES: dict[str, ModuleType] = {
+    "synpic": own,
+    "flow-factory": flow_factory,
+    "unirl": unirl,
+    "pickles": pickles,
+}
+"""Name → a module with ``routes(scorer, limits)``."""
+
+JSON_WIRES = ("synpic", "flow-factory", "unirl")
+"""Those that are always there."""
+
+
+def make_app(
+    service: RewardService,
+    limits: RequestLimits,
+    *,
+    host: str,
+    token: str | None = None,
+    wires: Sequence[str] = JSON_WIRES,
+) -> App:
+    """All that a server answers.
+
+    Args:
+        host: that it listens on.
+        token: that callers have to send; None: any may call.
+        wires: names of :data:`WIRES`.
+    """
+    named = [(name, route) for name in wires for route in WIRES[name].routes(service, limits)]
+    routes = [
+        *(route for _, route in named),
+        *_of_the_server(service),
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            Refused: _refused,
+            HTTPException: _http_problem,
+            Exception: _bug,
+        },
+    )
+    metrics = service.metrics
+
+    def wire_of(path: str, scope: Message) -> str:
+        for name, route in named:
+            if route.matches({**scope, "path": path, "root_path": ""})[0] is not Match.NONE:
+                return name
+        return "other"
+
+    def hung_up(scope: Message) -> None:
+        metrics.dropped(wire_of(scope["path"], scope))
+
+    counted = _Counted(app, metrics, wire_of)
+    return CallersGuard(WholeBody(counted, limits, hung_up), host, token)
+
+
+class _Counted:
+    """ASGI middleware: counts answers by wire and status, and measures them."""
+
+    def __init__(
+        self, app: App, metrics: ServerMetrics, wire_of: Callable[[str, Message], str]
+    ) -> None:
+        self._app, self._metrics, self._wire_of = app, metrics, wire_of
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        wire, began = self._wire_of(scope["path"], scope), time.monotonic()
+
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.request(wire, message["status"], time.monotonic() - began)
+            await send(message)
+
+        await self._app(scope, receive, counting)
+
+
+def _of_the_server(service: RewardService) -> list[Route]:
+    async def health(request: Request) -> Response:
+        state = "failed" if service.failure else "stopping" if service.stopping else "ok"
+        return json_answer(
+            {"status": state, "rewards": list(service.names), "queue_images": service.held},
+            200 if state == "ok" else 503,
+        )
+
+    async def metrics(request: Request) -> Response:
+        return Response(service.metrics.text(), media_type=TEXT, headers=NEVER)
+
+    return [
+        Route("/health", health, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    answer = problem(error.status, error.message, error.hint)
+    if error.retry_after is not None:
+        answer.headers["retry-after"] = str(error.retry_after)
+    return answer
+
+
+def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
+    if error.status_code == 405:
+        answer = problem(
+            405, f"{path} does not take {request.method}", "GET /openapi.json says what does"
+        )
+        answer.headers.update(error.headers or {})
+        return answer
+    return problem(
+        error.status_code, f"there is no {path!r}", "GET /openapi.json says what there is"
+    )
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    return problem(500, "the server failed on this request; its own output says why")
