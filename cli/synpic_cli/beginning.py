@@ -44,7 +44,7 @@ def begun(
         base=None if base is None else ask_model(base),
         suite=suite,
     )
-    return _with_recipe(folder, recipe, dry_run), {}
+    return _with_recipe(folder, recipe, dry_run, suite), {}
 
 
 def begun_with_images(
@@ -74,14 +74,14 @@ def begun_with_images(
         return images_recipe(where, models=[*names.values()], base=base, suite=suite)
 
     # First in memory: a mistake in a folder leaves no workspace behind.
-    snapshot = _with_recipe(folder, recipe(True), True).snapshot()
+    snapshot = _with_recipe(folder, recipe(True), True, suite).snapshot()
     settings = snapshot.recipe.suite
     assert settings is not None, "images_recipe writes it"
     items = open_suite(settings, snapshot).items
     found = {names[name]: existing_images(Path(place), items) for name, _, place in pairs}
     for name, there in found.items():
         say_aside(f"{name}: {count(len(there), 'image')} of the suite")
-    workspace = _with_recipe(folder, recipe(dry_run), dry_run)
+    workspace = _with_recipe(folder, recipe(dry_run), dry_run, suite)
     if not dry_run:
         link_images(folder, found)
     return workspace, {name: len(there) for name, there in found.items()}
@@ -92,9 +92,10 @@ def _beside(folder: Path, in_memory: bool) -> Path | None:
     return folder if folder.is_dir() or not in_memory else None
 
 
-def _with_recipe(folder: Path, recipe: str, dry_run: bool) -> Workspace:
+def _with_recipe(folder: Path, recipe: str, dry_run: bool, suite: AskedSuite) -> Workspace:
     from synpic.evaluate.running import begin_evaluation
     from synpic.workspace import RECIPE, Workspace
+    from synpic_cli.looking import from_the_user
     from synpic_cli.output import say_aside
 
     workspace = Workspace(folder)
@@ -103,5 +104,6 @@ def _with_recipe(folder: Path, recipe: str, dry_run: bool) -> Workspace:
     new = not workspace.store.exists(RECIPE)
     begun = begin_evaluation(workspace, recipe)
     if new and not dry_run:
-        say_aside(f"Wrote {folder / RECIPE}: the same command goes on from there.")
+        suite.bring_modules(folder)
+        say_aside(f"Wrote {from_the_user(folder) / RECIPE}: the same command goes on from there.")
     return begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -145,10 +146,16 @@ def evaluate(
     from synpic.evaluate.beginning import AskedSuite
     from synpic.evaluate.evaluation import evaluate_models
     from synpic.evaluate.report import require_room, whole_dict, write_report
-    from synpic.evaluate.running import HowToRun, make_what_is_missing, require_names
+    from synpic.evaluate.running import (
+        HowToRun,
+        make_what_is_missing,
+        require_names,
+        require_tag_of,
+    )
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.beginning import begun, begun_with_images, refuse_options_of_new
+    from synpic_cli.looking import from_the_user
     from synpic_cli.output import print_json, print_table, say
     from synpic_cli.watching import note, prints_aside, watched_work
 
@@ -183,6 +190,7 @@ def evaluate(
                 say("Nothing was written.")
             return
         require_names(snapshot.recipe, base, reward or [])
+        require_tag_of(snapshot, tag)
         if begins or snapshot.recipe.suite is not None:
             with prints_aside():
                 reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
@@ -216,9 +224,25 @@ def evaluate(
                 say(line)
     if to is not None and not as_json:
         say()
-        say(f"Wrote {to / 'report.md'} and report.json.")
+        say(f"Wrote {from_the_user(to) / 'report.md'} and report.json.")
     for report in reports:
         report.raise_if_unfinished()
+    _require_whole(reports)
+
+
+def _require_whole(reports: Sequence[Report]) -> None:
+    """End as the run did in which images failed, where they were not tried again."""
+    from synpic.engine.report import unfinished
+
+    hint = "`synpic status` tells why; --retry-failed tries them again"
+    failed = dict.fromkeys(
+        (one.label, f"{count(one.failed_before, 'image')} failed before", hint)
+        for report in reports
+        for one in report.outcomes
+        if one.failed_before
+    )
+    if failed:
+        raise unfinished(list(failed))
 
 
 def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:

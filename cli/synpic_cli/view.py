@@ -108,6 +108,7 @@ def _write(target: str, to: Path, thumbnails_only: bool, dry_run: bool, as_json:
     from synpic.view.frame import make_frame
     from synpic.view.source import open_source
     from synpic.view.static import plan_page, require_ours, write_page
+    from synpic_cli.looking import from_the_user
     from synpic_cli.output import print_json, say
     from synpic_cli.watching import watched_work
 
@@ -138,7 +139,7 @@ def _write(target: str, to: Path, thumbnails_only: bool, dry_run: bool, as_json:
             + ("" if thumbnails_only else " --thumbnails-only leaves the images out.")
         )
     else:
-        say(f"Look at it: open {to / 'index.html'}")
+        say(f"Look at it: open {from_the_user(to) / 'index.html'}")
 
 
 def counts_of(frame: Frame) -> dict[str, Any]:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synpic.errors import EvaluationError, did_you_mean
+from synpic.errors import EvaluationError, StorageError, did_you_mean
 from synpic.evaluate.existing_images import LINKS
 from synpic.generate.image_model import KnownModel
 from synpic.ingest.names import name_models
 from synpic.prompts.suites import find_suite
+from synpic.prompts.suites.folded import folded
+from synpic.prompts.suites.own_file import read_own
+from synpic.readers.tables import ENDINGS
 from synpic.recipe.toml import toml_value
-from synpic.registry import MODELS, SUITES
+from synpic.registry import JUDGES, MODELS, REWARDS, SUITES
 from synpic.release.cards.training import FACTS, read_training
 
 __all__ = ["AskedModel", "AskedSuite", "ask_model", "evaluation_recipe", "images_recipe"]
@@ -67,6 +71,33 @@ class AskedSuite:
     judges: Mapping[str, Mapping[str, Any]]
     rewards: Sequence[str]
 
+    def bring_modules(self, workspace: Path) -> None:
+        """Copy modules of one's own that lie where the command runs beside the recipe.
+
+        So that the workspace goes on from anywhere. One that is there stays.
+
+        Raises:
+            StorageError: the disk is full, or refuses.
+        """
+        named = [self.name or "", *self.judges, *self.rewards]
+        for top in dict.fromkeys(one.partition(".")[0] for one in _modules(named)):
+            for place in (Path(f"{top}.py"), Path(top)):
+                if not place.exists() or (workspace / place).exists():
+                    continue
+                try:
+                    workspace.mkdir(parents=True, exist_ok=True)
+                    if place.is_dir():
+                        shutil.copytree(
+                            place, workspace / place, ignore=shutil.ignore_patterns("__pycache__")
+                        )
+                    else:
+                        shutil.copy2(place, workspace / place)
+                except OSError as error:
+                    raise StorageError(
+                        f"{workspace / place}: cannot be written: {error}",
+                        hint="name another folder: --into FOLDER",
+                    ) from error
+
     @property
     def label(self) -> str:
         """A name for a folder."""
@@ -88,7 +119,8 @@ class AskedSuite:
             judges: those of the suite if there is none.
 
         Raises:
-            EvaluationError: it is neither; or nothing would say which image is better.
+            EvaluationError: it is neither, or a file without items; or nothing would say which
+                image is better.
             UnknownName: the suite does not import.
         """
         is_file, known = Path(suite).is_file(), SUITES.names()
@@ -98,15 +130,34 @@ class AskedSuite:
                 hint="`synpic list suites` shows what there is; docs/suites.md says what a file of "
                 "one's own holds",
             )
-        own = {} if is_file else find_suite(suite).judges
+        if is_file:
+            _require_items(Path(suite))
+        here = Path.cwd()
+        own = {} if is_file else find_suite(suite, here).judges
         judged = {name: own.get(name, {}) for name in judges or list(own)[:1]}
         scored = tuple(rewards or ())
+        for name in judged:
+            JUDGES.load(name, here)  # one of one's own is found where the command runs
+        for name in scored:
+            REWARDS.load(name, here)
         if not judged and not scored:
             raise EvaluationError(
                 f"suite {suite}: no judge comes with it, so that rewards decide, and none is named",
                 hint="--reward NAME, once for each; or --judge NAME",
             )
         return cls(None if is_file else suite, suite if is_file else None, limit, judged, scored)
+
+
+def _modules(names: Sequence[str]) -> list[str]:
+    """The modules of what is written as ``package.module:callable``."""
+    return [name.partition(":")[0] for name in names if ":" in name]
+
+
+def _require_items(file: Path) -> None:
+    """Refuse a file that is no suite, before a workspace is begun for it."""
+    if file.suffix.lower() in ENDINGS:  # of others, opening it says which there are
+        with file.open("rb") as stream:
+            folded(read_own(stream, str(file)))
 
 
 def ask_model(text: str) -> AskedModel:

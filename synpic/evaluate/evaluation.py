@@ -36,7 +36,7 @@ from synpic.prompts.meta import meta_columns
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.tables import SCHEMA_VERSION
 
-__all__ = ["Evaluation", "Measure", "evaluate_models", "require_model"]
+__all__ = ["Evaluation", "Measure", "evaluate_models", "require_model", "require_tag"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -326,6 +326,17 @@ def _tags(inventory: Inventory, tag: str | None) -> dict[str, str]:
     prompts = inventory.prompts
     if tag is None:
         return dict.fromkeys(prompts["prompt_id"], _ALL)
+    column = require_tag(prompts, tag)
+    texts = prompts[column].cast(pl.String).fill_null("–")
+    return dict(zip(prompts["prompt_id"], texts, strict=True))
+
+
+def require_tag(prompts: pl.DataFrame, tag: str) -> str:
+    """The column of ``prompts`` that ``tag`` names, without its ``meta_``.
+
+    Raises:
+        EvaluationError: there is none; or it holds no tags.
+    """
     column = f"meta_{tag}"
     if column not in prompts.columns:
         there = [name.removeprefix("meta_") for name in meta_columns(prompts)]
@@ -338,13 +349,12 @@ def _tags(inventory: Inventory, tag: str | None) -> dict[str, str]:
             f"column {tag!r} of the prompts holds {prompts.schema[column]}, and a tag is one value",
             hint="name a column with one value for each prompt",
         )
-    texts = prompts[column].cast(pl.String).fill_null("–")
-    if OVERALL in set(texts):
+    if OVERALL in set(prompts[column].cast(pl.String)):
         raise EvaluationError(
             f"column {tag!r} of the prompts holds {OVERALL!r}, which is the row of all of them",
             hint="give that tag another name",
         )
-    return dict(zip(prompts["prompt_id"], texts, strict=True))
+    return column
 
 
 def _items(

@@ -11,13 +11,15 @@ from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.workers.engines import HERE, Engine
 from synpic.errors import CheckpointError, EvaluationError, Stopped
-from synpic.evaluate.evaluation import require_model
+from synpic.evaluate.evaluation import require_model, require_tag
 from synpic.evaluate.metrics import require_metrics
 from synpic.pipeline.steps import generate_candidates, score_candidates
+from synpic.prompts import current_prompts
 from synpic.recipe import Recipe
 from synpic.score.judges.wanted import resolve_judge
 from synpic.score.reward import resolve_reward
 from synpic.workspace import RECIPE, Snapshot, Workspace
+from synpic.workspace.parts import frame
 
 __all__ = [
     "HowToRun",
@@ -25,6 +27,7 @@ __all__ = [
     "make_what_is_missing",
     "require_known",
     "require_names",
+    "require_tag_of",
 ]
 
 
@@ -84,6 +87,24 @@ def require_names(recipe: Recipe, base: str | None, metrics: Sequence[str]) -> N
     require_metrics(metrics, [*recipe.judges, *recipe.scoring])
     if base is not None and recipe.models:
         require_model(base, recipe.models)
+
+
+def require_tag_of(snapshot: Snapshot, tag: str | None) -> None:
+    """Refuse a tag that the prompts do not have, before anything is drawn.
+
+    Args:
+        tag: a column of the prompts; that of the recipe's [compare] if None. Prompts of images
+            that exist already are known later.
+
+    Raises:
+        EvaluationError: with the columns that there are.
+        SynpicError: the prompts cannot be read.
+    """
+    recipe = snapshot.recipe
+    tag = tag or (recipe.compare.tag if recipe.compare else None)
+    if tag is not None and (recipe.prompts is not None or recipe.suite is not None):
+        prompts, _ = current_prompts(snapshot)
+        require_tag(frame(prompts.table), tag)
 
 
 def make_what_is_missing(

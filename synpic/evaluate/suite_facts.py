@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synpic.errors import SynpicError
 from synpic.evaluate.compare_models import Overall
 from synpic.pipeline.inventory import Inventory
-from synpic.prompts.suites import Suite, find_suite, stored_suite
+from synpic.prompts.suites import Protocol, stored_suite
 from synpic.workspace.suite import read_suite
 
 __all__ = ["SuiteFacts", "suite_facts"]
@@ -72,8 +71,9 @@ def suite_facts(inventory: Inventory, models: Iterable[str], images: int) -> Sui
     stored = None if settings is None else stored_suite(inventory.workspace)
     if settings is None or stored is None:
         return None
+    # The makers of a suite of one's own fix nothing.
+    protocol = None if settings.name is None else stored.protocol
     asked = read_suite(inventory.workspace).items
-    suite = _registered(settings.name, inventory)
     tags = {prompt: one.tag for prompt, one in asked.items()}
     clusters = {
         prompt: str(json.loads(one.spec).get("cluster", prompt)) for prompt, one in asked.items()
@@ -85,11 +85,12 @@ def suite_facts(inventory: Inventory, models: Iterable[str], images: int) -> Sui
         items=stored.table.num_rows,
         whole=stored.whole,
         images=images,
-        protocol=suite.protocol.text if suite else "",
+        protocol=protocol.text if protocol else "",
         differences={
-            model: _differences(inventory, suite, model, images, stored.images) for model in models
+            model: _differences(inventory, protocol, model, images, stored.images)
+            for model in models
         },
-        overall=_OVERALL[suite.aggregated] if suite else "items",
+        overall=_OVERALL[stored.aggregated],
         tags=tags,
         units={
             prompt: prompt if tags[prompt] in few else unit for prompt, unit in clusters.items()
@@ -111,18 +112,10 @@ _OVERALL: Mapping[str, Overall] = {"tags": "tags", "prompts": "prompts", "images
 
 
 def _differences(
-    inventory: Inventory, suite: Suite | None, model: str, images: int, asked: int
+    inventory: Inventory, protocol: Protocol | None, model: str, images: int, asked: int
 ) -> list[str]:
     """How else than by the protocol the images of ``model`` were drawn, a line each."""
     if model in inventory.recipe.models:
-        return suite.protocol.differences(inventory.wanted_settings(model)) if suite else []
+        return protocol.differences(inventory.wanted_settings(model)) if protocol else []
     found = ["its images existed already, and how they were drawn is not known"]
     return found if images == asked else [*found, f"{images} images a prompt (protocol: {asked})"]
-
-
-def _registered(name: str | None, inventory: Inventory) -> Suite | None:
-    """None of a suite of one's own, and of one whose package is away."""
-    try:
-        return None if name is None else find_suite(name, inventory.workspace.folder)
-    except SynpicError:
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import polars as pl
@@ -35,6 +36,15 @@ def name_failures(report: Report, tasks: Sequence[Task], snapshot: Snapshot) -> 
                 .sort("image")
             )
             outcome.examples = [
-                f"{image}: {' '.join(reason.split())[:200]}"
+                f"{_shown(image, snapshot)}: {' '.join(reason.split())[:200]}"
                 for image, reason in rows.head(_EXAMPLES).iter_rows()
             ]
+
+
+def _shown(image: str, snapshot: Snapshot) -> str:
+    """``image``, and where it leads if it is a link to a file of the user."""
+    settings = snapshot.recipe.ingest
+    if settings is None or settings.images is None:
+        return image
+    path = snapshot.workspace.folder / settings.images / image
+    return f"{image} ({os.path.realpath(path)})" if path.is_symlink() else image

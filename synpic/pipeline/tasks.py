@@ -20,7 +20,9 @@ from synpic.ingest import ensure_index, ingest_task
 from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.pipeline.pairs import wanted_pairs
 from synpic.prompts import ensure_prompts
+from synpic.prompts.suites import find_suite
 from synpic.readers.display import count
+from synpic.recipe.toml import toml_value
 from synpic.score.comparing_task import comparing_task
 from synpic.score.judging_task import judging_task
 from synpic.score.prefetch import PrefetchedImages
@@ -204,7 +206,8 @@ def chosen_scorers(inventory: Inventory, only: Sequence[str] | None) -> list[str
         raise RecipeError(
             "the recipe names no reward"
             + (f" that scores images: {people} ranks by labels" if people else " and no judge"),
-            hint="add [rewards.NAME]; see `synpic list rewards`"
+            hint=_judges_of_suite(inventory)
+            + "add [rewards.NAME]; see `synpic list rewards`"
             + ("; or leave scores out: `synpic generate`, then `synpic rank`" if people else ""),
         )
     for name in only or ():
@@ -214,6 +217,19 @@ def chosen_scorers(inventory: Inventory, only: Sequence[str] | None) -> list[str
                 hint="`synpic rank` reads labels; leave it out of --only",
             )
     return _chosen(inventory, known, only)
+
+
+def _judges_of_suite(inventory: Inventory) -> str:
+    """What judges the suite of a recipe, as the beginning of a hint; "" without."""
+    settings = inventory.recipe.suite
+    if settings is None or settings.name is None:
+        return ""
+    suite = find_suite(settings.name, inventory.workspace.folder)
+    tables = [
+        f"[judges.{judge}]" + (f" with options = {toml_value(dict(options))}" if options else "")
+        for judge, options in suite.judges.items()
+    ]
+    return f"the suite {suite.name} is judged by {' or '.join(tables)}; else " if tables else ""
 
 
 def _chosen(

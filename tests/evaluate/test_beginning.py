@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from synpic.errors import EvaluationError, UnknownName
+from synpic.errors import EvaluationError, RecipeError, Unfinished, UnknownName
 from synpic.evaluate.beginning import AskedSuite, ask_model, evaluation_recipe
+from synpic.evaluate.evaluation import evaluate_models
 from synpic.recipe import Recipe, parse_recipe
+from synpic.shapes.meaning import illustrate, parse
+from synpic.shapes.scene import to_image
 from synpic.workspace import Workspace
 from tests.cli.conftest import in_process
 from tests.release.cards.facts import about
@@ -174,3 +179,100 @@ def test_from_nothing_and_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not Path("slip").exists()
     assert "nothing says on which prompts" in failed("shapes_unet", "--base", "shapes_mmdit")
     assert "--limit begins a new evaluation" in failed("--limit", 3)
+
+
+OWN = 'prompt,item,tag\n"a red circle",1,one\n"a blue star",2,two\n'
+TWO = ("shapes_mmdit_small", "--base", "shapes_unet")
+
+
+def test_mistakes_are_found_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.csv").write_text("prompt\n")
+    assert "empty.csv: no item" in failed(*TWO, "--suite", "empty.csv", "--judge", "shapes")
+    assert not Path("eval-empty").exists()
+    (tmp_path / "own.csv").write_text(OWN)
+    words = (*TWO, "--suite", "own.csv", "--judge", "shapes")
+    assert "the prompts have no column 'tags'" in failed(*words, "--tag", "tags")
+    assert not Path("eval-own/candidates").exists()
+    # A recipe without a judge: the suite names its own.
+    recipe = Path("eval-own/recipe.toml")
+    text = recipe.read_text().replace('file = "../own.csv"', 'name = "dpg"')
+    recipe.write_text(text.replace("[judges.shapes]", ""))
+    (tmp_path / "stands.py").write_text(
+        "from synpic.prompts.suites import Suite, SuiteContent, SuiteItem\n"
+        "ITEMS = [SuiteItem('1', 'a red circle')]\n"
+        "OWN = Suite('stands', 'one', lambda data: SuiteContent(ITEMS),\n"
+        "            judges={'vlm_questions': {'rule': 'dpg'}, 'shapes': {}})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    recipe.write_text(recipe.read_text().replace('"dpg"', '"stands:OWN"'))
+    result = in_process("-C", "eval-own", "score")
+    assert isinstance(result.exception, RecipeError), result.output
+    assert result.exception.hint is not None
+    assert result.exception.hint.startswith(
+        'the suite stands is judged by [judges.vlm_questions] with options = { rule = "dpg" } or '
+        "[judges.shapes]; else add [rewards.NAME]"
+    )
+
+
+def picture(text: str, at: Path) -> None:
+    at.parent.mkdir(parents=True, exist_ok=True)
+    to_image(illustrate(parse(text), np.random.default_rng(0))).save(at)
+
+
+@pytest.mark.slow
+def test_images_that_failed_are_shown_as_the_user_has_them_and_failed_stays_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").write_text(OWN)
+    for model in ("a", "b"):
+        for item, text in (("1", "a red circle"), ("2", "a blue star")):
+            picture(text, tmp_path / model / f"{item}.png")
+    broken = tmp_path / "b" / "2.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    words = ("--images", "a=a", "--images", "b=b", "--suite", "own.csv", "--judge", "shapes")
+    first = in_process("eval", *words)
+    assert isinstance(first.exception, Unfinished), first.output
+    assert f"({broken})" in first.exception.message
+    again = in_process("eval", *words)
+    assert "Partial: up to 1 image of a model lack a score" in again.output
+    assert isinstance(again.exception, Unfinished)
+    assert again.exception.message == "ingested: 1 image failed before"
+    # Names of files work where the user stands.
+    shown = in_process("-C", "eval-own", "eval", "--to", "report").output
+    assert f"Wrote {Path('eval-own/report/report.md')} and report.json." in shown
+    monkeypatch.chdir(tmp_path)
+    shown = in_process("-C", "eval-own", "view", "--to", "page").output
+    assert f"Look at it: open {Path('eval-own/page/index.html')}" in shown
+
+
+def test_the_number_of_a_suite_stays_its_own_where_its_package_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = tmp_path / "away.py"
+    module.write_text(
+        "from synpic.prompts.suites import Protocol, Suite, SuiteContent, SuiteItem\n"
+        "TEXTS = (('a red circle', 'one'), ('a blue star', 'two'))\n"
+        "ITEMS = [SuiteItem(text, text, tag) for text, tag in TEXTS]\n"
+        "OWN = Suite('away', 'two', lambda data: SuiteContent(ITEMS), judges={'shapes': {}},\n"
+        "            aggregated='tags', protocol=Protocol(1, steps=7))\n"
+    )
+    for model in ("a", "b"):
+        for text in ("a red circle", "a blue star"):
+            picture(text, tmp_path / model / f"{text}.png")
+    images = ("--images", "a=a", "--images", "b=b")
+    shown = in_process("eval", *images, "--suite", "away:OWN", "--into", "there", "--json")
+    assert shown.exit_code == 0, shown.output
+    first = json.loads(shown.stdout)
+    assert Path("there/away.py").read_text() == module.read_text()  # it goes on from anywhere
+    Path("there/away.py").unlink()
+    assert {one["overall"] for one in first["measures"]} == {"tags"}
+    assert first["suite"]["protocol"] == "1 image a prompt, 7 steps"
+    module.unlink()
+    sys.modules.pop("away", None)
+    found = evaluate_models(Workspace.open("there")).as_dict()
+    assert (found["suite"], found["measures"]) == (first["suite"], first["measures"])

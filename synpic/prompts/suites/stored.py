@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from synpic.errors import CheckpointError, PromptsGone, SynpicError, UnknownName
 from synpic.prompts.suites.opening import OpenedSuite, open_suite
+from synpic.prompts.suites.suite import Aggregated, Protocol
 from synpic.readers.json_models import Record
 from synpic.workspace import SUITE, Snapshot, Workspace, tables
 from synpic.workspace.cache import read_cache, write_cache
@@ -37,6 +38,8 @@ class StoredSuite:
         whole: how many items the suite has.
         images: of each model, for each prompt.
         remarks: what was mended in the suite's lists, or left out.
+        aggregated: what the suite's number is.
+        protocol: how its makers draw images.
     """
 
     table: pa.Table
@@ -44,6 +47,8 @@ class StoredSuite:
     whole: int
     images: int
     remarks: Sequence[str]
+    aggregated: Aggregated
+    protocol: Protocol
 
     @property
     def name(self) -> str:
@@ -61,6 +66,17 @@ class StoredSuite:
         return bool(self.table.num_rows < self.whole)
 
 
+class _Protocol(Record):
+    images: int = 1
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    scheduler: str | None = None
+    seeds: str | None = None
+    source: str | None = None
+
+
 class _Note(Record):
     """The metadata of ``suite.parquet``; see :class:`StoredSuite`."""
 
@@ -68,6 +84,8 @@ class _Note(Record):
     whole: int = Field(ge=1)
     images: int = Field(ge=1)
     remarks: list[str] = Field(default_factory=list)
+    aggregated: Aggregated = "images"
+    protocol: _Protocol = _Protocol()
 
 
 def ensure_suite(snapshot: Snapshot) -> StoredSuite:
@@ -112,7 +130,15 @@ def stored_suite(workspace: Workspace) -> StoredSuite | None:
     if found is None or not found[0].num_rows:
         return None
     table, note = found
-    return StoredSuite(table, note.identity, note.whole, note.images, note.remarks)
+    return StoredSuite(
+        table,
+        note.identity,
+        note.whole,
+        note.images,
+        note.remarks,
+        note.aggregated,
+        Protocol(**note.protocol.model_dump()),
+    )
 
 
 def write_suite_of(opened: OpenedSuite, workspace: Workspace) -> StoredSuite:
@@ -128,8 +154,11 @@ def write_suite_of(opened: OpenedSuite, workspace: Workspace) -> StoredSuite:
         len(opened.content.items),
         opened.images,
         list(opened.content.remarks),
+        opened.suite.aggregated,
+        opened.suite.protocol,
     )
-    note = {name: getattr(made, name) for name in ("identity", "whole", "images", "remarks")}
+    note = {name: getattr(made, name) for name in _Note.model_fields}
+    note["protocol"] = asdict(made.protocol)
     write_cache(workspace.store, SUITE, made.table, note)
     return made
 
@@ -146,8 +175,9 @@ def forget_suite(workspace: Workspace) -> None:
 
 def is_current(stored: StoredSuite | None, opened: OpenedSuite) -> bool:
     """Whether ``stored`` is what ``opened`` would be written as."""
-    return (
-        stored is not None and stored.identity == opened.identity and stored.images == opened.images
+    return stored is not None and (
+        (stored.identity, stored.images, stored.aggregated, stored.protocol)
+        == (opened.identity, opened.images, opened.suite.aggregated, opened.suite.protocol)
     )
 
 
