@@ -172,7 +172,7 @@ def resolve_unlocked(source: str, revision: str | None) -> tuple[dict[str, Any],
 
 def identity(entry: LockEntry) -> dict[str, Any]:
     """What of a checkpoint decides a result: never its path, always its content."""
-    if entry.kind in (*_LOCAL, "url"):
+    if entry.kind in (*_LOCAL, "url", "environment"):
         return {"sha256": entry.identity}
     return {"repository": entry.source, "commit": entry.identity}
 

@@ -13,7 +13,7 @@ from synpic.readers.json_models import Record
 
 __all__ = ["Kind", "Lock", "LockEntry"]
 
-Kind = Literal["model", "dataset", "folder", "file", "url", "server"]
+Kind = Literal["model", "dataset", "folder", "file", "url", "server", "environment"]
 
 _SHA256 = "[0-9a-f]{64}"
 _DIGITS = "[0-9a-f]{8,64}"
@@ -25,13 +25,14 @@ class LockEntry(Record, extra="forbid"):
     Args:
         kind: "model" or "dataset" (a repository on the Hub), "folder", "file", or "url" (a file of
             a suite, fetched once; or weights whose name has the first digits of their SHA-256), or
-            "server" (a reward of synpic's own server).
+            "server" (a reward of synpic's own server), or "environment" (of Python).
         source: the name as the recipe has it; of a "url", the address; of a "server", its name for
             the reward.
         revision: the branch, tag or commit that was asked for, if any; of a "server", the version.
         identity: the commit of a repository, 40 hex digits; the SHA-256 of a folder's contents, of
             a file's or of what was fetched, 64 hex digits; of weights at an address, the digits in
-            their name, 8 or more; of a "server", a SHA-256 of what it says of the reward.
+            their name, 8 or more; of a "server", a SHA-256 of what it says of the reward; of
+            an "environment", of the names and versions of its packages.
         stamp: names, sizes and times of a folder's files: while it holds, nothing is hashed again.
     """
 
@@ -52,6 +53,7 @@ class LockEntry(Record, extra="forbid"):
             "folder": (_SHA256, "a SHA-256 (64 hex digits)"),
             "file": (_SHA256, "a SHA-256 (64 hex digits)"),
             "server": (_SHA256, "a SHA-256 (64 hex digits)"),
+            "environment": (_SHA256, "a SHA-256 (64 hex digits)"),
             "url": (_DIGITS, "digits of a SHA-256 (8 … 64 hex digits)"),
         }.get(self.kind, ("", "a commit (40 hex digits)"))
         is_one = re.fullmatch(form, self.identity) if form else is_commit(self.identity)

@@ -64,6 +64,9 @@ class RewardSettings(Table):
     version: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     """Of what that server computes, in your words: another one is another reward."""
 
+    environment: Place | None = None
+    """A requirements file, or an environment of Python, in which the reward runs."""
+
     @property
     def code(self) -> str | None:
         """A registered name, or package.module:callable; None: the name of its own table."""
@@ -85,7 +88,7 @@ class RewardSettings(Table):
             why = "a reward that a server gives takes reward, endpoint, wire, version, batch_size "
             why += "and weight"
         else:
-            allowed, why = {"reward"} | _OF_CODE, ""
+            allowed, why = {"reward", "environment"} | _OF_CODE, ""
         for key in type(self).model_fields:
             if key in self.model_fields_set - allowed - {"weight"}:
                 raise ValueError(f"{key}: {f'{why} alone' if why else _FOREIGN[key]}")

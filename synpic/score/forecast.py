@@ -82,7 +82,7 @@ def _reads(
     if checkpoint is not None and checkpoint.kind != "folder":
         yield checkpoint.source, checkpoint.identity, info.files_with(wanted.options)
     for name, entry in wanted.companions.items():
-        if entry.kind != "folder":
+        if entry.kind not in ("folder", "environment"):
             files = info.companions[name].files
             unread = _unread(info.companions[name], checkpoint, workspace)
             yield entry.source, entry.identity, tuple(one for one in files if one not in unread)

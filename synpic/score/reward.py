@@ -25,6 +25,12 @@ from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import CodeSettings, RewardSettings
 from synpic.registry import REWARDS
+from synpic.score.environments import (
+    environment_arguments,
+    environment_source,
+    module_hash,
+    resolve_environment,
+)
 from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
 from synpic.score.reward_info import Companion, RewardInfo
@@ -37,6 +43,7 @@ __all__ = [
     "REWARD",
     "Companion",
     "HeldToLock",
+    "HoldsSomething",
     "RemembersAnswers",
     "Reward",
     "RewardInfo",
@@ -92,6 +99,15 @@ class HeldToLock(Protocol):
 
     def hold_to(self, lock: Lock) -> None:
         """Keep what it is in ``lock``; refuse to score where another is there."""
+        ...
+
+
+@runtime_checkable
+class HoldsSomething(Protocol):
+    """A reward that holds more than memory."""
+
+    def close(self) -> None:
+        """Let go of it; called once, at the end."""
         ...
 
 
@@ -181,6 +197,10 @@ def resolved(
     # A function has no version to raise: its own text stands in, so that editing it scores anew.
     source = None if info else ids.source_hash(thing)
     asks = getattr(thing, "asks_endpoint", False)
+    apart = {}
+    if (environment := environment_source(thing, settings.options)) is not None:
+        apart = {"environment": resolve_environment(lock, environment, lock.folder)}
+        source = module_hash(str(settings.options.get("code", "")), lock.folder)
     if info is None and source is None:
         raise RewardError(
             f"{kind.table}.{name}: {settings.code or name} has no source to tell its versions by",
@@ -193,7 +213,8 @@ def resolved(
         "companions": {
             companion: checkpoints.resolve(lock, *where)
             for companion, where in companion_sources(info, settings.options).items()
-        },
+        }
+        | apart,
         "asks_endpoint": CHAT_COMPLETIONS if asks is True else asks or None,
     }
 
@@ -267,6 +288,9 @@ def opened(
         location, commit = checkpoints.load_from(workspace.folder, wanted.checkpoint)
         arguments |= {"checkpoint": location, "revision": commit, "device": device}
     for name, entry in wanted.companions.items():
+        if entry.kind == "environment":
+            arguments |= environment_arguments(entry, workspace.folder)
+            continue
         location, commit = checkpoints.load_from(workspace.folder, entry)
         arguments |= {name: location, f"{name}_revision": commit}
     code = kind.load(wanted.name, wanted.registered, workspace.folder)

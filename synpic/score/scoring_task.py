@@ -20,7 +20,7 @@ from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder, key_of
-from synpic.score.reward import Reward, WantedReward, open_reward
+from synpic.score.reward import HoldsSomething, Reward, WantedReward, open_reward
 from synpic.score.score_checks import ConstantGuard, check_finite
 from synpic.score.two_stage import TwoStageReward
 from synpic.workspace import Workspace, tables
@@ -186,7 +186,7 @@ class _Scoring:
         # In this order: what was ordered is still made, and nobody waits for it for ever.
         self._gatherer.shutdown()
         self._images.release(self._kind, self._make)
-        if isinstance(self._reward, TwoStageReward):
+        if isinstance(self._reward, TwoStageReward | HoldsSomething):
             self._reward.close()
 
     def _gather(self, order: PrefetchOrder) -> _Batch:

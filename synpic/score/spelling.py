@@ -1,7 +1,8 @@
 """Keys of a reward's table that stand for another registered reward and its options.
 
 ``endpoint``, ``wire`` and ``version`` are written beside ``reward``, which is then the server's own
-name: the code that scores is the registered reward ``called``.
+name: the code that scores is the registered reward ``called``. ``environment`` makes it ``apart``
+for code of one's own, and is an option of a reward that has an environment anyway.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from synpic.recipe import CodeSettings, RewardSettings
 
 __all__ = ["CALLED", "spelled_out"]
 
-CALLED = "called"
+CALLED, APART = "called", "apart"
 
 Settings = TypeVar("Settings", bound=CodeSettings)
 
@@ -23,7 +24,11 @@ def spelled_out(name: str, settings: Settings) -> Settings:
     Args:
         name: the recipe's name of it, which is the server's where ``reward`` gives no other.
     """
-    if not isinstance(settings, RewardSettings) or settings.endpoint is None:
+    if not isinstance(settings, RewardSettings):
+        return settings
+    if settings.environment is not None:
+        return settings.model_copy(update={**_apart(name, settings), "environment": None})
+    if settings.endpoint is None:
         return settings
     options: dict[str, Any] = {
         "wire": settings.wire,
@@ -33,3 +38,11 @@ def spelled_out(name: str, settings: Settings) -> Settings:
     }
     given = {"reward": CALLED, "options": options}
     return settings.model_copy(update={**given, "endpoint": None, "wire": None, "version": None})
+
+
+def _apart(name: str, settings: RewardSettings) -> dict[str, Any]:
+    code, place = settings.reward or name, {"environment": settings.environment}
+    if ":" not in code:
+        return {"options": {**settings.options, **place}}
+    own = {"options": settings.options} if settings.options else {}
+    return {"reward": APART, "options": {"code": code, **place, **own}}

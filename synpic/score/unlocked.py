@@ -7,6 +7,11 @@ from typing import Any
 
 from synpic.engine.device import pick_device
 from synpic.hub import checkpoints
+from synpic.score.environments import (
+    environment_arguments,
+    environment_source,
+    resolve_environment,
+)
 from synpic.score.kinds import Kind
 from synpic.score.option_files import SomeSettings, with_files
 from synpic.score.reward import RewardInfo, companion_sources, construct_reward, registered_reward
@@ -47,4 +52,7 @@ def open_unlocked(
     for companion, source in companions.items():
         where, commit = checkpoints.load_unlocked(*source)
         arguments |= {companion: where, f"{companion}_revision": commit}
+    if (environment := environment_source(thing, options)) is not None:
+        entry = resolve_environment(None, environment, Path())
+        arguments |= environment_arguments(entry, Path())
     return construct_reward(name, thing, arguments, kind)

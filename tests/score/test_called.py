@@ -32,7 +32,7 @@ every_wire = pytest.mark.parametrize("wire", WIRES)
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "_FIRST", 0.01)
-    monkeypatch.delenv("SYNPIC_TOKEN", raising=False)
+    monkeypatch.delenv("SYNPIC_SERVE_TOKEN", raising=False)
 
 
 def called(server: RewardServer, wire: str, **more: Any) -> Any:
@@ -264,7 +264,7 @@ def test_a_server_of_synpic_that_serves_another_reward_is_refused(
 
 
 def test_the_key_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYNPIC_TOKEN", "a-secret-of-ours")
+    monkeypatch.setenv("SYNPIC_SERVE_TOKEN", "a-secret-of-ours")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai-0123456789")
     with serving(redness) as server:
         called(server, "synpic").score("a", PICTURES[:1])
@@ -273,7 +273,7 @@ def test_the_key_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(RewardError, match="401") as error:
             called(server, "flow-factory").score("a", PICTURES[:1])
         assert "a-secret" not in str(error.value)
-        assert "SYNPIC_TOKEN" in str(error.value.hint)
+        assert "SYNPIC_SERVE_TOKEN" in str(error.value.hint)
 
 
 def test_check_reward_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:

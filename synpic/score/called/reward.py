@@ -35,7 +35,7 @@ taken for broken."""
 _AHEAD = 256
 """Requests that are under way or answered before they are asked for, at most."""
 
-_KEY = "$SYNPIC_TOKEN"
+_KEY = "$SYNPIC_SERVE_TOKEN"
 """Where the key of a server of rewards is, if a recipe does not say."""
 
 _AWAY = (

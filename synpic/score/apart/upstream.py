@@ -1,0 +1,112 @@
+"""The packages that rewards' authors publish, in an environment in which they install."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from synpic.score.apart.reward import ApartReward
+from synpic.score.hpsv2 import FILES
+from synpic.score.reward import Companion, RewardInfo
+from synpic.score.towers.blip import TOKENIZER
+from synpic.score.weights import find_file
+
+__all__ = ["HPSv2Upstream", "ImageRewardUpstream"]
+
+_INSIDE = Path(__file__).parent / "inside"
+
+
+class HPSv2Upstream(ApartReward):
+    """``hpsv2.img_score.score`` of hpsv2 1.2.0: one picture at a time, half precision on a GPU.
+
+    Args:
+        checkpoint: folder or repository with ``HPS_v2.1_compressed.pt``.
+        revision: its commit.
+        device: where it runs.
+        environment: another requirements file, or an environment that is there.
+        beside: the folder of the recipe.
+
+    Raises:
+        RewardError: it cannot be opened there.
+        CheckpointError: the repository lacks the file, or cannot be reached.
+    """
+
+    environment: ClassVar[str | None] = "synpic:upstream"
+
+    info: ClassVar[RewardInfo] = RewardInfo(
+        summary="HPSv2.1 by its authors' own package, hpsv2 1.2.0, in an environment of its own",
+        score_range="-1 … 1",
+        checkpoint="xswu/HPSv2",
+        files=("HPS_v2.1_compressed.safetensors|HPS_v2.1_compressed.pt",),
+        licence="Apache-2.0 (the authors' code)",
+        paper="2306.09341",
+        text_limit="77 tokens of CLIP; what is longer is cut off",
+        verified="numbers of a process: tests/score/test_apart.py; of hpsv2: make parity",
+    )
+
+    def __init__(
+        self,
+        checkpoint: str,
+        revision: str | None,
+        device: str,
+        *,
+        environment: str = "",
+        beside: str | None = None,
+    ) -> None:
+        weights = str(find_file(checkpoint, revision, FILES["2.1"][1]).absolute())
+        code = f"{_INSIDE / 'hpsv2_upstream.py'}:HpsPackage"
+        options = {"weights": weights, "device": device}
+        self.start("hpsv2_upstream", environment, code, None, options)
+
+
+class ImageRewardUpstream(ApartReward):
+    """``ImageReward.score`` of image-reward 1.5: one picture at a time.
+
+    Args:
+        checkpoint: folder or repository with ``ImageReward.pt`` and ``med_config.json``.
+        revision: its commit.
+        device: where it runs.
+        tokenizer: folder or repository of BERT's tokenizer.
+        tokenizer_revision: its commit.
+        environment: another requirements file, or an environment that is there.
+        beside: the folder of the recipe.
+
+    Raises:
+        RewardError: it cannot be opened there.
+        CheckpointError: a repository lacks a file, or cannot be reached.
+    """
+
+    environment: ClassVar[str | None] = "synpic:upstream"
+
+    info: ClassVar[RewardInfo] = RewardInfo(
+        summary="ImageReward v1.0 by its authors' own package, 1.5, in an environment of its own",
+        score_range="unbounded; its authors found mean 0, deviation 1",
+        checkpoint="THUDM/ImageReward",
+        files=("ImageReward.safetensors|ImageReward.pt", "med_config.json"),
+        companions={"tokenizer": Companion(TOKENIZER, ("tokenizer*", "vocab.txt"))},
+        licence="Apache-2.0 (the authors' code)",
+        paper="2304.05977",
+        text_limit="35 tokens of BERT; what is longer is cut off",
+        verified="numbers of a process: tests/score/test_apart.py; of imagereward: make parity",
+    )
+
+    def __init__(
+        self,
+        checkpoint: str,
+        revision: str | None,
+        device: str,
+        tokenizer: str,
+        tokenizer_revision: str | None = None,
+        *,
+        environment: str = "",
+        beside: str | None = None,
+    ) -> None:
+        words = find_file(tokenizer, tokenizer_revision, "vocab.txt")
+        options = {
+            "weights": str(find_file(checkpoint, revision, "ImageReward.pt").absolute()),
+            "described": str(find_file(checkpoint, revision, "med_config.json").absolute()),
+            "tokenizer": str(words.absolute().parent),
+            "device": device,
+        }
+        code = f"{_INSIDE / 'imagereward_upstream.py'}:ImageRewardPackage"
+        self.start("imagereward_upstream", environment, code, None, options)

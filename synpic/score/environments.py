@@ -1,0 +1,253 @@
+"""Environments of Python, made by uv from a requirements file: once, and named by what is in them.
+
+A requirements file is resolved once, by ``uv pip compile``, and ``recipe.lock`` keeps the hash of
+the resolved list. The environment lies in the cache under that hash. It is made under a hidden name
+and renamed, so that one whose making was killed is never used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from synpic import ids
+from synpic.errors import MissingExtra, RewardError
+from synpic.hub.lock import Lock, LockEntry
+
+__all__ = [
+    "environment_arguments",
+    "environment_source",
+    "module_hash",
+    "python_of",
+    "resolve_environment",
+]
+
+BUILT_IN = "synpic:"
+"""How the name of a requirements file of synpic's own begins."""
+
+_LIST = """import importlib.metadata, json
+found = importlib.metadata.distributions()
+print(json.dumps(sorted({f"{one.name}=={one.version}" for one in found})))"""
+_PILLOW = "pillow\n"
+"""What the process needs besides what was asked for: images arrive as PNG."""
+
+
+def environment_source(thing: Any, options: Mapping[str, Any]) -> str | None:
+    """The environment that a reward runs in, as ``options`` or the reward's class names it.
+
+    Args:
+        thing: the reward's class; one that runs in another environment has ``apart = True``.
+
+    Returns:
+        None for a reward that runs here.
+
+    Raises:
+        RewardError: it runs in one, and none is named.
+    """
+    if not getattr(thing, "apart", False):
+        return None
+    named = options.get("environment") or thing.environment
+    if not named:
+        raise RewardError(
+            "no environment is named for the reward to run in",
+            hint='write environment = "requirements.txt", relative to the recipe',
+        )
+    return str(named)
+
+
+def environment_arguments(entry: LockEntry, beside: Path) -> dict[str, str]:
+    """The arguments ``environment`` and ``beside`` of a reward that runs in one.
+
+    Raises:
+        As :func:`python_of`.
+    """
+    return {"environment": str(python_of(entry, beside)), "beside": str(beside)}
+
+
+def module_hash(code: str, beside: Path) -> str | None:
+    """64 hex digits of the file of ``package.module:callable``, where it lies ``beside``.
+
+    What is installed in the environment has a version there.
+    """
+    module = beside.joinpath(*code.partition(":")[0].split("."))
+    for file in (module.with_suffix(".py"), module / "__init__.py"):
+        if code and file.is_file():
+            return ids.file_hash(file)
+    return None
+
+
+def resolve_environment(lock: Lock | None, source: str, beside: Path) -> LockEntry:
+    """What ``source`` stands for, from the lock, else resolved and put there.
+
+    Args:
+        lock: None where nothing is recorded.
+        source: a requirements file, an environment that is there, or "synpic:NAME".
+        beside: where relative paths start.
+
+    Raises:
+        RewardError: it cannot be resolved, or is no longer what was locked.
+        MissingExtra: uv is not installed.
+    """
+    known = lock.get("environment", source, None) if lock else None
+    path = _place(source, beside)
+    if not path.exists():
+        if known is not None:
+            return known
+        raise RewardError(
+            f"environment {source}: there is no such file or folder ({path})",
+            hint="name a requirements file or an environment, relative to the recipe",
+        )
+    stamp = _stamp_of_folder(path) if path.is_dir() else _stamp(path)
+    if known is not None and known.stamp == stamp:
+        return known
+    packages = _installed(source, path) if path.is_dir() else _compiled(source, path)
+    identity = ids.sha256("\n".join(packages).encode())
+    entry = LockEntry(kind="environment", source=source, identity=identity, stamp=stamp)
+    if not path.is_dir():
+        _write(_folder(entry).with_suffix(".txt"), "\n".join(packages) + "\n")
+    kept = lock.remember(entry) if lock else entry
+    if kept.identity != identity:
+        raise RewardError(
+            f"environment {source} is no longer what recipe.lock has: other versions are "
+            + ("installed there" if path.is_dir() else "resolved now"),
+            hint="write the versions that were resolved into the file; or delete its entry in "
+            "recipe.lock, and all images are scored anew",
+        )
+    return kept
+
+
+def python_of(entry: LockEntry, beside: Path) -> Path:
+    """The interpreter of an environment, which is made first where it is not there.
+
+    Raises:
+        RewardError: it cannot be made.
+        MissingExtra: uv is not installed.
+    """
+    path, folder = _place(entry.source, beside), _folder(entry)
+    if path.is_dir():
+        return path / "bin" / "python"
+    python = folder / "bin" / "python"
+    if python.exists():
+        return python
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not python.exists():
+            for left in folder.parent.glob(f".{folder.name}.*"):  # whose making was killed
+                shutil.rmtree(left, ignore_errors=True)
+            _make(entry, path, folder)
+    return python
+
+
+def _make(entry: LockEntry, requirements: Path, folder: Path) -> None:
+    listed = folder.with_suffix(".txt")
+    if not listed.exists():
+        packages = _compiled(entry.source, requirements)
+        if ids.sha256("\n".join(packages).encode()) != entry.identity:
+            raise RewardError(
+                f"environment {entry.source}: the index has other versions than recipe.lock",
+                hint="write the versions that were resolved into the requirements file",
+            )
+        _write(listed, "\n".join(packages) + "\n")
+    made = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        _uv(entry.source, "venv", "--python", sys.executable, str(made))
+        with tempfile.TemporaryDirectory() as temporary:
+            pillow = Path(temporary) / "pillow.txt"
+            pillow.write_text(_PILLOW)
+            options = ["-r", str(requirements), "-r", str(pillow), "-c", str(listed)]
+            python = str(made / "bin" / "python")
+            _uv(entry.source, "pip", "install", "--python", python, *options)
+        made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _place(source: str, beside: Path) -> Path:
+    if source.startswith(BUILT_IN):
+        return Path(__file__).parent / "apart" / "inside" / f"{source.removeprefix(BUILT_IN)}.txt"
+    return beside / Path(source).expanduser()
+
+
+def _folder(entry: LockEntry) -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(home) if home else Path.home() / ".cache"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    # A suffix of a path begins at its last dot: there is none in the name.
+    name = f"{entry.identity[:16]}-python{version.replace('.', '-')}"
+    return cache / "synpic" / "environments" / name
+
+
+def _stamp(requirements: Path) -> str:
+    """While it is the same, nothing is resolved again."""
+    machine = [platform.system(), platform.machine(), *platform.python_version_tuple()[:2]]
+    return ids.sha256("\n".join([requirements.read_text(), *machine]).encode())
+
+
+def _stamp_of_folder(environment: Path) -> str:
+    """While it is the same, nothing is likely to have been installed or removed."""
+    packages = sorted(environment.glob("lib*/python*/site-packages"))
+    return ids.sha256(f"{[(one.name, one.stat().st_mtime_ns) for one in packages]}".encode())
+
+
+def _compiled(source: str, requirements: Path) -> list[str]:
+    """Everything that the file needs, each at one version, sorted."""
+    with tempfile.TemporaryDirectory() as temporary:
+        pillow = Path(temporary) / "pillow.txt"
+        pillow.write_text(_PILLOW)
+        options = ["--no-header", "--no-annotate", "--python", sys.executable]
+        text = _uv(source, "pip", "compile", *options, str(requirements), str(pillow))
+    return sorted(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _installed(source: str, folder: Path) -> list[str]:
+    """What an environment has."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        raise RewardError(
+            f"environment {source}: {folder} is no environment: it has no bin/python",
+            hint="name a requirements file, or a folder that `python -m venv` or uv made",
+        )
+    found = subprocess.run([python, "-I", "-c", _LIST], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise RewardError(f"environment {source}: {python} does not run: {_end(found.stderr)}")
+    return list(map(str, json.loads(found.stdout)))
+
+
+def _uv(source: str, *arguments: str) -> str:
+    beside = Path(sys.executable).with_name("uv")
+    uv = shutil.which("uv") or (str(beside) if beside.exists() else None)
+    if uv is None:
+        raise MissingExtra(
+            f"environment {source}: uv is not installed, which makes environments",
+            hint='pip install "synpic[environments]"',
+        )
+    ran = subprocess.run([uv, "--quiet", *arguments], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise RewardError(
+            f"environment {source}: uv {' '.join(arguments[:2])}: {_end(ran.stderr)}",
+            hint="uv says why above; the same command tries again",
+        )
+    return ran.stdout
+
+
+def _end(text: str, lines: int = 12) -> str:
+    kept: Sequence[str] = text.strip().splitlines()[-lines:]
+    return "\n".join(kept) or "it gave no reason"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    made.write_text(text)
+    made.replace(path)
