@@ -50,7 +50,7 @@ def agree(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say how often each reward, and all together, prefer what people prefer."""
+    """Say how often each reward, and φ, prefer what people prefer."""
     from synpic.evaluate.agree import agree as agree_in
     from synpic.workspace import Workspace
     from synpic_cli.output import print_json, require_table_file, say, write_table

@@ -23,7 +23,7 @@ def demo(
         typer.Option("--train", help="Fine-tune a model on it, and measure what that changed."),
     ] = False,
 ) -> None:
-    """The whole way on the embedded world: a few hundred prompts → a folder that loads."""
+    """The whole way on the embedded world, to a folder that loads."""
     from synpic.demo import run_demo
     from synpic_cli.looking import say_look
     from synpic_cli.output import print_table, say

@@ -32,7 +32,7 @@ def diff(
     wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
-    """Say what differs between two releases, or two evaluations; no image is downloaded."""
+    """Say what differs between two releases or evaluations. No image is downloaded."""
     from synpic.errors import EvaluationError
     from synpic.hub.retry import waiting
     from synpic.release import open_release

@@ -6,7 +6,7 @@ from synpic_cli.options import AsJson
 
 
 def env(as_json: AsJson = False) -> None:
-    """Versions, devices, disk, and whether a Hub token is there (never the token)."""
+    """Show versions, devices, disk, and whether there is a Hub token."""
     from synpic.pipeline.environment import describe
     from synpic_cli.output import print_json, say
 

@@ -136,7 +136,7 @@ def evaluate(
     wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
-    """Compare models on the same prompts and seeds: is one better, by how much, how sure is that.
+    """Compare models on the same prompts and seeds, with intervals.
 
     With MODEL and --suite: an evaluation from nothing. In a workspace with [suite]: what is missing
     is drawn, scored and judged first. In any other: by what is there.

@@ -62,7 +62,7 @@ def export(
         bool, typer.Option("--dry-run", help="Say how much it would be, and write nothing.")
     ] = False,
 ) -> None:
-    """Write pairs as trainers open them: Parquet, folders of image files, tars, records."""
+    """Write pairs as trainers open them: Parquet, folders, tars, JSON."""
     from synpic.engine.progress import Event
     from synpic.errors import PublishError
     from synpic.pipeline.cuts import Cuts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,7 +54,6 @@ app = typer.Typer(
     cls=WholeSummaries,
     help="Make preference datasets for text-to-image models: generate, score, rank, publish.",
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -77,31 +76,45 @@ def _synpic(
     pass
 
 
-app.command()(init_.init)
-app.command()(validate.validate)
-app.command()(plan.plan)
-app.command()(generate.generate)
-app.command()(score.score)
-app.command()(rank.rank)
-app.command()(agree.agree)
-app.command("eval")(eval_.evaluate)
-app.command()(publish.publish)
-app.command()(export.export)
-app.command()(versions.versions)
-app.command()(diff.diff)
-app.command()(verify.verify)
-app.command("re-rank")(rerank.rerank)
-app.command()(train.train)
-app.command()(view.view)
-app.add_typer(study.app, name="study")
-app.command()(serve.serve)
-app.command()(merge.merge)
-app.command()(status.status)
-app.command()(repair.repair)
-app.add_typer(listing.app, name="list")
-app.add_typer(check.app, name="check")
-app.command()(env.env)
-app.command()(demo.demo)
+COMMANDS: dict[str, dict[str, Any]] = {
+    "Make": {
+        "init": init_.init,
+        "validate": validate.validate,
+        "plan": plan.plan,
+        "generate": generate.generate,
+        "score": score.score,
+        "rank": rank.rank,
+    },
+    "Look": {"view": view.view, "agree": agree.agree},
+    "Label": {"study": study.app},
+    "Release": {
+        "publish": publish.publish,
+        "export": export.export,
+        "versions": versions.versions,
+        "diff": diff.diff,
+        "verify": verify.verify,
+        "re-rank": rerank.rerank,
+    },
+    "Train": {"train": train.train, "serve": serve.serve},
+    "Evaluate": {"eval": eval_.evaluate},
+    "Care": {
+        "status": status.status,
+        "repair": repair.repair,
+        "merge": merge.merge,
+        "list": listing.app,
+        "check": check.app,
+        "env": env.env,
+        "demo": demo.demo,
+    },
+}
+"""Heading → name → a command, or a group of them."""
+
+for heading, named in COMMANDS.items():
+    for name, command in named.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=heading)
+        else:
+            app.command(name, rich_help_panel=heading)(command)
 
 
 def run() -> None:

@@ -44,7 +44,7 @@ def plan(
     wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the recipe will cost, from a short calibration here; nothing is kept."""
+    """Say what the recipe will cost, from a short trial. Nothing is kept."""
     from synpic.engine.report import unfinished
     from synpic.hub.retry import waiting
     from synpic.pipeline.costs import plan_costs

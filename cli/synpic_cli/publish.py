@@ -107,7 +107,7 @@ def publish(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank, and release: tables, card and manifest, in a folder or on the Hub.
+    """Rank, and release: tables, card, manifest; in a folder or the Hub.
 
     On the Hub the release is committed to a branch of its own, loaded from there in a clean
     process, and only then committed to --branch and tagged.

@@ -16,7 +16,7 @@ def repair(
         bool, typer.Option("--dry-run", help="Name the damaged parts; move nothing.")
     ] = False,
 ) -> None:
-    """Read every part, and set aside those that are damaged; the next run makes them again.
+    """Read every part, and set damaged ones aside. The next run makes them again.
 
     A study is read too, and left where it is: nothing makes votes again. Exits with 4 if one is
     damaged.

@@ -50,7 +50,7 @@ def rerank(
     wait: WaitToRead = READING,
     as_json: AsJson = False,
 ) -> None:
-    """Rank a release in another way, from its scores alone: no image is downloaded."""
+    """Rank a release in another way, from its scores. No image is downloaded."""
     from synpic.hub.retry import waiting
     from synpic.release import open_release
     from synpic.release.rerank import rerank as rank_again

@@ -86,7 +86,7 @@ def serve(
         bool, typer.Option("--json", help="Print the address and what is served as JSON.")
     ] = False,
 ) -> None:
-    """Serve rewards over HTTP, for trainers: requests of all callers share batches.
+    """Serve rewards over HTTP; requests of all callers share batches.
 
     One process works on one device: run one command a device. Ends after Ctrl-C or SIGTERM, once
     what was accepted is answered.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=WholeSummaries,
-    help="Have people compare images, two at a time, and count what they answer.",
+    help="Have people compare images, two at a time, and count answers.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def validate(
     directory: Directory = None, wait: WaitToRead = READING, as_json: AsJson = False
 ) -> None:
-    """Check the recipe and say what it will make, before anything is spent."""
+    """Check the recipe, and say what it will make."""
     from synpic.hub.retry import waiting
     from synpic.pipeline import validation
     from synpic.workspace import Workspace
