@@ -26,7 +26,7 @@ from synpic.recipe.settings import ModelSettings
 from synpic.score.comparer import WantedComparer, resolve_comparer
 from synpic.score.judges.wanted import WantedJudge, resolve_judge
 from synpic.score.recorded import RecordedReward
-from synpic.score.reward import WantedReward, resolve_reward
+from synpic.score.reward import WantedReward, reads_suite, resolve_reward
 from synpic.workspace import PROMPTS, SUITE, Snapshot, Workspace
 from synpic.workspace.parts import frame
 from synpic.workspace.recorded import folders_of
@@ -313,7 +313,8 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
         RecipeError: no ranking can come of the recipe.
         PromptError, IngestError, CheckpointError, UnknownName: prompts, or the images of a
             source, are not found, and none were ever read.
-        CorruptPart: ``suite.parquet`` is damaged, and the recipe has judges.
+        CorruptPart: ``suite.parquet`` is damaged, and the recipe has judges, or rewards that read
+            what it asks.
     """
     snapshot = workspace.snapshot()
     noted = Noted(snapshot)
@@ -333,14 +334,15 @@ def take_inventory(workspace: Workspace | Snapshot, listener: Listener | None = 
         models = noted.models()
     recipe = snapshot.recipe
     # Of ingested images, a suite that the recipe named before may still lie there.
-    asks = recipe.judges and (recipe.ingest is None or recipe.suite is not None)
+    asked = recipe.judges or reads_suite(recipe.scoring, snapshot.workspace.folder)
+    asks = asked and (recipe.ingest is None or recipe.suite is not None)
     suite = read_suite(snapshot.workspace) if asks else NO_SUITE
     resolve = partial(resolve_judge, suite=suite)
     return Inventory(
         snapshot,
         prompts,
         models,
-        rewards=noted.scoring(recipe.scoring, resolve_reward),
+        rewards=noted.scoring(recipe.scoring, partial(resolve_reward, suite=suite.identity)),
         comparers=noted.scoring(recipe.comparers, resolve_comparer),
         judges=noted.scoring(recipe.judges, resolve, suite=suite.identity),
         suite=suite,

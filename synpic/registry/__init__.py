@@ -314,6 +314,7 @@ REWARDS = Registry(
         "called": "synpic.score.called.reward:Called",
         "clip_score": "synpic.score.clip_score:ClipScore",
         "cyclereward": "synpic.score.cyclereward:CycleReward",
+        "geneval": "synpic.score.geneval_reward:GenEvalReward",
         "hpsv2": "synpic.score.hpsv2:HPSv2",
         "hpsv2_upstream": "synpic.score.apart.upstream:HPSv2Upstream",
         "hpsv3": "synpic.score.hpsv3:Hpsv3",

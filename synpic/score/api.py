@@ -8,7 +8,7 @@ The same code, pixels and rounding as `synpic score`; nothing is locked, recorde
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +22,7 @@ from synpic.engine.threads import pool
 from synpic.errors import RewardError
 from synpic.readers.images import as_rgb, decode
 from synpic.recipe import RewardSettings
+from synpic.score.judged import AskedPrompt
 from synpic.score.precision import full_float32
 from synpic.score.reward import Reward, RewardInfo
 from synpic.score.score_checks import check_finite
@@ -99,13 +100,17 @@ class OpenedReward:
         return self._reward
 
     def score(
-        self, prompts: str | Sequence[str], images: Picture | Iterable[Picture]
+        self,
+        prompts: str | Sequence[str],
+        images: Picture | Iterable[Picture],
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> list[float]:
         """A score for each image, in float32, higher is better; comparable within a prompt only.
 
         Args:
             prompts: one for each image, or one for all of them; read as they are.
             images: of any size and mode, or one of them; transparency is laid over white.
+            metadata: what the prompt of each image asks for, for a judge as a reward.
 
         Raises:
             RewardError: the first image that cannot be read or scored, by its number from 0; or a
@@ -130,6 +135,8 @@ class OpenedReward:
                     f"prompt {number} is no text: it holds half of a character",
                     hint="it was cut or read wrongly; read it as UTF-8 again",
                 )
+        if metadata is not None:
+            texts = _with_metadata(texts, metadata)
         pairs = list(enumerate(texts))
         cuts = range(0, len(pairs), self._batch_size)
         batches = [*(pairs[cut : cut + self._batch_size] for cut in cuts), []]
@@ -213,6 +220,15 @@ class _Ready:
     number: int
     prompt: str
     image: Any
+
+
+def _with_metadata(texts: Sequence[str], metadata: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    if len(metadata) != len(texts):
+        raise RewardError(
+            f"metadata of {len(metadata)} prompts for {len(texts)} images",
+            hint="give one object, or None, for each image",
+        )
+    return [AskedPrompt(text, one or {}) for text, one in zip(texts, metadata, strict=True)]
 
 
 def _image(picture: Picture) -> Image:

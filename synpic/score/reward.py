@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,7 @@ __all__ = [
     "construct_reward",
     "open_reward",
     "opened",
+    "reads_suite",
     "registered_reward",
     "require_openable",
     "resolve_reward",
@@ -123,6 +125,7 @@ class WantedReward:
         companions: resolved, by name.
         asks_endpoint: a server scores, asked in these messages. Its option ``endpoint`` says where
             that is and how it is asked; it decides no score.
+        suite: name and version of the suite, where what that asks decides a score; else None.
     """
 
     name: str
@@ -133,6 +136,7 @@ class WantedReward:
     source_hash: str | None = None
     companions: Mapping[str, LockEntry] = field(default_factory=dict)
     asks_endpoint: str | None = None
+    suite: Mapping[str, str] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -154,7 +158,13 @@ class WantedReward:
             "options": options or None,
         }
         endpoint = {"endpoint": self.asks_endpoint} if self.asks_endpoint else {}
-        return {**inputs, **({"companions": companions} if companions else {}), **endpoint}
+        suite = {"suite": dict(self.suite)} if self.suite else {}
+        return {
+            **inputs,
+            **({"companions": companions} if companions else {}),
+            **endpoint,
+            **suite,
+        }
 
     def _is_place(self, option: str) -> bool:
         return self.asks_endpoint is not None and option == "endpoint"
@@ -170,8 +180,16 @@ class WantedReward:
         return f"scores/{self.name}-{ids.short(self.fingerprint)}"
 
 
-def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedReward:
+def resolve_reward(
+    name: str,
+    settings: RewardSettings,
+    lock: Lock,
+    suite: Mapping[str, str] | None = None,
+) -> WantedReward:
     """The reward that a recipe calls ``name``, with its checkpoint resolved.
+
+    Args:
+        suite: name and version of that of the workspace, for rewards that read what it asks.
 
     Raises:
         UnknownName: no registry knows it.
@@ -179,7 +197,19 @@ def resolve_reward(name: str, settings: RewardSettings, lock: Lock) -> WantedRew
         CheckpointError: its checkpoint cannot be resolved.
     """
     settings = spelled_out(name, with_files(name, settings, lock.folder))
-    return WantedReward(name, settings.reward or name, settings, **resolved(name, settings, lock))
+    found = resolved(name, settings, lock)
+    if not getattr(registered_reward(name, settings, lock.folder), "reads_suite", False):
+        suite = None
+    return WantedReward(name, settings.reward or name, settings, **found, suite=suite)
+
+
+def reads_suite(rewards: Mapping[str, RewardSettings], beside: Path) -> bool:
+    """Whether one of ``rewards`` reads what a suite asks; what is not found does not."""
+    for name, settings in rewards.items():
+        with suppress(SynpicError):
+            if getattr(registered_reward(name, settings, beside), "reads_suite", False):
+                return True
+    return False
 
 
 def resolved(

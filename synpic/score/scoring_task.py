@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -18,12 +19,15 @@ from synpic.engine.shard import Shard
 from synpic.engine.task import Item, Made, Opener, Output, Task, TaskCounts
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
+from synpic.score.judged import AskedPrompt, JudgedReward
+from synpic.score.judges.trust import require_canary_refused
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder, key_of
 from synpic.score.reward import HoldsSomething, Reward, WantedReward, open_reward
 from synpic.score.score_checks import ConstantGuard, check_finite
 from synpic.score.two_stage import TwoStageReward
 from synpic.workspace import Workspace, tables
+from synpic.workspace.suite import SuiteItems, read_suite
 
 __all__ = ["scoring_task"]
 
@@ -104,7 +108,17 @@ def _open(
     environment: str,
 ) -> _Scoring:
     opened = open_reward(reward, workspace, device)
-    return _Scoring(reward, opened, images, ConstantGuard(reward.name, known), device)
+    if not isinstance(opened, JudgedReward):
+        return _Scoring(reward, opened, images, ConstantGuard(reward.name, known), device)
+    try:
+        require_canary_refused(reward.name, opened.opened_judge)
+        suite = read_suite(workspace)
+    except BaseException:
+        opened.close()
+        raise
+    # A judge may well call every image wrong: what was seen to tell images apart is not held back.
+    guard = ConstantGuard(reward.name, [(0.0, ""), (1.0, "")])
+    return _Scoring(reward, opened, images, guard, device, suite)
 
 
 def _telling(known: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
@@ -137,8 +151,9 @@ class _Scoring:
         images: PrefetchedImages,
         guard: ConstantGuard,
         device: str,
+        suite: SuiteItems | None = None,
     ) -> None:
-        self._wanted, self._reward = wanted, reward
+        self._wanted, self._reward, self._suite = wanted, reward, suite
         self._images, self._guard = images, guard
         self._pinned = device.startswith("cuda")
         self._attempts = Attempts(self._score)
@@ -225,8 +240,15 @@ class _Scoring:
         if self._kind is not WHOLE_IMAGE and isinstance(images, list):
             images = self._side_by_side(images)
         with full_float32():
-            given = self._judge([item.prompt for item in items], images)
+            given = self._judge([self._prompt(item) for item in items], images)
         return check_finite(self._wanted.name, [item.candidate_id for item in items], given)
+
+    def _prompt(self, item: Item) -> str:
+        """The prompt, with what the suite asks of its images where the reward reads that."""
+        if self._suite is None:
+            return item.prompt
+        asked = self._suite.of(item.prompt_id)
+        return AskedPrompt(item.prompt, {"tag": asked.tag, **json.loads(asked.spec)})
 
     def _row(self, scored: Done[tuple[int, Item], float]) -> dict[str, Any]:
         _, item = scored.item

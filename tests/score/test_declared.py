@@ -68,7 +68,7 @@ def test_what_it_reads_is_declared_in_full(name: str) -> None:
         return
     assert told.paper or told.checkpoint.startswith("package:") or not told.reads_prompt
     for of, (repository, files) in repositories(told).items():
-        assert re.fullmatch(r"[\w.-]+/[\w.-]+|package:[\w./-]+", repository), of
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+|(package:|https://)[\w./-]+", repository), of
         assert files, f"{of}: which files of {repository}?"
         for entry in files:
             assert re.fullmatch(r"[\w.+*?/-]+(\|[\w.+*?/-]*)*", entry), entry

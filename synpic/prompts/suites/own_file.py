@@ -16,7 +16,10 @@ from synpic.readers.text import is_blank, require_texts
 
 __all__ = ["read_own"]
 
-COLUMNS = ("prompt", "tag", "item", *FIELDS)
+OF_GENEVAL = ("include", "exclude")
+"""What a list in GenEval's format has in place of ``objects``."""
+
+COLUMNS = ("prompt", "tag", "item", *FIELDS, *OF_GENEVAL)
 """What synpic reads; other columns are left where they are."""
 
 _NEAR = 0.75
@@ -28,7 +31,8 @@ def read_own(stream: BinaryIO, where: str) -> list[SourcedItem]:
 
     Columns are ``prompt``, and where they are wanted ``tag``, ``item`` (the row's number where it
     is not given), ``objects``, ``questions``, ``phrases`` and ``text``. In CSV, the lists and
-    objects among these are written as JSON.
+    objects among these are written as JSON. A list in GenEval's format has ``include`` and
+    ``exclude`` beside ``prompt`` and ``tag``.
 
     Args:
         stream: of the file.
@@ -77,12 +81,27 @@ def _item(row: Mapping[str, Any], place: str, number: int) -> SuiteItem:
             f"{place}: prompt: expected a text, found {prompt!r:.60}",
             hint="each item has a prompt; take the line out, or write one",
         )
-    spec = requirement({name: _read(row.get(name), place, name) for name in FIELDS}, place)
+    values = {name: _read(row.get(name), place, name) for name in (*FIELDS, *OF_GENEVAL)}
+    spec = requirement(_with_objects(values, place), place)
     name = row.get("item")
     named = str(number) if name in (None, "") else name
     return SuiteItem(
         _name(named, place, "item"), prompt, _name(row.get("tag") or "", place, "tag"), spec
     )
+
+
+def _with_objects(values: dict[str, Any], place: str) -> dict[str, Any]:
+    """``values`` with what GenEval's format spreads over two fields in ``objects``."""
+    objects = {name: values.pop(name) for name in OF_GENEVAL}
+    objects = {name: value for name, value in objects.items() if value is not None}
+    if not objects:
+        return values
+    if values["objects"] is not None:
+        raise EvaluationError(
+            f"{place}: objects and {next(iter(objects))}: found both",
+            hint="include and exclude are what objects holds: give one of the two forms",
+        )
+    return {**values, "objects": objects}
 
 
 def _name(value: Any, place: str, field: str) -> str:

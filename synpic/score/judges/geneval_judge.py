@@ -19,11 +19,13 @@ from synpic.score.judges.detection.published import ADDRESS, FILE, SHORT_NAME
 from synpic.score.judges.detection.shown import PREPROCESSING, ReadyImage, shown
 from synpic.score.judges.detection.specifications import specification
 from synpic.score.judges.geneval import (
+    ColourOf,
     Detection,
     Specification,
     confident,
     judge_objects,
 )
+from synpic.score.judges.geneval_forms import geneval_forms
 from synpic.score.judges.judge import Judge, Requirement
 from synpic.score.judges.verdict import Verdict
 from synpic.score.reward import Companion, RewardInfo
@@ -76,6 +78,7 @@ class GenEvalJudge(Judge):
         "(tests/score/judges/detection/test_detector.py, test_instances.py)",
     )
 
+    forms_given: ClassVar[tuple[str, ...]] = ("graded", "strict", "correct")
     _published: ClassVar[str] = FILE
     _architecture: ClassVar[Mapping[str, Any]] = ARCHITECTURE
     """What is published; tests have a smaller one."""
@@ -122,6 +125,36 @@ class GenEvalJudge(Judge):
         Raises:
             ValueError: the detector's outputs are not all numbers.
         """
+        seen, colour_of = self._look(requirements, pixels)
+        return [judge_objects(wanted, objects, colour_of) for wanted, objects in seen]
+
+    def forms(
+        self, requirements: Sequence[Requirement], pixels: Sequence[Any]
+    ) -> list[dict[str, float]]:
+        """As rewards: Flow-GRPO's ``graded`` and ``strict`` (:mod:`~.geneval_forms`), and
+        ``correct``, 1 where the verdict is, else 0.
+
+        Raises:
+            ValueError: the detector's outputs are not all numbers.
+        """
+        seen, colour_of = self._look(requirements, pixels)
+        return [
+            {
+                **geneval_forms(wanted, objects, colour_of),
+                "correct": float(judge_objects(wanted, objects, colour_of).correct or False),
+            }
+            for wanted, objects in seen
+        ]
+
+    def canary(self) -> Requirement:
+        """A dog."""
+        objects = {"include": [{"class": "dog", "count": 1}]}
+        return Requirement("a photo of a dog", "single_object", {"objects": objects})
+
+    def _look(
+        self, requirements: Sequence[Requirement], pixels: Sequence[Any]
+    ) -> tuple[list[tuple[Specification, Sequence[SeenObject]]], ColourOf]:
+        """What is wanted and what is there in each image, and the colours that are asked for."""
         asked = [specification(requirement) for requirement in requirements]
         found = self._detector.find(pixels)
         colours = self._read_colours(asked, found, pixels)
@@ -129,15 +162,7 @@ class GenEvalJudge(Judge):
         def colour_of(seen: Detection) -> str:
             return colours[id(seen)]
 
-        return [
-            judge_objects(wanted, objects, colour_of)
-            for wanted, objects in zip(asked, found, strict=True)
-        ]
-
-    def canary(self) -> Requirement:
-        """A dog."""
-        objects = {"include": [{"class": "dog", "count": 1}]}
-        return Requirement("a photo of a dog", "single_object", {"objects": objects})
+        return list(zip(asked, found, strict=True)), colour_of
 
     def _read_colours(
         self,

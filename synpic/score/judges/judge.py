@@ -47,11 +47,13 @@ class Judge(ABC):
         beside: ids of parts of its verdicts that evaluations show as numbers of their own.
         any_model: whether any model can answer in it: then evaluations name the model beside the
             suite, since numbers of two models are not comparable.
+        forms_given: what :meth:`forms` gives.
     """
 
     info: ClassVar[RewardInfo]
     beside: ClassVar[tuple[str, ...]] = ()
     any_model: ClassVar[bool] = False
+    forms_given: ClassVar[tuple[str, ...]] = ("graded", "strict")
     preprocessing: Hashable
 
     @staticmethod
@@ -74,6 +76,23 @@ class Judge(ABC):
         Raises:
             ValueError: an image cannot be judged. It becomes a failure row with the message.
         """
+
+    def forms(
+        self, requirements: Sequence[Requirement], pixels: Sequence[Any]
+    ) -> list[dict[str, float]]:
+        """What n verdicts are as rewards: ``strict``, 1 where all is correct, else 0; ``graded``,
+        how much of it is, which is the same of a judge without a score.
+
+        Raises:
+            ValueError: as :meth:`judge`.
+        """
+        return [
+            {
+                "graded": float(bool(one.correct)) if one.score is None else one.score,
+                "strict": float(one.score == 1 if one.correct is None else one.correct),
+            }
+            for one in self.judge(requirements, pixels)
+        ]
 
     @abstractmethod
     def canary(self) -> Requirement | None:

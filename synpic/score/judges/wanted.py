@@ -11,7 +11,7 @@ Either is named in a recipe as ``judge = "package.module:is_dark"``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -77,11 +77,9 @@ class WantedJudge(WantedReward):
     """A judge of a recipe, resolved as far as needed to know what its verdicts are called.
 
     Args:
-        suite: name and version of the suite whose items it judges; None without a suite.
         beside, any_model: as :class:`Judge` has them.
     """
 
-    suite: Mapping[str, str] | None = None
     beside: tuple[str, ...] = ()
     any_model: bool = False
 
@@ -97,8 +95,7 @@ class WantedJudge(WantedReward):
     def fingerprint_inputs(self) -> dict[str, Any]:
         """Everything that decides its verdict on one image, and nothing else."""
         inputs = super().fingerprint_inputs
-        suite = {"suite": dict(self.suite)} if self.suite else {}
-        return {"judge": inputs.pop("reward"), **inputs, **suite}
+        return {"judge": inputs.pop("reward"), **inputs}
 
     @property
     def folder(self) -> str:

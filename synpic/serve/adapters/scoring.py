@@ -119,9 +119,8 @@ class _Local:
         images: Sequence[Image.Image],
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> list[float]:
-        del metadata
         with self._using:
-            scores = self._opened.score(prompts, images)
+            scores = self._opened.score(prompts, images, metadata)
         return [score / self._scale for score in scores]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synpic.errors import SynpicError
+from synpic.errors import EvaluationError, SynpicError
 from synpic.prompts.suites import ensure_suite
+from synpic.prompts.suites.own_file import read_own
 from tests.prompts.suites.conftest import MakeSuite
 
 QUESTIONS = [
@@ -196,3 +198,27 @@ def test_a_file_that_is_no_table_is_refused(suite: MakeSuite, tmp_path: Path) ->
         ensure_suite(suite('file = "m.txt"').snapshot())
     with pytest.raises(SynpicError, match=r"none\.csv: no such file"):
         ensure_suite(suite('file = "none.csv"').snapshot())
+
+
+def test_a_list_in_geneval_s_format_is_a_suite() -> None:
+    lines = [
+        {"tag": "single_object", "include": [{"class": "dog", "count": 1}], "prompt": "a dog"},
+        {
+            "tag": "counting",
+            "include": [{"class": "dog", "count": 2}],
+            "exclude": [{"class": "dog", "count": 3}],
+            "prompt": "two dogs",
+        },
+    ]
+    file = io.BytesIO("\n".join(map(json.dumps, lines)).encode())
+    items = [one.item for one in read_own(file, "train_metadata.jsonl")]
+    assert [(one.prompt, one.tag) for one in items] == [
+        ("a dog", "single_object"),
+        ("two dogs", "counting"),
+    ]
+    assert [one.spec["objects"] for one in items] == [
+        {key: line[key] for key in ("include", "exclude") if key in line} for line in lines
+    ]
+    both = {**lines[0], "objects": {"include": lines[0]["include"]}}
+    with pytest.raises(EvaluationError, match="objects and include: found both"):
+        read_own(io.BytesIO(json.dumps(both).encode()), "both.jsonl")

@@ -12,11 +12,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+import synpic
 from synpic import Workspace, score_candidates
-from synpic.errors import EvaluationError
+from synpic.errors import EvaluationError, RewardError
 from synpic.pipeline.inventory import take_inventory
 from synpic.prompts.suites.objects import CLASSES
 from synpic.registry import JUDGES
+from synpic.score.judged import AskedPrompt, asked_of
 from synpic.score.judges.detection.instances import SeenObject
 from synpic.score.judges.detection.shown import ReadyImage
 from synpic.score.judges.geneval import (
@@ -274,3 +276,70 @@ def test_images_of_other_prompts_score_by_chance(task: str) -> None:
     spread = (chance * (1 - chance) / len(swapped)) ** 0.5
     assert abs(swapped.mean() - chance) < 4 * spread + 1 / len(swapped)
     assert chance < own - 0.3
+
+
+def test_it_is_a_reward_of_what_a_prompt_asks(
+    places: tuple[Path, str, Path], judge: GenEvalJudge
+) -> None:
+    images = pictures((90, 90), (90, 60), (61, 61))
+    ready = [judge.pixels(one) for one in images]
+    rows = [
+        {"tag": "single_object", "include": [{"class": objects[0].name, "count": 1}]}
+        for objects in judge._detector.find(ready)
+    ]
+    forms = judge.forms([asked_of(AskedPrompt("…", row)) for row in rows], ready)
+    assert [one["correct"] for one in forms] == [1, 1, 1]
+    for form in ("graded", "strict", "correct"):
+        reward = synpic.reward(
+            "geneval", checkpoint=places[0], clip=places[2], device="cpu", form=form
+        )
+        scores = reward.score("…", images, metadata=rows)
+        assert scores == [np.float32(one[form]) for one in forms]
+        assert reward.score("…", images[1:2], metadata=rows[1:2]) == scores[1:2]
+    with pytest.raises(RewardError, match="what the prompt asks for is not known"):
+        reward.score("…", images)
+    with pytest.raises(RewardError, match=r"include\.0\.class: 'wolf'"):
+        reward.score("…", images[:1], metadata=[{"include": [{"class": "wolf", "count": 1}]}])
+    with pytest.raises(RewardError, match="metadata of 1 prompts for 3 images"):
+        reward.score("…", images, metadata=rows[:1])
+    with pytest.raises(RewardError, match="no form 'soft'"):
+        synpic.reward("geneval", checkpoint=places[0], clip=places[2], device="cpu", form="soft")
+
+
+def test_synpic_score_has_it_as_a_reward_of_a_suite(
+    places: tuple[Path, str, Path], tmp_path: Path, judge: GenEvalJudge
+) -> None:
+    """Scores lie with those of other rewards; another suite is another fingerprint."""
+    text = RECIPE.replace("[judges.geneval]", "[rewards.geneval]").replace(
+        "options = {{", 'options = {{ form = "strict",'
+    )
+    prompts = [("a photo of a dog", "train"), ("a photo of a cat", "train")]
+    text = text.format(places[0], places[2])
+    workspace = build(tmp_path / "set", prompts, text=text, score=lambda *_: None)
+
+    def ask(version: str) -> None:
+        known = take_inventory(workspace).prompts.select("prompt_id", "prompt").iter_rows()
+        table = [
+            {
+                "prompt_id": prompt_id,
+                "suite": "mine",
+                "version": version,
+                "item": prompt,
+                "tag": "single_object",
+                "spec": json.dumps(
+                    {"objects": {"include": [{"class": prompt.split()[-1], "count": 1}]}}
+                ),
+            }
+            for prompt_id, prompt in known
+        ]
+        write_suite(workspace, pa.Table.from_pylist(table, tables.SUITE))
+
+    ask("1")
+    report = score_candidates(workspace)
+    assert [(one.name, one.made, one.failed) for one in report.outcomes] == [("geneval", 4, 0)]
+    scored = take_inventory(workspace).scored()
+    assert set(scored["score_geneval"].to_list()) <= {0.0, 1.0}
+    (reward,) = take_inventory(workspace).found_rewards
+    assert reward.fingerprint_inputs["suite"] == {"name": "mine", "version": "1"}
+    ask("2")
+    assert take_inventory(workspace).scored()["score_geneval"].null_count() == 4
