@@ -24,9 +24,10 @@ from synpic.readers.display import visible
 from synpic.recipe import Recipe
 from synpic.recipe.settings import ModelSettings
 from synpic.score.comparer import WantedComparer, resolve_comparer
+from synpic.score.judged import reads_suite
 from synpic.score.judges.wanted import WantedJudge, resolve_judge
 from synpic.score.recorded import RecordedReward
-from synpic.score.reward import WantedReward, reads_suite, resolve_reward
+from synpic.score.reward import WantedReward, resolve_reward
 from synpic.workspace import PROMPTS, SUITE, Snapshot, Workspace
 from synpic.workspace.parts import frame
 from synpic.workspace.recorded import folders_of

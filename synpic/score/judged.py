@@ -7,15 +7,19 @@ A reward sees a prompt and an image; a judge sees what a suite knows beside the 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from PIL.Image import Image
 
-from synpic.errors import EvaluationError, RewardError
+from synpic.errors import EvaluationError, RewardError, SynpicError
+from synpic.recipe import RewardSettings
 from synpic.score.judges.judge import Judge, Requirement
+from synpic.score.reward import registered_reward
 from synpic.score.two_stage import TwoStageReward
 
-__all__ = ["AskedPrompt", "FormScore", "JudgedReward", "asked_of"]
+__all__ = ["AskedPrompt", "FormScore", "JudgedReward", "asked_of", "reads_suite"]
 
 
 class AskedPrompt(str):
@@ -131,3 +135,12 @@ def asked_of(prompt: str) -> Requirement:
         objects = {key: metadata.pop(key) for key in ("include", "exclude") if key in metadata}
         metadata["objects"] = objects
     return Requirement(str(prompt), str(tag), metadata)
+
+
+def reads_suite(rewards: Mapping[str, RewardSettings], beside: Path) -> bool:
+    """Whether one of ``rewards`` reads what a suite asks; what is not found does not."""
+    for name, settings in rewards.items():
+        with suppress(SynpicError):
+            if getattr(registered_reward(name, settings, beside), "reads_suite", False):
+                return True
+    return False

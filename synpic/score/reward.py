@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -53,7 +52,6 @@ __all__ = [
     "construct_reward",
     "open_reward",
     "opened",
-    "reads_suite",
     "registered_reward",
     "require_openable",
     "resolve_reward",
@@ -201,15 +199,6 @@ def resolve_reward(
     if not getattr(registered_reward(name, settings, lock.folder), "reads_suite", False):
         suite = None
     return WantedReward(name, settings.reward or name, settings, **found, suite=suite)
-
-
-def reads_suite(rewards: Mapping[str, RewardSettings], beside: Path) -> bool:
-    """Whether one of ``rewards`` reads what a suite asks; what is not found does not."""
-    for name, settings in rewards.items():
-        with suppress(SynpicError):
-            if getattr(registered_reward(name, settings, beside), "reads_suite", False):
-                return True
-    return False
 
 
 def resolved(

@@ -10,6 +10,7 @@ from PIL.Image import Image
 
 from synpic.engine.attempt import Attempts, Done
 from synpic.errors import DeviceLost, RewardError, SynpicError
+from synpic.score.judged import FormScore
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken
 from synpic.score.reward import Reward
@@ -110,7 +111,8 @@ class ServedReward:
             (value,) = check_finite(name, ["of this image"], [given])
         except RewardError as error:
             return Unscored(error.message)
-        return Scored(value / self.description.scale)
+        parts = given.parts if isinstance(given, FormScore) else {}
+        return Scored(value / self.description.scale, parts)
 
     def _judge(self, batch: Sequence[BatchImage]) -> list[Any]:
         prompts, images = [one.prompt for one in batch], [one.image for one in batch]

@@ -11,6 +11,7 @@ from synpic.engine.threads import pool
 from synpic.errors import DeviceLost, did_you_mean
 from synpic.readers.display import count
 from synpic.readers.images import ImageError, decode, describe
+from synpic.score.judged import AskedPrompt
 from synpic.score.prefetch import made_ready
 from synpic.score.wires.synpic import RewardDescription
 from synpic.serve.asking import Ask, Refused, Scored, Unscored
@@ -158,7 +159,7 @@ class RewardService:
         request = PendingRequest(
             {
                 name: [
-                    BatchImage(number, ask.prompt, image[self._rewards[name].kind])
+                    BatchImage(number, _prompt(ask), image[self._rewards[name].kind])
                     for number, (ask, image) in enumerate(zip(asks, made, strict=True))
                 ]
                 for name in names
@@ -219,3 +220,8 @@ class RewardService:
         why = self.failure
         text = why.message if isinstance(why, DeviceLost) else "the server cannot score any more"
         return Refused(503, f"{text}; it ends", retry_after=10)
+
+
+def _prompt(ask: Ask) -> str:
+    """The prompt, with what it asks for where the caller sends that."""
+    return AskedPrompt(ask.prompt, ask.metadata) if ask.metadata else ask.prompt

@@ -41,7 +41,7 @@ class HPSv2Upstream(ApartReward):
         licence="Apache-2.0 (the authors' code)",
         paper="2306.09341",
         text_limit="77 tokens of CLIP; what is longer is cut off",
-        verified="numbers of a process: tests/score/test_apart.py; of hpsv2: make parity",
+        verified="the package itself; how it is asked: tests/score/test_apart.py",
     )
 
     def __init__(
@@ -87,7 +87,7 @@ class ImageRewardUpstream(ApartReward):
         licence="Apache-2.0 (the authors' code)",
         paper="2304.05977",
         text_limit="35 tokens of BERT; what is longer is cut off",
-        verified="numbers of a process: tests/score/test_apart.py; of imagereward: make parity",
+        verified="the package itself; how it is asked: tests/score/test_apart.py",
     )
 
     def __init__(
