@@ -106,8 +106,10 @@ class _Counted:
 def _of_the_server(service: RewardService) -> list[Route]:
     async def health(request: Request) -> Response:
         state = "failed" if service.failure else "stopping" if service.stopping else "ok"
+        # UniRL's client does not begin where a reward of its is no key of `rewards`.
+        rewards = {name: [state] for name in service.names}
         return json_answer(
-            {"status": state, "rewards": list(service.names), "queue_images": service.held},
+            {"status": state, "rewards": rewards, "queue_images": service.held},
             200 if state == "ok" else 503,
         )
 

@@ -13,6 +13,7 @@ import pytest
 import synpic
 from synpic.errors import DeviceLost
 from synpic.score.api import reward
+from synpic.score.wires.unirl import UnirlHealth
 from synpic.serve.limits import RequestLimits
 from tests.serve.loopback import Loopback, Redness, loopback, text
 from tests.serve.scorers import jpeg, png
@@ -151,6 +152,12 @@ def test_a_token_is_asked_for(red: Redness) -> None:
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         found = server.client.get("/v1/rewards", headers={"authorization": "Bearer secret"})
         assert found.json()["synpic"] == synpic.__version__
+
+
+def test_health_names_the_rewards_as_unirl_looks_for_them(server: Loopback) -> None:
+    body = server.client.get("/health").json()
+    assert body["status"] == "ok"
+    assert UnirlHealth.model_validate(body).rewards.keys() == {"red"}
 
 
 def test_pages_of_a_browser_are_refused(server: Loopback) -> None:
