@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,6 @@ import pytest
 
 import synpic
 from synpic_cli.api_page import GROUPS, api_page
-from tests.browsing import wait_until
 
 ROOT = Path(__file__).parent.parent
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -95,9 +95,16 @@ def test_in_a_browser_the_search_finds_a_page_and_nothing_leaves_this_machine(si
             page.on("request", lambda request: asked.append(request.url))
             for name in ("index.html", "architecture.html", "api.html", "rewards.html"):
                 page.goto(here + name, wait_until="networkidle")
-            page.fill("input[name=query]", "gallery")
-            wait_until(page, "document.querySelector('.md-search-result__item a') !== null")
-            found = page.locator(".md-search-result__item a").first.get_attribute("href")
+            # The field is there before the script that reads it: type until it answers.
+            query = page.locator("input[name=query]")
+            result = page.locator(".md-search-result__item a")
+            end = time.monotonic() + 60
+            while not result.count():
+                assert time.monotonic() < end, "the search found nothing"
+                query.fill("")
+                query.press_sequentially("gallery")
+                page.wait_for_timeout(500)
+            found = result.first.get_attribute("href")
             browser.close()
     finally:
         server.shutdown()
