@@ -42,6 +42,8 @@ NAMES = [
     name
     for name in REWARDS.names()
     if (checkpoint := REWARDS.load(name).info.checkpoint) and not checkpoint.startswith("package:")
+    # Those read in an environment of their own, which is made from a package index.
+    if not name.endswith("_upstream")
 ]
 
 

@@ -175,7 +175,8 @@ def test_weights_are_converted_once(folder: Path, monkeypatch: pytest.MonkeyPatc
         assert not opened(kept, FILE).published
         fourth = converted.logits(noise(32, 32))
     for other in (second, third, fourth):
-        assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+        # Where tensors lie in memory decides the last bits on some processors.
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(first, other, strict=True))
     assert not [one for one in kept.parent.iterdir() if one != kept], "something is left over"
 
 
@@ -194,7 +195,8 @@ def test_other_weights_are_opened_and_marked(
     assert not other.published
     with torch.inference_mode():
         ours = other.logits(noise(32, 32))[0]
-        assert torch.equal(ours, made(pixel_values=noise(32, 32)).class_queries_logits)
+        direct = made(pixel_values=noise(32, 32)).class_queries_logits
+        assert torch.allclose(ours, direct, atol=1e-5)
 
 
 def test_what_is_no_such_model_is_refused(tmp_path: Path) -> None:
