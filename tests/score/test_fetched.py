@@ -43,7 +43,8 @@ NAMES = [
     for name in REWARDS.names()
     if (checkpoint := REWARDS.load(name).info.checkpoint) and not checkpoint.startswith("package:")
     # Those read in an environment of their own, which is made from a package index.
-    if not name.endswith("_upstream")
+    # GenEval's detector has an address of its own (tests/score/judges).
+    if not name.endswith("_upstream") and name != "geneval"
 ]
 
 

@@ -176,7 +176,9 @@ def test_weights_are_converted_once(folder: Path, monkeypatch: pytest.MonkeyPatc
         fourth = converted.logits(noise(32, 32))
     for other in (second, third, fourth):
         # Where tensors lie in memory decides the last bits on some processors.
-        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(first, other, strict=True))
+        assert all(
+            torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(first, other, strict=True)
+        )
     assert not [one for one in kept.parent.iterdir() if one != kept], "something is left over"
 
 
