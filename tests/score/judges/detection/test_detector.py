@@ -60,6 +60,21 @@ def detector(folder: Path) -> Detector:
     return opened(folder, next(folder.glob("*.pth")).name)
 
 
+def require_same(one: torch.nn.Module, other: torch.nn.Module) -> None:
+    """Every weight of two networks is equal, and what they compute is the same.
+
+    On some processors the last bits of that depend on where weights lie in memory: 3e-5 was seen
+    between two networks that were opened from one file.
+    """
+    ours, theirs = one.state_dict(), other.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
+    with torch.inference_mode():
+        first, second = (made(pixel_values=noise(32, 32)) for made in (one, other))
+    for name in ("class_queries_logits", "masks_queries_logits"):
+        assert float((first[name] - second[name]).abs().max()) < 1e-4
+
+
 def noise(height: int, width: int) -> torch.Tensor:
     """As ``tests/parity/oracle_geneval.py`` makes it."""
     rng = np.random.default_rng(height)
@@ -158,27 +173,21 @@ def test_a_file_that_runs_code_is_refused(tmp_path: Path, cache: Path) -> None:
 
 def test_weights_are_converted_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = next(folder.glob("*.pth")).name
-    with torch.inference_mode():
-        first = opened(folder, name).logits(noise(32, 32))
-        with monkeypatch.context() as patched:
-            patched.setattr("synpic.score.judges.detection.detector.read_tensors", None)
-            second = opened(folder, name).logits(noise(32, 32))
-        kept = place(hold_to_name(folder / name, name))
-        # What was damaged there since is converted anew.
-        with (kept / "model.safetensors").open("r+b") as file:
-            file.seek(-1, os.SEEK_END)
-            file.write(b"\x55")
-        third = opened(folder, name).logits(noise(32, 32))
-        # The folder is a checkpoint of transformers, and can be named as one.
-        converted = opened(kept, name)
-        assert converted.published
-        assert not opened(kept, FILE).published
-        fourth = converted.logits(noise(32, 32))
-    for other in (second, third, fourth):
-        # Where tensors lie in memory decides the last bits on some processors.
-        assert all(
-            torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(first, other, strict=True)
-        )
+    first = opened(folder, name)
+    with monkeypatch.context() as patched:
+        patched.setattr("synpic.score.judges.detection.detector.read_tensors", None)
+        require_same(first._network, opened(folder, name)._network)
+    kept = place(hold_to_name(folder / name, name))
+    # What was damaged there since is converted anew.
+    with (kept / "model.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x55")
+    require_same(first._network, opened(folder, name)._network)
+    # The folder is a checkpoint of transformers, and can be named as one.
+    converted = opened(kept, name)
+    assert converted.published
+    assert not opened(kept, FILE).published
+    require_same(first._network, converted._network)
     assert not [one for one in kept.parent.iterdir() if one != kept], "something is left over"
 
 
@@ -195,10 +204,7 @@ def test_other_weights_are_opened_and_marked(
     made.save_pretrained(tmp_path)
     other = opened(tmp_path, FILE)
     assert not other.published
-    with torch.inference_mode():
-        ours = other.logits(noise(32, 32))[0]
-        direct = made(pixel_values=noise(32, 32)).class_queries_logits
-        assert torch.allclose(ours, direct, atol=1e-5)
+    require_same(other._network, made)
 
 
 def test_what_is_no_such_model_is_refused(tmp_path: Path) -> None:
