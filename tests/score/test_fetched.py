@@ -41,10 +41,11 @@ TINY = Size(
 NAMES = [
     name
     for name in REWARDS.names()
-    if (checkpoint := REWARDS.load(name).info.checkpoint) and not checkpoint.startswith("package:")
-    # Those read in an environment of their own, which is made from a package index.
-    # GenEval's detector has an address of its own (tests/score/judges).
-    if not name.endswith("_upstream") and name != "geneval"
+    if (checkpoint := REWARDS.load(name).info.checkpoint)
+    # What comes with synpic, and what has an address of its own, is in no repository.
+    and not checkpoint.startswith(("package:", "https:"))
+    # What another environment reads is made from a package index.
+    and not getattr(REWARDS.load(name), "apart", False)
 ]
 
 
