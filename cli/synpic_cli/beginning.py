@@ -102,6 +102,7 @@ def _with_recipe(folder: Path, recipe: str, dry_run: bool, suite: AskedSuite) ->
     if dry_run:
         workspace = workspace.without_writing()
     new = not workspace.store.exists(RECIPE)
+    suite.import_modules()
     begun = begin_evaluation(workspace, recipe)
     if new and not dry_run:
         suite.bring_modules(folder)

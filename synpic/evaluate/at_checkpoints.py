@@ -19,12 +19,11 @@ from typing import Any
 
 from synpic.engine.progress import Listener
 from synpic.errors import EvaluationError, RecipeError
-from synpic.evaluate.beginning import AskedSuite
+from synpic.evaluate.beginning import AskedSuite, named_tables
 from synpic.evaluate.compare_models import OVERALL
 from synpic.evaluate.evaluation import Evaluation, evaluate_models
 from synpic.evaluate.report import record_evaluation
 from synpic.evaluate.running import HowToRun, make_what_is_missing, require_known
-from synpic.ingest.names import name_models
 from synpic.prompts.suites import find_suite, open_suite
 from synpic.readers.display import count, number
 from synpic.recipe.toml import write_toml
@@ -87,6 +86,7 @@ class CheckpointEvaluation:
         self._folder = Path(out) / EVALUATIONS
         self._listener, self._stop = listener, stop
         self._asked = _asked(recipe)
+        self._asked.import_modules()
         trial = Workspace(self._folder).without_writing()
         trial.store.write(RECIPE, self._text([]).encode())
         snapshot = trial.snapshot()
@@ -164,8 +164,8 @@ class CheckpointEvaluation:
             {
                 "suite": {**suite, "limit": asked.limit},
                 _MODELS: {_BASE: base, **{step_key(one): self._after(base, one) for one in steps}},
-                "judges": _tables("judge", dict(asked.judges)),
-                "rewards": _tables("reward", {one: {} for one in asked.rewards}),
+                "judges": named_tables("judge", asked.judges),
+                "rewards": named_tables("reward", {one: {} for one in asked.rewards}),
                 "compare": {"base": _BASE},
             }
         )
@@ -205,15 +205,6 @@ def _asked(recipe: TrainRecipe) -> AskedSuite:
             hint="evaluate.suite is a suite of `synpic list suites` or a file; evaluate.judges and "
             "evaluate.rewards name what looks at its images",
         ) from error
-
-
-def _tables(kind: str, registered: dict[str, Any]) -> dict[str, Any]:
-    """Name → table, for each judge or reward."""
-    names = name_models([one.rpartition(":")[2] for one in registered], {})
-    return {
-        str(names[one.rpartition(":")[2]]): {kind: one, "options": dict(options) or None}
-        for one, options in registered.items()
-    }
 
 
 def _found(found: Evaluation, step: int) -> StepEvaluation:

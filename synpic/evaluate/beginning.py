@@ -26,7 +26,14 @@ from synpic.recipe.toml import toml_value
 from synpic.registry import JUDGES, MODELS, REWARDS, SUITES
 from synpic.release.cards.training import FACTS, read_training
 
-__all__ = ["AskedModel", "AskedSuite", "ask_model", "evaluation_recipe", "images_recipe"]
+__all__ = [
+    "AskedModel",
+    "AskedSuite",
+    "ask_model",
+    "evaluation_recipe",
+    "images_recipe",
+    "named_tables",
+]
 
 _TRAINED = "model"
 """The folder of a run of ``synpic train`` that holds the model."""
@@ -70,6 +77,19 @@ class AskedSuite:
     limit: int | None
     judges: Mapping[str, Mapping[str, Any]]
     rewards: Sequence[str]
+
+    def import_modules(self) -> None:
+        """Import judges and rewards of one's own from where the command runs.
+
+        What is imported is found from then on, wherever the workspace lies.
+
+        Raises:
+            UnknownName: one does not import.
+        """
+        for registry, names in ((JUDGES, self.judges), (REWARDS, self.rewards)):
+            for name in names:
+                if ":" in name:
+                    registry.load(name, Path.cwd())
 
     def bring_modules(self, workspace: Path) -> None:
         """Copy modules of one's own that lie where the command runs beside the recipe.
@@ -132,14 +152,9 @@ class AskedSuite:
             )
         if is_file:
             _require_items(Path(suite))
-        here = Path.cwd()
-        own = {} if is_file else find_suite(suite, here).judges
+        own = {} if is_file else find_suite(suite, Path.cwd()).judges
         judged = {name: own.get(name, {}) for name in judges or list(own)[:1]}
         scored = tuple(rewards or ())
-        for name in judged:
-            JUDGES.load(name, here)  # one of one's own is found where the command runs
-        for name in scored:
-            REWARDS.load(name, here)
         if not judged and not scored:
             raise EvaluationError(
                 f"suite {suite}: no judge comes with it, so that rewards decide, and none is named",
@@ -306,20 +321,36 @@ def _ended(lines: Sequence[str], suite: AskedSuite, base: str) -> str:
     return "\n".join(every) + "\n"
 
 
-def _tables(kind: str, registered: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A table of the recipe for each judge or reward, with its options."""
+def named_tables(
+    kind: str, registered: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The recipe's tables of judges or rewards, by their names there.
+
+    Args:
+        kind: "judge" or "reward".
+        registered: name in the registry, or ``package.module:callable`` → options.
+    """
     labels: dict[str, str] = {}
     for one in registered:
         label = one.rpartition(":")[2]
         labels[one] = label if label not in labels.values() else f"{label} {len(labels) + 1}"
-    tables = name_models(labels.values(), {})
+    names = name_models(labels.values(), {})
+    return {
+        str(names[label]): {kind: one, "options": dict(registered[one]) or None}
+        for one, label in labels.items()
+    }
+
+
+def _tables(kind: str, registered: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Their lines; what a table's name says already is left out."""
     lines = []
-    for one, label in labels.items():
-        lines += ["", f"[{kind}s.{tables[label]}]"]
-        if one != tables[label]:
-            lines.append(f"{kind} = {toml_value(one)}")
-        if registered[one]:
-            lines.append(f"options = {toml_value(dict(registered[one]))}")
+    for name, table in named_tables(kind, registered).items():
+        lines += ["", f"[{kind}s.{name}]"]
+        lines += [
+            f"{key} = {toml_value(value)}"
+            for key, value in table.items()
+            if value not in (name, None)
+        ]
     return lines
 
 

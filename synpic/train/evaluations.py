@@ -76,7 +76,7 @@ class Evaluations:
         self, out: Path, recipe: TrainRecipe, on_checkpoint: OnCheckpoint | None, done: int
     ) -> None:
         self._folder = out / EVALUATIONS
-        self._recipe = recipe
+        self._due = frozenset(evaluated_steps(recipe))
         self._on_checkpoint = on_checkpoint
         self.found: list[StepEvaluation] = []
         if on_checkpoint is None:
@@ -91,7 +91,7 @@ class Evaluations:
 
     def due(self, step: int) -> bool:
         """Whether the model is evaluated after ``step``."""
-        return step in evaluated_steps(self._recipe)
+        return step in self._due
 
     @property
     def prompts(self) -> Sequence[str]:
