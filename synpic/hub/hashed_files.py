@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from synpic import ids
 from synpic.errors import CheckpointError, HubUnreachable
+from synpic.hub.user_cache import user_cache
 from synpic.readers.display import size
 
 __all__ = ["digits_of", "fetch_hashed", "is_address", "kept_file"]
@@ -103,9 +104,7 @@ def _name(address: str) -> str:
 
 
 def _place(address: str) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    folder = Path(home) if home else Path.home() / ".cache"
-    return folder / "synpic" / "files" / digits_of(address) / _name(address)
+    return user_cache("files") / digits_of(address) / _name(address)
 
 
 def _download(address: str, path: Path) -> None:

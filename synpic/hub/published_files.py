@@ -20,6 +20,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from synpic.errors import SynpicError
+from synpic.hub.user_cache import user_cache
 from synpic.readers.display import size
 
 __all__ = ["PublishedFile", "fetch_published"]
@@ -116,9 +117,7 @@ def _cached(file: PublishedFile) -> Path | None:
     name = file.sha256 or file.git_blob
     if name is None:
         return None
-    home = os.environ.get("XDG_CACHE_HOME")
-    folder = Path(home) if home else Path.home() / ".cache"
-    return folder / "synpic" / "files" / name
+    return user_cache("files") / name
 
 
 def _keep(path: Path, data: bytes) -> None:

@@ -8,12 +8,10 @@ and renamed, so that one whose making was killed is never used.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +22,8 @@ from filelock import FileLock
 from synpic import ids
 from synpic.errors import MissingExtra, RewardError
 from synpic.hub.lock import Lock, LockEntry
+from synpic.hub.user_cache import user_cache
+from synpic.workspace.storage import Store
 
 __all__ = [
     "environment_arguments",
@@ -39,8 +39,8 @@ BUILT_IN = "synpic:"
 _LIST = """import importlib.metadata, json
 found = importlib.metadata.distributions()
 print(json.dumps(sorted({f"{one.name}=={one.version}" for one in found})))"""
-_PILLOW = "pillow\n"
-"""What the process needs besides what was asked for: images arrive as PNG."""
+_LISTS = Path(__file__).parent / "apart" / "inside"
+_PILLOW = str(_LISTS / "pillow.txt")
 
 
 def environment_source(thing: Any, options: Mapping[str, Any]) -> str | None:
@@ -115,7 +115,7 @@ def resolve_environment(lock: Lock | None, source: str, beside: Path) -> LockEnt
     identity = ids.sha256("\n".join(packages).encode())
     entry = LockEntry(kind="environment", source=source, identity=identity, stamp=stamp)
     if not path.is_dir():
-        _write(_folder(entry).with_suffix(".txt"), "\n".join(packages) + "\n")
+        _write(_folder(entry).with_suffix(".txt"), packages)
     kept = lock.remember(entry) if lock else entry
     if kept.identity != identity:
         raise RewardError(
@@ -158,16 +158,13 @@ def _make(entry: LockEntry, requirements: Path, folder: Path) -> None:
                 f"environment {entry.source}: the index has other versions than recipe.lock",
                 hint="write the versions that were resolved into the requirements file",
             )
-        _write(listed, "\n".join(packages) + "\n")
+        _write(listed, packages)
     made = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
         _uv(entry.source, "venv", "--python", sys.executable, str(made))
-        with tempfile.TemporaryDirectory() as temporary:
-            pillow = Path(temporary) / "pillow.txt"
-            pillow.write_text(_PILLOW)
-            options = ["-r", str(requirements), "-r", str(pillow), "-c", str(listed)]
-            python = str(made / "bin" / "python")
-            _uv(entry.source, "pip", "install", "--python", python, *options)
+        options = ["-r", str(requirements), "-r", _PILLOW, "-c", str(listed)]
+        python = str(made / "bin" / "python")
+        _uv(entry.source, "pip", "install", "--python", python, *options)
         made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -175,17 +172,15 @@ def _make(entry: LockEntry, requirements: Path, folder: Path) -> None:
 
 def _place(source: str, beside: Path) -> Path:
     if source.startswith(BUILT_IN):
-        return Path(__file__).parent / "apart" / "inside" / f"{source.removeprefix(BUILT_IN)}.txt"
+        return _LISTS / f"{source.removeprefix(BUILT_IN)}.txt"
     return beside / Path(source).expanduser()
 
 
 def _folder(entry: LockEntry) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    cache = Path(home) if home else Path.home() / ".cache"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     # A suffix of a path begins at its last dot: there is none in the name.
     name = f"{entry.identity[:16]}-python{version.replace('.', '-')}"
-    return cache / "synpic" / "environments" / name
+    return user_cache("environments") / name
 
 
 def _stamp(requirements: Path) -> str:
@@ -202,11 +197,8 @@ def _stamp_of_folder(environment: Path) -> str:
 
 def _compiled(source: str, requirements: Path) -> list[str]:
     """Everything that the file needs, each at one version, sorted."""
-    with tempfile.TemporaryDirectory() as temporary:
-        pillow = Path(temporary) / "pillow.txt"
-        pillow.write_text(_PILLOW)
-        options = ["--no-header", "--no-annotate", "--python", sys.executable]
-        text = _uv(source, "pip", "compile", *options, str(requirements), str(pillow))
+    options = ["--no-header", "--no-annotate", "--python", sys.executable]
+    text = _uv(source, "pip", "compile", *options, str(requirements), _PILLOW)
     return sorted(line.strip() for line in text.splitlines() if line.strip())
 
 
@@ -246,8 +238,5 @@ def _end(text: str, lines: int = 12) -> str:
     return "\n".join(kept) or "it gave no reason"
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    made.write_text(text)
-    made.replace(path)
+def _write(path: Path, packages: Sequence[str]) -> None:
+    Store(path.parent).write(path.name, ("\n".join(packages) + "\n").encode())

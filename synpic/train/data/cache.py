@@ -27,6 +27,7 @@ from torch import Tensor
 
 from synpic import ids
 from synpic.errors import TrainingError
+from synpic.hub.user_cache import user_cache
 from synpic.train.families.family import TrainableFamily
 from synpic.workspace.storage import Store
 
@@ -305,8 +306,7 @@ def default_folder() -> Path:
     given = os.environ.get("SYNPIC_CACHE")
     if given:
         return Path(given).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "synpic" / "train"
+    return user_cache("train")
 
 
 def _folder(folder: Path, what: str, fingerprint_inputs: Mapping[str, Any]) -> Path:

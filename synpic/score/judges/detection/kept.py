@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from synpic import ids
+from synpic.hub.user_cache import user_cache
 
 __all__ = ["converted_from", "keep", "kept", "place"]
 
@@ -27,9 +27,7 @@ def place(digest: str) -> Path:
     Args:
         digest: SHA-256 of that file.
     """
-    home = os.environ.get("XDG_CACHE_HOME")
-    folder = Path(home) if home else Path.home() / ".cache"
-    return folder / "synpic" / "weights" / f"mask2former-{digest[:16]}-{_LAYOUT}"
+    return user_cache("weights") / f"mask2former-{digest[:16]}-{_LAYOUT}"
 
 
 def kept(digest: str) -> Path | None:
