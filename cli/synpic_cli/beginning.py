@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from synpic.readers.display import count
 
 if TYPE_CHECKING:
-    from synpic.evaluate.beginning import AskedSuite
+    from synpic.evaluate.asked_suite import AskedSuite
     from synpic.workspace import Workspace
 
 __all__ = ["begun", "begun_with_images", "refuse_options_of_new"]

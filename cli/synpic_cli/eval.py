@@ -143,7 +143,7 @@ def evaluate(
     """
     from synpic.engine.workers.engines import Engine
     from synpic.errors import EvaluationError
-    from synpic.evaluate.beginning import AskedSuite
+    from synpic.evaluate.asked_suite import AskedSuite
     from synpic.evaluate.evaluation import evaluate_models
     from synpic.evaluate.report import require_room, whole_dict, write_report
     from synpic.evaluate.running import (

@@ -19,7 +19,7 @@ from typing import Any
 
 from synpic.engine.progress import Listener
 from synpic.errors import EvaluationError, RecipeError
-from synpic.evaluate.beginning import AskedSuite, named_tables
+from synpic.evaluate.asked_suite import AskedSuite, named_tables
 from synpic.evaluate.compare_models import OVERALL
 from synpic.evaluate.evaluation import Evaluation, evaluate_models
 from synpic.evaluate.report import record_evaluation

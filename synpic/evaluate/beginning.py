@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synpic.errors import EvaluationError, StorageError, did_you_mean
+from synpic.errors import EvaluationError, did_you_mean
+from synpic.evaluate.asked_suite import AskedSuite, named_tables
 from synpic.evaluate.existing_images import LINKS
 from synpic.generate.image_model import KnownModel
 from synpic.ingest.names import name_models
-from synpic.prompts.suites import find_suite
-from synpic.prompts.suites.folded import folded
-from synpic.prompts.suites.own_file import read_own
-from synpic.readers.tables import ENDINGS
 from synpic.recipe.toml import toml_value
-from synpic.registry import JUDGES, MODELS, REWARDS, SUITES
+from synpic.registry import MODELS
 from synpic.release.cards.training import FACTS, read_training
 
 __all__ = [
     "AskedModel",
-    "AskedSuite",
     "ask_model",
     "evaluation_recipe",
     "images_recipe",
-    "named_tables",
 ]
 
 _TRAINED = "model"
@@ -59,120 +53,6 @@ class AskedModel:
     place: str | None = None
     adapters: bool = False
     trained_from: str | None = None
-
-
-@dataclass(frozen=True)
-class AskedSuite:
-    """What models are compared on, and by.
-
-    Args:
-        name: of a registered suite; or file: of one's own.
-        limit: how many items; all if None.
-        judges: names in the registry, or ``package.module:callable`` → their options.
-        rewards: likewise, without options.
-    """
-
-    name: str | None
-    file: str | None
-    limit: int | None
-    judges: Mapping[str, Mapping[str, Any]]
-    rewards: Sequence[str]
-
-    def import_modules(self) -> None:
-        """Import judges and rewards of one's own from where the command runs.
-
-        What is imported is found from then on, wherever the workspace lies.
-
-        Raises:
-            UnknownName: one does not import.
-        """
-        for registry, names in ((JUDGES, self.judges), (REWARDS, self.rewards)):
-            for name in names:
-                if ":" in name:
-                    registry.load(name, Path.cwd())
-
-    def bring_modules(self, workspace: Path) -> None:
-        """Copy modules of one's own that lie where the command runs beside the recipe.
-
-        So that the workspace goes on from anywhere. One that is there stays.
-
-        Raises:
-            StorageError: the disk is full, or refuses.
-        """
-        named = [self.name or "", *self.judges, *self.rewards]
-        for top in dict.fromkeys(one.partition(".")[0] for one in _modules(named)):
-            for place in (Path(f"{top}.py"), Path(top)):
-                if not place.exists() or (workspace / place).exists():
-                    continue
-                try:
-                    workspace.mkdir(parents=True, exist_ok=True)
-                    if place.is_dir():
-                        shutil.copytree(
-                            place, workspace / place, ignore=shutil.ignore_patterns("__pycache__")
-                        )
-                    else:
-                        shutil.copy2(place, workspace / place)
-                except OSError as error:
-                    raise StorageError(
-                        f"{workspace / place}: cannot be written: {error}",
-                        hint="name another folder: --into FOLDER",
-                    ) from error
-
-    @property
-    def label(self) -> str:
-        """A name for a folder."""
-        text = self.name.rpartition(":")[2] if self.name else Path(str(self.file)).stem
-        return re.sub(r"[^A-Za-z0-9_.-]+", "-", text) or "suite"
-
-    @classmethod
-    def of(
-        cls,
-        suite: str,
-        judges: Sequence[str] | None,
-        rewards: Sequence[str] | None,
-        limit: int | None,
-    ) -> AskedSuite:
-        """From options.
-
-        Args:
-            suite: a registered suite, or a file.
-            judges: those of the suite if there is none.
-
-        Raises:
-            EvaluationError: it is neither, or a file without items; or nothing would say which
-                image is better.
-            UnknownName: the suite does not import.
-        """
-        is_file, known = Path(suite).is_file(), SUITES.names()
-        if not is_file and suite not in known and ":" not in suite:
-            raise EvaluationError(
-                f"{suite!r} is no registered suite, and no file.{did_you_mean(suite, known)}",
-                hint="`synpic list suites` shows what there is; docs/suites.md says what a file of "
-                "one's own holds",
-            )
-        if is_file:
-            _require_items(Path(suite))
-        own = {} if is_file else find_suite(suite, Path.cwd()).judges
-        judged = {name: own.get(name, {}) for name in judges or list(own)[:1]}
-        scored = tuple(rewards or ())
-        if not judged and not scored:
-            raise EvaluationError(
-                f"suite {suite}: no judge comes with it, so that rewards decide, and none is named",
-                hint="--reward NAME, once for each; or --judge NAME",
-            )
-        return cls(None if is_file else suite, suite if is_file else None, limit, judged, scored)
-
-
-def _modules(names: Sequence[str]) -> list[str]:
-    """The modules of what is written as ``package.module:callable``."""
-    return [name.partition(":")[0] for name in names if ":" in name]
-
-
-def _require_items(file: Path) -> None:
-    """Refuse a file that is no suite, before a workspace is begun for it."""
-    if file.suffix.lower() in ENDINGS:  # of others, opening it says which there are
-        with file.open("rb") as stream:
-            folded(read_own(stream, str(file)))
 
 
 def ask_model(text: str) -> AskedModel:
@@ -319,26 +199,6 @@ def _ended(lines: Sequence[str], suite: AskedSuite, base: str) -> str:
         f"base = {toml_value(base)}",
     ]
     return "\n".join(every) + "\n"
-
-
-def named_tables(
-    kind: str, registered: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The recipe's tables of judges or rewards, by their names there.
-
-    Args:
-        kind: "judge" or "reward".
-        registered: name in the registry, or ``package.module:callable`` → options.
-    """
-    labels: dict[str, str] = {}
-    for one in registered:
-        label = one.rpartition(":")[2]
-        labels[one] = label if label not in labels.values() else f"{label} {len(labels) + 1}"
-    names = name_models(labels.values(), {})
-    return {
-        str(names[label]): {kind: one, "options": dict(registered[one]) or None}
-        for one, label in labels.items()
-    }
 
 
 def _tables(kind: str, registered: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from synpic.errors import EvaluationError, RecipeError, Unfinished, UnknownName
-from synpic.evaluate.beginning import AskedSuite, ask_model, evaluation_recipe
+from synpic.evaluate.asked_suite import AskedSuite
+from synpic.evaluate.beginning import ask_model, evaluation_recipe
 from synpic.evaluate.evaluation import evaluate_models
 from synpic.recipe import Recipe, parse_recipe
 from synpic.shapes.meaning import illustrate, parse
