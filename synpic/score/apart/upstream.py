@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from synpic.score.apart.reward import ApartReward
-from synpic.score.hpsv2 import FILES
-from synpic.score.reward import Companion, RewardInfo
-from synpic.score.towers.blip import TOKENIZER
+from synpic.score.hpsv2 import FILES, HPSv2
+from synpic.score.imagereward import ImageReward
+from synpic.score.reward import RewardInfo
 from synpic.score.weights import find_file
 
 __all__ = ["HPSv2Upstream", "ImageRewardUpstream"]
 
 _INSIDE = Path(__file__).parent / "inside"
+_ENVIRONMENT = "synpic:upstream"
+_VERIFIED = "the package itself; how it is asked: tests/score/test_apart.py"
 
 
 class HPSv2Upstream(ApartReward):
@@ -31,17 +34,13 @@ class HPSv2Upstream(ApartReward):
         CheckpointError: the repository lacks the file, or cannot be reached.
     """
 
-    environment: ClassVar[str | None] = "synpic:upstream"
+    environment: ClassVar[str | None] = _ENVIRONMENT
 
-    info: ClassVar[RewardInfo] = RewardInfo(
+    info: ClassVar[RewardInfo] = replace(
+        HPSv2.info,
         summary="HPSv2.1 by its authors' own package, hpsv2 1.2.0, in an environment of its own",
-        score_range="-1 … 1",
-        checkpoint="xswu/HPSv2",
-        files=("HPS_v2.1_compressed.safetensors|HPS_v2.1_compressed.pt",),
-        licence="Apache-2.0 (the authors' code)",
-        paper="2306.09341",
-        text_limit="77 tokens of CLIP; what is longer is cut off",
-        verified="the package itself; how it is asked: tests/score/test_apart.py",
+        files_by_option={},
+        verified=_VERIFIED,
     )
 
     def __init__(
@@ -76,18 +75,12 @@ class ImageRewardUpstream(ApartReward):
         CheckpointError: a repository lacks a file, or cannot be reached.
     """
 
-    environment: ClassVar[str | None] = "synpic:upstream"
+    environment: ClassVar[str | None] = _ENVIRONMENT
 
-    info: ClassVar[RewardInfo] = RewardInfo(
+    info: ClassVar[RewardInfo] = replace(
+        ImageReward.info,
         summary="ImageReward v1.0 by its authors' own package, 1.5, in an environment of its own",
-        score_range="unbounded; its authors found mean 0, deviation 1",
-        checkpoint="THUDM/ImageReward",
-        files=("ImageReward.safetensors|ImageReward.pt", "med_config.json"),
-        companions={"tokenizer": Companion(TOKENIZER, ("tokenizer*", "vocab.txt"))},
-        licence="Apache-2.0 (the authors' code)",
-        paper="2304.05977",
-        text_limit="35 tokens of BERT; what is longer is cut off",
-        verified="the package itself; how it is asked: tests/score/test_apart.py",
+        verified=_VERIFIED,
     )
 
     def __init__(
