@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from synpic.score.wires.synpic import RewardDescription
     from synpic.serve.opening import WantedService
     from synpic.serve.running import ServerOptions
+    from synpic.workspace import Workspace
 
 
 def serve(
@@ -96,12 +97,12 @@ def serve(
     require_extra("serve")
     from synpic.engine.device import pick_device
     from synpic.hub.retry import waiting
+    from synpic.score.wires.synpic import TOKEN
     from synpic.serve.app import JSON_WIRES
-    from synpic.serve.guard import TOKEN, require_token
+    from synpic.serve.guard import require_token
     from synpic.serve.limits import RequestLimits
     from synpic.serve.opening import named_rewards, parsed_scales, rewards_of_recipe
     from synpic.serve.running import ServerOptions
-    from synpic.workspace import Workspace
     from synpic_cli.watching import note
 
     options = ServerOptions(
@@ -120,15 +121,16 @@ def serve(
         if reward:
             wanted = named_rewards(reward)
         else:
-            wanted = rewards_of_recipe(_workspace(Workspace).snapshot())
+            wanted = rewards_of_recipe(_workspace().snapshot())
         _serve(wanted, scales, options, dry_run, as_json)
 
 
-def _workspace(kind: Any) -> Any:
+def _workspace() -> Workspace:
     from synpic.errors import WorkspaceError
+    from synpic.workspace import Workspace
 
     try:
-        return kind.open()
+        return Workspace.open()
     except WorkspaceError as error:
         raise WorkspaceError(
             f"no reward is named, and {error.message}",

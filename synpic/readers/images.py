@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from synpic.readers import _jpeg, _jpeg2000, _png
 from synpic.readers._image_formats import ImageError, damaged, orientation_of
 
-__all__ = ["Description", "ImageError", "as_rgb", "decode", "describe"]
+__all__ = ["Description", "ImageError", "as_png", "as_rgb", "decode", "describe"]
 
 MOST_PIXELS = 89_478_485
 """More than this many pixels are refused: a gigabyte or more of memory. Pillow's own limit."""
@@ -135,6 +135,15 @@ def decode(data: bytes) -> Image.Image:
         opened = _open(data, formats)
     with opened:
         return _rgb(opened, exif)
+
+
+def as_png(image: Image.Image) -> bytes:
+    """The bytes of a file with the very pixels of ``image``, to be sent to another process."""
+    buffer = io.BytesIO()
+    # Run lengths alone (3), after PNG's own filters: half the time of the default, and about as
+    # many bytes.
+    image.save(buffer, "PNG", compress_level=1, compress_type=3)
+    return buffer.getvalue()
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

@@ -201,7 +201,7 @@ class _Scoring:
         # In this order: what was ordered is still made, and nobody waits for it for ever.
         self._gatherer.shutdown()
         self._images.release(self._kind, self._make)
-        if isinstance(self._reward, TwoStageReward | HoldsSomething):
+        if isinstance(self._reward, HoldsSomething):
             self._reward.close()
 
     def _gather(self, order: PrefetchOrder) -> _Batch:

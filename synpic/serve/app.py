@@ -125,8 +125,7 @@ def _of_the_server(service: RewardService) -> list[Route]:
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     answer = problem(error.status, error.message, error.hint)
-    if error.retry_after is not None:
-        answer.headers["retry-after"] = str(error.retry_after)
+    answer.headers.update(error.headers)
     return answer
 
 

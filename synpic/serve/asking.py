@@ -61,6 +61,11 @@ class Refused(SynpicError):
         super().__init__(message, hint=hint)
         self.status, self.retry_after = status, retry_after
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer."""
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
 
 class Scorer(Protocol):
     """The rewards of one process."""

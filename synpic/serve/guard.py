@@ -13,13 +13,11 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 
 from synpic.errors import SynpicError
+from synpic.score.wires.synpic import TOKEN
 from synpic.web.answers import problem
 from synpic.web.security import App, Message, is_loopback, names_loopback
 
-__all__ = ["TOKEN", "CallersGuard", "require_token"]
-
-TOKEN = "SYNPIC_SERVE_TOKEN"
-"""Names the variable of the environment that holds the token."""
+__all__ = ["CallersGuard", "require_token"]
 
 _OPEN = "/health"
 """Asked by what starts and watches servers, which has no token."""

@@ -13,7 +13,7 @@ from synpic.errors import DeviceLost, RewardError, SynpicError
 from synpic.score.judged import FormScore
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken
-from synpic.score.reward import Reward
+from synpic.score.reward import HoldsSomething, Reward
 from synpic.score.score_checks import check_finite
 from synpic.score.two_stage import TwoStageReward
 from synpic.score.wires.synpic import RewardDescription
@@ -84,7 +84,7 @@ class ServedReward:
 
     def close(self) -> None:
         """Let go of what the reward holds besides memory."""
-        if isinstance(self._reward, TwoStageReward):
+        if isinstance(self._reward, HoldsSomething):
             self._reward.close()
 
     def _whole(self, name: str, batch: Sequence[BatchImage]) -> list[Scored | Unscored]:

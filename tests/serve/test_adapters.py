@@ -22,8 +22,9 @@ from PIL import Image
 
 import synpic
 from synpic.errors import RewardError
+from synpic.readers.images import as_png
 from synpic.serve.adapters import flow_factory, flow_grpo, scoring, trl, verl_omni
-from synpic.serve.adapters.pictures import as_pictures, as_png
+from synpic.serve.adapters.pictures import as_pictures
 
 PROMPTS = ["a red circle", "a large blue square", "a red circle"]
 

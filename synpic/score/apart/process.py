@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import io
 import json
 import shutil
 import socket
@@ -20,6 +19,7 @@ from PIL.Image import Image
 from pydantic import ValidationError
 
 from synpic.errors import RewardError
+from synpic.readers.images import as_png
 from synpic.score.wires.synpic import ScoreAnswer, ScoreRequest
 
 __all__ = ["OtherProcess"]
@@ -189,6 +189,4 @@ def _answer(text: str) -> ScoreAnswer:
 
 
 def _encoded(image: Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(as_png(image)).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,9 +12,11 @@ from PIL.Image import Image
 from synpic import ids
 from synpic.errors import RewardError, did_you_mean
 from synpic.hub.lock import Lock, LockEntry
+from synpic.readers.images import as_png
 from synpic.recipe.rewards import Wire
 from synpic.score.reward import RewardInfo
 from synpic.score.two_stage import TwoStageReward
+from synpic.score.wires.synpic import TOKEN
 
 if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wait for its client
     from synpic.score.called.wires import AskedImage, NoScore, Served
@@ -35,7 +36,7 @@ taken for broken."""
 _AHEAD = 256
 """Requests that are under way or answered before they are asked for, at most."""
 
-_KEY = "$SYNPIC_SERVE_TOKEN"
+_KEY = f"${TOKEN}"
 """Where the key of a server of rewards is, if a recipe does not say."""
 
 _AWAY = (
@@ -116,9 +117,7 @@ class Called(TwoStageReward):
 
     def pixels(self, image: Image) -> bytes:
         """The image as it is sent."""
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG", compress_level=1, compress_type=3)
-        return buffer.getvalue()
+        return as_png(image)
 
     def side_by_side(self, pixels: Sequence[Any]) -> Sequence[Any]:
         """Images of any sizes."""

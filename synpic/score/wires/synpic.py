@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "TOKEN",
     "GroupAnswer",
     "GroupRequest",
     "ItemError",
@@ -17,6 +18,10 @@ __all__ = [
     "ScoreRequest",
     "ServerProblem",
 ]
+
+
+TOKEN = "SYNPIC_SERVE_TOKEN"
+"""Names the variable of the environment that holds a server's token, there and at its callers."""
 
 
 class _Message(BaseModel):

@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
 from PIL import Image
 
 from synpic.errors import RewardError
@@ -28,6 +27,7 @@ from synpic.rank.aggregations import AGGREGATIONS
 from synpic.rank.weights import exact_weights
 from synpic.serve.adapters.pictures import as_pictures
 from synpic.serve.adapters.scoring import Scoring, scoring
+from synpic.serve.group import rank_group
 
 __all__ = ["FlowFactoryGroupPreference", "FlowFactoryReward", "FlowFactoryRewards"]
 
@@ -110,9 +110,10 @@ class FlowFactoryGroupPreference(_Base):
             raise RewardError(
                 f"no aggregation is called {aggregation!r}", hint=f"{', '.join(AGGREGATIONS)}"
             )
-        self._aggregation = AGGREGATIONS[aggregation].function
-        self._weights = exact_weights(weights).integers
-        self._rewards = [self._scoring(name, options.get(name)) for name in weights]
+        self._aggregation = AGGREGATIONS[aggregation]
+        exact_weights(weights)  # refuses what is none, before weights of models are loaded
+        self._weights = weights
+        self._rewards = {name: self._scoring(name, options.get(name)) for name in weights}
 
     def __call__(self, prompt: Sequence[str], image: Sequence[Image.Image]) -> FlowFactoryRewards:
         """φ of k ≥ 2 images of one prompt."""
@@ -122,6 +123,6 @@ class FlowFactoryGroupPreference(_Base):
                 f"a group has {len(set(prompts))} prompts and {len(pictures)} images",
                 hint="φ compares images of one prompt: group_size is 2 or more",
             )
-        scores = np.array([one.score(prompts, pictures) for one in self._rewards])
-        preference = self._aggregation(scores[:, :, None], self._weights)
-        return FlowFactoryRewards([float(value) for value in preference.value[:, 0]])
+        scores = {name: one.score(prompts, pictures) for name, one in self._rewards.items()}
+        ranked = rank_group(scores, self._weights, self._aggregation)
+        return FlowFactoryRewards(ranked.preference)

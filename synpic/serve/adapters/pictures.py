@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from PIL import Image
 from synpic.errors import RewardError
 from synpic.readers.images import as_rgb
 
-__all__ = ["as_pictures", "as_png"]
+__all__ = ["as_pictures"]
 
 _CHANNELS = 3
 
@@ -33,13 +32,6 @@ def as_pictures(images: Any) -> list[Image.Image]:
         as_rgb(one) if isinstance(one, Image.Image) else _of_array(one, number)
         for number, one in enumerate(held)
     ]
-
-
-def as_png(picture: Image.Image) -> bytes:
-    """The bytes of a file with the very pixels."""
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 def _of_array(image: Any, number: int) -> Image.Image:

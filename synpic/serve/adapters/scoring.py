@@ -16,14 +16,11 @@ from PIL import Image
 from pydantic import ValidationError
 
 from synpic.errors import RewardError
+from synpic.readers.images import as_png
 from synpic.score.api import OpenedReward, reward
-from synpic.score.wires.synpic import ScoreAnswer, ScoreRequest
-from synpic.serve.adapters.pictures import as_png
+from synpic.score.wires.synpic import TOKEN, ScoreAnswer, ScoreRequest
 
 __all__ = ["Scoring", "scoring"]
-
-_TOKEN = "SYNPIC_SERVE_TOKEN"
-"""Names the variable of the environment that holds a server's token, there and here."""
 
 _PATIENCE = 300.0
 """Seconds for which a server that is busy or away is asked again."""
@@ -158,7 +155,7 @@ class _Remote:
     def _answer(self, body: bytes) -> ScoreAnswer:
         until = time.monotonic() + _PATIENCE
         headers = {"Content-Type": "application/json"}
-        if token := os.environ.get(_TOKEN):
+        if token := os.environ.get(TOKEN):
             headers["Authorization"] = f"Bearer {token}"
         tries = 0
         while True:

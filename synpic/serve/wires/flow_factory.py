@@ -30,8 +30,7 @@ def routes(scorer: Scorer, limits: object) -> list[Route]:
             name = request.path_params.get("reward", scorer.names[0])
             answer = ComputeAnswer(rewards=await _rewards(scorer, name, asked))
         except Refused as error:
-            retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-            return JSONResponse({"detail": in_words(error)}, error.status, retry)
+            return JSONResponse({"detail": in_words(error)}, error.status, error.headers)
         return JSONResponse(answer.model_dump())
 
     async def health(request: Request) -> Response:

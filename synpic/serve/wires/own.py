@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from synpic import __version__
-from synpic.errors import RankingError, RewardError, SynpicError, UnknownName, did_you_mean
+from synpic.errors import RankingError, RewardError, UnknownName, did_you_mean
 from synpic.recipe.aggregation import find_aggregation
 from synpic.registry import AGGREGATIONS
 from synpic.score.wires.synpic import (
@@ -150,9 +150,5 @@ def _ranked(asked: GroupRequest, found: dict[str, list[Scored | Unscored]]) -> G
     try:
         ranked = rank_group(scores, asked.weights or {}, find_aggregation(asked.aggregation))
     except (RankingError, RewardError, UnknownName) as error:
-        raise _unprocessable(error) from error
+        raise Refused(422, error.message, hint=error.hint) from error
     return GroupAnswer(**asdict(ranked))
-
-
-def _unprocessable(error: SynpicError) -> Refused:
-    return Refused(422, error.message, hint=error.hint)

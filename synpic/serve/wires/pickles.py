@@ -44,8 +44,7 @@ def routes(scorer: Scorer, limits: object) -> list[Route]:
             name = request.path_params.get("reward") or _first(scorer, asked)
             answer = await _answer(scorer, name, asked)
         except Refused as error:
-            retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-            return _pickled({"error": in_words(error)}, error.status, retry)
+            return _pickled({"error": in_words(error)}, error.status, error.headers)
         return _pickled(answer)
 
     return [

@@ -35,8 +35,7 @@ def routes(scorer: Scorer, limits: object) -> list[Route]:
             asked = message(UnirlRequest, await request.body())
             answer = await _answer(scorer, asked.requests)
         except Refused as error:
-            retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-            return JSONResponse({"detail": in_words(error)}, error.status, retry)
+            return JSONResponse({"detail": in_words(error)}, error.status, error.headers)
         return JSONResponse(answer.model_dump())
 
     async def rewards(_: Request) -> Response:
