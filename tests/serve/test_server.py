@@ -208,3 +208,19 @@ def test_openapi_describes_the_messages(server: Loopback) -> None:
             assert set(schemas[name]["properties"]) == set(model.model_fields)
     refs = [part.partition('"')[0] for part in json.dumps(found).split("#/components/schemas/")[1:]]
     assert set(refs) <= set(schemas)
+
+
+class Held(Redness):
+    """A reward that holds more than memory, as one that runs in a process of its own."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_what_a_reward_holds_is_let_go_at_the_end() -> None:
+    held = Held()
+    with loopback({"held": held}):
+        assert held.closed == 0
+    assert held.closed == 1
