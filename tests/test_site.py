@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -21,7 +20,6 @@ import synpic
 from synpic_cli.api_page import GROUPS, api_page
 
 ROOT = Path(__file__).parent.parent
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -79,34 +77,31 @@ def test_every_name_has_its_docstring(site: Path) -> None:
         assert re.search(rf"<h3[^>]*>\s*<code>synpic\.{name}<|<h3[^>]*>[^<]*synpic\.{name}\b", page)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
-def test_in_a_browser_the_search_finds_a_page_and_nothing_leaves_this_machine(site: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_in_a_browser_the_search_finds_a_page_and_nothing_leaves_this_machine(
+    site: Path, browser: Any
+) -> None:
     handler = partial(_Quiet, directory=str(site))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     here = f"http://127.0.0.1:{server.server_port}/"
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
-            asked: list[str] = []
-            page.on("request", lambda request: asked.append(request.url))
-            for name in ("index.html", "architecture.html", "api.html", "rewards.html"):
-                page.goto(here + name, wait_until="networkidle")
-            # The field is there before the script that reads it: type until it answers.
-            query = page.locator("input[name=query]")
-            result = page.locator(".md-search-result__item a")
-            end = time.monotonic() + 60
-            while not result.count():
-                assert time.monotonic() < end, "the search found nothing"
-                query.fill("")
-                query.press_sequentially("gallery")
-                page.wait_for_timeout(500)
-            found = result.first.get_attribute("href")
-            browser.close()
+        for name in ("index.html", "architecture.html", "api.html", "rewards.html"):
+            page.goto(here + name, wait_until="networkidle")
+        # The field is there before the script that reads it: type until it answers.
+        query = page.locator("input[name=query]")
+        result = page.locator(".md-search-result__item a")
+        end = time.monotonic() + 60
+        while not result.count():
+            assert time.monotonic() < end, "the search found nothing"
+            query.fill("")
+            query.press_sequentially("gallery")
+            page.wait_for_timeout(500)
+        found = result.first.get_attribute("href")
     finally:
+        page.close()
         server.shutdown()
         server.server_close()
     assert found is not None
