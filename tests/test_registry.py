@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,24 @@ def test_a_library_in_a_workspaces_folder_stays_imported(
         HERE.load("its_code:WHOSE", folder)
         assert sys.modules["some_library"] is library
         assert sys.modules["some_library.later"] is later
+
+
+def test_threads_look_beside_recipes_one_at_a_time(prompt: None, tmp_path: Path) -> None:
+    folders = _workspaces(tmp_path)
+    for folder in folders:
+        # While one thread imports, the others are at the paths and the modules.
+        with (folder / "its_code.py").open("a") as code:
+            code.write("\nimport time\ntime.sleep(0.001)\n")
+
+    def load(number: int) -> tuple[str, str]:
+        folder = folders[number % len(folders)]
+        # Python takes out entries without a finder, and fails where another thread did so.
+        sys.path_importer_cache.update({f"nowhere {number} {n}": None for n in range(50)})
+        return HERE.load("its_code:WHOSE", folder), folder.name
+
+    with ThreadPoolExecutor(8) as threads:
+        for found, expected in threads.map(load, range(80)):
+            assert found == expected
 
 
 def test_code_that_is_imported_late_is_not_taken_for_edited(prompt: None, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,13 +29,22 @@ class ModulesBeside:
         self.folder: str | None = None
         self.added: str | None = None
         self.stamps: dict[str, tuple[int, int] | None] = {}
+        self._looking = threading.RLock()
 
     @contextmanager
     def looking_in(self, folder: str | os.PathLike[str] | None) -> Iterator[None]:
-        """Let modules in ``folder`` be imported, as they are now, and none of another workspace."""
+        """Let modules in ``folder`` be imported, as they are now, and none of another workspace.
+
+        ``sys.path`` and ``sys.modules`` belong to the process: one thread looks at a time.
+        """
         if folder is None or not Path(folder).is_dir():
             yield
             return
+        with self._looking, self._only(folder):
+            yield
+
+    @contextmanager
+    def _only(self, folder: str | os.PathLike[str]) -> Iterator[None]:
         wanted = str(Path(folder).absolute())
         modules = self._modules()
         if wanted != self.folder or any(
