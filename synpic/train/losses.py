@@ -31,7 +31,7 @@ def losses_of(
         # An objective may be anyone's code; whatever it raises is about this objective.
         raise TrainingError(
             f"objective {objective.title}: {type(raised).__name__}: {raised}{_place(raised)}",
-            hint="correct its function; docs/training.md says what it gets and gives",
+            hint="correct its function (docs/training-objectives.md)",
         ) from raised
     expected = f"a float for each of {len(error)} prompts"
     if not isinstance(found, Tensor):
@@ -64,7 +64,7 @@ def try_objective(objective: Objective, beta: float) -> None:
 def _refuse(objective: Objective, what: str) -> None:
     raise TrainingError(
         f"objective {objective.title} {what}",
-        hint="correct its function; docs/training.md says what it gets and gives",
+        hint="correct its function (docs/training-objectives.md)",
     )
 
 

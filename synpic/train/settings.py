@@ -81,7 +81,7 @@ class DataSettings(Table):
 
 
 class ObjectiveSettings(Table):
-    """What is minimised (docs/training.md has the equations)."""
+    """What is minimised (docs/training-objectives.md has the equations)."""
 
     name: Annotated[str, AfterValidator(_objective)] = "rankdpo"
     """A registered objective (``synpic list objectives``), or package.module:callable."""
@@ -174,7 +174,7 @@ class SampleSettings(Table):
 class EvaluateSettings(Table):
     """Evaluations on the way, of the model as it is then against the model before the first step.
 
-    They are made of prompts that are set aside for them (docs/training.md).
+    They are made of prompts that are set aside for them (docs/training-evaluations.md).
     """
 
     every: Positive | None = None

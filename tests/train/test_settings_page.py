@@ -1,4 +1,4 @@
-"""docs/training.md says what is so of the recipe, the objectives and the log."""
+"""The pages on training say what is so of the recipe, the objectives and the log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from synpic.registry import OBJECTIVES
 from synpic.train import settings
 from synpic.train.presets import presets
 
-PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "\n".join(page.read_text() for page in sorted(DOCS.glob("training*.md")))
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "`[data]`": settings.DataSettings,
