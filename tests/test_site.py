@@ -22,6 +22,7 @@ from synpic_cli.api_page import GROUPS, api_page
 ROOT = Path(__file__).parent.parent
 
 LOOKED_UP = {
+    "ablation-figures.md",
     "agreement.md",
     "api.md",
     "cli.md",
@@ -33,7 +34,7 @@ LOOKED_UP = {
 """Reference and generated pages: these may be long."""
 
 LONG = {
-    *("ablation.md", "architecture.md", "comparers.md", "evaluation.md", "existing-images.md"),
+    *("architecture.md", "comparers.md", "evaluation.md", "existing-images.md"),
     *("performance.md", "plan.md", "question_judges.md", "ranking.md", "releases.md"),
     *("rewards.md", "scale.md", "security.md", "shapes.md", "study.md", "suites.md", "view.md"),
 }

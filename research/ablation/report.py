@@ -115,7 +115,10 @@ def picture(cells: Cells, arms: Mapping[str, Sequence[Cell]]) -> Image.Image | N
 
 
 def fill(page: Path, arch: str, found: Mapping[str, Any], shown: Image.Image | None) -> None:
-    """Put a model's figures beside ``page``, its tables into it, its picture among its pictures."""
+    """Put a model's figures beside ``page``, its tables into it, its picture among its pictures.
+
+    Pages beside it that begin with its name and a hyphen are filled too.
+    """
     beside = page.with_suffix(".json")
     known = json.loads(beside.read_text("utf-8")) if beside.exists() else {}
     known[arch] = dict(found)
@@ -125,7 +128,8 @@ def fill(page: Path, arch: str, found: Mapping[str, Any], shown: Image.Image | N
         shown.save(place, optimize=True)
         known[arch]["picture"] = f"pictures/{place.name}"
     write(beside, json.dumps(known, indent=1) + "\n")
-    write(page, filled(page.read_text("utf-8"), known))
+    for one in (page, *sorted(page.parent.glob(f"{page.stem}-*.md"))):
+        write(one, filled(one.read_text("utf-8"), known))
 
 
 def as_text(found: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The tables of ``docs/ablation.md``, from the figures of runs.
+"""The tables of ``docs/ablation.md`` and ``docs/ablation-figures.md``, from the figures of runs.
 
 The figures of the page lie beside it, ``docs/ablation.json``: model → figures. It has places for
 tables, and a test holds it to its figures::

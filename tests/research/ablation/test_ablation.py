@@ -43,6 +43,7 @@ from synpic.shapes.scene import to_image
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "ablation.md"
+METHOD = ROOT / "docs" / "ablation-method.md"
 
 
 # -- intervals ---------------------------------------------------------------------------------
@@ -233,10 +234,15 @@ def test_a_report_fills_its_page_and_no_other_place(tmp_path: Path) -> None:
     page = tmp_path / "ablation.md"
     names = ("mmdit_small arms", "pixart arms", "mmdit_small picture")
     page.write_text("\n".join(f"a\n<!-- table: {name} -->\nold\n<!-- end -->" for name in names))
+    (tmp_path / "ablation-figures.md").write_text(
+        "<!-- table: mmdit_small drawn -->\nold\n<!-- end -->"
+    )
     fill(page, "mmdit_small", studied(), Image.new("RGB", (4, 4)))
     held = places(page.read_text())
     assert held["mmdit_small arms"] == tables(studied())["arms"]
     assert held["pixart arms"] == PENDING
+    beside = (tmp_path / "ablation-figures.md").read_text()
+    assert places(beside) == {"mmdit_small drawn": tables(studied())["drawn"]}
     assert held["mmdit_small picture"] == "![Pictures of the models](pictures/ablation.png)"
     assert (tmp_path / "pictures/ablation.png").exists()
     known = json.loads((tmp_path / "ablation.json").read_text())
@@ -305,27 +311,29 @@ def test_a_report_tells_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_page_shows_its_figures() -> None:
     beside = PAGE.with_suffix(".json")
-    page = PAGE.read_text()
-    assert filled(page, json.loads(beside.read_text())) == page
+    pages = [path.read_text() for path in (PAGE, PAGE.with_name("ablation-figures.md"))]
+    figures = json.loads(beside.read_text())
+    assert [filled(page, figures) for page in pages] == pages
     possible = {*tables(studied()), "picture"}
-    assert places(page)
-    for name in places(page):
+    held = [list(places(page)) for page in pages]
+    assert all(held)
+    for name in [*held[0], *held[1]]:
         arch, table = name.split()
         assert arch in WHICH
         assert table in possible
 
 
 def test_the_page_says_the_settings() -> None:
-    said = {row[0]: row[1] for row in cells_of(PAGE.read_text()) if len(row) == 2}
+    said = {row[0]: row[1] for row in cells_of(METHOD.read_text()) if len(row) == 2}
     scale = Scale()
     assert said["steps"].startswith(f"{scale.steps}, ")
     assert f"{scale.warmup} of warm-up" in said["steps"]
-    assert said["images to a step"] == f"{PROMPTS * IMAGES}: {PROMPTS} prompts, {IMAGES} of each"
-    assert said["tries"].startswith(f"{scale.tries} ")
+    assert said["images a step"] == f"{PROMPTS * IMAGES}: {PROMPTS} prompts, {IMAGES} images each"
+    assert said["settings tried"].startswith(f"{scale.tries} ")
     for rate, beta in PAIRWISE_TRIES + OTHER_TRIES:
-        assert f"{rate:.0e}".replace("e-0", "e-") in said["tries"]
-        assert beta is None or f"β {beta:g}" in said["tries"]
-    assert f"{scale.sweep_pictures} pictures" in said["chosen"]
+        assert f"{rate:.0e}".replace("e-0", "e-") in said["settings tried"]
+        assert beta is None or f"β {beta:g}" in said["settings tried"]
+    assert f"{scale.sweep_pictures} pictures" in said["setting chosen"]
     assert f"{scale.final_pictures:,} pictures" in said["measured"]
 
 
