@@ -145,7 +145,7 @@ def test_tags_that_others_wrote_are_shown_and_do_nothing(tmp_path: Path) -> None
     )
     page = (to / "report.md").read_text("utf-8")
     assert evil not in page
-    assert "\\[click\\]\\(javascript\\:x\\) \\| &lt;img" in page
+    assert "\\[click\\](javascript:x) \\| &lt;img" in page
 
 
 def test_three_models_have_strengths(tmp_path: Path) -> None:

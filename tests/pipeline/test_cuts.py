@@ -394,8 +394,8 @@ def test_a_release_holds_what_is_left_and_says_what_is_not(made: Workspace, tmp_
     assert cut.prompts == dict(ranked.cut)
     assert release.manifest.counts.candidates_missing == 0
     card = (tmp_path / "one" / "README.md").read_text()
-    assert "| images dropped before ranking, by two\\.txt | 2 |" in card
-    assert f"| ranked prompts cut by where = meta\\_level &lt; 5 | {cut.prompts['where']} |" in card
+    assert "| images dropped before ranking, by two.txt | 2 |" in card
+    assert f"| ranked prompts cut by where = meta_level < 5 | {cut.prompts['where']} |" in card
     assert f"| images made | {there.height} |" in card
     assert "Of each prompt the first 2 are shown" in card
 

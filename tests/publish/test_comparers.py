@@ -93,7 +93,7 @@ def test_the_manifest_says_what_compared(once: Path) -> None:
 def test_the_card_lists_it(once: Path) -> None:
     card = (once / "out" / "README.md").read_text()
     assert "ranked by 2 reward models and 1 comparer of two images" in card
-    assert "| `versus` | shapes\\_compare | none | 0 | 2 | 15 | 5 | 0 | +0.20 |" in card
+    assert "| `versus` | shapes_compare | none | 0 | 2 | 15 | 5 | 0 | +0.20 |" in card
     assert "Labels of pairs" not in card
     assert "\n- machine-generated\nlanguage" in card
 

@@ -62,7 +62,7 @@ def test_what_is_trained_and_measured_is_said() -> None:
     same = render_card({**facts, "dataset": {**facts["dataset"], "same_picture": 2}})
     assert "| prompts left out: all images are one picture | 2 |" in same
     plain = render_card(about("rankdpo-sdxl", "objective.name=sft", metrics={}))
-    assert "| objective | supervised fine\\-tuning on the winners |" in plain
+    assert "| objective | supervised fine-tuning on the winners |" in plain
     assert "| minimised | the mean error of the images of rank 1 |" in plain
     assert "objective's code" not in plain
     assert "Over the last steps" not in plain
@@ -71,8 +71,8 @@ def test_what_is_trained_and_measured_is_said() -> None:
 @pytest.mark.parametrize(
     ("name", "recorded", "words"),
     [
-        ("hinge", {"package": "synpic-x", "version": "0.2"}, "hinge of synpic\\-x 0\\.2"),
-        ("mine:loss", {"source": "ab" * 32}, "mine\\:loss, whose code has the SHA\\-256 abab"),
+        ("hinge", {"package": "synpic-x", "version": "0.2"}, "hinge of synpic-x 0.2"),
+        ("mine:loss", {"source": "ab" * 32}, "mine:loss, whose code has the SHA-256 abab"),
     ],
 )
 def test_an_objective_that_is_not_installed_here_has_a_card(
@@ -155,7 +155,7 @@ def test_text_of_strangers_does_nothing() -> None:
     assert head(text)["base_model"] == EVIL
     prose = re.sub(r"^(`{3,})\w*\n.*?^\1$", "", text.partition("\n---\n")[2], flags=re.M | re.S)
     assert "<img" not in prose
-    assert "](javascript" not in prose
+    assert re.search(r"(?<!\\)\]\(javascript", prose) is None
     assert "49" not in prose
     assert "\n# x" not in prose
     for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S):
