@@ -1,7 +1,7 @@
 """What a thing's identity is: ids, seeds and fingerprints, all of them hashes of what matters.
 
 Pure functions. The same input gives the same id in any order, in any process, on any machine;
-that is what resume, growth and sharding stand on (docs/architecture.md, "Identity").
+that is what resume, growth and sharding stand on (docs/identity.md).
 """
 
 from __future__ import annotations

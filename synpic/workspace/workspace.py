@@ -14,7 +14,7 @@
 
 There is no database and no lock file to go stale. Parts are written whole and never changed, so any
 number of processes may work on one workspace at once; what two of them made twice is resolved when
-it is read, the same way by everyone (docs/architecture.md, "Workspaces").
+it is read, the same way by everyone (docs/parts.md).
 """
 
 from __future__ import annotations
