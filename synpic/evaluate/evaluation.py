@@ -248,7 +248,7 @@ def evaluate_models(
         measures=[
             Measure(
                 one,
-                {model: trail(one.source, one.fingerprint, known[model]) for model in models},
+                {model: trail(one.source, one.decides, known[model]) for model in models},
                 results[at],
                 {place[1:]: p for place, p in adjusted.items() if place[0] == at},
                 strengths(arrays[at], fingerprint=fingerprint) if len(models) > 2 else [],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
+from synpic import ids
 from synpic.errors import EvaluationError, UnknownName, did_you_mean
 from synpic.evaluate.compare_models import Overall
 from synpic.pipeline.inventory import Inventory
@@ -28,7 +29,7 @@ class Metric:
         name: as tables show it.
         kind: whose it is.
         source: the recipe's name of that reward or judge.
-        fingerprint: of the reward or judge.
+        decides: ``fingerprint_inputs`` of the reward or judge.
         values: candidate_id and ``value``; null where an image has none.
         overall: how tags become one number.
         notes: what is to be read beside it, a line each.
@@ -37,10 +38,15 @@ class Metric:
     name: str
     kind: Literal["reward", "judge"]
     source: str
-    fingerprint: str
+    decides: Mapping[str, Any]
     values: pl.DataFrame
     overall: Overall = "items"
     notes: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the reward or judge."""
+        return ids.fingerprint(self.decides)
 
 
 def metrics(inventory: Inventory, asked: Sequence[str] | None, overall: Overall) -> list[Metric]:
@@ -90,7 +96,7 @@ def _scored(inventory: Inventory, overall: Overall) -> list[Metric]:
             one.name,
             "reward",
             one.name,
-            one.fingerprint,
+            one.fingerprint_inputs,
             scored.select("candidate_id", value=f"score_{one.name}"),
             overall,
         )
@@ -117,7 +123,7 @@ def _judged(inventory: Inventory, overall: Overall) -> list[Metric]:
                 shown,
                 "judge",
                 judge.name,
-                judge.fingerprint,
+                judge.fingerprint_inputs,
                 rows.select("candidate_id", value=one),
                 overall,
                 notes,

@@ -173,7 +173,10 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
     if "unknown" in trails:
         lines.append("unknown: synpic did not train the model, and does not know what it learnt.")
     if "in training" in trails:
-        lines.append("in training: the reward labelled what the model was trained on.")
+        lines.append(
+            "in training: the reward, or a form of the judge, labelled what the model was trained "
+            "on."
+        )
     lines += [
         _trained_on(found, model, overlap, shown)
         for model, overlap in found.trained_on.items()

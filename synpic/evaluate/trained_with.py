@@ -1,20 +1,23 @@
 """Which rewards labelled the data that a model was trained on.
 
-A reward that a model was trained to please says little of whether the model got better.
-``synpic train`` leaves the trail: the release names its rewards, and ``training.json`` of the model
-names those of the release.
+A reward that a model was trained to please says little of whether the model got better. So does
+its judge, where the reward is a form of one. ``synpic train`` leaves the trail: the release names
+its rewards, and ``training.json`` of the model names those of the release.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from synpic import ids
 from synpic.errors import EvaluationError
 from synpic.hub.checkpoints import locate
 from synpic.ids import file_hash
 from synpic.recipe.settings import ModelSettings
+from synpic.release.asked import asked_judge
 from synpic.release.cards.training import FACTS, read_training
 from synpic.release.cards.training_prompts import (
     TRAINING_PROMPTS,
@@ -22,16 +25,37 @@ from synpic.release.cards.training_prompts import (
     read_training_prompts,
 )
 
-__all__ = ["Trail", "prompts_of_training", "record_of_training", "rewards_of_training", "trail"]
+__all__ = [
+    "LabelledBy",
+    "Trail",
+    "prompts_of_training",
+    "record_of_training",
+    "rewards_of_training",
+    "trail",
+]
 
 _TRAINED_PARTS = {"unet", "transformer"}
 
 Trail = Literal["in training", "held out", "unknown"]
-"""Whether a reward labelled what a model learnt from."""
+"""Whether a reward or judge labelled what a model learnt from."""
 
 
-def rewards_of_training(settings: ModelSettings, folder: Path) -> Mapping[str, str] | None:
-    """Name → fingerprint of the rewards that labelled what a model was trained on.
+@dataclass(frozen=True)
+class LabelledBy:
+    """What labelled the data that a model was trained on.
+
+    Args:
+        rewards: name → fingerprint.
+        judges: of rewards that are forms of a judge: what decides its verdicts, as
+            :func:`synpic.release.asked.asked_judge` has it → the judge as it is registered.
+    """
+
+    rewards: Mapping[str, str]
+    judges: Mapping[str, str] = field(default_factory=dict)
+
+
+def rewards_of_training(settings: ModelSettings, folder: Path) -> LabelledBy | None:
+    """The rewards that labelled what a model was trained on.
 
     Args:
         settings: the model's; its checkpoint and its adapters are looked at.
@@ -43,12 +67,13 @@ def rewards_of_training(settings: ModelSettings, folder: Path) -> Mapping[str, s
     Raises:
         EvaluationError: a ``training.json`` cannot be read.
     """
-    known: dict[str, str] | None = None
+    known: LabelledBy | None = None
     for path in _places(settings, folder):
-        facts = _facts(path)
-        rewards = None if facts is None else facts["dataset"].get("rewards")
-        if rewards is not None:
-            known = {**(known or {}), **rewards}
+        dataset = (_facts(path) or {}).get("dataset", {})
+        if (rewards := dataset.get("rewards")) is not None:
+            before = known or LabelledBy({})
+            judges = {**before.judges, **dataset.get("judges", {})}
+            known = LabelledBy({**before.rewards, **rewards}, judges)
     return known
 
 
@@ -113,20 +138,26 @@ def _facts(folder: Path) -> Mapping[str, Any] | None:
     return read_training(data, str(path), error=EvaluationError, hint=hint)
 
 
-def trail(name: str, fingerprint: str, known: Mapping[str, str] | None) -> Trail:
-    """Whether a reward labelled what a model learnt from.
+def trail(name: str, decides: Mapping[str, Any], known: LabelledBy | None) -> Trail:
+    """Whether a reward or judge labelled what a model learnt from.
+
+    A judge did where a reward that is a form of it did, and so did every other form of it, whatever
+    the suite.
 
     Args:
         name: the recipe's.
-        fingerprint: its own.
+        decides: its ``fingerprint_inputs``.
         known: as :func:`rewards_of_training` gives it.
 
     Returns:
-        "unknown" also where a reward of that name did, with other weights, options or versions: it
-        may be nearly the same.
+        "unknown" also where a reward of that name, or a form of that judge, did with other weights,
+        options or versions: it may be nearly the same.
     """
     if known is None:
         return "unknown"
-    if fingerprint in known.values():
+    judge, identity = asked_judge(decides) or (None, None)
+    if identity in known.judges or ids.fingerprint(decides) in known.rewards.values():
         return "in training"
-    return "unknown" if name in known else "held out"
+    if judge in known.judges.values() or name in known.rewards:
+        return "unknown"
+    return "held out"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import polars as pl
 
-from synpic.errors import SynpicError
+from synpic.errors import EvaluationError, SynpicError
 from synpic.pipeline.pairs import count_pairs
 from synpic.pipeline.validated import Validation
 from synpic.prompts.suites.opening import open_suite
 from synpic.score.comparer import open_comparer, resolve_comparer
+from synpic.score.judged import reads_suite
 from synpic.score.judges.wanted import require_judge_openable, resolve_judge
 from synpic.score.judging_task import require_judgeable
 from synpic.score.lineage import one_family
-from synpic.score.reward import registered_reward, require_openable
+from synpic.score.reward import registered_reward, require_openable, resolve_reward
 from synpic.workspace import Snapshot
 from synpic.workspace.suite import SuiteItems, read_suite, suite_items
 
@@ -92,7 +95,7 @@ def _suite_of(snapshot: Snapshot) -> SuiteItems:
 def _check_judges(made: Validation, snapshot: Snapshot, prompts: pl.DataFrame | None) -> None:
     workspace, recipe = snapshot.workspace, snapshot.recipe
     made.judges += recipe.judges
-    if not recipe.judges:
+    if not recipe.judges and not reads_suite(recipe.scoring, workspace.folder):
         return
     try:
         suite = _suite_of(snapshot)
@@ -100,9 +103,8 @@ def _check_judges(made: Validation, snapshot: Snapshot, prompts: pl.DataFrame | 
         if recipe.ingest is not None or recipe.suite is None:  # else it was found already
             made.note(error)
         return
-    texts = {} if prompts is None else dict(prompts.select("prompt_id", "prompt").iter_rows())
-    if suite.name:
-        texts = {one: text for one, text in texts.items() if one in suite.items}
+    every = {} if prompts is None else dict(prompts.select("prompt_id", "prompt").iter_rows())
+    texts = {one: text for one, text in every.items() if not suite.name or one in suite.items}
     for name, settings in recipe.judges.items():
         try:
             wanted = resolve_judge(name, settings, snapshot.lock, suite)
@@ -110,3 +112,11 @@ def _check_judges(made: Validation, snapshot: Snapshot, prompts: pl.DataFrame | 
             require_judgeable(wanted, workspace, texts, suite)
         except SynpicError as error:
             made.note(error)
+    for name, one in recipe.scoring.items():
+        with suppress(SynpicError):  # what is wrong with the reward itself was found already
+            reward = resolve_reward(name, one, snapshot.lock, suite.identity)
+            try:
+                if reward.judge is not None:
+                    require_judgeable(reward, workspace, every, suite)
+            except EvaluationError as error:
+                made.note(error)

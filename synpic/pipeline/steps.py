@@ -182,8 +182,8 @@ def ingest_snapshot(
         )
     # Of a recipe that is there, its rewards are good enough where none are named.
     asked = parse_recipe(ingest_recipe(rewards or ["any"], ingest), "the options")
-    named = {settings.reward or name for name, settings in asked.scoring.items()}
-    known = {settings.reward or name for name, settings in existing.scoring.items()}
+    named = {settings.code or name for name, settings in asked.scoring.items()}
+    known = {settings.code or name for name, settings in existing.scoring.items()}
     for what, same in (
         ("[ingest]", existing.ingest == asked.ingest),
         ("the rewards", not rewards or named == known),

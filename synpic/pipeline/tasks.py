@@ -24,7 +24,7 @@ from synpic.prompts.suites import find_suite
 from synpic.readers.display import count
 from synpic.recipe.toml import toml_value
 from synpic.score.comparing_task import comparing_task
-from synpic.score.judging_task import judging_task
+from synpic.score.judging_task import judging_task, require_judgeable
 from synpic.score.prefetch import PrefetchedImages
 from synpic.score.scoring_task import scoring_task
 from synpic.workspace import Snapshot, Workspace
@@ -89,11 +89,23 @@ def scoring_tasks(
             f"{there.store} holds no image the recipe wants", hint="run `synpic generate` first"
         )
     images = PrefetchedImages(there.images(inventory.image_folders()))
-    return [
-        scoring_task(there, reward, candidates, images, shard, retry_failed)
-        for reward in inventory.found_rewards
-        if reward.name in names
-    ], [
+    tasks: list[Task] = []
+    broken: list[Outcome] = []
+    prompts = dict(candidates.select("prompt_id", "prompt").iter_rows())
+    for reward in inventory.found_rewards:
+        if reward.name not in names:
+            continue
+        try:
+            if reward.judge is not None:
+                require_judgeable(reward, there, prompts, inventory.suite)
+        except EvaluationError as error:
+            broken.append(Outcome(reward.name, candidates.height, broken=error))
+            continue
+        tasks.append(
+            scoring_task(there, reward, candidates, images, shard, retry_failed, inventory.suite)
+        )
+    return tasks, [
+        *broken,
         *(
             Outcome(name, _images_of(inventory, name), broken=error)
             for name, error in inventory.absent_models.items()

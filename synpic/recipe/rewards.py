@@ -37,6 +37,8 @@ class RewardSettings(Table):
 
     reward: str | None = None
     """A registered reward, or package.module:callable; the table's own name if not given."""
+    judge: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """A registered judge, or package.module:callable, whose verdict is the score."""
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     checkpoint: Place | None = None
     revision: str | None = None
@@ -70,7 +72,7 @@ class RewardSettings(Table):
     @property
     def code(self) -> str | None:
         """A registered name, or package.module:callable; None: the name of its own table."""
-        return self.comparer or self.reward
+        return self.comparer or self.judge or self.reward
 
     @model_validator(mode="after")
     def _scores_or_compares(self) -> Self:
@@ -87,6 +89,9 @@ class RewardSettings(Table):
             allowed = {"reward", "endpoint", "wire", "version", "batch_size"}
             why = "a reward that a server gives takes reward, endpoint, wire, version, batch_size "
             why += "and weight"
+        elif self.judge is not None:
+            allowed = {"judge"} | _OF_CODE
+            why = "a judge as a reward takes judge, weight and " + ", ".join(sorted(_OF_CODE))
         else:
             allowed, why = {"reward", "environment"} | _OF_CODE, ""
         for key in type(self).model_fields:

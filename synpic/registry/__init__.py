@@ -320,6 +320,7 @@ REWARDS = Registry(
         "hpsv3": "synpic.score.hpsv3:Hpsv3",
         "imagereward": "synpic.score.imagereward:ImageReward",
         "imagereward_upstream": "synpic.score.apart.upstream:ImageRewardUpstream",
+        "judged": "synpic.score.judged:Judged",
         "mps": "synpic.score.mps:MPS",
         "pickscore": "synpic.score.pickscore:PickScore",
         "shapes_alignment": "synpic.shapes.alignment:Alignment",

@@ -21,7 +21,7 @@ from synpic.rank import Counts
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.release.aggregation_code import AggregationCode
 from synpic.release.agreements import Agreements
-from synpic.release.asked import asked_model
+from synpic.release.asked import asked_judge, asked_model
 from synpic.release.compared import ComparedRow
 from synpic.release.cut_counts import CutCounts
 from synpic.release.label_row import LabelRow
@@ -119,6 +119,11 @@ class RewardRow(Record):
     def asked(self) -> str | None:
         """The model that an endpoint served, with its variant; None where none was asked."""
         return asked_model(self.fingerprint_inputs)
+
+    @property
+    def judge(self) -> tuple[str, str] | None:
+        """Its judge, of a reward that is a form of one, as :func:`asked_judge` has it."""
+        return asked_judge(self.fingerprint_inputs)
 
 
 class Rule(Record):

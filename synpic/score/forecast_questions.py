@@ -12,6 +12,7 @@ from synpic.engine.task import Item, Task
 from synpic.recipe import CodeSettings
 from synpic.recipe.settings import BYTES_PER_PIXEL
 from synpic.score.comparer import COMPARER
+from synpic.score.judged import JudgedReward
 from synpic.score.judges.vlm_questions_endpoint import VlmQuestionsEndpoint
 from synpic.score.judges.wanted import JUDGE
 from synpic.score.kinds import Kind
@@ -73,12 +74,13 @@ def questions_to_ask(
         thing = registered_reward(task.name, settings, snapshot.workspace.folder, kind)
         if not getattr(thing, "asks_endpoint", False):
             continue
-        reward = construct_reward(task.name, thing, dict(settings.options), kind)
-        if isinstance(reward, Asker):
+        opened = construct_reward(task.name, thing, dict(settings.options), kind)
+        asker = opened.opened_judge if isinstance(opened, JudgedReward) else opened
+        if isinstance(asker, Asker):
             items = [item for batch in task.batches for item in task.missing(batch)]
             if items:
-                asked.append(_asked(task.name, reward, items, candidates()))
-            reward.close()
+                asked.append(_asked(task.name, asker, items, candidates()))
+            asker.close()
     return asked
 
 

@@ -25,10 +25,12 @@ class GenEvalReward(JudgedReward):
         CheckpointError: as there.
     """
 
+    judged: ClassVar[str] = "geneval"
+    check = staticmethod(GenEvalJudge.check)
     info: ClassVar[RewardInfo] = replace(
         GenEvalJudge.info,
         summary="GenEval as a reward: how much of what a prompt asks for is there, by a detector",
-        score_range="≤ 1 (graded), or 0 and 1",
+        score_range=GenEvalJudge.form_range,
         paper="2505.05470",
         verified="cases of Flow-GRPO's own server (tests/score/judges/test_geneval_forms.py)",
     )

@@ -2,24 +2,30 @@
 
 A reward sees a prompt and an image; a judge sees what a suite knows beside the prompt too. An
 :class:`AskedPrompt` carries that: a text to every reward, and more to those here.
+
+In a recipe ``[rewards.mine] judge = "shapes"`` stands for the registered reward ``judged``, whose
+options are the judge's own, ``judge`` and ``form``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from PIL.Image import Image
 
 from synpic.errors import EvaluationError, RewardError, SynpicError
-from synpic.recipe import RewardSettings
+from synpic.recipe import JudgeSettings, RewardSettings
 from synpic.score.judges.judge import Judge, Requirement
-from synpic.score.reward import registered_reward
+from synpic.score.judges.wanted import JUDGE
+from synpic.score.reward import RewardInfo, construct_reward, registered_reward
 from synpic.score.two_stage import TwoStageReward
 
-__all__ = ["AskedPrompt", "FormScore", "JudgedReward", "asked_of", "reads_suite"]
+__all__ = ["AskedPrompt", "FormScore", "Judged", "JudgedReward", "asked_of", "reads_suite"]
 
 
 class AskedPrompt(str):
@@ -58,7 +64,8 @@ class FormScore(float):
 class JudgedReward(TwoStageReward):
     """A judge, as a reward that gives one form of its verdict.
 
-    A prompt that is no :class:`AskedPrompt` asks for nothing that is known, and has no score.
+    Of a prompt that is no :class:`AskedPrompt`, its text is all that it asks for: judges that look
+    for more refuse it.
 
     Args:
         judge: opened; closed with the reward.
@@ -92,14 +99,22 @@ class JudgedReward(TwoStageReward):
         Raises:
             ValueError: a prompt does not say what it asks for, or the judge cannot look for it.
         """
-        asked = [self.requirement(prompt) for prompt in prompts]
+        asked = [self._requirement(prompt) for prompt in prompts]
         return [FormScore(one[self._form], one) for one in self.opened_judge.forms(asked, pixels)]
 
     def score(self, prompts: Sequence[str], images: Sequence[Image]) -> list[float]:
         """The same, of RGB images."""
         return self.judge(prompts, [self.pixels(image) for image in images])
 
-    def requirement(self, prompt: str) -> Requirement:
+    def ahead(self, prompts: Sequence[str], pixels: Any) -> None:
+        """Have the judge learn what it will be asked next."""
+        self.opened_judge.ahead([self._requirement(prompt) for prompt in prompts], pixels)
+
+    def close(self) -> None:
+        """Let go of what the judge holds."""
+        self.opened_judge.close()
+
+    def _requirement(self, prompt: str) -> Requirement:
         """What is asked of a prompt's images.
 
         Raises:
@@ -109,26 +124,108 @@ class JudgedReward(TwoStageReward):
         try:
             self.opened_judge.check(requirement)
         except EvaluationError as error:
-            raise ValueError(f"{error.message} ({error.hint})") from error
+            unknown = "" if requirement.spec else "what the prompt asks for is not known: "
+            raise ValueError(f"{unknown}{error.message} ({error.hint})") from error
         return requirement
 
-    def close(self) -> None:
-        """Let go of what the judge holds."""
-        self.opened_judge.close()
+
+class Judged(JudgedReward):
+    """Any judge, as a reward. Its other options, its weights and what it declares are the judge's.
+
+    Args:
+        judge: as it is registered, or ``package.module:callable``.
+        form: "graded", the judge's score, else the share of the parts of its verdict that are
+            right, else as "strict"; or "strict", 1 where all of it is right, else 0. A judge may
+            have others (``forms_given``).
+
+    Raises:
+        RewardError: no judge is named, or it has no such form; or as the judge.
+    """
+
+    info: ClassVar[RewardInfo] = RewardInfo(
+        summary="a judge of synpic eval: how much of what a prompt asks for is there",
+        score_range="the judge's, mostly 0 … 1",
+        text_limit="the judge's",
+        verified="against the verdicts of the same judge (tests/score/test_judged.py)",
+    )
+
+    def __init__(self, judge: str = "", form: str = "graded") -> None:
+        opened = construct_reward("judged", _judge_of("judged", judge, None), {}, JUDGE)
+        super().__init__(opened, form)
+
+    @classmethod
+    def settled(
+        cls, name: str, options: Mapping[str, Any], beside: Path | None
+    ) -> type[JudgedReward]:
+        """The class of the judge that ``options`` name.
+
+        Args:
+            name: the recipe's, for messages.
+            beside: a folder in which modules of one's own are looked for too.
+
+        Raises:
+            UnknownName: no registry knows the judge.
+            RewardError: none is named, or it is no judge.
+        """
+        registered = options.get("judge")
+        return _class_of(name, str(registered or ""), _judge_of(name, registered, beside))
+
+
+def _judge_of(name: str, registered: Any, beside: Path | None) -> Callable[..., Any]:
+    if not isinstance(registered, str) or not registered:
+        raise RewardError(
+            f"rewards.{name}: no judge is named",
+            hint='write judge = "shapes"; `synpic list judges` names them',
+        )
+    kind = replace(JUDGE, table="rewards")
+    return registered_reward(name, JudgeSettings(judge=registered), beside, kind)
+
+
+def _class_of(name: str, registered: str, code: Callable[..., Any]) -> type[JudgedReward]:
+    """A reward that declares what a judge does, and takes its options."""
+    own = dict(inspect.signature(code).parameters)
+    own = own if inspect.isclass(code) else dict(list(own.items())[len(JUDGE.takes) :])
+    ours = inspect.signature(Judged).parameters
+    if both := own.keys() & ours.keys():
+        raise RewardError(
+            f"rewards.{name}: the judge {registered} has an option {min(both)}, which says here "
+            "how it is a reward",
+            hint="give its option another name",
+        )
+
+    def construct(self: Any, judge: str = "", form: str = "graded", **options: Any) -> None:
+        del judge
+        opened = construct_reward(name, code, options, JUDGE)
+        JudgedReward.__init__(self, opened, form)
+        if not hasattr(type(self), "info"):  # of a plain function
+            self.info = opened.info
+
+    options = [one.replace(kind=one.KEYWORD_ONLY) for one in (*own.values(), *ours.values())]
+    members: dict[str, Any] = {
+        "__init__": construct,
+        "__signature__": inspect.Signature(options),
+        "judged": registered,
+        "function": code,
+        "check": staticmethod(getattr(code, "check", Judge.check)),
+    }
+    for one in ("check_installed", "asks_endpoint", "remember_in"):
+        if hasattr(code, one):
+            members[one] = getattr(code, one)
+    if "remember_in" in members:
+        members["remember_in"] = lambda self, folder: self.opened_judge.remember_in(folder)
+    if info := getattr(code, "info", None):
+        scores = getattr(code, "form_range", Judge.form_range)
+        members["info"] = replace(info, score_range=scores)
+    return type("JudgedReward", (JudgedReward,), members)
 
 
 def asked_of(prompt: str) -> Requirement:
     """What a prompt asks for, as a judge takes it.
 
-    Raises:
-        ValueError: nothing but its text is known.
+    Returns:
+        With an empty ``spec`` where nothing but its text is known.
     """
     metadata = dict(prompt.metadata) if isinstance(prompt, AskedPrompt) else {}
-    if not metadata:
-        raise ValueError(
-            "what the prompt asks for is not known: a judge wants metadata, such as "
-            '{"tag": "counting", "include": [{"class": "dog", "count": 2}]}'
-        )
     tag = metadata.pop("tag", "")
     metadata.pop("prompt", None)
     if "include" in metadata or "exclude" in metadata:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,8 @@ from synpic.score.judges.verdict import Verdict
 from synpic.score.judges.wanted import JUDGE, WantedJudge, open_judge
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder
-from synpic.score.reward import registered_reward
+from synpic.score.reward import REWARD, WantedReward, registered_reward
+from synpic.score.scoring_task import SuiteImage
 from synpic.workspace import Workspace, tables
 from synpic.workspace.suite import AskedItem, SuiteItems
 
@@ -39,19 +40,6 @@ __all__ = ["judging_task", "require_judgeable"]
 _PART_VERDICTS = 256
 """Fewer than scores: a judge may take seconds for an image, and what a kill loses is less than a
 part."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged(Item):
-    """An image to judge, and what is asked of it."""
-
-    tag: str = ""
-    spec: str = "{}"
-
-    @property
-    def requirement(self) -> Requirement:
-        """As a judge takes it."""
-        return Requirement(self.prompt, self.tag, json.loads(self.spec))
 
 
 def judging_task(
@@ -83,7 +71,7 @@ def judging_task(
     failed = set() if retry_failed else failures.known.keys()
     asked = {name: suite.of(name) for name in candidates["prompt_id"].unique().to_list()}
     missing = [
-        _Judged(
+        SuiteImage(
             position=position,
             tag=asked[row["prompt_id"]].tag,
             spec=asked[row["prompt_id"]].spec,
@@ -125,9 +113,9 @@ def judging_task(
 
 
 def require_judgeable(
-    judge: WantedJudge, workspace: Workspace, prompts: Mapping[str, str], suite: SuiteItems
+    judge: WantedReward, workspace: Workspace, prompts: Mapping[str, str], suite: SuiteItems
 ) -> None:
-    """See that a judge can judge what is asked, without opening it.
+    """See that a judge, or a judge as a reward, can judge what is asked, without opening it.
 
     Args:
         prompts: prompt id → text.
@@ -135,7 +123,8 @@ def require_judgeable(
     Raises:
         EvaluationError: naming the first item that it cannot judge.
     """
-    code = registered_reward(judge.name, judge.settings, workspace.folder, JUDGE)
+    kind = JUDGE if isinstance(judge, WantedJudge) else REWARD
+    code = registered_reward(judge.name, judge.settings, workspace.folder, kind)
     check = getattr(code, "check", Judge.check)
     for prompt_id, prompt in prompts.items():
         item = suite.of(prompt_id)
@@ -144,7 +133,7 @@ def require_judgeable(
         except EvaluationError as error:
             named = f"item {item.item!r}" if item.item else f"prompt {prompt!r}"
             raise EvaluationError(
-                f"judges.{judge.name}: {named}: {error.message}", hint=error.hint
+                f"{kind.table}.{judge.name}: {named}: {error.message}", hint=error.hint
             ) from error
 
 
@@ -236,7 +225,7 @@ class _Judging:
         self._images.release(self._kind, self._judge.pixels)
         self._judge.close()
 
-    def _tell_ahead(self, order: PrefetchOrder, items: Sequence[_Judged]) -> None:
+    def _tell_ahead(self, order: PrefetchOrder, items: Sequence[SuiteImage]) -> None:
         ready, _ = _sorted(order)
         there = [one for one in items if one.candidate_id in ready]
         if there:
@@ -245,13 +234,13 @@ class _Judging:
                 pixels = [ready[one.candidate_id] for one in there]
                 self._judge.ahead([one.requirement for one in there], pixels)
 
-    def _ask(self, items: Sequence[_Judged]) -> list[Verdict]:
+    def _ask(self, items: Sequence[SuiteImage]) -> list[Verdict]:
         asked = [one.requirement for one in items]
         with full_float32():
             given = self._judge.judge(asked, [self._ready[one.candidate_id] for one in items])
         return checked(self._wanted.name, asked, given)
 
-    def _row(self, ended: Done[_Judged, Verdict]) -> dict[str, Any]:
+    def _row(self, ended: Done[SuiteImage, Verdict]) -> dict[str, Any]:
         verdict = ended.result
         return {
             "candidate_id": ended.item.candidate_id,
@@ -266,8 +255,8 @@ class _Judging:
         }
 
 
-def _judged(items: Sequence[Item]) -> list[_Judged]:
-    return [item for item in items if isinstance(item, _Judged)]
+def _judged(items: Sequence[Item]) -> list[SuiteImage]:
+    return [item for item in items if isinstance(item, SuiteImage)]
 
 
 def _sorted(order: PrefetchOrder) -> tuple[dict[str, Any], dict[str, str]]:

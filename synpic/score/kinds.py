@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from synpic.errors import UnknownName
 from synpic.registry import COMPARERS, JUDGES, REWARDS, Registry
 
-__all__ = ["Kind"]
+__all__ = ["Kind", "settled"]
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,18 @@ class Kind:
                     message = f"{registered!r} is a {other.kind}, not a {self.registry.kind}"
                     table = "judges" if other is JUDGES else "rewards"
                     where = "" if table == self.table else f" in a table [{table}.NAME]"
+                    if (self.registry, other) == (REWARDS, JUDGES):
+                        where = " here, to rank by its verdicts; or in a table [judges.NAME]"
                     hint = f'write {other.kind} = "{registered}"{where}'
             raise UnknownName(f"{self.table}.{name}: {message}", hint=hint) from error
+
+
+def settled(name: str, thing: Any, options: Mapping[str, Any], beside: Path | None) -> Any:
+    """``thing``; or the class that its ``settled`` gives, where options decide what it declares.
+
+    Args:
+        name: the recipe's name of it, for messages.
+        beside: a folder in which modules of one's own are looked for too.
+    """
+    settle = getattr(thing, "settled", None)
+    return thing if settle is None else settle(name, options, beside)

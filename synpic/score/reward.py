@@ -31,7 +31,7 @@ from synpic.score.environments import (
     module_hash,
     resolve_environment,
 )
-from synpic.score.kinds import Kind
+from synpic.score.kinds import Kind, settled
 from synpic.score.option_files import with_files
 from synpic.score.reward_info import Companion, RewardInfo
 from synpic.score.spelling import spelled_out
@@ -57,7 +57,6 @@ __all__ = [
     "resolve_reward",
     "resolved",
 ]
-
 
 ANSWERS = "answers"
 """The folder of a workspace in which answers of endpoints are kept."""
@@ -124,6 +123,7 @@ class WantedReward:
         asks_endpoint: a server scores, asked in these messages. Its option ``endpoint`` says where
             that is and how it is asked; it decides no score.
         suite: name and version of the suite, where what that asks decides a score; else None.
+        judge: the registered judge of whose verdicts its scores are a form; None of other rewards.
     """
 
     name: str
@@ -135,6 +135,7 @@ class WantedReward:
     companions: Mapping[str, LockEntry] = field(default_factory=dict)
     asks_endpoint: str | None = None
     suite: Mapping[str, str] | None = None
+    judge: str | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -155,14 +156,13 @@ class WantedReward:
             "checkpoint": checkpoints.identity(self.checkpoint) if self.checkpoint else None,
             "options": options or None,
         }
-        endpoint = {"endpoint": self.asks_endpoint} if self.asks_endpoint else {}
-        suite = {"suite": dict(self.suite)} if self.suite else {}
-        return {
-            **inputs,
-            **({"companions": companions} if companions else {}),
-            **endpoint,
-            **suite,
+        also = {
+            "companions": companions,
+            "endpoint": self.asks_endpoint,
+            "suite": dict(self.suite or {}),
+            "judge": self.judge,
         }
+        return inputs | {key: value for key, value in also.items() if value}
 
     def _is_place(self, option: str) -> bool:
         return self.asks_endpoint is not None and option == "endpoint"
@@ -214,7 +214,7 @@ def resolved(
     info: RewardInfo | None = getattr(thing, "info", None)
     weights = settings.checkpoint or (info.checkpoint if info else None)
     # A function has no version to raise: its own text stands in, so that editing it scores anew.
-    source = None if info else ids.source_hash(thing)
+    source = None if info else ids.source_hash(getattr(thing, "function", thing))
     asks = getattr(thing, "asks_endpoint", False)
     apart = {}
     if (environment := environment_source(thing, settings.options)) is not None:
@@ -235,6 +235,7 @@ def resolved(
         }
         | apart,
         "asks_endpoint": CHAT_COMPLETIONS if asks is True else asks or None,
+        "judge": getattr(thing, "judged", None),
     }
 
 
@@ -263,6 +264,7 @@ def registered_reward(
             hint=f"name a class with a `{kind.methods[0]}` method, or a function of "
             f"{' and '.join(kind.takes)}",
         )
+    thing = settled(name, thing, settings.options, beside)
     _check_options(name, registered, thing, settings, kind)
     info: RewardInfo | None = getattr(thing, "info", None)
     if settings.checkpoint and not (info and info.checkpoint):
@@ -313,6 +315,7 @@ def opened(
         location, commit = checkpoints.load_from(workspace.folder, entry)
         arguments |= {name: location, f"{name}_revision": commit}
     code = kind.load(wanted.name, wanted.registered, workspace.folder)
+    code = settled(wanted.name, code, arguments, workspace.folder)
     thing = construct_reward(wanted.name, code, arguments, kind)
     if isinstance(thing, RemembersAnswers) and workspace.store.is_local:
         thing.remember_in(workspace.folder / ANSWERS)

@@ -20,6 +20,7 @@ from synpic.engine.task import Item, Made, Opener, Output, Task, TaskCounts
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.judged import AskedPrompt, JudgedReward
+from synpic.score.judges.judge import Requirement
 from synpic.score.judges.trust import require_canary_refused
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder, key_of
@@ -27,14 +28,27 @@ from synpic.score.reward import HoldsSomething, Reward, WantedReward, open_rewar
 from synpic.score.score_checks import ConstantGuard, check_finite
 from synpic.score.two_stage import TwoStageReward
 from synpic.workspace import Workspace, tables
-from synpic.workspace.suite import SuiteItems, read_suite
+from synpic.workspace.suite import NO_SUITE, SuiteItems
 
-__all__ = ["scoring_task"]
+__all__ = ["SuiteImage", "scoring_task"]
 
 PART_SCORES = 4096
 
 WHOLE_IMAGE = "whole image"
 """The kind of a reward that takes images as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteImage(Item):
+    """An image to score, and what a suite asks of it: for a judge as a reward."""
+
+    tag: str = ""
+    spec: str = "{}"
+
+    @property
+    def requirement(self) -> Requirement:
+        """As a judge takes it."""
+        return Requirement(self.prompt, self.tag, json.loads(self.spec))
 
 
 def scoring_task(
@@ -44,6 +58,7 @@ def scoring_task(
     images: PrefetchedImages,
     shard: Shard,
     retry_failed: bool,
+    suite: SuiteItems = NO_SUITE,
 ) -> Task:
     """What ``reward`` has not scored of ``candidates``.
 
@@ -54,6 +69,7 @@ def scoring_task(
         shard: the share of the candidates that is ours. It is cut by id, not by place, so that
             machines that see different stages of generation still agree.
         retry_failed: try again what has a failure row.
+        suite: what is asked of each prompt's images, for a judge as a reward.
     """
     failures = FailureLog(workspace, "score", reward.name, reward.fingerprint)
     watcher = PartWatcher(workspace, reward.folder, tables.SCORES)
@@ -61,7 +77,7 @@ def scoring_task(
     done = {row[:2] for row in before}
     failed = set() if retry_failed else failures.known.keys()
     missing = [
-        Item(position=position, **row)
+        _item(position, row, suite, reward)
         for position, row in enumerate(
             candidates.select("candidate_id", "sha256", "prompt_id", "prompt").iter_rows(named=True)
         )
@@ -99,6 +115,13 @@ def scoring_task(
     )
 
 
+def _item(position: int, row: dict[str, Any], suite: SuiteItems, reward: WantedReward) -> Item:
+    if reward.judge is None:
+        return Item(position=position, **row)
+    asked = suite.of(row["prompt_id"])
+    return SuiteImage(position=position, tag=asked.tag, spec=asked.spec, **row)
+
+
 def _open(
     workspace: Workspace,
     reward: WantedReward,
@@ -112,13 +135,12 @@ def _open(
         return _Scoring(reward, opened, images, ConstantGuard(reward.name, known), device)
     try:
         require_canary_refused(reward.name, opened.opened_judge)
-        suite = read_suite(workspace)
     except BaseException:
         opened.close()
         raise
     # A judge may well call every image wrong: what was seen to tell images apart is not held back.
     guard = ConstantGuard(reward.name, [(0.0, ""), (1.0, "")])
-    return _Scoring(reward, opened, images, guard, device, suite)
+    return _Scoring(reward, opened, images, guard, device)
 
 
 def _telling(known: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
@@ -151,9 +173,8 @@ class _Scoring:
         images: PrefetchedImages,
         guard: ConstantGuard,
         device: str,
-        suite: SuiteItems | None = None,
     ) -> None:
-        self._wanted, self._reward, self._suite = wanted, reward, suite
+        self._wanted, self._reward = wanted, reward
         self._images, self._guard = images, guard
         self._pinned = device.startswith("cuda")
         self._attempts = Attempts(self._score)
@@ -227,7 +248,7 @@ class _Scoring:
     def _gather_ahead(self, order: PrefetchOrder, following: Sequence[Item]) -> _Batch:
         batch = self._gather(order)
         if self._ahead is not None and len(following) > len(batch.broken):
-            there = [one.prompt for one in following if one.candidate_id not in batch.broken]
+            there = [_prompt(one) for one in following if one.candidate_id not in batch.broken]
             # What is wrong is found when the batch is judged.
             with suppress(RuntimeError, TypeError, ValueError):
                 self._ahead(there, batch.images)
@@ -240,15 +261,8 @@ class _Scoring:
         if self._kind is not WHOLE_IMAGE and isinstance(images, list):
             images = self._side_by_side(images)
         with full_float32():
-            given = self._judge([self._prompt(item) for item in items], images)
+            given = self._judge([_prompt(item) for item in items], images)
         return check_finite(self._wanted.name, [item.candidate_id for item in items], given)
-
-    def _prompt(self, item: Item) -> str:
-        """The prompt, with what the suite asks of its images where the reward reads that."""
-        if self._suite is None:
-            return item.prompt
-        asked = self._suite.of(item.prompt_id)
-        return AskedPrompt(item.prompt, {"tag": asked.tag, **json.loads(asked.spec)})
 
     def _row(self, scored: Done[tuple[int, Item], float]) -> dict[str, Any]:
         _, item = scored.item
@@ -260,6 +274,13 @@ class _Scoring:
             "score": scored.result,
             "batch_size": scored.batch_size,
         }
+
+
+def _prompt(item: Item) -> str:
+    """The prompt, with what the suite asks of its images where the reward reads that."""
+    if not isinstance(item, SuiteImage):
+        return item.prompt
+    return AskedPrompt(item.prompt, {"tag": item.tag, **json.loads(item.spec)})
 
 
 def _as_it_is(image: Image) -> Image:

@@ -2,7 +2,8 @@
 
 ``endpoint``, ``wire`` and ``version`` are written beside ``reward``, which is then the server's own
 name: the code that scores is the registered reward ``called``. ``environment`` makes it ``apart``
-for code of one's own, and is an option of a reward that has an environment anyway.
+for code of one's own, and is an option of a reward that has an environment anyway. ``judge`` makes
+it ``judged``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from synpic.recipe import CodeSettings, RewardSettings
 
 __all__ = ["CALLED", "spelled_out"]
 
-CALLED, APART = "called", "apart"
+CALLED, APART, JUDGED = "called", "apart", "judged"
 
 Settings = TypeVar("Settings", bound=CodeSettings)
 
@@ -26,11 +27,14 @@ def spelled_out(name: str, settings: Settings) -> Settings:
     """
     if not isinstance(settings, RewardSettings):
         return settings
+    if settings.judge is not None:
+        options = {**settings.options, "judge": settings.judge}
+        return settings.model_copy(update={"reward": JUDGED, "options": options, "judge": None})
     if settings.environment is not None:
         return settings.model_copy(update={**_apart(name, settings), "environment": None})
     if settings.endpoint is None:
         return settings
-    options: dict[str, Any] = {
+    options = {
         "wire": settings.wire,
         "reward": settings.reward or name,
         "version": settings.version,

@@ -10,11 +10,13 @@ from synpic.engine.device import pick_device
 from synpic.errors import HubUnreachable, RewardError, SynpicError, did_you_mean
 from synpic.hub.lock import LockEntry
 from synpic.recipe import RewardSettings
+from synpic.score.judged import reads_suite
 from synpic.score.reward import Reward, WantedReward, open_reward, registered_reward, resolve_reward
 from synpic.score.unlocked import open_unlocked
 from synpic.score.wires.synpic import RewardDescription
 from synpic.serve.served import ServedReward
 from synpic.workspace import Snapshot
+from synpic.workspace.suite import read_suite
 
 __all__ = ["WantedService", "named_rewards", "parsed_scales", "rewards_of_recipe"]
 
@@ -81,7 +83,7 @@ class WantedService:
         info = wanted.info if wanted else registered_reward(name, settings).info  # type: ignore[attr-defined]
         weights = settings.checkpoint or (info.checkpoint if info else None)
         return RewardDescription(
-            reward=settings.reward or name,
+            reward=settings.code or name,
             version=str(info.version) if info else None,
             fingerprint=wanted.fingerprint if wanted else None,
             scale=scale,
@@ -139,7 +141,11 @@ def rewards_of_recipe(snapshot: Snapshot) -> WantedService:
             "the recipe has no [rewards.NAME] that scores images",
             hint="add one, or name rewards: synpic serve --reward clip_score",
         )
-    rewards = {name: resolve_reward(name, one, snapshot.lock) for name, one in settings.items()}
+    asks = reads_suite(settings, snapshot.workspace.folder)
+    suite = read_suite(snapshot.workspace).identity if asks else None
+    rewards = {
+        name: resolve_reward(name, one, snapshot.lock, suite) for name, one in settings.items()
+    }
     return WantedService(rewards, settings, snapshot)
 
 

@@ -11,16 +11,25 @@ import numpy as np
 import polars as pl
 import pytest
 
+from synpic import ids, score_candidates
 from synpic.errors import EvaluationError
-from synpic.evaluate.trained_with import trail
+from synpic.evaluate.trained_with import LabelledBy, Trail, trail
 from synpic.pipeline.inventory import take_inventory
+from synpic.recipe import JudgeSettings, RewardSettings
+from synpic.release.asked import asked_judge
 from synpic.release.cards.training_prompts import TRAINING_PROMPTS, write_training_prompts
+from synpic.score.judges.wanted import resolve_judge
+from synpic.score.reward import WantedReward, resolve_reward
+from synpic.train.data.records import read_records
 from synpic.workspace import Workspace
+from synpic.workspace.lock import RecipeLock
+from synpic.workspace.storage import Store
 from tests.cli.conftest import in_process
 from tests.conftest import edit
 from tests.pipeline.test_cuts import with_meta
 from tests.publish.fixtures import REWARDS, build, hashed_score, recipe
 from tests.release.cards.facts import about as about_training
+from tests.train.material import data, release
 
 PROMPTS = [(f"{count} red circles", "train") for count in range(30)]
 
@@ -191,13 +200,91 @@ def test_a_reward_that_labelled_the_training_set_never_stands_first(
     assert ("beta: no held-out reward" in said) is (headline is None)
 
 
+JUDGED = """
+[rewards.liked]
+judge = "tests.fake_judges:Batched"
+"""
+
+
+def test_the_judge_that_ranked_a_release_never_stands_first_for_who_learns_from_it(
+    tmp_path: Path,
+) -> None:
+    """From the release, through what training reads of it, to the table of an evaluation."""
+    out = release(tmp_path / "ranked", text=recipe(more=JUDGED))
+    source = read_records(data(out)).source
+    assert list(source.judges.values()) == ["tests.fake_judges:Batched"]
+    about = about_training()
+    learnt = {"rewards": dict(source.rewards or {}), "judges": dict(source.judges)}
+    about["dataset"] = about["dataset"] | learnt
+    judge = '[judges.right]\njudge = "tests.fake_judges:Batched"\n'
+    workspace = build(
+        tmp_path / "set",
+        PROMPTS,
+        text=recipe(("alpha", "beta"), judge).replace("fixtures:redness", "fixtures:blueness"),
+        beside={"beta/training.json": json.dumps(about)},
+    )
+    score_candidates(workspace, only=["right"])
+    found = evaluated(workspace)
+    assert [row(found, one, "beta")["trail"] for one in ("right", "greenness")] == [
+        "in training",
+        "in training",
+    ]
+    assert found["headline"] == {"beta": "redness"}
+    said = in_process("-C", workspace.store.root, "eval").output
+    assert "in training: the reward, or a form of the judge, labelled" in said
+
+
 def test_a_reward_with_other_settings_than_that_of_training_is_not_held_out() -> None:
-    known = {"hpsv2": "one"}
-    assert trail("hpsv2", "one", known) == "in training"
-    assert trail("mine", "one", known) == "in training"
-    assert trail("hpsv2", "other", known) == "unknown"
-    assert trail("pickscore", "other", known) == "held out"
-    assert trail("pickscore", "other", None) == "unknown"
+    one, other = {"reward": "a"}, {"reward": "b"}
+    known = LabelledBy({"hpsv2": ids.fingerprint(one)})
+    assert trail("hpsv2", one, known) == "in training"
+    assert trail("mine", one, known) == "in training"
+    assert trail("hpsv2", other, known) == "unknown"
+    assert trail("pickscore", other, known) == "held out"
+    assert trail("pickscore", other, None) == "unknown"
+
+
+def test_geneval_as_a_reward_is_its_judge_s(tmp_path: Path) -> None:
+    for name in ("detector", "clip"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights").write_text(name)
+    lock = RecipeLock(Store(tmp_path))
+    given: dict[str, Any] = {"checkpoint": "./detector", "options": {"clip": "./clip"}}
+    judge = resolve_judge("geneval", JudgeSettings(**given), lock)
+    reward = resolve_reward("geneval", RewardSettings(**given), lock)
+    named = resolve_reward("x", RewardSettings(judge="geneval", **given), lock)
+    found = {asked_judge(one.fingerprint_inputs) for one in (judge, reward, named)}
+    assert len(found) == 1
+    assert found != {None}
+
+
+def test_a_judge_of_which_a_form_ranked_the_training_set_is_marked(tmp_path: Path) -> None:
+    """By what decides its verdicts, of whatever suite; and so is every other form of it."""
+    lock = RecipeLock(Store(tmp_path))
+    suite = {"name": "of training", "version": "1"}
+    ranked = resolve_reward(
+        "geneval", RewardSettings(judge="shapes"), lock, suite
+    ).fingerprint_inputs
+    judge, identity = asked_judge(ranked) or ("", "")
+    known = LabelledBy({"geneval": ids.fingerprint(ranked)}, {identity: judge})
+
+    def of(name: str, settings: RewardSettings | JudgeSettings) -> Trail:
+        if isinstance(settings, JudgeSettings):
+            found: WantedReward = resolve_judge(name, settings, lock)
+        else:
+            found = resolve_reward(name, settings, lock)
+        return trail(name, found.fingerprint_inputs, known)
+
+    assert of("strict", JudgeSettings(judge="shapes")) == "in training"
+    strict = RewardSettings(judge="shapes", options={"form": "strict"})
+    assert of("strict", strict) == "in training"
+    assert of("alike", RewardSettings(judge="tests.fake_judges:reddish")) == "held out"
+    fussy = {"judge": "tests.fake_judges:fussy"}
+    decides = resolve_judge("fussy", JudgeSettings(**fussy), lock).fingerprint_inputs
+    judge, identity = asked_judge(decides) or ("", "")
+    known = LabelledBy({}, {identity: judge})
+    assert of("fussy", RewardSettings(**fussy)) == "in training"
+    assert of("fussy", RewardSettings(**fussy, options={"hates": "cats"})) == "unknown"
 
 
 def test_a_tag_called_overall_is_refused(tmp_path: Path) -> None:

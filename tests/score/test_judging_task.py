@@ -391,7 +391,9 @@ def test_a_judge_is_no_reward(drawn: Workspace, recipe: MakeRecipe) -> None:
     workspace = edit(drawn, recipe(samples=2, more='[rewards.x]\nreward = "shapes"\n'))
     with pytest.raises(UnknownName, match="'shapes' is a judge, not a reward") as caught:
         score_candidates(workspace)
-    assert caught.value.hint == 'write judge = "shapes" in a table [judges.NAME]'
+    assert caught.value.hint == (
+        'write judge = "shapes" here, to rank by its verdicts; or in a table [judges.NAME]'
+    )
 
 
 def test_a_damaged_part_is_set_aside_and_judged_again(drawn: Workspace) -> None:

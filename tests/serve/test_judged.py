@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from synpic.score.judged import JudgedReward
+from synpic.score.judges.detection.specifications import specification
 from synpic.score.judges.judge import Judge, Requirement
 from synpic.score.judges.verdict import Verdict
 from synpic.score.reward import RewardInfo
@@ -18,11 +19,15 @@ from tests.serve.loopback import Loopback, loopback
 
 
 class Colours(Judge):
-    """Whether an image is of the colour that ``include`` names first."""
+    """Whether an image is of the colour of what ``include`` names first."""
 
     info: ClassVar[RewardInfo] = RewardInfo(summary="a colour", score_range="0 … 1")
     forms_given: ClassVar[tuple[str, ...]] = ("graded", "strict", "correct")
     preprocessing = "whole"
+
+    @staticmethod
+    def check(requirement: Requirement) -> None:
+        specification(requirement)
 
     def pixels(self, image: Image.Image) -> Image.Image:
         return image
@@ -35,7 +40,7 @@ class Colours(Judge):
     ) -> list[dict[str, float]]:
         found = []
         for asked, image in zip(requirements, pixels, strict=True):
-            colour = asked.spec["objects"]["include"][0]["class"]
+            colour = THINGS[asked.spec["objects"]["include"][0]["class"]]
             right = float(
                 image.getpixel((0, 0)) == Image.new("RGB", (1, 1), colour).getpixel((0, 0))
             )
@@ -59,8 +64,12 @@ def png(colour: str) -> bytes:
     return file.getvalue()
 
 
+THINGS = {"apple": "red", "sink": "blue"}
+
+
 def row(colour: str, tag: str = "colors") -> dict[str, Any]:
-    return {"tag": tag, "include": [{"class": colour, "count": 1}], "prompt": f"all {colour}"}
+    thing = next(name for name, its in THINGS.items() if its == colour)
+    return {"tag": tag, "include": [{"class": thing, "count": 1}], "prompt": f"all {colour}"}
 
 
 def test_metadata_reaches_the_judge_and_its_lack_is_an_error(server: Loopback) -> None:

@@ -92,6 +92,8 @@ class _Dataset(Record):
     same_picture: Count = 0
     rewards: dict[str, str] | None = None
     """Name → fingerprint of those that ranked it; None where it is not known."""
+    judges: dict[str, str] = Field(default_factory=dict)
+    """Of rewards that are forms of a judge: what decides its verdicts, as a hash → the judge."""
 
 
 class _File(Record):

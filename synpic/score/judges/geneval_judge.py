@@ -79,6 +79,7 @@ class GenEvalJudge(Judge):
     )
 
     forms_given: ClassVar[tuple[str, ...]] = ("graded", "strict", "correct")
+    form_range: ClassVar[str] = "≤ 1 (graded), or 0 and 1"
     _published: ClassVar[str] = FILE
     _architecture: ClassVar[Mapping[str, Any]] = ARCHITECTURE
     """What is published; tests have a smaller one."""

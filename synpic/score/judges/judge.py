@@ -48,12 +48,14 @@ class Judge(ABC):
         any_model: whether any model can answer in it: then evaluations name the model beside the
             suite, since numbers of two models are not comparable.
         forms_given: what :meth:`forms` gives.
+        form_range: of these.
     """
 
     info: ClassVar[RewardInfo]
     beside: ClassVar[tuple[str, ...]] = ()
     any_model: ClassVar[bool] = False
     forms_given: ClassVar[tuple[str, ...]] = ("graded", "strict")
+    form_range: ClassVar[str] = "0 … 1"
     preprocessing: Hashable
 
     @staticmethod
@@ -80,19 +82,13 @@ class Judge(ABC):
     def forms(
         self, requirements: Sequence[Requirement], pixels: Sequence[Any]
     ) -> list[dict[str, float]]:
-        """What n verdicts are as rewards: ``strict``, 1 where all is correct, else 0; ``graded``,
-        how much of it is, which is the same of a judge without a score.
+        """What n verdicts are as rewards: ``graded``, the score, else the share of parts that are
+        right, else as ``strict``; and ``strict``, 1 where all is correct, else 0.
 
         Raises:
             ValueError: as :meth:`judge`.
         """
-        return [
-            {
-                "graded": float(bool(one.correct)) if one.score is None else one.score,
-                "strict": float(one.score == 1 if one.correct is None else one.correct),
-            }
-            for one in self.judge(requirements, pixels)
-        ]
+        return [_forms(one) for one in self.judge(requirements, pixels)]
 
     @abstractmethod
     def canary(self) -> Requirement | None:
@@ -112,3 +108,11 @@ class Judge(ABC):
 
     def close(self) -> None:  # noqa: B027 - a hook
         """Let go of what the judge holds besides memory; called once, at the end."""
+
+
+def _forms(verdict: Verdict) -> dict[str, float]:
+    strict = float(verdict.score == 1 if verdict.correct is None else verdict.correct)
+    graded = verdict.score
+    if graded is None and verdict.parts:
+        graded = sum(part.correct for part in verdict.parts) / len(verdict.parts)
+    return {"graded": strict if graded is None else graded, "strict": strict}

@@ -39,6 +39,8 @@ class RankingsSource:
         config, split: which table of it.
         version: of a release that has one.
         rewards: name → fingerprint of those that ranked a release; None where it is not known.
+        judges: of those of them that are forms of a judge: what decides its verdicts, as a hash →
+            the judge as it is registered.
     """
 
     name: str
@@ -48,6 +50,7 @@ class RankingsSource:
     split: str
     version: str | None
     rewards: Mapping[str, str] | None = None
+    judges: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint_inputs(self) -> dict[str, Any]:
@@ -197,11 +200,13 @@ def _find_folder(data: DataSettings, folder: Path) -> tuple[RankingsSource, Publ
 
 def _of_release(source: RankingsSource, release: Published) -> RankingsSource:
     manifest = release.manifest
+    ranked = [one for one in manifest.rewards if one.weight is not None]
     return replace(
         source,
         config=source.config or "ranked",
         version=manifest.version,
-        rewards={one.name: one.fingerprint for one in manifest.rewards if one.weight is not None},
+        rewards={one.name: one.fingerprint for one in ranked},
+        judges={identity: judge for judge, identity in filter(None, (one.judge for one in ranked))},
     )
 
 

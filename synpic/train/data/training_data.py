@@ -122,6 +122,7 @@ def open_data(
         "version": source.version,
         "content": source.content,
         **({} if source.rewards is None else {"rewards": dict(source.rewards)}),
+        **({"judges": dict(source.judges)} if source.judges else {}),
         "prompts": len(examples),
         "images": examples.images,
         "without_preference": tied,
