@@ -34,7 +34,7 @@ LOOKED_UP = {
 """Reference and generated pages: these may be long."""
 
 LONG = {
-    *("comparers.md", "evaluation.md", "existing-images.md"),
+    *("comparers.md", "evaluation.md"),
     *("performance.md", "plan.md", "question_judges.md", "ranking.md", "releases.md"),
     *("rewards.md", "scale.md", "security.md", "shapes.md", "study.md", "suites.md", "view.md"),
 }

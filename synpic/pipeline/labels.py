@@ -150,7 +150,7 @@ def own_source(snapshot: Snapshot) -> str:
     raise RecipeError(
         f'records.pairs = "own" takes the pairs that labels bring, and {workspace.store} has no '
         "labels",
-        hint="docs/existing-images.md lists the datasets whose labels are read when their images "
+        hint="docs/labels.md lists the datasets whose labels are read when their images "
         f"are ingested; or choose one of {', '.join(STRATEGIES)}",
     )
 

@@ -60,7 +60,7 @@ def test_images_that_pairs_share_are_one_candidate(make: MakeWorkspace, pickapic
 def test_pairs_are_relabelled_by_a_reward(
     make: MakeWorkspace, pickapic: Path, tmp_path: Path
 ) -> None:
-    """What the README of docs/existing-images.md promises: AI feedback for Diffusion-DPO."""
+    """What the README of docs/labels.md promises: AI feedback for Diffusion-DPO."""
     more = '[rewards.red]\nreward = "tests.fakes:redness"\n[records]\npairs = "all"'
     workspace = make(PAIRS, more)
     synpic.score_candidates(workspace, device="cpu")
