@@ -36,7 +36,8 @@ def begun(
     models: list[str], base: str | None, suite: AskedSuite, folder: Path, dry_run: bool
 ) -> tuple[Workspace, dict[str, int]]:
     """The workspace of a new evaluation, or of one that was begun so; and no images."""
-    from synpic.evaluate.beginning import ask_model, evaluation_recipe
+    from synpic.evaluate.beginning import evaluation_recipe
+    from synpic.pipeline.asked import ask_model
 
     recipe = evaluation_recipe(
         _beside(folder, dry_run),

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synpic.errors import EvaluationError, StorageError, did_you_mean
-from synpic.ingest.names import name_models
+from synpic.errors import EvaluationError, did_you_mean
+from synpic.pipeline.asked import bring_modules
 from synpic.prompts.suites import find_suite
 from synpic.prompts.suites.folded import folded
 from synpic.prompts.suites.own_file import read_own
 from synpic.readers.tables import ENDINGS
 from synpic.registry import JUDGES, REWARDS, SUITES
 
-__all__ = ["AskedSuite", "named_tables"]
+__all__ = ["AskedSuite"]
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,8 @@ class AskedSuite:
         Raises:
             StorageError: the disk is full, or refuses.
         """
-        named = [self.name or "", *self.judges, *self.rewards]
-        for top in dict.fromkeys(one.partition(".")[0] for one in _modules(named)):
-            for place in (Path(f"{top}.py"), Path(top)):
-                if not place.exists() or (workspace / place).exists():
-                    continue
-                try:
-                    workspace.mkdir(parents=True, exist_ok=True)
-                    if place.is_dir():
-                        shutil.copytree(
-                            place, workspace / place, ignore=shutil.ignore_patterns("__pycache__")
-                        )
-                    else:
-                        shutil.copy2(place, workspace / place)
-                except OSError as error:
-                    raise StorageError(
-                        f"{workspace / place}: cannot be written: {error}",
-                        hint="name another folder: --into FOLDER",
-                    ) from error
+        names = [self.name or "", *self.judges, *self.rewards]
+        bring_modules(names, workspace, "name another folder: --into FOLDER")
 
     @property
     def label(self) -> str:
@@ -120,31 +103,6 @@ class AskedSuite:
                 hint="--reward NAME, once for each; or --judge NAME",
             )
         return cls(None if is_file else suite, suite if is_file else None, limit, judged, scored)
-
-
-def named_tables(
-    kind: str, registered: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The recipe's tables of judges or rewards, by their names there.
-
-    Args:
-        kind: "judge" or "reward".
-        registered: name in the registry, or ``package.module:callable`` → options.
-    """
-    labels: dict[str, str] = {}
-    for one in registered:
-        label = one.rpartition(":")[2]
-        labels[one] = label if label not in labels.values() else f"{label} {len(labels) + 1}"
-    names = name_models(labels.values(), {})
-    return {
-        str(names[label]): {kind: one, "options": dict(registered[one]) or None}
-        for one, label in labels.items()
-    }
-
-
-def _modules(names: Sequence[str]) -> list[str]:
-    """The modules of what is written as ``package.module:callable``."""
-    return [name.partition(":")[0] for name in names if ":" in name]
 
 
 def _require_items(file: Path) -> None:

@@ -19,11 +19,12 @@ from typing import Any
 
 from synpic.engine.progress import Listener
 from synpic.errors import EvaluationError, RecipeError
-from synpic.evaluate.asked_suite import AskedSuite, named_tables
+from synpic.evaluate.asked_suite import AskedSuite
 from synpic.evaluate.compare_models import OVERALL
 from synpic.evaluate.evaluation import Evaluation, evaluate_models
 from synpic.evaluate.report import record_evaluation
 from synpic.evaluate.running import HowToRun, make_what_is_missing, require_known
+from synpic.pipeline.asked import named_tables
 from synpic.prompts.suites import find_suite, open_suite
 from synpic.readers.display import count, number
 from synpic.recipe.toml import write_toml

@@ -89,6 +89,35 @@ def test_init_writes_a_recipe_once(tmp_path: Path, synpic: Synpic) -> None:
     assert "unknown preset" in str(synpic("init", "x", "--preset", "shape").exception)
 
 
+def test_init_with_prompts_a_model_and_a_reward_of_ones_own(
+    tmp_path: Path, synpic: Synpic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.csv").write_text("caption\na red circle\n")
+    (tmp_path / "beginners_reward.py").write_text("def bright(prompt, image):\n    return 1.0\n")
+    words = ["--prompts", "my.csv", "--column", "caption", "--model", "shapes_unet"]
+    reward = ["--reward", "beginners_reward:bright"]
+    assert synpic("init", "mine", *words, *reward, "--show").output.startswith("# Edit it")
+    assert not (tmp_path / "mine").exists()
+    assert synpic("init", "mine", *words, *reward).exit_code == 0
+    # The reward's code went along: the workspace goes on from anywhere.
+    assert sorted(one.name for one in (tmp_path / "mine").iterdir()) == [
+        "beginners_reward.py",
+        "recipe.toml",
+    ]
+    for refused, says in (
+        (words, "--prompts is given, and --reward is missing"),
+        ([*words, *reward, "--preset", "syn-pic"], "--preset and --prompts cannot both"),
+        (["--count", "3"], "--count is about --prompts"),
+        ([*words, "--reward", "beginners_reward:dark"], "cannot be imported"),
+    ):
+        done = synpic("init", "other", *refused)
+        assert done.exit_code == 1
+        assert says in str(done.exception)
+        assert not (tmp_path / "other").exists()
+    assert "The recipe is good." in synpic("validate", "-C", "mine").output
+
+
 def test_one_reward_ranks_alone(synpic: Synpic, workspace: Workspace, recipe: MakeRecipe) -> None:
     text = recipe()
     edit(workspace, text[: text.index("[rewards.blue]")])

@@ -12,8 +12,9 @@ import pytest
 
 from synpic.errors import EvaluationError, RecipeError, Unfinished, UnknownName
 from synpic.evaluate.asked_suite import AskedSuite
-from synpic.evaluate.beginning import ask_model, evaluation_recipe
+from synpic.evaluate.beginning import evaluation_recipe
 from synpic.evaluate.evaluation import evaluate_models
+from synpic.pipeline.asked import ask_model
 from synpic.recipe import Recipe, parse_recipe
 from synpic.shapes.meaning import illustrate, parse
 from synpic.shapes.scene import to_image
