@@ -361,11 +361,13 @@ def test_the_example_of_ranking(capsys: pytest.CaptureFixture[str]) -> None:
     from synpic.rank import Aggregation
 
     page = ROOT / "docs" / "ranking.md"
-    code, with_people, with_comparer, mine = blocks(page, "python")
+    people = page.with_name("ranking-people.md")
+    (code,) = blocks(page, "python")
     exec(code, shown := {})
-    exec(with_people, shown)
-    exec(with_comparer, shown)
-    assert capsys.readouterr().out == "".join(blocks(page, "text"))
+    for block in blocks(people, "python"):
+        exec(block, shown)
+    assert capsys.readouterr().out == "".join([*blocks(page, "text"), *blocks(people, "text")])
+    (mine,) = blocks(page.with_name("ranking-own.md"), "python")
     exec(mine, shown)
     own = Aggregation("strictest", shown["strictest"])
     table = shown["rank"](shown["scored"], {"imagereward": 1, "pickscore": 1}, aggregation=own)

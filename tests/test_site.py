@@ -35,7 +35,7 @@ LOOKED_UP = {
 
 LONG = {
     *("comparers.md", "evaluation.md"),
-    *("plan.md", "question_judges.md", "ranking.md", "releases.md"),
+    *("plan.md", "question_judges.md", "releases.md"),
     *("rewards.md", "scale.md", "security.md", "shapes.md", "study.md", "suites.md", "view.md"),
 }
 """Not split yet."""

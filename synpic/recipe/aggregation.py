@@ -17,7 +17,7 @@ from synpic.registry import AGGREGATIONS
 
 __all__ = ["find_aggregation"]
 
-_HINT = "correct its function; docs/ranking.md says what it gets and gives"
+_HINT = "correct its function; docs/ranking-own.md has what it gets and gives"
 
 
 def find_aggregation(name: str, beside: str | os.PathLike[str] | None = None) -> Aggregation:
@@ -52,7 +52,7 @@ def _declared(name: str, found: Any) -> Aggregation:
     if isinstance(found, type) or not callable(found):
         raise RankingError(
             f"{name} is a {type(found).__name__}, not an aggregation",
-            hint="name a function (scores, weights) -> Preference; docs/ranking.md has one",
+            hint="name a function (scores, weights) -> Preference; docs/ranking-own.md has one",
         )
     first = (inspect.getdoc(found) or "").partition("\n")[0]
     return Aggregation(name, found, summary=first)
