@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL.Image import Image
 
+from synpic.errors import DeviceLost
 from synpic.recipe.settings import ModelSettings
 from synpic.score.reward import RewardInfo
 
@@ -110,6 +111,10 @@ def blueness(prompt: str, image: Image) -> float:
 def slow_redness(prompt: str, image: Image) -> float:
     time.sleep(0.01)
     return redness(prompt, image)
+
+
+def loses_device(prompt: str, image: Image) -> float:
+    raise DeviceLost("the device is lost to this process: an ECC error", hint="start again")
 
 
 def constant(prompt: str, image: Image) -> float:

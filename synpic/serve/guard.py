@@ -3,10 +3,15 @@
 It listens on loopback unless asked otherwise, and then wants a token. A page in a browser on this
 machine could reach loopback too, so there the Host header has to name loopback (a name that leads
 here is refused), and a request of another page, which its Origin header tells, is refused.
+
+Clients of trainers know an address and send no header. What an address holds before its ``@``,
+libraries send as the name and password of HTTP Basic: so the token is read there too.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import secrets
 from collections.abc import Awaitable, Callable
 
@@ -37,7 +42,8 @@ def require_token(host: str, token: str | None) -> None:
     if token is None and not is_loopback(host):
         raise SynpicError(
             f"--host {host}: other machines could call this server, and there is no token",
-            hint=f"set {TOKEN}, and let callers send it as `Authorization: Bearer …`",
+            hint=f"set {TOKEN}, and let callers send it as `Authorization: Bearer …`, or in their "
+            "address: http://:TOKEN@host",
         )
 
 
@@ -52,7 +58,7 @@ class CallersGuard:
 
     def __init__(self, app: App, host: str, token: str | None) -> None:
         self._app, self._loopback = app, is_loopback(host)
-        self._wanted = None if token is None else f"Bearer {token}".encode()
+        self._token = None if token is None else token.encode()
 
     async def __call__(
         self,
@@ -74,12 +80,27 @@ class CallersGuard:
         origin = headers.get("origin")
         if origin is not None and origin.decode("latin-1") != f"http://{host}":
             return problem(403, "pages of other sites may not call this server")
-        if self._wanted is None or scope["path"] == _OPEN:
+        if self._token is None or scope["path"] == _OPEN:
             return None
-        if secrets.compare_digest(headers.get("authorization", b""), self._wanted):
+        if secrets.compare_digest(_sent(headers.get("authorization", b"")), self._token):
             return None
         refused = problem(
-            401, "the token is missing or wrong", "send the header `Authorization: Bearer …`"
+            401,
+            "the token is missing or wrong",
+            "send the header `Authorization: Bearer …`, or write the address http://:TOKEN@host",
         )
         refused.headers["www-authenticate"] = "Bearer"
         return refused
+
+
+def _sent(authorization: bytes) -> bytes:
+    """The token in a header: after "Bearer", or as the password after "Basic"; else nothing."""
+    scheme, _, value = authorization.partition(b" ")
+    if scheme == b"Bearer":
+        return value
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""

@@ -106,6 +106,20 @@ def test_a_killed_caller_leaves_nothing_behind(start: Start) -> None:
     assert "Traceback" not in process.communicate(timeout=60)[1]
 
 
+def test_a_lost_device_ends_it_with_one_error(start: Start) -> None:
+    """A supervisor sees the exit, and starts another."""
+    reward = "tests.fakes:loses_device"
+    process = start("serve", "--reward", reward, "--reward", SLOW, "--port", "0", "--json")
+    address = begun(process)["address"]
+    answer = httpx2.post(f"{address}/v1/score", json=BODY | {"rewards": [reward]}, timeout=60)
+    assert (answer.status_code, "an ECC error" in answer.json()["error"]) == (503, True)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the device is lost to this process: an ECC error" in errors
+    assert "start the server again" in errors
+    assert "Traceback" not in errors
+
+
 def test_a_workspace_serves_the_rewards_of_its_recipe(tmp_path: Path) -> None:
     build(tmp_path / "set")
     found = in_process("serve", "-C", tmp_path / "set", "--dry-run", "--json")

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
+from synpic.score.wires.synpic import RewardDescription
 from synpic.serve.asking import Ask, Refused, Scored, Unscored
 
 
 class CountingScorer:
     """Scores an image with its red in the first corner, and the prompt's length behind the point.
 
-    ``second`` scores the negative of it; ``failing`` scores no image; ``geneval`` has its forms.
+    ``second`` scores the negative of it, and declares that it reads no prompt; ``failing`` scores
+    no image; ``geneval`` has its forms.
     """
 
     names = ("first", "second", "failing", "geneval")
+
+    described: Mapping[str, RewardDescription] = {
+        name: RewardDescription(
+            reward=name, version="1", fingerprint=None, scale=1, reads_prompt=name != "second"
+        )
+        for name in names
+    }
 
     def __init__(self) -> None:
         self.asked: list[Ask] = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 import pytest
+import requests
 
 import synpic
 from synpic.errors import DeviceLost
@@ -152,6 +154,37 @@ def test_a_token_is_asked_for(red: Redness) -> None:
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         found = server.client.get("/v1/rewards", headers={"authorization": "Bearer secret"})
         assert found.json()["synpic"] == synpic.__version__
+
+
+def _by_requests(address: str) -> int:
+    return requests.get(address, timeout=30).status_code
+
+
+def _by_httpx(address: str) -> int:
+    return httpx2.get(address, timeout=30).status_code
+
+
+@pytest.mark.parametrize("asked", [_by_requests, _by_httpx])
+def test_a_client_that_knows_an_address_alone_sends_the_token_in_it(
+    red: Redness, asked: Callable[[str], int]
+) -> None:
+    with loopback({"red": red}, token="secret") as server:
+        place = server.address.removeprefix("http://") + "/v1/rewards"
+        assert asked(f"http://:secret@{place}") == 200
+        assert asked(f"http://any:secret@{place}") == 200
+        for wrong in ("", ":wrong@", "secret:@", "secret@"):
+            assert asked(f"http://{wrong}{place}") == 401
+
+
+def test_a_header_that_is_no_basic_is_refused(red: Redness) -> None:
+    with loopback({"red": red}, token="secret") as server:
+        for value in ("Basic", "Basic ä", "Basic OnNlY3JldA", "Basic !!!!", "bearer secret"):
+            answer = server.client.get(
+                "/v1/rewards", headers={"authorization": value.encode("utf-8")}
+            )
+            assert answer.status_code == 401
+        basic = {"authorization": "basic " + base64.b64encode(b":secret").decode()}
+        assert server.client.get("/v1/rewards", headers=basic).is_success
 
 
 def test_health_names_the_rewards_as_unirl_looks_for_them(server: Loopback) -> None:

@@ -138,8 +138,9 @@ def test_verl_omni_sends_one_jpeg(client: TestClient) -> None:
 
 
 def test_deqa_s_client_reads_outputs(client: TestClient) -> None:
-    status, answer = posted(client, "/", {"images": [jpeg(200), jpeg(3)]})
-    assert (status, answer["outputs"]) == (200, [score_of("", jpeg(200)), score_of("", jpeg(3))])
+    body = {"images": [jpeg(200), jpeg(3)]}
+    status, answer = posted(client, "/pickles/second", body)
+    assert (status, answer["outputs"]) == (200, [-score_of("", jpeg(200)), -score_of("", jpeg(3))])
 
 
 def metadata(tag: str, *classes: str) -> dict[str, Any]:
@@ -175,6 +176,8 @@ def test_geneval_s_client_gets_every_form_by_tag(client: TestClient, only_strict
         ("/pickles/failing", {"images": [jpeg(1)], "prompts": ["a"]}, 422, "image 0: it does"),
         ("/", {"images": [jpeg(1)], "prompts": ["a", "b"]}, 422, "2 prompts for 1 images"),
         ("/", {"images": "a.png", "prompts": ["a"]}, 422, "images: "),
+        ("/", {"images": [jpeg(1)]}, 422, "prompts: there are none, and first reads them"),
+        ("/pickles/first", {"images": [jpeg(1)], "prompts": None}, 422, "prompts: there are none"),
         ("/", [jpeg(1)], 422, "the pickle: "),
         ("/", {"images": [jpeg(1)], "prompts": np.array(["a"])}, 422, "numpy"),
         ("/pickles/first", {"images": [jpeg(1)], "meta_datas": [{}]}, 422, "no forms of GenEval"),

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from synpic.score.wires.pickles import GENEVAL_TAGS, NO_TAG, GenEvalScores, PickledRequest
-from synpic.serve.asking import Ask, Refused, Scored, Scorer
+from synpic.serve.asking import Ask, DescribedScorer, Refused, Scored, Scorer
 from synpic.serve.wires.plain_pickle import read_plain
 from synpic.serve.wires.reading import in_words
 
@@ -34,7 +34,7 @@ _FORMS = ("graded", "correct", "strict")
 _GENEVAL = "geneval"
 
 
-def routes(scorer: Scorer, limits: object) -> list[Route]:
+def routes(scorer: DescribedScorer, limits: object) -> list[Route]:
     """The addresses of these wires."""
     del limits  # The application holds every body to them.
 
@@ -79,13 +79,26 @@ def _first(scorer: Scorer, asked: PickledRequest) -> str:
     return scorer.names[0]
 
 
-async def _answer(scorer: Scorer, name: str, asked: PickledRequest) -> dict[str, Any]:
+async def _answer(scorer: DescribedScorer, name: str, asked: PickledRequest) -> dict[str, Any]:
+    described = scorer.described.get(name)
+    if described is not None and described.reads_prompt and not _has_prompts(asked):
+        raise Refused(
+            422,
+            f"prompts: there are none, and {name} reads them",
+            hint="send a text for each image; without prompts, ask a reward that reads none, such "
+            "as aesthetic, at /pickles/NAME",
+        )
     scored = await _scored(scorer, name, _asks(asked))
     if asked.meta_datas is not None:
         tags = [str(row.get("tag", "")) for row in asked.meta_datas]
         return _geneval(name, tags, scored, asked.only_strict).model_dump()
     scores = [one.value for one in scored]
     return {"scores": scores, "outputs": scores}
+
+
+def _has_prompts(asked: PickledRequest) -> bool:
+    """GenEval's rows say what is asked for in other words."""
+    return asked.prompts is not None or asked.meta_datas is not None
 
 
 def _asks(asked: PickledRequest) -> list[Ask]:
