@@ -51,6 +51,7 @@ __all__ = [
     "ModelError",
     "NewerSchema",
     "NoRelease",
+    "NotResolvedYet",
     "OlderSchema",
     "PromptError",
     "PromptsGone",
@@ -125,6 +126,10 @@ class HubUnreachable(CheckpointError):
     """The Hub did not answer, or not as the Hub does; what was asked may well be there."""
 
     exit_code = 5
+
+
+class NotResolvedYet(CheckpointError):
+    """A name that is resolved when it is first used, and not where it is only looked at."""
 
 
 class WorkspaceError(SynpicError):

@@ -39,6 +39,7 @@ from synpic.pipeline.tasks import (
 from synpic.pipeline.verdicts import verdict_remarks
 from synpic.recipe import parse_recipe
 from synpic.recipe.presets import preset
+from synpic.score.lock_environments import lock_environments
 from synpic.score.reward import resolve_reward
 from synpic.workspace import RECIPE, Snapshot, Workspace
 
@@ -161,7 +162,7 @@ def ingest_snapshot(
     listener: Listener | None = None,
     **ingest: Any,
 ) -> Snapshot:
-    """What :func:`ingest_workspace` gives, with its recipe and lock as they were read for that."""
+    """What :func:`ingest_workspace` gives, with its recipe and lock as they were read for it."""
     if not workspace.store.exists(RECIPE):
         workspace.begin(ingest_recipe(rewards, ingest))
         try:
@@ -328,6 +329,7 @@ def _without_accelerators(options: RunOptions) -> RunOptions:
 
 def _score(snapshot: Snapshot, options: RunOptions) -> Report:
     ingested = Report("score")
+    lock_environments(snapshot.recipe.scoring, snapshot.lock, options.only)
     if snapshot.recipe.ingest is not None:
         # First whether there is what can score: ingest may take hours.
         chosen_scorers(take_inventory(snapshot, options.listener), options.only)
@@ -336,9 +338,8 @@ def _score(snapshot: Snapshot, options: RunOptions) -> Report:
         ingested = replace(report, stage="score")
         if ingested.stopped or not _holds_images(snapshot.workspace):
             return ingested
-    tasks, broken = scoring_tasks(
-        snapshot, only=options.only, shard=options.shard, retry_failed=options.retry_failed
-    )
+    only, retry = options.only, options.retry_failed
+    tasks, broken = scoring_tasks(snapshot, only=only, shard=options.shard, retry_failed=retry)
     report = _run("score", snapshot, tasks, options)
     report.outcomes = [*ingested.outcomes, *report.outcomes, *broken]
     report.remarks = [*ingested.remarks, *report.remarks]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from synpic.errors import HubUnreachable, SynpicError
+from synpic.errors import HubUnreachable, NotResolvedYet, SynpicError
 
 __all__ = ["ValidatedModel", "Validation"]
 
@@ -75,8 +75,8 @@ class Validation:
         return sum(model.bytes for model in self.models)
 
     def note(self, error: SynpicError) -> None:
-        """Add a problem; a note, where only the Hub did not answer."""
-        if isinstance(error, HubUnreachable):
+        """Add a problem; a note, where only the Hub did not answer, or is not asked yet."""
+        if isinstance(error, HubUnreachable | NotResolvedYet):
             self.notes.append(error.message)
         else:
             self.problems.append((error.message, error.hint))

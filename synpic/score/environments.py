@@ -1,8 +1,8 @@
 """Environments of Python, made by uv from a requirements file: once, and named by what is in them.
 
-A requirements file is resolved once, by ``uv pip compile``, and ``recipe.lock`` keeps the hash of
-the resolved list. The environment lies in the cache under that hash. It is made under a hidden name
-and renamed, so that one whose making was killed is never used.
+A requirements file is resolved once, by ``uv pip compile``, when its reward is first used, and
+``recipe.lock`` keeps the hash of the resolved list. The environment lies in the cache under that
+hash. It is made under a hidden name and renamed, so that one whose making was killed is never used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from synpic import ids
-from synpic.errors import MissingExtra, RewardError
+from synpic.errors import MissingExtra, NotResolvedYet, RewardError
 from synpic.hub.lock import Lock, LockEntry
 from synpic.hub.user_cache import user_cache
 from synpic.workspace.storage import Store
@@ -30,6 +30,7 @@ __all__ = [
     "environment_source",
     "module_hash",
     "python_of",
+    "recorded_environment",
     "resolve_environment",
 ]
 
@@ -125,6 +126,26 @@ def resolve_environment(lock: Lock | None, source: str, beside: Path) -> LockEnt
             "recipe.lock, and all images are scored anew",
         )
     return kept
+
+
+def recorded_environment(lock: Lock, source: str, beside: Path) -> LockEntry:
+    """What ``source`` stands for, from the lock, or an environment that is there.
+
+    No index of packages is asked: reading a workspace, or checking a recipe, needs none.
+
+    Raises:
+        NotResolvedYet: a requirements file that the lock does not have as it is.
+        RewardError: as :func:`resolve_environment`.
+    """
+    path = _place(source, beside)
+    known = lock.get("environment", source, None)
+    if path.is_file() and (known is None or known.stamp != _stamp(path)):
+        what = "are resolved" if known is None else "have changed, and are resolved again"
+        raise NotResolvedYet(
+            f"environment {source}: its packages {what} when its reward is first used",
+            hint="`synpic score` asks the index of packages for them",
+        )
+    return resolve_environment(lock, source, beside)
 
 
 def python_of(entry: LockEntry, beside: Path) -> Path:

@@ -29,7 +29,7 @@ from synpic.score.environments import (
     environment_arguments,
     environment_source,
     module_hash,
-    resolve_environment,
+    recorded_environment,
 )
 from synpic.score.kinds import Kind, settled
 from synpic.score.option_files import with_files
@@ -218,7 +218,7 @@ def resolved(
     asks = getattr(thing, "asks_endpoint", False)
     apart = {}
     if (environment := environment_source(thing, settings.options)) is not None:
-        apart = {"environment": resolve_environment(lock, environment, lock.folder)}
+        apart = {"environment": recorded_environment(lock, environment, lock.folder)}
         source = module_hash(str(settings.options.get("code", "")), lock.folder)
     if info is None and source is None:
         raise RewardError(

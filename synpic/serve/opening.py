@@ -11,6 +11,7 @@ from synpic.errors import HubUnreachable, RewardError, SynpicError, did_you_mean
 from synpic.hub.lock import LockEntry
 from synpic.recipe import RewardSettings
 from synpic.score.judged import reads_suite
+from synpic.score.lock_environments import lock_environments
 from synpic.score.reward import Reward, WantedReward, open_reward, registered_reward, resolve_reward
 from synpic.score.unlocked import open_unlocked
 from synpic.score.wires.synpic import RewardDescription
@@ -118,6 +119,7 @@ def named_rewards(names: Iterable[str]) -> WantedService:
         if name in rewards:
             raise RewardError(f"--reward {name} is there twice", hint="name each reward once")
         settings[name] = RewardSettings(reward=name)
+        lock_environments({name: settings[name]}, lock)
         try:
             rewards[name] = resolve_reward(name, settings[name], lock)
         except HubUnreachable:  # what is in its cache will do
@@ -141,6 +143,7 @@ def rewards_of_recipe(snapshot: Snapshot) -> WantedService:
             "the recipe has no [rewards.NAME] that scores images",
             hint="add one, or name rewards: synpic serve --reward clip_score",
         )
+    lock_environments(settings, snapshot.lock)
     asks = reads_suite(settings, snapshot.workspace.folder)
     suite = read_suite(snapshot.workspace).identity if asks else None
     rewards = {

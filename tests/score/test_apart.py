@@ -17,12 +17,13 @@ import polars as pl
 import pytest
 
 import synpic
-from synpic import Workspace, generate_candidates, score_candidates
+from synpic import Workspace, generate_candidates, score_candidates, status
 from synpic.errors import RewardError, Unfinished
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.validation import validate
 from synpic.score.environments import python_of, resolve_environment
 from synpic.workspace.lock import RecipeLock
+from tests.cli.conftest import in_process
 from tests.conftest import ENVIRONMENT, MakeRecipe, edit
 from tests.parity.inputs import picture
 
@@ -189,6 +190,7 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     wheel(wheels, "pillow", "99.0", {"PIL/__init__.py": "", "PIL/Image.py": PILLOW})
     for version in ("1.0", "2.0"):
         code = f"def area(prompt, image):\n    return image.size[0] * image.size[1] * {version}\n"
+        code += "def letters(prompt, image):\n    return sum(prompt.encode())\n"
         wheel(wheels, "tiny_reward", version, {"tiny_reward.py": code})
     file = tmp_path / "requirements.txt"
     file.write_text(f"--no-index\n--find-links {wheels}\ntiny-reward==1.0\n")
@@ -223,6 +225,38 @@ def test_an_environment_is_made_once_and_named_by_what_was_resolved(
     assert (
         resolve_environment(again, str(requirements), workspace.folder).identity == entry.identity
     )
+
+
+def test_only_what_scores_asks_the_index(
+    requirements: Path,
+    workspace: Workspace,
+    recipe: MakeRecipe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Validate, status and ranking say that the packages are resolved at first use."""
+    table = f'[rewards.tiny]\nreward = "tiny_reward:letters"\nenvironment = "{requirements}"\n'
+    one = edit(workspace, recipe(more=table))
+    generate_candidates(one)
+    score_candidates(one, only=["red", "blue"])
+    says = "its packages are resolved when its reward is first used"
+    with monkeypatch.context() as without:
+        without.setattr("synpic.score.environments._uv", None)
+        found = validate(one)
+        assert not found.problems
+        assert [says in note for note in found.notes] == [True]
+        ((place, why),) = status(one).unresolved
+        assert (place, says in why) == ("rewards.tiny", True)
+        shown = in_process("-C", one.store.root, "score", "--dry-run")
+        assert says in shown.output
+        assert shown.exit_code == 0
+    score_candidates(one).raise_if_unfinished()
+    assert take_inventory(one).scored()["score_tiny"].null_count() == 0
+    with monkeypatch.context() as without:
+        without.setattr("synpic.score.environments._uv", None)
+        assert status(one).complete
+        requirements.write_text(requirements.read_text() + "# another comment\n")
+        assert "have changed, and are resolved again" in validate(one).notes[0]
+        assert take_inventory(one).scored()["score_tiny"].null_count() == 0, "still read"
 
 
 def test_an_environment_whose_making_was_killed_is_not_used(
