@@ -90,7 +90,7 @@ docs: $(READY)
 
 # The documentation as a site, into ./site: open site/index.html.
 site: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # What is known of diffusers' classes without importing them, for the version that is installed.
 facts: $(READY)

@@ -35,7 +35,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Rewrite links for one folder."""
+    """Rewrite links for one folder, and the head of code that no test runs."""
+    markdown = re.sub(r"^```(\w+) no-run$", r"```\1", markdown, flags=re.MULTILINE)
     if page.file.src_uri == "api.md":
         return re.sub(r"^(## .*\n(?:\n|\|.*\n)*)", _with_docstrings, markdown, flags=re.MULTILINE)
     if page.file.src_uri in BESIDE:
