@@ -9,6 +9,7 @@ from synpic.pipeline.costs import cost_of
 from synpic.pipeline.costs import plan_costs as plan
 from synpic.pipeline.merge import merge_workspaces
 from synpic.pipeline.ranking import rank_candidates
+from synpic.pipeline.remake import plan_remake, remake
 from synpic.pipeline.status import status
 from synpic.pipeline.steps import (
     generate_candidates,
@@ -62,10 +63,12 @@ __all__ = [
     "parse_recipe",
     "parse_train_recipe",
     "plan",
+    "plan_remake",
     "publish_model",
     "publish_to",
     "publish_to_hub",
     "rank_candidates",
+    "remake",
     "rerank",
     "reward",
     "run_demo",

@@ -49,6 +49,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "verify",
         "diff_releases",
         "rerank",
+        "plan_remake",
+        "remake",
     ),
     "Train and evaluate": ("parse_train_recipe", "train_model", "evaluate_models"),
     "Everything else": ("run_demo", "SynpicError"),

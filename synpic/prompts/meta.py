@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 
-__all__ = ["in_published_types", "meta_columns", "with_meta"]
+__all__ = ["in_published_types", "meta_columns", "with_meta", "with_position"]
 
 
 def with_meta(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
@@ -23,6 +23,17 @@ def with_meta(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         return rows
     columns = prompts.select("prompt_id", *meta)
     return rows.join(columns, on="prompt_id", how="left", maintain_order="left")
+
+
+def with_position(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` with ``position``: the place of their prompt in the order of drawing, from 0.
+
+    Args:
+        rows: with a column ``prompt_id``.
+        prompts: as ``prompts.parquet`` has them.
+    """
+    places = prompts.select("prompt_id", position=pl.int_range(pl.len(), dtype=pl.Int64))
+    return rows.join(places, on="prompt_id", how="left", maintain_order="left")
 
 
 def _publishable(values: pl.Series) -> pl.Series:

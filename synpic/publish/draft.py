@@ -14,7 +14,7 @@ from synpic.errors import PublishError, did_you_mean
 from synpic.pipeline.inventory import Inventory
 from synpic.pipeline.labels import own_pairs
 from synpic.pipeline.ranking import RankedSet, rank_candidates
-from synpic.prompts.meta import with_meta
+from synpic.prompts.meta import with_meta, with_position
 from synpic.publish.card.picture import choose_examples
 from synpic.publish.manifest import describe
 from synpic.publish.table.records import CONFIGS, WITH_PIXELS, join, records
@@ -83,7 +83,8 @@ def prepare(
     packed = keys if WITH_PIXELS & set(names) else []
     sizes = pl.Series(images.sizes(packed) or [0] * len(keys), dtype=pl.Int64)
     paths = pl.Series(images.paths(packed) or [""] * len(keys), dtype=pl.String)
-    candidates = join(with_meta(scored, inventory.prompts), ranking, sizes, paths)
+    known = with_meta(with_position(scored, inventory.prompts), inventory.prompts)
+    candidates = join(known, ranking, sizes, paths)
     shown, strategy = ranked.shown, recipe.records.pairs
     own = own_pairs(inventory) if strategy == OWN and set(names) & set(PAIRED) else None
     tables = {

@@ -17,7 +17,7 @@ import pyarrow as pa
 from synpic.errors import PublishError, ReleaseError, did_you_mean
 from synpic.pipeline.labels import own_pairs
 from synpic.pipeline.ranking import RankedSet, rank_candidates
-from synpic.prompts.meta import with_meta
+from synpic.prompts.meta import with_meta, with_position
 from synpic.publish.in_place import addresses
 from synpic.publish.table.features import IMAGE, arrow_schema
 from synpic.publish.table.records import CONFIGS, ConfigRows, join, records
@@ -85,14 +85,15 @@ def _rank_in_place(workspace: Workspace, split: str | None, config: str) -> Data
     recipe = ranked.inventory.recipe
     # An image is named by its address here, and not by a path.
     unsized = pl.zeros(ranked.scored.height, pl.Int64, eager=True)
-    scored = with_meta(ranked.scored, ranked.inventory.prompts)
+    prompts = ranked.inventory.prompts
+    scored = with_meta(with_position(ranked.scored, prompts), prompts)
     candidates = join(scored, ranked.ranking, unsized, scored["candidate_id"])
     candidates = ranked.candidates_of(config, candidates)
     strategy = recipe.records.pairs
     own = own_pairs(ranked.inventory) if strategy == OWN and config in PAIRED else None
     made = records(config, candidates, ranked.shown, strategy, own)
     with_rows = set(made.rows["split"])
-    order = ranked.inventory.prompts["split"].unique(maintain_order=True)
+    order = prompts["split"].unique(maintain_order=True)
     splits = [name for name in order if name in with_rows]
     if split is not None and split not in splits:
         raise ReleaseError(

@@ -24,7 +24,7 @@ from synpic.hub.lock import LockEntry
 from synpic.pipeline.inventory import Inventory
 from synpic.pipeline.labels import count_labels
 from synpic.pipeline.ranking import RankedSet
-from synpic.prompts.meta import with_meta
+from synpic.prompts.meta import with_meta, with_position
 from synpic.publish.table.features import yaml_features
 from synpic.publish.table.shards import ShardFile
 from synpic.rank import (
@@ -37,10 +37,12 @@ from synpic.rank import (
 )
 from synpic.recipe.secrets import published_text
 from synpic.registry import MODELS
+from synpic.release.chunks import chunk_prompts
 from synpic.release.compared import describe_comparisons
 from synpic.release.manifest import PAIRED, File, Manifest, own_version
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
+from synpic.workspace import Workspace
 from synpic.workspace.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -67,13 +69,15 @@ def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = 
         - ``recipe``: its text, without addresses of endpoints; ``lock``: what its names resolved to
         - ``prompts``: source → how many
         - ``models``, ``rewards``: with fingerprints and what decides them
-        - ``environments``: key → library versions, device and dtype
+        - ``environments``: key → library versions, device and dtype with which images were drawn
         - ``ranking``: aggregation, ties and weights; ``aggregation_from`` only of an aggregation
           that synpic does not bring, ``comparisons`` only where labels of pairs rank
         - ``counts``: what was wanted, made and kept, and what was not and why;
           ``flagged_left_out`` only where flagged images are left out
         - ``cuts``: the rules by which prompts and images were left out, and how many of each; None
           where there is no rule
+        - ``chunk``: the number of prompts that each model draws in whole batches; None of ingested
+          images
         - ``win_rates``: of each model
         - ``agreement``: τ-b of every two ``rewards``, and, as ``leave_one_out``, of each with the
           others together
@@ -89,23 +93,28 @@ def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = 
     """
     inventory, scored, ranking = ranked.inventory, ranked.scored, ranked.ranking
     rewards = list(ranking.weights)
+    placed = with_position(scored, inventory.prompts)
+    models = _models(inventory, scored)
     found = {
         "synpic": own_version(),
         "schema_version": SCHEMA_VERSION,
         "version": None,
         # Not of measured times: two runs of one recipe on equal hardware are one release.
-        "digest": _digest(with_meta(scored, inventory.prompts).drop("seconds")),
+        "digest": _digest(with_meta(placed, inventory.prompts).drop("seconds")),
         "recipe": published_text(inventory.snapshot.recipe_text),
         "lock": _lock(inventory),
         "prompts": dict(
             inventory.prompts.group_by("source", maintain_order=True).len().iter_rows()
         ),
-        "models": _models(inventory, scored),
-        "rewards": [_reward(reward, scored, ranking) for reward in inventory.rewards],
+        "models": models,
+        "rewards": [
+            _reward(reward, scored, ranking, inventory.workspace) for reward in inventory.rewards
+        ],
         "environments": _environments(inventory, scored),
         "ranking": describe_rule(ranking, scored["candidate_id"]),
         "counts": _counts(ranked),
         "cuts": _cuts(ranked) if ranked.cuts.given else None,
+        "chunk": chunk_prompts(model["batch_size"] for model in models if model["batch_size"]),
         "win_rates": win_rate_by_model(ranking).to_dicts(),
         "agreement": {
             "rewards": agreement(scored, rewards, ranking.comparisons).to_dicts(),
@@ -193,6 +202,7 @@ def _ingested(images: IngestedImages, scored: pl.DataFrame) -> Iterator[dict[str
             "licence": None,
             "samples": None,
             "candidates": scored.filter(pl.col("model") == name).height,
+            "batch_size": None,
         }
 
 
@@ -208,6 +218,7 @@ def _model(model: Model | RecordedModel, scored: pl.DataFrame) -> dict[str, Any]
         "licence": known.licence if known else None,
         "samples": model.settings.samples,
         "candidates": scored.filter(mine).height,
+        "batch_size": model.batch_size,
     }
 
 
@@ -228,7 +239,10 @@ def _weights(checkpoint: LockEntry | str | None) -> str | None:
 
 
 def _reward(
-    reward: WantedReward | RecordedReward, scored: pl.DataFrame, ranking: Ranking
+    reward: WantedReward | RecordedReward,
+    scored: pl.DataFrame,
+    ranking: Ranking,
+    workspace: Workspace,
 ) -> dict[str, Any]:
     # Of a reward whose code is away, no more than its scores record.
     info = reward.info if isinstance(reward, WantedReward) else None
@@ -247,6 +261,7 @@ def _reward(
         "reads_prompt": info.reads_prompt if info else None,
         "weight": ranking.weights.get(reward.name),
         "scores": scored[f"score_{reward.name}"].count(),
+        "environments": _noted(workspace, reward.folder),
     }
 
 
@@ -256,9 +271,15 @@ def _environments(inventory: Inventory, scored: pl.DataFrame) -> dict[str, Any]:
     workspace = inventory.workspace
     found: dict[str, Any] = {}
     for folder in dict.fromkeys(inventory.image_folders()):
-        for part in workspace.parts(folder):
-            noted = workspace.part_metadata(part).environments
-            found |= {key: noted[key] for key in wanted & noted.keys()}
+        found |= _noted(workspace, folder)
+    return {key: one for key, one in found.items() if key in wanted}
+
+
+def _noted(workspace: Workspace, folder: str) -> dict[str, Any]:
+    """The environments that the parts in a folder note."""
+    found: dict[str, Any] = {}
+    for part in workspace.parts(folder):
+        found |= workspace.part_metadata(part).environments
     return found
 
 

@@ -6,7 +6,7 @@ one group at a time is kept, and each is fetched once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -53,6 +53,7 @@ class PublishedImages:
     def __init__(self, release: Published, config: str = "ranked") -> None:
         self._release, self._config = release, config
         self._where: dict[str, _Place] = {}
+        self._bytes: dict[tuple[str, int, str], int] = {}
         self._open: tuple[str, Any, pq.ParquetFile] | None = None
         self._held: tuple[tuple[str, int], dict[str, pa.Array]] | None = None
         rows: list[dict[str, Any]] = []
@@ -107,6 +108,12 @@ class PublishedImages:
         """``wanted`` in the order in which they lie: file after file, group after group."""
         return sorted(wanted, key=lambda key: self._where[key[0]])
 
+    def bytes_to_read(self, wanted: Iterable[str]) -> int:
+        """Bytes to fetch for these candidates: the columns of row groups that hold them."""
+        places = {self._where[one] for one in wanted}
+        pieces = {(place.path, place.group, place.column) for place in places}
+        return sum(self._bytes[piece] for piece in pieces)
+
     def close(self) -> None:
         """Let go of what is open and held."""
         if self._open is not None:
@@ -131,7 +138,9 @@ class PublishedImages:
             about = file.metadata.row_group(group)
             mine = rows.slice(start, about.num_rows)
             start += about.num_rows
-            sizes = _mean_sizes(about, mine, images)
+            totals = _column_bytes(about)
+            self._bytes |= {(path, group, name): totals[f"{name}.bytes"] for name in images}
+            sizes = _mean_sizes(totals, mine, images)
             for number, row in enumerate(mine.iter_rows(named=True)):
                 for column, one, model, preference, seed, rank in _images_of(config, row):
                     if one in self._where:
@@ -209,8 +218,14 @@ def _images_of(
     ]
 
 
-def _mean_sizes(about: Any, rows: pl.DataFrame, images: Sequence[str]) -> dict[str, int]:
-    """Column of images → their mean size in bytes in a row group, by its footer."""
+def _column_bytes(about: Any) -> dict[str, int]:
+    """Leaf column of a row group → its bytes, by the footer."""
     chunks = [about.column(number) for number in range(about.num_columns)]
-    totals = {chunk.path_in_schema: chunk.total_uncompressed_size for chunk in chunks}
+    return {chunk.path_in_schema: chunk.total_uncompressed_size for chunk in chunks}
+
+
+def _mean_sizes(
+    totals: Mapping[str, int], rows: pl.DataFrame, images: Sequence[str]
+) -> dict[str, int]:
+    """Column of images → their mean size in bytes in a row group."""
     return {name: totals[f"{name}.bytes"] // max(1, rows[name].count()) for name in images}

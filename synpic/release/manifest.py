@@ -99,6 +99,8 @@ class ModelRow(Record):
     licence: str | None
     samples: Count | None
     candidates: Count
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Images drawn at once; None of ingested ones."""
 
 
 class RewardRow(Record):
@@ -114,6 +116,8 @@ class RewardRow(Record):
     reads_prompt: bool | None
     weight: float | None
     scores: Count
+    environments: dict[str, dict[str, Any]] | None = None
+    """Library versions and devices with which it scored."""
 
     @property
     def asked(self) -> str | None:
@@ -275,6 +279,7 @@ class Manifest(_Ours):
     ranking: Rule
     counts: ManifestCounts
     cuts: CutCounts | None = None
+    chunk: Annotated[int, Field(ge=1, lt=1 << 63)] | None = None
     win_rates: list[WinRate]
     agreement: Agreements
     histograms: dict[str, Histogram]

@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 from synpic.prompts.suites import SuiteData
+from synpic.publish import publish_to
 from synpic.shapes.references import scene_of
 from synpic.shapes.suite import SHAPES as SHAPES_SUITE
 from synpic.workspace import LOCK, PROMPTS, Workspace
@@ -63,6 +64,7 @@ ELSEWHERE = {
     "merge": [("../set", "../other", "--to", "../new/both")],
     "train": [("../tune.toml", "--out", "../new/run")],
     "publish": [("--model", "../run/model", "user/model")],
+    "remake": [("../out", "--sample", "all")],
 }
 """Commands that have a dry run, with what they are given."""
 
@@ -145,6 +147,13 @@ def test_workspaces_to_merge_stay_as_they_were(
 ) -> None:
     shutil.copytree(tmp_path / "set", tmp_path / "other")
     dry("here", "merge", *ELSEWHERE["merge"][0])
+
+
+def test_a_remake_makes_nothing(
+    untouched: Workspace, dry: Callable[..., None], tmp_path: Path
+) -> None:
+    publish_to(build(tmp_path / "made"), tmp_path / "out")
+    dry("here", "remake", *ELSEWHERE["remake"][0])
 
 
 def test_training_leaves_no_run(wanted: Wanted, dry: Callable[..., None], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": [],
     "publish": ["a/b"],
     "re-rank": ["a/b"],
+    "remake": ["a/b"],
     "score": [],
     "serve": [],
     "train": ["--preset", "shapes"],

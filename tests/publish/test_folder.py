@@ -373,7 +373,7 @@ def test_a_place_that_may_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.M
 def test_a_disk_with_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = build(tmp_path / "set")
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(PublishError, match=r"36.0 kB and the disk has 1.0 kB free"):
+    with pytest.raises(PublishError, match=r"36.1 kB and the disk has 1.0 kB free"):
         publish_to(workspace, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [tmp_path / "set"]
 

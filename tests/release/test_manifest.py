@@ -39,7 +39,7 @@ FREE = {"decides", "environments", "from"}
 
 NULLABLE = {
     *("version", "licence", "paper", "reads_prompt", "weight", "checkpoint", "samples", "tau"),
-    *("beats", "revision", "dtype", "sequence", "flagged_left_out"),
+    *("beats", "revision", "dtype", "sequence", "flagged_left_out", "batch_size", "chunk"),
 }
 
 
@@ -177,8 +177,8 @@ def test_every_required_key_is_named(whole: Published) -> None:
     data = whole.manifest.as_dict()
     for key in data:
         wrong: Any = {"x": []} if key != "environments" else []
-        # A release of before cuts, or of before labels, lacks the key.
-        for value in (wrong,) if key in ("cuts", "labels") else (..., wrong):
+        # A release of before cuts, labels or chunks lacks the key.
+        for value in (wrong,) if key in ("cuts", "labels", "chunk") else (..., wrong):
             other, _ = changed(data, (key,), value)
             with pytest.raises(SynpicError) as caught:
                 opened = decode_manifest(json.dumps(other).encode(), "out/manifest.json")

@@ -116,9 +116,10 @@ def records(
     if config == "ranked":
         return _ranked(candidates, ranking)
     if config == "scores":
-        return ConfigRows("scores", _scores(candidates))
+        return ConfigRows("scores", _scores(candidates, also=["position"]))
     if config == "images":
-        return ConfigRows("images", _scores(candidates, "image"), {"image": IMAGE})
+        # Without the position of a prompt: where that changes, pixels stay where they are.
+        return ConfigRows("images", _scores(candidates, images=["image"]), {"image": IMAGE})
     if strategy == OWN and own is not None:
         pickapic = config == "pickapic"
         chosen = _with_sides(own_rows(own, candidates, ranking, pickapic), candidates)
@@ -152,11 +153,15 @@ def _ranked(candidates: pl.DataFrame, ranking: Ranking) -> ConfigRows:
     return ConfigRows("ranked", rows.select("split", *columns, *meta), dict.fromkeys(images, IMAGE))
 
 
-def _scores(candidates: pl.DataFrame, *images: str) -> pl.DataFrame:
+def _scores(
+    candidates: pl.DataFrame, also: Sequence[str] = (), images: Sequence[str] = ()
+) -> pl.DataFrame:
     """One row per candidate; wins, preference and rank are null where it is in no ranking."""
+    also = [name for name in also if name in candidates.columns]
     derived = ["preference", "rank", *_wins_columns(candidates), *_score_columns(candidates)]
     derived += [name for name in candidates.columns if name.startswith((COMPARED, SHARE))]
-    return candidates.select("split", *_CANDIDATE, *derived, *meta_columns(candidates), *images)
+    known = [*_CANDIDATE, *also]
+    return candidates.select("split", *known, *derived, *meta_columns(candidates), *images)
 
 
 def _pairs(candidates: pl.DataFrame, ranking: Ranking, strategy: str) -> pl.DataFrame:
