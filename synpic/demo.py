@@ -34,6 +34,18 @@ QUICK_PICTURES = 12
 """Of the model before training, and as many of it after: too few to show a difference."""
 
 
+_WORDS = """\
+purpose = "To try synpic, and to test methods where right and wrong can be computed. A model that \
+learns from it draws coloured shapes and nothing else."
+made = "By synpic demo: a program makes the prompts, and models of a few megabytes draw them."
+limits = "A few shapes and colours in 32×32 pixels. What holds here need not hold for photographs, \
+or for taste."
+personal_data = "None: no prompt names a person, and the models have seen rendered shapes alone."
+terms = "Code and weights of the embedded world are under Apache-2.0."
+"""
+"""What the author says of the demo's dataset, in its card."""
+
+
 @dataclass(frozen=True)
 class Demo:
     """What a demo made.
@@ -139,7 +151,7 @@ def _done(report: Report) -> None:
 
 
 def _recipe(quick: bool) -> str:
-    text = preset("shapes")
+    text = preset("shapes").replace("[publish]\n", f"[publish]\n{_WORDS}")
     if not quick:
         return text
     prompts = parse_recipe(text).prompts

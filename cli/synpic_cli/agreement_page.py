@@ -1,12 +1,11 @@
 """The table of ``docs/agreement.md``: who held which reward to whose judgements, from a list.
 
-``python -m synpic_cli.agreement_page docs/agreement.json docs/agreement.md`` writes it between its
+``python -m synpic_cli.agreement_page docs/agreement.md`` writes it between its
 two marks. Each entry of the list is one row of `synpic agree --json`, with who ran it and on what.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from synpic.readers.display import count
 from synpic.registry import COMPARERS, REWARDS
+from synpic.score.held_to_people import measured
 from synpic_cli.rewards_page import between_marks, markdown_table
 
 __all__ = ["SETS", "table", "with_table"]
@@ -66,6 +66,5 @@ def _cell(run: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    listed, page = map(Path, sys.argv[1:])
-    runs = json.loads(listed.read_text(encoding="utf-8"))
-    page.write_text(with_table(page.read_text(encoding="utf-8"), runs), encoding="utf-8")
+    page = Path(sys.argv[1])
+    page.write_text(with_table(page.read_text(encoding="utf-8"), measured()), encoding="utf-8")

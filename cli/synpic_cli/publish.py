@@ -191,9 +191,10 @@ def _publish_to_folder(
     snapshot: Snapshot, to: Path, options: PublishOptions, *, as_json: bool
 ) -> None:
     from synpic.publish import publish_to
+    from synpic.release.cards.words import card_notes
     from synpic_cli.looking import from_the_user, say_look
     from synpic_cli.output import print_json, say
-    from synpic_cli.release import release_as_dict, show_release
+    from synpic_cli.release import release_as_dict, say_notes, show_release
     from synpic_cli.watching import counted_work
 
     with counted_work("publish") as on_progress:
@@ -204,11 +205,13 @@ def _publish_to_folder(
             flagged=options.flagged,
             on_progress=on_progress,
         )
+    notes = card_notes(snapshot.recipe.publish)
     if as_json:
-        print_json(release_as_dict(folder))
+        print_json({**release_as_dict(folder), "notes": notes})
         return
     seen = replace(folder, directory=from_the_user(folder.directory))
     show_release(seen)
+    say_notes(notes)
     say(f"Load it with:  {seen.load_line}")
     say_look(folder.directory)
 
@@ -223,23 +226,36 @@ def _publish_to_hub(
 ) -> None:
     from synpic.hub.progress import show_bars
     from synpic.publish import forecast, publish_to_hub
+    from synpic.release.cards.words import card_notes
     from synpic_cli.looking import say_look
     from synpic_cli.output import print_json, say
-    from synpic_cli.release import forecast_as_dict, release_as_dict, show_forecast, show_release
+    from synpic_cli.release import (
+        forecast_as_dict,
+        release_as_dict,
+        say_notes,
+        show_forecast,
+        show_release,
+    )
     from synpic_cli.watching import counted_work
 
     show_bars(False)  # lines say which file is being sent
+    notes = card_notes(snapshot.recipe.publish)
     if dry_run:
         with counted_work("pack") as on_progress:
             planned = forecast(snapshot, repository, options, on_progress=on_progress)
-        print_json(forecast_as_dict(planned)) if as_json else show_forecast(planned)
+        if as_json:
+            print_json({**forecast_as_dict(planned), "notes": notes})
+            return
+        show_forecast(planned)
+        say_notes(notes)
         return
     with counted_work("publish") as on_progress:
         release = publish_to_hub(snapshot, repository, options, on_progress=on_progress)
     if as_json:
-        print_json(release_as_dict(release))
+        print_json({**release_as_dict(release), "notes": notes})
         return
     show_release(release)
+    say_notes(notes)
     say(f"Load it with:  {release.load_line}")
     say_look(f"{release.repository}@{release.version.tag}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synpic.publish import Forecast, HubRelease, Release
@@ -16,6 +16,7 @@ __all__ = [
     "model_as_dict",
     "model_forecast_as_dict",
     "release_as_dict",
+    "say_notes",
     "show_forecast",
     "show_model",
     "show_model_forecast",
@@ -48,6 +49,12 @@ def show_release(release: Release | HubRelease) -> None:
     else:
         say(f"{release.version.tag} is there, and nothing has changed since")
     say(f"See {release.page}")
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """What the card lacks."""
+    for line in notes:
+        say(f"note: {line}")
 
 
 def show_forecast(planned: Forecast) -> None:

@@ -29,6 +29,7 @@ from synpic.readers.display import count
 from synpic.recipe import PromptSettings, SuiteSettings
 from synpic.recipe.settings import ModelSettings
 from synpic.registry import MODELS
+from synpic.release.cards.words import card_notes, read_words
 from synpic.safety import check_safety, resolve_safety
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.labels import INGESTED
@@ -65,6 +66,11 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     except SynpicError as error:
         made.note(error)
     _check_labels(made, snapshot)
+    try:
+        read_words(recipe.publish, snapshot.workspace.store)
+    except SynpicError as error:
+        made.note(error)
+    made.notes += card_notes(recipe.publish)
     if not recipe.rewards:
         judged = " and judged" if recipe.judges else ""
         made.notes.append(f"there are no [rewards.…]: images can be drawn{judged}, but not ranked")

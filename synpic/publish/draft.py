@@ -21,6 +21,7 @@ from synpic.publish.table.records import CONFIGS, WITH_PIXELS, join, records
 from synpic.publish.table.shards import Limits, Read, ShardFile, plan_shards
 from synpic.rank import OWN
 from synpic.recipe import Flagged, PublishSettings, split_problem
+from synpic.release.cards.words import AuthorWords, read_words
 from synpic.release.manifest import PAIRED, Manifest
 from synpic.workspace import Snapshot, Workspace
 
@@ -40,6 +41,7 @@ class Draft:
         ranked: all candidates, and what ranked them.
         examples: the rows of ``ranked`` that the picture shows, with references for images.
         settings: the recipe's ``[publish]``.
+        words: the author's.
     """
 
     shards: list[ShardFile]
@@ -48,6 +50,7 @@ class Draft:
     ranked: RankedSet
     examples: pl.DataFrame
     settings: PublishSettings
+    words: AuthorWords
 
 
 def prepare(
@@ -73,6 +76,7 @@ def prepare(
     snapshot = workspace.snapshot()
     recipe = snapshot.recipe
     names = _known_configs(configs or recipe.records.configs)
+    words = read_words(recipe.publish, snapshot.workspace.store)
     ranked = rank_candidates(snapshot, flagged=flagged)
     inventory, scored, ranking = ranked.inventory, ranked.scored, ranked.ranking
     inventory.require_whole()
@@ -105,10 +109,11 @@ def prepare(
     return Draft(
         shards=shards,
         read=images.read,
-        manifest=describe(ranked, shards, own),
+        manifest=describe(ranked, shards, own, words),
         ranked=ranked,
         examples=choose_examples(tables["ranked"].rows, _EXAMPLES),
         settings=recipe.publish,
+        words=words,
     )
 
 

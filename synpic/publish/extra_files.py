@@ -52,6 +52,7 @@ def extra_files(
         tag=f"v{version}" if version else None,
         changes=changes,
         previous=previous,
+        words=draft.words,
     )
     made[CARD] = card.encode()
     manifest = draft.manifest.with_files(version, {**files, CARD: describe_bytes(made[CARD])})

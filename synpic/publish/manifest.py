@@ -37,9 +37,11 @@ from synpic.rank import (
 )
 from synpic.recipe.secrets import published_text
 from synpic.registry import MODELS
+from synpic.release.cards.words import NO_WORDS, AuthorWords
 from synpic.release.chunks import chunk_prompts
 from synpic.release.compared import describe_comparisons
 from synpic.release.manifest import PAIRED, File, Manifest, own_version
+from synpic.score.held_to_people import all_held_to_people
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
 from synpic.workspace import Workspace
@@ -54,11 +56,17 @@ BINS = 20
 """Of a histogram."""
 
 
-def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = None) -> Manifest:
+def describe(
+    ranked: RankedSet,
+    shards: list[ShardFile],
+    own: OwnPairs | None = None,
+    words: AuthorWords = NO_WORDS,
+) -> Manifest:
     """Everything that a release says of itself but its files.
 
     Args:
         own: the pairs that came with labels, where they are published.
+        words: the author's, in the card.
 
     Returns:
         - ``synpic``: its version; ``schema_version``
@@ -87,6 +95,9 @@ def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = 
         - ``pairs``: config → ``strategy``, ``picked`` (pairs that it picks) and ``tied`` (those of
           them that are tied, and no row)
         - ``labels``: where pairs are the source's own, what labels there are; else None
+        - ``people``: what ranks → on which sets it was held to people, and what came out
+        - ``words``: a key of the recipe's ``[publish]`` → the SHA-256 of the file that has its
+          words
         - ``features``: config → its columns, as a card's ``dataset_info`` has them
         - ``records``: config → split → rows
         - ``files``: none, for a publisher to fill in: path → ``sha256`` and ``bytes``
@@ -123,6 +134,10 @@ def describe(ranked: RankedSet, shards: list[ShardFile], own: OwnPairs | None = 
         "histograms": _histograms(scored, [reward.name for reward in inventory.rewards]),
         "pairs": _pairs(ranked, shards, own),
         "labels": None if own is None else _labels(ranked, own),
+        "people": all_held_to_people(
+            [*inventory.found_rewards, *inventory.found_comparers], rewards
+        ),
+        "words": dict(words.files),
         "features": {shard.records.config: yaml_features(shard.schema) for shard in shards},
         "records": _rows(shards),
         "files": {},

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from synpic.errors import did_you_mean
 from synpic.recipe.judges import CompareSettings, JudgeSettings
+from synpic.recipe.publish import PublishSettings
 from synpic.recipe.rewards import LabelName, RewardSettings
 from synpic.recipe.settings import ImageSettings, ModelSettings, Place
 from synpic.recipe.suite import SuiteSettings
@@ -22,7 +23,6 @@ __all__ = [
     "Flagged",
     "IngestSettings",
     "PromptSettings",
-    "PublishSettings",
     "QuestionSettings",
     "RankingSettings",
     "Recipe",
@@ -211,17 +211,6 @@ class RecordSettings(Table):
     """The least mean Kendall τ-b between the rewards that rank, within the prompt."""
     top: Annotated[int, Field(ge=1)] | None = None
     """Publish this many images of a prompt, the first ones, with ranks among all of them."""
-
-
-class PublishSettings(Table):
-    """What the card says that cannot be computed."""
-
-    title: str | None = None
-    description: str | None = None
-    license: str | None = None
-    """An identifier the Hub knows ("cc-by-4.0"); the card says "unknown" where it is not given."""
-    language: list[str] = ["en"]
-    tags: list[str] = []
 
 
 class QuestionSettings(Table):

@@ -1,4 +1,4 @@
-"""What a manifest says of how far what ranks agrees."""
+"""What a manifest says of how far what ranks agrees, with one another and with people."""
 
 from __future__ import annotations
 
@@ -8,11 +8,29 @@ from pydantic import Field, model_validator
 
 from synpic.readers.json_models import Record
 
-__all__ = ["Agreement", "Agreements", "LeftOut"]
+__all__ = ["Agreement", "Agreements", "HeldToPeople", "LeftOut"]
 
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 Tau = Annotated[float, Field(ge=-1 - 1e-9, le=1 + 1e-9)]
 """Kendall's τ-b: a mean of floats may pass 1 by its last digit."""
+
+
+class HeldToPeople(Record):
+    """On one set of labelled pairs, how often what ranks prefers the image that people prefer.
+
+    ``percent`` has an interval of 95 % from ``low`` to ``high``, and is over ``pairs`` of
+    ``prompts``, where those are known. ``source`` is where the number is from.
+    """
+
+    set: str
+    what: str
+    percent: Percent
+    low: Percent | None = None
+    high: Percent | None = None
+    pairs: Count | None = None
+    prompts: Count | None = None
+    source: str
 
 
 class Agreement(Record):

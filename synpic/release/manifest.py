@@ -20,7 +20,7 @@ from synpic.errors import DamagedRelease, NoRelease, ReleaseError
 from synpic.rank import Counts
 from synpic.readers.json_models import Record, parse_json, validate
 from synpic.release.aggregation_code import AggregationCode
-from synpic.release.agreements import Agreements
+from synpic.release.agreements import Agreements, HeldToPeople
 from synpic.release.asked import asked_judge, asked_model
 from synpic.release.compared import ComparedRow
 from synpic.release.cut_counts import CutCounts
@@ -285,6 +285,10 @@ class Manifest(_Ours):
     histograms: dict[str, Histogram]
     pairs: dict[str, PairCounts]
     labels: LabelRow | None = None
+    people: dict[str, list[HeldToPeople]] = Field(default_factory=dict)
+    """Of what ranks, by name: how often it prefers what people prefer, where that is known."""
+    words: dict[str, Sha256] = Field(default_factory=dict)
+    """The author's words that lie in files of their own, by key of ``[publish]``."""
     features: dict[Config, Annotated[list[Feature], Field(min_length=1)]]
     records: dict[Config, Annotated[dict[Split, Count], Field(min_length=1)]] = Field(min_length=1)
 

@@ -161,8 +161,10 @@ def test_validate_of_the_paper_s_recipe_says_what_is_missing(
     plan = json.loads(result.stdout)
     assert plan["images"] == 232_000
     assert plan["scores"] == 1_160_000
-    # Offline, what the Hub alone can tell of four models and five rewards is a note, no problem.
-    assert len(plan["notes"]) == 9
+    # Offline, what the Hub alone can tell of four models and five rewards is a note, no problem;
+    # two are of what the card lacks.
+    assert len(plan["notes"]) == 9 + 2
+    assert "[publish] authors, year, purpose" in plan["notes"][-1]
     assert plan["problems"] == []
 
 

@@ -4,6 +4,7 @@ import html
 import inspect
 import json
 import re
+import shlex
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from markdown_it import MarkdownIt
 from synpic.errors import PublishError
 from synpic.publish import publish_to
 from synpic.publish.card.card import _settings, render_card
+from synpic.publish.card.yaml_head import TAGS
 from synpic.publish.draft import prepare
 from synpic.publish.previous import NOTHING, parse_previous
 from synpic.publish.table.features import IMAGE
@@ -28,7 +30,14 @@ from synpic.publish.table.shards import ShardFile
 from synpic.rank import AGGREGATIONS
 from synpic.recipe import PublishSettings
 from synpic.release.cards.markdown import fence, markdown_text
+from synpic.release.cards.words import NO_WORDS, AuthorWords, read_words
+from synpic.release.compare import Level, compare
 from synpic.release.manifest import Manifest, read_manifest
+from synpic.train.data.records import read_records
+from synpic.train.presets import preset as training_recipe
+from synpic.train.settings import parse_train_recipe
+from synpic.workspace.storage import Store
+from tests.cli.conftest import in_process
 from tests.publish.fixtures import build, recipe
 from tests.release.manifests import as_manifest
 
@@ -128,16 +137,19 @@ def test_no_text_breaks_the_head(manifest: dict[str, Any], text: str) -> None:
     counts = {**manifest["counts"], "failed": {text: 1}}
     told = {**manifest, "prompts": {text: 1}, "recipe": text, "counts": counts}
     publish = PublishSettings(title=text, description=text, license=text, tags=[text])
-    card = DatasetCard(_card(told, publish, [text], tag="v1.0.0", changes=[text]))
+    publish = publish.model_copy(update={"authors": [text, text], "limits": text, "terms": text})
+    author = read_words(publish, Store("nowhere")) if shown(text) else NO_WORDS
+    more: dict[str, Any] = {"tag": "v1.0.0", "changes": [text], "words": author}
+    card = DatasetCard(_card(told, publish, [text], **more))
     found = parse_previous(card.content)
     assert list(found.changes) == ["v1.0.0"]
     assert found.prose == parse_previous(_card(manifest, PublishSettings(), [])).prose
     assert card.data.pretty_name == (shown(text) or "A ranked preference dataset")
     assert card.data.license == (shown(text) or "unknown")
-    assert card.data.tags[:2] == ["synpic", "preference"]
+    assert tuple(card.data.tags[: len(TAGS)]) == TAGS
     plain = {**told, "prompts": {"x": 1}, "recipe": "x", "counts": {**counts, "failed": {"x": 1}}}
-    words = PublishSettings(title="x", description="x", license="x", tags=["x"])
-    more: dict[str, Any] = {"tag": "v1.0.0", "changes": ["x"]}
+    words = PublishSettings(title="x", description="x", license="x", tags=["x"], authors=["x"])
+    more |= {"changes": ["x"], "words": AuthorWords({"limits": "x", "terms": "x"})}
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     if len(paragraphs) == 1 and shown(text):
         expected = DatasetCard(_card(plain, words, ["x"], **more)).text
@@ -155,7 +167,7 @@ def test_the_head_is_what_the_hub_reads(tmp_path: Path) -> None:
     assert card.data.pretty_name == "Shapes: ranked"
     assert card.data.license == "cc-by-4.0"
     assert card.data.language == ["en", "no"]  # YAML 1.1 would read a bare no as false
-    assert card.data.tags == ["synpic", "preference", "shapes"]
+    assert card.data.tags == [*TAGS, "shapes"]
     assert card.data.size_categories == "n<1K"
     configs = {config["config_name"]: config for config in card.data.configs}
     assert configs["ranked"]["default"] is True
@@ -255,16 +267,121 @@ def test_the_table_of_agreement(manifest: dict[str, Any], rewards: int) -> None:
 
 
 def test_its_lines_of_code_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
-    publish_to(build(tmp_path / "set"), tmp_path / "out", configs=["ranked", "pairwise"])
-    card = (tmp_path / "out" / "README.md").read_text()
-    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)
-    assert code
+    publish_to(build(tmp_path / "set"), tmp_path / "out", configs=["ranked", "scores"])
+    card = (tmp_path / "out" / "README.md").read_text().partition("## Purpose")[0]
     monkeypatch.chdir(tmp_path / "out")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "datasets"))
     names: dict[str, Any] = {}
-    exec(code.group(1), names)
-    assert names["best"].size == (24, 24)
-    assert set(names["pairwise"]) == {"train", "validation"}
+    ran = []
+    for language, code in re.findall(r"```(\w+)\n(.*?)```", card, re.DOTALL):
+        if language == "python":
+            exec(code, names)
+            continue
+        _, *words = shlex.split(code)
+        ran.append(words[0])
+        if words[0] == "export":
+            assert in_process(*words).exit_code == 0
+        else:
+            changes = [words[words.index("--set") + 1]]
+            recipe = parse_train_recipe(training_recipe(words[2]), words[2], changes)
+            assert read_records(recipe.data).table.height == 3
+    assert ran == ["train", "export"]
+    row = names["ranked"][0]
+    assert row[f"image_{row['best']}"].size == (24, 24)
+    assert {"caption", "jpg_0", "jpg_1", "label_0"} <= set(names["pairs"].column_names)
+    assert len(names["pairs"]) == 2  # those of one prompt are tied
+    described = re.findall(r"``(row\[.*?)``", card)
+    assert [eval(code, {"row": row}).size for code in described] == [(24, 24)]
+
+
+def test_the_authors_words_stand_beside_what_is_known(tmp_path: Path) -> None:
+    more = """[publish]
+title = "Ünused {hats} & 50 %"
+authors = ["Ada Lovelace", "Hats and Co"]
+year = 2026
+license = "cc-by-4.0"
+purpose = "To *try* it.\\n\\nNot for hats."
+limits = "limits.md"
+"""
+    workspace = build(tmp_path / "set", text=recipe(more=more))
+    (tmp_path / "set" / "limits.md").write_text("See [this](https://example.org).\n\n#### More\n")
+    publish_to(workspace, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    purpose, limits, terms = (
+        card.partition(f"\n## {title}\n")[2].partition("\n## ")[0].strip()
+        for title in ("Purpose", "Limits and biases", "Licences")
+    )
+    assert purpose.startswith("To \\*try\\* it.\n\nNot for hats.\n\nEach prompt has images")
+    assert limits.startswith("See [this](https://example.org).\n\n#### More\n\n**What labelled")
+    assert terms.startswith("*Not stated by the author.*\n\n- This dataset, as its publisher")
+    assert "cc-by-4.0" in terms
+    assert "License: unknown" not in card
+    assert (
+        """@misc{nused-hats-50,
+  title  = {Ünused \\{hats\\} \\& 50 \\%},
+  author = {Ada Lovelace and {Hats and Co}},
+  year   = {2026}
+}"""
+        in card
+    )
+    manifest = read_manifest(tmp_path / "out")
+    assert isinstance(manifest, Manifest)
+    assert list(manifest.words) == ["limits"]
+    # Other words are another release: the manifest alone is compared.
+    (tmp_path / "set" / "limits.md").write_text("None.")
+    (change,) = compare(manifest, prepare(workspace).manifest)
+    assert (change.level, "`words`" in change.text) == (Level.PATCH, True)
+
+
+def test_how_a_release_is_cited(release: Render) -> None:
+    card = release(repository="someone/My.Set", tag="v1.2.0")
+    assert (
+        """@misc{my-set-v1.2.0,
+  title        = {A ranked preference dataset},
+  author       = {someone},
+  version      = {v1.2.0},
+  howpublished = {Hugging Face},
+  url          = {https://huggingface.co/datasets/someone/My.Set}
+}"""
+        in card
+    )
+
+
+def test_a_license_that_is_unknown_is_said_first(release: Render) -> None:
+    card = release()
+    body = card.partition("\n---\n")[2].strip().splitlines()
+    assert body[2:4] == ["> [!WARNING]", body[3]]
+    assert body[3].startswith("> **License: unknown.**")
+    assert "License: unknown" not in release(PublishSettings(license="mit"))
+    kept = parse_previous(card.replace("license: unknown", "license: cc-by-4.0"))
+    assert "License: unknown" not in release(previous=kept)
+
+
+def test_what_is_long_is_folded_and_nothing_is_listed_that_is_zero(release: Render) -> None:
+    card = release()
+    head, _, body = card.removeprefix("---\n").partition("\n---\n")
+    assert len(head.splitlines()) < 60
+    folded = body.partition("<details>")[2].partition("</details>")[0]
+    assert "[rewards.redness]" in folded
+    assert body.count("[rewards.redness]") == 1
+    counts = body.partition("### Counts\n")[2].partition("\n## ")[0]
+    assert "| images ranked | 15 |" in counts
+    assert "| 0 |" not in counts
+    for row in re.findall(r"^\|(.*)\|\n\|[-:|]+\|$", body, re.M):
+        assert not {"is", "are"} & set(re.findall(r"\w+", row))
+
+
+def test_what_rewards_are_worth_has_its_source(manifest: dict[str, Any]) -> None:
+    section = "### Rewards against people"
+    card = _card(manifest, PublishSettings(), [])
+    assert "| `redness` | – | not measured | – |" in card.partition(section)[2]
+    known = {"set": "HPDv2", "what": "a | b", "percent": 83.3, "source": "a paper"}
+    of_ours = {"low": 80.0, "high": 86.25, "pairs": 1, "prompts": 1200}
+    told = {**manifest, "people": {"redness": [known, {**known, **of_ours}]}}
+    table = _card(told, PublishSettings(), []).partition(section)[2].partition("\n## ")[0]
+    assert "| `redness` | HPDv2: a \\| b | 83.3 % | a paper |" in table
+    assert "a \\| b; 1 pair of 1,200 prompts | 83.3 % (80.0 … 86.2) | a paper |" in table
+    assert "| `greenness` | – | not measured | – |" in table
 
 
 def test_hostile_prompts_publish(tmp_path: Path, load: Any) -> None:
@@ -297,10 +414,13 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Render:
 
 def test_how_to_load_a_tag(release: Render) -> None:
     card = release(repository="someone/set", tag="v1.2.0")
-    assert 'ranked = load_dataset("someone/set", "ranked", revision="v1.2.0")' in card
-    assert 'pairwise = load_dataset("someone/set", "pairwise", revision="v1.2.0")' in card
+    line = 'ranked = load_dataset("someone/set", "ranked", split="train"'
+    assert f'{line}, revision="v1.2.0")\n' in card
+    assert "synpic train --preset rankdpo-sdxl --set data.dataset=someone/set@v1.2.0" in card
+    assert "synpic export --to pickapic pairs someone/set@v1.2.0\n" in card
+    assert "`synpic verify someone/set@v1.2.0`" in card
     untagged = release(repository="someone/set")
-    assert 'ranked = load_dataset("someone/set", "ranked")\n' in untagged
+    assert f"{line})\n" in untagged
     assert "## Changes" not in untagged
     assert release(repository="someone/set", tag="v1.2.0") == card
 
@@ -385,9 +505,9 @@ def test_the_head_keeps_what_others_wrote(release: Render) -> None:
     assert data.license == "cc-by-4.0"
     assert data.pretty_name == "By hand"
     assert "# By hand\n" in kept
-    assert data.tags == ["synpic", "preference", "mine"]
+    assert data.tags == [*TAGS, "mine"]
     assert data.train_eval_index == []
-    assert [config["config_name"] for config in data.configs] == ["pairwise", "ranked"]
+    assert [config["config_name"] for config in data.configs] == ["ranked", "pairwise"]
     # What the recipe says has the last word.
     said = release(PublishSettings(title="Said", license="mit"), previous=parse_previous(card))
     assert DatasetCard(said).data.pretty_name == "Said"

@@ -91,8 +91,10 @@ def test_two_runs_publish_equal_bytes(
         publish(workspace, name, configs=CONFIGS)
         files = here.repositories[name].files("main")
         data = {path: here.read(name, path, "main") for path in files}
-        # A card says where it is loaded from.
-        sent.append({path: one.replace(name.encode(), b"NAME") for path, one in data.items()})
+        # A card says where it is loaded from, and as what it is cited.
+        cited = b"@misc{%s-" % name.partition("/")[2].encode()
+        plain = {path: one.replace(name.encode(), b"NAME") for path, one in data.items()}
+        sent.append({path: one.replace(cited, b"@misc{NAME-") for path, one in plain.items()})
     # So its own hash differs too, which the manifest holds.
     manifests = [json.loads(files.pop("manifest.json")) for files in sent]
     hashes = [manifest["files"].pop("README.md")["sha256"] for manifest in manifests]

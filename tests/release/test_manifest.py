@@ -176,9 +176,10 @@ def test_every_key_taken_away_or_of_another_type(
 def test_every_required_key_is_named(whole: Published) -> None:
     data = whole.manifest.as_dict()
     for key in data:
-        wrong: Any = {"x": []} if key != "environments" else []
-        # A release of before cuts, labels or chunks lacks the key.
-        for value in (wrong,) if key in ("cuts", "labels", "chunk") else (..., wrong):
+        wrong: Any = {"x": []} if key not in ("environments", "people") else []
+        # A release of before cuts, labels, chunks and so on lacks the key.
+        added = ("cuts", "labels", "chunk", "people", "words")
+        for value in (wrong,) if key in added else (..., wrong):
             other, _ = changed(data, (key,), value)
             with pytest.raises(SynpicError) as caught:
                 opened = decode_manifest(json.dumps(other).encode(), "out/manifest.json")

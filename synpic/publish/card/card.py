@@ -6,7 +6,6 @@ only through ``markdown_text`` or ``fence``, and YAML only through a YAML writer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -15,8 +14,17 @@ from typing import Any
 from synpic import ids
 from synpic.ids import SOURCE_KEY
 from synpic.publish.card.charts import AGREEMENT, SCORES
+from synpic.publish.card.pages import pages
+from synpic.publish.card.use import (
+    citation,
+    export_line,
+    load_line,
+    named,
+    split_to_show,
+    train_line,
+)
+from synpic.publish.card.yaml_head import configs_in_order, head_of
 from synpic.publish.previous import NOTHING, Previous, changes_block, yours_block
-from synpic.publish.table.features import yaml_features
 from synpic.publish.table.shards import ShardFile
 from synpic.rank import AGGREGATIONS
 from synpic.readers.display import count, number, size
@@ -24,11 +32,11 @@ from synpic.recipe import PublishSettings
 from synpic.release.aggregation_code import code_in_words
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs
+from synpic.release.cards.words import NO_WORDS, AuthorWords
 from synpic.release.label_row import LabelRow
-from synpic.release.manifest import CARD, LockRow, Manifest, Rule
-from synpic.workspace.labels import INGESTED
+from synpic.release.manifest import CARD, Manifest, Rule
 
-__all__ = ["CARD", "config_entry", "render_card"]
+__all__ = ["CARD", "render_card"]
 
 _CLIP = 300
 _REASONS = 5
@@ -52,8 +60,6 @@ _TIES = {
     "order; their equal `preference` still shows the tie.",
 }
 
-_SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M")]
-
 
 def render_card(
     manifest: Manifest,
@@ -65,6 +71,7 @@ def render_card(
     tag: str | None = None,
     changes: Sequence[str] = (),
     previous: Previous = NOTHING,
+    words: AuthorWords = NO_WORDS,
 ) -> str:
     """The card as Markdown with a YAML head that the Hub and ``datasets`` read.
 
@@ -79,15 +86,17 @@ def render_card(
         previous: what stays of the card before (``parse_previous``): the publisher's own words,
             older changes, and of the head what synpic does not write, further tags, and licence
             and title where ``settings`` has none.
+        words: the author's, as Markdown.
 
     Raises:
         PublishError: ``tag`` cannot be the tag of a release.
     """
-    head = _head(manifest, shards, settings, previous.head)
+    head = head_of(manifest, shards, settings, previous.head)
+    configs = configs_in_order(manifest)
     kept = [text for key, text in previous.written.items() if key not in head]
     paths = manifest.files
     body = _template().render(
-        **dict(manifest),
+        **{**dict(manifest), "words": words.sections},
         title=head["pretty_name"],
         description=paragraphs(settings.description),
         licence=_words(head["license"]),
@@ -97,7 +106,15 @@ def render_card(
         yours=yours_block(_INVITATION if previous.prose is None else previous.prose),
         changes=_changes(tag, changes, previous),
         sizes=_sizes(manifest, shards),
-        pages=_pages(manifest.lock),
+        pages=pages(manifest.lock),
+        configs=configs,
+        load=load_line(manifest, repository, tag, configs[0]),
+        split=split_to_show(manifest, configs[0]),
+        train=train_line(manifest, repository, tag),
+        export=export_line(repository, tag),
+        named=named(repository, tag),
+        citation=citation(head["pretty_name"], settings.authors, settings.year, repository, tag),
+        held=_held(manifest.ranking),
         pictures={
             "scores": SCORES if SCORES in paths else None,
             "agreement": AGREEMENT if AGREEMENT in paths else None,
@@ -130,15 +147,6 @@ def _ranked_by(rule: Rule) -> str:
     return " and ".join([", ".join(found[:-1]), *found[-1:]] if len(found) > 1 else found)
 
 
-def _annotators(rule: Rule, own: LabelRow | None) -> list[str]:
-    """Who labelled, in the words of the Hub."""
-    sources = [one.labels for one in rule.comparisons.values() if not one.comparer]
-    found = ["machine-generated"] * (len(rule.weights) > len(sources))
-    for source in [*sources, own.source] if own else sources:
-        found.append("found" if source == INGESTED else "crowdsourced")
-    return list(dict.fromkeys(found))
-
-
 def _labelled(labels: LabelRow | None) -> str | None:
     """Who labelled the pairs, in words."""
     if labels is None:
@@ -149,38 +157,17 @@ def _labelled(labels: LabelRow | None) -> str | None:
     return "people and rewards" if by_rewards else "people"
 
 
+def _held(rule: Rule) -> list[str]:
+    """What ranks and may be held to people: all but labels of pairs."""
+    labels = {name for name, one in rule.comparisons.items() if not one.comparer}
+    return [name for name in rule.weights if name not in labels]
+
+
 def _described(rule: Rule) -> str:
     """What the aggregation does: as its code said when it ranked, or as synpic's says."""
     if rule.aggregation_from is not None:
         return rule.aggregation_from.description
     return AGGREGATIONS[rule.aggregation].description
-
-
-def _head(
-    manifest: Manifest,
-    shards: Sequence[ShardFile],
-    settings: PublishSettings,
-    before: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What the YAML head says, in the order in which ``huggingface_hub`` writes it."""
-    records = manifest.records
-    default = "ranked" if "ranked" in records else next(iter(records))
-    tags = before.get("tags") or []
-    older = map(str, tags if isinstance(tags, list) else [tags])
-    ours = ["synpic", "preference", *filter(None, map(one_line, settings.tags)), *older]
-    title = one_line(settings.title or str(before.get("pretty_name") or ""))
-    return {
-        "annotations_creators": _annotators(manifest.ranking, manifest.labels),
-        "language": list(filter(None, map(one_line, settings.language))),
-        "license": one_line(settings.license or "") or before.get("license") or "unknown",
-        "size_categories": _size(sum(records[default].values())),
-        "source_datasets": _sources(manifest) or ["original"],
-        "task_categories": ["text-to-image"],
-        "pretty_name": title or "A ranked preference dataset",
-        "tags": list(dict.fromkeys(ours)),
-        "configs": [config_entry(name, shards, name == default) for name in records],
-        "dataset_info": [_info(name, manifest, shards) for name in records],
-    }
 
 
 def _changes(tag: str | None, changes: Sequence[str], previous: Previous) -> list[str]:
@@ -216,41 +203,6 @@ def _template() -> Any:
     return environment.from_string(source)
 
 
-def config_entry(name: str, shards: Sequence[ShardFile], default: bool) -> dict[str, Any]:
-    """Where a config's files are, as an entry of the head's ``configs``.
-
-    How many there are is in their names, so that a file of another number is not read with them.
-    """
-    shards_of: dict[str, int] = {}
-    for shard in shards:
-        if shard.records.config == name:
-            shards_of[shard.split] = shards_of.get(shard.split, 0) + 1
-    paths = [
-        {"split": split, "path": f"{name}/{split}-*-of-{number:05d}.parquet"}
-        for split, number in shards_of.items()
-    ]
-    return {"config_name": name, "data_files": paths, **({"default": True} if default else {})}
-
-
-def _info(name: str, manifest: Manifest, shards: Sequence[ShardFile]) -> dict[str, Any]:
-    mine = [shard for shard in shards if shard.records.config == name]
-    splits = [
-        {
-            "name": split,
-            "num_bytes": sum(shard.bytes for shard in mine if shard.split == split),
-            "num_examples": rows,
-        }
-        for split, rows in manifest.records[name].items()
-    ]
-    return {
-        "config_name": name,
-        "features": yaml_features(mine[0].schema),
-        "splits": splits,
-        "download_size": sum(manifest.files[shard.path].bytes for shard in mine),
-        "dataset_size": sum(shard.bytes for shard in mine),
-    }
-
-
 def _sizes(
     manifest: Manifest, shards: Sequence[ShardFile]
 ) -> dict[tuple[str, str], dict[str, int]]:
@@ -261,27 +213,6 @@ def _sizes(
         mine["shards"] += 1
         mine["bytes"] += manifest.files[shard.path].bytes
     return sizes
-
-
-def _pages(lock: Sequence[LockRow]) -> dict[str, str]:
-    """A checkpoint or dataset on the Hub, as the manifest names it → the address of its page."""
-    kinds = {"model": "", "dataset": "datasets/"}
-    return {
-        f"{row.source}@{ids.short(row.identity)}": "https://huggingface.co/"
-        f"{kinds[row.kind]}{row.source}/tree/{row.identity}"
-        for row in lock
-        if row.kind in kinds
-        and re.fullmatch(r"[\w.-]+/[\w.-]+", row.source, re.ASCII)
-        and re.fullmatch(r"[0-9a-f]+", row.identity)
-    }
-
-
-def _sources(manifest: Manifest) -> list[str]:
-    """The repositories that gave images which were not drawn."""
-    pages = _pages(manifest.lock)
-    ingested = [model for model in manifest.models if SOURCE_KEY in model.fingerprint_inputs]
-    sources = (one.fingerprint_inputs[SOURCE_KEY] for one in ingested if one.checkpoint in pages)
-    return list(dict.fromkeys(sources))
 
 
 def _judges(manifest: Manifest) -> list[dict[str, Any]]:
@@ -330,10 +261,6 @@ def _weights(source: Mapping[str, Any]) -> str:
     if "repository" in source:
         return f"{source['repository']}@{ids.short(source['commit'])}"
     return f"sha256 {ids.short(source['sha256'])}"
-
-
-def _size(rows: int) -> str:
-    return next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")
 
 
 def _words(value: Any) -> str:

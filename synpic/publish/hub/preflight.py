@@ -14,7 +14,8 @@ from typing import Any
 from synpic.errors import PublishError
 from synpic.hub.commits.repository import Head, Remote
 from synpic.hub.commits.uploads import require_not_ignored
-from synpic.publish.card.card import CARD, config_entry
+from synpic.publish.card.card import CARD
+from synpic.publish.card.yaml_head import config_entry
 from synpic.publish.table.shards import ShardFile
 from synpic.release.checks import led_to
 from synpic.release.manifest import MANIFEST, Manifest
