@@ -35,8 +35,8 @@ LOOKED_UP = {
 
 LONG = {
     "comparers.md",
-    *("plan.md", "question_judges.md", "releases.md"),
-    *("rewards.md", "scale.md", "security.md", "shapes.md", "study.md", "suites.md", "view.md"),
+    *("question_judges.md", "releases.md"),
+    *("rewards.md", "security.md", "study.md", "suites.md", "view.md"),
 }
 """Not split yet."""
 

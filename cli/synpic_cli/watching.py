@@ -44,7 +44,7 @@ def watched_work(
 
     Args:
         quiet: show nothing: another process does.
-        as_json: nothing on stderr, but an object a line on stdout, as docs/plan.md has it.
+        as_json: nothing on stderr, but an object a line on stdout, as docs/progress.md has it.
     """
     if quiet:
         with stop_on_signals() as stop:

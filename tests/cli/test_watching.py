@@ -269,7 +269,7 @@ def test_the_last_object_says_what_is_missing_and_why(
 
 
 def test_the_page_names_every_key() -> None:
-    page = (ROOT / "docs" / "plan.md").read_text().split("### `--json`")[1]
+    page = (ROOT / "docs" / "progress.md").read_text().split("## `--json`")[1]
     events, report = page.split("The last line is the report.")
     report, _ = report.split("With `--dry-run`")
 
