@@ -36,7 +36,7 @@ LOOKED_UP = {
 LONG = {
     "comparers.md",
     *("question_judges.md", "releases.md"),
-    *("rewards.md", "security.md", "study.md", "suites.md", "view.md"),
+    *("rewards.md", "security.md", "view.md"),
 }
 """Not split yet."""
 

@@ -1,4 +1,4 @@
-"""The tables of ``docs/shapes.md`` and ``docs/shapes-models.md``, from the figures beside the weights.
+"""The tables of ``docs/shapes.md`` and ``docs/shapes-models.md``, from figures beside the weights.
 
     python -m research.shapes.report
 

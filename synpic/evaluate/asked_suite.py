@@ -89,8 +89,8 @@ class AskedSuite:
         if not is_file and suite not in known and ":" not in suite:
             raise EvaluationError(
                 f"{suite!r} is no registered suite, and no file.{did_you_mean(suite, known)}",
-                hint="`synpic list suites` shows what there is; docs/suites.md says what a file of "
-                "one's own holds",
+                hint="`synpic list suites` shows what there is; docs/suites-own.md has the "
+                "format of a file",
             )
         if is_file:
             _require_items(Path(suite))

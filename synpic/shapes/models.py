@@ -1,6 +1,6 @@
 """The world's models as the registry knows them: where their weights lie and how they draw best.
 
-How they were trained is in ``train`` and ``docs/shapes-models.md``; how often they are right is there too.
+How they were trained, and how often they are right, is in ``docs/shapes-models.md``.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def _hub_file(place: HubFile, lock: Lock, name: str) -> bytes:
     if found is None:
         raise EvaluationError(
             f"suite {name}: {place.dataset} has no file {place.path}",
-            hint="its makers moved it; write the list as a file of your own (docs/suites.md)",
+            hint="its makers moved it; write the list as a file of your own (docs/suites-own.md)",
         )
     data = found.read_bytes()
     if commit is not None:

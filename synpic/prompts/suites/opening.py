@@ -204,7 +204,7 @@ def _read(suite: Suite, data: Any) -> SuiteContent:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise EvaluationError(
             f"suite {suite.name}: its lists cannot be read: {type(error).__name__}: {error}",
-            hint="a suite reads SuiteData and gives SuiteContent (docs/suites.md)",
+            hint="a suite reads SuiteData and gives SuiteContent (docs/suites-own.md)",
         ) from error
     if not found:
         raise EvaluationError(

@@ -36,7 +36,7 @@ def requirement(found: Mapping[str, Any], place: str) -> dict[str, Any]:
             raise EvaluationError(
                 f"{place}: {problem}",
                 hint='objects are written {"include": [{"class": "dog", "count": 1}]} (docs/'
-                "suites.md)",
+                "suites-own.md)",
             )
         spec["objects"] = objects
     if (questions := _plain(found.get("questions"))) is not None:
