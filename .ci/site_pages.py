@@ -16,7 +16,7 @@ import synpic
 
 ROOT = Path(__file__).parent.parent
 BESIDE = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")
-EXAMPLES = ("*.py", "*.toml", "*.md")
+EXAMPLES = ("*.py", "*.ipynb", "*.toml", "*.md")
 PUBLIC: dict[str, str] = synpic._PUBLIC
 
 

@@ -43,7 +43,7 @@ _PUBLIC = {
     "group_preference": "synpic.serve.group:group_preference",
     "image_scores": "synpic.pipeline.steps:image_scores",
     "ingest_candidates": "synpic.pipeline.steps:ingest_candidates",
-    "ingest_workspace": "synpic.pipeline.steps:ingest_workspace",
+    "ingest_workspace": "synpic.pipeline.ingesting:ingest_workspace",
     "init_workspace": "synpic.pipeline.steps:init_workspace",
     "load_rankings": "synpic.publish.load:load_rankings",
     "merge_workspaces": "synpic.pipeline.merge:merge_workspaces",

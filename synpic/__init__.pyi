@@ -7,6 +7,7 @@ from synpic.errors import SynpicError
 from synpic.evaluate.evaluation import evaluate_models
 from synpic.pipeline.costs import cost_of
 from synpic.pipeline.costs import plan_costs as plan
+from synpic.pipeline.ingesting import ingest_workspace
 from synpic.pipeline.merge import merge_workspaces
 from synpic.pipeline.ranking import rank_candidates
 from synpic.pipeline.remake import plan_remake, remake
@@ -15,7 +16,6 @@ from synpic.pipeline.steps import (
     generate_candidates,
     image_scores,
     ingest_candidates,
-    ingest_workspace,
     init_workspace,
     score_candidates,
 )

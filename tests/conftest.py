@@ -104,8 +104,8 @@ def _remembered(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return remembering
 
 
-# What is written is whole also after a power cut, for which each file waits for the disk. Tests kill
-# processes, which keeps what they wrote; those of a disk that refuses put a function of their own.
+# What is written is whole also after a power cut, for which each file waits for the disk. Tests
+# kill processes, which keeps what they wrote; those of a disk that refuses have their own function.
 os.fsync = lambda _: None
 
 # Hundreds of tests publish the same few releases: their pictures are drawn once. Those that draw

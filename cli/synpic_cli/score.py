@@ -166,7 +166,7 @@ def _begin(
     quiet: bool,
 ) -> Snapshot:
     """What ``workspace`` is to do; it is begun where it has no recipe."""
-    from synpic.pipeline.steps import ingest_snapshot
+    from synpic.pipeline.ingesting import ingest_snapshot
     from synpic.workspace import RECIPE
     from synpic_cli.output import say
 

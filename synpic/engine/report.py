@@ -8,6 +8,7 @@ from typing import Any
 
 from synpic.engine.progress import label
 from synpic.errors import Stopped, SynpicError, Unfinished
+from synpic.readers.notebook import html_table
 
 __all__ = ["Outcome", "Report", "unfinished"]
 
@@ -52,13 +53,27 @@ class Outcome:
         """Still to do: another shard's share, or left behind by a stop or a break."""
         return self.wanted - self.already - self.made - self.failed - self.by_others
 
+    def in_words(self) -> str:
+        """How many images were made, and what became of the others."""
+        parts = [f"{self.made:,} made"]
+        for number, what in (
+            (self.already, "there before"),
+            (self.failed, "failed"),
+            (self.left, "left"),
+        ):
+            if number:
+                parts.append(f"{number:,} {what}")
+        if self.broken:
+            parts.append(f"broken: {self.broken.message}")
+        return ", ".join(parts)
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         broken = self.broken and {"message": self.broken.message, "hint": self.broken.hint}
         return {**vars(self), "left": self.left, "broken": broken}
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """Outcomes of all models or rewards of a run.
 
@@ -70,6 +85,25 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     stopped: bool = False
     remarks: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        outcomes = "; ".join(f"{one.label}: {one.in_words()}" for one in self.outcomes)
+        return f"Report({self._title()}{': ' if outcomes else ''}{outcomes})"
+
+    def _repr_html_(self) -> str:
+        head = ["name", "wanted", "there before", "made", "failed", "left", "broken"]
+        rows = [
+            [
+                *(one.label, one.wanted, one.already, one.made, one.failed, one.left),
+                one.broken and one.broken.message,
+            ]
+            for one in self.outcomes
+        ]
+        return html_table(self._title(), head, rows, self.remarks)
+
+    def _title(self) -> str:
+        state = "finished" if self.finished else "stopped" if self.stopped else "not finished"
+        return f"{self.stage}, {state}"
 
     def nothing_left(self, tasks: int) -> bool:
         """Whether all of ``tasks`` were taken up and nothing that was ours of them is left."""

@@ -41,7 +41,7 @@ __all__ = ["Inventory", "WantedModel", "take_inventory"]
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inventory:
     """A recipe's want, resolved, over a workspace.
 
@@ -70,6 +70,9 @@ class Inventory:
     unresolved: dict[str, SynpicError]
     recorded: dict[str, list[str]] = field(default_factory=dict)
     doubtful: dict[str, list[str]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Inventory({self.workspace!r}, {self.recipe!r})"
 
     @property
     def workspace(self) -> Workspace:

@@ -14,6 +14,7 @@ from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.prompts.meta import in_published_types, meta_columns, with_meta
 from synpic.rank import Aggregation, Ranking, first, rank
 from synpic.readers.display import count
+from synpic.readers.notebook import html_table
 from synpic.recipe import Flagged
 from synpic.recipe.aggregation import find_aggregation
 from synpic.recipe.toml import line_of
@@ -22,7 +23,7 @@ from synpic.workspace import RECIPE, Snapshot, Workspace
 __all__ = ["RankedSet", "aggregation_of", "rank_candidates", "ranking_for_people"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RankedSet:
     """Everything known of a workspace's candidates but their pixels.
 
@@ -48,6 +49,27 @@ class RankedSet:
     dropped: Dropped | None
     cut: Mapping[str, int]
     cut_unranked: int
+
+    def __repr__(self) -> str:
+        return f"RankedSet({self._in_words()})"
+
+    def _repr_html_(self) -> str:
+        by_model = (
+            self.scored.select("candidate_id", "model")
+            .join(self.ranking.table.select("candidate_id", "rank"), on="candidate_id")
+            .group_by("model")
+            .agg(pl.len(), (pl.col("rank") == 1).sum().alias("first"), pl.col("rank").mean())
+            .sort("rank", "model")
+        )
+        head = ["model", "images ranked", "ranked first", "mean rank"]
+        return html_table(self._in_words(), head, by_model.rows())
+
+    def _in_words(self) -> str:
+        table = self.ranking.table
+        return (
+            f"{count(table['prompt_id'].n_unique(), 'prompt')}, "
+            f"{count(table.height, 'image')} ranked by {', '.join(self.ranking.weights)}"
+        )
 
     @property
     def shown(self) -> Ranking:

@@ -19,6 +19,7 @@ from synpic.pipeline.position import bias_warning
 from synpic.pipeline.verdicts import verdict_warnings, verdicts_described
 from synpic.rank import PositionBias
 from synpic.readers.display import count
+from synpic.readers.notebook import html_table
 from synpic.score.comparing_task import PAIR_KEY
 from synpic.score.recorded import RecordedReward
 from synpic.score.reward import WantedReward
@@ -127,7 +128,7 @@ class LabelStatus:
         return {"sources": [one.as_dict() for one in self.sources], "rewards": rewards}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Status:
     """All that ``synpic status`` shows.
 
@@ -155,6 +156,16 @@ class Status:
     set_aside: int
     checks: bool
     labels: LabelStatus
+
+    def __repr__(self) -> str:
+        counts = "; ".join(f"{c.stage} {c.name}: {c.done:,} of {c.wanted:,}" for c in self.counts)
+        return f"Status({self.workspace!r}, {count(self.prompts, 'prompt')}: {counts})"
+
+    def _repr_html_(self) -> str:
+        head = ["step", "name", "wanted", "done", "failed", "missing"]
+        rows = [[c.stage, c.name, c.wanted, c.done, c.failed, c.missing] for c in self.counts]
+        notes = [f"{name}: {why}" for name, why in self.unresolved]
+        return html_table(f"{self.workspace}, {count(self.prompts, 'prompt')}", head, rows, notes)
 
     @property
     def complete(self) -> bool:

@@ -10,19 +10,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
+from synpic.engine.bars import progress_bars
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.shard import WHOLE, Shard
 from synpic.engine.task import Task
 from synpic.engine.workers.engines import HERE, Engine, run_on
-from synpic.errors import CheckpointError, RecipeError, SynpicError
-from synpic.ingest import ensure_index, ingest_recipe
+from synpic.ingest import ensure_index
 from synpic.ingest.opening import settings_of
 from synpic.pipeline.failure_examples import name_failures
 from synpic.pipeline.image_scores import every_image
@@ -37,19 +35,15 @@ from synpic.pipeline.tasks import (
     scoring_tasks,
 )
 from synpic.pipeline.verdicts import verdict_remarks
-from synpic.recipe import parse_recipe
 from synpic.recipe.presets import preset
 from synpic.score.lock_environments import lock_environments
-from synpic.score.reward import resolve_reward
-from synpic.workspace import RECIPE, Snapshot, Workspace
+from synpic.workspace import Snapshot, Workspace
 
 __all__ = [
     "RunOptions",
     "generate_candidates",
     "image_scores",
     "ingest_candidates",
-    "ingest_snapshot",
-    "ingest_workspace",
     "init_workspace",
     "score_candidates",
 ]
@@ -96,6 +90,7 @@ def generate_candidates(
     device: str | None = None,
     engine: Engine = HERE,
     retry_failed: bool = False,
+    progress: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
@@ -111,6 +106,7 @@ def generate_candidates(
             for a Ray cluster, which places workers by what they need.
         engine: how many workers there are, and where.
         retry_failed: try again what has a failure row.
+        progress: draw a bar for each model, as a widget in a notebook, elsewhere on stderr.
         listener: receives progress.
         stop: when set, the current batch is finished and kept, and the rest left.
 
@@ -123,79 +119,17 @@ def generate_candidates(
         StorageError: the disk is full; what was drawn before is kept.
         DeviceLost: this process can no longer use its device; likewise.
     """
-    options = RunOptions(
-        only=only,
-        shard=shard,
-        device=device,
-        engine=engine,
-        retry_failed=retry_failed,
-        listener=listener,
-        stop=stop,
-    )
-    return _generate(workspace.snapshot(), options)
-
-
-def ingest_workspace(
-    root: str | os.PathLike[str],
-    rewards: Sequence[str] = (),
-    listener: Listener | None = None,
-    **ingest: Any,
-) -> Workspace:
-    """A workspace at ``root`` for images that exist already: begun, or gone on with.
-
-    Args:
-        rewards: names in the registry, or ``package.module:callable``.
-        listener: receives progress, while images are found.
-        ingest: the keys of a recipe's ``[ingest]``; those that are None are left out.
-
-    Raises:
-        RecipeError: they make no recipe; or there is one already, and it says something else.
-        IngestError, CheckpointError, UnknownName, RewardError: they name what is not there; then no
-            recipe is left behind.
-    """
-    return ingest_snapshot(Workspace(root), rewards, listener, **ingest).workspace
-
-
-def ingest_snapshot(
-    workspace: Workspace,
-    rewards: Sequence[str] = (),
-    listener: Listener | None = None,
-    **ingest: Any,
-) -> Snapshot:
-    """What :func:`ingest_workspace` gives, with its recipe and lock as they were read for it."""
-    if not workspace.store.exists(RECIPE):
-        workspace.begin(ingest_recipe(rewards, ingest))
-        try:
-            snapshot = workspace.snapshot()
-            _check_rewards(snapshot)
-            ensure_index(snapshot, listener)
-        except SynpicError:
-            # Whoever corrects an option must not find the mistake of before in the way.
-            workspace.store.remove(RECIPE)
-            raise
-        return snapshot
-    snapshot = workspace.snapshot()
-    existing = snapshot.recipe
-    if existing.ingest is None:
-        raise RecipeError(
-            f"{workspace.store} has a {RECIPE} whose images are drawn, not ingested",
-            hint="choose another folder for the workspace: -C DIR",
+    with progress_bars(progress, listener) as shown:
+        options = RunOptions(
+            only=only,
+            shard=shard,
+            device=device,
+            engine=engine,
+            retry_failed=retry_failed,
+            listener=shown,
+            stop=stop,
         )
-    # Of a recipe that is there, its rewards are good enough where none are named.
-    asked = parse_recipe(ingest_recipe(rewards or ["any"], ingest), "the options")
-    named = {settings.code or name for name, settings in asked.scoring.items()}
-    known = {settings.code or name for name, settings in existing.scoring.items()}
-    for what, same in (
-        ("[ingest]", existing.ingest == asked.ingest),
-        ("the rewards", not rewards or named == known),
-    ):
-        if not same:
-            raise RecipeError(
-                f"{workspace.store} has a {RECIPE} that says something else: {what}",
-                hint="edit it, and run `synpic score` without these options; or choose another "
-                "folder: -C DIR",
-            )
-    return snapshot
+        return _generate(workspace.snapshot(), options)
 
 
 def ingest_candidates(
@@ -205,13 +139,15 @@ def ingest_candidates(
     device: str | None = None,
     engine: Engine = HERE,
     retry_failed: bool = False,
+    progress: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
     """Take every image that the recipe's ``[ingest]`` names and the workspace lacks, as it is.
 
     Args:
-        workspace, shard, engine, retry_failed, listener, stop: as for :func:`generate_candidates`.
+        workspace, shard, engine, retry_failed, progress, listener, stop: as for
+            :func:`generate_candidates`.
         device: for the classifiers of [safety]; nothing else of this needs one.
 
     Raises:
@@ -220,15 +156,16 @@ def ingest_candidates(
     """
     snapshot = workspace.snapshot()
     settings_of(snapshot.recipe)
-    options = RunOptions(
-        shard=shard,
-        device=device,
-        engine=engine,
-        retry_failed=retry_failed,
-        listener=listener,
-        stop=stop,
-    )
-    return _generate(snapshot, options)
+    with progress_bars(progress, listener) as shown:
+        options = RunOptions(
+            shard=shard,
+            device=device,
+            engine=engine,
+            retry_failed=retry_failed,
+            listener=shown,
+            stop=stop,
+        )
+        return _generate(snapshot, options)
 
 
 def score_candidates(
@@ -240,6 +177,7 @@ def score_candidates(
     engine: Engine = HERE,
     retry_failed: bool = False,
     together: bool | None = None,
+    progress: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
@@ -251,7 +189,7 @@ def score_candidates(
 
     Args:
         only: names of rewards, comparers and judges; all of the recipe's if None.
-        workspace, shard, device, engine, retry_failed, listener, stop: as for
+        workspace, shard, device, engine, retry_failed, progress, listener, stop: as for
             :func:`generate_candidates`.
         together: open all rewards at once, so that each image is decoded once for all of them. If
             None, where there is an accelerator: one that has no room for it there waits its turn,
@@ -270,17 +208,18 @@ def score_candidates(
         StorageError: the disk is full; what was scored before is kept.
         DeviceLost: this process can no longer use its device; likewise.
     """
-    options = RunOptions(
-        only=only,
-        shard=shard,
-        device=device,
-        engine=engine,
-        retry_failed=retry_failed,
-        together=together,
-        listener=listener,
-        stop=stop,
-    )
-    return _score(workspace.snapshot(), options)
+    with progress_bars(progress, listener) as shown:
+        options = RunOptions(
+            only=only,
+            shard=shard,
+            device=device,
+            engine=engine,
+            retry_failed=retry_failed,
+            together=together,
+            listener=shown,
+            stop=stop,
+        )
+        return _score(workspace.snapshot(), options)
 
 
 def image_scores(workspace: Workspace | Snapshot) -> pl.DataFrame:
@@ -387,13 +326,6 @@ def _run(stage: str, snapshot: Snapshot, tasks: Sequence[Task], options: RunOpti
     )
     name_failures(report, tasks, snapshot)
     return report
-
-
-def _check_rewards(snapshot: Snapshot) -> None:
-    """Refuse unknown rewards; weights that are not found now may be found later."""
-    for name, settings in snapshot.recipe.scoring.items():
-        with suppress(CheckpointError):
-            resolve_reward(name, settings, snapshot.lock)
 
 
 def _holds_images(workspace: Workspace) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from synpic.pipeline.ranking import RankedSet
@@ -33,7 +33,7 @@ class Release:
     """
 
     directory: Path
-    ranked: RankedSet
+    ranked: RankedSet = field(repr=False)
     rows: Mapping[str, Mapping[str, int]]
     files: int
     bytes: int

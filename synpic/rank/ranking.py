@@ -81,7 +81,7 @@ class Ranking:
         absent: source → the prompts with two complete candidates in which it takes no part.
     """
 
-    table: pl.DataFrame
+    table: pl.DataFrame = field(repr=False)
     weights: Mapping[str, float]
     aggregation: str
     ties: str

@@ -251,6 +251,14 @@ class Recipe(Table):
     publish: PublishSettings = PublishSettings()
     study: StudySettings = StudySettings()
 
+    def __repr__(self) -> str:
+        parts = [
+            f"{what}: {', '.join(map(str, getattr(self, what)))}"
+            for what in ("models", "rewards", "judges")
+            if getattr(self, what)
+        ]
+        return f"Recipe({'; '.join(parts)})"
+
     @model_validator(mode="after")
     def _drawn_or_ingested(self) -> Self:
         tables = ("prompts", "images", "models")

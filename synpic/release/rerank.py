@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -39,7 +39,7 @@ class Reranked:
     """
 
     release: Published
-    scores: pl.DataFrame
+    scores: pl.DataFrame = field(repr=False)
     ranking: Ranking
     tau: float | None
     prompts: int

@@ -53,7 +53,7 @@ class Published:
 
     name: str
     revision: str | None
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
     _files: Any = field(repr=False)
     _root: str = field(repr=False)
     token: str | None = field(default=None, repr=False)

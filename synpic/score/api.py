@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from PIL.Image import Image
+from tqdm.auto import tqdm
 
 from synpic.engine.attempt import Attempts, Failed
 from synpic.engine.threads import pool
 from synpic.errors import RewardError
+from synpic.readers.display import visible
 from synpic.readers.images import as_rgb, decode
 from synpic.recipe import RewardSettings
 from synpic.score.judged import AskedPrompt
@@ -89,6 +91,10 @@ class OpenedReward:
         self._reward, self._batch_size = opened, batch_size
         self._attempts = Attempts(self._judge)
 
+    def __repr__(self) -> str:
+        said = f": {self.info.summary}" if self.info.summary else ""
+        return f"OpenedReward({self.name!r}{said})"
+
     @property
     def info(self) -> RewardInfo:
         """What it declares of itself."""
@@ -104,6 +110,8 @@ class OpenedReward:
         prompts: str | Sequence[str],
         images: Picture | Iterable[Picture],
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        *,
+        progress: bool = False,
     ) -> list[float]:
         """A score for each image, in float32, higher is better; comparable within a prompt only.
 
@@ -111,6 +119,7 @@ class OpenedReward:
             prompts: one for each image, or one for all of them; read as they are.
             images: of any size and mode, or one of them; transparency is laid over white.
             metadata: what the prompt of each image asks for, for a judge as a reward.
+            progress: draw a bar, as a widget in a notebook, elsewhere on stderr.
 
         Raises:
             RewardError: the first image that cannot be read or scored, by its number from 0; or a
@@ -141,13 +150,19 @@ class OpenedReward:
         cuts = range(0, len(pairs), self._batch_size)
         batches = [*(pairs[cut : cut + self._batch_size] for cut in cuts), []]
         scores: list[float] = []
-        with ThreadPoolExecutor(pool(8), "ready") as threads:
+        with (
+            ThreadPoolExecutor(pool(8), "ready") as threads,
+            tqdm(
+                total=len(pairs), desc=visible(self.name), unit=" images", disable=not progress
+            ) as bar,
+        ):
             # One batch is made ready while another is judged.
             soon = self._soon(threads, pictures, batches[0])
             for batch, following in pairwise(batches):
                 ready = [future.result() for future in soon]
                 soon = self._soon(threads, pictures, following)
                 scores += self._scored(batch, ready)
+                bar.update(len(batch))
         return scores
 
     def _soon(

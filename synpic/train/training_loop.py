@@ -23,6 +23,7 @@ import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
+from synpic.engine.bars import progress_bars
 from synpic.engine.progress import Event, Listener
 from synpic.engine.threads import cores
 from synpic.errors import Stopped, TrainingError
@@ -79,6 +80,7 @@ def train(
     out: str | Path,
     *,
     cache: Path | None = None,
+    progress: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
     token: str | None = None,
@@ -90,6 +92,7 @@ def train(
         out: gets ``log.jsonl``, ``checkpoints/``, ``samples/``, ``evaluations/`` and, at the end,
             ``model/``.
         cache: where latents and embeddings are kept; the user's cache folder if None.
+        progress: draw bars, as widgets in a notebook, elsewhere on stderr.
         listener: receives progress.
         stop: when set, the current step is finished and kept.
         token: of an account that may read the dataset.
@@ -117,26 +120,28 @@ def train(
             hint="on_checkpoint=CheckpointEvaluation(recipe, out), of "
             "synpic.evaluate.at_checkpoints, does; or leave [evaluate] out",
         )
-    listener = listener if accelerator.is_main_process else None
     checkpoint = find_checkpoint(recipe.model)
     family = checkpoint.family(recipe.noise)
     check_targets(checkpoint.skeleton(family), recipe.tuning)
-    data = open_data(recipe, checkpoint, family, accelerator, cache, listener, stop, token)
-    with held(out, accelerator):
-        root = Root(str(out.absolute()))
-        about = _run(
-            recipe,
-            objective,
-            out,
-            checkpoint,
-            family,
-            data,
-            accelerator,
-            listener,
-            stop,
-            root,
-            on_checkpoint if accelerator.is_main_process else None,
-        )
+    first = accelerator.is_main_process
+    with progress_bars(progress and first, listener if first else None) as shown:
+        data = open_data(recipe, checkpoint, family, accelerator, cache, shown, stop, token)
+        with held(out, accelerator):
+            root = Root(str(out.absolute()))
+            about = _run(
+                recipe,
+                objective,
+                out,
+                checkpoint,
+                family,
+                data,
+                accelerator,
+                shown,
+                stop,
+                root,
+                on_checkpoint if first else None,
+            )
+
     return Trained(out / "model", about, str(checkpoint.settings.checkpoint))
 
 

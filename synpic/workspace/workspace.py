@@ -24,7 +24,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,9 @@ class Workspace:
 
     def __init__(self, root: str | os.PathLike[str] = ".") -> None:
         self.store = Store(root)
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.store)!r})"
 
     @property
     def folder(self) -> Path:
@@ -350,8 +353,8 @@ class Snapshot:
 
     workspace: Workspace
     recipe: Recipe
-    recipe_text: str
-    lock: RecipeLock
+    recipe_text: str = field(repr=False)
+    lock: RecipeLock = field(repr=False)
 
     def snapshot(self) -> Snapshot:
         """Itself: a function that takes a workspace or a snapshot asks either for this."""

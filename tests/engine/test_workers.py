@@ -22,8 +22,8 @@ from synpic.engine.workers.scheduler import run_workers
 from synpic.engine.workers.worker import Progress
 from synpic.errors import RewardError, StorageError, Unfinished
 from synpic.generate import drawing_task as drawing
+from synpic.pipeline.ingesting import ingest_workspace
 from synpic.pipeline.inventory import take_inventory
-from synpic.pipeline.steps import ingest_workspace
 from synpic.pipeline.tasks import drawing_tasks, scoring_tasks
 from synpic.workspace.storage import Store
 from tests.conftest import MakeRecipe, corrupt_parts

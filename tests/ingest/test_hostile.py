@@ -10,7 +10,7 @@ from PIL import Image
 
 from synpic import generate_candidates
 from synpic.errors import IngestError
-from synpic.pipeline.steps import ingest_workspace
+from synpic.pipeline.ingesting import ingest_workspace
 from synpic.workspace import Workspace
 from tests.readers.image_files import encoded
 

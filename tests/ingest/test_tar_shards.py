@@ -23,9 +23,10 @@ from synpic.engine.shard import Shard
 from synpic.errors import IngestError, RecipeError, SourceMissing
 from synpic.ingest.index import read_index
 from synpic.ingest.tar_names import expand
+from synpic.pipeline.ingesting import ingest_workspace
 from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.status import status
-from synpic.pipeline.steps import image_scores, ingest_workspace
+from synpic.pipeline.steps import image_scores
 from synpic.prompts import stored_prompts
 from synpic.workspace import Workspace
 from tests.ingest.conftest import PROMPTS, MakeWorkspace, picture
