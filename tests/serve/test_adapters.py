@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.seen.append(asked["metadata"])
+        self.server.seen.append(asked.get("metadata"))
         assert self.headers["Authorization"] == "Bearer of-a-test"
         assert self.path == "/v1/score"
         [name] = asked["rewards"]
@@ -277,9 +277,9 @@ def test_a_server_s_reward_is_asked_again_while_it_is_busy(
     assert fn(pixels, PROMPTS, rows)[0] == direct
     assert served.seen == [rows, rows]
     for name, part in (
-        ("missing", "refuses a request: status 404: .*no reward 'missing'"),
+        ("missing", "refuses to answer: HTTP 404: .*no reward 'missing'"),
         ("failing", "image 1: it has no eyes"),
-        ("other", "none of `synpic serve`"),
+        ("other", "what answers there is not synpic serve"),
     ):
         with pytest.raises(RewardError, match=part):
             trl.reward_function(name, server_url=url)(PROMPTS, pixels)
@@ -289,5 +289,5 @@ def test_a_server_that_is_away_is_an_error(
     monkeypatch: pytest.MonkeyPatch, pixels: np.ndarray
 ) -> None:
     monkeypatch.setattr(scoring, "_PATIENCE", 0.0)
-    with pytest.raises(RewardError, match="does not score: ConnectError"):
+    with pytest.raises(RewardError, match="does not answer: ConnectError"):
         trl.reward_function("redness", server_url="http://127.0.0.1:9")(PROMPTS, pixels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,17 @@ __all__ = ["WIRES", "AskedImage", "NoScore", "Served", "Wire"]
 
 @dataclass(frozen=True)
 class AskedImage:
-    """What is asked about: the bytes of a PNG, and the prompt."""
+    """What is asked about.
+
+    Args:
+        png: the bytes of a file.
+        asks: JSON of what the prompt asks for, where a reward reads more than its text; only a
+            server of synpic is sent it.
+    """
 
     prompt: str
     png: bytes
+    asks: str = "null"
 
     @property
     def base64(self) -> str:
@@ -34,9 +42,10 @@ class AskedImage:
 
 @dataclass(frozen=True)
 class NoScore:
-    """Why the server gave one image no score."""
+    """Why the server gave one image no score, and what to do."""
 
     reason: str
+    hint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,15 +156,20 @@ class _Synpic:
             prompts=[one.prompt for one in asked],
             images=[one.base64 for one in asked],
             rewards=[name],
+            metadata=[json.loads(one.asks) for one in asked] if any(_asks_more(asked)) else None,
         )
 
         def read(text: str) -> list[float | NoScore]:
             answer = _parsed(ScoreAnswer, text, self)
             if name not in answer.scores:
                 raise _another(self)
-            why = {one.item: one.message for one in answer.errors if one.reward == name}
+            why = {
+                one.item: NoScore(one.message, one.hint)
+                for one in answer.errors
+                if one.reward == name
+            }
             found = [
-                NoScore(why.get(item, "the server gave no score and no reason"))
+                why.get(item, NoScore("the server gave no score and no reason"))
                 if score is None
                 else score
                 for item, score in enumerate(answer.scores[name])
@@ -172,6 +186,10 @@ WIRES: Mapping[str, Callable[[], Wire]] = {
 }
 
 T = TypeVar("T", bound=BaseModel)
+
+
+def _asks_more(asked: Sequence[AskedImage]) -> list[bool]:
+    return [one.asks != "null" for one in asked]
 
 
 def _body(request: BaseModel) -> bytes:

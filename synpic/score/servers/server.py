@@ -78,12 +78,20 @@ class Server:
 
     Args:
         failures: how often status 500 is asked again; None: until patience ends, as others.
+        proxies: whether those that the environment names are used.
 
     Raises:
         RewardError: the address is none.
     """
 
-    def __init__(self, address: Address, words: ServerWords, failures: int | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        words: ServerWords,
+        failures: int | None = None,
+        *,
+        proxies: bool = True,
+    ) -> None:
         self._words, self._failures = words, failures
         self._patience, self._timeout = address.patience, address.timeout
         self._where = address.resolved()
@@ -100,6 +108,7 @@ class Server:
             limits=httpx2.Limits(
                 max_connections=address.concurrency, max_keepalive_connections=address.concurrency
             ),
+            trust_env=proxies,
         )
 
     def first(self, call: Call[Any]) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-import httpx2
 from PIL import Image
-from pydantic import ValidationError
 
 from synpic.errors import RewardError
 from synpic.readers.images import as_png
 from synpic.score.api import OpenedReward, reward
-from synpic.score.wires.synpic import TOKEN, ScoreAnswer, ScoreRequest
+from synpic.score.called.wires import WIRES, AskedImage, NoScore
+from synpic.score.servers.address import Address
+from synpic.score.servers.server import Server, ServerWords
+from synpic.score.wires.synpic import TOKEN
 
 __all__ = ["Scoring", "scoring"]
 
@@ -26,7 +24,10 @@ _PATIENCE = 300.0
 """Seconds for which a server that is busy or away is asked again."""
 
 _TIMEOUT = 300.0
-_BUSY = frozenset({429, 502, 503, 504})
+
+_SEE = "see that `synpic serve` runs there, and its log"
+_AWAY = f"{_SEE}; server_url is the address alone: http://host:8080"
+_HINTS = {404: "`synpic serve --reward NAME` serves it; server_url is the address alone"}
 
 
 class Scoring(Protocol):
@@ -125,9 +126,12 @@ class _Remote:
     """A reward of a server, asked again while it is busy."""
 
     def __init__(self, name: str, server_url: str) -> None:
-        self._name, self._url = name, server_url
+        self._name, self._wire = name, WIRES["synpic"]()
+        address = Address(server_url, f"${TOKEN}", timeout=_TIMEOUT, patience=_PATIENCE)
         # A proxy of the environment is meant for other hosts than a reward server's.
-        self._client = httpx2.Client(timeout=_TIMEOUT, trust_env=False)
+        self._server = Server(
+            address.without(self._wire.path), ServerWords(name, _AWAY, _HINTS), 1, proxies=False
+        )
 
     def score(
         self,
@@ -135,60 +139,17 @@ class _Remote:
         images: Sequence[Image.Image],
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> list[float]:
-        request = ScoreRequest(
-            prompts=list(prompts),
-            images=[base64.b64encode(as_png(image)).decode() for image in images],
-            rewards=[self._name],
-            metadata=None
-            if metadata is None
-            else [None if one is None else dict(one) for one in metadata],
-        )
-        answer = self._answer(request.model_dump_json().encode())
-        for error in answer.errors:
-            raise RewardError(f"image {error.item}: {error.message}", hint=error.hint)
-        scores = answer.scores.get(self._name, [])
-        numbers = [one for one in scores if one is not None]
-        if len(numbers) != len(images):
-            raise RewardError(f"{self._url} sent {len(numbers)} scores for {len(images)} images")
-        return numbers
-
-    def _answer(self, body: bytes) -> ScoreAnswer:
-        until = time.monotonic() + _PATIENCE
-        headers = {"Content-Type": "application/json"}
-        if token := os.environ.get(TOKEN):
-            headers["Authorization"] = f"Bearer {token}"
-        tries = 0
-        while True:
-            tries += 1
-            wait = min(0.5 * 2**tries, 30.0)
-            try:
-                got = self._client.post(f"{self._url}/v1/score", content=body, headers=headers)
-            except httpx2.TransportError as error:
-                problem = f"{type(error).__name__}: {error}"
-            else:
-                if got.status_code == 200:
-                    return self._read(got.content)
-                problem = f"status {got.status_code}: {_words(got)}"
-                if got.status_code not in _BUSY:
-                    raise RewardError(f"{self._url} refuses a request: {problem}")
-                asked = got.headers.get("Retry-After", "")
-                wait = float(asked) if asked.isdecimal() else wait
-            if time.monotonic() + wait > until:
-                raise RewardError(
-                    f"{self._url} does not score: {problem}",
-                    hint="see that `synpic serve` runs there, and its log",
-                )
-            time.sleep(wait)
-
-    def _read(self, content: bytes) -> ScoreAnswer:
+        asked = [
+            AskedImage(prompt, as_png(image), json.dumps(None if row is None else dict(row)))
+            for prompt, image, row in zip(
+                prompts, images, metadata or [None] * len(images), strict=True
+            )
+        ]
         try:
-            return ScoreAnswer.model_validate_json(content)
-        except ValidationError as error:
-            raise RewardError(
-                f"{self._url} sent an answer that is none of `synpic serve`",
-                hint="server_url is the address alone: http://host:8080",
-            ) from error
-
-
-def _words(got: httpx2.Response) -> str:
-    return got.text[:500] or "no message"
+            found = self._server.ask(self._wire.scores(self._name, asked))
+        except ValueError as error:
+            raise RewardError(f"{self._name}: {error}", hint=_SEE) from error
+        for number, one in enumerate(found):
+            if isinstance(one, NoScore):
+                raise RewardError(f"image {number}: {one.reason}", hint=one.hint)
+        return [one for one in found if not isinstance(one, NoScore)]
