@@ -23,7 +23,7 @@ from synpic.errors import SynpicError
 from synpic.hub.user_cache import user_cache
 from synpic.readers.display import size
 
-__all__ = ["PublishedFile", "fetch_published"]
+__all__ = ["PublishedFile", "fetch_published", "kept_published"]
 
 SECONDS = 60
 """That a download may stand still."""
@@ -89,12 +89,9 @@ def fetch_published(
     Raises:
         SynpicError: an ``error``: it is not found, or is another.
     """
+    if (there := kept_published(file)) is not None:
+        return there
     kept = _cached(file)
-    if kept is not None:
-        with suppress(OSError):
-            data = kept.read_bytes()
-            if file.is_content(data):
-                return data
     try:
         data = _download(file.url)
     except (OSError, HTTPException) as raised:  # URLError is of the former's family
@@ -110,6 +107,17 @@ def fetch_published(
     if kept is not None:
         _keep(kept, data)
     return data
+
+
+def kept_published(file: PublishedFile) -> bytes | None:
+    """What the file holds, where it was fetched before; nothing is fetched."""
+    kept = _cached(file)
+    if kept is not None:
+        with suppress(OSError):
+            data = kept.read_bytes()
+            if file.is_content(data):
+                return data
+    return None
 
 
 def _cached(file: PublishedFile) -> Path | None:

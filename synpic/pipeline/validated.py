@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from synpic.errors import HubUnreachable, NotResolvedYet, SynpicError
+from synpic.pipeline.list_overlaps import ListOverlap
 
 __all__ = ["ValidatedModel", "Validation"]
 
@@ -39,6 +40,7 @@ class Validation:
         rewards, judges: their names.
         comparers: with the number of questions that each is asked in all, two for each pair; None
             where images are ingested.
+        overlaps: prompts that registered suites have too, of those whose lists are in the cache.
         sharing: of ingested images, how many have a prompt that another has too; None where the
             recipe draws.
     """
@@ -52,6 +54,7 @@ class Validation:
     judges: list[str] = field(default_factory=list)
     problems: list[tuple[str, str | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    overlaps: list[ListOverlap] = field(default_factory=list)
     sharing: int | None = None
 
     @property
@@ -91,4 +94,6 @@ class Validation:
         }
         problems = [{"message": message, "hint": hint} for message, hint in self.problems]
         models = [vars(model) for model in self.models]
-        return {**vars(self), "models": models, "problems": problems, **totals}
+        overlaps = [asdict(one) for one in self.overlaps]
+        found = {"models": models, "problems": problems, "overlaps": overlaps}
+        return {**vars(self), **found, **totals}

@@ -17,6 +17,7 @@ from synpic.generate.schedules.schedule import Schedule, changes_schedule
 from synpic.pipeline.comparisons import require_labels
 from synpic.pipeline.cuts import Cuts, read_drop, require_condition
 from synpic.pipeline.labels import own_source
+from synpic.pipeline.list_overlaps import list_overlaps
 from synpic.pipeline.ranking import aggregation_of
 from synpic.pipeline.scorer_checks import check_scorers
 from synpic.pipeline.suite_notes import suite_notes
@@ -55,6 +56,9 @@ def validate(workspace: Workspace | Snapshot) -> Validation:
     _check_safety(made, snapshot, [] if prompts is None else prompts["prompt"].to_list())
     check_scorers(made, snapshot, prompts)
     _check_cuts(made, snapshot, prompts)
+    if prompts is not None:
+        made.overlaps = list_overlaps(snapshot, prompts)
+        made.notes += filter(None, map(str, made.overlaps))
     try:
         made.notes += suite_notes(snapshot, prompts)
     except SynpicError as error:

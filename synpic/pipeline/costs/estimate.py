@@ -26,6 +26,7 @@ from synpic.pipeline.costs.judging import judging_items
 from synpic.pipeline.costs.plan import CostItem, CostPlan
 from synpic.pipeline.costs.samples import InMemory, as_candidates, stored
 from synpic.pipeline.inventory import Inventory, WantedModel, take_inventory
+from synpic.pipeline.list_overlaps import list_overlaps
 from synpic.readers.display import count
 from synpic.recipe import Recipe
 from synpic.recipe.settings import written_size
@@ -127,7 +128,11 @@ def plan_costs(
         configs=recipe.records.configs,
         pairs=recipe.records.pairs,
         devices=max(1, len(devices)),
-        notes=[*(note for item in items for note in _notes(item)), *_doubts(items)],
+        notes=[
+            *(note for item in items for note in _notes(item)),
+            *_doubts(items),
+            *filter(None, map(str, list_overlaps(inventory.snapshot, inventory.prompts))),
+        ],
     )
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "CHECKPOINT_PROMPTS",
     "TRAINING_PROMPTS",
     "TrainingPrompts",
+    "folded_id",
     "read_training_prompts",
     "write_training_prompts",
 ]
@@ -29,7 +30,7 @@ _LINE = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{32})")
 
 @dataclass(frozen=True)
 class TrainingPrompts:
-    """Prompts that a model was trained on.
+    """Prompts that a model was trained on; or any others, to be looked for among them.
 
     Args:
         exact: their prompt ids.
@@ -39,6 +40,13 @@ class TrainingPrompts:
     exact: frozenset[str]
     folded: frozenset[str]
 
+    @classmethod
+    def of(cls, prompts: Iterable[str]) -> TrainingPrompts:
+        """These texts."""
+        texts = list(prompts)
+        exact = frozenset(ids.prompt_id(ids.normalise_prompt(one)) for one in texts)
+        return cls(exact, frozenset(map(folded_id, texts)))
+
     def __or__(self, other: TrainingPrompts) -> TrainingPrompts:
         return TrainingPrompts(self.exact | other.exact, self.folded | other.folded)
 
@@ -46,10 +54,11 @@ class TrainingPrompts:
         """Whether ``prompt`` is one of them: "exact" word for word, "folded" nearly; or None."""
         if ids.prompt_id(ids.normalise_prompt(prompt)) in self.exact:
             return "exact"
-        return "folded" if _folded_id(prompt) in self.folded else None
+        return "folded" if folded_id(prompt) in self.folded else None
 
 
-def _folded_id(prompt: str) -> str:
+def folded_id(prompt: str) -> str:
+    """The id of a text without case, punctuation and further spaces."""
     plain = unicodedata.normalize("NFKC", prompt).casefold()
     # Without any word, the text itself is what there is.
     return ids.prompt_id(" ".join(re.findall(r"\w+", plain)) or plain)
@@ -63,7 +72,7 @@ def write_training_prompts(
     Raises:
         OSError: the disk is full, or refuses.
     """
-    lines = {f"{ids.prompt_id(ids.normalise_prompt(one))} {_folded_id(one)}\n" for one in prompts}
+    lines = {f"{ids.prompt_id(ids.normalise_prompt(one))} {folded_id(one)}\n" for one in prompts}
     (folder / name).write_text("".join(sorted(lines)), "ascii")
 
 
