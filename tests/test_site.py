@@ -33,11 +33,7 @@ LOOKED_UP = {
 }
 """Reference and generated pages: these may be long."""
 
-LONG = {
-    "comparers.md",
-    *("question_judges.md", "releases.md"),
-    *("rewards.md", "security.md", "view.md"),
-}
+LONG = {"releases.md", "rewards.md"}
 """Not split yet."""
 
 
