@@ -125,13 +125,13 @@ def test_in_a_browser_the_search_finds_a_page_and_nothing_leaves_this_machine(
             query.fill("")
             query.press_sequentially("gallery")
             page.wait_for_timeout(500)
-        found = result.first.get_attribute("href")
+        found = [one.get_attribute("href") for one in result.all()[:6]]
     finally:
         page.close()
         server.shutdown()
         server.server_close()
-    assert found is not None
-    assert "faq.html" in found
+    pages = {href.split("/")[-1].split("?")[0].split("#")[0] for href in found if href}
+    assert "view.html" in pages
     outside = [url for url in asked if not url.startswith((here, "data:", "blob:"))]
     assert outside == []
 
