@@ -65,6 +65,7 @@ _RELEASE = [
     ("re-rank", "rel", "--json"),
     ("re-rank", "rel", "--without-model", "beta"),
     ("export", "--to", "pickapic", "made", "rel"),
+    ("remake", "rel", "--dry-run", "--no-images", "--trust-code", "--json"),
     ("@load",),
 ]
 
@@ -160,7 +161,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "manifest": Target(
         "release", ["rel/manifest.json"], _RELEASE, exact="raw", writes=("made/*",),
-        inexact=("diff", "re-rank"), result="made/**/*.parquet", fast=40,
+        inexact=("diff", "re-rank", "remake"), result="made/**/*.parquet", fast=40,
     ),
     "shards": Target(
         "release", ["rel/*/*.parquet"], _RELEASE, exact="always", writes=("made/*",),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from synpic.pipeline.remake.surroundings import requirements_of
 from synpic.readers.images import as_png, decode
 from synpic.release import open_release
 from synpic.release.chunks import chunk_prompts, sample_chunks
+from tests.fakes import Painter
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import GoOnline, hub, online, waits
 from tests.publish.fixtures import build
@@ -423,8 +424,69 @@ def test_what_is_not_here_is_named(out: Path, tmp_path: Path) -> None:
     assert [one.what for one in plan.not_remade] == ["models.gamma", "rewards.blueness"]
 
 
-def test_images_that_cannot_be_made_are_missing(out: Path, tmp_path: Path) -> None:
-    """A model that fails here is no equal one, and is named."""
+def test_images_that_fail_here_are_missing(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not equal; the next call tries them again."""
+    draw = Painter.draw
+
+    def fails(self: Painter, prompts: Sequence[str], *rest: Any) -> np.ndarray:
+        if self.settings.batch_size == 4 and "prompt 0-3" in prompts:
+            raise ValueError("not this one")
+        return draw(self, prompts, *rest)
+
+    monkeypatch.setattr(Painter, "draw", fails)
+    found = made_again(made / "out", tmp_path / "again")
+    assert differing(found) == {
+        "images": (0, 1),
+        "scores.redness": (0, 1),
+        "scores.blueness": (0, 1),
+    }
+    assert not found.ok
+    assert (found.parts["rankings"].compared, found.parts["rankings"].equal) == (9, 9)
+    monkeypatch.setattr(Painter, "draw", draw)
+    assert made_again(made / "out", tmp_path / "again").ok
+
+
+def test_batches_that_were_halved_here(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is short here, and pixels depend on the batch: the rows say how large it was."""
+    draw = Painter.draw
+
+    def short(self: Painter, prompts: Sequence[str], *rest: Any) -> np.ndarray:
+        if len(prompts) > 2:
+            raise MemoryError("out of memory")
+        pixels = draw(self, prompts, *rest)
+        return pixels * np.float32(0.99) if self.settings.batch_size == 4 else pixels
+
+    monkeypatch.setattr(Painter, "draw", short)
+    found = made_again(made / "out", tmp_path / "again", images=True)
+    # The last chunk has two prompts: its batches have no other size, and its pixels no reason.
+    assert reasons(found, "images") == {
+        "drawn in a batch of 4 there, of 2 here": 8,
+        NOT_RECORDED: 2,
+    }
+    assert found.parts["images"].largest == 3
+    assert reasons(found, "scores.redness") == {"the pixels differ": PROMPTS}
+    assert set(reasons(found, "rankings")) == {"scores differ"}
+
+
+def test_one_image_of_a_prompt_is_no_set(out: Path, tmp_path: Path) -> None:
+    """Where code is not run and a single image of each prompt is left, that is the reason."""
+
+    def plain(manifest: dict[str, Any]) -> None:
+        text = manifest["recipe"]
+        first, _, rest = text.partition('family = "tests.fakes:Painter"\n')
+        manifest["recipe"] = first + rest
+
+    edit_manifest(out, plain)
+    with pytest.raises(ReleaseError, match="of each prompt one image, by alpha, and no second"):
+        made_again(out, tmp_path / "again", trust_code=False)
+
+
+def test_a_family_that_is_another_one_here(out: Path, tmp_path: Path) -> None:
+    """A model whose code is another one has changed, also where the release names that code."""
 
     def raising(manifest: dict[str, Any]) -> None:
         manifest["recipe"] = manifest["recipe"].replace(

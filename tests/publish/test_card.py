@@ -422,6 +422,8 @@ def test_how_to_load_a_tag(release: Render) -> None:
     untagged = release(repository="someone/set")
     assert f"{line})\n" in untagged
     assert "## Changes" not in untagged
+    assert "`synpic remake someone/set@v1.2.0 --sample 1%`" in card
+    assert "synpic remake" not in untagged
     assert release(repository="someone/set", tag="v1.2.0") == card
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from pydantic import ValidationError
 
 from synpic import ids
 from synpic.errors import DamagedRelease, WorkspaceError
 from synpic.hub.lock import LockEntry
 from synpic.pipeline.merge.recipe_text import plain_text
 from synpic.prompts.joined import JOINED, write_joined
+from synpic.readers.json_models import validate
 from synpic.recipe import Recipe, parse_recipe
 from synpic.release.chunks import ChunkSample
 from synpic.release.manifest import MANIFEST, LockRow, Manifest, encode
@@ -95,16 +95,17 @@ def _text(manifest: Manifest, models: Sequence[str], rewards: Sequence[str]) -> 
 
 
 def _locked(release: Published) -> list[LockEntry]:
-    try:
-        return [
-            LockEntry.model_validate(row.model_dump(include={*LockRow.model_fields}))
-            for row in release.manifest.lock
-        ]
-    except ValidationError as error:
-        raise DamagedRelease(
-            f"{release.name}: {MANIFEST}: lock: {error.errors()[0]['msg']}",
-            hint="download the release again, or publish it again",
-        ) from error
+    hint = "download the release again, or publish it again"
+    return [
+        validate(
+            LockEntry,
+            row.model_dump(include={*LockRow.model_fields}),
+            f"{release.name}: {MANIFEST}: lock.{number}",
+            DamagedRelease,
+            hint,
+        )
+        for number, row in enumerate(release.manifest.lock)
+    ]
 
 
 def _prompts(prompts: pl.DataFrame, source: str) -> pa.Table:

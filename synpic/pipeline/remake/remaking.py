@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -196,10 +197,10 @@ def _prepare(release: Published, workspace: Workspace, share: float, trust_code:
         ]
     )
     followed = [name for name in recipe.models if name not in models]
-    if not followed:
+    if not _draws_two(release, followed):
         listed = "; ".join(f"{one.what}: {one.why}" for one in parts.not_remade)
         raise ReleaseError(
-            f"{release.name}: no image of it can be drawn again: {listed}",
+            f"{release.name}: {_of(followed)} can be drawn again: {listed}",
             hint="--trust-code runs code that a release names; read it first",
         )
     scoring = [name for name in recipe.scoring if name not in rewards]
@@ -210,6 +211,18 @@ def _prepare(release: Published, workspace: Workspace, share: float, trust_code:
     found = resolve_parts(inventory, release.manifest, scores)
     parts = replace(found, not_remade=[*parts.not_remade, *found.not_remade])
     return _Prepared(release, scores, sample, snapshot, inventory, parts)
+
+
+def _draws_two(release: Published, followed: Sequence[str]) -> bool:
+    """Whether a prompt can have two images, as a recipe has to have it."""
+    drawn = (one.samples or 0 for one in release.manifest.models if one.name in followed)
+    return sum(drawn) > 1
+
+
+def _of(followed: Sequence[str]) -> str:
+    if not followed:
+        return "no image of it"
+    return f"of each prompt one image, by {followed[0]}, and no second to rank it with"
 
 
 def _readable(release: Published) -> tuple[pl.DataFrame, int]:
