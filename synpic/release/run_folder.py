@@ -19,6 +19,7 @@ __all__ = [
     "LOG",
     "SAMPLES",
     "SAMPLE_PROMPTS",
+    "SAMPLE_SHEET",
     "finished_evaluations",
     "sampled_steps",
     "step_name",
@@ -29,6 +30,8 @@ EVALUATIONS = "evaluations"
 SAMPLES = "samples"
 SAMPLE_PROMPTS = "prompts.json"
 """In ``SAMPLES``."""
+SAMPLE_SHEET = "samples.png"
+"""In the model's folder: samples before and after training, which its card shows."""
 
 _SHEET = re.compile(r"step-([0-9]+)")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import diffusers
 from accelerate import Accelerator
+from PIL.Image import Image
 from safetensors import SafetensorError
 
 from synpic import ids
@@ -18,6 +19,7 @@ from synpic.errors import StorageError, TrainingError
 from synpic.release.cards.model_card import render_card
 from synpic.release.cards.training import FACTS, StepEvaluation, read_training
 from synpic.release.cards.training_prompts import CHECKPOINT_PROMPTS, write_training_prompts
+from synpic.release.run_folder import SAMPLE_SHEET
 from synpic.train.adapters import save_adapters
 from synpic.train.families.family import TrainableFamily
 from synpic.train.objective import objective_facts
@@ -89,6 +91,7 @@ def save_result(
     about: Mapping[str, Any],
     prompts: Iterable[str],
     evaluated: Collection[str] = (),
+    sheet: Image | None = None,
 ) -> dict[str, Any]:
     """Write ``folder``, whole or not at all; one that is there is replaced.
 
@@ -100,6 +103,7 @@ def save_result(
         about: of :func:`facts_of`; ``about["saved"]`` is "lora" or "pipeline".
         prompts: that it was trained on; their hashes are left beside it.
         evaluated: prompts by which checkpoints were evaluated; likewise.
+        sheet: samples before and after, for the card.
 
     Returns:
         What ``training.json`` holds: ``about``, and size and SHA-256 of each of the model's files.
@@ -120,6 +124,8 @@ def save_result(
             write_training_prompts(making, prompts)
             if evaluated:
                 write_training_prompts(making, evaluated, CHECKPOINT_PROMPTS)
+            if sheet is not None:
+                sheet.save(making / SAMPLE_SHEET, optimize=True)
             made = {**about, "files": _files(making)}
             facts = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False)
             (making / FACTS).write_text(facts, "utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,19 @@ from PIL import Image
 
 from synpic.engine.device import free_memory
 from synpic.errors import StorageError
+from synpic.readers.images import ImageError, decode
 from synpic.release.cards.sheet import PictureGroup, captioned_sheet
-from synpic.release.run_folder import SAMPLE_PROMPTS, step_name
+from synpic.release.run_folder import SAMPLE_PROMPTS, SAMPLES, sampled_steps, step_name
 from synpic.train.families.family import Encoded, TrainableFamily
+from synpic.train.settings import TrainRecipe
 from synpic.train.trainable_checkpoint import TrainableCheckpoint
 from synpic.workspace.storage import Store
 
-__all__ = ["Sampler"]
+__all__ = ["Sampler", "card_sheet"]
 
 _BATCH = 8
+_SHOWN = 8
+"""Prompts of a sheet in a card, at most."""
 _PIXELS = 2 << 20
 """Pictures, and their pixels, that are drawn at once, at most; one picture at least."""
 
@@ -134,6 +138,41 @@ class Sampler:
                 hint="make room and run the command again: it goes on from the last checkpoint",
             ) from error
         return images
+
+
+def card_sheet(
+    recipe: TrainRecipe, dataset: Mapping[str, Any], out: Path, step: int
+) -> Image.Image | None:
+    """A sheet of the samples before the first step beside those after ``step``.
+
+    Args:
+        dataset: that was read, as ``training.json`` has it.
+        out: of the run.
+
+    Returns:
+        None where a card is not to show the prompts, or where the pictures of either step are not
+        there (any more).
+    """
+    settings, folder = recipe.samples, out / SAMPLES
+    shown = settings.in_card
+    if shown is None:  # prompts of a private set stay private
+        shown = bool(settings.prompts) or dataset["commit"] is not None
+    steps = sampled_steps(folder) if settings.every and shown else {}
+    if step == 0 or not {0, step} <= steps.keys():
+        return None
+    try:
+        rows = json.loads((folder / SAMPLE_PROMPTS).read_bytes())[:_SHOWN]
+        groups = [
+            PictureGroup(
+                str(row["prompt"]),
+                [decode((steps[one] / f"{i}.png").read_bytes()) for one in (0, step)],
+                ("before", "after"),
+            )
+            for i, row in enumerate(rows)
+        ]
+    except (ImageError, OSError, ValueError, TypeError, KeyError):
+        return None
+    return captioned_sheet(groups, columns=2) if groups else None
 
 
 def _placed(value: torch.Tensor, device: Any, dtype: torch.dtype) -> torch.Tensor:

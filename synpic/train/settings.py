@@ -169,6 +169,9 @@ class SampleSettings(Table):
     """The first of the dataset where none are given."""
     count: Positive = 8
     """How many of the dataset's."""
+    in_card: bool | None = None
+    """Whether the model's card shows them, before and after; if the prompts are of this recipe or
+    the dataset is on the Hub, where it is not given. Prompts of a private set stay private."""
 
 
 class EvaluateSettings(Table):

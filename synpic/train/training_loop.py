@@ -42,7 +42,7 @@ from synpic.train.optimizers import check_optimizer, open_optimizer, rate_at
 from synpic.train.processes import agreed_checkpoint, anyone, held, open_accelerator
 from synpic.train.result import damage_of, facts_of, read_result, save_result
 from synpic.train.resume_inputs import resume_inputs_of
-from synpic.train.samples import Sampler
+from synpic.train.samples import Sampler, card_sheet
 from synpic.train.settings import TrainRecipe
 from synpic.train.state import checkpoint_at, load_state, save_state, unread
 from synpic.train.step import loss_of_batch
@@ -223,6 +223,7 @@ def _run(
             about,
             data.prompts,
             evaluations.prompts,
+            card_sheet(recipe, data.about, out, step) if folder == out / "model" else None,
         )
 
     def evaluate(step: int) -> None:
@@ -283,7 +284,8 @@ def _run(
             saves = (step + 1) % recipe.run.save_every == 0 or evaluations.due(step + 1)
             if saves or stopping or last_one:
                 keep(step + 1)
-            if sampler and recipe.samples.every and (step + 1) % recipe.samples.every == 0:
+            every = recipe.samples.every
+            if sampler and every and ((step + 1) % every == 0 or last_one):
                 drawn = sampler.save(out / SAMPLES, step + 1)
                 log.add_pictures(step + 1, data.sample_prompts, drawn)
             if stopping and not last_one:

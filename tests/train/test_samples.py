@@ -109,7 +109,8 @@ def test_large_pictures_are_drawn_few_at_once(
                 wanted("sd", "samples.every=2", "samples.count=5", "run.steps=1"),
                 tmp_path / f"{most}",
             )
-    assert list(drawn.values()) == [[1] * 5, [2, 2, 1], [5]]
+    # Before the first step, and after the last.
+    assert list(drawn.values()) == [[1] * 10, [2, 2, 1] * 2, [5, 5]]
     first, *others = (
         np.stack(pictures(tmp_path / f"{most}", "step-00000000", 5)).astype(int) for most in drawn
     )
@@ -152,3 +153,43 @@ def test_guidance_sets_off_from_the_negative_prompt(wanted: Wanted, tmp_path: Pa
         train(wanted("sd", "samples.every=1", "run.steps=1", *changes), tmp_path / name)
         first.append(pictures(tmp_path / name, "step-00000000", 1)[0])
     assert (first[0] != first[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        (['samples.prompts=["a", "b"]'], True),
+        (["samples.in_card=true"], True),
+        ([], False),  # of a folder, whose prompts may be private
+        (['samples.prompts=["a", "b"]', "samples.in_card=false"], False),
+    ],
+)
+def test_the_card_shows_samples_before_and_after(
+    changes: list[str], shown: bool, wanted: Wanted, tmp_path: Path
+) -> None:
+    # The last step is drawn even where no interval ends at it.
+    fixed = ["samples.every=5", "samples.count=2", "optimizer.learning_rate=0.1"]
+    made = train(wanted("sd", *fixed, *changes), tmp_path)
+    sheet = made.folder / "samples.png"
+    assert sheet.exists() is shown
+    assert ("](samples.png)" in (made.folder / "README.md").read_text()) is shown
+    assert ("samples.png" in made.about["files"]) is shown
+    if not shown:
+        return
+    with Image.open(sheet) as image:
+        drawn = np.asarray(image)
+    for at, step in enumerate(("step-00000000", "step-00000002")):
+        (first, _) = pictures(tmp_path, step, 2)
+        left = 24 + at * (256 + 4)
+        enlarged = first.repeat(256 // SIDE, 0).repeat(256 // SIDE, 1)
+        assert (drawn[24 : 24 + 256, left : left + 256] == enlarged).all()
+
+
+def test_samples_that_are_gone_leave_a_card_without(wanted: Wanted, tmp_path: Path) -> None:
+    recipe = wanted("sd", 'samples.prompts=["a"]', "samples.every=1")
+    train(recipe, tmp_path)
+    assert samples.card_sheet(recipe, {"commit": None}, tmp_path, 2) is not None
+    assert samples.card_sheet(recipe, {"commit": None}, tmp_path, 1) is not None
+    assert samples.card_sheet(recipe, {"commit": None}, tmp_path, 3) is None
+    (tmp_path / "samples" / "step-00000000" / "0.png").unlink()
+    assert samples.card_sheet(recipe, {"commit": None}, tmp_path, 2) is None

@@ -16,7 +16,6 @@ from synpic.ids import SOURCE_KEY
 from synpic.publish.card.charts import AGREEMENT, SCORES
 from synpic.publish.card.pages import pages
 from synpic.publish.card.use import (
-    citation,
     export_line,
     load_line,
     named,
@@ -30,6 +29,7 @@ from synpic.rank import AGGREGATIONS
 from synpic.readers.display import count, number, size
 from synpic.recipe import PublishSettings
 from synpic.release.aggregation_code import code_in_words
+from synpic.release.cards.bibtex import bibtex
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text, one_line, paragraphs
 from synpic.release.cards.words import NO_WORDS, AuthorWords
@@ -113,7 +113,7 @@ def render_card(
         train=train_line(manifest, repository, tag),
         export=export_line(repository, tag),
         named=named(repository, tag),
-        citation=citation(head["pretty_name"], settings.authors, settings.year, repository, tag),
+        citation=bibtex(head["pretty_name"], settings.authors, settings.year, repository, tag),
         held=_held(manifest.ranking),
         pictures={
             "scores": SCORES if SCORES in paths else None,

@@ -1,19 +1,10 @@
-"""How a release is loaded, trained on and cited, as code that its card shows."""
+"""How a release is loaded and trained on, as code that its card shows."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
-from synpic.release.cards.markdown import one_line
 from synpic.release.manifest import Manifest
 
-__all__ = ["citation", "export_line", "load_line", "named", "split_to_show", "train_line"]
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", **{sign: f"\\{sign}" for sign in "&%$#_"},
-}  # fmt: skip
+__all__ = ["export_line", "load_line", "named", "split_to_show", "train_line"]
 
 
 def load_line(manifest: Manifest, repository: str | None, tag: str | None, config: str) -> str:
@@ -51,35 +42,3 @@ def named(repository: str | None, tag: str | None) -> str:
     if repository is None:
         return "."
     return f"{repository}@{tag}" if tag else repository
-
-
-def citation(
-    title: str, authors: Sequence[str], year: int | None, repository: str | None, tag: str | None
-) -> str:
-    """The release as an entry of BibTeX. What is not known is left out, and nothing made up."""
-    names = [one_line(name) for name in authors]
-    if not names and repository:
-        names = [repository.partition("/")[0]]
-    short = repository.partition("/")[2] if repository else title
-    key = re.sub(r"[^a-z0-9]+", "-", short.lower()).strip("-") or "dataset"
-    fields = {
-        "title": _latex(title),
-        "author": " and ".join(map(_author, names)),
-        "year": str(year or ""),
-        "version": tag or "",
-        "howpublished": "Hugging Face" if repository else "",
-        "url": f"https://huggingface.co/datasets/{repository}" if repository else "",
-    }
-    given = {name: value for name, value in fields.items() if value}
-    width = max(map(len, given))
-    lines = ",\n".join(f"  {name:<{width}} = {{{value}}}" for name, value in given.items())
-    return f"@misc{{{key}{f'-{tag}' if tag else ''},\n{lines}\n}}"
-
-
-def _author(name: str) -> str:
-    """A name in which the word that parts authors means itself."""
-    return f"{{{_latex(name)}}}" if re.search(r"\sand\s", name, re.IGNORECASE) else _latex(name)
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in one_line(text))

@@ -24,7 +24,7 @@ from synpic.publish.previous import (
 from synpic.readers.card_head import with_key
 from synpic.release.cards.evaluated import SOURCE
 from synpic.release.cards.head import yaml_head
-from synpic.release.cards.model_card import render_card
+from synpic.release.cards.model_card import UNKNOWN, render_card, without_warning
 from synpic.release.cards.training import FACTS
 from synpic.release.manifest import CARD
 
@@ -68,6 +68,13 @@ def released_card(
     if "license" in before.written and now.head.get("license") == "unknown":
         card = with_key(card, "license", before.written["license"])
     same = _is_same(model, remote, head)
+    if parse_previous(card, CARD).head.get("license") not in (None, UNKNOWN):
+        card = without_warning(card)
+    else:
+        remote.patience.tell(
+            f"the card says that the license is {UNKNOWN}: write `license: …` into the head of "
+            f"{CARD}, there or on the Hub, which keeps it"
+        )
     if evaluations is None:
         if not same and (before.evaluation is not None or _INDEX in before.head):
             remote.patience.tell(

@@ -13,6 +13,7 @@ from synpic.publish.previous import decode_card
 from synpic.readers.safetensors_header import read_header
 from synpic.release.cards.training import FACTS, read_training
 from synpic.release.manifest import CARD, File
+from synpic.release.run_folder import SAMPLE_SHEET
 
 __all__ = ["WEIGHTS", "TrainedFolder", "card_text", "read_trained"]
 
@@ -66,7 +67,8 @@ def read_trained(folder: Path) -> TrainedFolder:
     sent = {
         name.as_posix(): path
         for name, path in sorted(found.items())
-        if path.suffix in _SENT and not any(part.startswith(".") for part in name.parts)
+        if (path.suffix in _SENT or name.as_posix() == SAMPLE_SHEET)
+        and not any(part.startswith(".") for part in name.parts)
     }
     for name, path in sent.items():
         if name.endswith(WEIGHTS):

@@ -15,10 +15,20 @@ from typing import Any
 
 from synpic.readers.display import number
 from synpic.recipe.toml import write_toml
+from synpic.release.cards.bibtex import bibtex
 from synpic.release.cards.head import yaml_head
 from synpic.release.cards.markdown import fence, markdown_text
+from synpic.release.run_folder import SAMPLE_SHEET
 
-__all__ = ["load_lines", "render_card"]
+__all__ = ["UNKNOWN", "load_lines", "render_card", "without_warning"]
+
+UNKNOWN = "unknown"
+"""The license of a model whose publisher gives none: synpic knows none."""
+
+_WARNING = """\
+> [!WARNING]
+> **License: unknown.** The publisher of this model has not stated one. The terms of the model \
+that it was made from bind its use in any case: read them, and ask, before you use or share it."""
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -77,6 +87,12 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
         dataset=dataset,
         dataset_page=_page(dataset["name"], dataset.get("commit"), "datasets/") if on_hub else None,
         labels=_labels(recipe["data"]["labels"]),
+        trained_on=_trained_on(dataset),
+        licence=UNKNOWN,
+        warning=_WARNING,
+        samples=SAMPLE_SHEET if SAMPLE_SHEET in about["files"] else None,
+        taught=_taught(about),
+        citation=_citation(about, repository),
         load=load_lines(about, repository or "."),
         metrics=_metrics(about["metrics"]),
         objective=_objective(about),
@@ -90,19 +106,25 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
     return f"---\n{yaml_head(_head(about, on_hub))}\n---\n\n{body}"
 
 
+def without_warning(card: str) -> str:
+    """``card`` without the words that its license is unknown."""
+    return card.replace(f"{_WARNING}\n\n", "", 1)
+
+
 def _head(about: Mapping[str, Any], on_hub: bool) -> dict[str, Any]:
     """What the YAML head says. synpic knows no model's licence, and states none."""
     adapter = about["saved"] == "lora"
     base, name = about["model"].get("repository"), about["recipe"]["objective"]["name"]
     # A tag with a colon says something else to the Hub.
     objective = [] if ":" in name else [name]
-    tags = ["synpic", "text-to-image", "diffusers", *objective, *(["lora"] if adapter else [])]
+    tags = ["synpic", "text-to-image", "diffusers", "rlhf", *objective]
+    tags += [*(["lora"] if adapter else []), "arxiv:2410.18013"]
     relation = "adapter" if adapter else "finetune"
     return {
         "base_model": base or None,
         "datasets": [_repository(about["dataset"]["name"])] if on_hub else None,
         "library_name": "diffusers",
-        "license": "unknown",
+        "license": UNKNOWN,
         "pipeline_tag": "text-to-image",
         "tags": tags,
         "base_model_relation": relation if base else None,
@@ -141,6 +163,30 @@ def _page(name: str, commit: str | None, kind: str) -> str | None:
     if not (_REPOSITORY.fullmatch(repository) and re.fullmatch(r"[0-9a-f]+", commit or "")):
         return None
     return f"https://huggingface.co/{kind}{repository}/tree/{commit}"
+
+
+def _trained_on(dataset: Mapping[str, Any]) -> str:
+    """The dataset with its tag, where it is a release of synpic's on the Hub."""
+    name, version = str(dataset["name"]), dataset["version"]
+    return f"{_repository(name)}@v{version}" if version and dataset.get("commit") else name
+
+
+def _taught(about: Mapping[str, Any]) -> str:
+    """What ranked the images that it learnt from."""
+    labels = about["recipe"]["data"]["labels"]
+    if labels == "random":
+        return "nothing: its labels were shuffled"
+    ranked = about["dataset"].get("rewards") or {}
+    names = list(ranked) if labels == "published" else labels
+    return ", ".join(names) or "what ranked them"
+
+
+def _citation(about: Mapping[str, Any], repository: str | None) -> str | None:
+    """The model as an entry of BibTeX, without a year, which no file of it has."""
+    if repository is None:
+        return None
+    title = f"{_base(about['model'])['name'].rpartition('/')[2]}, fine-tuned"
+    return bibtex(title, [], None, repository, None, "model")
 
 
 def _objective(about: Mapping[str, Any]) -> dict[str, Any]:

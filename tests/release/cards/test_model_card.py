@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from synpic.release.cards.model_card import load_lines, render_card
+from synpic.release.cards.model_card import load_lines, render_card, without_warning
 from synpic.train.settings import parse_train_recipe
 from tests.hub_server.cards import check_card
 from tests.release.cards.facts import BASE, about
@@ -29,7 +29,10 @@ def test_the_head_is_what_the_hub_reads() -> None:
         "library_name": "diffusers",
         "license": "unknown",
         "pipeline_tag": "text-to-image",
-        "tags": ["synpic", "text-to-image", "diffusers", "rankdpo", "lora"],
+        "tags": [
+            *("synpic", "text-to-image", "diffusers", "rlhf", "rankdpo", "lora"),
+            "arxiv:2410.18013",
+        ],
     }
 
 
@@ -41,6 +44,42 @@ def test_a_pipeline_of_folders_names_nothing_on_the_hub() -> None:
     assert not {"base_model", "base_model_relation", "datasets"} & found.keys()
     assert "lora" not in found["tags"]
     assert "huggingface.co" not in text
+
+
+def test_its_title_names_model_and_objective() -> None:
+    body = render_card(about()).partition("\n---\n")[2].strip()
+    assert body.startswith("# stable-diffusion-xl-base-1.0, fine-tuned by RankDPO\n")
+    assert ", fine-tuned by RankDPO on the ranked images of [user/set" in body
+
+
+def test_an_unknown_license_is_stated_first_and_only_then() -> None:
+    text = render_card(about())
+    body = text.partition("\n---\n")[2].strip().splitlines()
+    assert body[2] == "> [!WARNING]"
+    assert body[3].startswith("> **License: unknown.**")
+    plain = without_warning(text)
+    assert "License: unknown" not in plain
+    assert check_card(plain) == ([], [])
+    assert without_warning(plain) == plain
+
+
+def test_samples_are_shown_where_they_are_part_of_the_model() -> None:
+    facts = about()
+    assert "samples.png" not in render_card(facts)
+    files = {**facts["files"], "samples.png": {"bytes": 1, "sha256": "c" * 64}}
+    assert "](samples.png)" in render_card({**facts, "files": files})
+
+
+def test_data_labels_and_citation_are_named() -> None:
+    facts = about()
+    ranked = {**facts["dataset"], "rewards": {"hpsv2": "f", "mine": "f"}}
+    text = render_card({**facts, "dataset": ranked}, "user/My-Model")
+    assert "[user/set\\@v1.0.0](https://huggingface.co/datasets/user/set/tree/aaaa" in text
+    assert "The model was taught to please hpsv2, mine." in text
+    assert "@misc{my-model,\n" in text
+    assert "url          = {https://huggingface.co/user/My-Model}" in text
+    assert "<details>\n<summary>The recipe</summary>" in text
+    assert "@misc" not in render_card(facts)
 
 
 def test_what_is_trained_and_measured_is_said() -> None:
