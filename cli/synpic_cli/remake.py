@@ -169,20 +169,21 @@ def _show_plan(plan: RemakePlan) -> None:
 
 
 def _show(found: Remade) -> None:
+    from synpic.pipeline.remake.result import in_words
     from synpic_cli.output import print_table, say
 
     say(f"{found.release}: {_sampled(found.sample)}, made again in {found.workspace}.")
     print_table(
         ["", "compared", "equal", "differ", "missing"],
         [
-            [_called(name), one.compared, one.equal, one.differ, one.missing]
+            [in_words(name), one.compared, one.equal, one.differ, one.missing]
             for name, one in found.parts.items()
         ],
     )
     if not found.by_pixels and found.parts["images"].compared:
         say("Of images, the hashes of their files were compared.")
     for name, one in found.parts.items():
-        _show_differences(_called(name), one)
+        _show_differences(in_words(name), one)
     _show_rest(found.changed, found.not_remade, found.notes)
     if found.ok:
         say("Everything that was made again is equal.")
@@ -214,7 +215,7 @@ def _show_rest(
     from synpic_cli.output import say
 
     for one in changed:
-        say(f"{one.what} has changed: {one.key} is {one.there} there, {one.here} here")
+        say(str(one))
     for what, number in {one.what: one.number for one in changed}.items():
         say(f"not made again: {what} ({_held(what, number)}): it has changed")
     for other in not_remade:
@@ -230,8 +231,3 @@ def _held(what: str, number: int) -> str:
 def _sampled(sample: SampleSize) -> str:
     chunks = f"{count(sample.chunks, 'chunk')} of {sample.of_chunks:,}"
     return f"{chunks}, {count(sample.prompts, 'prompt')} of {sample.of_prompts:,}"
-
-
-def _called(name: str) -> str:
-    kind, _, of = name.partition(".")
-    return f"{kind} by {of}" if of else kind

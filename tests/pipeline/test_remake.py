@@ -144,6 +144,9 @@ def test_all_of_it_is_equal(made: Path, tmp_path: Path) -> None:
         (4, 8),
     ]
     assert made_again(made / "out", into) == found
+    assert repr(found).startswith(
+        f"Remade({made / 'out'}: equal are ids 40 of 40, seeds 40 of 40, "
+    )
     assert drawn(into).equals(second)
 
 
@@ -172,6 +175,7 @@ def test_one_pixel(out: Path, tmp_path: Path) -> None:
     assert differing(found) == {"images": (1, 0)}
     assert found.parts["images"].largest == 1
     assert reasons(found, "images") == {NOT_RECORDED: 1}
+    assert f"<p>images: 1: {NOT_RECORDED}</p>" in found._repr_html_()
     # By hashes alone it is not seen: `synpic verify` holds pixels to those.
     by_hash = made_again(out, tmp_path / "again", images=False)
     assert (by_hash.ok, by_hash.by_pixels) == (True, False)

@@ -7,9 +7,11 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
+from synpic.engine.bars import progress_bars
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.errors import ReleaseError, Stopped
@@ -96,6 +98,7 @@ def remake(
     images: bool | None = None,
     device: str | None = None,
     trust_code: bool = False,
+    progress: bool = False,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Remade:
@@ -115,6 +118,8 @@ def remake(
         trust_code: run what the recipe of the release names as code (``module:callable``, remote
             code, an environment), and ask the addresses that it names. Else what needs that is not
             made again.
+        progress: draw a bar for each model and reward, as a widget in a notebook, elsewhere on
+            stderr.
         listener: receives progress.
         stop: when set, the current batch is finished and kept.
 
@@ -132,28 +137,8 @@ def remake(
     """
     ready = _prepare(release, Workspace(into), share, trust_code)
     parts = ready.parts
-    if parts.models:
-        report = generate_candidates(
-            ready.snapshot,
-            only=parts.model_names,
-            device=device,
-            retry_failed=True,
-            listener=listener,
-            stop=stop,
-        )
-        _note_broken(ready, report, "models")
-    inventory = take_inventory(ready.snapshot)
-    if parts.rewards and inventory.candidates().height:
-        report = score_candidates(
-            ready.snapshot,
-            only=[reward.name for reward in parts.rewards],
-            device=device,
-            retry_failed=True,
-            listener=listener,
-            stop=stop,
-        )
-        _note_broken(ready, report, "rewards")
-        inventory = take_inventory(ready.snapshot)
+    with progress_bars(progress, listener) as shown:
+        inventory = _make(ready, device, shown, stop)
     published, notes = _published_images(ready, images)
     try:
         compared, more = compare_all(
@@ -173,6 +158,29 @@ def remake(
         changed=parts.changed,
         notes=[*notes, *more],
     )
+
+
+def _make(
+    ready: _Prepared,
+    device: str | None,
+    listener: Listener | None,
+    stop: threading.Event | None,
+) -> Inventory:
+    """Draw and score, and take stock of what there is then."""
+    parts = ready.parts
+    how: dict[str, Any] = {"device": device, "listener": listener, "stop": stop}
+    if parts.models:
+        report = generate_candidates(
+            ready.snapshot, only=parts.model_names, retry_failed=True, **how
+        )
+        _note_broken(ready, report, "models")
+    inventory = take_inventory(ready.snapshot)
+    if parts.rewards and inventory.candidates().height:
+        names = [reward.name for reward in parts.rewards]
+        report = score_candidates(ready.snapshot, only=names, retry_failed=True, **how)
+        _note_broken(ready, report, "rewards")
+        inventory = take_inventory(ready.snapshot)
+    return inventory
 
 
 def _prepare(release: Published, workspace: Workspace, share: float, trust_code: bool) -> _Prepared:

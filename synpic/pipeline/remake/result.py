@@ -6,9 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from synpic.readers.notebook import html_table
 from synpic.release.chunks import ChunkSample
 
-__all__ = ["Changed", "ComparedPart", "NotRemade", "Reason", "Remade", "RemakePlan", "SampleSize"]
+__all__ = [
+    "Changed",
+    "ComparedPart",
+    "NotRemade",
+    "Reason",
+    "Remade",
+    "RemakePlan",
+    "SampleSize",
+    "in_words",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,9 @@ class Changed:
     there: str
     here: str
     number: int
+
+    def __str__(self) -> str:
+        return f"{self.what} has changed: {self.key} is {self.there} there, {self.here} here"
 
 
 @dataclass(frozen=True)
@@ -132,7 +145,7 @@ class RemakePlan:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Remade:
     """What was made again, and how much of it is what was published.
 
@@ -167,3 +180,35 @@ class Remade:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"ok": self.ok, **asdict(self)}
+
+    def __repr__(self) -> str:
+        parts = ", ".join(
+            f"{in_words(name)} {one.equal:,} of {one.compared:,}"
+            for name, one in self.parts.items()
+        )
+        return f"Remade({self.release}: equal are {parts})"
+
+    def _repr_html_(self) -> str:
+        head = ["", "compared", "equal", "differ", "missing", "largest difference"]
+        rows = [
+            [in_words(name), one.compared, one.equal, one.differ, one.missing, one.largest]
+            for name, one in self.parts.items()
+        ]
+        return html_table(f"{self.release}, made again", head, rows, self._lines())
+
+    def _lines(self) -> list[str]:
+        """Why something differs, has changed or was not made again."""
+        found = [
+            f"{in_words(name)}: {reason.number:,}: {reason.text}"
+            for name, one in self.parts.items()
+            for reason in one.reasons
+        ]
+        found += [str(one) for one in self.changed]
+        found += [f"not made again: {one.what}: {one.why}" for one in self.not_remade]
+        return [*found, *self.notes]
+
+
+def in_words(part: str) -> str:
+    """A name of ``Remade.parts`` as people read it: "scores by clip_score"."""
+    kind, _, of = part.partition(".")
+    return f"{kind} by {of}" if of else kind
