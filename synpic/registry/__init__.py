@@ -322,6 +322,7 @@ REWARDS = Registry(
         "imagereward_upstream": "synpic.score.apart.upstream:ImageRewardUpstream",
         "judged": "synpic.score.judged:Judged",
         "mps": "synpic.score.mps:MPS",
+        "ocr": "synpic.score.ocr_reward:OcrReward",
         "pickscore": "synpic.score.pickscore:PickScore",
         "shapes_alignment": "synpic.shapes.alignment:Alignment",
         "shapes_biased": "synpic.shapes.biased:Biased",
@@ -355,6 +356,7 @@ JUDGES = Registry(
         "blip_vqa": "synpic.score.judges.blip_vqa:BlipVqa",
         "clip_text": "synpic.score.judges.clip_text:ClipText",
         "geneval": "synpic.score.judges.geneval_judge:GenEvalJudge",
+        "ocr": "synpic.score.judges.ocr:Ocr",
         "shapes": "synpic.shapes.judging:ShapesJudge",
         "vlm_questions": "synpic.score.judges.vlm_questions:VlmQuestions",
         "vlm_questions_endpoint": (

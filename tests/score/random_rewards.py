@@ -25,6 +25,7 @@ from synpic.score.vlm.ratings import RUBRIC
 from tests.generate.tiny import clip_tokenizer
 from tests.score import tiny_hpsv3
 from tests.score.endpoint_server import let_answer
+from tests.score.tiny_got import save_got
 from tests.score.tiny_vlms import save_vlm
 
 __all__ = ["FULL", "REDUCED", "RandomReward", "Size", "make"]
@@ -366,6 +367,10 @@ def _qwen(size: Size) -> dict[str, int]:
     }
 
 
+def _ocr(root: Path, size: Size) -> RandomReward:
+    return RandomReward("ocr", save_got(root / "got"))
+
+
 def _vlm_yes(root: Path, size: Size) -> RandomReward:
     return RandomReward("vlm_yes", save_vlm("qwen3_vl", root / "vlm", **_qwen(size)))
 
@@ -455,6 +460,7 @@ _MAKERS: dict[str, Callable[[Path, Size], RandomReward]] = {
     "mps": _mps,
     "pickscore": _pickscore,
     "vlm_rating": _vlm_rating,
+    "ocr": _ocr,
     "vlm_yes": _vlm_yes,
     "vqascore": _vqascore,
     "vqascore_xl": _vqascore_xl,

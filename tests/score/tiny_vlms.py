@@ -36,7 +36,7 @@ from transformers import (
     Qwen3VLVideoProcessor,
 )
 
-__all__ = ["ARCHITECTURES", "generated", "save_vlm"]
+__all__ = ["ARCHITECTURES", "generated", "save_vlm", "tiny_tokenizer"]
 
 CORPUS = """Does this figure show "a cat" or "the dog"? Please answer Yes or No. yes no YES NO
 a red circle on a black background; three green stars and a blue square, photo of it
@@ -52,7 +52,7 @@ CHATML = (
 )
 
 
-def _tokenizer(special: Sequence[str], **named: str) -> PreTrainedTokenizerFast:
+def tiny_tokenizer(special: Sequence[str], **named: str) -> PreTrainedTokenizerFast:
     """Bytes, merged where the corpus repeats itself: what such models have."""
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -86,7 +86,7 @@ def _text(words: PreTrainedTokenizerFast, **more: Any) -> dict[str, Any]:
 
 def _qwen(kind: str, **text: Any) -> tuple[Any, Any]:
     marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-    words = _tokenizer(marks)
+    words = tiny_tokenizer(marks)
     number = words.convert_tokens_to_ids
     config, model, vision = _QWENS[kind]
     described = _text(words, max_position_embeddings=4096, **text)
@@ -152,7 +152,7 @@ _QWENS: Mapping[str, tuple[Any, Any, dict[str, Any]]] = {
 
 
 def _llava() -> tuple[Any, Any]:
-    words = _tokenizer(["<image>"])
+    words = tiny_tokenizer(["<image>"])
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
             hidden_size=16,
@@ -182,7 +182,7 @@ def _llava() -> tuple[Any, Any]:
 
 def _idefics3() -> tuple[Any, Any]:
     marks = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
-    words = _tokenizer(marks)
+    words = tiny_tokenizer(marks)
     config = Idefics3Config(
         vision_config={
             "hidden_size": 16,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["LocalVlm", "open_local", "open_processor"]
+__all__ = ["LocalVlm", "load_processor", "open_local", "open_processor"]
 
 _ANYTHING = "a red circle"
 
@@ -328,10 +328,26 @@ class LocalVlm:
 
 
 def open_processor(checkpoint: str, revision: str | None) -> Any:
-    """The processor, whose images are resized by Pillow where the architecture has such a one.
+    """The processor of a model that can be asked about an image.
 
     Raises:
         RewardError: it takes no images, or has no chat template.
+        CheckpointError: a file is not there or damaged, or cannot be reached.
+    """
+    processor = load_processor(checkpoint, revision)
+    if getattr(processor, "image_processor", None) is None or not processor.chat_template:
+        lacking = "chat template" if not getattr(processor, "chat_template", None) else "images"
+        raise RewardError(
+            f"{checkpoint} cannot be asked about an image: its processor has no {lacking}",
+            hint="name a model that was tuned to chat about images",
+        )
+    return processor
+
+
+def load_processor(checkpoint: str, revision: str | None) -> Any:
+    """A processor, whose images are resized by Pillow where the architecture has such a one.
+
+    Raises:
         CheckpointError: a file is not there or damaged, or cannot be reached.
     """
     from transformers import AutoImageProcessor, AutoProcessor
@@ -345,10 +361,4 @@ def open_processor(checkpoint: str, revision: str | None) -> Any:
             processor.image_processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
                 checkpoint, revision=revision, backend="pil"
             )
-    if getattr(processor, "image_processor", None) is None or not processor.chat_template:
-        lacking = "chat template" if not getattr(processor, "chat_template", None) else "images"
-        raise RewardError(
-            f"{checkpoint} cannot be asked about an image: its processor has no {lacking}",
-            hint="name a model that was tuned to chat about images",
-        )
     return processor
