@@ -85,7 +85,7 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m synpic_cli.reference > docs/cli.md
 	$(BIN)/python -m synpic_cli.api_page > docs/api.md
-	$(BIN)/python -m synpic_cli.rewards_page docs/rewards.md
+	$(BIN)/python -m synpic_cli.rewards_page docs
 	$(BIN)/python -m synpic_cli.agreement_page docs/agreement.md
 
 # The documentation as a site, into ./site: open site/index.html.

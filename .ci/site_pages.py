@@ -44,8 +44,12 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         # Folders and files of the source have no page.
         markdown = re.sub(r"\[([^\]]+)\]\((?:tests|\.ci|benchmarks)/[^)]*\)", r"\1", markdown)
     else:
-        markdown = re.sub(r"\]\(\.\./(?=[A-Z]|examples/[^)]*\.\w+\))", "](", markdown)
-        markdown = re.sub(r"\[([^\]]+)\]\(\.\./[^)]*\)", r"\1", markdown)
+        within = "../" * page.file.src_uri.count("/")  # from the page to the folder of all pages
+        beside = rf"{within}../"
+        markdown = re.sub(
+            rf"\]\({re.escape(beside)}(?=[A-Z]|examples/[^)]*\.\w+\))", f"]({within}", markdown
+        )
+        markdown = re.sub(rf"\[([^\]]+)\]\({re.escape(beside)}[^)]*\)", r"\1", markdown)
     return markdown
 
 

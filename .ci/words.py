@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-PAGES = ("*.md", "docs/*.md", "dataset_cards/*.jinja", "examples/*.*", "synpic/**/*.toml")
+PAGES = ("*.md", "docs/**/*.md", "dataset_cards/*.jinja", "examples/*.*", "synpic/**/*.toml")
 PACKAGES = ("synpic", "cli")
 
 Text = tuple[int, str]

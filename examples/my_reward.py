@@ -9,7 +9,7 @@
     synpic score
     synpic rank
 
-docs/rewards.md says what a reward may rely on, and what is refused.
+docs/rewards/own.md says what a reward may rely on, and what is refused.
 """
 
 from __future__ import annotations

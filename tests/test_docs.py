@@ -51,11 +51,11 @@ from synpic.workspace import Workspace
 from synpic_cli.agreement_page import with_table
 from synpic_cli.main import app
 from synpic_cli.reference import commands, reference
-from synpic_cli.rewards_page import with_tables
+from synpic_cli.rewards_page import BEGIN, pages
 from tests.conftest import MakeRecipe
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 RECIPES = [
     path
     for room in ("recipe/presets", "train/presets")
@@ -82,8 +82,15 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[study.questions.NAME]`": QuestionSettings,
 }
 
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-every_text = pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+OWN = ROOT / "docs" / "rewards" / "own.md"
+
+
+def _within(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=_within)
+every_text = pytest.mark.parametrize("page", TEXTS, ids=_within)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -222,9 +229,9 @@ def test_the_command_reference_is_up_to_date() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == reference(), "run `make docs`"
 
 
-def test_the_tables_of_rewards_are_up_to_date() -> None:
-    page = (ROOT / "docs" / "rewards.md").read_text()
-    assert page == with_tables(page), "run `make docs`"
+def test_the_pages_of_rewards_are_up_to_date() -> None:
+    for path, text in pages(ROOT / "docs").items():
+        assert path.read_text() == text, f"{path.name}: run `make docs`"
 
 
 def test_the_table_of_agreement_is_up_to_date_and_of_every_reward() -> None:
@@ -415,19 +422,18 @@ def test_the_quickstart(offline: Path, recipe: MakeRecipe, capsys: Any) -> None:
     assert (offline / "made" / "dataset" / "manifest.json").exists()
 
 
-def test_every_reward_has_a_section() -> None:
-    page = ROOT / "docs" / "rewards.md"
-    titles = [
-        re.sub(r"[`_ -]", "", title.lower())
-        for title in re.findall(r"^## (.+)$", prose(page), re.M)
-    ]
-    for name in REWARDS.names():
-        if not name.startswith("shapes_"):
-            assert name.removesuffix("_xl").replace("_", "") in titles, name
+def test_every_reward_has_its_page() -> None:
+    names = {name for name in REWARDS.names() if REWARDS.origin(name) == "synpic"}
+    folder = ROOT / "docs" / "rewards"
+    made = {path.stem for path in folder.glob("*.md") if BEGIN in path.read_text()}
+    assert made == {*names, "accuracy"}
+    nav = re.findall(r"rewards/(\w+)\.md$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert sorted(nav) == sorted(path.stem for path in folder.glob("*.md"))
+    assert nav[0] == "own"
 
 
 def test_the_reward_in_two_steps_is_one(tmp_path: Path) -> None:
-    (code,) = (b for b in blocks(ROOT / "docs" / "rewards.md", "python") if "Brightness" in b)
+    (code,) = (b for b in blocks(OWN, "python") if "Brightness" in b)
     exec(code, shown := {})
     images = [Image.new("RGB", (40, 30), color) for color in ("black", "white")]
     assert shown["Brightness"]().score(["any", "any"], images) == [0, 1]

@@ -36,7 +36,8 @@ def blocks(page: str) -> list[str]:
 
 PAGES = [
     page
-    for page in ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for page in [path.relative_to(ROOT).as_posix()]
     if blocks(page)
 ]
 

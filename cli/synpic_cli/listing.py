@@ -164,7 +164,7 @@ def _say_of_people() -> None:
     say(f"people: how often people agree, as published, on MMRB2: {newest.what}; {newest.source}.")
     say(
         "Chance is 50 %, and no small reward is far above it there: average several of different "
-        "descent, or ask a large model. docs/rewards.md has other sets."
+        "descent, or ask a large model. docs/rewards/accuracy.md has other sets."
     )
 
 
