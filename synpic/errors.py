@@ -240,7 +240,10 @@ def _rebuild(kind: type[SynpicError], message: str, hint: str | None) -> SynpicE
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` when something known is near ``word``, else nothing."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    if len(word) > 3 * max(map(len, names), default=0):
+        return ""  # so long that none is near; others write it, and comparing it could take minutes
+    near = get_close_matches(word, names, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 from synpic.serve.asking import Refused
 from synpic.serve.guard import CallersGuard
 from synpic.serve.limits import RequestLimits
-from synpic.serve.metrics import TEXT, ServerMetrics
+from synpic.serve.metrics import TEXT
 from synpic.serve.service import RewardService
 from synpic.serve.whole_body import WholeBody
 from synpic.serve.wires import flow_factory, own, pickles, unirl
@@ -75,17 +75,26 @@ def make_app(
     def hung_up(scope: Message) -> None:
         metrics.dropped(wire_of(scope["path"], scope))
 
-    counted = _Counted(app, metrics, wire_of)
-    return CallersGuard(WholeBody(counted, limits, hung_up), host, token)
+    def took(scope: Message, status: int, seconds: float) -> None:
+        metrics.took(wire_of(scope["path"], scope), seconds)
+
+    def counted(scope: Message, status: int, seconds: float) -> None:
+        metrics.request(wire_of(scope["path"], scope), status)
+
+    # What is refused before its body is read is counted too, and takes no part in the seconds.
+    whole = WholeBody(_Answered(app, took), limits, hung_up)
+    return _Answered(CallersGuard(whole, host, token), counted)
 
 
-class _Counted:
-    """ASGI middleware: counts answers by wire and status, and measures them."""
+class _Answered:
+    """ASGI middleware: tells of each answer that begins.
 
-    def __init__(
-        self, app: App, metrics: ServerMetrics, wire_of: Callable[[str, Message], str]
-    ) -> None:
-        self._app, self._metrics, self._wire_of = app, metrics, wire_of
+    Args:
+        tell: called with the scope, the status, and the seconds since the application was asked.
+    """
+
+    def __init__(self, app: App, tell: Callable[[Message, int, float], object]) -> None:
+        self._app, self._tell = app, tell
 
     async def __call__(
         self,
@@ -93,14 +102,14 @@ class _Counted:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        wire, began = self._wire_of(scope["path"], scope), time.monotonic()
+        began = time.monotonic()
 
-        async def counting(message: Message) -> None:
+        async def telling(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._metrics.request(wire, message["status"], time.monotonic() - began)
+                self._tell(scope, message["status"], time.monotonic() - began)
             await send(message)
 
-        await self._app(scope, receive, counting)
+        await self._app(scope, receive, telling)
 
 
 def _of_the_server(service: RewardService) -> list[Route]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from synpic.errors import SynpicError
+from synpic.readers.display import count
 from synpic.score.wires.synpic import RewardDescription
 
-__all__ = ["Ask", "DescribedScorer", "Refused", "Scored", "Scorer", "Unscored"]
+__all__ = ["Ask", "DescribedScorer", "Refused", "Scored", "Scorer", "Unscored", "too_many"]
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Ask:
         prompt: the text that it was drawn for.
         image: the bytes of a file that Pillow opens.
         metadata: what the prompt asks for, where a reward reads more than the prompt.
+        number: its place in its request, for messages, where only a part of that is asked at once.
     """
 
     prompt: str
     image: bytes
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ class Refused(SynpicError):
     def headers(self) -> dict[str, str]:
         """Of the answer."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+def too_many(images: int, most: int) -> Refused:
+    """The refusal of a request for which the queue never has room."""
+    return Refused(
+        413,
+        f"{count(images, 'image')} in one request, and the queue holds {most:,}",
+        hint="send fewer at a time; --queue of `synpic serve` allows more",
+    )
 
 
 class Scorer(Protocol):

@@ -31,7 +31,6 @@ class PendingRequest:
     def __init__(self, images: Mapping[str, Sequence[BatchImage]]) -> None:
         self.images = images
         self.answer: Future[Answers] = Future()
-        self.gone = False
         self._ends: dict[str, list[Any]] = {name: [None] * len(of) for name, of in images.items()}
         self._missing = sum(map(len, images.values()))
 
@@ -39,6 +38,11 @@ class PendingRequest:
         """One more score; whether it was the last."""
         self._ends[reward][place] = end
         self._missing -= 1
+        return not self._missing
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was scored."""
         return not self._missing
 
     def resolve(self) -> None:
@@ -124,7 +128,11 @@ class Batcher:
     def drop(self, request: PendingRequest) -> None:
         """A request that was added is answered, or its caller is gone."""
         with self._changed:
-            request.gone = True
+            if not request.whole:
+                # What it holds of memory is free for others, whatever the device is at.
+                for name in request.images:
+                    left = (one for one in self._queues[name] if one.request is not request)
+                    self._queues[name] = deque(left)
             self._pace.ended(was_ready=True)
             self._changed.notify()
 
@@ -152,8 +160,6 @@ class Batcher:
         """The reward whose batch goes now; else how long to wait, None: until something comes."""
         oldest: dict[str, float] = {}
         for name, queue in self._queues.items():
-            while queue and queue[0].request.gone:
-                queue.popleft()
             if queue:
                 oldest[name] = queue[0].since
         # The one that has waited longest: two rewards of one request take turns.
@@ -169,12 +175,8 @@ class Batcher:
         return self._pace.wait(since)
 
     def _take(self, name: str) -> list[_Queued]:
-        queue, batch = self._queues[name], list[_Queued]()
-        while queue and len(batch) < self._rewards[name].batch_size:
-            one = queue.popleft()
-            if not one.request.gone:
-                batch.append(one)
-        return batch
+        queue = self._queues[name]
+        return [queue.popleft() for _ in range(min(len(queue), self._rewards[name].batch_size))]
 
     def _score(self, name: str, batch: Sequence[_Queued]) -> None:
         began = time.monotonic()

@@ -34,7 +34,9 @@ def require_token(host: str, token: str | None) -> None:
     Raises:
         SynpicError: ``host`` is not loopback, and there is no token; or it cannot be sent.
     """
-    if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
+    if token is not None and not (
+        token and token.isascii() and token.isprintable() and " " not in token
+    ):
         raise SynpicError(
             f"{TOKEN} is no token: it is empty, or holds what a header cannot",
             hint="use letters and digits: openssl rand -hex 24",

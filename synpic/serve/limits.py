@@ -30,3 +30,10 @@ class RequestLimits:
     def bodies(self) -> int:
         """Bytes of all requests together."""
         return 16 * self.body
+
+    @property
+    def all_pixels(self) -> int:
+        """Pixels of all images together that are decoded and not answered: 2 Mi for each place in
+        the queue, which are 6 MiB.
+        """
+        return max(self.pixels, self.queue << 21)

@@ -41,10 +41,14 @@ class ServerMetrics:
         self._sizes = _Histogram("batch_images", "Images in a batch, by reward.", SIZES, "reward")
         self._batch = _Histogram("batch_seconds", "Time of a batch.", SECONDS, "reward")
 
-    def request(self, wire: str, status: int, seconds: float) -> None:
+    def request(self, wire: str, status: int) -> None:
         """Count an answer."""
         with self._lock:
             self._requests.add((wire, str(status)))
+
+    def took(self, wire: str, seconds: float) -> None:
+        """Count the time of an answer to a request that was read whole."""
+        with self._lock:
             self._seconds.add((wire,), seconds)
 
     def dropped(self, wire: str) -> None:

@@ -77,7 +77,7 @@ def serve_rewards(
         rewards = wanted.open(descriptions, options.device, options.batch_size)
         address = f"http://{authority_of(options.host, listener)}"
 
-        async def run() -> BaseException | None:
+        async def run() -> tuple[BaseException | None, int]:
             loop, asked = asyncio.get_running_loop(), asyncio.Event()
             end = _thread_safe(loop, asked)
             service = RewardService(
@@ -101,20 +101,27 @@ def serve_rewards(
                 on_ready(address)
                 asking = asyncio.create_task(asked.wait())
                 await asyncio.wait((serving, asking), return_when=asyncio.FIRST_COMPLETED)
-                await service.drain(SECONDS_TO_DRAIN)
+                left = 0 if await service.drain(SECONDS_TO_DRAIN) else service.held
                 server.should_exit = True
                 await serving
             service.close()
-            return service.failure
+            return service.failure, left
 
         failure: BaseException | None = None
+        answered = False
         with suppress(KeyboardInterrupt):  # a second Ctrl-C
-            failure = asyncio.run(run())
+            failure, left = asyncio.run(run())
+            answered = not left
     if isinstance(failure, SynpicError):
         raise DeviceLost(failure.message, hint="start the server again")
     if failure is not None:
         raise failure
-    raise Stopped("stopped", hint="what was accepted was answered")
+    raise Stopped(
+        "stopped",
+        hint="what was accepted was answered"
+        if answered
+        else "callers that still waited got no scores",
+    )
 
 
 class _Server(uvicorn.Server):

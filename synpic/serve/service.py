@@ -14,10 +14,11 @@ from synpic.readers.images import ImageError, decode, describe
 from synpic.score.judged import AskedPrompt
 from synpic.score.prefetch import made_ready
 from synpic.score.wires.synpic import RewardDescription
-from synpic.serve.asking import Ask, Refused, Scored, Unscored
+from synpic.serve.asking import Ask, Refused, Scored, Unscored, too_many
 from synpic.serve.batching import Batcher, PendingRequest
 from synpic.serve.limits import RequestLimits
 from synpic.serve.metrics import ServerMetrics
+from synpic.serve.pixel_room import PixelRoom, PixelShare
 from synpic.serve.served import BatchImage, ServedReward, makes_of
 
 __all__ = ["RewardService"]
@@ -50,8 +51,11 @@ class RewardService:
         self.stopping = False
         self.failure: BaseException | None = None
         """What ended the work on the device."""
+        self._waiting: set[PendingRequest] = set()
+        self._given_up = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self._room = PixelRoom(limits.all_pixels)
         self._threads = ThreadPoolExecutor(pool(16), "ready")
         self._batcher = Batcher(rewards, deadline, self.metrics, self._failed)
         self._batcher.start()
@@ -81,19 +85,27 @@ class RewardService:
         self._admit(len(asks))
         self.held += len(asks)
         self._idle.clear()
+        share = self._room.share()
         try:
-            return await self._scored(asks, names)
+            return await self._scored(asks, names, share)
         finally:
+            share.close()
             self.held -= len(asks)
             if not self.held:
                 self._idle.set()
 
     async def drain(self, seconds: float) -> bool:
-        """Accept nothing more, and wait until all that was accepted is answered; whether it is."""
+        """Accept nothing more, and wait until all that was accepted is answered; whether it is.
+
+        What still waits after ``seconds`` is answered with an error.
+        """
         self.stopping = True
         try:
             await asyncio.wait_for(self._idle.wait(), seconds)
         except TimeoutError:
+            self._given_up = True
+            for request in tuple(self._waiting):
+                request.fail(TimeoutError())
             return False
         return True
 
@@ -113,7 +125,7 @@ class RewardService:
                     f"no reward {name[:100]!r} is served.{did_you_mean(name, self._rewards)}",
                     hint=f"served: {', '.join(self._rewards)}",
                 )
-        for number, ask in enumerate(asks):
+        for number, ask in _numbered(asks):
             if len(ask.prompt) > self._limits.prompt:
                 raise Refused(
                     422,
@@ -134,11 +146,7 @@ class RewardService:
         if self.stopping:
             raise Refused(503, "the server is stopping", retry_after=10)
         if images > most:
-            raise Refused(
-                413,
-                f"{count(images, 'image')} in one request, and the queue holds {most:,}",
-                hint="send fewer at a time; --queue of `synpic serve` allows more",
-            )
+            raise too_many(images, most)
         if self.held + images > most:
             raise Refused(
                 503,
@@ -148,11 +156,11 @@ class RewardService:
             )
 
     async def _scored(
-        self, asks: Sequence[Ask], names: Sequence[str]
+        self, asks: Sequence[Ask], names: Sequence[str], share: PixelShare
     ) -> dict[str, list[Scored | Unscored]]:
         self._batcher.expect()
         try:
-            made = await self._ready(asks, makes_of(self._rewards, names))
+            made = await self._ready(asks, makes_of(self._rewards, names), share)
         except BaseException:
             self._batcher.forget()
             raise
@@ -160,28 +168,34 @@ class RewardService:
             {
                 name: [
                     BatchImage(number, _prompt(ask), image[self._rewards[name].kind])
-                    for number, (ask, image) in enumerate(zip(asks, made, strict=True))
+                    for (number, ask), image in zip(_numbered(asks), made, strict=True)
                 ]
                 for name in names
             }
         )
         del made, asks
+        self._waiting.add(request)
         self._batcher.add(request)
+        if self._given_up:
+            request.fail(TimeoutError())
         try:
             return await asyncio.wrap_future(request.answer)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            # Whatever ended the device's thread.
+            # Whatever ended the device's thread, or the wait for it.
             raise self._lost() from error
         finally:
+            self._waiting.discard(request)
             self._batcher.drop(request)
 
-    async def _ready(self, asks: Sequence[Ask], makes: Mapping[Any, Any]) -> list[dict[Any, Any]]:
+    async def _ready(
+        self, asks: Sequence[Ask], makes: Mapping[Any, Any], share: PixelShare
+    ) -> list[dict[Any, Any]]:
         loop = asyncio.get_running_loop()
         making = [
-            loop.run_in_executor(self._threads, self._make, number, ask.image, makes)
-            for number, ask in enumerate(asks)
+            loop.run_in_executor(self._threads, self._make, number, ask.image, makes, share)
+            for number, ask in _numbered(asks)
         ]
         try:
             return await asyncio.gather(*making)
@@ -190,7 +204,9 @@ class RewardService:
                 one.cancel()
             raise
 
-    def _make(self, number: int, data: bytes, makes: Mapping[Any, Any]) -> dict[Any, Any]:
+    def _make(
+        self, number: int, data: bytes, makes: Mapping[Any, Any], share: PixelShare
+    ) -> dict[Any, Any]:
         most = self._limits.pixels
         try:
             header = describe(data)
@@ -201,6 +217,7 @@ class RewardService:
                     f"{most:,} are decoded",
                     hint="send it smaller; --max-pixels of `synpic serve` allows more",
                 )
+            share.take(number, header.width * header.height)
             image = decode(data)
         except ImageError as error:
             raise Refused(
@@ -218,8 +235,15 @@ class RewardService:
 
     def _lost(self) -> Refused:
         why = self.failure
+        if why is None:
+            return Refused(503, "the server stopped before it had scored this", retry_after=10)
         text = why.message if isinstance(why, DeviceLost) else "the server cannot score any more"
         return Refused(503, f"{text}; it ends", retry_after=10)
+
+
+def _numbered(asks: Sequence[Ask]) -> list[tuple[int, Ask]]:
+    """Each with its place in its request."""
+    return [(n if ask.number is None else ask.number, ask) for n, ask in enumerate(asks)]
 
 
 def _prompt(ask: Ask) -> str:

@@ -101,6 +101,7 @@ def doubled(times: int) -> bytes:
         (b"\x80\x04]r\xff\xff\xff\x7f.", "under number"),
         (b"\x80\x04\x8e\xff\xff\xff\xff\xff\x00\x00\x00.", "expected"),
         (b"\x80\x04}K\x01a.", "append|extend"),
+        (b"\x80\x04}(" + (b")" + b"\x85" * 20_000 + b"N") * 2 + b"u.", "recursion"),
         (within_itself(), "deeper than 12"),
         (doubled(11), None),
         (doubled(40), "deeper than 12"),

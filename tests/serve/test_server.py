@@ -13,9 +13,10 @@ import pytest
 import requests
 
 import synpic
-from synpic.errors import DeviceLost
+from synpic.errors import DeviceLost, SynpicError
 from synpic.score.api import reward
 from synpic.score.wires.unirl import UnirlHealth
+from synpic.serve.guard import require_token
 from synpic.serve.limits import RequestLimits
 from tests.serve.loopback import Loopback, Redness, loopback, text
 from tests.serve.scorers import jpeg, png
@@ -154,6 +155,25 @@ def test_a_token_is_asked_for(red: Redness) -> None:
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         found = server.client.get("/v1/rewards", headers={"authorization": "Bearer secret"})
         assert found.json()["synpic"] == synpic.__version__
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "secret ", "secret\n", "schlüssel"])
+def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
+    with pytest.raises(SynpicError, match="SYNPIC_SERVE_TOKEN is no token"):
+        require_token("127.0.0.1", token)
+
+
+def test_an_image_is_named_by_its_place_in_a_request_of_unirl() -> None:
+    """Items that want other rewards are asked apart."""
+    wanted = [(png(1), "other"), (png(1), "red"), (b"none", "red")]
+    items = [
+        {"history": [{"text": "a", "image_b64": text(image)}], "required_rewards": [reward]}
+        for image, reward in wanted
+    ]
+    with loopback({"red": Redness(), "other": Redness()}) as server:
+        answer = server.client.post("/score", json={"requests": items})
+        assert (answer.status_code, answer.json()["detail"][:8]) == (422, "image 2:")
+        server.wait_for(0)
 
 
 def _by_requests(address: str) -> int:

@@ -11,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from synpic.serve.limits import RequestLimits
 from synpic.serve.wires import flow_factory, pickles, unirl
 from tests.serve.scorers import CountingScorer, jpeg, png, score_of
 
@@ -25,7 +26,7 @@ def scorer() -> CountingScorer:
 @pytest.fixture
 def client(scorer: CountingScorer) -> TestClient:
     wires = (flow_factory, unirl, pickles)
-    routes = [route for wire in wires for route in wire.routes(scorer, None)]
+    routes = [route for wire in wires for route in wire.routes(scorer, RequestLimits(queue=4))]
     return TestClient(Starlette(routes=routes))
 
 
@@ -122,6 +123,18 @@ def test_unirl_gets_a_detail(
     answer = client.post("/score", json={"requests": [request_item]})
     assert answer.status_code == status
     assert part in answer.json()["detail"]
+
+
+def test_unirl_s_parts_are_one_request(client: TestClient, scorer: CountingScorer) -> None:
+    """Items that want other rewards are asked apart: neither room nor number is their part's."""
+    items = [item("a", png(1), name) for name in ("first", "second") for _ in range(3)]
+    answer = client.post("/score", json={"requests": items})
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (413, None)
+    assert "6 images in one request, and the queue holds 4" in answer.json()["detail"]
+    assert not scorer.asked
+    items = [item("a", png(1), name) for name in ("first", "second", "second")]
+    assert client.post("/score", json={"requests": items}).is_success
+    assert [ask.number for ask in scorer.asked] == [0, 1, 2]
 
 
 def posted(client: TestClient, address: str, value: Any) -> tuple[int, Any]:

@@ -9,6 +9,9 @@ whatever the status is, and shows the status alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -26,9 +29,9 @@ def routes(scorer: Scorer, limits: object) -> list[Route]:
 
     async def compute(request: Request) -> Response:
         try:
-            asked = message(ComputeRequest, await request.body())
+            asks = await run_in_threadpool(_asks, await request.body())
             name = request.path_params.get("reward", scorer.names[0])
-            answer = ComputeAnswer(rewards=await _rewards(scorer, name, asked))
+            answer = ComputeAnswer(rewards=await _rewards(scorer, name, asks))
         except Refused as error:
             return JSONResponse({"detail": in_words(error)}, error.status, error.headers)
         return JSONResponse(answer.model_dump())
@@ -47,7 +50,8 @@ def routes(scorer: Scorer, limits: object) -> list[Route]:
     ]
 
 
-async def _rewards(scorer: Scorer, name: str, asked: ComputeRequest) -> list[float]:
+def _asks(body: bytes) -> list[Ask]:
+    asked = message(ComputeRequest, body)
     if asked.image is None:
         raise Refused(
             422,
@@ -57,7 +61,10 @@ async def _rewards(scorer: Scorer, name: str, asked: ComputeRequest) -> list[flo
     if len(asked.image) != len(asked.prompt):
         raise Refused(422, f"{len(asked.prompt)} prompts for {len(asked.image)} images")
     images = from_base64(asked.image, "image")
-    asks = [Ask(prompt, image) for prompt, image in zip(asked.prompt, images, strict=True)]
+    return [Ask(prompt, image) for prompt, image in zip(asked.prompt, images, strict=True)]
+
+
+async def _rewards(scorer: Scorer, name: str, asks: Sequence[Ask]) -> list[float]:
     ended = (await scorer.score(asks, [name]))[name]
     for number, one in enumerate(ended):
         if not isinstance(one, Scored):

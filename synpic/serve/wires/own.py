@@ -60,7 +60,9 @@ def routes(scorer: DescribedScorer, limits: object) -> list[Route]:
         names = asked.rewards or list(scorer.names)
         for name in asked.weights or ():
             if name not in names:
-                raise Refused(422, f"weights: {name!r} does not rank.{did_you_mean(name, names)}")
+                raise Refused(
+                    422, f"weights: {name[:100]!r} does not rank.{did_you_mean(name, names)}"
+                )
         found = await scorer.score(asks, names)
         return _answer(await run_in_threadpool(_ranked, asked, found))
 

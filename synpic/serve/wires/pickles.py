@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -24,7 +25,7 @@ from starlette.routing import Route
 from synpic.score.wires.pickles import GENEVAL_TAGS, NO_TAG, GenEvalScores, PickledRequest
 from synpic.serve.asking import Ask, DescribedScorer, Refused, Scored, Scorer
 from synpic.serve.wires.plain_pickle import read_plain
-from synpic.serve.wires.reading import in_words
+from synpic.serve.wires.reading import field_of, in_words
 
 __all__ = ["routes"]
 
@@ -40,7 +41,7 @@ def routes(scorer: DescribedScorer, limits: object) -> list[Route]:
 
     async def score(request: Request) -> Response:
         try:
-            asked = _asked(read_plain(await request.body()))
+            asked = await run_in_threadpool(_asked, await request.body())
             name = request.path_params.get("reward") or _first(scorer, asked)
             answer = await _answer(scorer, name, asked)
         except Refused as error:
@@ -60,13 +61,13 @@ def _pickled(
     return Response(body, status, headers, media_type="application/octet-stream")
 
 
-def _asked(value: Any) -> PickledRequest:
+def _asked(body: bytes) -> PickledRequest:
     try:
-        asked = PickledRequest.model_validate(value, strict=True)
+        asked = PickledRequest.model_validate(read_plain(body), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Refused(422, f"{where or 'the pickle'}: {first['msg']}") from error
+        where = field_of(first["loc"]) or "the pickle"
+        raise Refused(422, f"{where}: {first['msg']}") from error
     for field, held in (("prompts", asked.prompts), ("meta_datas", asked.meta_datas)):
         if held is not None and len(held) != len(asked.images):
             raise Refused(422, f"{len(held)} {field} for {len(asked.images)} images")

@@ -77,6 +77,7 @@ _DAMAGED = (
     EOFError,
     LookupError,
     MemoryError,
+    RecursionError,
     TypeError,
     ValueError,
     pickle.UnpicklingError,

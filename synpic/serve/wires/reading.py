@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from synpic.readers.display import count
 from synpic.serve.asking import Refused, Unscored
 
-__all__ = ["from_base64", "in_words", "message"]
+__all__ = ["field_of", "from_base64", "in_words", "message"]
 
 _Message = TypeVar("_Message", bound=BaseModel)
 
 _SHOWN = 3
 """Mistakes of one body that are named."""
+
+MOST_VALUES = 100_000
+"""Values of one body. A request of 512 images with what each prompt asks for has some ten thousand.
+Each takes memory many times its bytes, and a mistake in each a thousand times."""
+
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
+"""A text of JSON, or its beginning up to the end of the body."""
 
 
 def message(kind: type[_Message], body: bytes) -> _Message:
@@ -25,16 +34,22 @@ def message(kind: type[_Message], body: bytes) -> _Message:
     Raises:
         Refused: 422, with the fields that are wrong.
     """
+    _require_few(body)
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         named = [
-            f"{'.'.join(map(str, fault['loc'])) or 'the body'}: {fault['msg']}"
-            for fault in faults[:_SHOWN]
+            f"{field_of(fault['loc']) or 'the body'}: {fault['msg']}" for fault in faults[:_SHOWN]
         ]
         more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
         raise Refused(422, "; ".join(named + more)) from error
+
+
+def field_of(location: Sequence[object]) -> str:
+    """The place of a mistake, which may hold keys of the caller's own: cut where they are long."""
+    name = ".".join(map(str, location))
+    return name if len(name) <= 200 else f"{name[:199]}…"
 
 
 def from_base64(texts: Sequence[str], field: str) -> list[bytes]:
@@ -54,6 +69,20 @@ def from_base64(texts: Sequence[str], field: str) -> list[bytes]:
                 hint="send the bytes of an image file, PNG for exact pixels, in base64",
             ) from error
     return images
+
+
+def _require_few(body: bytes) -> None:
+    """Refuse more values than a request needs before objects are made of them."""
+    if _marks(body) > MOST_VALUES and _marks(_TEXT.sub(b"", body)) > MOST_VALUES:
+        raise Refused(
+            422,
+            f"the body has more than {count(MOST_VALUES, 'value')}",
+            hint="send fewer images at a time",
+        )
+
+
+def _marks(body: bytes) -> int:
+    return sum(map(body.count, (b",", b"[", b"{")))
 
 
 def in_words(error: Refused | Unscored) -> str:

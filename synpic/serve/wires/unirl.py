@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from synpic.score.wires.unirl import ItemRequest, UnirlAnswer, UnirlRequest
-from synpic.serve.asking import Ask, Refused, Scored, Scorer
+from synpic.serve.asking import Ask, Refused, Scored, Scorer, too_many
+from synpic.serve.limits import RequestLimits
 from synpic.serve.wires.reading import from_base64, in_words, message
 
 __all__ = ["VALUE", "routes"]
@@ -26,14 +28,13 @@ VALUE = "score"
 """The sub-score that is the reward; others follow it. UniRL takes the first by default."""
 
 
-def routes(scorer: Scorer, limits: object) -> list[Route]:
+def routes(scorer: Scorer, limits: RequestLimits) -> list[Route]:
     """The addresses of this wire."""
-    del limits  # The application holds every body to them.
 
     async def score(request: Request) -> Response:
         try:
-            asked = message(UnirlRequest, await request.body())
-            answer = await _answer(scorer, asked.requests)
+            items, asks = await run_in_threadpool(_asks, await request.body(), limits.queue)
+            answer = await _answer(scorer, items, asks)
         except Refused as error:
             return JSONResponse({"detail": in_words(error)}, error.status, error.headers)
         return JSONResponse(answer.model_dump())
@@ -47,13 +48,28 @@ def routes(scorer: Scorer, limits: object) -> list[Route]:
     ]
 
 
-async def _answer(scorer: Scorer, items: Sequence[ItemRequest]) -> UnirlAnswer:
-    asks = [_ask(number, item) for number, item in enumerate(items)]
+def _asks(body: bytes, most: int) -> tuple[list[ItemRequest], list[Ask]]:
+    items = message(UnirlRequest, body).requests
+    if len(items) > most:
+        # Those of the same rewards are asked together: each such part alone could find room.
+        raise too_many(len(items), most)
+    return items, [_ask(number, item) for number, item in enumerate(items)]
+
+
+async def _answer(scorer: Scorer, items: Sequence[ItemRequest], asks: Sequence[Ask]) -> UnirlAnswer:
     results: list[dict[str, dict[str, float]]] = [{} for _ in items]
     errors: list[dict[str, str]] = [{} for _ in items]
     alike = _alike(items)
-    asking = [scorer.score([asks[n] for n in alike[rewards]], rewards) for rewards in alike]
-    for numbers, ended in zip(alike.values(), await asyncio.gather(*asking), strict=True):
+    asking = [
+        asyncio.ensure_future(scorer.score([asks[n] for n in alike[rewards]], rewards))
+        for rewards in alike
+    ]
+    try:
+        answers = await asyncio.gather(*asking)
+    finally:
+        for part in asking:  # where one is refused, the others are not scored in vain
+            part.cancel()
+    for numbers, ended in zip(alike.values(), answers, strict=True):
         for name, ends in ended.items():
             for number, one in zip(numbers, ends, strict=True):
                 if isinstance(one, Scored):
@@ -83,4 +99,4 @@ def _ask(number: int, item: ItemRequest) -> Ask:
             hint="rewards here score images, and no videos",
         )
     [image] = from_base64([last.image_b64], f"requests.{number}.image_b64")
-    return Ask(last.text, image, item.metadata or {})
+    return Ask(last.text, image, item.metadata or {}, number)
