@@ -38,8 +38,12 @@ BUILT_IN = "synpic:"
 """How the name of a requirements file of synpic's own begins."""
 
 _LIST = """import importlib.metadata, json
-found = importlib.metadata.distributions()
-print(json.dumps(sorted({f"{one.name}=={one.version}" for one in found})))"""
+def shown(one):
+    # Two commits of a repository are mostly of one version.
+    url = json.loads(one.read_text("direct_url.json") or "{}")
+    commit = url.get("vcs_info", {}).get("commit_id")
+    return f"{one.name}=={one.version}" + (f" @ {commit}" if commit else "")
+print(json.dumps(sorted({shown(one) for one in importlib.metadata.distributions()})))"""
 _LISTS = Path(__file__).parent / "apart" / "inside"
 _PILLOW = str(_LISTS / "pillow.txt")
 

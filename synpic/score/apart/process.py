@@ -27,6 +27,8 @@ __all__ = ["OtherProcess"]
 _SERVER = Path(__file__).parent / "inside" / "server.py"
 _DEATHS = 3
 """Deaths in a row, without a score between them, after which it is not started again."""
+_ENDING = 5.0
+"""Seconds for a process that ends."""
 _LONGEST = 100
 """Bytes of a socket's path: Linux takes 107, macOS 103."""
 
@@ -75,6 +77,7 @@ class OtherProcess:
         )
         with self._lock:
             if self._process.poll() is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
                 self._start()
             try:
                 text = self._posted(request.model_dump_json(exclude_none=True).encode())
@@ -91,7 +94,7 @@ class OtherProcess:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(_ENDING)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -146,7 +149,11 @@ class OtherProcess:
 
     def _died(self) -> NoReturn:
         """Raise what it means that there is no answer."""
-        status = self._process.wait()
+        try:
+            status = self._process.wait(_ENDING)
+        except subprocess.TimeoutExpired:  # it lives, and answers no more
+            self._process.kill()
+            status = self._process.wait()
         self._reader.join(5)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._deaths += 1

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import socketserver
 import sys
 import threading
@@ -31,6 +32,10 @@ Score = Callable[[Sequence[str], Sequence[Any]], Sequence[float]]
 
 def main() -> None:
     """Serve until stdin ends."""
+    # Ctrl-C, a closed terminal and SIGTERM, which may go to every process, are for the command.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     parent = os.getppid()
     told = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with, args=(parent, told["folder"]), daemon=True).start()
