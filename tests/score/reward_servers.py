@@ -115,7 +115,8 @@ def serving(score: Score, port: int = 0, **more: Any) -> Iterator[RewardServer]:
         def _answer(self, body: Any) -> None:
             served.headers.append(dict(self.headers))
             status, found, *more = served.reply(self.path, body)
-            data = found.encode() if isinstance(found, str) else json.dumps(found).encode()
+            text = found if isinstance(found, str | bytes) else json.dumps(found)
+            data = text if isinstance(text, bytes) else text.encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             for name, value in (more[0] if more else {}).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -326,3 +328,21 @@ def test_wrong_keys_of_an_endpoint_are_named_by_validate(
     one = edit(workspace, recipe(more=wrong))
     (problem,) = validate(one).problems
     assert "unknown key 'patient'. Did you mean 'patience'?" in problem[0]
+
+
+def packed(found: Any) -> Reply:
+    return 200, gzip.compress(json.dumps(found).encode()), {"Content-Encoding": "gzip"}
+
+
+def test_an_answer_that_was_sent_packed_is_read_and_has_the_same_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(redness, instead=lambda path, body: packed({"rewards": [0.5]})) as server:
+        assert called(server, "flow-factory").score("a prompt", PICTURES[:1]) == [0.5]
+    monkeypatch.setattr("synpic.score.servers.server._LARGEST", 1 << 16)
+    long = {"rewards": [0.5], "more": "a" * (1 << 20)}
+    with (
+        serving(redness, instead=lambda path, body: packed(long)) as server,
+        pytest.raises(RewardError, match="has more than 64"),
+    ):
+        called(server, "flow-factory").score("a prompt", PICTURES[:1])

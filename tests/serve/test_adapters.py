@@ -176,6 +176,15 @@ def test_flow_factory_takes_a_class_for_pointwise(
     assert torch.as_tensor(answer.rewards, dtype=torch.float32).tolist() == direct
 
 
+def test_flow_factory_s_settings_of_a_server_s_reward_are_not_passed_over() -> None:
+    for setting in ({"scale": 26}, {"options": {"size": 224}}):
+        config = _Config(reward="pickscore", server_url="http://localhost:1", **setting)
+        with pytest.raises(RewardError, match="scale, device and options are its own"):
+            flow_factory.FlowFactoryReward(config, ACCELERATOR)
+    config = _Config(reward="pickscore", server_url="http://localhost:1")
+    flow_factory.FlowFactoryReward(config, ACCELERATOR)
+
+
 def test_flow_factory_takes_a_class_for_groups(
     flow_factory_abc: ModuleType, pixels: np.ndarray
 ) -> None:

@@ -64,11 +64,9 @@ class _Base:
         return getattr(self.config, name, default)
 
     def _scoring(self, name: str | None, options: Mapping[str, Any] | None) -> Scoring:
-        url = self._setting("server_url")
-        if url is not None:
-            return scoring(name, server_url=url)
-        scale = self._setting("scale", 1.0)
-        return scoring(name, scale=scale, device=str(self.device), options=options)
+        url, scale = self._setting("server_url"), self._setting("scale", 1.0)
+        device = None if url is not None else str(self.device)
+        return scoring(name, server_url=url, scale=scale, device=device, options=options)
 
 
 class FlowFactoryReward(_Base):
