@@ -87,7 +87,7 @@ docs: $(READY)
 	$(BIN)/python -m synpic_cli.api_page > docs/api.md
 	$(BIN)/python -m synpic_cli.rewards_page docs
 	$(BIN)/python -m synpic_cli.agreement_page docs/agreement.md
-	$(BIN)/python -m research.ports.page docs/ports.json docs/ports.md
+	$(BIN)/python -m research.ports.page docs/ports.json docs/ports.md docs/ports-jpeg.md
 
 # The documentation as a site, into ./site: open site/index.html.
 site: $(READY)

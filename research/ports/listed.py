@@ -17,7 +17,8 @@ __all__ = ["PORTS"]
 Reward = Any
 Opened = Callable[[Path], Any]
 
-FLOATS = "bicubic resize of floats instead of 8-bit pixels (overshoot is not cut off)"
+FLOATS = "resize of floats"
+"""Bicubic, where the authors resize 8-bit pixels by Pillow: what overshoots is not cut off."""
 SCALE = math.exp(LOGIT_SCALE)
 DEPTH = "two layers a tower"
 NARROW = "narrower towers"
@@ -52,7 +53,7 @@ def _mps_of_imscore(root: Path, *, batch: bool = False) -> Reward:
     return mechanisms.in_halves(reward)
 
 
-MPS_OF_IMSCORE = f"threshold 0.01, as in the authors' README, for their evaluation's 0.3; {FLOATS}"
+MPS_OF_IMSCORE = f"threshold 0.01 for 0.3; {FLOATS}"
 
 IMSCORE = [
     _imscore("pickscore", "PickScore", "clip_h", ours.pickscore),
@@ -66,7 +67,7 @@ IMSCORE = [
         "clip_l",
         ours.clip_score,
         alike=_clip_score_of_imscore,
-        mechanisms="bilinear resize of floats instead of bicubic; times exp(logit_scale)",
+        mechanisms="bilinear resize of floats; times exp(logit_scale)",
         scale=SCALE,
     ),
     _imscore(

@@ -44,12 +44,18 @@ def line(row: Row) -> str:
 
 
 def with_tables(page: str, found: Mapping[str, Sequence[Row]]) -> str:
-    """``page`` with every table between ``<!-- NAME -->`` and ``<!-- end -->`` written anew."""
+    """``page`` with its tables, each between ``<!-- NAME -->`` and ``<!-- end -->``, written anew.
+
+    Raises:
+        ValueError: the page has two places for one table.
+    """
     for name, rows in found.items():
         begin, end = f"<!-- {name} -->\n", "<!-- end -->"
         count = page.count(begin)
-        if count != 1:
-            raise ValueError(f"the page has {count} places for the table {name!r}, 1 expected")
+        if count > 1:
+            raise ValueError(f"the page has {count} places for the table {name!r}")
+        if not count:
+            continue
         before, _, rest = page.partition(begin)
         page = f"{before}{begin}{_TABLES[name](rows)}\n{end}{rest.partition(end)[2]}"
     return page
@@ -139,11 +145,12 @@ _TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
 }
 
 
-def main(source: Path, page: Path) -> None:
-    """Write the tables into ``page``."""
+def main(source: Path, pages: Sequence[Path]) -> None:
+    """Write the tables into ``pages``."""
     found = json.loads(source.read_text(encoding="utf-8"))
-    page.write_text(with_tables(page.read_text(encoding="utf-8"), found), encoding="utf-8")
+    for page in pages:
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), found), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[3]
 FAKE = Path(__file__).parent / "fake_port.py"
 FOUND = json.loads((ROOT / "docs" / "ports.json").read_text())
 
+PAGES = {"ports.md": ("ports", "mechanisms"), "ports-jpeg.md": ("jpeg",)}
+
 
 class Bright(TwoStageReward):
     """The fake port's own formula, by the interface of synpic's rewards."""
@@ -110,11 +112,14 @@ def test_pictures_are_the_same_for_everyone() -> None:
 # -- the page ----------------------------------------------------------------------------------
 
 
-def test_the_tables_of_the_page_are_up_to_date() -> None:
-    text = (ROOT / "docs" / "ports.md").read_text()
-    assert text == page.with_tables(text, FOUND), "run `make docs`"
-    with pytest.raises(ValueError, match="0 places for the table 'ports'"):
-        page.with_tables("no table", FOUND)
+def test_the_tables_of_the_pages_are_up_to_date() -> None:
+    for name, tables in PAGES.items():
+        text = (ROOT / "docs" / name).read_text()
+        assert text == page.with_tables(text, FOUND), "run `make docs`"
+        assert all(text.count(f"<!-- {table} -->") == 1 for table in tables)
+    assert {table for tables in PAGES.values() for table in tables} == FOUND.keys()
+    with pytest.raises(ValueError, match="2 places for the table 'ports'"):
+        page.with_tables(2 * "<!-- ports -->\n<!-- end -->", FOUND)
 
 
 def test_every_row_of_the_page_was_run() -> None:
