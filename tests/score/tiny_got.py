@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -25,6 +26,8 @@ def save_got(folder: Path) -> Path:
     """A model and its processor, as ``from_pretrained`` reads them, in ``folder``."""
     words = tiny_tokenizer(["<img>", "</img>", "<imgpad>"])
     torch.manual_seed(0)
+    pad = words.convert_tokens_to_ids("<imgpad>")
+    assert isinstance(pad, int)
     config = GotOcr2Config(
         vision_config={
             "hidden_size": 16,
@@ -48,7 +51,7 @@ def save_got(folder: Path) -> Path:
             "vocab_size": len(words),
             "initializer_range": 0.5,
         },
-        image_token_index=words.convert_tokens_to_ids("<imgpad>"),
+        image_token_index=pad,
         image_seq_length=TOKENS,
     )
     model = GotOcr2ForConditionalGeneration(config)
@@ -58,5 +61,6 @@ def save_got(folder: Path) -> Path:
             weight.normal_(0, 3.0 if "projector" in name else 0.3)
     model.save_pretrained(folder)
     images = GotOcr2ImageProcessorPil(size={"height": SIDE, "width": SIDE})
-    GotOcr2Processor(images, words).save_pretrained(folder)
+    processor: Any = GotOcr2Processor
+    processor(images, words).save_pretrained(folder)
     return folder
