@@ -341,6 +341,7 @@ def test_the_main_job_of_the_readme(
     offline: Path, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synpic.recipe.presets.preset", lambda name: recipe(prompts=6))
+    monkeypatch.setattr("synpic.pipeline.steps.preset", lambda name: recipe(prompts=6))
     readme = ROOT / "README.md"
     (job,) = re.findall(r"```bash\n(.*?)```", section(readme, "The main job"), re.S)
     load, alone = re.findall(r"```python\n(.*?)```", section(readme, "The main job"), re.S)
