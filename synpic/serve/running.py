@@ -14,6 +14,7 @@ from synpic.engine.stop import stop_on_signals
 from synpic.errors import DeviceLost, Stopped, SynpicError
 from synpic.score.wires.synpic import RewardDescription
 from synpic.serve.app import JSON_WIRES, make_app
+from synpic.serve.connections import BACKLOG, TimedConnection
 from synpic.serve.guard import require_token
 from synpic.serve.limits import RequestLimits
 from synpic.serve.opening import WantedService
@@ -135,6 +136,8 @@ class _Server(uvicorn.Server):
 def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=TimedConnection,
+        backlog=BACKLOG,
         log_level="warning",
         access_log=False,
         lifespan="off",
