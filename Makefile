@@ -89,7 +89,7 @@ docs: $(READY)
 	$(BIN)/python -m synpic_cli.agreement_page docs/agreement.md
 	$(BIN)/python -m research.ports.page docs/ports.json docs/ports.md docs/ports-jpeg.md
 
-# The documentation as a site, into ./site: open site/index.html.
+# The documentation as a site, into ./site. Its search needs a server: python -m http.server -d site
 site: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
