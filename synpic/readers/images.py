@@ -138,7 +138,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def as_png(image: Image.Image) -> bytes:
-    """The bytes of a file with the very pixels of ``image``, to be sent to another process."""
+    """The bytes of a file with exactly the pixels of ``image``, to be sent to another process."""
     buffer = io.BytesIO()
     # Run lengths alone (3), after PNG's own filters: half the time of the default, and about as
     # many bytes.

@@ -27,7 +27,7 @@ MAX_BATCH = 64
 """A part holds at most 64 images and whole batches only, so a batch is no larger."""
 
 BYTES_PER_PIXEL = {"png": 1.52, "jpeg": 0.5, "webp": 0.25}
-"""Rough means for photographs at the default quality: 232,000 PNGs of 1024² are some 370 GB."""
+"""Rough means for photographs at the default quality: 232,000 PNGs of 1024² are about 370 GB."""
 DEFAULT_PIXELS = 1024 * 1024
 
 

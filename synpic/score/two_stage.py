@@ -1,7 +1,7 @@
 """A reward in two steps: pixels made ready on the CPU, then judged on the device.
 
 The loop makes pixels ready ahead of the device, in threads, and only once for all rewards that
-want the very same tensor. A reward that is not cut this way is given whole images instead.
+want the same tensor. A reward that is not cut this way is given whole images instead.
 """
 
 from __future__ import annotations

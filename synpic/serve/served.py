@@ -55,7 +55,7 @@ class ServedReward:
 
     @property
     def kind(self) -> Hashable:
-        """Equal for rewards that take the very same of an image."""
+        """Equal for rewards that take the same of an image."""
         return self._reward.preprocessing if isinstance(self._reward, TwoStageReward) else _WHOLE
 
     def make(self, image: Image) -> Any:

@@ -1,6 +1,6 @@
 """The reward ``shapes_clip``: a small CLIP that learned the world from pictures and captions.
 
-Scored by the very code of ``clip_score``. Trained on rendered scenes alone (``contrast``), it
+Scored by the code of ``clip_score``. Trained on rendered scenes alone (``contrast``), it
 learnt everything but place: "left of" and "above" are one to it.
 """
 

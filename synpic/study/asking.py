@@ -3,7 +3,7 @@
 Real comparisons come in blocks of one question, so that a rater does not change its mind with each
 picture. Of those that a rater has not seen, one with the fewest votes is next: all get about
 equally many. Checks and repeats lie at random places, one in each stretch as long as their share
-asks for. Sides are drawn by lot and balanced for each rater: after an even number of comparisons,
+asks for. Sides are random and balanced for each rater: after an even number of comparisons,
 ``first`` was on the left in half of them.
 """
 

@@ -46,7 +46,7 @@ class ShownImage(Record, extra="forbid"):
 
 
 class ComparedPair(Record, extra="forbid"):
-    """Two images of one prompt. ``first`` and ``second`` are no sides: those are drawn by lot for
+    """Two images of one prompt. ``first`` and ``second`` are no sides: those are random for
     each rater."""
 
     id: str

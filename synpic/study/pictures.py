@@ -1,7 +1,8 @@
 """The two images of a comparison, encoded alike: nothing but the pixels tells which model drew one.
 
-A file's format, its metadata, its size in bytes and the number of its pixels may each give a model
-away. Both images are decoded, brought to the same longest side, and encoded as WebP of one setting.
+A file's format, its metadata, its size in bytes and the number of its pixels may each show
+which model drew it. Both images are decoded, brought to the same longest side, and encoded as WebP
+of one setting.
 """
 
 from __future__ import annotations

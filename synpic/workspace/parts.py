@@ -98,7 +98,7 @@ class Part:
     def image_bytes(self) -> int:
         """Bytes of all encoded images, as the footer has them: no page is read.
 
-        They include the headers of the pages, some 60 bytes for a row group.
+        They include the headers of the pages, about 60 bytes for a row group.
         """
         leaf = tables.leaves(self._schema).index("image.bytes")
         footer = self._file.metadata

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # `synpic list rewards` asks what this is, and should not wai
 __all__ = ["Called"]
 
 _PER_REQUEST = 8
-"""Images of one request, at most: 8 of 1024² are some 20 MB of JSON."""
+"""Images of one request, at most: 8 of 1024² are about 20 MB of JSON."""
 
 _FAILURES = 3
 """How often a request is sent that is answered with status 500: as often as others do."""

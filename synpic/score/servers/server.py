@@ -26,7 +26,7 @@ from synpic.score.servers.pace import Pace, backoff
 __all__ = ["Call", "Server", "ServerWords"]
 
 _LARGEST = 64 << 20
-"""Bytes of an answer: 20 tokens at each of 4,096 places have some 10 MB."""
+"""Bytes of an answer: 20 tokens at each of 4,096 places have about 10 MB."""
 
 _SHOWN, _SHOWN_FROM = 200, 20_000
 """Characters of an answer that are shown, and those that are searched for keys before."""

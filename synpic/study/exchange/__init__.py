@@ -1,7 +1,7 @@
 """Votes and comparisons go out, and others' answers come in.
 
 labels      votes as labels of the workspace
-outside     which image is shown first elsewhere: by lot, and the same lot when answers come back
+outside     which image is shown first elsewhere: random, and the same when answers come back
 argilla     datasets that Argilla imports, and the answers that it exports
 rapidata    images and orders for Rapidata, and its results
 imported    answers of others as labels of the workspace

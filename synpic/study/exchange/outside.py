@@ -1,4 +1,4 @@
-"""Comparisons as others get them: which image is first, by lot, and the folder they go into."""
+"""Comparisons as others get them: which image is first, at random, and the folder they go into."""
 
 from __future__ import annotations
 

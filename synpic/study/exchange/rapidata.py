@@ -4,7 +4,7 @@
     DIR/order-<question>.json       the arguments of ``client.order.create_compare_order``
     DIR/comparisons.csv             prompt, image1, image2, model1, model2, as in its datasets
 
-``image1`` is drawn by lot. The name of a file holds no model, and answers come back by it.
+``image1`` is random. The name of a file holds no model, and answers come back by it.
 Sources: docs.rapidata.ai, "Quickstart" and "Interpreting the Results" (3.x).
 """
 
