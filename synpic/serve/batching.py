@@ -180,7 +180,12 @@ class Batcher:
 
     def _score(self, name: str, batch: Sequence[_Queued]) -> None:
         began = time.monotonic()
-        ends = self._rewards[name].score(name, [one.ready(name) for one in batch])
+        images = {id(image := one.ready(name)): (one, image) for one in batch}
+
+        def wanted(image: BatchImage) -> bool:
+            return not images[id(image)][0].request.answer.done()
+
+        ends = self._rewards[name].score(name, [image for _, image in images.values()], wanted)
         failed = sum(isinstance(end, Unscored) for end in ends)
         self._metrics.batch(name, len(ends) - failed, failed, time.monotonic() - began)
         for one, end in zip(batch, ends, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,18 +62,25 @@ class ServedReward:
         """What the reward takes of an RGB image; called in any thread."""
         return self._reward.pixels(image) if isinstance(self._reward, TwoStageReward) else image
 
-    def score(self, name: str, batch: Sequence[BatchImage]) -> list[Scored | Unscored]:
+    def score(
+        self,
+        name: str,
+        batch: Sequence[BatchImage],
+        wanted: Callable[[BatchImage], bool] = lambda one: True,
+    ) -> list[Scored | Unscored]:
         """An answer for each image, whatever the others are.
 
         Args:
             name: the reward's, for messages.
+            wanted: whether an answer is still waited for: a reward that asks another server may
+                take minutes to say that it is away, and is not asked in vain about each image.
 
         Raises:
             DeviceLost: nothing more can be scored by this process.
         """
         there = [one for one in batch if not isinstance(one.image, Broken)]
         ended: dict[int, Scored | Unscored] = dict(
-            zip(map(id, there), self._whole(name, there), strict=True)
+            zip(map(id, there), self._whole(name, there, wanted), strict=True)
         )
         return [
             Unscored(f"{name} cannot make it ready: {one.image.reason}")
@@ -87,7 +94,9 @@ class ServedReward:
         if isinstance(self._reward, HoldsSomething):
             self._reward.close()
 
-    def _whole(self, name: str, batch: Sequence[BatchImage]) -> list[Scored | Unscored]:
+    def _whole(
+        self, name: str, batch: Sequence[BatchImage], wanted: Callable[[BatchImage], bool]
+    ) -> list[Scored | Unscored]:
         try:
             ended = self._attempts.run(batch)
         except DeviceLost:
@@ -95,7 +104,15 @@ class ServedReward:
         except SynpicError as error:
             if len(batch) == 1:
                 return [Unscored(error.message, error.hint)]
-            return [end for one in batch for end in self._whole(name, [one])]
+            return [
+                end
+                for one in batch
+                for end in (
+                    self._whole(name, [one], wanted)
+                    if wanted(one)
+                    else [Unscored("its caller hung up")]
+                )
+            ]
         return [
             self._number(name, end.result)
             if isinstance(end, Done)

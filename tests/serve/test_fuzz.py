@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +24,8 @@ STATUSES = {200, 404, 405, 413, 415, 422}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Loopback]:
-    with loopback({"red": Redness(), "other": Redness()}) as server:
+    wires = ("synpic", "flow-factory", "unirl", "pickles")
+    with loopback({"red": Redness(), "other": Redness()}, wires=wires) as server:
         yield server
 
 
@@ -38,13 +40,15 @@ def test_any_body_is_answered(
     before = 0
     caplog.set_level(logging.WARNING)
     for number in range(bodies):
-        path, body = changed(choose)
+        path, body = choose.choice((changed, changed, of_trainers))(choose)
         answer = server.client.post(path, content=body)
-        assert answer.status_code in STATUSES, (number, path, body[:200], answer.text)
-        found = answer.json()
+        # Flow-Factory's wire has no room for the error of one image.
+        failed = answer.status_code == 500 and b"this prompt is refused" in answer.content
+        assert failed or answer.status_code in STATUSES, (number, path, body[:200], answer.text)
+        found = pickle.loads(answer.content) if path.startswith("/pickles/") else answer.json()
         if answer.status_code != 200:
-            assert found["error"]
-            assert "Traceback" not in answer.text
+            assert found.get("error") or found.get("detail")
+            assert b"Traceback" not in answer.content
         if number == bodies // 4:
             before = process.memory_info().rss
     assert not [one for one in caplog.records if one.exc_info]
@@ -71,6 +75,32 @@ def changed(choose: random.Random) -> tuple[str, bytes]:
         else:
             sent[field] = choose.choice(VALUES)
     data = json.dumps(sent).encode()
+    return path, broken(choose, data) if choose.random() < 0.2 else data
+
+
+def of_trainers(choose: random.Random) -> tuple[str, bytes]:
+    """The same, as trainers' clients send it."""
+    files = [broken(choose, choose.choice((png(3), jpeg(9)))) for _ in range(2)]
+    images = [text(one) for one in files]
+    items = [{"history": [{"text": "a", "image_b64": one}]} for one in images]
+    sent: dict[str, Any]
+    path, sent = choose.choice(
+        (
+            ("/compute", {"prompt": ["a", "raise"], "image": images, "video": None}),
+            ("/score", {"requests": [{**one, "required_rewards": ["red"]} for one in items]}),
+            ("/pickles/red", {"images": files, "prompts": ["a", "raise"], "metadata": {}}),
+        )
+    )
+    if choose.random() < 0.6:
+        inner = sent["requests"][0] if path == "/score" else sent
+        field = choose.choice([*inner, "metadata", "meta_datas"])
+        held, value = inner.get(field), choose.choice(VALUES)
+        nested = isinstance(held, list) and choose.random() < 0.5
+        inner[field] = [*held[:1], value] if nested else value
+    if path.startswith("/pickles/"):
+        data = pickle.dumps(sent, choose.randrange(6))
+    else:
+        data = json.dumps(sent).encode()
     return path, broken(choose, data) if choose.random() < 0.2 else data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from synpic.errors import did_you_mean
+from synpic.errors import RewardError, did_you_mean
 from synpic.score.wires.synpic import RewardDescription, ScoreRequest
 from synpic.serve.asking import Refused
 from synpic.serve.batching import Batcher, PendingRequest
@@ -147,6 +148,37 @@ def test_nothing_is_kept_of_a_caller_that_hung_up() -> None:
         assert len(one.answer.result(30)["one"]) == 1
         batcher.drop(one)
     batcher.end(30)
+
+
+class Away:
+    """A reward whose server is away, which takes it long to find out."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.found_out = threading.Event()
+
+    def score(self, prompts: Sequence[str], images: Sequence[Any]) -> list[float]:
+        self.asked.append(list(prompts))
+        assert self.found_out.wait(30)
+        raise RewardError("the endpoint does not answer")
+
+
+def test_a_reward_that_is_away_is_not_asked_for_callers_that_hung_up() -> None:
+    away = Away()
+    prompts = ["a", "b", "c", "d"]
+    with loopback({"away": away}) as server:
+        caller = http.client.HTTPConnection(server.address.removeprefix("http://"))
+        caller.request(
+            "POST", "/v1/score", json.dumps({"prompts": prompts, "images": [text(png(1))] * 4})
+        )
+        while not away.asked:
+            server.wait_for(4)
+        caller.close()
+        server.wait_for(0)
+        away.found_out.set()
+        errors = server.score(["e", "f"], [png(1)] * 2).json()["errors"]
+        assert [one["message"] for one in errors] == ["the endpoint does not answer"] * 2
+    assert away.asked == [prompts, ["e", "f"], ["e"], ["f"]]
 
 
 def test_what_is_refused_before_it_is_read_is_counted() -> None:
