@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,6 +130,9 @@ class ServedReward:
         except RewardError as error:
             return Unscored(error.message)
         parts = given.parts if isinstance(given, FormScore) else {}
+        for part, of in parts.items():
+            if not math.isfinite(of):
+                return Unscored(f"{name} gave {of} as {part}, which is no finite number")
         return Scored(value / self.description.scale, parts)
 
     def _judge(self, batch: Sequence[BatchImage]) -> list[Any]:

@@ -21,6 +21,7 @@ from synpic.pipeline.validation import validate
 from synpic.recipe import parse_recipe
 from synpic.score.check import check_reward
 from synpic.score.servers import pace
+from synpic.workspace.lock import RecipeLock
 from tests.conftest import MakeRecipe, edit
 from tests.fakes import redness
 from tests.parity.inputs import picture
@@ -263,6 +264,22 @@ def test_a_server_of_synpic_that_serves_another_reward_is_refused(
         )
         score_candidates(renamed).raise_if_unfinished()
         assert len(server.posts()) > posted
+
+
+def test_a_checkpoint_counts_where_the_server_knows_no_fingerprint(workspace: Workspace) -> None:
+    lock = RecipeLock(workspace.store)
+
+    def scored(server: RewardServer) -> list[float]:
+        reward = called(server, "synpic")
+        reward.opened.hold_to(lock)
+        return reward.score("a prompt", PICTURES[:1])
+
+    with serving(redness) as server:
+        server.described = {"fingerprint": None, "checkpoint": "theirs/one"}
+        assert scored(server) == scored(server)
+        server.described = {"fingerprint": None, "checkpoint": "theirs/two"}
+        with pytest.raises(RewardError, match="gives another red than it did"):
+            scored(server)
 
 
 def test_the_key_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

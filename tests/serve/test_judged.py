@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import pytest
 from PIL import Image
 
-from synpic.score.judged import JudgedReward
+from synpic.score.judged import FormScore, JudgedReward
 from synpic.score.judges.detection.specifications import specification
 from synpic.score.judges.judge import Judge, Requirement
 from synpic.score.judges.verdict import Verdict
 from synpic.score.reward import RewardInfo
-from tests.serve.loopback import Loopback, loopback
+from tests.serve.loopback import Loopback, loopback, text
 
 
 class Colours(Judge):
@@ -80,6 +80,26 @@ def test_metadata_reaches_the_judge_and_its_lack_is_an_error(server: Loopback) -
     (error,) = answer["errors"]
     assert error["item"] == 2
     assert "what the prompt asks for is not known" in error["message"]
+
+
+class Forms:
+    """A score with other forms, one of which has the name of the score on UniRL's wire."""
+
+    strict = 1.0
+
+    def score(self, prompts: Sequence[str], images: Sequence[Any]) -> list[float]:
+        return [FormScore(0.5, {"score": 3.0, "strict": self.strict}) for _ in images]
+
+
+def test_no_other_form_takes_the_place_of_the_score_and_all_are_numbers() -> None:
+    forms = Forms()
+    item = {"history": [{"text": "a", "image_b64": text(png("red"))}], "required_rewards": ["f"]}
+    with loopback({"f": forms}) as server:
+        answer = server.client.post("/score", json={"requests": [item]}).json()
+        assert answer["results"] == [{"f": {"score": 0.5, "strict": 1.0}}]
+        forms.strict = float("nan")
+        answer = server.client.post("/score", json={"requests": [item]}).json()
+        assert answer["errors"] == [{"f": "f gave nan as strict, which is no finite number"}]
 
 
 def test_flow_grpo_s_pickle_gets_every_form_by_tag(server: Loopback) -> None:

@@ -214,6 +214,8 @@ class Called(TwoStageReward):
             "fingerprint": one.fingerprint,
             "scale": one.scale,
         }
+        if one.fingerprint is None:  # which has the checkpoint, where it is known
+            decides["checkpoint"] = one.checkpoint
         entry = LockEntry(
             kind="server",
             source=self._name,

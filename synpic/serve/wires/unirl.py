@@ -73,7 +73,8 @@ async def _answer(scorer: Scorer, items: Sequence[ItemRequest], asks: Sequence[A
         for name, ends in ended.items():
             for number, one in zip(numbers, ends, strict=True):
                 if isinstance(one, Scored):
-                    results[number][name] = {VALUE: one.value, **one.parts}
+                    others = {part: of for part, of in one.parts.items() if part != VALUE}
+                    results[number][name] = {VALUE: one.value, **others}
                 else:
                     errors[number][name] = in_words(one)
     return UnirlAnswer(results=results, errors=errors)
