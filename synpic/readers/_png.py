@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from synpic.readers._image_formats import damaged
+from synpic.readers.display import number
 
 __all__ = ["SIGNATURE", "Png", "picture_of", "take_apart"]
 
@@ -34,6 +35,10 @@ _ADAM7 = (*_PASSES, (0, 1, 1, 2))
 
 _SURPLUS = 1 << 20
 """Bytes that an encoder may have written beyond the last row; they are read and dropped."""
+
+_MOST_CHUNKS = 200_000
+"""The largest picture that is read, in 16-bit RGBA, has some ninety thousand of 8 KiB. Each of them
+takes memory many times its twelve bytes."""
 
 _STORED = 65535
 """The longest block that a zlib stream holds without compression."""
@@ -123,8 +128,11 @@ def picture_of(data: bytes, png: Png) -> bytes:
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Kind, where it begins, and the length of what it holds, of each chunk up to the last."""
-    start, kind = len(SIGNATURE), b""
+    start, kind, seen = len(SIGNATURE), b"", 0
     while kind != b"IEND":
+        seen += 1
+        if seen > _MOST_CHUNKS:
+            raise damaged(f"it has more than {number(_MOST_CHUNKS)} chunks")
         if start + 12 > len(data):
             raise damaged("it breaks off before its end")
         length, kind = struct.unpack_from(">I4s", data, start)

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin
 
-from synpic.readers import images
+from synpic.readers import _png, images
 from synpic.readers.images import Description, ImageError, as_rgb, decode, describe
 from tests.readers.image_files import (
     SIGNATURE,
@@ -531,6 +531,17 @@ def test_some_rows_more_than_the_picture_has_are_passed_over() -> None:
     """As some encoders write them; viewers show the picture."""
     rows = zlib.decompress(dict(chunks(PNG))[b"IDAT"])
     assert np.array_equal(pixels(with_pixels(PNG, zlib.compress(rows + rows))), np.asarray(PLAIN))
+
+
+def test_a_picture_of_many_empty_chunks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes memory many times its twelve bytes."""
+    monkeypatch.setattr(_png, "_MOST_CHUNKS", 1000)
+    data = encoded(Image.new("RGB", (8, 8)))
+    few, many = (with_chunks(data, *[chunk(b"IDAT")] * number) for number in (900, 1100))
+    describe(few)
+    for read in (describe, decode):
+        with pytest.raises(ImageError, match="more than 1,000 chunks"):
+            read(many)
 
 
 def test_a_picture_of_a_thousand_scans_is_refused() -> None:
