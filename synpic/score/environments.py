@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def shown(one):
     commit = url.get("vcs_info", {}).get("commit_id")
     return f"{one.name}=={one.version}" + (f" @ {commit}" if commit else "")
 print(json.dumps(sorted({shown(one) for one in importlib.metadata.distributions()})))"""
+_NAMED = re.compile(r"^\s*(?:-r|-c|--requirements?|--constraints?)[ =]*(\S+)", re.MULTILINE)
 _LISTS = Path(__file__).parent / "apart" / "inside"
 _PILLOW = str(_LISTS / "pillow.txt")
 
@@ -211,7 +213,20 @@ def _folder(entry: LockEntry) -> Path:
 def _stamp(requirements: Path) -> str:
     """While it is the same, nothing is resolved again."""
     machine = [platform.system(), platform.machine(), *platform.python_version_tuple()[:2]]
-    return ids.sha256("\n".join([requirements.read_text(), *machine]).encode())
+    return ids.sha256("\n".join([*_texts(requirements, set()), *machine]).encode())
+
+
+def _texts(requirements: Path, seen: set[Path]) -> list[str]:
+    """What a requirements file says, and the files that it names with ``-r`` and ``-c``."""
+    text = requirements.read_text()
+    seen.add(requirements.resolve())
+    named = [requirements.parent / name for name in _NAMED.findall(text)]
+    return [text] + [
+        one
+        for file in named
+        if file.is_file() and file.resolve() not in seen
+        for one in _texts(file, seen)
+    ]
 
 
 def _stamp_of_folder(environment: Path) -> str:

@@ -263,6 +263,20 @@ def test_an_environment_is_made_once_and_named_by_what_was_resolved(
     )
 
 
+def test_a_file_that_the_requirements_name_is_a_part_of_them(
+    requirements: Path, workspace: Workspace
+) -> None:
+    inner = requirements.rename(requirements.with_name("inner.txt"))
+    requirements.write_text("-r inner.txt\n-r requirements.txt\n")
+    lock = RecipeLock(workspace.store)
+    entry = resolve_environment(lock, str(requirements), workspace.folder)
+    inner.write_text(inner.read_text().replace("1.0", "2.0"))
+    with pytest.raises(RewardError, match=r"no longer what recipe\.lock has"):
+        resolve_environment(lock, str(requirements), workspace.folder)
+    inner.write_text(inner.read_text().replace("2.0", "1.0"))
+    assert resolve_environment(lock, str(requirements), workspace.folder) == entry
+
+
 def test_an_environment_that_is_there_is_told_by_commits_too(tmp_path: Path) -> None:
     """Two commits of a repository are mostly of one version."""
     made = tmp_path / "made"
