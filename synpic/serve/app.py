@@ -114,7 +114,7 @@ class _Answered:
 
 def _of_the_server(service: RewardService) -> list[Route]:
     async def health(request: Request) -> Response:
-        state = "failed" if service.failure else "stopping" if service.stopping else "ok"
+        state = service.state
         # UniRL's client does not begin where a reward of its is no key of `rewards`.
         rewards = {name: [state] for name in service.names}
         return json_answer(

@@ -87,6 +87,11 @@ class Scorer(Protocol):
         """What the rewards are called, in the order in which they were named."""
         ...
 
+    @property
+    def state(self) -> str:
+        """ "ok", "stopping", or "failed" once the device is lost."""
+        ...
+
     async def score(
         self, asks: Sequence[Ask], rewards: Sequence[str]
     ) -> dict[str, list[Scored | Unscored]]:

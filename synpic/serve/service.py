@@ -94,6 +94,11 @@ class RewardService:
             if not self.held:
                 self._idle.set()
 
+    @property
+    def state(self) -> str:
+        """ "ok", "stopping", or "failed" once the device is lost."""
+        return "failed" if self.failure else "stopping" if self.stopping else "ok"
+
     async def drain(self, seconds: float) -> bool:
         """Accept nothing more, and wait until all that was accepted is answered; whether it is.
 

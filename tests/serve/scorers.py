@@ -19,6 +19,7 @@ class CountingScorer:
     """
 
     names = ("first", "second", "failing", "geneval")
+    state = "ok"
 
     described: Mapping[str, RewardDescription] = {
         name: RewardDescription(

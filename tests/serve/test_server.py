@@ -239,7 +239,9 @@ def test_a_lost_device_ends_the_work(red: Redness, server: Loopback) -> None:
     red.score = lose  # type: ignore[method-assign]
     answer = server.score(["a"], [png(1)])
     assert (answer.status_code, "ECC error" in answer.json()["error"]) == (503, True)
-    assert server.client.get("/health").status_code == 503
+    for address in ("/health", "/flow-factory/red/health"):
+        assert server.client.get(address).status_code == 503
+        assert server.client.get(address).json()["status"] == "failed"
     assert server.score(["a"], [png(1)]).status_code == 503
 
 

@@ -41,7 +41,7 @@ def routes(scorer: Scorer, limits: object) -> list[Route]:
         if name not in scorer.names:
             served = ", ".join(scorer.names)
             return JSONResponse({"detail": f"no reward {name!r} is served: {served}"}, 404)
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": scorer.state}, 200 if scorer.state == "ok" else 503)
 
     return [
         Route("/compute", compute, methods=["POST"]),
