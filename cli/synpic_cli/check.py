@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synpic.score.check_judge import JudgeCheck
 
 app = typer.Typer(
-    help="Check what rewards and judges say on this machine.",
+    help="Check that rewards and judges work correctly on this machine.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="A folder to make; gone on with if there.")] = Path(
+    folder: Annotated[Path, typer.Argument(help="The folder to make, or to continue.")] = Path(
         "synpic-demo"
     ),
     quick: Annotated[
@@ -23,7 +23,7 @@ def demo(
         typer.Option("--train", help="Fine-tune a model on it, and measure what that changed."),
     ] = False,
 ) -> None:
-    """The whole way on the embedded world, to a folder that loads."""
+    """Make a dataset of the embedded world: all steps, in one folder."""
     from synpic.demo import run_demo
     from synpic_cli.looking import say_look
     from synpic_cli.output import print_table, say

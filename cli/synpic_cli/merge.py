@@ -39,7 +39,7 @@ def merge(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make one workspace of several, with nothing made again."""
+    """Join several workspaces into a new one; nothing is made again."""
     from synpic.pipeline.merge import merge_workspaces
     from synpic_cli.output import print_json
     from synpic_cli.watching import counted_work

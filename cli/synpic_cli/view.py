@@ -53,7 +53,7 @@ def view(
         typer.Option("--json", help="Print address and counts as JSON, and open no browser."),
     ] = False,
 ) -> None:
-    """Look at prompts, images and what ranks them; mark what to drop."""
+    """Show prompts with images, scores and ranks; mark what to drop."""
     # Read when polars and pyarrow are loaded: what they free goes back to the system at once.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
