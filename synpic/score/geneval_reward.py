@@ -25,7 +25,7 @@ class GenEvalReward(JudgedReward):
         CheckpointError: as there.
     """
 
-    judged: ClassVar[str] = "geneval"
+    form_of_judge: ClassVar[str] = "geneval"
     check = staticmethod(GenEvalJudge.check)
     info: ClassVar[RewardInfo] = replace(
         GenEvalJudge.info,

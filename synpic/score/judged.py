@@ -204,7 +204,7 @@ def _class_of(name: str, registered: str, code: Callable[..., Any]) -> type[Judg
     members: dict[str, Any] = {
         "__init__": construct,
         "__signature__": inspect.Signature(options),
-        "judged": registered,
+        "form_of_judge": registered,
         "function": code,
         "check": staticmethod(getattr(code, "check", Judge.check)),
     }

@@ -25,7 +25,7 @@ class OcrReward(JudgedReward):
         CheckpointError: as there.
     """
 
-    judged: ClassVar[str] = "ocr"
+    form_of_judge: ClassVar[str] = "ocr"
     check = staticmethod(Ocr.check)
     info: ClassVar[RewardInfo] = replace(
         Ocr.info, summary="text in quotes, read by GOT-OCR 2.0: 1 − normalised edit distance"

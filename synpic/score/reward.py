@@ -235,7 +235,7 @@ def resolved(
         }
         | apart,
         "asks_endpoint": CHAT_COMPLETIONS if asks is True else asks or None,
-        "judge": getattr(thing, "judged", None),
+        "judge": getattr(thing, "form_of_judge", None),
     }
 
 

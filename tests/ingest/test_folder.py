@@ -86,9 +86,9 @@ def test_scores_come_with_ingest_and_go_all_the_way(
     card = (release.directory / "README.md").read_text()
     assert "Images for 2 prompts, taken as they are from pictures" in card
     assert "| `unknown` | not named | 5 |" in card
-    assert "text-to-image model" not in card.split("## Cite")[0]
-    for invented in ("steps", "None", "scheduler"):
-        assert invented not in card.split("## How it was made")[1].split("### Rewards")[0]
+    creation = card.split("## Creation")[1].split("### Rewards")[0]
+    for invented in ("text-to-image model", "steps", "None", "scheduler"):
+        assert invented not in creation
     assert str(tmp_path) not in card
     assert str(tmp_path) not in (release.directory / "manifest.json").read_text()
     images = load_dataset(
@@ -259,7 +259,7 @@ def test_a_plan_says_what_there_is(make: MakeWorkspace, pictures: Path) -> None:
         for path in pictures.rglob("*")
         if path.with_suffix(".txt").exists() and path.suffix != ".txt"
     )
-    assert found.notes == ["1 image cannot be ingested: there is no caption"]
+    assert found.notes[0] == "1 image cannot be ingested: there is no caption"
     assert not (Path(make(FOLDER).store.root) / "ingest.parquet").exists()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +22,17 @@ from tests.serve.loopback import Redness, text
 from tests.serve.scorers import png
 
 
+@pytest.fixture
+def no_loop() -> Iterator[None]:
+    """Take away the loop of a browser that an earlier test has opened: it runs until the end."""
+    running_now = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running_now)
+
+
 @pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.usefixtures("no_loop")
 def test_the_last_words_are_true_of_what_was_accepted(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], answered: bool
 ) -> None:
