@@ -13,8 +13,14 @@ from synpic.errors import EvaluationError, did_you_mean
 from synpic.evaluate.asked_suite import AskedSuite
 from synpic.evaluate.existing_images import LINKS
 from synpic.generate.image_model import KnownModel
-from synpic.ingest.names import name_models
-from synpic.pipeline.asked import AskedModel, ask_model, model_tables, named_tables, path_from
+from synpic.pipeline.asked import (
+    AskedModel,
+    ask_model,
+    model_names,
+    model_tables,
+    named_tables,
+    path_from,
+)
 from synpic.recipe.toml import toml_value
 from synpic.registry import MODELS
 
@@ -39,12 +45,7 @@ def evaluation_recipe(
         EvaluationError: no base is named or known.
     """
     base = base or _known_base(models)
-    names = name_models([base.label, *(model.label for model in models)], {})
-    if len(names) < 1 + len(models):
-        raise EvaluationError(
-            f"two models are called {_twice([base, *models])!r}",
-            hint="give one a name: NAME=MODEL",
-        )
+    names = model_names([base, *models], "give one a name: NAME=MODEL", error=EvaluationError)
     lines = _beginning(suite, folder)
     for model in (base, *models):
         lines += model_tables(model, str(names[model.label]), folder, base)
@@ -136,11 +137,6 @@ def _known_base(models: Sequence[AskedModel]) -> AskedModel:
             f"{models[0].label} was trained from {origin!r}, which is not found from here",
             hint="name the base: --base MODEL",
         ) from error
-
-
-def _twice(models: Sequence[AskedModel]) -> str:
-    labels = [model.label for model in models]
-    return next(label for label in labels if labels.count(label) > 1)
 
 
 def _registered_as(checkpoint: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,16 @@ from synpic.recipe.toml import toml_value
 from synpic.registry import MODELS
 from synpic.release.cards.training import FACTS, read_training
 
-__all__ = ["AskedModel", "ask_model", "bring_modules", "model_tables", "named_tables", "path_from"]
+__all__ = [
+    "AskedModel",
+    "ask_model",
+    "bring_modules",
+    "is_repository",
+    "model_names",
+    "model_tables",
+    "named_tables",
+    "path_from",
+]
 
 _TRAINED = "model"
 """The folder of a run of ``synpic train`` that holds the model."""
@@ -66,7 +75,7 @@ def ask_model(text: str, *, error: type[SynpicError] = EvaluationError) -> Asked
     folder = Path(place).expanduser()
     if folder.is_dir():
         return _folder(label, folder, error)
-    if _REPOSITORY.fullmatch(place):
+    if is_repository(place):
         name = place.partition("@")[0].rpartition("/")[2]
         return AskedModel(label or name, place=place)
     raise error(
@@ -111,6 +120,29 @@ def _origin(facts: Mapping[str, Any]) -> str:
         return str(registered)
     repository = facts["model"].get("repository")
     return str(repository or facts["model"]["checkpoint"])
+
+
+def model_names(
+    models: Sequence[AskedModel], hint: str, *, error: type[SynpicError]
+) -> dict[str | None, str]:
+    """Label → the name of its table, of models in their order.
+
+    Args:
+        hint: what to do where two have one label.
+        error: what is raised.
+
+    Raises:
+        SynpicError: an ``error``: two models have one label.
+    """
+    labels = [model.label for model in models]
+    if twice := next((label for label in labels if labels.count(label) > 1), None):
+        raise error(f"two models are called {twice!r}", hint=hint)
+    return name_models(labels, {})
+
+
+def is_repository(text: str) -> bool:
+    """Whether ``text`` is written as ``owner/name`` or ``owner/name@revision``."""
+    return _REPOSITORY.fullmatch(text) is not None
 
 
 def model_tables(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from synpic.errors import RecipeError, did_you_mean
-from synpic.ingest.names import name_models
-from synpic.pipeline.asked import ask_model, model_tables, named_tables, path_from
+from synpic.pipeline.asked import (
+    ask_model,
+    is_repository,
+    model_names,
+    model_tables,
+    named_tables,
+    path_from,
+)
+from synpic.prompts.read import FILES
 from synpic.recipe.toml import toml_value
 from synpic.registry import REWARDS, WORLDS
 
 __all__ = ["starting_recipe"]
-
-_FILES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
 
 _WORLD_PROMPTS = 300
 """How many prompts of a world are wanted where nothing says so: it makes them without end."""
@@ -69,13 +73,7 @@ def starting_recipe(
     if column is not None:
         lines.append(f"column = {toml_value(column)}")
     asked = [ask_model(model, error=RecipeError) for model in models]
-    names = name_models([model.label for model in asked], {})
-    if len(names) < len(asked):
-        labels = [model.label for model in asked]
-        twice = next(label for label in labels if labels.count(label) > 1)
-        raise RecipeError(
-            f"two models are called {twice!r}", hint="give one a name: --model NAME=MODEL"
-        )
+    names = model_names(asked, "give one a name: --model NAME=MODEL", error=RecipeError)
     # A ranking needs two images of a prompt.
     samples = (
         f"samples = {1 if len(asked) > 1 else 2}                       # images of each prompt"
@@ -102,7 +100,7 @@ def _prompts(folder: Path, prompts: str, count: int | None) -> list[tuple[str, A
         return [("dataset", path_from(folder, prompts)), *counted]
     name, _, revision = prompts.partition("@")
     # A name that ends like a file of prompts is a file that is not there.
-    if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", prompts) and not name.endswith(_FILES):
+    if is_repository(prompts) and not name.endswith(FILES):
         return [("dataset", name), *([("revision", revision)] if revision else []), *counted]
     raise RecipeError(
         f"--prompts {prompts}: there is no such file, dataset or world",

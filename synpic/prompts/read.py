@@ -28,9 +28,11 @@ from synpic.recipe.suite import SuiteSettings
 from synpic.registry import WORLDS
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["open_source", "read_prompts"]
+__all__ = ["FILES", "open_source", "read_prompts"]
 
 _TEXT = (".txt", ".text")
+FILES = _TEXT + ENDINGS
+"""Endings of files of prompts."""
 _TAKEN = {
     "world": {"split", "count", "seed", "keep"},
     "dataset": {"config", "revision", "column", "split", "count", "keep"},
@@ -110,10 +112,10 @@ def _dataset(settings: PromptSettings, name: str, lock: Lock) -> PromptSource:
 
 def _file(settings: PromptSettings, name: str, workspace: Workspace) -> PromptSource:
     suffix = posixpath.splitext(name)[1].lower()
-    if suffix not in _TEXT + ENDINGS:
+    if suffix not in FILES:
         raise PromptError(
             f"{name}: cannot tell what kind of file {suffix or 'this'} is."
-            f"{did_you_mean(suffix, _TEXT + ENDINGS)}",
+            f"{did_you_mean(suffix, FILES)}",
             hint="prompts are read from .txt (one a line), .csv, .tsv, .jsonl, .json and .parquet",
         )
     _check_taken(settings, "text file" if suffix in _TEXT else "tabular file")
