@@ -30,8 +30,6 @@ __all__ = ["counted_work", "note", "prints_aside", "watched_work"]
 SECONDS_BETWEEN_LINES = 60.0
 SECONDS_BETWEEN_OBJECTS = 1.0
 
-_UNITS = {"train": "steps", "compare": "pairs"}
-"""What is counted in a stage, if it is not images."""
 _FIRST = {"train": "step"}
 """What is waited for before there is a rate, if it is not a batch."""
 
@@ -204,13 +202,12 @@ def _describe(event: Event) -> str:
 
 
 def _rate(event: Event) -> str:
-    """So many a second, or how long one takes."""
+    """How many are done in a second, or how long one takes."""
     assert event.rate is not None
-    unit = _UNITS.get(event.stage) or ("prompts" if event.name == "prompts" else "images")
     if event.rate < 0.1:
-        one = unit.removesuffix("s")
+        one = event.unit.removesuffix("s")
         return f"{duration(1 / event.rate)} {'an' if one == 'image' else 'a'} {one}"
-    return f"{event.rate:.1f} {unit}/s"
+    return f"{event.rate:.1f} {event.unit}/s"
 
 
 @contextmanager

@@ -15,9 +15,6 @@ from synpic.readers.display import size, visible
 
 __all__ = ["progress_bars"]
 
-_UNITS = {"train": "step", "compare": "pair"}
-"""What is counted in a stage, if it is not images."""
-
 
 @contextmanager
 def progress_bars(progress: bool, listener: Listener | None = None) -> Iterator[Listener | None]:
@@ -56,7 +53,7 @@ class _Bars:
             bar = self._bars[event.key] = tqdm(
                 total=event.total,
                 desc=f"{event.stage} {visible(event.label)}",
-                unit=f" {_UNITS.get(event.stage, 'image')}s",
+                unit=f" {event.unit}",
                 dynamic_ncols=True,
             )
         bar.total = event.total

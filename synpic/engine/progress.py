@@ -13,6 +13,9 @@ from synpic.errors import SynpicError
 
 __all__ = ["Event", "Listener", "Meter", "label"]
 
+_UNITS = {"train": "steps", "compare": "pairs"}
+"""What is counted in a stage, if it is not images or prompts."""
+
 RECENT_SECONDS = 300.0
 RECENT_BATCHES = 8
 """The present rate is that of the last five minutes, and of eight batches at least: over hours a
@@ -67,6 +70,11 @@ class Event:
     def label(self) -> str:
         """What people call it."""
         return label(self.name, self.size)
+
+    @property
+    def unit(self) -> str:
+        """What is counted, in the plural."""
+        return _UNITS.get(self.stage) or ("prompts" if self.name == "prompts" else "images")
 
     @property
     def seconds_left(self) -> float | None:
