@@ -57,7 +57,7 @@ def ingest_snapshot(
             _check_rewards(snapshot)
             ensure_index(snapshot, listener)
         except SynpicError:
-            # Whoever corrects an option must not find the mistake of before in the way.
+            # After an option is corrected, the recipe of the mistake must not be in the way.
             workspace.store.remove(RECIPE)
             raise
         return snapshot

@@ -72,7 +72,7 @@ class TimedConnection(H11Protocol):
 
     def end(self) -> None:
         """Close it."""
-        # Counted no more: the transport closes once the loop comes to it.
+        # Not counted from here on: the transport closes once the loop comes to it.
         self.connections.discard(self)
         self.transport.close()
 

@@ -151,7 +151,7 @@ class OtherProcess:
         """Raise what it means that there is no answer."""
         try:
             status = self._process.wait(_ENDING)
-        except subprocess.TimeoutExpired:  # it lives, and answers no more
+        except subprocess.TimeoutExpired:  # it lives, and does not answer
             self._process.kill()
             status = self._process.wait()
         self._reader.join(5)
