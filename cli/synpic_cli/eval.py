@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from synpic.workspace import Snapshot
 
 __all__ = ["evaluate"]
+
+Quirks = Literal["official"]
 
 
 def evaluate(
@@ -87,6 +89,13 @@ def evaluate(
         int | None,
         typer.Option(
             min=1, metavar="N", help="Of a new evaluation: N prompts of the suite; partial."
+        ),
+    ] = None,
+    quirks: Annotated[
+        Quirks | None,
+        typer.Option(
+            help="Of a new evaluation: count as the program of the suite's makers does, faults "
+            "included; the report names them.",
         ),
     ] = None,
     into: Annotated[
@@ -164,7 +173,8 @@ def evaluate(
     how = HowToRun(device, Engine(engine, workers, gpus_per_worker), retry_failed)
     reports: list[Report] = []
     begins = bool(models or images)
-    options = {"--suite": suite, "--judge": judge, "--limit": limit, "--into": into}
+    options: dict[str, Any] = {"--suite": suite, "--judge": judge, "--limit": limit}
+    options |= {"--quirks": quirks, "--into": into}
     refuse_options_of_new(begins, options)
     if models and images:
         raise EvaluationError(
@@ -172,7 +182,7 @@ def evaluate(
         )
     with waiting(wait, note), watched_work() as (listener, stop):
         if begins:
-            asked = AskedSuite.of(str(suite), judge, reward, limit)
+            asked = AskedSuite.of(str(suite), judge, reward, limit, quirks)
             folder = into or Path(f"eval-{asked.label}")
             begin = begun_with_images if images else begun
             workspace, there = begin(images or models or [], base, asked, folder, dry_run)
@@ -300,16 +310,24 @@ def _distances(
 
 
 def _show(found: Evaluation) -> None:
-    from synpic.evaluate.tables import conclusion, differences, footnotes, means, opening
+    from synpic.evaluate.tables import (
+        categories,
+        conclusion,
+        differences,
+        footnotes,
+        means,
+        opening,
+    )
     from synpic_cli.output import print_table, say
 
     say(opening(found))
     for model in found.models:
         if model != found.base:
             say(conclusion(found, model))
-    for table in (differences(found), means(found)):
-        say()
-        print_table(table.columns, table.rows)
+    for table in (differences(found), means(found), categories(found)):
+        if table is not None:
+            say()
+            print_table(table.columns, table.rows)
     say()
     for line in footnotes(found):
         say(line)

@@ -15,6 +15,7 @@ from synpic.prompts.suites.folded import folded
 from synpic.prompts.suites.own_file import read_own
 from synpic.readers.tables import ENDINGS
 from synpic.registry import JUDGES, REWARDS, SUITES
+from synpic.score.judges.official_quirks import QUIRKS
 
 __all__ = ["AskedSuite"]
 
@@ -28,6 +29,7 @@ class AskedSuite:
         limit: how many items; all if None.
         judges: names in the registry, or ``package.module:callable`` → their options.
         rewards: likewise, without options.
+        quirks: "official" reads the suite's lists as its makers' program does.
     """
 
     name: str | None
@@ -35,6 +37,7 @@ class AskedSuite:
     limit: int | None
     judges: Mapping[str, Mapping[str, Any]]
     rewards: Sequence[str]
+    quirks: str | None = None
 
     def import_modules(self) -> None:
         """Import judges and rewards of one's own from where the command runs.
@@ -73,16 +76,18 @@ class AskedSuite:
         judges: Sequence[str] | None,
         rewards: Sequence[str] | None,
         limit: int | None,
+        quirks: str | None = None,
     ) -> AskedSuite:
         """From options.
 
         Args:
             suite: a registered suite, or a file.
             judges: those of the suite if there is none.
+            quirks: "official" counts as the program of the suite's makers does, faults included.
 
         Raises:
-            EvaluationError: it is neither, or a file without items; or nothing would say which
-                image is better.
+            EvaluationError: it is neither, or a file without items; nothing would say which
+                image is better; or no fault of its makers' program is known.
             UnknownName: the suite does not import.
         """
         is_file, known = Path(suite).is_file(), SUITES.names()
@@ -102,7 +107,29 @@ class AskedSuite:
                 f"suite {suite}: no judge comes with it, so that rewards decide, and none is named",
                 hint="--reward NAME, once for each; or --judge NAME",
             )
-        return cls(None if is_file else suite, suite if is_file else None, limit, judged, scored)
+        lists = None
+        if quirks is not None:
+            faulty = not is_file and bool(find_suite(suite, Path.cwd()).quirks)
+            lists, judged = quirks if faulty else None, _with_quirks(judged, quirks)
+            if not faulty and all("quirks" not in options for options in judged.values()):
+                raise EvaluationError(
+                    f"--quirks {quirks}: synpic knows of no fault in the official program of "
+                    f"{suite}, or of its judges",
+                    hint="leave the option out",
+                )
+        name, file = (None, suite) if is_file else (suite, None)
+        return cls(name, file, limit, judged, scored, lists)
+
+
+def _with_quirks(
+    judges: Mapping[str, Mapping[str, Any]], quirks: str
+) -> dict[str, Mapping[str, Any]]:
+    """``judges``, of which those count so whose rule has faults in its makers' program."""
+    rules = {rule for one in QUIRKS for rule in one.rules}
+    return {
+        name: {**options, "quirks": quirks} if options.get("rule") in rules else options
+        for name, options in judges.items()
+    }
 
 
 def _require_items(file: Path) -> None:

@@ -94,7 +94,11 @@ def _beginning(suite: AskedSuite, folder: Path | None) -> list[str]:
         if suite.name is not None
         else f"file = {toml_value(path_from(folder, str(suite.file)))}",
     ]
-    return lines if suite.limit is None else [*lines, f"limit = {suite.limit}"]
+    if suite.limit is not None:
+        lines.append(f"limit = {suite.limit}")
+    if suite.quirks is not None:
+        lines.append(f"quirks = {toml_value(suite.quirks)}")
+    return lines
 
 
 def _ended(lines: Sequence[str], suite: AskedSuite, base: str) -> str:

@@ -17,7 +17,15 @@ from synpic.evaluate.bootstrap import RESAMPLES, Floats, draw_again, number_unit
 from synpic.evaluate.intervals import Estimate, units_to_see, wilson
 from synpic.evaluate.significance import sign_flip_p
 
-__all__ = ["OVERALL", "Items", "Overall", "PairedDifference", "Result", "compare_models"]
+__all__ = [
+    "OVERALL",
+    "Items",
+    "Overall",
+    "PairedDifference",
+    "Result",
+    "compare_models",
+    "means_and_differences",
+]
 
 OVERALL = "overall"
 """In place of a tag: of all of them."""
@@ -154,6 +162,39 @@ def compare_models(
     ]
 
 
+def means_and_differences(
+    items: Items, base: str, *, fingerprint: str, resamples: int = RESAMPLES
+) -> dict[str, tuple[Estimate, Estimate | None]]:
+    """The mean of each model over all items, and how much more than the base it has.
+
+    With the intervals of :func:`compare_models`, and none of its tests.
+
+    Returns:
+        Model → both; the base has no difference, nor has one that shares no item with it.
+
+    Raises:
+        ValueError: ``base`` is no model of ``items``.
+    """
+    if base not in items.values:
+        raise ValueError(f"{base!r} is none of the models {', '.join(items.values)}")
+    columns = _columns(items, base)
+    tags = [
+        _tag(items, tag, columns, fingerprint, resamples, by_unit=False)
+        for tag in dict.fromkeys(items.tags)
+    ]
+    group = _Group(list(columns), tags, "items")
+    intervals = all(len(one.sums) > 1 for one in tags)
+    found: dict[str, tuple[Estimate, Estimate | None]] = {}
+    for model in items.values:
+        column = (model, "difference")
+        paired = column in columns and group.units(column) > 0
+        found[model] = (
+            _mean(model, group, intervals),
+            _estimate(group, column, intervals) if paired else None,
+        )
+    return found
+
+
 _ROUNDING = 1e-12
 
 Column = tuple[str, str]
@@ -279,16 +320,25 @@ class _Group:
         return self.columns.index(column)
 
 
-def _result(model: str, tag: str, group: _Group, intervals: bool) -> Result:
+def _mean(model: str, group: _Group, intervals: bool) -> Estimate:
     column = (model, "value")
     mean = _estimate(group, column, intervals)
     values = group.values(column)
     # Of independent answers Wilson's holds better near 0 and 1.
     alone = len(group.tags) == 1 or group.overall != "tags"
     if intervals and alone and group.one_item_each(column) and np.isin(values, (0, 1)).all():
-        mean = wilson(float(values.sum()), len(values))
-    difference = _difference(model, group, intervals)
-    return Result(model, tag, mean, group.missing(column), difference)
+        return wilson(float(values.sum()), len(values))
+    return mean
+
+
+def _result(model: str, tag: str, group: _Group, intervals: bool) -> Result:
+    return Result(
+        model,
+        tag,
+        _mean(model, group, intervals),
+        group.missing((model, "value")),
+        _difference(model, group, intervals),
+    )
 
 
 def _difference(model: str, group: _Group, intervals: bool) -> PairedDifference | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -12,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from synpic import ids
-from synpic.errors import EvaluationError, did_you_mean
+from synpic.evaluate.categories import CategoryResult, category_results
 from synpic.evaluate.compare_models import OVERALL, Items, Result, compare_models
+from synpic.evaluate.compared import SUITE_TAG, base_of, compared_models, tag_of, tags_of
 from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
@@ -31,17 +31,11 @@ from synpic.evaluate.training_overlap import (
     training_overlaps,
 )
 from synpic.evaluate.wanted_images import wanted_images
-from synpic.pipeline.inventory import Inventory, take_inventory
-from synpic.prompts.meta import meta_columns
+from synpic.pipeline.inventory import take_inventory
 from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.tables import SCHEMA_VERSION
 
-__all__ = ["Evaluation", "Measure", "evaluate_models", "require_model", "require_tag"]
-
-_LOG = logging.getLogger(__name__)
-
-_ALL = "all prompts"
-_SUITE_TAG = "tag"
+__all__ = ["Evaluation", "Measure", "evaluate_models"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +51,8 @@ class Measure:
         strengths: Bradley–Terry strengths; none of two models.
         unseen: overall, on the prompts that no model was trained on; none where that is all, or
             where nothing is left.
+        categories: of a judge that asks a suite's questions, each model on each of their
+            categories.
     """
 
     metric: Metric
@@ -65,6 +61,7 @@ class Measure:
     adjusted: Mapping[tuple[str, str], float]
     strengths: Sequence[Strength]
     unseen: Sequence[Result] = ()
+    categories: Sequence[CategoryResult] = ()
 
     @property
     def name(self) -> str:
@@ -91,6 +88,8 @@ class Measure:
             "results": rows,
             "without_training_prompts": [one.as_dict() for one in self.unseen],
             "strengths": [asdict(one) for one in self.strengths],
+            "categories": [asdict(one) for one in self.categories],
+            "notes": list(self.metric.notes),
         }
 
 
@@ -192,20 +191,20 @@ def evaluate_models(
     inventory = take_inventory(workspace)
     inventory.log_remarks()
     wanted = wanted_images(inventory)
-    models = _models(inventory, wanted)
+    models = compared_models(inventory, wanted)
     compare = inventory.recipe.compare
-    base = _base(base or (compare.base if compare else None), models)
+    base = base_of(base or (compare.base if compare else None), models)
     if not inventory.recipe.models:
         models = {base: models[base], **models}  # ingested ones have no order of their own
     suite = suite_facts(
         inventory, models, max(wanted.group_by("prompt_id", "model").len()["len"], default=0)
     )
-    tag = tag or _tag_of(inventory, suite)
+    tag = tag or tag_of(inventory, suite)
     every = set(wanted["prompt_id"])
-    tags = {prompt: one for prompt, one in _tags(inventory, tag).items() if prompt in every}
+    tags = {prompt: one for prompt, one in tags_of(inventory, tag).items() if prompt in every}
     # A combination of things has one tag of the suite, and may have several of another column.
-    units = suite.units if suite and tag in (None, _SUITE_TAG) else {}
-    without = suite.without_interval if suite and tag == _SUITE_TAG else frozenset()
+    units = suite.units if suite and tag in (None, SUITE_TAG) else {}
+    without = suite.without_interval if suite and tag == SUITE_TAG else frozenset()
     if rewards is None and compare is not None and compare.rewards is not None:
         rewards = [*(one.name for one in inventory.judges), *compare.rewards]
     found = metrics(inventory, rewards, suite.overall if suite else "items")
@@ -223,7 +222,7 @@ def evaluate_models(
         )
         for one, items in zip(found, arrays, strict=True)
     ]
-    if suite and tag not in (None, _SUITE_TAG):
+    if suite and tag not in (None, SUITE_TAG):
         # Overall is the suite's own number, by whichever column results are apart.
         _, own = _items(wanted, found, models, suite.tags, suite.units)
         whole = [
@@ -253,6 +252,7 @@ def evaluate_models(
                 {place[1:]: p for place, p in adjusted.items() if place[0] == at},
                 strengths(arrays[at], fingerprint=fingerprint) if len(models) > 2 else [],
                 results_without(arrays[at], prompts, seen, base, fingerprint, one.overall),
+                category_results(inventory, one, wanted, base, fingerprint, units),
             )
             for at, one in enumerate(found)
         ],
@@ -262,99 +262,6 @@ def evaluate_models(
         of_suite=len(suite.tags.keys() & tags.keys()) if suite else 0,
         prompts_hash=ids.fingerprint({"prompts": sorted(tags)}),
     )
-
-
-def _models(inventory: Inventory, wanted: pl.DataFrame) -> dict[str, str]:
-    """Name → fingerprint, in the order of the recipe.
-
-    Raises:
-        EvaluationError: there is one alone, or two are the same.
-    """
-    names = list(inventory.recipe.models) or sorted(wanted["model"].unique())
-    names = [name for name in names if name in set(wanted["model"])]
-    if len(names) < 2:
-        raise EvaluationError(
-            f"there is nothing to compare: the recipe has {len(names)} of the two models that it "
-            "takes",
-            hint="add another [models.NAME], then run `synpic generate` and `synpic score`",
-        )
-    by_model: dict[str, list[str]] = {}
-    for one in inventory.models:
-        by_model.setdefault(one.name, []).append(one.fingerprint)
-    found = {name: "+".join(by_model.get(name, [name])) for name in names}
-    for at, name in enumerate(names):
-        for other in names[:at]:
-            if found[name] == found[other]:
-                raise EvaluationError(
-                    f"models {other!r} and {name!r} are the same: same weights, same settings",
-                    hint="correct the checkpoint of one of them",
-                )
-    return found
-
-
-def require_model(name: str, models: Iterable[str]) -> None:
-    """Refuse a base that is none of ``models``.
-
-    Raises:
-        EvaluationError: with the name.
-    """
-    known = list(models)
-    if name not in known:
-        raise EvaluationError(
-            f"no model {name!r}.{did_you_mean(name, known)}",
-            hint=f"models here: {', '.join(known)}",
-        )
-
-
-def _base(base: str | None, models: Mapping[str, str]) -> str:
-    if base is None:
-        return next(iter(models))
-    require_model(base, models)
-    return base
-
-
-def _tag_of(inventory: Inventory, suite: SuiteFacts | None) -> str | None:
-    """The column of prompts by which results are apart if no other is asked for."""
-    compare = inventory.recipe.compare
-    if compare is not None and compare.tag is not None:
-        return compare.tag
-    return _SUITE_TAG if suite and any(suite.tags.values()) else None
-
-
-def _tags(inventory: Inventory, tag: str | None) -> dict[str, str]:
-    """prompt_id → tag."""
-    prompts = inventory.prompts
-    if tag is None:
-        return dict.fromkeys(prompts["prompt_id"], _ALL)
-    column = require_tag(prompts, tag)
-    texts = prompts[column].cast(pl.String).fill_null("–")
-    return dict(zip(prompts["prompt_id"], texts, strict=True))
-
-
-def require_tag(prompts: pl.DataFrame, tag: str) -> str:
-    """The column of ``prompts`` that ``tag`` names, without its ``meta_``.
-
-    Raises:
-        EvaluationError: there is none; or it holds no tags.
-    """
-    column = f"meta_{tag}"
-    if column not in prompts.columns:
-        there = [name.removeprefix("meta_") for name in meta_columns(prompts)]
-        raise EvaluationError(
-            f"the prompts have no column {tag!r}.{did_you_mean(tag, there)}",
-            hint=f"columns there: {', '.join(there) or 'none beside the prompt'}",
-        )
-    if prompts.schema[column].is_nested():
-        raise EvaluationError(
-            f"column {tag!r} of the prompts holds {prompts.schema[column]}, and a tag is one value",
-            hint="name a column with one value for each prompt",
-        )
-    if OVERALL in set(prompts[column].cast(pl.String)):
-        raise EvaluationError(
-            f"column {tag!r} of the prompts holds {OVERALL!r}, which is the row of all of them",
-            hint="give that tag another name",
-        )
-    return column
 
 
 def _items(

@@ -15,6 +15,7 @@ from synpic.pipeline.inventory import Inventory
 from synpic.rank import refuse_untrustworthy
 from synpic.registry import JUDGES
 from synpic.score.judges.metric_names import metric_names
+from synpic.score.judges.official_quirks import QUIRKS
 from synpic.score.judges.wanted import WantedJudge
 from synpic.score.recorded import RecordedReward
 
@@ -33,6 +34,7 @@ class Metric:
         values: candidate_id and ``value``; null where an image has none.
         overall: how tags become one number.
         notes: what is to be read beside it, a line each.
+        part: the part of a judge's verdicts that it is; None of whole verdicts.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Metric:
     values: pl.DataFrame
     overall: Overall = "items"
     notes: tuple[str, ...] = ()
+    part: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -116,19 +119,20 @@ def _judged(inventory: Inventory, overall: Overall) -> list[Metric]:
         value = pl.coalesce(pl.col("score").cast(pl.Float64), pl.col("correct").cast(pl.Float64))
         beside = judge.beside if isinstance(judge, WantedJudge) else ()
         name = names.get(judge.fingerprint, judge.name)
-        values = {name: value} | {f"{name} {part}": _part(part) for part in beside}
-        notes = _share_of_yes(name, rows) if judge.fingerprint in names else ()
+        yes = _share_of_yes(name, rows) if judge.fingerprint in names else ()
+        notes = (*yes, *_quirks(name, judge.fingerprint_inputs))
         found += [
             Metric(
-                shown,
+                name if part is None else f"{name} {part}",
                 "judge",
                 judge.name,
                 judge.fingerprint_inputs,
-                rows.select("candidate_id", value=one),
+                rows.select("candidate_id", value=value if part is None else _part(part)),
                 overall,
                 notes,
+                part,
             )
-            for shown, one in values.items()
+            for part in (None, *beside)
         ]
     return found
 
@@ -175,6 +179,15 @@ def _share_of_yes(name: str, rows: pl.DataFrame) -> tuple[str, ...]:
         return ()
     told = ", ".join(f"{model} {share:.3f}" for model, share in shares.iter_rows())
     return (f"{name}: share of yes among its answers: {told}",)
+
+
+def _quirks(name: str, decides: Mapping[str, Any]) -> tuple[str, ...]:
+    """Each fault of the suite's own program that decides the numbers of a judge."""
+    options = decides.get("options") or {}
+    if options.get("quirks") != "official":
+        return ()
+    rule = options.get("rule", "dsg")
+    return tuple(f"{name}, official quirk: {one.what}" for one in QUIRKS if rule in one.rules)
 
 
 def _part(name: str) -> pl.Expr:

@@ -17,8 +17,11 @@ from synpic.score.judges.verdict import VerdictPart
 
 __all__ = [
     "AnsweredItem",
+    "CategoryAnswer",
     "CategoryScore",
     "QuestionScores",
+    "broad_category",
+    "category_answers",
     "image_score",
     "question_scores",
     "share_of_yes",
@@ -45,6 +48,23 @@ class AnsweredItem:
     def judged(self) -> list[Parts]:
         """Images that have a verdict."""
         return [parts for parts in self.images if parts is not None]
+
+
+@dataclass(frozen=True)
+class CategoryAnswer:
+    """One answer, as it counts for its category.
+
+    Args:
+        image: the number of its image, from 0; -1 where the last one stands for all.
+        question: its id.
+        category: "" of a question without.
+        value: 0 … 1.
+    """
+
+    image: int
+    question: str
+    category: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -131,7 +151,9 @@ def question_scores(
         math.fsum(image_score(parts, rule) for parts in item.judged) / len(item.judged)
         for item in there
     ]
-    answers = list(_by_category(there, rule, quirks))
+    answers = [
+        (one.category, one.value) for item in there for one in category_answers(item, rule, quirks)
+    ]
     return QuestionScores(
         score=math.fsum(means) / len(means) if means else None,
         items=len(there),
@@ -140,7 +162,7 @@ def question_scores(
         missing_images=sum(len(item.images) - len(item.judged) for item in items),
         yes=share_of_yes(parts for item in there for parts in item.judged),
         categories=_means(answers),
-        broad=_means((name.partition(" - ")[0].strip(), value) for name, value in answers),
+        broad=_means((broad_category(name), value) for name, value in answers),
     )
 
 
@@ -151,19 +173,28 @@ def share_of_yes(images: Iterable[Parts]) -> float | None:
     return yes / (yes + no) if yes + no else None
 
 
-def _by_category(
-    items: Sequence[AnsweredItem], rule: Rule, quirks: Quirks
-) -> Iterator[tuple[str, float]]:
-    """Category and value of each answer that counts."""
-    for item in items:
-        if rule == "dpg" and quirks == "official":
-            yield from last_image_categories(item.questions, item.judged)
-            continue
-        category = {one.id: one.category for one in item.questions}
-        for parts in item.judged:
-            for part in parts:
-                soft = rule.startswith("soft-tifa")
-                yield category[part.id], _probability(part) if soft else float(part.correct)
+def broad_category(name: str) -> str:
+    """What stands before " - ": "entity" of "entity - whole"."""
+    return name.partition(" - ")[0].strip()
+
+
+def category_answers(item: AnsweredItem, rule: Rule, quirks: Quirks) -> Iterator[CategoryAnswer]:
+    """Each answer that counts for a category: see :func:`question_scores`.
+
+    Args:
+        rule: by which the images were judged.
+    """
+    if rule == "dpg" and quirks == "official":
+        counted = last_image_categories(item.questions, item.judged)
+        for question, right in zip(item.questions, counted, strict=False):
+            yield CategoryAnswer(-1, question.id, question.category, float(right))
+        return
+    category = {one.id: one.category for one in item.questions}
+    soft = rule.startswith("soft-tifa")
+    for number, parts in enumerate(item.images):
+        for part in parts or ():
+            value = _probability(part) if soft else float(part.correct)
+            yield CategoryAnswer(number, part.id, category[part.id], value)
 
 
 def _means(answers: Iterable[tuple[str, float]]) -> dict[str, CategoryScore]:

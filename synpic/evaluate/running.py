@@ -11,7 +11,7 @@ from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.workers.engines import HERE, Engine
 from synpic.errors import CheckpointError, EvaluationError, Stopped
-from synpic.evaluate.evaluation import require_model, require_tag
+from synpic.evaluate.compared import require_model, require_tag
 from synpic.evaluate.metrics import require_metrics
 from synpic.pipeline.steps import generate_candidates, score_candidates
 from synpic.prompts import current_prompts

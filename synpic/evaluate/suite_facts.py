@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synpic.errors import SynpicError
 from synpic.evaluate.compare_models import Overall
 from synpic.pipeline.inventory import Inventory
-from synpic.prompts.suites import Protocol, stored_suite
+from synpic.prompts.suites import Protocol, find_suite, stored_suite
+from synpic.recipe.suite import SuiteSettings
 from synpic.workspace.suite import read_suite
 
 __all__ = ["SuiteFacts", "suite_facts"]
@@ -37,6 +39,7 @@ class SuiteFacts:
             that several items ask for in other words.
         without_interval: tags with too few combinations for an interval; their units are prompts,
             so that overall knows how much they vary at least.
+        quirks: faults of its makers' program with which its lists are read, a line each.
     """
 
     name: str
@@ -50,11 +53,12 @@ class SuiteFacts:
     tags: Mapping[str, str]
     units: Mapping[str, str]
     without_interval: frozenset[str]
+    quirks: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         names = ("name", "version", "items", "whole", "images", "protocol")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"quirks": list(self.quirks)}
 
 
 def suite_facts(inventory: Inventory, models: Iterable[str], images: int) -> SuiteFacts | None:
@@ -96,7 +100,17 @@ def suite_facts(inventory: Inventory, models: Iterable[str], images: int) -> Sui
             prompt: prompt if tags[prompt] in few else unit for prompt, unit in clusters.items()
         },
         without_interval=few,
+        quirks=_quirks(settings, inventory),
     )
+
+
+def _quirks(settings: SuiteSettings, inventory: Inventory) -> tuple[str, ...]:
+    if settings.quirks is None or settings.name is None:
+        return ()
+    try:
+        return find_suite(settings.name, inventory.workspace.folder).quirks
+    except SynpicError:  # its package is away
+        return (f'quirks = "{settings.quirks}"',)
 
 
 def _few_units(tags: Mapping[str, str], units: Mapping[str, str]) -> frozenset[str]:

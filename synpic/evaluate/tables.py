@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from synpic.evaluate.categories import CategoryResult
 from synpic.evaluate.compare_models import OVERALL, PairedDifference, Result
 from synpic.evaluate.evaluation import Evaluation, Measure
 from synpic.evaluate.intervals import Estimate
@@ -15,6 +16,7 @@ from synpic.release.cards.markdown import markdown_text
 
 __all__ = [
     "TextTable",
+    "categories",
     "conclusion",
     "differences",
     "footnotes",
@@ -27,7 +29,7 @@ __all__ = [
 
 Shown = Callable[[str], str]
 
-_NAMES = ("metric", "difference", "model", "tag")
+_NAMES = ("metric", "difference", "model", "tag", "category")
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,34 @@ def _difference(
     ]
 
 
+def categories(found: Evaluation, *, detailed: bool = False) -> TextTable | None:
+    """What each model got on the categories of a suite's questions; None where there are none.
+
+    Args:
+        detailed: with the parts of broad categories.
+    """
+    others = [model for model in found.models if model != found.base]
+    rows = []
+    for measure in found.measures:
+        by_name: dict[str, dict[str, CategoryResult]] = {}
+        for one in measure.categories:
+            if one.broad or detailed:
+                by_name.setdefault(one.category, {})[one.model] = one
+        for name, of in by_name.items():
+            differences = [of[model].difference for model in others]
+            rows.append(
+                [
+                    *(measure.name, name),
+                    *(_value(of[model].mean) for model in found.models),
+                    *("" if one is None else _signed(one) for one in differences),
+                    number(max(one.mean.n for one in of.values())),
+                ]
+            )
+    differing = [f"{model} − {found.base}" for model in others]
+    columns = ["metric", "category", *found.models, *differing, "answers"]
+    return TextTable(columns, rows) if rows else None
+
+
 def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
     """How to read the tables.
 
@@ -168,6 +198,11 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
     lines += [
         shown(note) for note in dict.fromkeys(n for m in found.measures for n in m.metric.notes)
     ]
+    if any(measure.categories for measure in found.measures):
+        lines.append(
+            "Categories: the mean over all answers to questions of a kind; differences are not "
+            "corrected for their number."
+        )
     lines += _protocol(found, shown)
     trails = {one for measure in found.measures for one in measure.trails.values()}
     if "unknown" in trails:
@@ -196,6 +231,9 @@ def _protocol(found: Evaluation, shown: Shown) -> list[str]:
     if found.suite is None:
         return []
     lines = []
+    lines += [
+        f"{shown(found.suite.name)}, official quirk: {shown(one)}" for one in found.suite.quirks
+    ]
     if found.suite.protocol:
         lines.append(f"Protocol of {shown(found.suite.name)}: {found.suite.protocol}.")
     lines += [
@@ -241,8 +279,13 @@ def markdown(found: Evaluation) -> str:
     names, shown = [markdown_text(model) for model in others], markdown_text
     parts = [f"# {', '.join(names)} against {shown(found.base)}", f"{opening(found, shown)}."]
     parts += [f"**{conclusion(found, model, shown)}**" for model in others]
-    for heading, table in (("Differences", differences(found)), ("Means", means(found))):
-        parts += [f"## {heading}", markdown_table(table, _NAMES)]
+    for heading, table in (
+        ("Differences", differences(found)),
+        ("Means", means(found)),
+        ("Categories", categories(found, detailed=True)),
+    ):
+        if table is not None:
+            parts += [f"## {heading}", markdown_table(table, _NAMES)]
     return "\n\n".join([*parts, *footnotes(found, shown)]) + "\n"
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "EVALUATION",
     "REPORT",
     "ComparedModel",
+    "RecordedCategory",
     "RecordedDifference",
     "RecordedEstimate",
     "RecordedEvaluation",
@@ -69,14 +70,30 @@ class RecordedResult(Record):
     difference: RecordedDifference | None = None
 
 
+class RecordedCategory(Record):
+    """What a model got on one category of a suite's questions."""
+
+    model: str
+    category: str
+    mean: RecordedEstimate
+    difference: RecordedEstimate | None = None
+
+
 class RecordedMeasure(Record):
-    """What one metric says of all models."""
+    """What one metric says of all models.
+
+    Args:
+        categories: of a judge that asks a suite's questions.
+        notes: what is to be read beside it, official quirks among it; a line each.
+    """
 
     metric: str
     kind: Literal["reward", "judge"]
     fingerprint: str
     overall: str
     results: list[RecordedResult]
+    categories: list[RecordedCategory] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
 
     def result(self, model: str, tag: str = "overall") -> RecordedResult | None:
         """That of a model on a tag."""
@@ -107,6 +124,7 @@ class RecordedSuite(Record):
         whole: that it has.
         images: of each model, for each prompt.
         protocol: what its makers fix, in a line.
+        quirks: faults of its makers' program with which its lists were read, a line each.
     """
 
     name: str
@@ -115,6 +133,7 @@ class RecordedSuite(Record):
     whole: int = Field(ge=1)
     images: int = Field(ge=1)
     protocol: str = ""
+    quirks: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _has_its_items(self) -> Self:
@@ -163,9 +182,11 @@ class RecordedEvaluation(Record):
         if self.base not in self.models:
             raise ValueError(f"base {self.base!r} is none of the models")
         for measure in self.measures:
-            for row in measure.results:
-                if row.model not in self.models:
-                    raise ValueError(f"{measure.metric} is of {row.model!r}, none of the models")
+            rows = [row.model for row in measure.results]
+            rows += [row.model for row in measure.categories]
+            for model in rows:
+                if model not in self.models:
+                    raise ValueError(f"{measure.metric} is of {model!r}, none of the models")
         return self
 
     @property

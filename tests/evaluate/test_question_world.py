@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from research.suites.asked import question_graph
+from research.suites.judges import SceneQuestions
 from synpic.evaluate.question_scores import AnsweredItem, QuestionScores, question_scores
 from synpic.score.judges.judge import Requirement
 from synpic.score.judges.question_rules import RULES, Rule
@@ -16,7 +18,6 @@ from synpic.shapes.judge import Reading, read
 from synpic.shapes.meaning import Meaning, illustrate
 from synpic.shapes.prompts import draw
 from synpic.shapes.scene import to_image
-from tests.score.judges.world_questions import SceneJudge, question_graph
 
 TASKS = ("single", "two", "counting", "colours", "position", "colour_attribution")
 
@@ -29,7 +30,7 @@ def world() -> tuple[list[Meaning], list[Reading]]:
 
 
 def scored(meanings: Sequence[Meaning], scenes: Sequence[Reading], rule: Rule) -> QuestionScores:
-    judge = SceneJudge(rule)
+    judge = SceneQuestions(rule)
     asked = [Requirement("", spec=question_graph(one)) for one in meanings]
     verdicts = judge.judge(asked, scenes)
     return question_scores(
@@ -64,7 +65,7 @@ def test_right_images_score_1_and_swapped_images_score_by_chance(
 
 
 def test_its_canary_is_refused() -> None:
-    judge = SceneJudge("dsg")
+    judge = SceneQuestions("dsg")
     grey = judge.pixels(Image.new("RGB", (64, 64), (128, 128, 128)))
     (verdict,) = judge.judge([judge.canary()], [grey])
     assert not verdict.correct

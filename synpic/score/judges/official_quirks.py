@@ -72,16 +72,16 @@ def exactly(question: ImageQuestion, reply: QuestionReply) -> QuestionReply:
 
 def last_image_categories(
     questions: Sequence[ImageQuestion], images: Sequence[Sequence[VerdictPart]]
-) -> list[tuple[str, bool]]:
+) -> list[bool]:
     """What DPG-Bench counts by category of one prompt: of the last image, without dependencies.
 
     Args:
         images: the parts of each, in the order in which they were drawn.
 
     Returns:
-        Category of each question, and whether its own answer is right.
+        Of each question, whether its own answer is right; of none without an image.
     """
     if not images:
         return []
     answers = {part.id: part.answer for part in images[-1]}
-    return [(one.category, answers[one.id] == one.answer) for one in questions]
+    return [answers[one.id] == one.answer for one in questions]

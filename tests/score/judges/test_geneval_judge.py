@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 import synpic
+from research.suites.asked import wanted_objects
+from research.suites.judges import detections
 from synpic import Workspace, score_candidates
 from synpic.errors import EvaluationError, RewardError
 from synpic.pipeline.inventory import take_inventory
@@ -21,17 +23,10 @@ from synpic.registry import JUDGES
 from synpic.score.judged import AskedPrompt, asked_of
 from synpic.score.judges.detection.instances import SeenObject
 from synpic.score.judges.detection.shown import ReadyImage
-from synpic.score.judges.geneval import (
-    Detection,
-    Position,
-    Relation,
-    Specification,
-    WantedObjects,
-    judge_objects,
-)
+from synpic.score.judges.geneval import Detection, judge_objects
 from synpic.score.judges.geneval_judge import GenEvalJudge
 from synpic.score.judges.judge import Requirement
-from synpic.shapes.judge import FoundShape, read
+from synpic.shapes.judge import read
 from synpic.shapes.meaning import Meaning, illustrate
 from synpic.shapes.prompts import draw
 from synpic.shapes.scene import CANVAS, to_image
@@ -222,50 +217,15 @@ def test_it_is_registered() -> None:
 TAGS = ("single", "two", "counting", "colours", "position", "colour_attribution")
 
 
-def wanted(meaning: Meaning) -> Specification:
-    """A meaning of the embedded world as GenEval's file would have it."""
-    first = meaning.things[0]
-    if meaning.count > 1:
-        return Specification(
-            "counting",
-            (WantedObjects(first.shape, meaning.count, first.colour),),
-            ((first.shape, meaning.count + 1),),
-        )
-    target, *others = reversed(meaning.things)
-    relation: Relation | None = meaning.relation  # type: ignore[assignment]
-    return Specification(
-        meaning.task,
-        (
-            WantedObjects(target.shape, 1, target.colour),
-            *(
-                WantedObjects(one.shape, 1, one.colour, Position(relation, 0) if relation else None)
-                for one in others
-            ),
-        ),
-    )
-
-
-def detections(image: Image.Image) -> dict[Detection, str]:
-    """What the world's own judge sees, as a detector would say it; with colours."""
-
-    def box(seen: FoundShape) -> tuple[float, float, float, float]:
-        return seen.x - 5.5, seen.y - 5.5, seen.x + 5.5, seen.y + 5.5
-
-    return {
-        Detection(seen.shape or "?", box(seen), 0.95): seen.colour or "?"
-        for seen in read(image).found
-    }
-
-
 @pytest.mark.parametrize("task", TAGS)
 def test_images_of_other_prompts_score_by_chance(task: str) -> None:
     rng = np.random.default_rng(TAGS.index(task))
     meanings = [draw(rng, task, "train")[0] for _ in range(60)]
-    images = [detections(to_image(illustrate(meaning, rng))) for meaning in meanings]
+    images = [detections(read(to_image(illustrate(meaning, rng)))) for meaning in meanings]
     assert CANVAS == 32
 
     def right(meaning: Meaning, seen: dict[Detection, str]) -> bool:
-        return bool(judge_objects(wanted(meaning), list(seen), seen.__getitem__).correct)
+        return bool(judge_objects(wanted_objects(meaning), list(seen), seen.__getitem__).correct)
 
     table = np.array([[right(meaning, seen) for seen in images] for meaning in meanings])
     own = table.diagonal().mean()

@@ -81,7 +81,7 @@ def test_only_the_letter_counts_in_the_suites_own_programs() -> None:
 def test_official_categories_of_one_prompt() -> None:
     chain = graph("1:0 2:1")
     images = [question_verdict(chain, replies(chain, one), "dpg").parts for one in ("yy", "ny")]
-    assert last_image_categories(chain, images) == [("", False), ("", True)]
+    assert last_image_categories(chain, images) == [False, True]
     assert last_image_categories(chain, []) == []
 
 
