@@ -158,6 +158,7 @@ def evaluate(
     from synpic.evaluate.running import (
         HowToRun,
         make_what_is_missing,
+        require_comparable,
         require_names,
         require_tag_of,
     )
@@ -170,6 +171,10 @@ def evaluate(
 
     if to is not None:
         require_room(to, overwrite=overwrite)
+    if fid is not None:
+        from synpic.evaluate.fid.distances import require_distances
+
+        require_distances(fid, fid_features)
     how = HowToRun(device, Engine(engine, workers, gpus_per_worker), retry_failed)
     reports: list[Report] = []
     begins = bool(models or images)
@@ -202,6 +207,7 @@ def evaluate(
         require_names(snapshot.recipe, base, reward or [])
         require_tag_of(snapshot, tag)
         if begins or snapshot.recipe.suite is not None:
+            require_comparable(snapshot)
             with prints_aside():
                 reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
     try:

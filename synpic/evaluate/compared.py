@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -16,6 +16,7 @@ __all__ = [
     "SUITE_TAG",
     "base_of",
     "compared_models",
+    "require_distinct",
     "require_model",
     "require_tag",
     "tag_of",
@@ -35,7 +36,15 @@ def compared_models(inventory: Inventory, wanted: pl.DataFrame) -> dict[str, str
         EvaluationError: there is one alone, or two are the same.
     """
     names = list(inventory.recipe.models) or sorted(wanted["model"].unique())
-    names = [name for name in names if name in set(wanted["model"])]
+    return require_distinct(inventory, [name for name in names if name in set(wanted["model"])])
+
+
+def require_distinct(inventory: Inventory, names: Sequence[str]) -> dict[str, str]:
+    """The fingerprints of models, of which there have to be two at least, each of its own.
+
+    Raises:
+        EvaluationError: there is one alone, or two are the same.
+    """
     if len(names) < 2:
         raise EvaluationError(
             f"there is nothing to compare: the recipe has {len(names)} of the two models that it "

@@ -11,9 +11,11 @@ from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.workers.engines import HERE, Engine
 from synpic.errors import CheckpointError, EvaluationError, Stopped
-from synpic.evaluate.compared import require_model, require_tag
+from synpic.evaluate.compared import require_distinct, require_model, require_tag
 from synpic.evaluate.metrics import require_metrics
+from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.steps import generate_candidates, score_candidates
+from synpic.pipeline.tasks import chosen_scorers
 from synpic.prompts import current_prompts
 from synpic.recipe import Recipe
 from synpic.score.judges.wanted import resolve_judge
@@ -25,6 +27,7 @@ __all__ = [
     "HowToRun",
     "begin_evaluation",
     "make_what_is_missing",
+    "require_comparable",
     "require_known",
     "require_names",
     "require_tag_of",
@@ -105,6 +108,20 @@ def require_tag_of(snapshot: Snapshot, tag: str | None) -> None:
     if tag is not None and (recipe.prompts is not None or recipe.suite is not None):
         prompts, _ = current_prompts(snapshot)
         require_tag(frame(prompts.table), tag)
+
+
+def require_comparable(snapshot: Snapshot) -> None:
+    """Refuse a recipe of which no comparison can come, before anything is drawn.
+
+    Raises:
+        EvaluationError: it has not two models, or two are the same.
+        RecipeError: nothing looks at the images; the hint names the table to write.
+        SynpicError: as taking an inventory.
+    """
+    inventory = take_inventory(snapshot)
+    chosen_scorers(inventory, None)
+    if snapshot.recipe.models:  # of images that exist already, they are known later
+        require_distinct(inventory, list(snapshot.recipe.models))
 
 
 def make_what_is_missing(

@@ -15,6 +15,7 @@ from synpic.evaluate.asked_suite import AskedSuite
 from synpic.evaluate.beginning import evaluation_recipe
 from synpic.evaluate.evaluation import evaluate_models
 from synpic.pipeline.asked import ask_model
+from synpic.pipeline.inventory import take_inventory
 from synpic.recipe import Recipe, parse_recipe
 from synpic.shapes.meaning import illustrate, parse
 from synpic.shapes.scene import to_image
@@ -197,7 +198,13 @@ def test_mistakes_are_found_before_anything_is_drawn(
     (tmp_path / "own.csv").write_text(OWN)
     words = (*TWO, "--suite", "own.csv", "--judge", "shapes")
     assert "the prompts have no column 'tags'" in failed(*words, "--tag", "tags")
-    assert not Path("eval-own/candidates").exists()
+    assert "no such folder of references" in failed(*words, "--fid", "nowhere")
+    features = ("--fid", "world:shapes", "--fid-features", "shapes_quality")
+    assert "'shapes_quality' has no features of images" in failed(*words, *features)
+    assert "unknown world" in str(in_process("eval", *words, "--fid", "world:n").exception)
+    twice = ("other=shapes_unet", "--base", "shapes_unet", *words[3:], "--into", "twice")
+    assert "shapes_unet are the same" in str(in_process("eval", *twice).exception)
+    assert not any(Path(one, "candidates").exists() for one in ("eval-own", "twice"))
     # A recipe without a judge: the suite names its own.
     recipe = Path("eval-own/recipe.toml")
     text = recipe.read_text().replace('file = "../own.csv"', 'name = "dpg"')
@@ -210,13 +217,33 @@ def test_mistakes_are_found_before_anything_is_drawn(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     recipe.write_text(recipe.read_text().replace('"dpg"', '"stands:OWN"'))
-    result = in_process("-C", "eval-own", "score")
-    assert isinstance(result.exception, RecipeError), result.output
-    assert result.exception.hint is not None
-    assert result.exception.hint.startswith(
-        'the suite stands is judged by [judges.vlm_questions] with options = { rule = "dpg" } or '
-        "[judges.shapes]; else add [rewards.NAME]"
-    )
+    for command in ("score", "eval"):
+        result = in_process("-C", tmp_path / "eval-own", command)
+        assert isinstance(result.exception, RecipeError), result.output
+        assert result.exception.hint is not None
+        assert result.exception.hint.startswith(
+            "the suite stands is judged by [judges.vlm_questions] with options = "
+            '{ rule = "dpg" } or [judges.shapes]; else add [rewards.NAME]'
+        )
+    assert not (tmp_path / "eval-own/candidates").exists()
+
+
+def test_judges_of_one_s_own_go_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").write_text(OWN)
+    Path("looks.py").write_text("def dark(asked, image):\n    return False\n")
+    for model in ("a", "b"):
+        picture("a red circle", tmp_path / model / "1.png")
+    images = ("--images", "a=a", "--images", "b=b", "--suite", "own.csv", "--into", "there")
+    made = in_process("eval", *images, "--judge", "looks:dark")
+    assert made.exit_code == 0, made.output
+    Path("there").rename("moved")
+    Path("looks.py").rename("gone.py")
+    sys.modules.pop("looks", None)
+    rows = Workspace.open("moved")
+    (judge,) = take_inventory(rows).found_judges
+    assert judge.name == "dark"
+    assert judge.folder in rows.folders("verdicts")
 
 
 def picture(text: str, at: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from synpic.engine.threads import pool
 from synpic.errors import EvaluationError
-from synpic.evaluate.fid.features import INCEPTION, ImageFeatures, open_features
+from synpic.evaluate.fid.features import INCEPTION, ImageFeatures, open_features, require_features
 from synpic.evaluate.fid.frechet import FeatureStatistics, StreamedStatistics, frechet_distance
 from synpic.evaluate.fid.pictures import (
     PictureSet,
@@ -21,12 +21,19 @@ from synpic.evaluate.fid.pictures import (
     in_batches,
     pictures_of_model,
     references_at,
+    require_references,
 )
 from synpic.pipeline.inventory import take_inventory
 from synpic.readers.display import count, number
 from synpic.workspace import Snapshot, Workspace
 
-__all__ = ["ENOUGH", "FrechetDistance", "frechet_distances", "statistics_of"]
+__all__ = [
+    "ENOUGH",
+    "FrechetDistance",
+    "frechet_distances",
+    "require_distances",
+    "statistics_of",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -137,6 +144,16 @@ def frechet_distances(
     for remark in dict.fromkeys(remark for one in found for remark in one.remarks):
         _LOG.warning("FID: %s", remark)
     return found
+
+
+def require_distances(references: str, features: str) -> None:
+    """Refuse names that :func:`frechet_distances` cannot follow, before anything is drawn.
+
+    Raises:
+        SynpicError: as there.
+    """
+    require_references(references)
+    require_features(features)
 
 
 def statistics_of(

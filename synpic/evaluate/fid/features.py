@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,7 @@ from PIL.Image import Image
 from synpic import ids
 from synpic.engine.device import pick_device
 from synpic.errors import EvaluationError, MissingExtra
+from synpic.registry import REWARDS
 from synpic.score.api import reward
 from synpic.score.precision import full_float32
 from synpic.score.weights import read_tensors
@@ -21,7 +23,14 @@ from synpic.score.weights import read_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["INCEPTION", "ImageFeatures", "InceptionFeatures", "RewardFeatures", "open_features"]
+__all__ = [
+    "INCEPTION",
+    "ImageFeatures",
+    "InceptionFeatures",
+    "RewardFeatures",
+    "open_features",
+    "require_features",
+]
 
 INCEPTION = "inception"
 """InceptionV3, by which FID is published."""
@@ -50,6 +59,34 @@ class ImageFeatures(Protocol):
     def of(self, ready: Sequence[Any]) -> NDArray[Any]:
         """Features of n images that were made ready, ``Float[n, d]``."""
         ...
+
+
+def require_features(name: str) -> None:
+    """Refuse what :func:`open_features` cannot open, as far as that is known without weights.
+
+    Raises:
+        MissingExtra: torch-fidelity is not installed.
+        UnknownName: there is no such reward.
+        EvaluationError: the reward has no features of images.
+    """
+    if name == INCEPTION:
+        if find_spec("torch_fidelity") is None:
+            raise _no_fidelity()
+        return
+    code = REWARDS.load(name)
+    if isinstance(code, type) and not callable(getattr(code, "features", None)):
+        raise _no_features(name)
+
+
+def _no_fidelity() -> MissingExtra:
+    return MissingExtra("FID by Inception needs torch-fidelity", hint="pip install 'synpic[fid]'")
+
+
+def _no_features(name: str) -> EvaluationError:
+    return EvaluationError(
+        f"reward {name!r} has no features of images",
+        hint=f"{INCEPTION}, or a CLIP: clip_score, shapes_clip",
+    )
 
 
 def open_features(
@@ -95,9 +132,7 @@ class InceptionFeatures:
                 FeatureExtractorInceptionV3,
             )
         except ImportError as error:
-            raise MissingExtra(
-                "FID by Inception needs torch-fidelity", hint="pip install 'synpic[fid]'"
-            ) from error
+            raise _no_fidelity() from error
         path = _fetched(URL_INCEPTION_V3) if weights is None else weights
         read_tensors(path)
         self._device = device
@@ -173,10 +208,7 @@ class RewardFeatures:
     def __init__(self, name: str, device: str | None = None) -> None:
         opened: Any = reward(name, device=device).opened
         if not callable(getattr(opened, "features", None)):
-            raise EvaluationError(
-                f"reward {name!r} has no features of images",
-                hint=f"{INCEPTION}, or a CLIP: clip_score, shapes_clip",
-            )
+            raise _no_features(name)
         self._reward = opened
         self.name = f"{name} ({opened.info.checkpoint})"
         self.resize = f"as {name} makes images ready"

@@ -28,6 +28,7 @@ __all__ = [
     "in_batches",
     "pictures_of_model",
     "references_at",
+    "require_references",
 ]
 
 NamedPicture: TypeAlias = tuple[str, Image]
@@ -95,6 +96,18 @@ def pictures_of_model(inventory: Inventory, model: str) -> PictureSet:
     return PictureSet(model, there.height, _OfWorkspace(inventory, there))
 
 
+def require_references(references: str) -> None:
+    """Refuse a name of what :func:`references_at` cannot read, before anything is drawn.
+
+    Raises:
+        EvaluationError, UnknownName: as there.
+    """
+    if references.startswith(_WORLD):
+        SCENES.load(references.removeprefix(_WORLD))
+    elif not (Path(references) / "recipe.toml").is_file():
+        _files_of(Path(references))
+
+
 def references_at(
     references: str | Path, inventory: Inventory, models: Sequence[str]
 ) -> PictureSet:
@@ -117,6 +130,15 @@ def references_at(
         other = take_inventory(Workspace.open(folder))
         rows = other.candidates()
         return PictureSet(f"the workspace {folder}", rows.height, _OfWorkspace(other, rows))
+    files = _files_of(folder)
+    return PictureSet(f"the folder {folder}", len(files), _OfFolder(folder, files))
+
+
+def _files_of(folder: Path) -> list[str]:
+    """
+    Raises:
+        EvaluationError: there is no such folder, or no image in it.
+    """
     if not folder.is_dir():
         raise EvaluationError(
             f"{visible(str(folder))}: there is no such folder of references",
@@ -129,7 +151,7 @@ def references_at(
             hint=f"images end in {', '.join(_IMAGES)}; those of a dataset are ingested into a "
             "workspace, and the workspace is named",
         )
-    return PictureSet(f"the folder {folder}", len(files), _OfFolder(folder, files))
+    return files
 
 
 def _image_files(folder: Path) -> list[str]:
