@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
-from synpic.engine.running_task import Jumps, NoRoom, RunningTask
+from synpic.engine.running_task import RunningTask
 from synpic.engine.task import Task
 
-__all__ = ["run_tasks", "take_turns"]
+__all__ = ["run_tasks"]
 
 
 def run_tasks(
@@ -38,52 +39,31 @@ def run_tasks(
         DeviceLost: nothing can be done on the device any more; likewise.
     """
     stop = stop or threading.Event()
-    jumps = Jumps()
+    seed = random.random()
     begun: list[RunningTask] = []
-    waiting = [RunningTask(task, device, listener, stop, jumps) for task in tasks]
+    waiting = [RunningTask(task, device, listener, stop, seed) for task in tasks]
     while waiting and not (begun and stop.is_set()):
         company = waiting if together else waiting[:1]
         begun += [running for running in company if running not in begun]
-        waiting = take_turns(company) + waiting[len(company) :]
+        _take_turns(company)
+        waiting = [one for one in company if one.put_off] + waiting[len(company) :]
     report = Report(stage, [running.outcome for running in begun])
     report.stopped = stop.is_set() and not report.nothing_left(len(tasks))
     return report
 
 
-def take_turns(
-    company: Sequence[RunningTask],
-    ended: Callable[[RunningTask, bool], None] = lambda running, no: None,
-) -> list[RunningTask]:
-    """Work through ``company`` until each has ended; those for which there was no room.
-
-    Args:
-        ended: called for each as soon as it has ended, and whether there was no room for it.
-    """
+def _take_turns(company: Sequence[RunningTask]) -> None:
+    """Work through ``company`` until each has ended, or is put off."""
     at_work: list[RunningTask] = []
-    put_off: list[RunningTask] = []
     try:
         for running in company:
-            try:
-                if running.open(alone=not at_work):
-                    at_work.append(running)
-                else:
-                    ended(running, False)
-            except NoRoom:
-                put_off.append(running)
-                ended(running, True)
+            if running.open(alone=not at_work):
+                at_work.append(running)
         while at_work:
-            # Whoever is furthest behind: all look at about the same images.
+            # The one furthest behind: all look at about the same images.
             running = min(at_work, key=lambda one: one.position)
-            try:
-                if running.step(alone=len(at_work) == 1):
-                    continue
+            if not running.step(alone=len(at_work) == 1):
                 at_work.remove(running)
-                ended(running, False)
-            except NoRoom:
-                at_work.remove(running)
-                put_off.append(running)
-                ended(running, True)
     finally:
         for running in at_work:
             running.close()
-    return put_off

@@ -9,9 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
-from collections.abc import Iterable
 from contextlib import ExitStack, closing
-from typing import Generic, TypeVar
 
 from synpic.engine.attempt import out_of_memory
 from synpic.engine.device import environment, free_memory, lost, lost_by
@@ -21,72 +19,7 @@ from synpic.engine.task import Item, Key, Made, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
 from synpic.errors import DeviceLost, SynpicError, WorkspaceError, causes
 
-__all__ = ["SAMPLES", "Batches", "Jumps", "NoRoom", "RunningTask"]
-
-SAMPLES = 2
-"""Batches from anywhere in the list, at most, that are drawn at one step."""
-
-
-T = TypeVar("T")
-
-
-class Jumps:
-    """Where to go on, as shares of a list, drawn once for all tasks of a run.
-
-    Rewards that look at the same images jump to the same ones.
-    """
-
-    def __init__(self) -> None:
-        self._places: list[float] = []
-
-    def place(self, number: int) -> float:
-        """Of the jump with this number, from 0; in 0 … 1."""
-        while len(self._places) <= number:
-            self._places.append(random.random())
-        return self._places[number]
-
-
-class Batches(Generic[T]):
-    """What a task still has to do, taken from the front."""
-
-    def __init__(self, batches: Iterable[T], jumps: Jumps) -> None:
-        self._queue = deque(batches)
-        self._jumps, self._jumped = jumps, 0
-
-    @property
-    def front(self) -> T | None:
-        """The next in order, which stays; None at the end."""
-        return self._queue[0] if self._queue else None
-
-    def take(self) -> T | None:
-        """The next; None at the end."""
-        return self._queue.popleft() if self._queue else None
-
-    def take_any(self) -> T | None:
-        """One from anywhere; the others stay in order."""
-        if not self._queue:
-            return None
-        place = random.randrange(len(self._queue))
-        batch = self._queue[place]
-        del self._queue[place]
-        return batch
-
-    def add(self, batches: Iterable[T]) -> None:
-        """``batches`` come after the others."""
-        self._queue.extend(batches)
-
-    def put_back(self, batch: T) -> None:
-        """``batch`` is the next, after all."""
-        self._queue.appendleft(batch)
-
-    def jump(self) -> None:
-        """Go on elsewhere, and come round: two workers in step would make everything twice."""
-        self._queue.rotate(-int(self._jumps.place(self._jumped) * len(self._queue)))
-        self._jumped += 1
-
-
-class NoRoom(Exception):
-    """The device has no room for this task while others are open."""
+__all__ = ["RunningTask"]
 
 
 class RunningTask:
@@ -94,7 +27,8 @@ class RunningTask:
 
     Args:
         stop: when set, the current batch is the last.
-        jumps: of the run.
+        seed: of the run: rewards that look at the same images go on at the same ones, when another
+            command has made some.
     """
 
     def __init__(
@@ -103,7 +37,7 @@ class RunningTask:
         device: str,
         listener: Listener | None,
         stop: threading.Event,
-        jumps: Jumps,
+        seed: float = 0.0,
     ) -> None:
         self.outcome = Outcome(
             task.name,
@@ -113,64 +47,58 @@ class RunningTask:
             failed_before=task.counts.failed_before,
             other_shards=task.other_shards,
         )
-        self._task, self._device, self._stop, self._jumps = task, device, stop, jumps
+        self._task, self._device, self._stop = task, device, stop
+        self._places = random.Random(seed)
         self._meter = Meter(task.stage, task.name, len(task.todo), listener, device, size=task.size)
         self._open = ExitStack()
         self._work: Work
         self._writer: PartWriter
-        self._batches: Batches[list[Item]]
+        self._batches: deque[list[Item]]
         self._coming: list[Item] | None = None
-        self._samples: list[list[Item]] = []
-        """Batches from anywhere in the list that a scheduler has added, not begun yet."""
         self._parts_seen = 0
         self._made: set[Key] = set()
         self._strayed = False
         """Whether what is coming is from anywhere in the list."""
         self.parts: set[str] = set()
         """The names of all parts that were written, once it has ended."""
+        self.put_off = False
+        """Whether it has ended because the device has no room for it beside others."""
 
     @property
     def position(self) -> int:
         """How far it has come in the list of what is wanted."""
         # Not where a batch from anywhere lies: others would hurry there, and leave it behind.
-        ahead = self._batches.front or self._coming
+        ahead = self._batches[0] if self._batches else self._coming
         return ahead[0].position if ahead else 0
 
     @property
     def needs_more(self) -> bool:
         """Whether the current batch is the last that it has."""
-        return self._batches.front is None
+        return not self._batches
 
     @property
-    def needs_samples(self) -> bool:
+    def suspicious(self) -> bool:
         """Whether batches from anywhere in the list should be tried: neighbours have failed."""
-        return self._task.failures.suspicious() and len(self._samples) < SAMPLES
+        return self._task.failures.suspicious()
 
-    def add(self, batches: list[list[Item]], todo: set[Key], samples: bool = False) -> None:
-        """Take further batches from a scheduler.
+    def add(self, batches: list[list[Item]], todo: set[Key]) -> None:
+        """Take further batches from a scheduler, those from anywhere in the list last.
 
         Args:
             todo: what of them is to be done.
-            samples: they are from anywhere in the list; see :attr:`needs_samples`.
         """
         self._task.todo |= todo
-        if samples:
-            self._samples += batches
-        else:
-            self._batches.add(batches)
-        if batches:
-            self._work.expect(batches)
+        self._batches.extend(batches)
+        self._work.expect(batches)
 
     def open(self, alone: bool) -> bool:
-        """Get ready; whether there is anything to do.
+        """Get ready; whether there is anything to do, and room for it.
 
         Args:
             alone: nothing else is open on the device.
-
-        Raises:
-            NoRoom: memory is short, and would be there if it were alone.
         """
         task = self._task
+        self.put_off = False
         # Other tasks may have run for days since this one was made.
         task.note_others(self.parts)
         self._meter.total = self._meter.done + len(task.todo)
@@ -188,8 +116,8 @@ class RunningTask:
             _raise_if_lost(error)
             if not alone and any(map(out_of_memory, causes(error))):
                 self._put_off(error)
-                raise NoRoom from None
-            self._end(error)
+            else:
+                self._end(error)
             return False
         self._open.enter_context(closing(self._work))
         output = task.output
@@ -198,7 +126,7 @@ class RunningTask:
             PartWriter(output.workspace, output.folder, output.schema, note, output.part_rows)
         )
         self._open.enter_context(task.failures)
-        self._batches = Batches(task.batches, self._jumps)
+        self._batches = deque(task.batches)
         self._work.expect(task.batches)
         self._parts_seen = 0
         self._coming = self._draw()
@@ -212,7 +140,6 @@ class RunningTask:
             alone: nothing else is open on the device.
 
         Raises:
-            NoRoom: memory is short, and would be there if it were alone.
             WorkspaceError: nothing can be written any more; what was made before is kept.
             DeviceLost: nothing can be done on the device any more; likewise.
         """
@@ -220,6 +147,8 @@ class RunningTask:
             stopped = self._stop.is_set()
             if not stopped and self._step(alone):
                 return True
+            if self.put_off:
+                return False
             self._keep_what_was_held()
             if stopped:
                 self._task.failures.forget_streak()
@@ -241,9 +170,9 @@ class RunningTask:
 
     def _step(self, alone: bool) -> bool:
         task, failures = self._task, self._task.failures
-        if failures.suspicious() and self._coming is not None and not self._strayed:
+        if self.suspicious and self._coming is not None and not self._strayed:
             # Not this one, but one from anywhere: perhaps its neighbours are to blame.
-            self._batches.put_back(self._coming)
+            self._batches.appendleft(self._coming)
             self._coming = self._draw()
         batch = self._coming
         while batch is not None and not task.missing(batch):
@@ -259,6 +188,7 @@ class RunningTask:
         made = self._work.do(batch, missing, following)
         if made.starved and not alone:
             self._leave_room(made)
+            return False
         failures.add(made.failed, made.succeeded)
         self._keep(made)
         task.todo.difference_update(map(task.key_of, missing))
@@ -273,15 +203,18 @@ class RunningTask:
         if self._writer.begun > self._parts_seen:
             self._parts_seen = self._writer.begun
             if self._task.note_others(self.parts | self._writer.names):
-                self._batches.jump()
-        self._strayed = self._task.failures.suspicious()
-        if self._strayed and self._samples:
-            # A scheduler leases neighbours: they may all have the same fault.
-            return self._samples.pop()
+                # Go on elsewhere, and come round: in step, both would make everything twice.
+                self._batches.rotate(-int(self._places.random() * len(self._batches)))
+        self._strayed = self.suspicious
+        if not self._batches:
+            return None
         if not self._strayed:
-            self._batches.add(self._samples)
-            self._samples = []
-        return self._batches.take_any() if self._strayed else self._batches.take()
+            return self._batches.popleft()
+        # A scheduler leases neighbours, which may all have the same fault, and then adds others.
+        place = -1 if self._task.leased else random.randrange(len(self._batches))
+        batch = self._batches[place]
+        del self._batches[place]
+        return batch
 
     def _keep(self, made: Made) -> None:
         parts = self._writer.begun
@@ -298,11 +231,7 @@ class RunningTask:
         self._keep(held)
 
     def _leave_room(self, made: Made) -> None:
-        """Keep what was made, take back what is not safe yet, and end for now.
-
-        Raises:
-            NoRoom: always.
-        """
+        """Keep what was made, take back what is not safe yet, and end for now."""
         task = self._task
         self._keep(made)
         task.todo.difference_update(map(task.key_of_row, made.rows))
@@ -316,9 +245,9 @@ class RunningTask:
         )
         self._let_go(None)
         self._put_off(None)
-        raise NoRoom
 
     def _put_off(self, error: SynpicError | None) -> None:
+        self.put_off = True
         self._forget(error)
         self._count()
         self._meter.tell("waiting", "no room beside the others")

@@ -176,13 +176,13 @@ def test_a_model_that_kills_whoever_opens_it_is_broken_and_the_other_is_made(
     report, _ = generate(workspace, events=events)
     a, b = report.outcomes
     assert (b.made, b.broken) == (12, None)
-    assert str(a.broken) == "2 workers died opening it, the last one by exit code -9"
+    assert str(a.broken) == "4 workers in a row died at it, the last one by exit code -9"
     assert (a.made, a.failed, a.left) == (0, 0, 12)
     assert {e.name: e.state for e in events} == {"a": "broken", "b": "done"}
     assert any("another takes its place" in remark for remark in report.remarks)
     assert report.as_dict()["remarks"] == report.remarks
     assert {f"a: {e.news}" for e in events if e.news} == set(report.remarks)
-    with pytest.raises(Unfinished, match="2 workers died opening it"):
+    with pytest.raises(Unfinished, match="4 workers in a row died at it"):
         report.raise_if_unfinished()
 
 

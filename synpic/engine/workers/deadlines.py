@@ -8,7 +8,6 @@ import statistics
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from synpic.errors import SynpicError
 
@@ -22,13 +21,6 @@ FIRST = 6
 """The first batch of a worker has this multiple of the time: something may be compiled."""
 TURN = 5.0
 """Seconds that one turn of the command's loop may add: the command itself may have been stopped."""
-
-
-@dataclass
-class _Call:
-    since: float
-    tasks: frozenset[int]
-    """Those it works on; none while a worker starts or opens a task."""
 
 
 class Deadlines:
@@ -48,15 +40,10 @@ class Deadlines:
         self, shortest: float, waits: float = 0.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._shortest, self._waits, self._clock = shortest, waits, clock
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, tuple[float, set[int]]] = {}
         self._warm: defaultdict[int, set[int]] = defaultdict(set)
         self._batches: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=99))
         self._now, self._read = 0.0, clock()
-
-    def turn(self) -> None:
-        """Let time pass: what went by since the last turn, without stops of this process."""
-        before, self._read = self._read, self._clock()
-        self._now += min(self._read - before, TURN)
 
     def begin(self, slot: int, tasks: Iterable[int] = ()) -> None:
         """A call is in flight in this slot.
@@ -64,20 +51,18 @@ class Deadlines:
         Args:
             tasks: that it works on; none while the worker starts or opens one.
         """
-        self.turn()
-        self._calls[slot] = _Call(self._now, frozenset(tasks))
-        if not self._calls[slot].tasks:
+        self._turn()
+        self._calls[slot] = self._now, set(tasks)
+        if not self._calls[slot][1]:
             self._warm[slot].clear()
 
     def end(self, slot: int, batches: Mapping[int, int]) -> None:
         """The call has ended, after these numbers of batches by task."""
-        self.turn()
-        call = self._calls.pop(slot, None)
-        if call is not None and batches:
-            seconds = (self._now - call.since) / sum(batches.values())
-            for task in batches:
-                self._batches[task].append(seconds)
-            self._warm[slot] |= batches.keys()
+        self._turn()
+        since, _ = self._calls.pop(slot, (self._now, set()))
+        for task in batches:
+            self._batches[task].append((self._now - since) / sum(batches.values()))
+        self._warm[slot] |= batches.keys()
 
     def late(self, stopped: Callable[[int], bool]) -> list[tuple[int, float]]:
         """Slots whose call is late, and for how many seconds it has run; each once.
@@ -85,17 +70,22 @@ class Deadlines:
         Args:
             stopped: whether the worker in a slot is known not to run.
         """
-        self.turn()
+        self._turn()
         found = []
-        for slot, call in list(self._calls.items()):
-            seconds = self._now - call.since
-            if seconds > self._shortest and (seconds > self._deadline(slot) or stopped(slot)):
+        for slot, (since, tasks) in list(self._calls.items()):
+            seconds = self._now - since
+            if seconds > self._shortest and (seconds > self._after(slot, tasks) or stopped(slot)):
                 del self._calls[slot]
                 found.append((slot, seconds))
         return found
 
-    def _deadline(self, slot: int) -> float:
-        tasks = self._calls[slot].tasks
+    def _turn(self) -> None:
+        """Let time pass: what went by since the last turn, without stops of this process."""
+        before, self._read = self._read, self._clock()
+        self._now += min(self._read - before, TURN)
+
+    def _after(self, slot: int, tasks: set[int]) -> float:
+        """Seconds after which a call is late."""
         batches = [self._batches[task] for task in tasks]
         if not batches or not all(batches):
             return math.inf

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from synpic.engine.device import pick_device
-from synpic.engine.progress import Event, Listener
+from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.run import run_tasks
 from synpic.engine.task import Task
@@ -111,42 +111,30 @@ def run_on(
     """
     # More workers than batches would be started for nothing.
     batches = sum(len(task.batches) for task in tasks)
-    if engine.kind == "ray":
-        if device is not None:
-            raise SynpicError(
-                f"--device {device}: on a Ray cluster workers are placed by what they need",
-                hint="--gpus-per-worker 0 takes processors, 1 a GPU for each worker",
-            )
-        if not batches:
-            return run_tasks(stage, tasks, "cpu", listener, stop)
-        _require_shared(tasks)
-        deadline = shortest_deadline()
-        from synpic.engine.workers.ray_pool import RayPool
-
-        pool = RayPool(tasks, engine.workers, engine.gpus_per_worker, most=batches)
-        if together is None:
-            together = pool.gpus > 0
-        remarks = []
-        if not pool.gpus and engine.gpus_per_worker is None:
-            remarks.append(_NO_GPU)
-            if listener is not None:
-                first = tasks[0]
-                event = Event(stage, first.name, "waiting", 0, len(first.todo), size=first.size)
-                listener(replace(event, news=_NO_GPU))
-        report = run_workers(pool, stage, tasks, listener, stop, together, deadline)
-        report.remarks = remarks + report.remarks
-        return report
-    devices = engine.devices(device)[: max(1, batches)]
-    if together is None:
-        together = devices[0] != "cpu"
-    if len(devices) == 1:
-        return run_tasks(stage, tasks, devices[0], listener, stop, together)
+    devices = ["cpu"]
+    if engine.kind == "local":
+        devices = engine.devices(device)[: max(1, batches)]
+        together = devices[0] != "cpu" if together is None else together
+    elif device is not None:
+        raise SynpicError(
+            f"--device {device}: on a Ray cluster workers are placed by what they need",
+            hint="--gpus-per-worker 0 takes processors, 1 a GPU for each worker",
+        )
+    if not batches or (engine.kind == "local" and len(devices) == 1):
+        return run_tasks(stage, tasks, devices[0], listener, stop, bool(together))
     _require_shared(tasks)
     deadline = shortest_deadline()
-    from synpic.engine.workers.local_pool import LocalPool
+    if engine.kind == "local":
+        from synpic.engine.workers.local_pool import LocalPool
 
-    processes = LocalPool(tasks, devices)
-    return run_workers(processes, stage, tasks, listener, stop, together, deadline)
+        local = LocalPool(tasks, devices)
+        return run_workers(local, stage, tasks, listener, stop, bool(together), deadline)
+    from synpic.engine.workers.ray_pool import RayPool
+
+    pool = RayPool(tasks, engine.workers, engine.gpus_per_worker, batches)
+    together = pool.gpus > 0 if together is None else together
+    remarks = [_NO_GPU] if not pool.gpus and engine.gpus_per_worker is None else []
+    return run_workers(pool, stage, tasks, listener, stop, together, deadline, remarks)
 
 
 def _require_shared(tasks: Sequence[Task]) -> None:

@@ -5,48 +5,43 @@ Nothing is started here and no worker is called; that is the scheduler's part.
 
 from __future__ import annotations
 
-import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 from synpic.engine.progress import Listener
 from synpic.engine.report import Outcome
-from synpic.engine.running_task import SAMPLES
 from synpic.engine.task import Task
 from synpic.engine.workers.combined import CombinedProgress
-from synpic.engine.workers.slot import Lease, OrphanedLease, Slot
+from synpic.engine.workers.slot import Slot
 from synpic.engine.workers.task_queue import TaskQueue
-from synpic.engine.workers.worker import Chunk, Want
+from synpic.engine.workers.worker import Chunk
 from synpic.errors import SynpicError, WorkspaceError
 
-__all__ = ["IN_A_ROW", "OPENINGS", "PAUSE", "TROUBLES", "Leases"]
+__all__ = ["IN_A_ROW", "Leases"]
 
+SAMPLES = 2
+"""Batches from anywhere in the list that a worker gets at once whose own fail."""
 PAUSE = 5.0
-"""Seconds after which a workspace that could not be read is tried again. Reads that fail sooner, of
-other tasks, are the same trouble, and are not counted."""
-TROUBLES = 6
-"""Failed reads of the workspace in a row after which the run ends."""
-OPENINGS = 2
-"""A task is not opened again in a slot where this number of workers died opening it."""
+"""Seconds after which a workspace that could not be read is tried again."""
+TRIES = 6
+"""Reads of the workspace that fail in a row, after which the run ends."""
 IN_A_ROW = 4
-"""Nor where this number in a row died at it with nothing done. A slot whose workers die so often
-before they have a task is left empty."""
+"""A task is not opened again in a slot where this number of workers in a row died at it with
+nothing done. A slot whose workers end so often before they have a task is left empty."""
 
 
 class Leases:
-    """Batches of ``tasks`` in the queues, with the workers of ``slots``, or orphaned.
+    """Batches of ``tasks``, waiting in queues or leased to the workers of ``slots``.
 
     A worker stays with the tasks that it has open while there is work for it. One without gets the
-    task with most work left for each worker that is at it.
+    task with most batches left for each worker that is at it.
 
     Args:
         slots: how many.
         together: all tasks are open at once in each worker, and what one does of an image, it does
             for all of them.
         listener: is called with progress.
-        late: seconds in which the workspace may not show what a worker that died has written.
-        clock: seconds, from anywhere, that never go back.
     """
 
     def __init__(
@@ -55,15 +50,11 @@ class Leases:
         slots: int,
         together: bool = False,
         listener: Listener | None = None,
-        late: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queues = [TaskQueue(task) for task in tasks]
         self.slots = [Slot() for _ in range(slots)]
         self.progress = CombinedProgress(self.queues, listener)
-        self._together, self._late, self._clock = together, late, clock
-        self._orphaned: list[OrphanedLease] = []
-        self._troubles, self._trouble_since = 0, -math.inf
+        self._together = together
         self.stopping = False
         """Whether leasing has ended."""
         self.error: SynpicError | None = None
@@ -74,88 +65,111 @@ class Leases:
         """What happened to workers."""
 
     @property
-    def waiting(self) -> bool:
-        """Whether there is, or may be soon, work that no worker has."""
-        waiting = (queue.waiting or queue.suspects for queue in self.queues)
-        return not self.stopping and bool(self._orphaned or any(waiting))
+    def busy(self) -> bool:
+        """Whether a worker has work, or will get some."""
+        if any(slot.leases for slot in self.slots):
+            return True
+        waiting = any(queue.waiting or queue.suspects for queue in self.queues)
+        return waiting and not self.stopping and not all(slot.empty for slot in self.slots)
 
     def assign(self, number: int) -> None:
         """Lease first chunks of tasks that the worker in this slot should open now."""
         slot = self.slots[number]
-        while not slot.leases and (tasks := self._pick(number)):
-            slot.leases |= {task: slot.leases.get(task, Lease()) for task in tasks}
-            for task in tasks:
-                self._fill(number, task)
-            slot.leases = {task: lease for task, lease in slot.leases.items() if lease.ahead}
-            slot.to_open = list(slot.leases)
+        mine = [task for task in range(len(self.queues)) if task not in slot.broken]
+        sound = [task for task in mine if self.queues[task].waiting]
+        tasks = [task for task in sound if self._together and task not in slot.apart]
+        if not tasks and sound:
+            tasks = [max(sound, key=self._for_each)]
+        slot.alone = not tasks
+        if tasks:
+            slot.leases = {task: {} for task in tasks}
+            slot.to_open = self.lease(number, tasks)
+        elif suspects := [task for task in mine if self.queues[task].suspects]:
+            task, queue = suspects[0], self.queues[suspects[0]]
+            slot.leases = {task: {}}
+            slot.to_open = {task: queue.lease(queue.suspect(), slot.leases[task])}
 
-    def lease(self, number: int, want: Want) -> Chunk:
-        """What the worker in this slot wants, which is then its lease; empty if there is none."""
-        slot, queue = self.slots[number], self.queues[want.task]
-        lease = slot.leases[want.task]
-        if want.samples:
-            chunk = [] if slot.alone else queue.samples(SAMPLES)
-        else:
-            self._fill(number, want.task)
-            chunk, lease.ahead = lease.ahead, []
-        lease.sent += chunk
-        return queue.lease(chunk)
+    def lease(
+        self, number: int, wants: Iterable[int], samples: Iterable[int] = ()
+    ) -> dict[int, Chunk]:
+        """Chunks for the worker in this slot, by task; an empty one where nothing is left.
+
+        Args:
+            wants: tasks whose batches run out; of its other tasks it gets the same images.
+            samples: tasks whose batches it gets from anywhere in the list.
+        """
+        slot = self.slots[number]
+        taken: dict[int, list[int]] = {}
+        for task in wants:
+            if task in taken:
+                continue
+            workers = sum(task not in one.broken and not one.empty for one in self.slots)
+            chunk = [] if slot.alone else self.queues[task].next_chunk(workers)
+            spans = self.queues[task].spans(chunk)
+            for other in slot.leases if chunk else ():
+                if more := chunk if other == task else self.queues[other].within(spans):
+                    taken.setdefault(other, []).extend(more)
+            taken.setdefault(task, [])
+        for task in samples:
+            sample = [] if slot.alone else self.queues[task].samples(SAMPLES)
+            taken.setdefault(task, []).extend(sample)
+        return {
+            task: self.queues[task].lease(chunk, slot.leases[task]) for task, chunk in taken.items()
+        }
 
     def look_around(self) -> None:
         """See what other commands have made, and go on elsewhere than they do."""
-        found = [self._look(queue) for queue in self.queues]
-        if any(found):
-            place = random.random()  # the same for all: rewards look at the same images
-            for queue, foreign in zip(self.queues, found, strict=True):
-                if foreign:
-                    queue.reposition(place)
+        found = [queue for queue in self.queues if self._look(queue)]
+        place = random.random()  # the same for all: rewards look at the same images
+        for queue in found:
+            queue.reposition(place)
 
     def leave(
         self,
         number: int,
         task: int,
-        parts: tuple[str, ...] = (),
-        died: bool = False,
+        parts: Sequence[str] = (),
         how: str = "",
+        died: bool = False,
+        opening: bool = False,
     ) -> None:
-        """The worker in slot ``number`` has left ``task``.
+        """The worker in slot ``number`` has left ``task``: what it has not done waits again.
 
         Args:
             parts: names of those that it is known to have written.
-            died: in a call on the batches, which may be why.
             how: it ended, if it has.
+            died: at this task, which may be why.
+            opening: while it opened it, which is not the fault of its batches.
         """
-        lease = self.slots[number].leases.pop(task, None)
-        if lease is not None:
-            due = self._clock() + (self._late if how else 0.0)
-            self._orphaned.append(OrphanedLease(number, task, lease, due, parts, died, how))
-            self.settle()
-
-    def settle(self) -> None:
-        """Of orphaned leases, take as done what the workspace has, and requeue the rest."""
-        for one in [one for one in self._orphaned if one.due <= self._clock()]:
-            if self._look(self.queues[one.task], one.parts) is None:
-                one.due = self._clock() + PAUSE
-                continue
-            self._orphaned.remove(one)
-            self._divide(one)
+        slot, queue = self.slots[number], self.queues[task]
+        lease = slot.leases.pop(task, None)
+        if lease is None:
+            return
+        self._look(queue, parts)
+        done = queue.requeue(lease, died and not opening)
+        if done:
+            slot.deaths[task] = slot.deaths[None] = 0
+        elif died:
+            slot.deaths[task] += 1
+        self.progress.settle(number, task, done)
+        try:
+            self.progress.mark_failed(task, queue.mark_failed(how))
+        except WorkspaceError as error:
+            # No worker could write either; each ends in order, and keeps what it has.
+            self.fail(error)
+        if slot.deaths[task] >= IN_A_ROW and task not in slot.broken:
+            broken = slot.broken[task] = queue.task.opener.error(
+                f"{IN_A_ROW} workers in a row died at it, the last one by {how}",
+                hint="the system's log tells more; memory of the host is the usual cause: try "
+                "fewer workers",
+            )
+            self.remark(task, f"worker {number + 1} does not take it up again: {broken.message}")
+        if not queue.left and not any(task in one.leases for one in self.slots):
+            self.progress.end(task)
 
     def fail(self, error: SynpicError) -> None:
         """No worker can go on."""
         self.error = self.error or error
-
-    def give_up(self, number: int, task: int, times: int, what: str, how: str) -> None:
-        """No longer lease ``task`` to this slot.
-
-        Args:
-            times: how many workers died there; ``what``: they did; ``how``: the last one ended.
-        """
-        error = self.slots[number].broken[task] = self.queues[task].task.opener.error(
-            f"{times} workers {what}, the last one by {how}",
-            hint="the system's log tells more; memory of the host is the usual cause: try fewer "
-            "workers",
-        )
-        self.remark(task, f"worker {number + 1} does not take it up again: {error.message}")
 
     def remark(self, task: int | None, what: str) -> None:
         """Report what happened to a worker, at once and in :attr:`remarks`.
@@ -171,11 +185,6 @@ class Leases:
             self.remarks.append(f"{self.queues[task].task.label}: {what}")
             self.progress.send_news(task, what)
 
-    @property
-    def in_trouble(self) -> bool:
-        """Whether the workspace could not be read when it was last looked at."""
-        return self._troubles > 0
-
     def outcomes(self) -> list[Outcome]:
         """The result of each task, as the workspace has it; when all workers have ended.
 
@@ -184,9 +193,7 @@ class Leases:
         """
         outcomes: list[Outcome] = []
         for task, queue in enumerate(self.queues):
-            parts = [name for one in self._orphaned if one.task == task for name in one.parts]
-            while self.error is None and self._look(queue, parts) is None:
-                time.sleep(PAUSE)
+            self._look(queue)
             if self.error is not None:
                 raise self.error
             broken = None
@@ -200,93 +207,30 @@ class Leases:
             outcomes.append(queue.outcome(broken))
         return outcomes
 
-    def _fill(self, number: int, task: int) -> None:
-        """Lease a chunk that is sent next; of other tasks of the worker, the same images."""
-        slot, queue = self.slots[number], self.queues[task]
-        while not slot.leases[task].ahead and not slot.alone:
-            workers = sum(task not in one.broken and not one.empty for one in self.slots)
-            chunk = queue.next_chunk(workers)
-            if not chunk and not queue.waiting:
-                break
-            slot.leases[task].ahead += chunk
-            spans = queue.spans(chunk)
-            for other, lease in slot.leases.items():
-                if other != task:
-                    lease.ahead += self.queues[other].within(spans)
-
-    def _pick(self, number: int) -> tuple[int, ...]:
-        """The tasks that the worker in this slot should open now."""
-        slot = self.slots[number]
-        slot.alone = False
-        mine = [task for task in range(len(self.queues)) if task not in slot.broken]
-        sound = [task for task in mine if self.queues[task].waiting]
-        if self._together:
-            beside = tuple(task for task in sound if task not in slot.apart)
-            if beside:
-                return beside
-        if sound:
-            return (max(sound, key=self._for_each),)
-        for task in mine:
-            for suspect in self.queues[task].suspects[:1]:
-                slot.alone = True
-                slot.leases[task] = Lease(ahead=self.queues[task].take(suspect))
-                return (task,)
-        return ()
+    def of_use(self, number: int) -> bool:
+        """Whether there is, or may yet be, work for this slot."""
+        broken = self.slots[number].broken
+        left = any(queue.left and task not in broken for task, queue in enumerate(self.queues))
+        return left and not self.stopping
 
     def _for_each(self, task: int) -> float:
         """How much work is left for each worker at a task, with one more."""
         at_it = sum(task in slot.leases for slot in self.slots)
-        return self.queues[task].waiting / (at_it + 1)
+        return len(self.queues[task].waiting) / (at_it + 1)
 
-    def of_use(self, number: int) -> bool:
-        """Whether there is, or may yet be, work for this slot."""
-        slot = self.slots[number]
-        return any(
-            task not in slot.broken
-            and (
-                queue.waiting
-                or queue.suspects
-                or any(task in other.leases for other in self.slots if other is not slot)
-                or any(task == one.task for one in self._orphaned)
-            )
-            for task, queue in enumerate(self.queues)
-        )
-
-    def _divide(self, orphaned: OrphanedLease) -> None:
-        number, task, lease = orphaned.slot, orphaned.task, orphaned.lease
-        slot, queue = self.slots[number], self.queues[task]
-        done = queue.requeue(lease.sent, orphaned.died)
-        queue.requeue(lease.ahead)
-        if done:
-            slot.deaths[task] = slot.troubles = 0
-        elif orphaned.died:
-            slot.deaths[task] += 1
-        self.progress.settle(number, task, done)
-        try:
-            self.progress.mark_failed(task, queue.mark_failed(orphaned.how))
-        except WorkspaceError as error:
-            # No worker could write either; each ends in order, and keeps what it has.
-            self.fail(error)
-        if slot.deaths[task] >= IN_A_ROW and task not in slot.broken:
-            self.give_up(number, task, IN_A_ROW, "in a row died at it", orphaned.how)
-        if not queue.left and not any(task in one.leases for one in self.slots):
-            self.progress.end(task)
-
-    def _look(self, queue: TaskQueue, parts: Sequence[str] = ()) -> bool | None:
-        """As :meth:`TaskQueue.look`; None if the workspace cannot be read now."""
-        if not queue.watched:
-            return False
-        try:
-            found = queue.look(parts)
-        except WorkspaceError as error:
-            now = self._clock()
-            if now - self._trouble_since >= PAUSE:
-                self._troubles, self._trouble_since = self._troubles + 1, now
-            if self._troubles >= TROUBLES:
-                self.fail(error)
-            return None
-        self._troubles, self._trouble_since = 0, -math.inf
-        return found
+    def _look(self, queue: TaskQueue, parts: Sequence[str] = ()) -> bool:
+        """As :meth:`TaskQueue.look`, again for a while if the workspace cannot be read."""
+        for tries in range(1, TRIES + 1):
+            if self.error is not None:
+                break
+            try:
+                return queue.look(parts)
+            except WorkspaceError as error:
+                if tries == TRIES:
+                    self.fail(error)
+                else:
+                    time.sleep(PAUSE)
+        return False
 
     def _deserted(self, task: Task) -> SynpicError:
         return task.opener.error(

@@ -10,11 +10,11 @@ import multiprocessing.process
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from types import ModuleType
@@ -47,60 +47,54 @@ class _Context(SpawnContext):
 class _Worker:
     context: _Context
     executor: ProcessPoolExecutor
-    inner: dict[str, Any] = field(init=False)
-    """Attributes of the executor, which forgets them at its shutdown."""
     call: Future[Progress] | None = None
     killed: float | None = None
     """When; by ``time.monotonic``."""
-
-    def __post_init__(self) -> None:
-        self.inner = dict(vars(self.executor))
+    ended: bool = False
 
     @property
     def exit_code(self) -> int | None:
         return None if self.context.process is None else self.context.process.exitcode
-
-    def kill(self) -> None:
-        process = self.context.process
-        if process is not None and process.pid is not None:
-            self.killed = self.killed or time.monotonic()
-            process.kill()
-            if sys.version_info < (3, 11, 6):
-                # The executor's shutdown waits for a thread that may write to it (gh-94777).
-                self.inner["_call_queue"]._reader.close()
 
     @property
     def lingers(self) -> bool:
         """Whether it should have ended long ago."""
         return self.killed is not None and time.monotonic() - self.killed > LAST_WORDS
 
-    def end(self) -> bool:
-        """Wait for its end, once it was killed; whether it came.
+    def kill(self) -> None:
+        process = self.context.process
+        if not self.ended and process is not None and process.pid is not None:
+            self.killed = self.killed or time.monotonic()
+            process.kill()
+            if sys.version_info < (3, 11, 6):
+                # The executor's shutdown waits for a thread that may write to it (gh-94777).
+                vars(self.executor)["_call_queue"]._reader.close()
+
+    def end(self) -> None:
+        """Wait for its end, once it was killed.
 
         The executor, and Python at its exit, would wait for ever. So a process that does not end
         is taken from both.
         """
-        process = self.context.process
-        if self.killed is not None and process is not None:
-            deadline = self.killed + LAST_WORDS
-            process.join(max(0.0, deadline - time.monotonic()))
-            # The executor's thread may have been told of the end first, and not have noted it yet.
-            while process.exitcode is None and time.monotonic() < deadline:
-                time.sleep(0.01)
-        if self.killed is None or process is None or process.exitcode is not None:
+        if self.ended:
+            return
+        self.ended = True
+        process, inner = self.context.process, vars(self.executor)
+        while self.killed is not None and self.exit_code is None and not self.lingers:
+            time.sleep(0.01)
+        if self.killed is not None and process is not None and self.exit_code is None:
+            inner["_processes"].clear()
+            vars(multiprocessing.process)["_children"].discard(process)
+            with suppress(OSError):
+                # No pickle: the executor's thread takes the pool for broken, and ends.
+                inner["_result_queue"]._writer.send_bytes(b"")
+            self.executor.shutdown(wait=False)
+        else:
             self.executor.shutdown()
-            return True
-        self.inner["_processes"].clear()
-        vars(multiprocessing.process)["_children"].discard(process)
-        with suppress(OSError):
-            # No pickle: the executor's thread takes the pool for broken, and ends.
-            self.inner["_result_queue"]._writer.send_bytes(b"")
-        self.executor.shutdown(wait=False)
-        return False
 
 
 class LocalPool:
-    """Workers as processes of this machine.
+    """Workers as processes of this machine; see :class:`synpic.engine.workers.worker_pool`.
 
     Args:
         devices: one for each worker, as torch names them.
@@ -110,46 +104,40 @@ class LocalPool:
     """They see what this process sees."""
 
     def __init__(self, tasks: Sequence[Task], devices: Sequence[str]) -> None:
+        self.slots = len(devices)
+        """How many workers."""
         self._devices = list(devices)
         self._baggage = baggage(tasks)
         self._environment = share(len(devices))
         self._workers: dict[int, _Worker] = {}
         self._replaced: list[_Worker] = []
 
-    @property
-    def slots(self) -> int:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
-        return len(self._devices)
-
     def start(self, slot: int) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Start a process."""
         if slot in self._workers:
             self.kill(slot)
             self._replaced.append(self._workers[slot])
         context = _Context()
         set_up = (worker_process.set_up, (self._environment,))
-        executor = ProcessPoolExecutor(1, context, *set_up)
-        worker = self._workers[slot] = _Worker(context, executor)
-        try:
-            with _starting():
-                worker.call = executor.submit(
-                    worker_process.begin, self._baggage, self._devices[slot]
-                )
-        except OSError as error:  # no memory, or too many processes
-            worker.call = Future()
-            worker.call.set_exception(WorkerDied(f"it cannot be started: {error}"))
+        self._workers[slot] = _Worker(context, ProcessPoolExecutor(1, context, *set_up))
+        with _starting():
+            self._submit(slot, worker_process.begin, self._baggage, self._devices[slot])
 
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Call the worker in its process."""
+        self._submit(slot, worker_process.call, method, *arguments)
+
+    def _submit(self, slot: int, function: Callable[..., Progress], *arguments: Any) -> None:
         worker = self._workers[slot]
         try:
-            worker.call = worker.executor.submit(worker_process.call, method, *arguments)
-        except BrokenProcessPool as error:  # it died between two calls
+            worker.call = worker.executor.submit(function, *arguments)
+        except (BrokenProcessPool, OSError) as error:
+            # It died between two calls; or no memory, or too many processes.
             worker.call = Future()
             worker.call.set_exception(error)
 
     def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Wait for a call to end, or a process."""
         calls = {worker.call: slot for slot, worker in self._workers.items() if worker.call}
         if not calls:
             time.sleep(seconds)
@@ -161,7 +149,7 @@ class LocalPool:
         return [(calls[call], self._result(calls[call], call)) for call in ended]
 
     def stopped(self, slot: int) -> bool:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Whether the system has it as stopped."""
         process = self._workers[slot].context.process
         try:
             text = Path(f"/proc/{process and process.pid}/stat").read_text("ascii", "replace")
@@ -170,11 +158,11 @@ class LocalPool:
         return text.rpartition(")")[2].split()[0] in ("T", "t")
 
     def kill(self, slot: int) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Kill the process."""
         self._workers[slot].kill()
 
     def close(self) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Kill all processes, and wait for their end."""
         everyone = [*self._replaced, *self._workers.values()]
         for worker in everyone:
             worker.kill()
@@ -185,15 +173,14 @@ class LocalPool:
         worker = self._workers[slot]
         worker.call = None
         error = call.exception() if call.done() else None
+        if isinstance(error, OSError):
+            return WorkerDied(f"it cannot be started: {error}")
         if call.done() and not isinstance(error, BrokenProcessPool):
             return error or call.result()
-        # It may be alive still: what it returned could not be read.
-        worker.kill()
-        if not worker.end():
+        worker.kill()  # it may be alive still: what it returned could not be read
+        worker.end()
+        if worker.exit_code is None:
             return WorkerDied("it was killed, and does not end")
-        if error is not None and error.__cause__ is not None:
-            words = str(error.__cause__).strip().strip("'").strip().splitlines()
-            return WorkerDied(f"what it returned cannot be read: {words[-1]}"[:300])
         return WorkerDied(f"exit code {worker.exit_code}")
 
 

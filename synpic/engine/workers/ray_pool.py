@@ -54,18 +54,18 @@ class RayPool:
     ) -> None:
         self._ray = _ray()
         self._ours = _connect(self._ray)
-        self._workspace = tasks[0].output.workspace
+        self._store = tasks[0].output.workspace.store
         self._sign = f".run-{uuid.uuid4().hex[:16]}"
         self._actors: dict[int, Any] = {}
         self._calls: dict[Any, int] = {}
         self._up: set[int] = set()
+        self._since = time.monotonic()
         try:
             with self._in_words():
                 self._begin(tasks, workers, gpus_per_worker, most)
         except BaseException:
             self.close()
             raise
-        self._since = time.monotonic()
 
     def _begin(
         self, tasks: Sequence[Task], workers: int | None, gpus_per_worker: float | None, most: int
@@ -83,45 +83,41 @@ class RayPool:
             )
         self.slots = max(1, min(workers or places, most))
         """How many workers."""
+        self.late = 2 * SIGHT
+        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
         shares = [int(node.get("CPU", 1)) // n for node in nodes if (n := _places(node, self.gpus))]
         self._cpus = {CPUS: str(max(1, min(shares, default=1)))}
         """What a worker may use of its node, which it shares with others."""
-        self.late = 2 * SIGHT
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
-        self._workspace.store.write(self._sign, b"a run on a cluster is at work here\n")
+        self._store.write(self._sign, b"a run on a cluster is at work here\n")
         self._baggage = self._ray.put(baggage(tasks))
 
     def start(self, slot: int) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Ask for an actor."""
         hub = {name: value for name, value in os.environ.items() if name.startswith("HF_")}
         # What runtime_env holds, everybody on the cluster can see.
         secrets = {name: hub.pop(name) for name in ("HF_TOKEN",) if name in hub}
         paths = [str(Path(path).absolute()) for path in sys.path]
+        options: dict[str, Any] = {
+            "num_cpus": 0 if self.gpus else 1,
+            "num_gpus": self.gpus,
+            "max_restarts": 0,
+        }
+        if hub:  # libraries read them when they are imported
+            options["runtime_env"] = {"env_vars": hub}
         device = "cuda" if self.gpus else "cpu"
-        look_for = (self._sign, SIGHT)
         with self._in_words():
-            actor = self._actors[slot] = (
-                self._ray.remote(RayWorker)
-                .options(
-                    num_cpus=0 if self.gpus else 1,
-                    num_gpus=self.gpus,
-                    max_restarts=0,
-                    # Libraries read them when they are imported.
-                    **({"runtime_env": {"env_vars": hub}} if hub else {}),
-                )
-                .remote()
-            )
-            variables = secrets | self._cpus
+            actor = self._actors[slot] = self._ray.remote(RayWorker).options(**options).remote()
+            variables, look_for = secrets | self._cpus, (self._sign, SIGHT)
             call = actor.begin.remote(self._baggage, device, look_for, paths, variables)
         self._calls[call] = slot
 
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Call the worker in its actor."""
         with self._in_words():
             self._calls[self._actors[slot].call.remote(method, *arguments)] = slot
 
     def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """Wait for a call to end, or an actor."""
         if not self._calls:
             time.sleep(seconds)
             return []
@@ -134,39 +130,38 @@ class RayPool:
 
     def _result(self, call: Any) -> tuple[int, Progress | BaseException]:
         slot = self._calls.pop(call)
+        self._up.add(slot)
         try:
-            result: Progress | BaseException = self._ray.get(call)
+            return slot, self._ray.get(call)
         except self._ray.exceptions.RayTaskError as error:
-            result = error.cause
+            return slot, error.cause
         except Exception as error:
             # Ray has many classes for an actor that is gone, and raises whatever unpickling does.
-            result = WorkerDied(_first_words(error))
-        if isinstance(result, WorkerDied):
             self.kill(slot)  # it may be alive, and holds its GPU until it is gone
-        else:
-            self._up.add(slot)
-        return slot, result
+            return slot, WorkerDied(_first_words(error))
 
     def stopped(self, slot: int) -> bool:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """What runs on another machine is not known here."""
         return False
 
     def kill(self, slot: int) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """End the actor."""
         self._up.discard(slot)
         with self._in_words():
             self._ray.kill(self._actors[slot])
 
     def close(self) -> None:
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """End all actors, and leave the cluster."""
         for actor in self._actors.values():
             # The cluster may be gone already, which Ray reports in several ways.
             with suppress(Exception):
                 self._ray.kill(actor)
         with suppress(SynpicError, OSError):
-            store = self._workspace.store
-            store.fs.rm_file(store.path(self._sign))
-        self._leave()
+            self._store.fs.rm_file(self._store.path(self._sign))
+        if self._ours:
+            if self._actors:
+                time.sleep(LAST_WORDS)
+            self._ray.shutdown()
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -190,12 +185,6 @@ class RayPool:
         error = SynpicError(f"the cluster had no place for a worker in {PATIENCE / 60:.0f} minutes")
         slots, self._calls = list(self._calls.values()), {}
         return [(slot, Unable(error)) for slot in slots]
-
-    def _leave(self) -> None:
-        if self._ours:
-            if self._actors:
-                time.sleep(LAST_WORDS)
-            self._ray.shutdown()
 
 
 def room(nodes: Iterable[Mapping[str, float]], gpus: float) -> int:
@@ -260,14 +249,12 @@ def _keep_stdout_clean() -> None:
     from ray._private import worker
 
     say = getattr(worker, "print_to_stdstream", None)
-    if say is None or getattr(say, "to_stderr", False):
-        return
+    if say is not None and getattr(say, "__module__", "") != __name__:
 
-    def to_stderr(data: dict[str, Any], *rest: Any, **options: Any) -> None:
-        say({**data, "is_err": True}, *rest, **options)
+        def to_stderr(data: dict[str, Any], *rest: Any, **options: Any) -> None:
+            say({**data, "is_err": True}, *rest, **options)
 
-    to_stderr.to_stderr = True  # type: ignore[attr-defined]
-    worker.print_to_stdstream = to_stderr
+        worker.print_to_stdstream = to_stderr
 
 
 def _first_words(error: BaseException) -> str:

@@ -6,12 +6,11 @@ import os
 import platform
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
-from synpic.engine.workers.worker import Progress, Unable, Worker, unpack
+from synpic.engine.workers.worker import Progress, Unable, Worker
 from synpic.errors import WorkspaceError
-from synpic.hub.retry import waiting
 from synpic.workspace import Workspace
 
 __all__ = ["RayWorker"]
@@ -48,17 +47,14 @@ class RayWorker:
         os.environ |= variables
         # A reward of one's own may lie beside the recipe; what is installed here comes first.
         sys.path += [path for path in paths if path not in sys.path]
-        tasks, patience = unpack(baggage)
-        workspace = tasks[0].output.workspace
+        self._worker = Worker.begin(baggage, device)
+        workspace = self._worker.tasks[0].output.workspace
         if not _sees(workspace, *look_for):
             error = WorkspaceError(
                 f"{workspace.store} is another folder on {platform.node()}, or none",
                 hint="all machines of the cluster must see the workspace at the same path",
             )
             raise Unable(error)
-        self._for_ever = ExitStack()
-        self._for_ever.enter_context(waiting(patience, lambda line: print(line, file=sys.stderr)))
-        self._worker = Worker(tasks, device)
         return Progress()
 
     def call(self, method: str, *arguments: Any) -> Progress:

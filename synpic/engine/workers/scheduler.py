@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from synpic.engine.progress import Event, Listener
 from synpic.engine.report import Report
 from synpic.engine.task import Task
 from synpic.engine.workers.deadlines import SHORTEST, Deadlines
-from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, PAUSE, Leases
+from synpic.engine.workers.leases import IN_A_ROW, Leases
 from synpic.engine.workers.slot import Call
-from synpic.engine.workers.worker import Progress, Unable, Want
+from synpic.engine.workers.worker import Progress, Unable
 from synpic.engine.workers.worker_pool import WorkerDied, WorkerPool
 from synpic.errors import StorageError
 from synpic.hub.retry import patience_of_readers
@@ -38,11 +39,13 @@ def run_workers(
     stop: threading.Event | None = None,
     together: bool = False,
     deadline: float = SHORTEST,
+    remarks: Iterable[str] = (),
 ) -> Report:
     """Do everything that ``tasks`` are missing with the workers of ``pool``, and close it.
 
     Args:
         deadline: seconds that are never too long for a call.
+        remarks: of the pool, to be reported first.
         stage, listener, stop, together: as for :func:`synpic.engine.run.run_tasks`.
 
     Raises:
@@ -50,10 +53,12 @@ def run_workers(
     """
     stop = stop or threading.Event()
     try:
-        leases = Leases(tasks, pool.slots, together, listener, pool.late)
+        leases = Leases(tasks, pool.slots, together, listener)
+        for remark in remarks:
+            leases.remark(None, remark)
         scheduler = Scheduler(pool, leases, deadline)
         scheduler.start()
-        while scheduler.busy:
+        while leases.busy:
             if stop.is_set():
                 scheduler.stop()
             scheduler.turn()
@@ -83,13 +88,8 @@ class Scheduler:
         self._slots = leases.slots
         self._deadlines = Deadlines(deadline, patience_of_readers().limit, clock)
         self._looked = clock()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a worker has work, or will get some."""
-        if any(slot.leases for slot in self._slots):
-            return True
-        return self._leases.waiting and not all(slot.empty for slot in self._slots)
+        self._ended: list[tuple[float, int, Progress | BaseException]] = []
+        """Results of calls, with the time at which the workspace shows what they wrote."""
 
     def start(self) -> None:
         """Start a worker in every slot."""
@@ -99,16 +99,22 @@ class Scheduler:
     def turn(self) -> None:
         """Take the results of calls that have ended, and begin others."""
         for number, result in self._pool.wait(TURN):
-            self._take(number, result)
+            due = self._clock() + (0.0 if isinstance(result, Progress) else self._pool.late)
+            self._ended.append((due, number, result))
+            self._deadlines.end(number, result.batches if isinstance(result, Progress) else {})
+        ended, self._ended = self._ended, []
+        for due, number, result in ended:
+            if due <= self._clock() or self._leases.stopping:
+                self._take(number, result)
+            else:
+                self._ended.append((due, number, result))
         for number, seconds in self._deadlines.late(self._pool.stopped):
             silent = f"nothing was heard of it for {duration(seconds)}"
             self._slots[number].late = f"{silent}, and it was killed"
             self._pool.kill(number)
-        between = PAUSE if self._leases.in_trouble else SECONDS_BETWEEN_LOOKS
-        if self._clock() - self._looked >= between:
+        if self._clock() - self._looked >= SECONDS_BETWEEN_LOOKS:
             self._leases.look_around()
             self._looked = self._clock()
-        self._leases.settle()
         if self._leases.error is not None:
             self.stop()
         for number, slot in enumerate(self._slots):
@@ -135,61 +141,52 @@ class Scheduler:
 
     def _next_call(self, number: int) -> None:
         slot, leases = self._slots[number], self._leases
+        arguments: tuple[Any, ...] = ()
         if not (leases.stopping or slot.leases):
             leases.assign(number)
-        if not slot.leases and (leases.stopping or not leases.of_use(number)):
-            slot.empty = True
-            self._pool.kill(number)
-        elif not slot.leases:
-            # What others have may come back. It has a call in flight meanwhile, so that its death
-            # is seen, and is not taken for one at what it would open next.
-            self._pool.submit(number, "rest")
-            self._begin(number, "rest")
-        elif leases.stopping:
-            self._pool.submit(number, "finish")
-            self._begin(number, "finish")
+        if not slot.leases:
+            if not leases.of_use(number):
+                slot.empty = True
+                self._pool.kill(number)
+            return  # else what other workers have may come back
+        if leases.stopping:
+            call: Call = "finish"
         elif slot.to_open:
-            self._open(number, slot.to_open[0])
+            call, task = "open", next(iter(slot.to_open))
+            queue = leases.queues[task]
+            arguments = task, slot.to_open[task], queue.proven
+            of = queue.task
+            event = Event(of.stage, of.name, "opening", 0, queue.left, size=of.size)
+            leases.progress.note(number, task, event)
         else:
-            wanted = [want for want in slot.wants if want.task in slot.leases]
-            self._pool.submit(number, "work", {want: leases.lease(number, want) for want in wanted})
-            self._begin(number, "work")
-
-    def _open(self, number: int, task: int) -> None:
-        queue = self._leases.queues[task]
-        chunk = self._leases.lease(number, Want(task))
-        self._pool.submit(number, "open", task, chunk, queue.proven)
-        self._begin(number, "open")
-        of = queue.task
-        event = Event(of.stage, of.name, "opening", 0, queue.left, size=of.size)
-        self._leases.progress.note(number, task, event)
+            call = "work"
+            arguments = (leases.lease(number, slot.last.wants, slot.last.samples),)
+        self._pool.submit(number, call, *arguments)
+        self._begin(number, call)
 
     def _take(self, number: int, result: Progress | BaseException) -> None:
         slot = self._slots[number]
         call, slot.call = slot.call, None
-        self._deadlines.end(number, result.batches if isinstance(result, Progress) else {})
         if isinstance(result, Progress):
             self._note(number, call, result)
-        elif isinstance(result, WorkerDied):
-            self._lost(number, call, slot.late or result.how)
-        elif isinstance(result, Unable):
+            return
+        if not isinstance(result, WorkerDied):
             self._pool.kill(number)
-            slot.troubles += 1
+        if isinstance(result, Unable):
             # A disk that was away for a moment is no reason to do without this slot.
-            slot.empty |= not isinstance(result.error, StorageError) or slot.troubles >= IN_A_ROW
+            slot.empty |= not isinstance(result.error, StorageError)
             if result.everywhere:
                 self._leases.fail(result.error)
                 self.stop()
             self._lost(number, call, result.error.message, died=False)
         else:
-            self._pool.kill(number)
-            self._lost(number, call, str(result) or type(result).__name__)
+            self._lost(number, call, slot.late or str(result) or type(result).__name__)
 
     def _note(self, number: int, call: Call | None, progress: Progress) -> None:
         slot = self._slots[number]
+        slot.last = progress
         if call == "open":
-            slot.deaths[None] = 0
-            slot.openings[slot.to_open.pop(0)] = 0
+            del slot.to_open[next(iter(slot.to_open))]
         for task, event in progress.events.items():
             self._leases.progress.note(number, task, event)
         for ended in progress.ended:
@@ -200,7 +197,6 @@ class Scheduler:
                 left = f"worker {number + 1} left it: {ended.broken.message}"
                 self._leases.remark(ended.task, left)
             self._leases.leave(number, ended.task, ended.parts)
-        slot.wants = progress.wants
         if call == "finish":
             for task in list(slot.leases):  # it was not opened yet
                 self._leases.leave(number, task)
@@ -214,19 +210,14 @@ class Scheduler:
         slot, leases = self._slots[number], self._leases
         leases.last_death, slot.late = how, None
         tasks = list(slot.leases)
-        opening = slot.to_open[0] if call == "open" and not leases.stopping else None
-        if died and not tasks:
+        if not (died and tasks):
             slot.deaths[None] += 1
-        if died and opening is not None:
-            slot.openings[opening] += 1
-            if slot.openings[opening] >= OPENINGS:
-                leases.give_up(number, opening, OPENINGS, "died opening it", how)
+        opened = next(iter(slot.to_open), None) if call == "open" else None
         for task in tasks:
-            # A death while something is opened is not the batches' fault.
-            leases.leave(number, task, died=died and call in ("work", "finish"), how=how)
-        slot.to_open, slot.wants = [], []
-        slot.empty |= slot.deaths[None] >= IN_A_ROW
-        slot.empty |= leases.stopping or not leases.of_use(number)
+            at_it = died and (opened is None or (opened == task and not leases.stopping))
+            leases.leave(number, task, how=how, died=at_it, opening=opened is not None)
+        slot.to_open, slot.last = {}, Progress()
+        slot.empty |= slot.deaths[None] >= IN_A_ROW or not leases.of_use(number)
         if not leases.stopping:
             then = "it is not replaced" if slot.empty else "another takes its place"
             leases.remark(tasks[0] if tasks else None, f"worker {number + 1} ended: {how}; {then}")

@@ -9,7 +9,7 @@ import random
 import time
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from synpic.engine.report import Outcome
 from synpic.engine.task import Item, Key, Task
@@ -17,7 +17,7 @@ from synpic.engine.workers.worker import Chunk
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
 
-__all__ = ["DEATHS", "TaskQueue"]
+__all__ = ["DEATHS", "Lease", "TaskQueue"]
 
 DEATHS = 3
 """A batch that this number of workers died with is not leased again."""
@@ -26,38 +26,29 @@ PARTS = 8
 SIGHT = 30.0
 """Seconds in which a shared file system shows a new file to another machine."""
 
+Lease = dict[int, set[Key]]
+"""Batches that are a worker's to do, by number, with what was missing of each."""
+
 
 class TaskQueue:
-    """Batches of ``task``, by their numbers.
+    """Batches of ``task``, by their numbers. The task's ``todo`` is what is not known to be done.
 
-    The task's ``todo`` is what is not known to be done.
+    Attributes:
+        waiting: batches that may be leased with others, in order.
+        suspects: batches that may kill a worker, and wait to be tried alone.
     """
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self._waiting = [n for n, batch in enumerate(task.batches) if task.missing(batch)]
-        self._rows_waiting: int | None = None
+        self.waiting = [n for n, batch in enumerate(task.batches) if task.missing(batch)]
+        self.suspects: list[int] = []
+        self.others = 0
+        """How many images other commands were seen to have made."""
         self._from = 0
         self._there: set[Key] = set()
         self._failed: set[Key] = set()
         self._leased: set[Key] = set()
-        self._asked: dict[int, int] = {}
-        self.others = 0
-        """How many images other commands were seen to have made."""
         self._deaths: Counter[int] = Counter()
-
-    @property
-    def waiting(self) -> int:
-        """How many images wait in batches that may be leased with others."""
-        if self._rows_waiting is None:
-            sound = (n for n in self._waiting if not self.suspect(n))
-            self._rows_waiting = sum(len(self.task.batches[n]) for n in sound)
-        return self._rows_waiting
-
-    @property
-    def suspects(self) -> list[int]:
-        """Batches that wait and may kill a worker: each is to be tried alone."""
-        return [n for n in self._waiting if self.suspect(n)]
 
     @property
     def left(self) -> int:
@@ -65,92 +56,62 @@ class TaskQueue:
         return len(self.task.todo)
 
     @property
-    def watched(self) -> bool:
-        """Whether the workspace may come to hold anything of it that is not known yet."""
-        return bool(self.task.todo or self._failed)
-
-    @property
-    def known(self) -> int:
-        """Images of which the workspace was seen to hold the result."""
-        return len(self.task.ours) - len(self.task.todo)
-
-    @property
     def proven(self) -> bool:
         """Whether it has worked, before or in this run."""
         return self.task.opener.proven or bool(self._there)
-
-    def suspect(self, number: int) -> bool:
-        """Whether one more death would mark this batch as failed."""
-        return self._deaths[number] >= DEATHS - 1
 
     def next_chunk(self, workers: int) -> list[int]:
         """Take neighbouring batches, from where the last chunk ended.
 
         They are enough for texts to be encoded ahead; at most a part's rows once a worker has
         died, so that few are to blame for the next death; and few towards the end, so that all
-        workers end at about the same time. Batches of the same prompts stay together.
+        workers end at about the same time.
 
         Args:
             workers: that share the task.
         """
         rows = self.task.output.part_rows * (1 if self._deaths else PARTS)
-        ample = max(1, min(rows, self.waiting // (4 * max(1, workers))))
+        start = bisect_left(self.waiting, self._from) % max(1, len(self.waiting))
         chunk: list[int] = []
-        size = 0
-        for number in self._in_order():
-            if self.suspect(number):
-                continue
-            batch = self.task.batches[number]
-            if chunk and (
-                number < chunk[-1]
-                or size + len(batch) > rows
-                or (size + len(batch) > ample and not self._alike(chunk[-1], number))
-            ):
+        for number in self.waiting[start : start + max(1, len(self.waiting) // (4 * workers))]:
+            rows -= len(self.task.batches[number])
+            if chunk and rows < 0:
                 break
             chunk.append(number)
-            size += len(batch)
+        if chunk:
+            self._from = chunk[-1] + 1
         return self._take(chunk)
 
     def within(self, spans: Iterable[tuple[int, int]]) -> list[int]:
         """Take the batches that begin in one of ``spans`` of positions."""
-        first = [_position(self.task.batches[n], 0) for n in self._waiting]
-        found = [
+        first = [self.task.batches[n][0].position for n in self.waiting]
+        return self._take(
             number
             for low, high in spans
-            for number in self._waiting[bisect_left(first, low) : bisect_left(first, high + 1)]
-        ]
-        return self._take([number for number in found if not self.suspect(number)])
+            for number in self.waiting[bisect_left(first, low) : bisect_left(first, high + 1)]
+        )
 
-    def take(self, number: int) -> list[int]:
-        """Take this one."""
-        return self._take([number])
+    def samples(self, number: int) -> list[int]:
+        """Take this many from anywhere; the others stay in order."""
+        return self._take(random.sample(self.waiting, min(number, len(self.waiting))))
+
+    def suspect(self) -> list[int]:
+        """Take one that may kill a worker."""
+        taken, self.suspects = self.suspects[:1], self.suspects[1:]
+        return taken
 
     def spans(self, chunk: Iterable[int]) -> list[tuple[int, int]]:
         """Positions, in the list of what is wanted, of the first and last row of each batch."""
         batches = (self.task.batches[number] for number in chunk)
-        return [(_position(batch, 0), _position(batch, -1)) for batch in batches]
+        return [(batch[0].position, batch[-1].position) for batch in batches]
 
-    def lease(self, chunk: Iterable[int]) -> Chunk:
-        """What a worker gets for ``chunk``, which is then its lease."""
-        batches: list[list[Item]] = []
-        todo = set[Key]()
-        for number in chunk:
-            batch = self.task.batches[number]
-            keys = set(map(self.task.key_of, self.task.missing(batch)))
-            self._asked[number] = len(keys)
-            batches.append(batch)
-            todo |= keys
+    def lease(self, chunk: Iterable[int], lease: Lease) -> Chunk:
+        """Add ``chunk`` to a worker's lease; what the worker gets for it."""
+        more = {n: {*map(self.task.key_of, self._missing(n))} for n in chunk}
+        lease |= more
+        todo = {key for keys in more.values() for key in keys}
         self._leased |= todo
-        return Chunk(batches, todo)
-
-    def samples(self, number: int) -> list[int]:
-        """Take this many from anywhere; the others stay in order."""
-        goes_on_from = self._from
-        taken: list[int] = []
-        while len(taken) < number and (sound := [n for n in self._waiting if not self.suspect(n)]):
-            taken += self._take([random.choice(sound)])
-        self._from = goes_on_from
-        return taken
+        return Chunk([self.task.batches[n] for n in more], todo)
 
     def look(self, parts: Iterable[str] = ()) -> bool:
         """See what the workspace has come to hold; whether another command made any of it.
@@ -166,42 +127,38 @@ class TaskQueue:
         until = time.monotonic() + SIGHT
         seen = [part for part in parts if _appears(task.output.workspace, part, until)]
         own_parts = [part for part in seen if part.startswith(f"{task.output.folder}/")]
-        rows = task.new_rows(own_parts)
-        written = task.todo.intersection(rows)
-        # What failed here, another command has made.
-        made_all_the_same = self._failed.intersection(rows)
-        self._failed -= made_all_the_same
-        self._leased -= made_all_the_same
-        failed = set[Key]()
-        if names := task.failures.since(part for part in seen if part not in own_parts):
-            failed = {key for key in task.todo if task.name_of(key) in names} - written
-        self._there |= written
+        there = task.ours.intersection(task.new_rows(own_parts)) - self._there
+        names = task.failures.since(part for part in seen if part not in own_parts)
+        failed = {key for key in task.todo if task.name_of(key) in names} if names else set()
+        self._there |= there
         self._failed |= failed
-        task.todo -= written | failed
-        others = len(written - self._leased)
-        self.others += others
-        return others > 0
+        found = task.todo & (there | failed)
+        task.todo -= found
+        if foreign := found - self._leased:
+            self.waiting = [n for n in self.waiting if self._missing(n)]
+            self.suspects = [n for n in self.suspects if self._missing(n)]
+        self.others += len(foreign & there)
+        return bool(foreign & there)
 
-    def requeue(self, numbers: Iterable[int], died: bool = False) -> int:
+    def requeue(self, lease: Mapping[int, set[Key]], died: bool = False) -> int:
         """These are no longer leased: what is not done waits again. Look first.
 
         Args:
-            died: the worker that leased them has.
+            died: the worker that leased them has, and they may be why.
 
         Returns:
             How many of the images that were asked for are done.
         """
         done = 0
-        self._rows_waiting = None
-        for number in numbers:
-            batch = self.task.batches[number]
-            missing = self.task.missing(batch)
-            done += self._asked.pop(number, len(missing)) - len(missing)
+        for number, keys in lease.items():
+            missing = keys & self.task.todo
+            done += len(keys) - len(missing)
             if missing:
-                self._leased.difference_update(map(self.task.key_of, missing))
+                self._leased -= missing
                 if died:
                     self._deaths[number] += 1
-                insort(self._waiting, number)
+                suspect = self._deaths[number] >= DEATHS - 1
+                insort(self.suspects if suspect else self.waiting, number)
         return done
 
     def mark_failed(self, why: str) -> int:
@@ -214,13 +171,12 @@ class TaskQueue:
             WorkspaceError: they cannot be written; nothing is marked.
         """
         marked = 0
-        for number in [n for n in self._waiting if self._deaths[n] >= DEATHS]:
-            missing = self.task.missing(self.task.batches[number])
+        for number in [n for n in self.suspects if self._deaths[n] >= DEATHS]:
+            missing = self._missing(number)
             reason = f"{DEATHS} workers died while they ran it, the last one by {why}"
             self.task.failures.write_now({item.candidate_id: reason for item in missing})
-            self._waiting.remove(number)
-            self._rows_waiting = None
-            keys = set(map(self.task.key_of, missing))
+            self.suspects.remove(number)
+            keys = {*map(self.task.key_of, missing)}
             self._leased |= keys
             self._failed |= keys
             self.task.todo -= keys
@@ -233,36 +189,30 @@ class TaskQueue:
 
     def outcome(self, broken: SynpicError | None) -> Outcome:
         """The result of all of it."""
-        made, failed = self._there & self._leased, self._failed & self._leased
+        # What failed here another command may have made.
+        made = (self._there - self._failed) & self._leased
+        failed = (self._failed - self._there) & self._leased
         return Outcome(
             self.task.name,
             self.task.counts.wanted,
             already=self.task.counts.already,
             made=len(made),
             failed=len(failed),
-            by_others=self.known - len(made) - len(failed),
+            by_others=len(self.task.ours) - self.left - len(made) - len(failed),
             broken=broken,
             size=self.task.size,
             failed_before=self.task.counts.failed_before,
             other_shards=self.task.other_shards,
         )
 
-    def _in_order(self) -> Iterable[int]:
-        start = bisect_left(self._waiting, self._from)
-        return [*self._waiting[start:], *self._waiting[:start]]
-
-    def _take(self, chunk: list[int]) -> list[int]:
+    def _take(self, chunk: Iterable[int]) -> list[int]:
+        chunk = list(chunk)
         taken = set(chunk)
-        self._rows_waiting = None
-        self._waiting = [n for n in self._waiting if n not in taken]
-        if chunk:
-            self._from = chunk[-1] + 1
-        # Another command may have done it meanwhile.
-        return [n for n in chunk if self.task.missing(self.task.batches[n])]
+        self.waiting = [n for n in self.waiting if n not in taken]
+        return chunk
 
-    def _alike(self, one: int, other: int) -> bool:
-        first, second = self.task.batches[one][0], self.task.batches[other][0]
-        return bool(first.prompt_id) and first.prompt_id == second.prompt_id
+    def _missing(self, number: int) -> list[Item]:
+        return self.task.missing(self.task.batches[number])
 
 
 def _appears(workspace: Workspace, part: str, until: float) -> bool:
@@ -271,7 +221,3 @@ def _appears(workspace: Workspace, part: str, until: float) -> bool:
             return False
         time.sleep(1)
     return True
-
-
-def _position(batch: Sequence[Item], place: int) -> int:
-    return batch[place].position

@@ -9,19 +9,19 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from synpic.engine.attempt import in_words
 from synpic.engine.progress import Event
-from synpic.engine.running_task import Jumps, NoRoom, RunningTask
+from synpic.engine.running_task import RunningTask
 from synpic.engine.task import Item, Key, Task
 from synpic.errors import DeviceLost, SynpicError, causes
-from synpic.hub.retry import patience_of_readers
+from synpic.hub.retry import patience_of_readers, waiting
 
-__all__ = ["Chunk", "Ended", "Progress", "Unable", "Want", "Worker", "baggage", "unpack"]
+__all__ = ["Chunk", "Ended", "Progress", "Unable", "Worker", "baggage"]
 
 CALL_SECONDS = 1.0
 """A call ends with the first batch that ends after it: it is then that progress is seen, and that
@@ -29,27 +29,13 @@ a worker can be stopped."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-Batch = list[Item]
-
 
 @dataclass(frozen=True)
 class Chunk:
     """Batches of a task that a worker leases, and what of them is to be done."""
 
-    batches: list[Batch]
+    batches: list[list[Item]]
     todo: set[Key]
-
-
-class Want(NamedTuple):
-    """What a worker is to get with its next call: a chunk of a task, or samples of it.
-
-    Args:
-        task: its number.
-        samples: single batches from anywhere in the list; see :attr:`RunningTask.needs_samples`.
-    """
-
-    task: int
-    samples: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,13 +62,15 @@ class Progress:
         events: the last one of each task, by its number.
         batches: how many were done of each task.
         ended: tasks that are no longer open.
-        wants: what the next call should bring.
+        wants: tasks that need a chunk with the next call.
+        samples: tasks that need batches from anywhere in the list.
     """
 
     events: dict[int, Event] = field(default_factory=dict)
     batches: Counter[int] = field(default_factory=Counter)
     ended: list[Ended] = field(default_factory=list)
-    wants: list[Want] = field(default_factory=list)
+    wants: list[int] = field(default_factory=list)
+    samples: list[int] = field(default_factory=list)
 
 
 class Unable(Exception):
@@ -98,7 +86,7 @@ class Unable(Exception):
 
 
 def baggage(tasks: Sequence[Task]) -> bytes:
-    """What a worker in another process gets at its start.
+    """What a worker in another process is made of; see :meth:`Worker.begin`.
 
     Tasks emptied of their work, in one pickle: what they share, they share in the worker too. And
     how long this command waits for the Hub.
@@ -106,39 +94,34 @@ def baggage(tasks: Sequence[Task]) -> bytes:
     return pickle.dumps(([task.empty() for task in tasks], patience_of_readers().limit))
 
 
-def unpack(baggage: bytes) -> tuple[Sequence[Task], float]:
-    """In the other process: what :func:`baggage` packed.
-
-    Returns:
-        The tasks, and the seconds for which to wait for the Hub.
-    """
-    tasks: Sequence[Task]
-    limit: float
-    tasks, limit = pickle.loads(baggage)
-    return tasks, limit
-
-
 class Worker:
     """Opens tasks on one device, and works on those that are open in turns, a batch each.
 
     Args:
         tasks: emptied of their work, in the scheduler's order.
-        clock: seconds, from anywhere, that never go back.
     """
 
-    def __init__(
-        self, tasks: Sequence[Task], device: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._tasks, self._device, self._clock = tasks, device, clock
+    def __init__(self, tasks: Sequence[Task], device: str) -> None:
+        self.tasks, self._device = tasks, device
         self._at_work: dict[int, RunningTask] = {}
-        self._no_more: set[Want] = set()
-        self._jumps = Jumps()
+        self._no_more: set[int] = set()
         self._stop = threading.Event()
         self._in_call = threading.Lock()
         self._progress = Progress()
+        self.for_ever = ExitStack()
+
+    @classmethod
+    def begin(cls, baggage: bytes, device: str) -> Worker:
+        """In the other process: make a worker of what :func:`baggage` packed."""
+        tasks, patience = pickle.loads(baggage)
+        worker = cls(tasks, device)
+        # Its stderr is the command's: the user sees why and how long it waits for the Hub.
+        wait = waiting(patience, lambda line: print(line, file=sys.stderr))
+        worker.for_ever.enter_context(wait)
+        return worker
 
     def call(self, method: str, *arguments: Any) -> Progress:
-        """Run :meth:`open`, :meth:`work`, :meth:`rest` or :meth:`finish`.
+        """Run :meth:`open`, :meth:`work` or :meth:`finish`.
 
         Raises:
             Unable: it cannot write; what was made before is kept, as in all other cases.
@@ -146,29 +129,19 @@ class Worker:
             RuntimeError: any other error, which is printed on stderr.
         """
         with self._in_call:
-            self._progress = Progress()
+            progress = self._progress = Progress()
             try:
                 getattr(self, method)(*arguments)
-            except DeviceLost:
+            except Exception as error:  # it may be of a class that the command cannot read
                 self._close()
-                raise
-            except SynpicError as error:
-                self._close()
-                full = any(getattr(cause, "errno", None) in _FULL for cause in causes(error))
-                raise Unable(error, everywhere=full) from None
-            except Exception as error:
-                # It may be of a class that the command cannot read; the rest is in the log.
-                self._close()
-                with suppress(OSError, ValueError):
-                    traceback.print_exc()
-                raise RuntimeError(in_words(error)) from None
+                raise _raised(error) from None
             finally:
                 for stream in (sys.stdout, sys.stderr):
                     # A log that is full, or closed, does not make the call fail.
                     with suppress(OSError, ValueError):
                         stream.flush()
-            self._progress.wants = self._wants()
-            return self._progress
+            progress.wants, progress.samples = self._needs()
+            return progress
 
     def open(self, number: int, chunk: Chunk, proven: bool) -> None:
         """Open a task with a first chunk of it.
@@ -176,44 +149,37 @@ class Worker:
         Args:
             proven: it has worked before.
         """
-        task = self._tasks[number].with_work(chunk.batches, chunk.todo)
+        task = self.tasks[number].with_work(chunk.batches, chunk.todo)
         if proven:
             task.prove()
-        self._no_more -= {Want(number, samples) for samples in (False, True)}
+        self._no_more.discard(number)
 
         def listen(event: Event) -> None:
             self._progress.events[number] = event
 
-        running = RunningTask(task, self._device, listen, self._stop, self._jumps)
-        try:
-            if running.open(alone=not self._at_work):
-                self._at_work[number] = running
-            else:
-                self._end(number, running)
-        except NoRoom:
-            self._end(number, running, put_off=True)
+        running = RunningTask(task, self._device, listen, self._stop)
+        if running.open(alone=not self._at_work):
+            self._at_work[number] = running
+        else:
+            self._end(number, running)
 
-    def work(self, chunks: Mapping[Want, Chunk]) -> None:
+    def work(self, chunks: Mapping[int, Chunk]) -> None:
         """Do batches for about a second; fewer if a task ends or needs more.
 
         Args:
-            chunks: what the call before asked for. For an empty one, it does not ask again.
+            chunks: what the call before asked for, by task. After an empty one, it asks for none.
         """
-        for want, chunk in chunks.items():
+        for number, chunk in chunks.items():
             if not chunk.batches:
-                self._no_more.add(want)
-            elif want.task in self._at_work:
-                self._at_work[want.task].add(chunk.batches, chunk.todo, want.samples)
-        until = self._clock() + CALL_SECONDS
+                self._no_more.add(number)
+            elif number in self._at_work:
+                self._at_work[number].add(chunk.batches, chunk.todo)
+        until = time.monotonic() + CALL_SECONDS
         while self._at_work and not self._stop.is_set():
             # The one furthest behind: all look at about the same images.
             self._step(min(self._at_work, key=lambda number: self._at_work[number].position))
-            if self._progress.ended or self._clock() >= until or self._wants():
+            if self._progress.ended or time.monotonic() >= until or any(self._needs()):
                 break
-
-    def rest(self) -> None:
-        """Wait for about a second, without work."""
-        self._stop.wait(CALL_SECONDS)
 
     def finish(self) -> None:
         """Write what was made, and end every task."""
@@ -226,45 +192,47 @@ class Worker:
         """Whether a task is open, so that something may have been made."""
         return bool(self._at_work)
 
-    def leave(self, seconds: float) -> bool:
-        """From another thread: finish after the current batch; whether it ended in time."""
+    def leave(self, seconds: float) -> None:
+        """From another thread: finish after the current batch, if it ends in time."""
         self._stop.set()
-        if not self._in_call.acquire(timeout=seconds):
-            return False
-        try:
-            self.finish()
-        finally:
-            self._close()
-        return True
+        if self._in_call.acquire(timeout=seconds):
+            try:
+                self.finish()
+            finally:
+                self._close()
 
     def _step(self, number: int) -> None:
         running = self._at_work[number]
-        try:
-            if running.step(alone=len(self._at_work) == 1):
-                self._progress.batches[number] += 1
-                return
+        if running.step(alone=len(self._at_work) == 1):
+            self._progress.batches[number] += 1
+        else:
             self._end(number, running)
-        except NoRoom:
-            self._end(number, running, put_off=True)
 
-    def _end(self, number: int, running: RunningTask, put_off: bool = False) -> None:
+    def _end(self, number: int, running: RunningTask) -> None:
         self._at_work.pop(number, None)
         parts = tuple(sorted(running.parts))
-        self._progress.ended.append(Ended(number, running.outcome.broken, put_off, parts))
+        ended = Ended(number, running.outcome.broken, running.put_off, parts)
+        self._progress.ended.append(ended)
 
-    def _wants(self) -> list[Want]:
-        wants = [
-            want
-            for number, running in self._at_work.items()
-            for want, needed in (
-                (Want(number), running.needs_more),
-                (Want(number, samples=True), running.needs_samples),
-            )
-            if needed
-        ]
-        return [want for want in wants if want not in self._no_more]
+    def _needs(self) -> tuple[list[int], list[int]]:
+        """Tasks that need a chunk, and those that need batches from anywhere."""
+        asking = {n: running for n, running in self._at_work.items() if n not in self._no_more}
+        wants = [number for number, running in asking.items() if running.needs_more]
+        return wants, [number for number, running in asking.items() if running.suspicious]
 
     def _close(self) -> None:
         for running in self._at_work.values():
             running.close()
         self._at_work = {}
+
+
+def _raised(error: Exception) -> Exception:
+    """What a call raises in the place of ``error``, so that the command can read it."""
+    if isinstance(error, DeviceLost):
+        return error
+    if isinstance(error, SynpicError):
+        full = any(getattr(cause, "errno", None) in _FULL for cause in causes(error))
+        return Unable(error, everywhere=full)
+    with suppress(OSError, ValueError):  # the rest is in the log
+        traceback.print_exception(error)
+    return RuntimeError(in_words(error))

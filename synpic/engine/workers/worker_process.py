@@ -9,10 +9,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["begin", "call", "set_up"]
 
 _worker: Worker | None = None
-_for_ever = ExitStack()
 
 
 def set_up(environment: Mapping[str, str]) -> None:
@@ -55,18 +53,14 @@ def begin(baggage: bytes, device: str) -> Progress:
         device: as torch names it.
     """
     global _worker
-    from synpic.engine.workers.worker import Progress, Worker, unpack
-    from synpic.hub.retry import waiting
+    from synpic.engine.workers.worker import Progress, Worker
 
-    tasks, patience = unpack(baggage)
     if device.startswith("cuda:"):
         import torch
 
         # Else a context, and memory, would be taken on the first device too.
         torch.cuda.set_device(device)
-    # Its stderr is the command's: the user sees why and how long it waits for the Hub.
-    _for_ever.enter_context(waiting(patience, lambda line: print(line, file=sys.stderr)))
-    _worker = Worker(tasks, device)
+    _worker = Worker.begin(baggage, device)
     return Progress()
 
 
@@ -97,20 +91,15 @@ def _keep_from_children() -> None:
     One that outlives it would keep them open, and its death would not be noticed.
     """
     pipes = []
-    try:
-        descriptors = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
-    except OSError:  # a system that has no such folder
-        descriptors = list(range(256))
-    for descriptor in descriptors:
+    for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
         if descriptor > 2 and descriptor != resource_tracker.getfd():
             with suppress(OSError):  # the listing's own, which is closed
                 os.set_inheritable(descriptor, False)
                 pipes.append(descriptor)
-    os.register_at_fork(after_in_child=lambda: _replace(pipes))
-
-
-def _replace(descriptors: Iterable[int]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in descriptors:
-        os.dup2(nothing, descriptor, inheritable=False)
-    os.close(nothing)
+
+    def replace() -> None:
+        for pipe in pipes:
+            os.dup2(nothing, pipe, inheritable=False)
+
+    os.register_at_fork(after_in_child=replace)

@@ -13,7 +13,7 @@ from synpic.engine.report import Outcome
 from synpic.engine.task import Item, Key, Opener, Output, Task, TaskCounts
 from synpic.engine.workers.leases import Leases
 from synpic.engine.workers.scheduler import Scheduler
-from synpic.engine.workers.worker import Chunk, Ended, Progress, Want
+from synpic.engine.workers.worker import Chunk, Ended, Progress
 from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import ModelError, StorageError
 
@@ -98,7 +98,7 @@ class Worker:
     disks: list[Disk]
     queue: dict[int, list[set[Key]]] = field(default_factory=dict)
     unwritten: dict[int, set[Key]] = field(default_factory=dict)
-    no_more: set[Want] = field(default_factory=set)
+    no_more: set[int] = field(default_factory=set)
     turns: int = 0
     coming: set[Key] = field(default_factory=set)
     """What the call in flight brings."""
@@ -110,16 +110,16 @@ class Worker:
 
     def open(self, number: int, chunk: Chunk, proven: bool) -> Progress:
         self.queue[number], self.unwritten[number] = [], set()
-        self.no_more.discard(Want(number))
+        self.no_more.discard(number)
         self.add(number, chunk)
         return Progress(wants=self.wants())
 
-    def work(self, chunks: dict[Want, Chunk]) -> Progress:
-        for want, chunk in chunks.items():
+    def work(self, chunks: dict[int, Chunk]) -> Progress:
+        for number, chunk in chunks.items():
             if chunk.batches:
-                self.add(want.task, chunk)
+                self.add(number, chunk)
             else:
-                self.no_more.add(want)
+                self.no_more.add(number)
         self.turns += 1
         progress = Progress()
         for number in list(self.queue):
@@ -128,13 +128,10 @@ class Worker:
                 progress.batches[number] += 1
                 if self.turns % 3 == 0:
                     self.write(number)
-            if not self.queue[number] and Want(number) in self.no_more:
+            if not self.queue[number] and number in self.no_more:
                 progress.ended.append(self.end(number))
         progress.wants = self.wants()
         return progress
-
-    def rest(self) -> Progress:
-        return Progress()
 
     def finish(self) -> Progress:
         return Progress(ended=[self.end(number) for number in list(self.queue)])
@@ -146,8 +143,8 @@ class Worker:
             assert not keys & self.disks[number].there
             self.queue[number].append(keys)
 
-    def wants(self) -> list[Want]:
-        return [Want(t) for t, q in self.queue.items() if not q and Want(t) not in self.no_more]
+    def wants(self) -> list[int]:
+        return [t for t, queue in self.queue.items() if not queue and t not in self.no_more]
 
     def write(self, number: int) -> None:
         self.disks[number].write(self.unwritten[number])
@@ -171,8 +168,6 @@ class Simulation:
         order: which of the calls in flight ends next, as a number.
     """
 
-    late = 0.0
-
     def __init__(
         self,
         tasks: list[tuple[Task, Disk]],
@@ -183,11 +178,11 @@ class Simulation:
         clock: Callable[[], float] = lambda: 0.0,
         late: float = 0.0,
     ) -> None:
-        self.slots = slots
+        self.slots, self.late = slots, late
         self.tasks, self.disks = [one for one, _ in tasks], [disk for _, disk in tasks]
         self.fate, self.order = fate, order
         self.events: list[Event] = []
-        self.leases = Leases(self.tasks, slots, together, self.events.append, late, clock)
+        self.leases = Leases(self.tasks, slots, together, self.events.append)
         self.scheduler = Scheduler(self, self.leases, 600.0, clock)
         self.workers: dict[int, Worker] = {}
         self.in_flight: dict[int, tuple[str, tuple[Any, ...]]] = {}
@@ -202,7 +197,7 @@ class Simulation:
     def run_on(self) -> list[Outcome]:
         """To the end, what was started."""
         for _ in range(10_000):
-            if not self.scheduler.busy:
+            if not self.leases.busy:
                 return self.leases.outcomes()
             self.scheduler.turn()
         raise AssertionError("they wait for each other")
@@ -215,17 +210,14 @@ class Simulation:
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
         assert slot not in self.in_flight
         self.in_flight[slot] = method, arguments
-        chunks = {Want(arguments[0]): arguments[1]} if method == "open" else {}
+        chunks = {arguments[0]: arguments[1]} if method == "open" else {}
         chunks |= arguments[0] if method == "work" else {}
-        self.leased += [(slot, want.task, one) for want, one in chunks.items() if one.batches]
+        self.leased += [(slot, number, one) for number, one in chunks.items() if one.batches]
 
     def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
         if not self.in_flight:
             return []
-        # A call to rest ends after all others.
         slots = sorted(self.in_flight)
-        busy = [slot for slot in slots if self.in_flight[slot][0] != "rest"]
-        slots = busy or slots
         slot = slots[self.order() % len(slots)]
         method, arguments = self.in_flight.pop(slot)
         worker = self.workers[slot]

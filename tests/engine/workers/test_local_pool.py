@@ -38,7 +38,7 @@ def test_a_worker_that_cannot_be_killed_is_given_up_and_replaced(
         pool.kill(0)
         died = _result(pool)
         assert isinstance(died, WorkerDied)
-        assert died.how == "it was killed, and does not end"
+        assert str(died) == "it was killed, and does not end"
         pool.start(0)
         assert isinstance(_result(pool), Progress)
         pool.submit(0, "work", {})

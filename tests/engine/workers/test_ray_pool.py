@@ -291,7 +291,7 @@ def test_calls_end_with_what_they_returned_or_raised(begin: Begin) -> None:
     (_, raised), (_, died), (_, unread) = pool.wait(0.1)
     assert raised is unable
     assert isinstance(died, WorkerDied)
-    assert died.how == "RayError: The actor died. Its node is gone."
+    assert str(died) == "RayError: The actor died. Its node is gone."
     assert isinstance(unread, WorkerDied)
     assert ray.killed == [2, 3], "it may be alive, and would keep its GPU"
 

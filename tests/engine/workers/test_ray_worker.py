@@ -65,8 +65,8 @@ class InThisProcess(StandIn):
 
     def kill(self, actor: Any) -> None:
         super().kill(actor)
-        if kept := vars(actor.actor).get("_for_ever"):
-            kept.close()
+        if kept := vars(actor.actor).get("_worker"):
+            kept.for_ever.close()
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synpic.engine.progress import Event
+from synpic.engine.task import Key
 from synpic.engine.workers import leases, task_queue
-from synpic.engine.workers.leases import IN_A_ROW, OPENINGS, Leases
-from synpic.engine.workers.scheduler import SECONDS_BETWEEN_LOOKS
-from synpic.engine.workers.worker import Chunk, Ended, Progress, Unable, Want
+from synpic.engine.workers.leases import IN_A_ROW, Leases
+from synpic.engine.workers.worker import Ended, Progress, Unable
 from synpic.engine.workers.worker_pool import WorkerDied
 from synpic.errors import ModelError, StorageError
 from tests.engine.workers.simulated import Simulation, Worker, task
@@ -82,17 +82,10 @@ def test_a_chunk_is_some_parts_and_one_once_a_worker_has_died() -> None:
     assert max(others) == 4
 
 
-def test_samples_of_a_prompt_stay_together() -> None:
-    """Their texts are encoded once."""
-    run = Simulation([task("a", 24, samples=3)], 4)
-    run.run()
-    assert all(len(chunk.batches) % 3 == 0 for *_, chunk in run.leased)
-
-
 def test_batches_from_anywhere_leave_the_others_in_order() -> None:
     queue = Leases([task("a", 100)[0]], 1).queues[0]
     queue.next_chunk(1)
-    before = list(queue._waiting)
+    before = list(queue.waiting)
     samples = queue.samples(2)
     assert len(samples) == 2
     chunk = queue.next_chunk(1)
@@ -144,31 +137,22 @@ def test_a_death_while_opening_is_not_blamed_on_the_batches() -> None:
     a, b = run.run()
     assert (b.made, b.broken) == (16, None)
     assert (a.made, a.failed) == (0, 0)
-    assert str(a.broken) == "2 workers died opening it, the last one by exit code -9"
+    assert str(a.broken) == "4 workers in a row died at it, the last one by exit code -9"
 
 
-def test_deaths_at_opening_now_and_then_give_nothing_up() -> None:
-    calls = iter(range(3 * 2 * OPENINGS))
+def test_deaths_now_and_then_give_nothing_up() -> None:
+    openings = itertools.count()
 
     def fate(slot: int, method: str, worker: Worker) -> WorkerDied | None:
-        """Dies at every other opening, and then after some work."""
-        number = next(calls, None)
-        if number is None or method == "start":
-            return None
-        return DIED if (method == "open") == (len(run.deaths) % 2 == 0) else None
+        """Dies at every other opening, and else after some work."""
+        if method == "open":
+            return DIED if next(openings) % 2 else None
+        return DIED if worker.turns == 5 else None
 
-    class Run(Simulation):
-        deaths: list[str]
-
-        def die(self, slot: int, method: str) -> None:
-            self.deaths.append(method)
-            super().die(slot, method)
-
-    run = Run([task("a", 400)], 1, fate=fate)
-    run.deaths = []
+    run = Simulation([task("a", 60)], 1, fate=fate)
     (outcome,) = run.run()
-    assert run.deaths.count("open") > OPENINGS - 1
-    assert (outcome.made + outcome.failed, outcome.broken) == (1600, None)
+    assert next(openings) > 2 * IN_A_ROW
+    assert (outcome.made + outcome.failed, outcome.broken) == (240, None)
 
 
 def test_what_kills_three_workers_is_tried_alone_and_then_has_a_failure_row() -> None:
@@ -295,83 +279,56 @@ def test_what_others_made_is_not_leased_and_is_counted_as_theirs() -> None:
 
 def test_what_the_dead_wrote_elsewhere_is_waited_for_and_not_made_again() -> None:
     """A shared file system shows it to the command's machine a while later."""
-    now = 0.0
-    one, disk = task("a", 8)
-    board = Leases([one], 2, late=60.0, clock=lambda: now)
-    board.assign(0)
-    given = board.lease(0, Want(0))
-    assert isinstance(given, Chunk)
-    board.leave(0, 0, died=True, how="exit code -9")
-    rest = {key for key in one.todo if key not in given.todo}
-    board.assign(1)
-    while board.lease(1, Want(0)).batches:
-        pass
-    disk.write(rest)
-    board.leave(1, 0)
-    assert board.waiting, "what it had may come back"
-    assert board.of_use(1)
-    disk.write(set(given.todo))  # seen only now
+    now, held = 0.0, set[Key]()
+    fates = iter([None, None, DIED])
+
+    def fate(slot: int, method: str, worker: Worker) -> WorkerDied | None:
+        died = next(fates, None)
+        if died is not None:
+            held.update(key for _, key in worker.holds)
+        return died
+
+    run = Simulation([task("a", 8)], 1, fate=fate, clock=lambda: now, late=60.0)
+    run.scheduler.start()
+    for _ in range(20):
+        run.scheduler.turn()
+    assert held
+    assert run.leases.busy
+    assert run.in_flight == {}, "no other takes its place yet"
+    run.disks[0].write(held)  # seen only now
     now = 61.0
-    board.settle()
-    assert not board.waiting
-    (outcome,) = board.outcomes()
+    (outcome,) = run.run_on()
     assert (outcome.made, outcome.by_others, outcome.left) == (32, 0, 0)
-    assert disk.twice == []
+    assert run.disks[0].twice == []
 
 
-def test_a_workspace_that_cannot_be_read_for_a_moment_is_asked_again() -> None:
-    now = 0.0
-    one, disk = task("a", 8)
-    disk.away = True
-    board = Leases([one], 1, clock=lambda: now)
-    board.assign(0)
-    disk.write(board.lease(0, Want(0)).todo)
-    board.leave(0, 0)
-    board.look_around()
-    assert board.error is None
-    assert board.waiting
-    disk.away, now = False, leases.PAUSE
-    board.settle()
-    assert one.todo.isdisjoint(disk.there)
-    disk.away = True
-    for _ in range(leases.TROUBLES):
-        assert board.error is None
-        now += leases.PAUSE
-        board.look_around()
-    assert str(board.error) == "away"
+@pytest.mark.parametrize("back", [True, False])
+def test_a_disk_that_is_away_is_asked_again_and_ends_the_run_after_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    """One that is away is away for all tasks: it is waited for once."""
+    tasks = [task(name, 40) for name in "abc"]
+    slept: list[float] = []
 
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        for _, disk in tasks if back and len(slept) == 3 else ():
+            disk.away = False
 
-def test_a_disk_that_stays_away_ends_the_run_after_half_a_minute() -> None:
-    """While its workers go on: what is lost shows at the looks between their calls."""
-    now = 0.0
-    one, disk = task("a", 4000)
-    run = Simulation([(one, disk)], 2, clock=lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    run = Simulation(tasks, 2)
     run.scheduler.start()
     run.scheduler.turn()
-    disk.away = True
-    while run.leases.error is None:
-        now += 1.0
-        run.scheduler.turn()
-        assert now < 600
-    assert str(run.leases.error) == "away"
-    assert now - SECONDS_BETWEEN_LOOKS <= 30
-
-
-@pytest.mark.parametrize("done_task", [False, True])
-def test_many_tasks_that_cannot_be_read_at_one_moment_are_one_trouble(done_task: bool) -> None:
-    """And a task of which nothing is to be read does not say that the disk is back."""
-    now = 0.0
-    tasks = [task(name, 8) for name in "abcdefghi"]
     for _, disk in tasks:
         disk.away = True
-    done = [task("z", 2, done=8)] if done_task else []
-    board = Leases([one for one, _ in [*tasks, *done]], 1, clock=lambda: now)
-    for _ in range(leases.TROUBLES):
-        assert board.error is None
-        for _ in range(3):
-            board.look_around()
-        now += leases.PAUSE
-    assert str(board.error) == "away"
+    if back:
+        assert [outcome.left for outcome in run.run_on()] == [0, 0, 0]
+        assert slept == [leases.PAUSE] * 3
+    else:
+        with pytest.raises(StorageError, match="away"):
+            run.run_on()
+        assert 20 < sum(slept) <= 30
+        assert not any(worker.holds for worker in run.workers.values())
 
 
 def test_a_failure_row_that_cannot_be_written_ends_the_run_in_order() -> None:
@@ -395,42 +352,6 @@ def test_a_failure_row_that_cannot_be_written_ends_the_run_in_order() -> None:
     assert finished
     assert not any(worker.holds for worker in run.workers.values())
     assert run.disks[0].there
-
-
-def test_the_death_of_a_worker_without_work_is_not_one_at_opening() -> None:
-    """It has a call in flight meanwhile: what it opens next is not to blame."""
-    rested: list[int] = []
-
-    def fate(slot: int, method: str, worker: Worker) -> WorkerDied | None:
-        if method == "rest" and len(rested) < OPENINGS:
-            rested.append(slot)
-            return DIED
-        # The other has all the work, and then dies with it.
-        dies = slot == 0 and method == "work" and len(rested) == OPENINGS and next(once, None)
-        return DIED if dies else None
-
-    once, order = iter([1]), itertools.count()
-    run = Simulation([task("a", 1)], 2, fate=fate, order=lambda: next(order))
-    (outcome,) = run.run()
-    assert (outcome.left, outcome.broken) == (0, None)
-    assert not any(slot.openings[0] or slot.broken for slot in run.leases.slots)
-
-
-def test_workers_that_die_at_rest_time_and_again_leave_their_slot_empty() -> None:
-    fate = {"rest": DIED}.get
-    run = Simulation([task("a", 1)], 2, fate=lambda slot, method, worker: fate(method))
-    run.scheduler.start()
-    run.scheduler.turn()  # this one has the only batch
-    run.order = lambda: 1
-    run.scheduler.turn()
-    resting = next(s for s, (method, _) in run.in_flight.items() if method == "rest")
-    run.order = lambda: resting
-    busy = run.in_flight.pop(1 - resting)
-    for _ in range(4 * IN_A_ROW):
-        run.scheduler.turn()
-    assert run.leases.slots[resting].empty
-    run.in_flight[1 - resting] = busy
-    assert [outcome.left for outcome in run.run_on()] == [0]
 
 
 def test_events_of_several_workers_become_one() -> None:
