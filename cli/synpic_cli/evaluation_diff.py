@@ -43,11 +43,14 @@ def are_evaluations(old: str, new: str) -> bool:
 def diff_two_evaluations(old: str, new: str, *, as_json: bool) -> None:
     """Print what differs between the evaluations at ``old`` and ``new``."""
     from synpic.evaluate.diff_evaluations import diff_evaluations
+    from synpic.workspace.evaluation_values import read_values
     from synpic.workspace.evaluations import read_evaluation
     from synpic_cli.output import print_json, say
 
-    before, after = (read_evaluation(Path(name).expanduser()) for name in (old, new))
-    found = diff_evaluations(before, after)
+    places = [Path(name).expanduser() for name in (old, new)]
+    before, after = (read_evaluation(place) for place in places)
+    values = [read_values(*one) for one in zip(places, (before, after), strict=True)]
+    found = diff_evaluations(before, after, *values)
     if as_json:
         print_json({"old": old, "new": new, **found.as_dict()})
         return
@@ -74,9 +77,11 @@ def _show(found: EvaluationDiff) -> None:
         elif model.redrawn:
             say(f"{model.name}: other weights or settings")
     tags = {one.tag for measure in found.measures for one in measure.results}
-    columns = ["metric", "trail", "model", "tag", "old", "new", "difference, old", "new", "change"]
+    paired = _any_paired(found)
+    columns = ["metric", "trail", "model", "tag", "old", "new", "difference, old", "new"]
+    columns += ["new − old", "p"] if paired else ["change"]
     rows = [
-        [measure.metric, _trail(one), one.model, one.tag, *_cells(one)]
+        [measure.metric, _trail(one), one.model, one.tag, *_cells(one, paired)]
         for measure in found.measures
         for one in measure.results
     ]
@@ -95,9 +100,18 @@ def _trail(one: ResultChange) -> str:
     return " → ".join(trails)
 
 
-def _cells(one: ResultChange) -> list[str]:
+def _any_paired(found: EvaluationDiff) -> bool:
+    return any(one.paired for measure in found.measures for one in measure.results)
+
+
+def _cells(one: ResultChange, paired: bool) -> list[str]:
     means = [_value(None if row is None else row.mean) for row in (one.old, one.new)]
-    return [*means, _difference(one.old), _difference(one.new), _change(one.change)]
+    cells = [*means, _difference(one.old), _difference(one.new)]
+    if not paired:
+        return [*cells, _change(one.change)]
+    if one.paired is None:
+        return [*cells, "", ""]
+    return [*cells, _signed(one.paired.mean), f"{one.paired.p:.4f}"]
 
 
 def _value(estimate: RecordedEstimate | None) -> str:
@@ -122,19 +136,29 @@ def _signed(estimate: Estimate | RecordedEstimate) -> str:
 
 def _remarks(found: EvaluationDiff) -> Iterator[str]:
     """Why numbers are not comparable, and what a change is."""
+    paired = _any_paired(found)
     for reason in found.reasons:
-        yield f"Not comparable: {reason}."
+        yield f"{'Differences from the base are not' if paired else 'Not'} comparable: {reason}."
     for measure in found.measures:
         for reason in measure.reasons:
             yield f"Not comparable by {measure.metric}: {reason}."
         for text, tags in _of_rows(measure.results).items():
             where = "" if "overall" in tags else f", {', '.join(tags)}"
-            yield f"Not comparable by {measure.metric}{where}: {text}."
+            what = "They differ" if paired else "Not comparable"
+            yield f"{what} by {measure.metric}{where}: {text}."
+    if paired:
+        yield (
+            "new − old: how much more the model has now, paired by prompt and image, with an "
+            "interval of 95 % by bootstrap over prompts. p: sign flips, not corrected."
+        )
+        return
+    for reason in found.unpaired:
+        if reason not in found.reasons:
+            yield f"Not paired by prompt: {reason}."
     if any(one.change for measure in found.measures for one in measure.results):
         yield (
             "change: how much more the difference from the base is now. Its interval of 95 % takes "
-            "the two evaluations as independent; models that are compared in one evaluation have "
-            "one that is paired by prompt."
+            "the two evaluations as independent."
         )
 
 

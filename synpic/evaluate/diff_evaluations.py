@@ -8,10 +8,14 @@ they are not subtracted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
 
+import polars as pl
+
+from synpic.evaluate.compare_models import OVERALL, Overall, PairedDifference
 from synpic.evaluate.intervals import Estimate, independent_difference
+from synpic.evaluate.paired_diff import PairedModels, paired_differences
 from synpic.readers.display import count, number
 from synpic.workspace.evaluations import (
     RecordedEstimate,
@@ -59,8 +63,11 @@ class ResultChange:
     Args:
         old, new: None where it is not there.
         change: how much more the difference from the base is than it was; None where the two are
-            not comparable, and of the base itself.
+            not comparable, and of the base itself. Its interval takes the two evaluations as
+            independent.
         reasons: why this row is not comparable, beside what holds for all.
+        paired: how much more the model itself has than before, prompt by prompt; None where one of
+            the evaluations has no values of single prompts, or not of the same ones.
     """
 
     model: str
@@ -69,6 +76,7 @@ class ResultChange:
     new: RecordedResult | None
     change: Estimate | None
     reasons: Sequence[str]
+    paired: PairedDifference | None = None
 
 
 @dataclass(frozen=True)
@@ -94,18 +102,21 @@ class EvaluationDiff:
         reasons: why none of their numbers are comparable; empty where they are.
         models: the base first.
         measures: in the order of the new evaluation, those that are gone last.
+        unpaired: why no model is compared with itself prompt by prompt; empty where one is.
     """
 
     same: bool
     reasons: Sequence[str]
     models: Sequence[ModelChange]
     measures: Sequence[MeasureChange]
+    unpaired: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "same": self.same,
             "reasons": list(self.reasons),
+            "unpaired": list(self.unpaired),
             "models": [asdict(one) for one in self.models],
             "measures": [
                 {
@@ -126,26 +137,104 @@ def _row(result: ResultChange) -> dict[str, Any]:
         **{side: one and one.model_dump(mode="json") for side, one in sides.items()},
         "change": result.change and result.change.as_dict(),
         "reasons": list(result.reasons),
+        "paired": result.paired and {**asdict(result.paired), "seen": result.paired.seen},
     }
 
 
-def diff_evaluations(old: RecordedEvaluation, new: RecordedEvaluation) -> EvaluationDiff:
+Values = tuple[pl.DataFrame | None, str]
+"""Of each image of an evaluation, or why there are none
+(:func:`synpic.workspace.evaluation_values.read_values`)."""
+
+_NO_VALUES: Values = (None, "no values of single prompts were read")
+
+
+def diff_evaluations(
+    old: RecordedEvaluation,
+    new: RecordedEvaluation,
+    old_values: Values = _NO_VALUES,
+    new_values: Values = _NO_VALUES,
+) -> EvaluationDiff:
     """What two evaluations say, metric by metric and model by model.
 
     The bases are held to each other, and models of one name; where each evaluation has one model
     left over, so are those two. The difference of two differences is given where suite, version,
     prompts, images, base, protocol and judge (or reward) agree, and nothing is missing. Its
-    interval takes the two as independent, since the files hold no values of single prompts.
+    interval takes the two as independent. Where both evaluations are of the same suite, prompts and
+    judge, and have values of single prompts, each model is compared with itself as two models of
+    one evaluation are, whatever the base, and however it was drawn.
     """
     models = _models(old, new)
+    unpaired = [*_unlike_prompts(old, new)] or [
+        why for rows, why in (old_values, new_values) if rows is None
+    ]
     reasons = [*_suite_reasons(old, new), *_base_reasons(old, new)]
     names = dict.fromkeys(one.metric for one in (*new.measures, *old.measures))
     return EvaluationDiff(
         same=_content(old) == _content(new),
         reasons=reasons,
         models=models,
-        measures=[_measure(name, old, new, models, not reasons) for name in names],
+        measures=[
+            _with_paired(
+                _measure(name, old, new, models, not reasons),
+                (old, new),
+                (None, None) if unpaired else (old_values[0], new_values[0]),
+                models,
+            )
+            for name in names
+        ],
+        unpaired=unpaired,
     )
+
+
+def _unlike_prompts(old: RecordedEvaluation, new: RecordedEvaluation) -> Iterator[str]:
+    """Why the two have not the same items; partial ones may."""
+    one, other = old.suite, new.suite
+    if one is not None and other is not None and one.name == other.name:
+        yield from (why for why in _same_suite(one, other) if why.startswith("other version"))
+        yield from _prompt_reasons(old, new)
+    elif one is not None or other is not None:
+        yield from _suite_reasons(old, new)
+    else:
+        yield from _prompt_reasons(old, new)
+
+
+def _with_paired(
+    measure: MeasureChange,
+    sides: tuple[RecordedEvaluation, RecordedEvaluation],
+    values: tuple[pl.DataFrame | None, pl.DataFrame | None],
+    models: Sequence[ModelChange],
+) -> MeasureChange:
+    """``measure`` with what each model has more than before, where it is the same in both."""
+    (old, new), (before, after) = sides, values
+    recorded = next((one for one in new.measures if one.metric == measure.metric), None)
+    if before is None or after is None or recorded is None or measure.reasons:
+        return measure
+    pairs = {
+        one.name: PairedModels(one.old, one.new)
+        for one in models
+        if one.old is not None and one.new is not None
+    }
+    found = paired_differences(
+        before,
+        after,
+        measure.metric,
+        list(pairs.values()),
+        cast(Overall, recorded.overall),
+        frozenset(row.tag for row in recorded.results if _few_units(row)),
+    )
+    # With another column for tags, values have the suite's.
+    own = old.tag == new.tag and (new.suite is None or new.tag in (None, "tag"))
+    results = [
+        replace(one, paired=found.get(pairs[one.model], {}).get(one.tag))
+        if one.model in pairs and (own or one.tag == OVERALL)
+        else one
+        for one in measure.results
+    ]
+    return replace(measure, results=results)
+
+
+def _few_units(row: RecordedResult) -> bool:
+    return row.tag != OVERALL and row.mean.low is None and row.mean.clusters > 1
 
 
 def _content(found: RecordedEvaluation) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from synpic import ids
 from synpic.evaluate.categories import CategoryResult, category_results
@@ -33,6 +34,7 @@ from synpic.evaluate.training_overlap import (
 from synpic.evaluate.wanted_images import wanted_images
 from synpic.pipeline.inventory import take_inventory
 from synpic.workspace import Snapshot, Workspace
+from synpic.workspace.evaluation_values import VALUES
 from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["Evaluation", "Measure", "evaluate_models"]
@@ -53,6 +55,7 @@ class Measure:
             where nothing is left.
         categories: of a judge that asks a suite's questions, each model on each of their
             categories.
+        values: of each image that is compared, what :data:`VALUES` says of it.
     """
 
     metric: Metric
@@ -62,6 +65,7 @@ class Measure:
     strengths: Sequence[Strength]
     unseen: Sequence[Result] = ()
     categories: Sequence[CategoryResult] = ()
+    values: pa.Table | None = None
 
     @property
     def name(self) -> str:
@@ -211,7 +215,8 @@ def evaluate_models(
     known = {model: read_record(inventory, model, rewards_of_training) for model in models}
     fingerprint = ids.fingerprint({"models": models, "prompts": sorted(tags), "base": base})
     overlaps, seen = training_overlaps(inventory, models)
-    prompts, arrays = _items(wanted, found, models, tags, units)
+    images, arrays = _items(wanted, found, models, tags, units)
+    prompts = images["prompt_id"].to_list()
     results = [
         compare_models(
             items,
@@ -222,6 +227,7 @@ def evaluate_models(
         )
         for one, items in zip(found, arrays, strict=True)
     ]
+    counted = arrays
     if suite and tag not in (None, SUITE_TAG):
         # Overall is the suite's own number, by whichever column results are apart.
         _, own = _items(wanted, found, models, suite.tags, suite.units)
@@ -229,6 +235,7 @@ def evaluate_models(
             compare_models(items, base, fingerprint=fingerprint, overall=suite.overall)
             for items in own
         ]
+        counted = own
         results = [
             [*(one for one in mine if one.tag == OVERALL), *(o for o in of if o.tag != OVERALL)]
             for mine, of in zip(whole, results, strict=True)
@@ -253,6 +260,7 @@ def evaluate_models(
                 strengths(arrays[at], fingerprint=fingerprint) if len(models) > 2 else [],
                 results_without(arrays[at], prompts, seen, base, fingerprint, one.overall),
                 category_results(inventory, one, wanted, base, fingerprint, units),
+                _values(one.name, images, counted[at]),
             )
             for at, one in enumerate(found)
         ],
@@ -270,16 +278,17 @@ def _items(
     models: Mapping[str, str],
     tags: Mapping[str, str],
     units: Mapping[str, str],
-) -> tuple[list[str], list[Items]]:
-    """The prompt of every item, and by each metric its values, NaN where there is none."""
-    prompts: list[str] = []
+) -> tuple[pl.DataFrame, list[Items]]:
+    """Prompt and ``nth`` of every item, and by each metric its values, NaN where there is none."""
+    images = pl.DataFrame()
     every = []
     for metric in found:
         table = wanted.join(metric.values, on="candidate_id", how="left", maintain_order="left")
         wide = table.pivot(
             on="model", index=["prompt_id", "nth"], values="value", maintain_order=True
         ).sort("prompt_id", "nth")
-        prompts = wide["prompt_id"].to_list()
+        images = wide.select("prompt_id", "nth")
+        prompts = images["prompt_id"].to_list()
         every.append(
             Items(
                 {
@@ -290,7 +299,21 @@ def _items(
                 [tags[prompt] for prompt in prompts],
             )
         )
-    return prompts, every
+    return images, every
+
+
+def _values(metric: str, images: pl.DataFrame, items: Items) -> pa.Table:
+    of_models = [
+        images.with_columns(
+            metric=pl.lit(metric),
+            model=pl.lit(model),
+            unit=pl.Series(list(items.units)),
+            tag=pl.Series(list(items.tags)),
+            value=pl.Series(values).fill_nan(None),
+        )
+        for model, values in items.values.items()
+    ]
+    return pl.concat(of_models).select(VALUES.names).to_arrow().cast(VALUES)
 
 
 def _adjusted(results: Sequence[Sequence[Result]]) -> dict[tuple[int, str, str], float]:

@@ -1,7 +1,8 @@
 """An evaluation as files.
 
 A report in a folder: ``report.md`` for people, ``report.json`` for programs; and ``eval.json`` in
-the workspace that was evaluated.
+the workspace that was evaluated. Beside each JSON lies a Parquet file of the same name with the
+value of each image, by which two evaluations are compared prompt by prompt.
 """
 
 from __future__ import annotations
@@ -11,11 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from synpic.errors import EvaluationError, StorageError
 from synpic.evaluate.evaluation import Evaluation
 from synpic.evaluate.tables import TextTable, markdown, markdown_table
 from synpic.release.cards.markdown import markdown_text
 from synpic.workspace import Workspace
+from synpic.workspace.evaluation_values import (
+    VALUES,
+    VALUES_BESIDE,
+    encode_values,
+    values_beside,
+)
 from synpic.workspace.evaluations import EVALUATION, REPORT, encode_evaluation
 from synpic.workspace.whole_folder import whole_folder
 
@@ -37,7 +46,7 @@ def require_room(folder: Path, *, overwrite: bool) -> None:
         return
     if not folder.is_dir():
         raise EvaluationError(f"--to {folder}: it is a file", hint="name a folder")
-    others = {one.name for one in folder.iterdir()} - {PAGE, REPORT}
+    others = {one.name for one in folder.iterdir()} - {PAGE, REPORT, *VALUES_BESIDE}
     if others:
         raise EvaluationError(
             f"--to {folder}: it holds {min(others)}, which is of no report",
@@ -70,12 +79,18 @@ class Appendix:
 
 
 def whole_dict(found: Evaluation, appendices: Sequence[Appendix] = ()) -> dict[str, Any]:
-    """All of it, for JSON."""
-    return found.as_dict() | {one.name: [dict(row) for row in one.values] for one in appendices}
+    """All of it, for JSON: of the values of single images, their hash alone."""
+    beside = {one.name: [dict(row) for row in one.values] for one in appendices}
+    return found.as_dict() | beside | {"values": _encoded_values(found)[1]}
+
+
+def _encoded_values(found: Evaluation) -> tuple[bytes, str]:
+    tables = [one.values for one in found.measures if one.values is not None]
+    return encode_values(pa.concat_tables(tables) if tables else VALUES.empty_table())
 
 
 def write_report(found: Evaluation, folder: Path, appendices: Sequence[Appendix] = ()) -> None:
-    """Write both files: whole, or not at all.
+    """Write its files: whole, or not at all.
 
     Args:
         appendices: what follows the comparison.
@@ -91,6 +106,7 @@ def write_report(found: Evaluation, folder: Path, appendices: Sequence[Appendix]
                 parts += [f"## {one.title}\n", markdown_table(one.table, ["model"]) + "\n", *notes]
             (making / PAGE).write_text("\n".join(parts).rstrip() + "\n", "utf-8")
             (making / REPORT).write_bytes(encode_evaluation(whole_dict(found, appendices)))
+            (making / values_beside(REPORT)).write_bytes(_encoded_values(found)[0])
     except OSError as error:
         raise StorageError(
             f"{folder}: the report cannot be written: {error}",
@@ -115,7 +131,9 @@ def record_evaluation(
     """
     store = workspace.store
     data = encode_evaluation(whole_dict(found, appendices))
-    if store.exists(EVALUATION) and store.read(EVALUATION) == data:
+    there = store.exists(EVALUATION) and store.exists(values_beside(EVALUATION))
+    if there and store.read(EVALUATION) == data:
         return False
+    store.write(values_beside(EVALUATION), _encoded_values(found)[0])
     store.write(EVALUATION, data)
     return True

@@ -161,6 +161,8 @@ class RecordedEvaluation(Record):
     Args:
         prompts_hash: of the ids of all prompts; None in what an earlier synpic wrote.
         trained_on: of each model whose training prompts are known, how many are among them.
+        values: the SHA-256 of the file beside it with the value of each image
+            (:mod:`synpic.workspace.evaluation_values`); None in what an earlier synpic wrote.
     """
 
     schema_version: int = Field(ge=1)
@@ -176,6 +178,7 @@ class RecordedEvaluation(Record):
     headline: dict[str, str | None]
     trained_on: dict[str, RecordedOverlap] = Field(default_factory=dict)
     measures: list[RecordedMeasure]
+    values: str | None = None
 
     @model_validator(mode="after")
     def _names_its_models(self) -> Self:

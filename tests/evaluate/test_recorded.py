@@ -11,7 +11,7 @@ import pytest
 
 from synpic.errors import StorageError
 from synpic.evaluate.evaluation import Evaluation, evaluate_models
-from synpic.evaluate.report import record_evaluation
+from synpic.evaluate.report import record_evaluation, whole_dict
 from synpic.evaluate.trained_with import record_of_training
 from synpic.ids import file_hash
 from synpic.recipe.settings import ModelSettings
@@ -36,7 +36,7 @@ def test_a_workspace_keeps_what_was_found(
     file = tmp_path / "set" / EVALUATION
     recorded = read_evaluation(tmp_path / "set")
     assert (recorded.base, recorded.prompts) == ("alpha", 30)
-    assert json.loads(file.read_text("utf-8")) == found.as_dict()
+    assert json.loads(file.read_text("utf-8")) == whole_dict(found)
     before = file.stat()
     assert not record_evaluation(found, workspace)
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -64,7 +64,7 @@ def test_a_disk_that_refuses_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(StorageError, match=r"eval\.json"):
+    with pytest.raises(StorageError, match=r"eval\.parquet"):
         record_evaluation(evaluate_models(workspace, base="beta"), workspace)
     assert workspace.store.read(EVALUATION) == before
     assert not list(Path(workspace.store.root).glob(".*.tmp"))
