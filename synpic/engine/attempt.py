@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from synpic.engine.device import free_memory, lost, lost_by
+from synpic.engine.device import free_memory, raise_if_lost
 from synpic.errors import SynpicError
 
 __all__ = ["Attempts", "Done", "Failed", "in_words", "out_of_memory"]
@@ -82,17 +82,17 @@ class Attempts(Generic[ItemT, T]):
                 for item, result in zip(items, results, strict=True)
             ]
         if len(items) == 1:
-            if problem.out_of_memory and self._make_room():
+            if problem.starved and self._make_room():
                 self.limit = None
                 return self._run(items)
-            return [Failed(items[0], problem.reason, problem.out_of_memory)]
-        if problem.out_of_memory:
+            return [problem]
+        if problem.starved:
             self.limit = len(items) // 2
             return self.run(items)
         # One bad item spoils its batch: alone, each shows whether it was the one.
         return [ended for item in items for ended in self._run([item])]
 
-    def _try(self, items: Sequence[ItemT]) -> tuple[Sequence[T], _Problem | None]:
+    def _try(self, items: Sequence[ItemT]) -> tuple[Sequence[T], Failed[ItemT] | None]:
         # What went wrong is told in words, not raised further: an exception in flight would hold
         # on to the very tensors for which there was no room.
         try:
@@ -101,22 +101,17 @@ class Attempts(Generic[ItemT, T]):
             raise
         except (Exception, SystemExit) as error:
             # A reward or a family may be any code: what it raises is about these items.
-            problem = _Problem(in_words(error), out_of_memory(error))
-            if not problem.out_of_memory and lost(error):
-                raise lost_by(error) from None
+            problem = Failed(items[0], in_words(error), out_of_memory(error))
+            if not problem.starved:
+                raise_if_lost(error)
         else:
             if len(results) == len(items):
                 return results, None
-            problem = _Problem(f"{len(items)} results were asked for, {len(results)} came")
-        if problem.out_of_memory:
+            reason = f"{len(items)} results were asked for, {len(results)} came"
+            problem = Failed(items[0], reason)
+        if problem.starved:
             free_memory()
         return [], problem
-
-
-@dataclass(frozen=True)
-class _Problem:
-    reason: str
-    out_of_memory: bool = False
 
 
 def in_words(error: BaseException) -> str:

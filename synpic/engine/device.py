@@ -12,15 +12,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from synpic.errors import DeviceLost, SynpicError
+from synpic.errors import DeviceLost, SynpicError, causes
 
 __all__ = [
     "describe_device",
     "environment",
     "free_memory",
     "lost",
-    "lost_by",
     "pick_device",
+    "raise_if_lost",
 ]
 
 _LIBRARIES = ("synpic", "torch", "diffusers", "transformers", "open_clip_torch", "pillow")
@@ -60,14 +60,19 @@ def lost(error: BaseException) -> bool:
     return False
 
 
-def lost_by(error: BaseException) -> DeviceLost:
-    """What ``error``, after which a device is lost, means for the work on it."""
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return DeviceLost(
-        f"the device is lost to this process: {first}",
-        hint="everything made before is kept, and the same command goes on from there; if it "
-        "ends at the same images again, --workers 2 finds out which, and goes on without them",
-    )
+def raise_if_lost(error: BaseException) -> None:
+    """Look at ``error`` and its causes.
+
+    Raises:
+        DeviceLost: it is not the work that is broken, and the next would break likewise.
+    """
+    for cause in filter(lost, causes(error)):
+        first = (str(cause).splitlines() or [type(cause).__name__])[0]
+        raise DeviceLost(
+            f"the device is lost to this process: {first}",
+            hint="everything made before is kept, and the same command goes on from there; if it "
+            "ends at the same images again, --workers 2 finds out which, and goes on without them",
+        ) from None
 
 
 def pick_device(asked: str | None = None, *, use: bool = True) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import polars as pl
 
@@ -14,32 +13,17 @@ from synpic.workspace import Workspace, tables
 __all__ = ["EarlierRuns", "read_earlier_runs"]
 
 
-class _HasFolder(Protocol):
-    """A model, or ingested images."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    @property
-    def folder(self) -> str: ...
-
-
 @dataclass(frozen=True)
 class EarlierRuns:
     """What is known of a model's candidates before a run makes more.
 
     Args:
         watcher: of the model's parts; it has read those that were there.
-        failures: the model's, with those of earlier runs.
         made: candidate ids that parts hold.
         skipped: candidate ids that failed and are not tried again.
     """
 
     watcher: PartWatcher
-    failures: FailureLog
     made: frozenset[str]
     skipped: frozenset[str]
 
@@ -53,19 +37,17 @@ class EarlierRuns:
 
 
 def read_earlier_runs(
-    workspace: Workspace, stage: str, model: _HasFolder, retry_failed: bool
+    workspace: Workspace, failures: FailureLog, folder: str, retry_failed: bool
 ) -> EarlierRuns:
-    """Read the parts and failures of ``model``.
+    """Read the parts of a model in its ``folder``.
 
     Args:
-        stage: "generate" or "ingest".
         retry_failed: skip nothing.
 
     Raises:
         CorruptPart, NewerSchema, OlderSchema: naming a part that cannot be read.
     """
-    failures = FailureLog(workspace, stage, model.name, model.fingerprint)
-    watcher = PartWatcher(workspace, model.folder, tables.CANDIDATES)
+    watcher = PartWatcher(workspace, folder, tables.CANDIDATES)
     made = frozenset(row[0] for row in watcher.new_rows(["candidate_id"]))
     skipped = frozenset() if retry_failed else frozenset(failures.known) - made
-    return EarlierRuns(watcher, failures, made, skipped)
+    return EarlierRuns(watcher, made, skipped)

@@ -12,9 +12,8 @@ from collections import deque
 from contextlib import ExitStack, closing
 
 from synpic.engine.attempt import out_of_memory
-from synpic.engine.device import environment, free_memory, lost, lost_by
+from synpic.engine.device import environment, free_memory, raise_if_lost
 from synpic.engine.progress import Listener, Meter
-from synpic.engine.report import Outcome
 from synpic.engine.task import Item, Key, Made, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
 from synpic.errors import DeviceLost, SynpicError, WorkspaceError, causes
@@ -39,14 +38,7 @@ class RunningTask:
         stop: threading.Event,
         seed: float = 0.0,
     ) -> None:
-        self.outcome = Outcome(
-            task.name,
-            task.counts.wanted,
-            already=task.counts.already,
-            size=task.size,
-            failed_before=task.counts.failed_before,
-            other_shards=task.other_shards,
-        )
+        self.outcome = task.outcome()
         self._task, self._device, self._stop = task, device, stop
         self._places = random.Random(seed)
         self._meter = Meter(task.stage, task.name, len(task.todo), listener, device, size=task.size)
@@ -113,7 +105,7 @@ class RunningTask:
         except WorkspaceError:
             raise
         except SynpicError as error:
-            _raise_if_lost(error)
+            raise_if_lost(error)
             if not alone and any(map(out_of_memory, causes(error))):
                 self._put_off(error)
             else:
@@ -158,7 +150,7 @@ class RunningTask:
             raise
         except SynpicError as error:
             self._let_go(error)
-            _raise_if_lost(error)
+            raise_if_lost(error)
             self._end(error)
             return False
         self._end(None)
@@ -295,10 +287,3 @@ class RunningTask:
             hint="try one image by hand to see why; nothing of these batches was recorded, so the "
             "next run takes them up again",
         )
-
-
-def _raise_if_lost(error: SynpicError) -> None:
-    # It is not this model or reward that is broken, and the next would break likewise.
-    for cause in causes(error):
-        if lost(cause):
-            raise lost_by(cause) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from synpic.engine.failures import FailureLog
 from synpic.engine.progress import label
+from synpic.engine.report import Outcome
 from synpic.engine.writing import PartWatcher
 from synpic.errors import SynpicError
 from synpic.workspace import Workspace
@@ -202,25 +203,29 @@ class Task:
         """What failures call the item with this key."""
         return "+".join(key[: self.output.named_by])
 
-    def prove(self) -> None:
-        """Note that its model or reward has worked."""
-        self.opener = replace(self.opener, proven=True)
-
     def empty(self) -> Task:
         """This task without its work, to be sent elsewhere."""
         return replace(self, batches=[], todo=set(), failures=self.failures.anew(), leased=True)
 
-    def with_work(self, batches: list[list[Item]], todo: set[Key]) -> Task:
-        """This task with other batches, and nothing noted yet of what fails."""
-        return replace(self, batches=batches, todo=todo, failures=self.failures.anew())
-
-    def new_rows(self, named: Iterable[str] = ()) -> list[Key]:
-        """What the folder has come to hold since the last look, from any process.
+    def with_work(self, batches: list[list[Item]], todo: set[Key], proven: bool) -> Task:
+        """This task with other batches, and nothing noted yet of what fails.
 
         Args:
-            named: parts that are there, whether or not the folder's listing shows them yet.
+            proven: its model or reward has worked.
         """
-        return self.output.watcher.new_rows(self.output.key, named=named)
+        failures, opener = self.failures.anew(), replace(self.opener, proven=proven)
+        return replace(self, batches=batches, todo=todo, failures=failures, opener=opener)
+
+    def outcome(self) -> Outcome:
+        """The result of it before it begins."""
+        return Outcome(
+            self.name,
+            self.counts.wanted,
+            already=self.counts.already,
+            size=self.size,
+            failed_before=self.counts.failed_before,
+            other_shards=self.other_shards,
+        )
 
     def note_others(self, ours: set[str]) -> bool:
         """Take note of what others have done since, and say whether they have.

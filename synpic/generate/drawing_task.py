@@ -7,6 +7,7 @@ from functools import partial
 import polars as pl
 
 from synpic.engine.earlier_runs import read_earlier_runs
+from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
 from synpic.engine.task import Item, Opener, Output, Task, TaskCounts, Work
 from synpic.errors import ModelError, SynpicError
@@ -43,7 +44,8 @@ def drawing_task(
     """
     workspace = snapshot.workspace
     safety = resolve_safety(snapshot)
-    earlier = read_earlier_runs(workspace, "generate", model, retry_failed)
+    failures = FailureLog(workspace, "generate", model.name, model.fingerprint)
+    earlier = read_earlier_runs(workspace, failures, model.folder, retry_failed)
     missing = earlier.missing_of(want)
     numbers = [n for n in missing["batch"].unique().sort().to_list() if shard.holds(n)]
     in_shard = pl.col("batch").is_in(numbers)
@@ -76,7 +78,7 @@ def drawing_task(
         counts=counts,
         batches=[items_of(batch) for batch in want.filter(in_shard).partition_by("batch")],
         todo={(name,) for name in missing.filter(in_shard)["candidate_id"]},
-        failures=earlier.failures,
+        failures=failures,
         size=model.size,
     )
 

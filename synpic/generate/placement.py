@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from synpic.engine.attempt import out_of_memory
-from synpic.engine.device import free_memory, lost, lost_by
+from synpic.engine.device import free_memory, raise_if_lost
 from synpic.errors import ModelError
 from synpic.generate.checkpoint import Component
 from synpic.generate.facts.lookup import component_facts
@@ -160,8 +160,7 @@ class Placement:
             # accelerate, diffusers and the driver raise what they like; only memory is retried.
             if out_of_memory(error):
                 return error.with_traceback(None)
-            if lost(error):
-                raise lost_by(error) from None
+            raise_if_lost(error)
             problem = self._refused(error)
             if self.level == "model" and not self._fixed:
                 # A pipeline without an order of its parts cannot move them one by one.

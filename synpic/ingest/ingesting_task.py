@@ -15,6 +15,7 @@ import polars as pl
 
 from synpic import ids
 from synpic.engine.earlier_runs import read_earlier_runs
+from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
 from synpic.engine.task import Item, Made, Opener, Output, Row, Task, TaskCounts, Work
 from synpic.errors import IngestError
@@ -54,7 +55,8 @@ def ingest_task(
     """
     workspace = snapshot.workspace
     safety = resolve_safety(snapshot)
-    earlier = read_earlier_runs(workspace, "ingest", images, retry_failed)
+    failures = FailureLog(workspace, "ingest", images.name, images.fingerprint)
+    earlier = read_earlier_runs(workspace, failures, images.folder, retry_failed)
     # What is found of an image is looked up when its turn comes: of millions, rows would not fit.
     places = images.rows.select("candidate_id", "batch", "share").with_row_index("place")
     missing = earlier.missing_of(places)
@@ -92,7 +94,7 @@ def ingest_task(
             for batch in in_shard.partition_by("batch", maintain_order=True)
         ],
         todo={(name,) for name in in_shard["candidate_id"]},
-        failures=earlier.failures,
+        failures=failures,
     )
 
 

@@ -151,12 +151,13 @@ class Leases:
             slot.deaths[task] = slot.deaths[None] = 0
         elif died:
             slot.deaths[task] += 1
-        self.progress.settle(number, task, done)
+        marked = 0
         try:
-            self.progress.mark_failed(task, queue.mark_failed(how))
+            marked = queue.mark_failed(how)
         except WorkspaceError as error:
             # No worker could write either; each ends in order, and keeps what it has.
             self.fail(error)
+        self.progress.settle(number, task, done, marked)
         if slot.deaths[task] >= IN_A_ROW and task not in slot.broken:
             broken = slot.broken[task] = queue.task.opener.error(
                 f"{IN_A_ROW} workers in a row died at it, the last one by {how}",

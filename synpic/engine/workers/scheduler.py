@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from synpic.engine.progress import Event, Listener
+from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.task import Task
 from synpic.engine.workers.deadlines import SHORTEST, Deadlines
@@ -155,9 +155,7 @@ class Scheduler:
             call, task = "open", next(iter(slot.to_open))
             queue = leases.queues[task]
             arguments = task, slot.to_open[task], queue.proven
-            of = queue.task
-            event = Event(of.stage, of.name, "opening", 0, queue.left, size=of.size)
-            leases.progress.note(number, task, event)
+            leases.progress.opening(number, task)
         else:
             call = "work"
             arguments = (leases.lease(number, slot.last.wants, slot.last.samples),)

@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from synpic.engine.report import Outcome
 from synpic.engine.task import Item, Key, Task
@@ -127,7 +128,10 @@ class TaskQueue:
         until = time.monotonic() + SIGHT
         seen = [part for part in parts if _appears(task.output.workspace, part, until)]
         own_parts = [part for part in seen if part.startswith(f"{task.output.folder}/")]
-        there = task.ours.intersection(task.new_rows(own_parts)) - self._there
+        there = (
+            task.ours.intersection(task.output.watcher.new_rows(task.output.key, named=own_parts))
+            - self._there
+        )
         names = task.failures.since(part for part in seen if part not in own_parts)
         failed = {key for key in task.todo if task.name_of(key) in names} if names else set()
         self._there |= there
@@ -192,17 +196,12 @@ class TaskQueue:
         # What failed here another command may have made.
         made = (self._there - self._failed) & self._leased
         failed = (self._failed - self._there) & self._leased
-        return Outcome(
-            self.task.name,
-            self.task.counts.wanted,
-            already=self.task.counts.already,
+        return replace(
+            self.task.outcome(),
             made=len(made),
             failed=len(failed),
             by_others=len(self.task.ours) - self.left - len(made) - len(failed),
             broken=broken,
-            size=self.task.size,
-            failed_before=self.task.counts.failed_before,
-            other_shards=self.task.other_shards,
         )
 
     def _take(self, chunk: Iterable[int]) -> list[int]:

@@ -149,9 +149,7 @@ class Worker:
         Args:
             proven: it has worked before.
         """
-        task = self.tasks[number].with_work(chunk.batches, chunk.todo)
-        if proven:
-            task.prove()
+        task = self.tasks[number].with_work(chunk.batches, chunk.todo, proven)
         self._no_more.discard(number)
 
         def listen(event: Event) -> None:
