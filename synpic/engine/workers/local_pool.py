@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,20 +33,10 @@ LAST_WORDS = 30.0
 server may not take any signal; it is left to the system, and another takes its place."""
 
 
-class _Context(SpawnContext):
-    """Starts processes for an executor, and keeps the last one."""
-
-    process: SpawnProcess | None = None
-
-    def Process(self, *arguments: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
-        self.process = SpawnProcess(*arguments, **options)
-        return self.process
-
-
 @dataclass
 class _Worker:
-    context: _Context
     executor: ProcessPoolExecutor
+    process: BaseProcess | None = None
     call: Future[Progress] | None = None
     killed: float | None = None
     """When; by ``time.monotonic``."""
@@ -54,7 +44,7 @@ class _Worker:
 
     @property
     def exit_code(self) -> int | None:
-        return None if self.context.process is None else self.context.process.exitcode
+        return None if self.process is None else self.process.exitcode
 
     @property
     def lingers(self) -> bool:
@@ -62,10 +52,9 @@ class _Worker:
         return self.killed is not None and time.monotonic() - self.killed > LAST_WORDS
 
     def kill(self) -> None:
-        process = self.context.process
-        if not self.ended and process is not None and process.pid is not None:
+        if not self.ended and self.process is not None:
             self.killed = self.killed or time.monotonic()
-            process.kill()
+            self.process.kill()
             if sys.version_info < (3, 11, 6):
                 # The executor's shutdown waits for a thread that may write to it (gh-94777).
                 vars(self.executor)["_call_queue"]._reader.close()
@@ -79,18 +68,17 @@ class _Worker:
         if self.ended:
             return
         self.ended = True
-        process, inner = self.context.process, vars(self.executor)
         while self.killed is not None and self.exit_code is None and not self.lingers:
             time.sleep(0.01)
-        if self.killed is not None and process is not None and self.exit_code is None:
+        stays = self.killed is not None and self.exit_code is None
+        if stays:
+            inner = vars(self.executor)
             inner["_processes"].clear()
-            vars(multiprocessing.process)["_children"].discard(process)
+            vars(multiprocessing.process)["_children"].discard(self.process)
             with suppress(OSError):
                 # No pickle: the executor's thread takes the pool for broken, and ends.
                 inner["_result_queue"]._writer.send_bytes(b"")
-            self.executor.shutdown(wait=False)
-        else:
-            self.executor.shutdown()
+        self.executor.shutdown(wait=not stays)
 
 
 class LocalPool:
@@ -117,11 +105,12 @@ class LocalPool:
         if slot in self._workers:
             self.kill(slot)
             self._replaced.append(self._workers[slot])
-        context = _Context()
         set_up = (worker_process.set_up, (self._environment,))
-        self._workers[slot] = _Worker(context, ProcessPoolExecutor(1, context, *set_up))
+        executor = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), *set_up)
+        worker = self._workers[slot] = _Worker(executor)
         with _starting():
             self._submit(slot, worker_process.begin, self._baggage, self._devices[slot])
+        worker.process = next(iter(vars(executor)["_processes"].values()), None)
 
     def submit(self, slot: int, method: str, *arguments: Any) -> None:
         """Call the worker in its process."""
@@ -150,7 +139,7 @@ class LocalPool:
 
     def stopped(self, slot: int) -> bool:
         """Whether the system has it as stopped."""
-        process = self._workers[slot].context.process
+        process = self._workers[slot].process
         try:
             text = Path(f"/proc/{process and process.pid}/stat").read_text("ascii", "replace")
         except OSError:  # it has ended; or the system has no such file
