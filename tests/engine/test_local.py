@@ -25,8 +25,7 @@ from synpic.engine.workers import engines, worker_process
 from synpic.engine.workers.engines import Engine
 from synpic.engine.workers.leases import IN_A_ROW
 from synpic.engine.workers.local_pool import LocalPool
-from synpic.engine.workers.worker import Progress, Worker
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Progress, Worker, WorkerDied
 from synpic.errors import MissingExtra, ModelError, SynpicError
 from tests.cli.conftest import ENVIRONMENT, Run, Start
 from tests.cli.conftest import run as run

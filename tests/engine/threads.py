@@ -11,8 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from synpic.engine.task import Task
-from synpic.engine.workers.worker import Progress, Worker, baggage
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Progress, Worker, WorkerDied, baggage
 
 
 class Dies(BaseException):

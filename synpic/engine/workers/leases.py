@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from synpic.engine.progress import Listener
 from synpic.engine.report import Outcome
 from synpic.engine.task import Task
 from synpic.engine.workers.combined import CombinedProgress
-from synpic.engine.workers.slot import Slot
-from synpic.engine.workers.task_queue import TaskQueue
-from synpic.engine.workers.worker import Chunk
+from synpic.engine.workers.task_queue import Lease, TaskQueue
+from synpic.engine.workers.worker import Chunk, Progress
 from synpic.errors import SynpicError, WorkspaceError
 
-__all__ = ["IN_A_ROW", "Leases"]
+__all__ = ["IN_A_ROW", "Call", "Leases", "Slot"]
 
 SAMPLES = 2
 """Batches from anywhere in the list that a worker gets at once whose own fail."""
@@ -29,6 +31,38 @@ TRIES = 6
 IN_A_ROW = 4
 """A task is not opened again in a slot where this number of workers in a row died at it with
 nothing done. A slot whose workers end so often before they have a task is left empty."""
+
+
+Call = Literal["start", "open", "work", "finish"]
+
+
+@dataclass
+class Slot:
+    """A place for a worker; when one dies, another takes it.
+
+    Args:
+        call: in flight.
+        last: what the call before it returned.
+        leases: by task: what it works on.
+        to_open: tasks of these that are not open yet, with the first chunks of each.
+        alone: it has a suspect batch, and gets no other.
+        empty: it has no worker, and gets none any more.
+        late: why its worker was killed.
+        broken: tasks that did not work here, each with why.
+        apart: tasks that this device has no room for beside others.
+        deaths: in a row at a task, without anything done; under None, those without a task.
+    """
+
+    call: Call | None = None
+    last: Progress = field(default_factory=Progress)
+    leases: dict[int, Lease] = field(default_factory=dict)
+    to_open: dict[int, Chunk] = field(default_factory=dict)
+    alone: bool = False
+    empty: bool = False
+    late: str | None = None
+    broken: dict[int, SynpicError] = field(default_factory=dict)
+    apart: set[int] = field(default_factory=set)
+    deaths: Counter[int | None] = field(default_factory=Counter)
 
 
 class Leases:

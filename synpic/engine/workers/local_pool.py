@@ -23,8 +23,7 @@ from typing import Any
 from synpic.engine.task import Task
 from synpic.engine.threads import share
 from synpic.engine.workers import worker_process
-from synpic.engine.workers.worker import Progress, baggage
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Progress, WorkerDied, baggage
 
 __all__ = ["LocalPool"]
 
@@ -82,7 +81,7 @@ class _Worker:
 
 
 class LocalPool:
-    """Workers as processes of this machine; see :class:`synpic.engine.workers.worker_pool`.
+    """Workers as processes of this machine, as :class:`.scheduler.WorkerPool` has them.
 
     Args:
         devices: one for each worker, as torch names them.

@@ -20,8 +20,7 @@ from typing import Any
 from synpic.engine.task import Task
 from synpic.engine.threads import CPUS
 from synpic.engine.workers.ray_worker import RayWorker
-from synpic.engine.workers.worker import Progress, Unable, baggage
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Progress, Unable, WorkerDied, baggage
 from synpic.errors import MissingExtra, SynpicError
 
 __all__ = ["RayPool", "room"]
@@ -84,7 +83,7 @@ class RayPool:
         self.slots = max(1, min(workers or places, most))
         """How many workers."""
         self.late = 2 * SIGHT
-        """See :class:`synpic.engine.workers.worker_pool.WorkerPool`."""
+        """See :class:`synpic.engine.workers.scheduler.WorkerPool`."""
         shares = [int(node.get("CPU", 1)) // n for node in nodes if (n := _places(node, self.gpus))]
         self._cpus = {CPUS: str(max(1, min(shares, default=1)))}
         """What a worker may use of its node, which it shares with others."""

@@ -9,26 +9,57 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.task import Task
 from synpic.engine.workers.deadlines import SHORTEST, Deadlines
-from synpic.engine.workers.leases import IN_A_ROW, Leases
-from synpic.engine.workers.slot import Call
-from synpic.engine.workers.worker import Progress, Unable
-from synpic.engine.workers.worker_pool import WorkerDied, WorkerPool
+from synpic.engine.workers.leases import IN_A_ROW, Call, Leases
+from synpic.engine.workers.worker import Progress, Unable, WorkerDied
 from synpic.errors import StorageError
 from synpic.hub.retry import patience_of_readers
 from synpic.readers.display import duration
 
-__all__ = ["Scheduler", "run_workers"]
+__all__ = ["Scheduler", "WorkerPool", "run_workers"]
 
 TURN = 0.5
 """Seconds that calls are waited for before anything else is looked at."""
 SECONDS_BETWEEN_LOOKS = 20.0
 """After which parts of other commands are looked for."""
+
+
+class WorkerPool(Protocol):
+    """Workers in slots, numbered from 0: processes here, or actors of a cluster."""
+
+    @property
+    def slots(self) -> int:
+        """The number of slots."""
+
+    @property
+    def late(self) -> float:
+        """Seconds in which the workspace may not show here what a worker wrote."""
+
+    def start(self, slot: int) -> None:
+        """Start a worker in this slot, or replace the one that was there: its first call."""
+
+    def submit(self, slot: int, method: str, *arguments: Any) -> None:
+        """Call a method of :class:`~synpic.engine.workers.worker.Worker` in this slot."""
+
+    def wait(self, seconds: float) -> list[tuple[int, Progress | BaseException]]:
+        """Calls that have ended, by slot, with what they returned or raised.
+
+        Waits for one at most ``seconds``. A worker that has died raises :class:`WorkerDied`.
+        """
+
+    def stopped(self, slot: int) -> bool:
+        """Whether the worker in this slot is known not to run: a signal has stopped it."""
+
+    def kill(self, slot: int) -> None:
+        """End the worker in this slot at once; a call in flight then raises."""
+
+    def close(self) -> None:
+        """End all workers at once, and wait for their end."""
 
 
 def run_workers(

@@ -21,7 +21,7 @@ from synpic.engine.task import Item, Key, Task
 from synpic.errors import DeviceLost, SynpicError, causes
 from synpic.hub.retry import patience_of_readers, waiting
 
-__all__ = ["Chunk", "Ended", "Progress", "Unable", "Worker", "baggage"]
+__all__ = ["Chunk", "Ended", "Progress", "Unable", "Worker", "WorkerDied", "baggage"]
 
 CALL_SECONDS = 1.0
 """A call ends with the first batch that ends after it: it is then that progress is seen, and that
@@ -83,6 +83,10 @@ class Unable(Exception):
     def __init__(self, error: SynpicError, everywhere: bool = False) -> None:
         super().__init__(error, everywhere)
         self.error, self.everywhere = error, everywhere
+
+
+class WorkerDied(Exception):
+    """A worker has ended with a call in flight; how: "exit code -9"."""
 
 
 def baggage(tasks: Sequence[Task]) -> bytes:

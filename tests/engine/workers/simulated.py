@@ -13,8 +13,7 @@ from synpic.engine.report import Outcome
 from synpic.engine.task import Item, Key, Opener, Output, Task, TaskCounts
 from synpic.engine.workers.leases import Leases
 from synpic.engine.workers.scheduler import Scheduler
-from synpic.engine.workers.worker import Chunk, Ended, Progress
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Chunk, Ended, Progress, WorkerDied
 from synpic.errors import ModelError, StorageError
 
 

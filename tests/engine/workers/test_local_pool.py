@@ -13,8 +13,7 @@ import pytest
 
 from synpic.engine.workers import local_pool
 from synpic.engine.workers.local_pool import LocalPool
-from synpic.engine.workers.worker import Progress
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Progress, WorkerDied
 from tests.workers import workers_of
 
 

@@ -15,8 +15,7 @@ from synpic.engine.progress import Event
 from synpic.engine.workers import ray_pool
 from synpic.engine.workers.engines import Engine
 from synpic.engine.workers.ray_pool import RayPool, room
-from synpic.engine.workers.worker import Progress, Unable
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Progress, Unable, WorkerDied
 from synpic.errors import SynpicError
 from synpic.pipeline.tasks import drawing_tasks
 from tests.conftest import MakeRecipe

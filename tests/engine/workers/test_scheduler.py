@@ -12,8 +12,7 @@ from synpic.engine.progress import Event
 from synpic.engine.task import Key
 from synpic.engine.workers import leases, task_queue
 from synpic.engine.workers.leases import IN_A_ROW, Leases
-from synpic.engine.workers.worker import Ended, Progress, Unable
-from synpic.engine.workers.worker_pool import WorkerDied
+from synpic.engine.workers.worker import Ended, Progress, Unable, WorkerDied
 from synpic.errors import ModelError, StorageError
 from tests.engine.workers.simulated import Simulation, Worker, task
 
