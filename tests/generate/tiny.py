@@ -390,6 +390,7 @@ def _cascade_unet(channels: int, **options: Any) -> diffusers.StableCascadeUNet:
         num_attention_heads=(2, 2),
         down_num_layers_per_block=(1, 1),
         up_num_layers_per_block=(1, 1),
-        block_types_per_layer=(block, block),
+        # As published: attention to the text where there are few places.
+        block_types_per_layer=(block[:2], block),
         **options,
     )
