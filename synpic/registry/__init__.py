@@ -81,7 +81,7 @@ class Registry:
             UnknownName: nothing is called so, or the ``module:object`` does not import.
         """
         if ":" in name:
-            with _beside.looking_in(beside):
+            with _beside.looking_in(beside, name.partition(":")[0]):
                 return self._import(name, name)
         if name in self.builtin:
             return self._import(self.builtin[name], name)
@@ -223,7 +223,7 @@ class FamilyRegistry(Registry):
 
     def _half(self, target: str, name: str, beside: str | os.PathLike[str] | None) -> Any:
         # As in :meth:`load`: only what is written out may lie beside the recipe.
-        with _beside.looking_in(beside if ":" in name else None):
+        with _beside.looking_in(beside if ":" in name else None, target.partition(":")[0]):
             return self._import(target, name)
 
 

@@ -32,12 +32,13 @@ class ModulesBeside:
         self._looking = threading.RLock()
 
     @contextmanager
-    def looking_in(self, folder: str | os.PathLike[str] | None) -> Iterator[None]:
-        """Let modules in ``folder`` be imported, as they are now, and none of another workspace.
+    def looking_in(self, folder: str | os.PathLike[str] | None, name: str) -> Iterator[None]:
+        """Let the module ``name`` be imported from ``folder``, as it is now, or from elsewhere.
 
+        What it imports from there is read anew too, and nothing of another workspace is taken.
         ``sys.path`` and ``sys.modules`` belong to the process: one thread looks at a time.
         """
-        if folder is None or not Path(folder).is_dir():
+        if folder is None or self._is_elsewhere(name, folder) or not Path(folder).is_dir():
             yield
             return
         with self._looking, self._only(folder):
@@ -65,6 +66,16 @@ class ModulesBeside:
             for name, file in self._modules():
                 self.stamps.setdefault(name, _stamp(file))
 
+    def _is_elsewhere(self, name: str, folder: str | os.PathLike[str]) -> bool:
+        """Whether the package of ``name`` was imported from neither ``folder`` nor the last one.
+
+        A look at all modules would find nothing for it, and takes a millisecond for each reward.
+        """
+        top = name.partition(".")[0]
+        file = getattr(sys.modules.get(top), "__file__", None)
+        folders = (folder, self.folder or folder)
+        return isinstance(file, str) and not _is_of(_places(*folders), top, file)
+
     def _enter(self, wanted: str) -> None:
         if self.added not in (None, wanted):
             if self.added in sys.path:
@@ -83,7 +94,7 @@ class ModulesBeside:
         """
         if self.folder is None:
             return []
-        places = tuple({at + os.sep for at in (self.folder, os.path.realpath(self.folder))})
+        places = _places(self.folder)
         # Thousands of modules, of a few hundred packages: what lies elsewhere goes first.
         # Names alone: a list of pairs is enough for a collection of all garbage.
         imported = list(sys.modules)
@@ -104,6 +115,13 @@ class ModulesBeside:
 
 
 _OWN = __name__.partition(".")[0]
+
+
+def _places(*folders: str | os.PathLike[str]) -> tuple[str, ...]:
+    """How paths of files in these folders begin, with and without symbolic links."""
+    return tuple(
+        {at(one) + os.sep for one in folders for at in (os.path.abspath, os.path.realpath)}
+    )
 
 
 def _lies_in(places: tuple[str, ...], name: str, module: object) -> bool:
