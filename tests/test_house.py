@@ -64,7 +64,7 @@ def test_every_module_says_which_of_its_names_others_may_use() -> None:
     """What is not in ``__all__`` is the module's own, and may change without notice."""
     silent = []
     for path in (ROOT / "synpic").rglob("*.py"):
-        body = ast.parse(path.read_text(encoding="utf-8")).body
+        body = tree_of(path).body
         defines = any(isinstance(node, _DEFINITIONS) for node in body)
         if defines and not any(_names(node) == ["__all__"] for node in body):
             silent.append(path.relative_to(ROOT).as_posix())
@@ -297,7 +297,7 @@ def test_no_blanket_except_hides_a_bug() -> None:
     for path in MODULES:
         text = path.read_text(encoding="utf-8")
         name = path.relative_to(ROOT).as_posix()
-        for first, last in _blankets(ast.parse(text)):
+        for first, last in _blankets(tree_of(path)):
             found[name] = found.get(name, 0) + 1
             if "#" not in "".join(text.splitlines()[first - 2 : last]):
                 silent.append(f"{name}:{first}")
@@ -450,7 +450,7 @@ def test_images_are_decoded_in_one_module() -> None:
     found = {
         str(path.relative_to(ROOT))
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if (isinstance(node, ast.Attribute) and ast.unparse(node) in _OPENS_IMAGES)
         or (isinstance(node, ast.ImportFrom) and node.module == "PIL.Image" and _imports_open(node))
     }

@@ -124,6 +124,7 @@ def test_what_is_unread_is_not_read(
     assert capsys.readouterr().out == "no listed word\n"
 
 
+@pytest.mark.slow  # `make lint` does it
 def test_no_listed_word_is_in_the_project(
     words: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

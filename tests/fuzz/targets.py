@@ -77,7 +77,7 @@ TARGETS: Mapping[str, Target] = {
          ("plan", "--json"), ("generate", "--dry-run", "--json"), ("score", "--dry-run", "--json")],
         writes=("made/*", *CACHES),
         own=True,
-        fast=30,
+        fast=15,
     ),
     "lock": Target(
         "workspace",
@@ -87,7 +87,7 @@ TARGETS: Mapping[str, Target] = {
         writes=("made/*", *CACHES),
         result="made/ranked/*.parquet",
         kind="json",
-        fast=20,
+        fast=10,
     ),
     **{
         f"prompts_{kind}": Target(
@@ -97,7 +97,7 @@ TARGETS: Mapping[str, Target] = {
              ("status", "--json")],
             inside=kind,
             writes=CACHES,
-            fast=12,
+            fast=6,
         )
         for kind in ("txt", "csv", "jsonl", "parquet")
     },
@@ -140,39 +140,39 @@ TARGETS: Mapping[str, Target] = {
             exact="always",
             writes=("made/*", "set-aside/*", f"{kind}/*", *CACHES),
             result="made/*/*.parquet",
-            fast=24,
+            fast=12,
         )
         for kind in ("scores", "candidates", "failures")
     },
     "comparisons": Target(
         "compared", ["comparisons/**/*.parquet"], _READ, exact="always",
         writes=("made/*", "set-aside/*", "comparisons/*", *CACHES), result="made/*/*.parquet",
-        fast=16,
+        fast=8,
     ),
     "verdicts": Target(
         "judged", ["verdicts/**/*.parquet"],
         [("status", "--json"), ("score", "--dry-run", "--json"), ("repair",)], exact="always",
-        writes=("set-aside/*", "verdicts/*", *CACHES), fast=12,
+        writes=("set-aside/*", "verdicts/*", *CACHES), fast=6,
     ),
     "suite_items": Target(
         "judged", ["suite.parquet"],
         [("status", "--json"), ("validate", "--json"), ("score", "--dry-run", "--json")],
-        exact="always", writes=CACHES, fast=8,
+        exact="always", writes=CACHES, fast=4,
     ),
     "manifest": Target(
         "release", ["rel/manifest.json"], _RELEASE, exact="raw", writes=("made/*",),
-        inexact=("diff", "re-rank", "remake"), result="made/**/*.parquet", fast=40,
+        inexact=("diff", "re-rank", "remake"), result="made/**/*.parquet", fast=20,
     ),
     "shards": Target(
         "release", ["rel/*/*.parquet"], _RELEASE, exact="always", writes=("made/*",),
-        result="made/**/*.parquet", fast=24,
+        result="made/**/*.parquet", fast=12,
     ),
     "card": Target(
-        "release", ["rel/README.md"], _RELEASE, writes=("made/*",), kind="card", fast=16,
+        "release", ["rel/README.md"], _RELEASE, writes=("made/*",), kind="card", fast=8,
     ),
     "previous": Target(
         "workspace", ["out/manifest.json", "out/README.md"], [("publish", "--to", "out")],
-        exact="always", writes=("out/*", *CACHES), result="out/*/*.parquet", fast=6,
+        exact="always", writes=("out/*", *CACHES), result="out/*/*.parquet", fast=3,
     ),
     "training_recipe": Target(
         "run", ["tune.toml"], [("train", "tune.toml", "--dry-run", "--json")], own=True, fast=0,
@@ -212,7 +212,7 @@ TARGETS: Mapping[str, Target] = {
     "images": Target(
         "pictures", ["pictures/*.png", "pictures/*.jpg", "pictures/*.webp"],
         [("score", "--device", "cpu", "--table", "table.csv"), ("validate", "--json")],
-        inside="txt", writes=("table.csv", *_MADE, *CACHES), result="table.csv", fast=4,
+        inside="txt", writes=("table.csv", *_MADE, *CACHES), result="table.csv", fast=2,
     ),
     **{
         f"captions_{way}": Target(
@@ -221,7 +221,7 @@ TARGETS: Mapping[str, Target] = {
             [("validate", "--json"), ("validate",), ("score", "--dry-run", "--json")],
             inside=way,
             writes=CACHES,
-            fast=10,
+            fast=5,
         )
         for way in ("txt", "csv", "jsonl")
     },
@@ -229,34 +229,34 @@ TARGETS: Mapping[str, Target] = {
         "tars", ["set.tar"],
         [("validate", "--json"), ("score", "--dry-run", "--json"),
          ("score", "--device", "cpu", "--table", "table.csv")],
-        writes=("table.csv", *_MADE, *CACHES), result="table.csv", fast=16,
+        writes=("table.csv", *_MADE, *CACHES), result="table.csv", fast=8,
     ),
     "lists_of_preferences": Target(
         "labelled", ["pictures/test.json"],
         [("validate", "--json"), ("validate",), ("score", "--dry-run", "--json")],
-        inside="json", writes=(*CACHES, "labels/*"), names=["pictures"], fast=16,
+        inside="json", writes=(*CACHES, "labels/*"), names=["pictures"], fast=8,
     ),
     "labelled_rows": Target(
         "labelled", ["pictures/*.parquet"],
         [("validate", "--json"), ("validate",), ("score", "--dry-run", "--json")],
-        inside="parquet", writes=(*CACHES, "labels/*"), names=["pictures"], fast=12,
+        inside="parquet", writes=(*CACHES, "labels/*"), names=["pictures"], fast=6,
     ),
     "labels": Target(
         "labelled", ["labels/**/*.parquet"],
         [("status", "--json"), ("repair",)],
-        inside="set", exact="always", writes=("set-aside/*", "labels/*", *CACHES), fast=16,
+        inside="set", exact="always", writes=("set-aside/*", "labels/*", *CACHES), fast=8,
     ),
     "arrows": Target(
         "arrows", ["data/*"],
         [("validate", "--json"), ("score", "--dry-run", "--json"),
          ("score", "--device", "cpu", "--table", "table.csv")],
-        writes=("table.csv", "labels/*", *_MADE, *CACHES), result="table.csv", fast=16,
+        writes=("table.csv", "labels/*", *_MADE, *CACHES), result="table.csv", fast=8,
     ),
     "merge_recipe": Target(
         "pair", ["both.toml"],
         [("merge", "one", "two", "--to", "made", "--recipe", "both.toml", "--json"),
          ("merge", "one", "two", "--to", "made", "--recipe", "both.toml", "--dry-run")],
-        writes=("made/*", "one/recipe.lock", "two/recipe.lock"), own=True, fast=16,
+        writes=("made/*", "one/recipe.lock", "two/recipe.lock"), own=True, fast=8,
     ),
     "answers": Target(
         "online", [],
@@ -271,21 +271,21 @@ TARGETS: Mapping[str, Target] = {
     "study": Target(
         "study", ["study/study/study.json"],
         [("study", "report", "--json"), ("study", "raters", "--json"), ("study", "report")],
-        exact="always", fast=12,
+        exact="always", fast=6,
     ),
     "votes": Target(
         "study", ["study/study/votes.db"],
         [("study", "report", "--json"), ("study", "raters", "--json"), ("study", "report")],
-        exact="always", writes=("study/study/votes.db-*",), fast=16,
+        exact="always", writes=("study/study/votes.db-*",), fast=8,
     ),
     "outside_answers": Target(
         "study", ["records.json", "results.json"],
         [("study", "import", "records.json", "--json"), ("study", "import", "results.json")],
-        writes=("labels/*", *CACHES), fast=12,
+        writes=("labels/*", *CACHES), fast=6,
     ),
     "options": Target(
         "workspace", [], [("status",)], names=[""],
-        damaged="words", fast=24,
+        damaged="words", fast=12,
     ),
 }  # fmt: skip
 

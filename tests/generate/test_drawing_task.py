@@ -358,17 +358,22 @@ def test_a_stop_finishes_the_batch_in_hand(workspace: Workspace) -> None:
     assert drawn(workspace).height == 20
 
 
-@pytest.mark.parametrize("fault", range(1, 8))
 def test_a_fault_at_any_write_loses_nothing_that_was_written(
-    make: Callable[[str], Workspace],
-    recipe: MakeRecipe,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: int,
+    make: Callable[[str], Workspace], recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = recipe(prompts=70, a='call = { refuse = ["0-7"] }')
     whole = make(text)
     generate_candidates(whole)
-    workspace = make(text)
+    for fault in range(1, 8):
+        with monkeypatch.context() as patched:
+            workspace = full_at(fault, make(text), patched)
+        generate_candidates(Workspace.open(workspace.store.root))
+        assert drawn(workspace).equals(drawn(whole)), fault
+        assert status(workspace).failures == status(whole).failures, fault
+
+
+def full_at(fault: int, workspace: Workspace, patched: pytest.MonkeyPatch) -> Workspace:
+    """The workspace, for which the disk was full at a write; counted from 1."""
     writes = 0
     write = Store.write
 
@@ -380,14 +385,11 @@ def test_a_fault_at_any_write_loses_nothing_that_was_written(
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(store, name, data)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Store, "write", refuse)
-        with pytest.raises(StorageError, match="No space left") as caught:
-            generate_candidates(workspace)
-        assert "run the same command again" in str(caught.value.hint)
-    generate_candidates(Workspace.open(workspace.store.root))
-    assert drawn(workspace).equals(drawn(whole))
-    assert status(workspace).failures == status(whole).failures
+    patched.setattr(Store, "write", refuse)
+    with pytest.raises(StorageError, match="No space left") as caught:
+        generate_candidates(workspace)
+    assert "run the same command again" in str(caught.value.hint)
+    return workspace
 
 
 def test_two_workers_at_once_share_the_work(

@@ -119,7 +119,9 @@ def shown(ranked: RankedSet) -> dict[str, Any]:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=settings.default.max_examples // 4,
+    deadline=None,
 )
 @given(
     margin=st.sampled_from([None, 0.0, 0.3, 0.5, 0.9]),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -439,39 +440,72 @@ def small(hub: HubServer, online: GoOnline, tmp_path: Path) -> HubServer:
     return hub
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [Drop(), LostAnswer(), CutAnswer(7), Status(500), Status(429)],
-    ids=["drop", "lost", "cut", "500", "429"],
-)
-def test_a_fault_at_every_request(small: HubServer, waits: list[float], fault: Fault) -> None:
+FAULTS = {
+    "drop": Drop(),
+    "lost": LostAnswer(),
+    "cut": CutAnswer(7),
+    "500": Status(500),
+    "429": Status(429),
+}
+REFUSALS = (400, 401, 403, 404, 416)
+
+
+def strike(small: HubServer, nth: int, fault: Fault) -> None:
+    """A request that fails once changes nothing; one that fails always is said to be the Hub's."""
+    small.faults.clear()
+    close_session()  # a connection that the last fault ended is not found out by this one
+    once = small.faults.plan(fault, nth)
+    assert verify(open_release("user/set")).ok, nth
+    assert once.struck
+    small.faults.clear()
+    small.faults.plan(fault, nth, times=10**6)
+    with pytest.raises(HubUnreachable, match="user/set: the Hub cannot be reached"):
+        verify(open_release("user/set"))
+
+
+def refuse(small: HubServer, nth: int, code: int) -> None:
+    """Whatever the Hub says, it ends in one clear error, or in problems."""
+    small.faults.clear()
+    small.faults.plan(Status(code), nth, times=10**6)
+    try:
+        found = verify(open_release("user/set"))
+    except (ReleaseError, HubUnreachable):
+        return
+    assert found.problems, nth
+
+
+def requests_of(small: HubServer) -> range:
+    """The numbers of the requests that a look at the release makes."""
     assert verify(open_release("user/set")).ok
     number = len(small.requests)
     assert number > 20
-    for nth in range(number):
-        small.faults.clear()
-        close_session()  # a connection that the last fault ended is not found out by this one
-        once = small.faults.plan(fault, nth)
-        assert verify(open_release("user/set")).ok, nth
-        assert once.struck
-        small.faults.clear()
-        small.faults.plan(fault, nth, times=10**6)
-        with pytest.raises(HubUnreachable, match="user/set: the Hub cannot be reached"):
-            verify(open_release("user/set"))
+    return range(number)
 
 
-@pytest.mark.parametrize("code", [400, 401, 403, 404, 416])
-def test_a_refusal_at_every_request(small: HubServer, waits: list[float], code: int) -> None:
-    """Whatever the Hub says, it ends in one clear error, or in problems."""
-    assert verify(open_release("user/set")).ok
-    for nth in range(len(small.requests)):
-        small.faults.clear()
-        small.faults.plan(Status(code), nth, times=10**6)
-        try:
-            found = verify(open_release("user/set"))
-        except (ReleaseError, HubUnreachable):
-            continue
-        assert found.problems, nth
+def test_a_fault_at_every_request(small: HubServer, waits: list[float]) -> None:
+    """One kind of fault for each request, in turn."""
+    for nth, fault in zip(requests_of(small), itertools.cycle(FAULTS.values())):
+        strike(small, nth, fault)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_at_every_request(small: HubServer, waits: list[float], fault: str) -> None:
+    for nth in requests_of(small):
+        strike(small, nth, FAULTS[fault])
+
+
+def test_a_refusal_at_every_request(small: HubServer, waits: list[float]) -> None:
+    """One code for each request, in turn."""
+    for nth, code in zip(requests_of(small), itertools.cycle(REFUSALS)):
+        refuse(small, nth, code)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", REFUSALS)
+def test_every_refusal_at_every_request(small: HubServer, waits: list[float], code: int) -> None:
+    for nth in requests_of(small):
+        refuse(small, nth, code)
 
 
 def test_no_room_for_a_copy(

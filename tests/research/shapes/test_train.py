@@ -36,7 +36,15 @@ def vae(short: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "model"
 
 
-@pytest.mark.parametrize("name", ["vae", "mmdit", "unet", "mmdit_small", "pixart", "clip"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vae",
+        "mmdit_small",
+        "clip",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mmdit", "unet", "pixart")),
+    ],
+)
 def test_a_run_killed_and_started_again_goes_on_as_if_nothing_had_happened(
     name: str, tmp_path: Path, vae: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
