@@ -15,9 +15,11 @@ from synpic.errors import SynpicError
 from synpic.workspace import Workspace
 from synpic.workspace.parts import encode
 
-__all__ = ["PartWatcher", "PartWriter", "environment_key"]
+__all__ = ["SIGHT", "PartWatcher", "PartWriter", "appears", "environment_key"]
 
 PART_SECONDS = 60.0
+SIGHT = 30.0
+"""Seconds in which a shared file system shows a new file to another machine."""
 
 
 def environment_key(environment: Mapping[str, Any]) -> str:
@@ -129,3 +131,13 @@ class PartWatcher:
         # Only now: what could not be read is tried again.
         self._seen.update(parts)
         return rows
+
+
+def appears(workspace: Workspace, name: str, seconds: float) -> bool:
+    """Wait for a file that another machine has written; whether it is seen in time."""
+    until = time.monotonic() + seconds
+    while not workspace.store.exists(name):
+        if time.monotonic() > until:
+            return False
+        time.sleep(1)
+    return True

@@ -212,13 +212,10 @@ class Leases:
         Args:
             task: that it worked on.
         """
-        if task is None:  # of no task: shown with what is to be done next
-            left = (number for number, queue in enumerate(self.queues) if queue.left)
-            self.remarks.append(what)
-            self.progress.send_news(next(left, 0), what)
-        else:
-            self.remarks.append(f"{self.queues[task].task.label}: {what}")
-            self.progress.send_news(task, what)
+        self.remarks.append(what if task is None else f"{self.queues[task].task.label}: {what}")
+        if task is None:  # shown with what is to be done next
+            task = next((number for number, queue in enumerate(self.queues) if queue.left), 0)
+        self.progress.send_news(task, what)
 
     def outcomes(self) -> list[Outcome]:
         """The result of each task, as the workspace has it; when all workers have ended.
@@ -233,10 +230,8 @@ class Leases:
                 raise self.error
             broken = None
             errors = [slot.broken[task] for slot in self.slots if task in slot.broken]
-            if queue.left and not self.stopping:
+            if queue.left and (not self.stopping or len(errors) == len(self.slots)):
                 broken = errors[-1] if errors else self._deserted(queue.task)
-            elif queue.left and len(errors) == len(self.slots):
-                broken = errors[-1]
             if broken is not None or not queue.left:
                 self.progress.end(task, broken.message if broken else None)
             outcomes.append(queue.outcome(broken))

@@ -21,14 +21,13 @@ from synpic.engine.task import Task
 from synpic.engine.threads import CPUS
 from synpic.engine.workers.ray_worker import RayWorker
 from synpic.engine.workers.worker import Progress, Unable, WorkerDied, baggage
+from synpic.engine.writing import SIGHT
 from synpic.errors import MissingExtra, SynpicError
 
 __all__ = ["RayPool", "room"]
 
 PATIENCE = 600.0
 """Seconds without any worker after which those that have no place yet are given up."""
-SIGHT = 30.0
-"""Seconds in which a shared file system shows a new file to another machine."""
 LAST_WORDS = 1.0
 """Seconds in which what a worker has printed arrives here. Ray looks for new logs twice a second,
 and drops what is still on its way when a command leaves the cluster."""

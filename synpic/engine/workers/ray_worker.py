@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import time
 from contextlib import suppress
 from typing import Any
 
 from synpic.engine.workers.worker import Progress, Unable, Worker
+from synpic.engine.writing import appears
 from synpic.errors import WorkspaceError
-from synpic.workspace import Workspace
 
 __all__ = ["RayWorker"]
 
@@ -49,7 +48,10 @@ class RayWorker:
         sys.path += [path for path in paths if path not in sys.path]
         self._worker = Worker.begin(baggage, device)
         workspace = self._worker.tasks[0].output.workspace
-        if not _sees(workspace, *look_for):
+        seen = False
+        with suppress(WorkspaceError):
+            seen = appears(workspace, *look_for)
+        if not seen:
             error = WorkspaceError(
                 f"{workspace.store} is another folder on {platform.node()}, or none",
                 hint="all machines of the cluster must see the workspace at the same path",
@@ -60,14 +62,3 @@ class RayWorker:
     def call(self, method: str, *arguments: Any) -> Progress:
         """Call a method of the worker; see :meth:`synpic.engine.workers.worker.Worker.call`."""
         return self._worker.call(method, *arguments)
-
-
-def _sees(workspace: Workspace, sign: str, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while True:
-        with suppress(WorkspaceError):
-            if workspace.store.exists(sign):
-                return True
-        if time.monotonic() > until:
-            return False
-        time.sleep(1)

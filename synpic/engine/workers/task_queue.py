@@ -15,8 +15,8 @@ from dataclasses import replace
 from synpic.engine.report import Outcome
 from synpic.engine.task import Item, Key, Task
 from synpic.engine.workers.worker import Chunk
+from synpic.engine.writing import SIGHT, appears
 from synpic.errors import SynpicError
-from synpic.workspace import Workspace
 
 __all__ = ["DEATHS", "Lease", "TaskQueue"]
 
@@ -24,9 +24,6 @@ DEATHS = 3
 """A batch that this number of workers died with is not leased again."""
 PARTS = 8
 """Parts in a chunk, at most."""
-SIGHT = 30.0
-"""Seconds in which a shared file system shows a new file to another machine."""
-
 Lease = dict[int, set[Key]]
 """Batches that are a worker's to do, by number, with what was missing of each."""
 
@@ -124,25 +121,24 @@ class TaskQueue:
         Raises:
             WorkspaceError: it cannot be read.
         """
-        task = self.task
-        until = time.monotonic() + SIGHT
-        seen = [part for part in parts if _appears(task.output.workspace, part, until)]
+        task, until = self.task, time.monotonic() + SIGHT
+        workspace = task.output.workspace
+        seen = [part for part in parts if appears(workspace, part, until - time.monotonic())]
         own_parts = [part for part in seen if part.startswith(f"{task.output.folder}/")]
-        there = (
-            task.ours.intersection(task.output.watcher.new_rows(task.output.key, named=own_parts))
-            - self._there
-        )
+        rows = task.output.watcher.new_rows(task.output.key, named=own_parts)
+        self._there |= task.ours.intersection(rows)  # now: no row is shown twice
         names = task.failures.since(part for part in seen if part not in own_parts)
-        failed = {key for key in task.todo if task.name_of(key) in names} if names else set()
-        self._there |= there
-        self._failed |= failed
-        found = task.todo & (there | failed)
-        task.todo -= found
-        if foreign := found - self._leased:
+        self._failed |= {key for key in task.todo if task.name_of(key) in names} if names else set()
+        there = task.todo & self._there
+        foreign = (there | (task.todo & self._failed)) - self._leased
+        task.todo -= there
+        task.todo -= self._failed
+        if foreign:
             self.waiting = [n for n in self.waiting if self._missing(n)]
             self.suspects = [n for n in self.suspects if self._missing(n)]
-        self.others += len(foreign & there)
-        return bool(foreign & there)
+        others = len(foreign & there)
+        self.others += others
+        return others > 0
 
     def requeue(self, lease: Mapping[int, set[Key]], died: bool = False) -> int:
         """These are no longer leased: what is not done waits again. Look first.
@@ -212,11 +208,3 @@ class TaskQueue:
 
     def _missing(self, number: int) -> list[Item]:
         return self.task.missing(self.task.batches[number])
-
-
-def _appears(workspace: Workspace, part: str, until: float) -> bool:
-    while not workspace.store.exists(part):
-        if time.monotonic() > until:
-            return False
-        time.sleep(1)
-    return True

@@ -330,6 +330,24 @@ def test_a_disk_that_is_away_is_asked_again_and_ends_the_run_after_half_a_minute
         assert not any(worker.holds for worker in run.workers.values())
 
 
+def test_what_was_read_before_the_disk_went_away_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows of parts are shown once; failures, which are read next, may not be there."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    run = Simulation([task("a", 40)], 2)
+    disk, looks = run.disks[0], itertools.count()
+
+    def since(named: object = ()) -> set[str]:
+        if next(looks) % 2 == 0:
+            raise StorageError("away")
+        return set()
+
+    monkeypatch.setattr(disk, "since", since)
+    (outcome,) = run.run()
+    assert (outcome.made, outcome.left, disk.twice) == (160, 0, [])
+
+
 def test_a_failure_row_that_cannot_be_written_ends_the_run_in_order() -> None:
     """The others finish, and what they made is kept."""
     finished: list[int] = []
