@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Sequence
 
+from synpic.engine.device import older_objects_left_alone
 from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.running_task import RunningTask
@@ -55,15 +56,16 @@ def run_tasks(
 def _take_turns(company: Sequence[RunningTask]) -> None:
     """Work through ``company`` until each has ended, or is put off."""
     at_work: list[RunningTask] = []
-    try:
-        for running in company:
-            if running.open(alone=not at_work):
-                at_work.append(running)
-        while at_work:
-            # The one furthest behind: all look at about the same images.
-            running = min(at_work, key=lambda one: one.position)
-            if not running.step(alone=len(at_work) == 1):
-                at_work.remove(running)
-    finally:
-        for running in at_work:
-            running.close()
+    with older_objects_left_alone():
+        try:
+            for running in company:
+                if running.open(alone=not at_work):
+                    at_work.append(running)
+            while at_work:
+                # The one furthest behind: all look at about the same images.
+                running = min(at_work, key=lambda one: one.position)
+                if not running.step(alone=len(at_work) == 1):
+                    at_work.remove(running)
+        finally:
+            for running in at_work:
+                running.close()

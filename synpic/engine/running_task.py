@@ -12,7 +12,7 @@ from collections import deque
 from contextlib import ExitStack, closing
 
 from synpic.engine.attempt import out_of_memory
-from synpic.engine.device import environment, free_memory, raise_if_lost
+from synpic.engine.device import environment, free_recent_memory, raise_if_lost
 from synpic.engine.progress import Listener, Meter
 from synpic.engine.task import Item, Key, Made, Task, Work
 from synpic.engine.writing import PartWriter, environment_key
@@ -278,7 +278,7 @@ class RunningTask:
             error.__cause__ = error.__context__ = None
             error.with_traceback(None)
         self.__dict__.pop("_work", None)
-        free_memory()
+        free_recent_memory()
 
     def _hopeless(self) -> SynpicError:
         batches, reason, _ = self._task.failures.forget_streak()

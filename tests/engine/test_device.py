@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,13 @@ import pytest
 import torch
 
 from synpic import Workspace, generate_candidates, status
-from synpic.engine.device import free_memory, lost, pick_device
+from synpic.engine.device import (
+    free_memory,
+    free_recent_memory,
+    lost,
+    older_objects_left_alone,
+    pick_device,
+)
 from synpic.engine.workers.engines import Engine
 from synpic.errors import DeviceLost, SynpicError
 from tests.conftest import MakeRecipe
@@ -105,6 +113,34 @@ def test_memory_of_a_lost_device_cannot_be_given_back(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "empty_cache", empty_cache)
     free_memory()
     assert asked
+
+
+class Cycle:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_older_objects_are_left_alone_where_all_memory_is_not_needed() -> None:
+    gone: list[str] = []
+
+    def dropped(name: str) -> None:
+        weakref.finalize(Cycle(), gone.append, name)
+
+    gc.disable()
+    try:
+        gc.collect()
+        dropped("before")
+        with older_objects_left_alone():
+            dropped("within")
+            free_recent_memory()
+            assert gone == ["within"]
+            free_memory()
+            assert gone == ["within", "before"]
+        dropped("after")
+        free_recent_memory()
+        assert gone[2:] == ["after"]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("asked", "there"), [("cuda", True), ("cuda:1", True), ("cuda:2", False)])
