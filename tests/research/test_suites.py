@@ -2,53 +2,140 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL.Image import Image
 
+import synpic
 from research.suites.__main__ import MODELS, MetricOfModels, agreement, make, metrics_of, table
 from research.suites.judges import SceneGenEval, ScenePhrases, SceneQuestions
 from research.suites.world import ASKED
+from synpic.evaluate.compare_models import Items, compare_models
 from synpic.evaluate.intervals import Estimate
-from synpic.prompts.suites import SuiteData
+from synpic.prompts.suites import SuiteData, find_suite
 from synpic.prompts.suites.selection import chosen
+from synpic.registry import SUITES
 from synpic.score.judges.judge import Judge, Requirement
 from synpic.score.judges.verdict import Verdict
-from synpic.shapes.judge import Reading, read
+from synpic.score.reward import RewardInfo
 from synpic.shapes.judging import ShapesJudge
 from synpic.shapes.meaning import illustrate, parse
 from synpic.shapes.scene import to_image
 
-JUDGES: list[Judge] = [ShapesJudge(), SceneGenEval(), SceneQuestions("dpg"), ScenePhrases()]
+
+class Clip(Judge):
+    """CLIPScore, by the CLIP of the world."""
+
+    info: ClassVar[RewardInfo] = RewardInfo(summary="CLIPScore")
+    preprocessing: Hashable = "the image"
+
+    def __init__(self) -> None:
+        self._reward = synpic.reward("shapes_clip", device="cpu")
+
+    def pixels(self, image: Image) -> Image:
+        return image
+
+    def judge(self, requirements: Sequence[Requirement], pixels: Sequence[Any]) -> list[Verdict]:
+        scores = self._reward.score([one.prompt for one in requirements], list(pixels))
+        return [Verdict(None, max(0.0, score), (), "") for score in scores]
+
+    def canary(self) -> Requirement:
+        return Requirement("a red circle")
+
+
+FAMILIES: dict[tuple[str, str | None], Callable[[], Judge]] = {
+    ("shapes", None): ShapesJudge,
+    ("geneval", None): SceneGenEval,
+    ("vlm_questions", "dpg"): lambda: SceneQuestions("dpg"),
+    ("vlm_questions", "dsg"): lambda: SceneQuestions("dsg"),
+    ("vlm_questions", "soft-tifa-gm"): lambda: SceneQuestions("soft-tifa-gm"),
+    ("blip_vqa", None): ScenePhrases,
+    ("clip_text", None): Clip,
+}
+"""What judges a registered suite, and its rule → the same rule on scenes."""
+
+WIN_RATES = {"partiprompts", "hpdv2", "pickapic"}
 
 
 @pytest.fixture(scope="module")
-def world() -> tuple[list[Requirement], list[Reading]]:
+def world() -> tuple[list[Requirement], list[Image]]:
     items = chosen(ASKED.read(SuiteData()).items, None, 42, "world")
     rng = np.random.default_rng(5)
-    scenes = [read(to_image(illustrate(parse(one.prompt), rng))) for one in items]
+    scenes = [to_image(illustrate(parse(one.prompt), rng)) for one in items]
     return [Requirement(one.prompt, one.tag, one.spec) for one in items], scenes
 
 
-def value(verdict: Verdict) -> float:
-    return float(verdict.correct) if verdict.score is None else verdict.score
+Table = npt.NDArray[np.float64]
 
 
-@pytest.mark.parametrize("judge", JUDGES, ids=lambda one: type(one).__name__)
-def test_right_images_are_right_and_those_of_other_prompts_by_chance(
-    judge: Judge, world: tuple[list[Requirement], list[Reading]]
-) -> None:
+@pytest.fixture(scope="module")
+def moved(
+    world: tuple[list[Requirement], list[Image]],
+) -> Callable[[tuple[str, str | None]], Table]:
+    """``Float[9, prompt]`` of a family: what each prompt's image counts for; in row n, its image is
+    that of the prompt n places on."""
     asked, scenes = world
-    assert np.mean([value(one) for one in judge.judge(asked, scenes)]) > 0.95
-    size = len(asked)
-    pairs = [(a, b) for a in range(size) for b in range(size) if a != b]
-    every = judge.judge([asked[a] for a, _ in pairs], [scenes[b] for _, b in pairs])
-    chance = np.mean([value(one) for one in every])
-    assert chance < 0.4
-    for by in (1, 5, 17):
-        swapped = judge.judge(asked, [*scenes[by:], *scenes[:by]])
-        assert np.mean([value(one) for one in swapped]) == pytest.approx(chance, abs=0.15)
+
+    @cache
+    def of(family: tuple[str, str | None]) -> Table:
+        judge = FAMILIES[family]()
+        ready = [judge.pixels(one) for one in scenes]
+        return np.array(
+            [
+                [
+                    float(bool(one.correct)) if one.score is None else one.score
+                    for one in judge.judge(asked, [*ready[by:], *ready[:by]])
+                ]
+                for by in range(9)
+            ]
+        )
+
+    return of
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES.builtin))
+def test_images_that_change_places_between_prompts_score_by_chance(
+    suite: str, moved: Callable[[tuple[str, str | None]], Table]
+) -> None:
+    judges = find_suite(suite).judges
+    if not judges:
+        assert suite in WIN_RATES
+        return
+    name, options = next(iter(judges.items()))
+    own, *others = moved((name, options.get("rule"))).mean(axis=1)
+    chance = np.mean(others)
+    if name == "clip_text":
+        assert own > chance + 0.3
+    else:
+        assert own > 0.95
+        assert chance < 0.4
+    assert others == pytest.approx([chance] * len(others), abs=0.2)
+
+
+def test_of_win_rates_too(moved: Callable[[tuple[str, str | None]], Table]) -> None:
+    """A model that draws what is asked wins over one whose images changed places; of two of these
+    neither does."""
+    own, first, second, *_ = moved(("clip_text", None))
+    units = [f"{at}" for at in range(len(own))]
+
+    def win_rate(model: Table, base: Table) -> Estimate:
+        items = Items({"base": base, "model": model}, units, ["all"] * len(units))
+        found = compare_models(items, "base", fingerprint="f")
+        (difference,) = [one.difference for one in found if one.difference]
+        return difference.win_rate
+
+    best, even = win_rate(own, first), win_rate(second, first)
+    assert best.low is not None
+    assert best.low > 0.85
+    assert even.low is not None
+    assert even.high is not None
+    assert even.low < 0.5 < even.high
 
 
 def metric(name: str, *values: float, better: tuple[int, ...] = (), **more: bool) -> MetricOfModels:
