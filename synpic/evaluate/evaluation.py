@@ -15,6 +15,7 @@ from synpic import ids
 from synpic.evaluate.categories import CategoryResult, category_results
 from synpic.evaluate.compare_models import OVERALL, Items, Result, compare_models
 from synpic.evaluate.compared import SUITE_TAG, base_of, compared_models, tag_of, tags_of
+from synpic.evaluate.drawn import drawn_as
 from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
@@ -37,7 +38,7 @@ from synpic.workspace import Snapshot, Workspace
 from synpic.workspace.evaluation_values import VALUES
 from synpic.workspace.tables import SCHEMA_VERSION
 
-__all__ = ["Evaluation", "Measure", "evaluate_models"]
+__all__ = ["Evaluation", "Measure", "ModelFacts", "evaluate_models"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,19 @@ class Measure:
         }
 
 
+@dataclass(frozen=True)
+class ModelFacts:
+    """What an evaluation says of a model beside its numbers.
+
+    Args:
+        training: the SHA-256 of its ``training.json``; None without one.
+        drawn: how its images were drawn, in a line.
+    """
+
+    training: str | None
+    drawn: str
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Models compared.
@@ -113,7 +127,7 @@ class Evaluation:
             among them.
         suite: of which the prompts are; None where they are of none.
         of_suite: how many of the prompts are its.
-        records: of each model, the SHA-256 of its ``training.json``; None without one.
+        facts: of each model.
         prompts_hash: of the ids of all prompts.
     """
 
@@ -125,7 +139,7 @@ class Evaluation:
     same_seed: int
     measures: Sequence[Measure]
     trained_on: Mapping[str, Overlap]
-    records: Mapping[str, str | None]
+    facts: Mapping[str, ModelFacts]
     prompts_hash: str
     suite: SuiteFacts | None = None
     of_suite: int = 0
@@ -151,7 +165,7 @@ class Evaluation:
             "models": {
                 model: {
                     "fingerprint": fingerprint,
-                    "training": self.records[model],
+                    **asdict(self.facts[model]),
                     "protocol": list(self.suite.differences.get(model, [])) if self.suite else [],
                 }
                 for model, fingerprint in self.models.items()
@@ -265,7 +279,12 @@ def evaluate_models(
             for at, one in enumerate(found)
         ],
         trained_on=overlaps,
-        records={model: read_record(inventory, model, record_of_training) for model in models},
+        facts={
+            model: ModelFacts(
+                read_record(inventory, model, record_of_training), drawn_as(inventory, model)
+            )
+            for model in models
+        },
         suite=suite,
         of_suite=len(suite.tags.keys() & tags.keys()) if suite else 0,
         prompts_hash=ids.fingerprint({"prompts": sorted(tags)}),

@@ -203,6 +203,7 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
             "Categories: the mean over all answers to questions of a kind; differences are not "
             "corrected for their number."
         )
+    lines += _drawn(found, shown)
     lines += _protocol(found, shown)
     trails = {one for measure in found.measures for one in measure.trails.values()}
     if "unknown" in trails:
@@ -224,6 +225,14 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
             "says why."
         )
     return lines
+
+
+def _drawn(found: Evaluation, shown: Shown) -> list[str]:
+    """How the images of each model were drawn; of all in one line where that is the same."""
+    ways = {model: found.facts[model].drawn for model in found.models}
+    if len(set(ways.values())) == 1:
+        return [f"All models drawn alike: {shown(ways[found.base])}."]
+    return [f"{shown(model)}: {shown(way)}." for model, way in ways.items()]
 
 
 def _protocol(found: Evaluation, shown: Shown) -> list[str]:

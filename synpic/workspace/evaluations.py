@@ -108,11 +108,14 @@ class ComparedModel(Record):
         fingerprint: of all that decides its pixels.
         training: the SHA-256 of its ``training.json``; None of one that synpic did not train.
         protocol: what of its settings is not the suite's protocol; a line each.
+        drawn: images a prompt, size, steps, guidance, seeds, in a line; "" where an earlier synpic
+            wrote it.
     """
 
     fingerprint: str
     training: str | None = None
     protocol: list[str] = Field(default_factory=list)
+    drawn: str = ""
 
 
 class RecordedSuite(Record):

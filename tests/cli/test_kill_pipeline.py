@@ -31,6 +31,37 @@ batch_size = 4
 """
 
 
+SUITE = """
+[suite]
+name = "shapes"
+limit = 120
+
+[models.shapes_mmdit_small]
+batch_size = 8
+
+[models.shapes_unet]
+batch_size = 8
+
+[judges.shapes]
+batch_size = 4
+
+[rewards.shapes_alignment]
+batch_size = 4
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_killed_evaluations_find_what_whole_ones_do(tmp_path: Path, run: Run, start: Start) -> None:
+    killed = Workspace.create(tmp_path / "killed", SUITE)
+    Workspace.create(tmp_path / "whole", SUITE)
+    kill_three_times(start, killed, "eval", "candidates")
+    for name in ("killed", "whole"):
+        assert run("eval", "-C", tmp_path / name).returncode == 0
+    for file in ("eval.json", "eval.parquet"):
+        assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_pipelines_end_where_whole_ones_do(tmp_path: Path, run: Run, start: Start) -> None:

@@ -91,6 +91,8 @@ def test_it_is_said_in_words_and_written(tmp_path: Path) -> None:
     result = in_process(*words)
     assert "beta against alpha: 30 prompts, 60 images of each model" in result.output
     assert "paired by prompt and seed" in result.output
+    drawn = "2 images a prompt, size, steps, guidance, scheduler of the pipeline; seeds from 0"
+    assert f"All models drawn alike: {drawn}; prompts not rewritten." in result.output
     assert "beta − alpha, redness (unknown): +2" in result.output
     assert ": better" in result.output
     page = (tmp_path / "report/report.md").read_text("utf-8")
