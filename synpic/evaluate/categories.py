@@ -130,7 +130,8 @@ def _parts(
 ) -> list[VerdictPart] | None:
     """The parts of a verdict; None where they are not the answers to all ``questions``."""
     parts = [VerdictPart(**row) for row in rows or ()]
-    return parts if {one.id for one in parts} == {one.id for one in questions} else None
+    answered = {(one.id, one.question) for one in parts}
+    return parts if answered == {(one.id, one.text) for one in questions} else None
 
 
 def _answers(

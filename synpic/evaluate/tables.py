@@ -156,8 +156,9 @@ def categories(found: Evaluation, *, detailed: bool = False) -> TextTable | None
     """What each model got on the categories of a suite's questions; None where there are none.
 
     Args:
-        detailed: with the parts of broad categories.
+        detailed: with the parts of broad categories, and the intervals of means.
     """
+    shown_mean = str if detailed else _three_digits
     others = [model for model in found.models if model != found.base]
     rows = []
     for measure in found.measures:
@@ -170,8 +171,8 @@ def categories(found: Evaluation, *, detailed: bool = False) -> TextTable | None
             rows.append(
                 [
                     *(measure.name, name),
-                    *(_value(of[model].mean) for model in found.models),
-                    *("" if one is None else _signed(one) for one in differences),
+                    *(shown_mean(of[model].mean) for model in found.models),
+                    *("" if one is None else _signed_share(one) for one in differences),
                     number(max(one.mean.n for one in of.values())),
                 ]
             )
@@ -333,6 +334,16 @@ def _value(estimate: Estimate) -> str:
         return "–"
     interval = _interval(estimate, ".3g")
     return f"{estimate.value:.4g}" + (f" ({interval})" if interval else "")
+
+
+def _three_digits(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.3f}"
+
+
+def _signed_share(estimate: Estimate) -> str:
+    interval = _interval(estimate, "+.3f")
+    value = "–" if estimate.value is None else f"{estimate.value:+.3f}"
+    return f"{value} ({interval})" if interval else value
 
 
 def _interval(estimate: Estimate, form: str) -> str:

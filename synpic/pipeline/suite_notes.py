@@ -11,6 +11,7 @@ from synpic.generate.image_model import complete
 from synpic.prompts.suites import OpenedSuite, open_suite
 from synpic.prompts.suites.matched import require_items
 from synpic.readers.display import count
+from synpic.score.judges.official_quirks import QUIRKS
 from synpic.workspace import Snapshot
 
 __all__ = ["suite_notes"]
@@ -38,6 +39,7 @@ def suite_notes(snapshot: Snapshot, prompts: pl.DataFrame | None) -> list[str]:
     if snapshot.recipe.ingest is not None:
         notes += _matched(opened, prompts)
     notes += _departures(opened, snapshot)
+    notes += _half_official(snapshot, name)
     judges = list(opened.suite.judges)
     if judges and not snapshot.recipe.judges:
         notes.append(
@@ -45,6 +47,21 @@ def suite_notes(snapshot: Snapshot, prompts: pl.DataFrame | None) -> list[str]:
             "drawn, but not judged"
         )
     return notes
+
+
+def _half_official(snapshot: Snapshot, suite: str) -> Iterator[str]:
+    """A line for each judge that counts without faults where lists are read with them."""
+    settings = snapshot.recipe.suite
+    rules = {rule for one in QUIRKS for rule in one.rules}
+    for judge, written in snapshot.recipe.judges.items():
+        official = written.options.get("quirks") == "official"
+        if settings is None or written.options.get("rule") not in rules:
+            continue
+        if settings.quirks is not None and not official:
+            yield (
+                f"suite {suite}: its lists are read with official quirks, and judges.{judge} "
+                'counts without: add quirks = "official" to its options'
+            )
 
 
 def _matched(opened: OpenedSuite, prompts: pl.DataFrame) -> Iterable[str]:

@@ -89,6 +89,18 @@ def test_validate_says_what_of_a_suite_is_not_its_protocol(tmp_path: Path) -> No
     assert "suite shapes is judged by `shapes`, and there is no [judges.NAME]" in lines
 
 
+def test_validate_says_where_a_judge_counts_without_quirks(tmp_path: Path) -> None:
+    text = (
+        '[suite]\nname = "tests.evaluate.test_categories:LISTED"\nlimit = 6\nquirks = "official"\n'
+        "[models.shapes_unet]\n[judges.asks]\n"
+        'judge = "research.suites.judges:SceneQuestions"\noptions = { rule = "dpg"%s }\n'
+    )
+    for more, said in (("", True), (', quirks = "official"', False)):
+        found = in_process("-C", workspace(tmp_path, text % more), "validate")
+        assert found.exit_code == 0, found.output
+        assert ("judges.asks counts without" in " ".join(found.stdout.split())) is said
+
+
 def test_validate_shows_what_was_mended_in_a_list(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text('{"prompt": "a dog"}\n{"prompt": "a dog"}\n')
     text = '[suite]\nfile = "mine.jsonl"\n[models.shapes_unet]\n'

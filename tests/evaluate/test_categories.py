@@ -118,6 +118,15 @@ def test_categories_are_those_of_the_pure_function(
     )
 
 
+def test_a_judge_that_answers_other_questions_has_no_categories(
+    drawn: Path, tmp_path: Path
+) -> None:
+    """Its parts may have the same ids."""
+    evaluated(drawn, tmp_path / "set", "--judge", "research.suites.judges:ScenePhrases")
+    (measure,) = read_evaluation(tmp_path / "set").measures
+    assert measure.categories == []
+
+
 def test_quirks_are_of_lists_or_judges_that_have_some() -> None:
     both = AskedSuite.of("dpg", None, None, None, "official")
     assert (both.quirks, both.judges) == (
