@@ -39,6 +39,8 @@ def cluster() -> Iterator[Any]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_TMPDIR", str(temporary))
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # Actors look through what is installed first, and another project's `tests` may be there.
+    patch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
