@@ -37,23 +37,23 @@ def info(name: str) -> RewardInfo:
 @every
 def test_what_people_ask_first_is_answered(name: str) -> None:
     told = info(name)
-    assert told.summary
-    assert len(told.summary) <= 90, "one line"
-    assert not told.summary.endswith(".")
+    assert told.summary, "say in `info.summary` what it is"
+    assert len(told.summary) <= 90, "`info.summary` is one line: at most 90 characters"
+    assert not told.summary.endswith("."), "`info.summary` has no full stop"
     assert told.version >= 1
-    assert told.score_range
+    assert told.score_range, "say in `info.score_range` where scores lie, such as 0 … 1"
     if told.reads_prompt:
-        assert told.text_limit, "what happens to a long prompt?"
+        assert told.text_limit, "say in `info.text_limit` what happens to a long prompt"
 
 
 @every
 def test_how_it_was_verified_is_there_to_be_run(name: str) -> None:
     told = info(name).verified
-    assert told
+    assert told, "say in `info.verified` how it was checked, with the path of the test"
     files = re.findall(r"tests/[\w/]+\.py", told)
-    assert files, f"names no test: {told}"
+    assert files, f"`info.verified` names no test, such as tests/score/test_NAME.py: {told}"
     for file in files:
-        assert (ROOT / file).is_file(), file
+        assert (ROOT / file).is_file(), f"`info.verified` names {file}, which does not exist"
     targets = re.findall(r"make ([a-z-]+)", told)
     makefile = (ROOT / "Makefile").read_text()
     assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets), targets

@@ -35,24 +35,24 @@ def test_it_is_a_judge(name: str) -> None:
 @every
 def test_what_people_ask_first_is_answered(name: str) -> None:
     told = info(name)
-    assert told.summary
-    assert len(told.summary) <= 90, "one line"
-    assert not told.summary.endswith(".")
+    assert told.summary, "say in `info.summary` what it is"
+    assert len(told.summary) <= 90, "`info.summary` is one line: at most 90 characters"
+    assert not told.summary.endswith("."), "`info.summary` has no full stop"
     assert told.version >= 1
     if told.reads_prompt:
-        assert told.text_limit, "what happens to a long prompt?"
+        assert told.text_limit, "say in `info.text_limit` what happens to a long prompt"
     if told.checkpoint:
-        assert told.licence, "of its weights"
+        assert told.licence, "say in `info.licence` what its weights may be used for"
 
 
 @every
 def test_how_it_was_verified_is_there_to_be_run(name: str) -> None:
     told = info(name).verified
-    assert told
+    assert told, "say in `info.verified` how it was checked, with the path of the test"
     files = re.findall(r"tests/[\w/]+\.py", told)
-    assert files, f"names no test: {told}"
+    assert files, f"`info.verified` names no test, such as tests/score/test_NAME.py: {told}"
     for file in files:
-        assert (ROOT / file).is_file(), file
+        assert (ROOT / file).is_file(), f"`info.verified` names {file}, which does not exist"
 
 
 @every
@@ -72,4 +72,5 @@ def test_it_has_a_section(name: str) -> None:
         for line in (ROOT / "docs" / "judging.md").read_text().splitlines()
         if line.startswith("## ")
     ]
-    assert name.replace("_", " ") in heads
+    wanted = name.replace("_", " ")
+    assert wanted in heads, f"write a section `## {wanted.capitalize()}` in docs/judging.md"

@@ -226,5 +226,5 @@ class VerdictGuard:
             raise RewardError(
                 f"judge {self._judge!r} calls {of} right, and a plain grey picture too",
                 hint="it affirms everything, so none of these was kept; where a grey picture is "
-                "right, write it as a class with a `canary` (docs/judging.md)",
+                "right, write it as a class with a `canary` (docs/judging-own.md)",
             )
