@@ -388,7 +388,9 @@ def test_the_example_of_ranking(capsys: pytest.CaptureFixture[str]) -> None:
 
     scored: pl.DataFrame = shown["scored"]
     listed = {cells[0].strip("`"): cells[2:] for cells in rows(section(page, "Other aggregations"))}
-    assert list(listed) == list(AGGREGATIONS)
+    assert list(listed) == list(AGGREGATIONS), (
+        'docs/ranking.md has a row for each under "Other aggregations", in that order'
+    )
     for name, values in listed.items():
         table = rank(scored, {"imagereward": 1, "pickscore": 1}, aggregation=name).table
         assert [float(value.replace("−", "-")) for value in values] == pytest.approx(
@@ -427,9 +429,13 @@ def test_every_reward_has_its_page() -> None:
     names = {name for name in REWARDS.names() if REWARDS.origin(name) == "synpic"}
     folder = ROOT / "docs" / "rewards"
     made = {path.stem for path in folder.glob("*.md") if BEGIN in path.read_text()}
-    assert made == {*names, "accuracy"}
+    assert made == {*names, "accuracy"}, "run `make docs`; delete pages of rewards that are gone"
     nav = re.findall(r"rewards/(\w+)\.md$", (ROOT / "mkdocs.yml").read_text(), re.M)
-    assert sorted(nav) == sorted(path.stem for path in folder.glob("*.md"))
+    pages = {path.stem for path in folder.glob("*.md")}
+    assert sorted(nav) == sorted(pages), (
+        f"in the nav of mkdocs.yml, list {sorted(pages - {*nav})} once each, "
+        f"and take out {sorted({*nav} - pages)}"
+    )
     assert nav[0] == "own"
 
 

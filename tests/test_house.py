@@ -156,12 +156,18 @@ def test_ranking_and_publishing_import_what_they_use(tmp_path: Path) -> None:
 
 def test_a_module_is_short_and_says_what_it_is() -> None:
     assert len(MODULES) > 200
-    assert not wrong(lambda path: len(path.read_text(encoding="utf-8").splitlines()) > 400)
-    assert not wrong(lambda path: ast.get_docstring(tree_of(path)) is None)
+    assert not wrong(lambda path: len(path.read_text(encoding="utf-8").splitlines()) > 400), (
+        "a module has at most 400 lines: move a subject to a module of its own"
+    )
+    assert not wrong(lambda path: ast.get_docstring(tree_of(path)) is None), (
+        "begin it with a docstring that says what the module holds"
+    )
 
 
 def test_a_dataclass_has_few_fields() -> None:
-    assert not wrong(lambda path: _large_dataclasses(tree_of(path)))
+    assert not wrong(lambda path: _large_dataclasses(tree_of(path))), (
+        "a dataclass has at most 12 fields: make a class of those that belong together"
+    )
     twelve = "; ".join(f"f{number}: int" for number in range(12))
     assert not _large_dataclasses(ast.parse(f"@dataclass\nclass A: {twelve}; K: ClassVar[int] = 1"))
     assert _large_dataclasses(ast.parse(f"@dataclass(frozen=True)\nclass A: {twelve}; g: int"))
@@ -187,12 +193,16 @@ SAYS_NOTHING = {"base", "common", "helpers", "loop", "misc", "model", "types", "
 
 def test_a_module_is_named_for_what_it_holds() -> None:
     """Two of one name are told apart by their rooms; these names say nothing in any room."""
-    assert not wrong(lambda path: path.stem in SAYS_NOTHING)
+    assert not wrong(lambda path: path.stem in SAYS_NOTHING), (
+        f"name the module for what it holds: {sorted(SAYS_NOTHING)} say nothing"
+    )
 
 
 def test_no_two_public_classes_have_one_name() -> None:
     library = [path for path in MODULES if path.is_relative_to(ROOT / "synpic")]
-    assert _repeated({path.relative_to(ROOT).as_posix(): tree_of(path) for path in library}) == {}
+    assert (
+        _repeated({path.relative_to(ROOT).as_posix(): tree_of(path) for path in library}) == {}
+    ), "give one of two public classes another name"
 
 
 def test_a_repeated_class_is_found() -> None:
