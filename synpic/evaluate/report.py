@@ -117,23 +117,25 @@ def write_report(found: Evaluation, folder: Path, appendices: Sequence[Appendix]
 def record_evaluation(
     found: Evaluation, workspace: Workspace, appendices: Sequence[Appendix] = ()
 ) -> bool:
-    """Leave ``eval.json`` in the workspace that was evaluated: whole, or as it was.
+    """Leave ``eval.json`` and ``eval.parquet`` in the workspace that was evaluated.
 
     Args:
         appendices: what stands beside the comparison.
         workspace: in one without writing, the file on the disk stays as it is.
 
     Returns:
-        Whether it was written; False where the file says the same already.
+        Whether they were written; False where both say the same already.
 
     Raises:
         StorageError: the disk is full, or refuses.
     """
     store = workspace.store
-    data = encode_evaluation(whole_dict(found, appendices))
-    there = store.exists(EVALUATION) and store.exists(values_beside(EVALUATION))
-    if there and store.read(EVALUATION) == data:
+    files = {
+        values_beside(EVALUATION): _encoded_values(found)[0],
+        EVALUATION: encode_evaluation(whole_dict(found, appendices)),
+    }
+    if all(store.exists(name) and store.read(name) == data for name, data in files.items()):
         return False
-    store.write(values_beside(EVALUATION), _encoded_values(found)[0])
-    store.write(EVALUATION, data)
+    for name, data in files.items():
+        store.write(name, data)
     return True

@@ -13,7 +13,12 @@ import pyarrow as pa
 
 from synpic.errors import SynpicError
 from synpic.workspace import tables
-from synpic.workspace.evaluations import EVALUATION, REPORT, RecordedEvaluation
+from synpic.workspace.evaluations import (
+    EVALUATION,
+    REPORT,
+    RecordedEvaluation,
+    evaluation_file,
+)
 from synpic.workspace.parts import frame, open_bytes
 from synpic.workspace.storage import Store
 
@@ -59,24 +64,27 @@ def read_values(place: Path, found: RecordedEvaluation) -> tuple[pl.DataFrame | 
 
     Returns:
         Its rows; or None, and why there are none.
+
+    Raises:
+        EvaluationError: ``place`` is a folder without an evaluation.
     """
     if found.values is None:
         return None, f"{place}: it was written without values of single prompts"
-    names = VALUES_BESIDE[::-1] if place.is_dir() else (values_beside(place.name),)
-    folder = place if place.is_dir() else place.parent
-    for name in names:
-        try:
-            data = (folder / name).read_bytes()
-        except OSError:
-            continue
-        if hashlib.sha256(data).hexdigest() != found.values:
-            return None, f"{folder / name}: it is not what was written with the evaluation"
-        try:
-            with open_bytes(Store(str(folder)), name, data) as part:
-                rows = frame(part.read().cast(VALUES))
-        except (SynpicError, pa.ArrowException, ValueError) as error:
-            return None, f"{folder / name}: it cannot be read: {error}"
-        if rows.group_by("metric", "unit").agg(pl.col("tag").n_unique())["tag"].max() != 1:
-            return None, f"{folder / name}: it has no values, or a prompt has two tags"
-        return rows, ""
-    return None, f"{folder / names[0]}: there is no such file, which has values of single prompts"
+    file = evaluation_file(place)
+    beside = file.with_name(values_beside(file.name))
+    try:
+        data = beside.read_bytes()
+    except FileNotFoundError:
+        return None, f"{beside}: there is no such file, which has values of single prompts"
+    except OSError as error:
+        return None, f"{beside}: it cannot be read: {error.strerror or error}"
+    if hashlib.sha256(data).hexdigest() != found.values:
+        return None, f"{beside}: it is not what was written with the evaluation"
+    try:
+        with open_bytes(Store(str(beside.parent)), beside.name, data) as part:
+            rows = frame(part.read().cast(VALUES))
+    except (SynpicError, pa.ArrowException, ValueError) as error:
+        return None, f"{beside}: it cannot be read: {error}"
+    if rows.group_by("metric", "unit").agg(pl.col("tag").n_unique())["tag"].max() != 1:
+        return None, f"{beside}: it has no values, or a prompt has two tags"
+    return rows, ""

@@ -25,6 +25,7 @@ __all__ = [
     "RecordedResult",
     "RecordedSuite",
     "encode_evaluation",
+    "evaluation_file",
     "holds_evaluation",
     "read_evaluation",
 ]
@@ -219,6 +220,23 @@ def holds_evaluation(place: Path) -> bool:
         return False
 
 
+def evaluation_file(place: Path) -> Path:
+    """The file of the evaluation at ``place``: itself, or the one in this folder.
+
+    Raises:
+        EvaluationError: the folder holds none.
+    """
+    if not place.is_dir():
+        return place
+    for name in (REPORT, EVALUATION):
+        if (place / name).is_file():
+            return place / name
+    raise EvaluationError(
+        f"{place}: it holds no {REPORT} and no {EVALUATION}",
+        hint="name a folder of `synpic eval --to`, or a workspace that `synpic eval` read",
+    )
+
+
 def read_evaluation(place: Path) -> RecordedEvaluation:
     """What an evaluation found.
 
@@ -229,15 +247,7 @@ def read_evaluation(place: Path) -> RecordedEvaluation:
         EvaluationError: there is none, or it is damaged, with each key that is wrong.
         NewerSchema: a later synpic wrote it.
     """
-    path = place
-    if place.is_dir():
-        there = [place / name for name in (REPORT, EVALUATION) if (place / name).is_file()]
-        if not there:
-            raise EvaluationError(
-                f"{place}: it holds no {REPORT} and no {EVALUATION}",
-                hint="name a folder of `synpic eval --to`, or a workspace that `synpic eval` read",
-            )
-        path = there[0]
+    path = evaluation_file(place)
     try:
         data = path.read_bytes()
     except OSError as error:

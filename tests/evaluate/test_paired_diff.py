@@ -12,8 +12,8 @@ import pytest
 from synpic.evaluate.evaluation import evaluate_models
 from synpic.evaluate.report import write_report
 from synpic.workspace import Workspace
-from synpic.workspace.evaluation_values import read_values
-from synpic.workspace.evaluations import read_evaluation
+from synpic.workspace.evaluation_values import read_values, values_beside
+from synpic.workspace.evaluations import EVALUATION, REPORT, read_evaluation
 from tests.cli.conftest import in_process
 from tests.evaluate.test_evaluation import PROMPTS
 from tests.publish.fixtures import build, hashed_score, recipe
@@ -120,3 +120,14 @@ def test_why_they_are_not_paired(reports: Path, tmp_path: Path) -> None:
     assert values["value"].null_count() == 1
     older = recorded.model_copy(update={"values": None})
     assert read_values(alone, older)[1].endswith("written without values of single prompts")
+
+
+@pytest.mark.parametrize("kept", [REPORT, EVALUATION])
+def test_the_file_that_is_missed_is_the_one_beside_what_was_read(
+    reports: Path, tmp_path: Path, kept: str
+) -> None:
+    (tmp_path / kept).write_bytes((reports / "old/report.json").read_bytes())
+    recorded, beside = read_evaluation(tmp_path), tmp_path / values_beside(kept)
+    assert read_values(tmp_path, recorded)[1].startswith(f"{beside}: there is no such file")
+    beside.mkdir()
+    assert read_values(tmp_path, recorded)[1].startswith(f"{beside}: it cannot be read")

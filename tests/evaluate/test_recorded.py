@@ -16,6 +16,7 @@ from synpic.evaluate.trained_with import record_of_training
 from synpic.ids import file_hash
 from synpic.recipe.settings import ModelSettings
 from synpic.workspace import Workspace
+from synpic.workspace.evaluation_values import values_beside
 from synpic.workspace.evaluations import EVALUATION, read_evaluation
 from tests.conftest import edit
 from tests.evaluate.test_evaluation import PROMPTS, better, two_models
@@ -43,6 +44,23 @@ def test_a_workspace_keeps_what_was_found(
     assert record_evaluation(evaluate_models(workspace, base="beta"), workspace)
     assert read_evaluation(file).base == "beta"
     assert Workspace.open(workspace.store.root).verify().damaged == []
+
+
+@pytest.mark.parametrize("name", [EVALUATION, values_beside(EVALUATION)])
+@pytest.mark.parametrize("damage", [b"", b"PAR1 of another", None])
+def test_a_damaged_file_is_written_again(
+    evaluated: tuple[Workspace, Evaluation], name: str, damage: bytes | None
+) -> None:
+    workspace, found = evaluated
+    record_evaluation(found, workspace)
+    file = Path(workspace.store.root) / name
+    whole = file.read_bytes()
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+    assert record_evaluation(found, workspace)
+    assert file.read_bytes() == whole
 
 
 def test_a_dry_run_writes_nothing(evaluated: tuple[Workspace, Evaluation]) -> None:
