@@ -43,11 +43,13 @@ def run_tasks(
     seed = random.random()
     begun: list[RunningTask] = []
     waiting = [RunningTask(task, device, listener, stop, seed) for task in tasks]
-    while waiting and not (begun and stop.is_set()):
-        company = waiting if together else waiting[:1]
-        begun += [running for running in company if running not in begun]
-        _take_turns(company)
-        waiting = [one for one in company if one.put_off] + waiting[len(company) :]
+    # All of a run: what a model leaves after its end is found at the end of the next.
+    with older_objects_left_alone():
+        while waiting and not (begun and stop.is_set()):
+            company = waiting if together else waiting[:1]
+            begun += [running for running in company if running not in begun]
+            _take_turns(company)
+            waiting = [one for one in company if one.put_off] + waiting[len(company) :]
     report = Report(stage, [running.outcome for running in begun])
     report.stopped = stop.is_set() and not report.nothing_left(len(tasks))
     return report
@@ -56,16 +58,15 @@ def run_tasks(
 def _take_turns(company: Sequence[RunningTask]) -> None:
     """Work through ``company`` until each has ended, or is put off."""
     at_work: list[RunningTask] = []
-    with older_objects_left_alone():
-        try:
-            for running in company:
-                if running.open(alone=not at_work):
-                    at_work.append(running)
-            while at_work:
-                # The one furthest behind: all look at about the same images.
-                running = min(at_work, key=lambda one: one.position)
-                if not running.step(alone=len(at_work) == 1):
-                    at_work.remove(running)
-        finally:
-            for running in at_work:
-                running.close()
+    try:
+        for running in company:
+            if running.open(alone=not at_work):
+                at_work.append(running)
+        while at_work:
+            # The one furthest behind: all look at about the same images.
+            running = min(at_work, key=lambda one: one.position)
+            if not running.step(alone=len(at_work) == 1):
+                at_work.remove(running)
+    finally:
+        for running in at_work:
+            running.close()
