@@ -119,18 +119,6 @@ _seen = 0
 
 
 @pytest.fixture(autouse=True)
-def tests_imported_once() -> Iterator[None]:
-    """No test's code is forgotten as that of another workspace: the project's folder is none.
-
-    Where a test looks for code of its own from there, ``tests.fakes`` would be imported anew, and
-    what later tests replace in it would not be what runs.
-    """
-    yield
-    if registry._beside.folder == str(Path(__file__).parents[1]):
-        registry._beside.folder = None
-
-
-@pytest.fixture(autouse=True)
 def young() -> None:
     """Only what tests made is looked through for garbage, which runs do whenever they end.
 

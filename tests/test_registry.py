@@ -127,6 +127,17 @@ def test_a_library_in_a_workspaces_folder_stays_imported(
         assert sys.modules["some_library.later"] is later
 
 
+def test_what_the_program_imports_itself_is_imported_once(prompt: None, tmp_path: Path) -> None:
+    """A script, or a test, has its own folder on ``sys.path``: a copy would not be its class."""
+    first, second = _workspaces(tmp_path)
+    (first / "its_classes.py").write_text("class Mine: pass")
+    sys.path.insert(1, str(first))
+    mine = importlib.import_module("its_classes")
+    for folder in (first, second, first):
+        assert HERE.load("its_classes:Mine", folder) is mine.Mine
+        assert HERE.load("its_code:WHOSE", folder) == "first"
+
+
 def test_threads_look_beside_recipes_one_at_a_time(prompt: None, tmp_path: Path) -> None:
     folders = _workspaces(tmp_path)
     for folder in folders:

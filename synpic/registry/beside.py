@@ -3,7 +3,8 @@
 A module of one's own may lie beside the recipe. The folder of the workspace at hand is the last
 entry of ``sys.path`` but the working directory, so that installed packages come first; a module of
 another workspace's folder is not taken for one of the same name here, and one whose file was edited
-is read again. What was found by another entry (an environment, a checkout) stays as it is.
+is read again. What was found by another entry (an environment, a checkout, the program's own
+folder) stays as it is.
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ class ModulesBeside:
     def _only(self, folder: str | os.PathLike[str]) -> Iterator[None]:
         wanted = str(Path(folder).absolute())
         modules = self._modules()
-        if wanted != self.folder or any(
+        if wanted != self.folder:
+            forget = not self._stays
+        else:
             # One that was imported after the last look has no stamp, and was not edited for that.
-            name in self.stamps and _stamp(file) != self.stamps[name]
-            for name, file in modules
-        ):
+            stamps = self.stamps
+            forget = any(name in stamps and _stamp(file) != stamps[name] for name, file in modules)
+        if forget:
             for name, _ in modules:
                 del sys.modules[name]
+        if forget or wanted != self.folder:
             self.stamps.clear()
         self._enter(wanted)
         importlib.invalidate_caches()
@@ -75,6 +79,16 @@ class ModulesBeside:
         file = getattr(sys.modules.get(top), "__file__", None)
         folders = (folder, self.folder or folder)
         return isinstance(file, str) and not _is_of(_places(*folders), top, file)
+
+    @property
+    def _stays(self) -> bool:
+        """Whether the program itself has ``folder`` as an entry of ``sys.path``.
+
+        It would find the same modules there again, and have two copies of each.
+        """
+        return self.folder != self.added and self.folder in [
+            str(Path(entry).absolute()) for entry in sys.path if entry
+        ]
 
     def _enter(self, wanted: str) -> None:
         if self.added not in (None, wanted):
