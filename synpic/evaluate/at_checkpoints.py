@@ -231,4 +231,5 @@ def _found(found: Evaluation, step: int) -> StepEvaluation:
         version=found.suite.version,
         prompts=found.prompts,
         metrics=metrics,
+        drawn=found.facts[model].drawn,
     )

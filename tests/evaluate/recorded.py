@@ -17,6 +17,7 @@ __all__ = ["JUDGED", "changed", "estimate", "evaluation", "result", "typed", "wr
 
 JUDGED = "geneval"
 BASE, TUNED = "a" * 64, "b" * 64
+DRAWN = "4 images a prompt, 50 steps, guidance 9; seeds from 0; prompts not rewritten"
 
 
 def estimate(value: float, low: float, high: float, n: int = 400) -> dict[str, Any]:
@@ -52,11 +53,12 @@ def evaluation(training: str | None = None) -> dict[str, Any]:
         "synpic": "0.1.0",
         "base": "sdxl",
         "models": {
-            "sdxl": {"fingerprint": BASE, "training": None, "protocol": []},
+            "sdxl": {"fingerprint": BASE, "training": None, "protocol": [], "drawn": DRAWN},
             "tuned": {
                 "fingerprint": TUNED,
                 "training": training,
                 "protocol": ["steps 30, not 50"],
+                "drawn": DRAWN.replace("50 steps", "30 steps"),
             },
         },
         "suite": {

@@ -103,7 +103,9 @@ def test_a_run_is_evaluated_on_the_way(recipe: Path) -> None:
     facts = json.loads(Path("tune/model/training.json").read_text())
     assert [one["step"] for one in facts["evaluations"]] == [1]
     assert facts["evaluations"][0]["metrics"]["shapes"]["missing"] == 0
-    assert "## Evaluations in training" in Path("tune/model/README.md").read_text()
+    written = Path("tune/model/README.md").read_text()
+    assert "## Evaluations in training" in written
+    assert "All models were drawn alike: 1 image a prompt, " in written
     found = evaluate_models(workspace)
     assert list(found.models) == ["base", "step_00000001"]
     assert "after step 1" in in_process("train", "tune.toml", *one).stdout  # which does nothing

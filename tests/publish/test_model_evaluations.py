@@ -79,6 +79,7 @@ def test_the_hub_s_client_reads_the_results(here: HubServer, tmp_path: Path) -> 
         "items": 100,
         "images_per_prompt": 4,
         "protocol": "4 images a prompt, 50 steps, guidance 9",
+        "drawn": "4 images a prompt, 30 steps, guidance 9; seeds from 0; prompts not rewritten",
         "drawn_otherwise": "steps 30, not 50",
     }
     assert (judged.metric_type, judged.metric_name, judged.metric_value) == (
@@ -129,6 +130,9 @@ def test_people_read_the_same_and_more(here: HubServer, tmp_path: Path) -> None:
     assert "| protocol | 4 images a prompt, 50 steps, guidance 9 |" in text
     assert "`bbbbbbbbbbbbbbbb`; drawn otherwise than the protocol says: steps 30, not 50 |" in text
     assert "| base | sdxl, fingerprint `aaaaaaaaaaaaaaaa`; drawn as the protocol says |" in text
+    seeds = "guidance 9; seeds from 0; prompts not rewritten |"
+    assert f"| images of this model | 4 images a prompt, 30 steps, {seeds}" in text
+    assert f"| images of the base | 4 images a prompt, 50 steps, {seeds}" in text
     assert "| judge | geneval, fingerprint `3333333333333333` |" in text
     assert (
         "| geneval | held out | overall | 0.65 (0.6 … 0.7) | 0.55 (0.5 … 0.6) | "
@@ -137,6 +141,16 @@ def test_people_read_the_same_and_more(here: HubServer, tmp_path: Path) -> None:
     assert "| prompts that this model was trained on | 9 word for word, 3 nearly |" in text
     assert card(here).index("## Evaluation") > card(here).index(YOURS)
     assert card(here).index("## Evaluation") < card(here).index("## Use")
+
+
+def test_of_an_earlier_report_the_card_says_no_more_than_it_knows(
+    here: HubServer, tmp_path: Path
+) -> None:
+    folder = trained(tmp_path)
+    unknown = [(f"models.{model}.drawn", "") for model in ("sdxl", "tuned")]
+    publish(folder, report(folder, tmp_path / "report", *unknown))
+    assert "images of" not in section(card(here)).replace("images of each model", "")
+    assert "drawn" not in results(card(here))[0].dataset_args
 
 
 def test_what_labelled_the_training_set_is_not_in_the_head_and_comes_last(
@@ -363,6 +377,7 @@ def test_a_benchmark_of_the_hub_reads_the_number(here: HubServer, tmp_path: Path
     assert entry.source_url == f"{here.endpoint}/{MODEL}#evaluation"
     assert entry.notes == (
         "geneval of geneval; judge 3333333333333333; 4 images a prompt, 50 steps, guidance 9; "
+        "drawn: 4 images a prompt, 30 steps, guidance 9; seeds from 0; prompts not rewritten; "
         "steps 30, not 50"
     )
     assert publish(folder).sent == 0

@@ -83,6 +83,11 @@ class ModelEvaluation:
         """How the model was drawn otherwise than the suite's makers fix, in a line."""
         return "; ".join(self.found.models[self.model].protocol)
 
+    @property
+    def drawn(self) -> str:
+        """How the model was drawn, in a line; "" where an earlier synpic evaluated it."""
+        return self.found.models[self.model].drawn
+
 
 def model_results(evaluations: Sequence[ModelEvaluation], page: str) -> list[dict[str, Any]]:
     """The results of a ``model-index``, one for each suite.
@@ -113,6 +118,7 @@ def _asked(one: ModelEvaluation) -> dict[str, Any]:
         "items": one.suite.items,
         "images_per_prompt": one.suite.images,
         "protocol": one.suite.protocol,
+        "drawn": one.drawn,
         "drawn_otherwise": one.drawn_otherwise,
     }
     return {key: value for key, value in args.items() if value != ""}
@@ -172,6 +178,7 @@ def benchmark_entry(
                 f"{measure.metric} of {one.suite.name}",
                 f"{measure.kind} {measure.fingerprint[:16]}",
                 one.suite.protocol,
+                f"drawn: {one.drawn}" if one.drawn else "",
                 one.drawn_otherwise,
             ]
             return {
@@ -222,8 +229,10 @@ def _suite(one: ModelEvaluation) -> Mapping[str, Any]:
         "base": base,
         "is_base": base == one.model,
         "base_fingerprint": one.found.models[base].fingerprint,
+        "base_drawn": one.found.models[base].drawn,
         "base_drawn_otherwise": "; ".join(one.found.models[base].protocol),
         "fingerprint": one.found.models[one.model].fingerprint,
+        "drawn": one.drawn,
         "drawn_otherwise": one.drawn_otherwise,
         "missing": one.missing,
         "conclusion": _conclusion(one),

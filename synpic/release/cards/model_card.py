@@ -97,6 +97,7 @@ def render_card(about: Mapping[str, Any], repository: str | None = None) -> str:
         metrics=_metrics(about["metrics"]),
         objective=_objective(about),
         evaluations=_evaluations(about.get("evaluations", ())),
+        drawn_at_steps=_drawn_at_steps(about.get("evaluations", ())),
         family_code=_family_code(about),
         recipe=recipe,
         recipe_toml=write_toml(recipe),
@@ -240,6 +241,12 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
                 difference += f" ({ends[0]} … {ends[1]})"
             rows.append({**one, **metric, **figures, "metric": name, "difference": difference})
     return rows
+
+
+def _drawn_at_steps(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    """How the images of all steps were drawn; "" where an earlier synpic evaluated them."""
+    ways = dict.fromkeys(one.get("drawn", "") for one in evaluations)
+    return ". ".join(filter(None, ways))
 
 
 def _figure(value: float | None, sign: str = "") -> str:

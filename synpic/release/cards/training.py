@@ -128,6 +128,7 @@ class StepEvaluation(Record):
         suite, version: of the prompts.
         prompts: how many.
         metrics: by name.
+        drawn: how all models were drawn, in a line; "" in what an earlier synpic wrote.
     """
 
     step: Count
@@ -135,6 +136,7 @@ class StepEvaluation(Record):
     version: str
     prompts: Count
     metrics: dict[str, StepMetric]
+    drawn: str = ""
 
     @property
     def words(self) -> str:
