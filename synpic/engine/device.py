@@ -125,7 +125,7 @@ def describe_device(device: str) -> str:
 
 def free_memory() -> None:
     """Give back what is no longer used: cycles first, then the accelerator's cache."""
-    gc.unfreeze()
+    _take_back_older_objects()
     free_recent_memory()
 
 
@@ -144,13 +144,30 @@ def older_objects_left_alone() -> Iterator[None]:
     """Within, :func:`free_recent_memory` looks through objects that are made within alone.
 
     Imported libraries have half a million objects, which are never freed: looking through them
-    takes a third of a second.
+    takes a third of a second. Where the program itself has frozen objects, nothing is frozen or
+    unfrozen here: Python cannot unfreeze some objects alone.
     """
+    global _frozen
+    if gc.get_freeze_count():
+        yield
+        return
     gc.freeze()
+    _frozen = True
     try:
         yield
     finally:
+        _take_back_older_objects()
+
+
+_frozen = False
+"""Whether it was :func:`older_objects_left_alone` that froze what is frozen."""
+
+
+def _take_back_older_objects() -> None:
+    global _frozen
+    if _frozen:
         gc.unfreeze()
+    _frozen = False
 
 
 def environment(device: str, dtype: str | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +120,16 @@ class Cycle:
         self.itself = self
 
 
-def test_older_objects_are_left_alone_where_all_memory_is_not_needed() -> None:
+@pytest.fixture
+def nothing_frozen() -> Iterator[None]:
+    """As in a program that has frozen no objects, which the tests' own does."""
+    gc.unfreeze()
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+def test_older_objects_are_left_alone_where_all_memory_is_not_needed(nothing_frozen: None) -> None:
     gone: list[str] = []
 
     def dropped(name: str) -> None:
@@ -139,8 +148,19 @@ def test_older_objects_are_left_alone_where_all_memory_is_not_needed() -> None:
         dropped("after")
         free_recent_memory()
         assert gone[2:] == ["after"]
+        assert gc.get_freeze_count() == 0
     finally:
         gc.enable()
+
+
+def test_what_the_program_has_frozen_stays_frozen() -> None:
+    frozen = gc.get_freeze_count()
+    assert frozen
+    with older_objects_left_alone():
+        free_memory()
+    free_memory()
+    # What is freed otherwise leaves the count, too.
+    assert gc.get_freeze_count() > frozen // 2
 
 
 @pytest.mark.parametrize(("asked", "there"), [("cuda", True), ("cuda:1", True), ("cuda:2", False)])

@@ -63,7 +63,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
 
     def begin(origin: str, **options: Any) -> Visit:
         context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         return Visit(context.new_page(), origin)
 
