@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from pathlib import Path
 
 from synpic.errors import TrainingDiverged
 from synpic.train.metrics import Metrics
@@ -30,14 +31,10 @@ class Guard:
     Args:
         recipe: of the run.
         objective: that it minimises.
-        kept: the last checkpoint, for the message; changed as checkpoints are saved.
         processes: that take a step together.
     """
 
-    def __init__(
-        self, recipe: TrainRecipe, objective: Objective, kept: str | None, processes: int = 1
-    ) -> None:
-        self.kept = kept
+    def __init__(self, recipe: TrainRecipe, objective: Objective, processes: int = 1) -> None:
         self._objective = objective
         self._recipe = recipe
         prompts = recipe.run.batch_size * recipe.run.accumulation * processes
@@ -47,23 +44,26 @@ class Guard:
         self._first: float | None = None
         self._skipped = 0
 
-    def look(self, step: int, metrics: Metrics, norm: float) -> None:
+    def look(self, step: int, metrics: Metrics, norm: float, kept: Path | None = None) -> None:
         """Judge a step from its metrics and the norm of its gradient.
+
+        Args:
+            kept: the last checkpoint, for the message.
 
         Raises:
             TrainingDiverged: the loss is no number, or the model has come to be far worse than the
                 reference at what it was trained for.
         """
         if not math.isfinite(metrics.loss):
-            self._stop(step, f"the loss is {metrics.loss}")
+            self._stop(step, kept, f"the loss is {metrics.loss}")
         if math.isfinite(norm):
             self._skipped = 0
         elif self._recipe.run.precision != "fp16":
-            self._stop(step, f"the gradient's norm is {norm}")
+            self._stop(step, kept, f"the gradient's norm is {norm}")
         else:
             self._skipped += 1
             if self._skipped == _SKIPPED:
-                self._stop(step, f"the gradient overflowed float16 {_SKIPPED} times in a row")
+                self._stop(step, kept, f"the gradient overflowed float16 {_SKIPPED} times in a row")
         self._errors.append(metrics.error)
         error = sum(self._errors) / len(self._errors)
         if metrics.reference_error is not None:
@@ -75,9 +75,9 @@ class Guard:
                 self._first = min(error, _NOTHING)
             known = _NOTHING if self._first is None else self._first
         if error > _WORSE * known:
-            self._stop(step, f"the model's error is {error / known:.1f} times what it was")
+            self._stop(step, kept, f"the model's error is {error / known:.1f} times what it was")
 
-    def _stop(self, step: int, what: str) -> None:
+    def _stop(self, step: int, kept: Path | None, what: str) -> None:
         optimizer = self._recipe.optimizer
         lower = [f"optimizer.learning_rate (now {optimizer.learning_rate:g})"]
         if self._objective.uses_beta:
@@ -85,7 +85,7 @@ class Guard:
         if self._recipe.run.precision == "fp16":
             lower.append('or train with run.precision = "bf16"')
         # Nobody knows when it began: the last checkpoint may be of a model that is lost already.
-        kept = f"the last checkpoint is {self.kept}" if self.kept else "no checkpoint was due"
+        last = f"the last checkpoint is {kept}" if kept else "no checkpoint was due"
         raise TrainingDiverged(
-            f"step {step + 1}: {what}; {kept}", hint=f"lower {', '.join(lower)}; then a new --out"
+            f"step {step + 1}: {what}; {last}", hint=f"lower {', '.join(lower)}; then a new --out"
         )

@@ -13,7 +13,7 @@ import pytest
 
 from synpic.engine import threads
 from synpic.engine.workers.local_pool import LocalPool
-from synpic.train import training_loop
+from synpic.train import training_steps
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = (
@@ -99,9 +99,9 @@ def test_workers_share(
 
 def test_readers_of_batches_share_too(machine: Machine) -> None:
     machine(64, SLURM_CPUS_PER_TASK="8")
-    assert [training_loop._loaders(wanted) for wanted in (0, 3, 99)] == [0, 3, 8]
+    assert [training_steps._loaders(wanted) for wanted in (0, 3, 99)] == [0, 3, 8]
     machine(64, SLURM_CPUS_PER_TASK="8", LOCAL_WORLD_SIZE="4")
-    assert [training_loop._loaders(wanted) for wanted in (0, 1, 99)] == [0, 1, 2]
+    assert [training_steps._loaders(wanted) for wanted in (0, 1, 99)] == [0, 1, 2]
 
 
 SHOW = """

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from synpic.errors import TrainingDiverged
-from synpic.train import training_loop
+from synpic.train import training_steps
 from synpic.train.guard import Guard
 from synpic.train.metrics import Metrics
 from synpic.train.objective import find_objective
@@ -29,19 +29,19 @@ def metrics(error: float, reference: float | None = None, loss: float = 0.5) -> 
 
 
 def guarded(recipe: TrainRecipe, processes: int = 1) -> Guard:
-    return Guard(recipe, find_objective(recipe.objective.name), None, processes)
+    return Guard(recipe, find_objective(recipe.objective.name), processes)
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, step: int, how: Callable[[Loss], Loss]) -> None:
     """From ``step`` on, ``how`` is done to what comes of a batch."""
-    plain, calls = training_loop.loss_of_batch, [0]
+    plain, calls = training_steps.loss_of_batch, [0]
 
     def spoilt(*arguments: Any) -> Loss:
         calls[0] += 1
         found = plain(*arguments)
         return how(found) if calls[0] >= step else found
 
-    monkeypatch.setattr(training_loop, "loss_of_batch", spoilt)
+    monkeypatch.setattr(training_steps, "loss_of_batch", spoilt)
 
 
 def no_number(found: Loss) -> Loss:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from synpic.errors import StorageError
-from synpic.train import samples, training_loop
+from synpic.train import samples, training_steps
 from synpic.train.training_loop import train
 from tests.generate.tiny import SIDE
 from tests.train.conftest import Wanted
@@ -127,21 +127,21 @@ def test_drawing_does_not_change_the_run(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[tuple[str, bool]] = []
-    plain = training_loop.loss_of_batch
+    plain = training_steps.loss_of_batch
 
     def watched(family: Any, model: Any, *others: Any) -> Any:
         modes.append(("step", model.training))
         return plain(family, model, *others)
 
-    drawn = training_loop.Sampler._drawn
+    drawn = training_steps.Sampler._drawn
 
     def drawing(self: Any) -> Any:
         modes.append(("draw", self._denoiser.training))
         assert not torch.is_grad_enabled()
         return drawn(self)
 
-    monkeypatch.setattr(training_loop, "loss_of_batch", watched)
-    monkeypatch.setattr(training_loop.Sampler, "_drawn", drawing)
+    monkeypatch.setattr(training_steps, "loss_of_batch", watched)
+    monkeypatch.setattr(training_steps.Sampler, "_drawn", drawing)
     train(wanted("sd", "samples.every=1"), tmp_path / "drawn")
     draw, step = ("draw", False), ("step", True)
     assert modes == [draw, step, draw, step, draw]

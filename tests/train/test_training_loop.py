@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from synpic.engine.progress import Event
 from synpic.errors import MissingExtra, Stopped, SynpicError, TrainingError
 from synpic.publish import publish_to
-from synpic.train import training_loop
+from synpic.train import model_in_training, training_loop, training_steps
 from synpic.train.trainable_checkpoint import Reference
 from synpic.train.training_loop import train
 from tests.generate.tiny import ALWAYS, SIDE
@@ -117,7 +117,7 @@ def test_adapters_switched_off_are_as_good_a_reference_as_a_copy(
     recipe = wanted(kind, LORA, FAST, "run.steps=3")
     train(recipe, tmp_path / "off")
     monkeypatch.setattr(
-        training_loop, "Reference", lambda model, _, dtype: Reference(model, "full", dtype)
+        model_in_training, "Reference", lambda model, _, dtype: Reference(model, "full", dtype)
     )
     train(recipe, tmp_path / "copy")
     assert rows(tmp_path / "off") == rows(tmp_path / "copy")
@@ -259,7 +259,7 @@ def test_fine_tuning_keeps_no_reference(
     def refuse(*arguments: Any) -> None:
         raise AssertionError("a reference was made")
 
-    monkeypatch.setattr(training_loop, "Reference", refuse)
+    monkeypatch.setattr(model_in_training, "Reference", refuse)
     for name in ("sft", "weighted-sft"):
         train(wanted("sd", FULL, f"objective.name={name}", "objective.beta="), tmp_path / name)
         assert "reference_error" not in rows(tmp_path / name)[0]
@@ -277,12 +277,12 @@ def test_small_batches_add_up_to_a_large_one(
         def __getitem__(self, number: int) -> Any:
             return _prompt(large[number // 2], number % 2)
 
-    plain = training_loop._batches
+    plain = training_steps._batches
 
     def halved(recipe: Any, data: Any, done: int) -> Any:
         return plain(recipe, replace(data, batches=Halves()), done)
 
-    monkeypatch.setattr(training_loop, "_batches", halved)
+    monkeypatch.setattr(training_steps, "_batches", halved)
     train(wanted(*common, "run.batch_size=1", "run.accumulation=2"), tmp_path / "small")
     for one, other in zip(rows(tmp_path / "large"), rows(tmp_path / "small"), strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-6)
@@ -323,13 +323,13 @@ def test_all_captions_dropped_leaves_the_empty_one(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
-    plain = training_loop.loss_of_batch
+    plain = training_steps.loss_of_batch
 
     def watched(family: Any, model: Any, reference: Any, batch: Any, *others: Any) -> Any:
         seen.append(batch.encoded["words"])
         return plain(family, model, reference, batch, *others)
 
-    monkeypatch.setattr(training_loop, "loss_of_batch", watched)
+    monkeypatch.setattr(training_steps, "loss_of_batch", watched)
     train(wanted("sd", "data.caption_dropout=1.0"), tmp_path / "dropped")
     pipeline = opened(str(wanted("sd").model.checkpoint))
     empty = pipeline.encode_prompt("", "cpu", 1, False)[0]
