@@ -13,12 +13,12 @@ import polars as pl
 from PIL.Image import Image
 
 from synpic.engine.attempt import Attempts, Done, Failed
-from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
-from synpic.engine.task import Item, Made, Opener, Output, Task, TaskCounts
+from synpic.engine.task import Item, Made, Opener, Output, Task
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.comparer import Comparer, PreparedComparer, WantedComparer, open_comparer
+from synpic.score.missing_results import missing_results
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder
 from synpic.score.scoring_task import PART_SCORES, WHOLE_IMAGE
@@ -66,43 +66,31 @@ def comparing_task(
             its pairs.
         retry_failed: try again what has a failure row.
     """
-    failures = FailureLog(workspace, "compare", comparer.name, comparer.fingerprint)
-    watcher = PartWatcher(workspace, comparer.folder, tables.COMPARISONS)
-    done = set(watcher.new_rows(PAIR_KEY))
-    failed = set() if retry_failed else failures.known.keys()
-    wanted = [
-        _Pair(candidate_id=f"{row['left']}+{row['right']}", position=position, **row)
-        for position, row in enumerate(
-            pairs.select("prompt_id", "prompt", *PAIR_KEY).iter_rows(named=True)
-        )
-    ]
-    open_ = [pair for pair in wanted if _key(pair) not in done]
-    missing = [pair for pair in open_ if pair.candidate_id not in failed]
-    ours = [pair for pair in missing if shard.holds(int(pair.prompt_id[:8], 16))]
-    size = comparer.settings.batch_size
-    return Task(
-        stage="compare",
-        name=comparer.name,
-        output=Output(
+    found = missing_results(
+        "compare",
+        comparer,
+        Output(
             workspace=workspace,
             folder=comparer.folder,
             schema=tables.COMPARISONS,
             key=PAIR_KEY,
             part_rows=PART_SCORES,
             note={"comparer": comparer.name, "decides": comparer.fingerprint_inputs},
-            watcher=watcher,
+            watcher=PartWatcher(workspace, comparer.folder, tables.COMPARISONS),
             named_by=2,
         ),
-        opener=Opener(partial(_open, workspace, comparer, images), RewardError, proven=bool(done)),
-        counts=TaskCounts(len(wanted), len(wanted) - len(missing), len(open_) - len(missing)),
-        batches=[list[Item](ours[start : start + size]) for start in range(0, len(ours), size)],
-        todo=set(map(_key, ours)),
-        failures=failures,
+        pairs,
+        _pair,
+        retry_failed,
     )
+    opener = Opener(
+        partial(_open, workspace, comparer, images), RewardError, proven=bool(found.before)
+    )
+    return found.task(lambda pair: shard.holds(int(pair.prompt_id[:8], 16)), opener)
 
 
-def _key(pair: _Pair) -> tuple[str, str, str, str]:
-    return pair.left, pair.right, pair.sha256_left, pair.sha256_right
+def _pair(position: int, row: dict[str, Any]) -> Item:
+    return _Pair(candidate_id=f"{row['left']}+{row['right']}", position=position, **row)
 
 
 def _open(
@@ -206,7 +194,7 @@ class _Comparing:
     def _row(self, pair: _Pair, forward: float, backward: float) -> dict[str, Any]:
         return {
             "prompt_id": pair.prompt_id,
-            **dict(zip(PAIR_KEY, _key(pair), strict=True)),
+            **{column: getattr(pair, column) for column in PAIR_KEY},
             "name": self._wanted.name,
             "fingerprint": self._wanted.fingerprint,
             "p_forward": forward,

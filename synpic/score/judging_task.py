@@ -13,9 +13,8 @@ from typing import Any
 import polars as pl
 
 from synpic.engine.attempt import Attempts, Done, Failed
-from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
-from synpic.engine.task import Item, Made, Opener, Output, Task, TaskCounts
+from synpic.engine.task import Item, Made, Opener, Output, Task
 from synpic.engine.writing import PartWatcher
 from synpic.errors import EvaluationError, RewardError
 from synpic.score.judges.judge import Judge, Requirement
@@ -28,6 +27,7 @@ from synpic.score.judges.trust import (
 )
 from synpic.score.judges.verdict import Verdict
 from synpic.score.judges.wanted import JUDGE, WantedJudge, open_judge
+from synpic.score.missing_results import enough_to_differ, missing_results
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder
 from synpic.score.reward import REWARD, WantedReward, registered_reward
@@ -64,52 +64,38 @@ def judging_task(
     Raises:
         EvaluationError: an item of the suite cannot be judged by it.
     """
-    failures = FailureLog(workspace, "judge", judge.name, judge.fingerprint)
-    watcher = PartWatcher(workspace, judge.folder, tables.VERDICTS)
-    before = watcher.new_rows(["candidate_id", "sha256", "correct", "score"])
-    done = {row[:2] for row in before}
-    failed = set() if retry_failed else failures.known.keys()
-    asked = {name: suite.of(name) for name in candidates["prompt_id"].unique().to_list()}
-    missing = [
-        SuiteImage(
-            position=position,
-            tag=asked[row["prompt_id"]].tag,
-            spec=asked[row["prompt_id"]].spec,
-            **row,
-        )
-        for position, row in enumerate(
-            candidates.select("candidate_id", "sha256", "prompt_id", "prompt").iter_rows(named=True)
-        )
-        if (row["candidate_id"], row["sha256"]) not in done and row["candidate_id"] not in failed
-    ]
-    open_prompts = {one.prompt_id: one.prompt for one in missing}
-    require_judgeable(judge, workspace, open_prompts, suite)
-    keys = candidates.select("candidate_id", "sha256").iter_rows()
-    failed_before = sum(key[0] in failed and key not in done for key in keys)
-    ours = [item for item in missing if shard.holds(int(item.candidate_id[:8], 16))]
-    prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
-    known = [((row[2], row[3]), prompts[row[0]]) for row in before if row[0] in prompts]
-    size = judge.settings.batch_size
-    return Task(
-        stage="judge",
-        name=judge.name,
-        output=Output(
+    found = missing_results(
+        "judge",
+        judge,
+        Output(
             workspace=workspace,
             folder=judge.folder,
             schema=tables.VERDICTS,
             key=("candidate_id", "sha256"),
             part_rows=_PART_VERDICTS,
             note={"judge": judge.name, "decides": judge.fingerprint_inputs},
-            watcher=watcher,
+            watcher=PartWatcher(workspace, judge.folder, tables.VERDICTS),
         ),
-        opener=Opener(
-            partial(_open, workspace, judge, images, _few(known)), RewardError, proven=bool(known)
-        ),
-        counts=TaskCounts(candidates.height, candidates.height - len(missing), failed_before),
-        batches=[list[Item](ours[start : start + size]) for start in range(0, len(ours), size)],
-        todo={(item.candidate_id, item.sha256) for item in ours},
-        failures=failures,
+        candidates,
+        partial(_item, suite),
+        retry_failed,
+        values=["correct", "score"],
     )
+    unjudged = {one.prompt_id: one.prompt for one in found.missing}
+    require_judgeable(judge, workspace, unjudged, suite)
+    prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
+    known = [((row[2], row[3]), prompts[row[0]]) for row in found.before if row[0] in prompts]
+    opener = Opener(
+        partial(_open, workspace, judge, images, enough_to_differ(known)),
+        RewardError,
+        proven=bool(known),
+    )
+    return found.task(lambda item: shard.holds(int(item.candidate_id[:8], 16)), opener)
+
+
+def _item(suite: SuiteItems, position: int, row: dict[str, Any]) -> Item:
+    asked = suite.of(row["prompt_id"])
+    return SuiteImage(position=position, tag=asked.tag, spec=asked.spec, **row)
 
 
 def require_judgeable(
@@ -148,12 +134,6 @@ def _parsed(item: AskedItem) -> Any:
 
 
 Known = Sequence[tuple[tuple[bool | None, float | None], str]]
-
-
-def _few(known: Known) -> Known:
-    """So much of ``known`` as a guard needs: it travels to every worker."""
-    another = next((pair for pair in known if pair[0] != known[0][0]), None)
-    return known if another is None else [known[0], another]
 
 
 def _open(

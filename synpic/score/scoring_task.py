@@ -14,14 +14,14 @@ import polars as pl
 from PIL.Image import Image
 
 from synpic.engine.attempt import Attempts, Done, Failed
-from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
-from synpic.engine.task import Item, Made, Opener, Output, Task, TaskCounts
+from synpic.engine.task import Item, Made, Opener, Output, Task
 from synpic.engine.writing import PartWatcher
 from synpic.errors import RewardError
 from synpic.score.judged import AskedPrompt, JudgedReward
 from synpic.score.judges.judge import Requirement
 from synpic.score.judges.trust import require_canary_refused
+from synpic.score.missing_results import enough_to_differ, missing_results
 from synpic.score.precision import full_float32
 from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder, key_of
 from synpic.score.reward import HoldsSomething, Reward, WantedReward, open_reward
@@ -71,51 +71,34 @@ def scoring_task(
         retry_failed: try again what has a failure row.
         suite: what is asked of each prompt's images, for a judge as a reward.
     """
-    failures = FailureLog(workspace, "score", reward.name, reward.fingerprint)
-    watcher = PartWatcher(workspace, reward.folder, tables.SCORES)
-    before = watcher.new_rows(["candidate_id", "sha256", "score"])
-    done = {row[:2] for row in before}
-    failed = set() if retry_failed else failures.known.keys()
-    missing = [
-        _item(position, row, suite, reward)
-        for position, row in enumerate(
-            candidates.select("candidate_id", "sha256", "prompt_id", "prompt").iter_rows(named=True)
-        )
-        if (row["candidate_id"], row["sha256"]) not in done and row["candidate_id"] not in failed
-    ]
-    keys = candidates.select("candidate_id", "sha256").iter_rows()
-    failed_before = sum(key[0] in failed and key not in done for key in keys)
-    ours = [item for item in missing if shard.holds(int(item.candidate_id[:8], 16))]
-    prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
-    known = [(score, prompts[name]) for name, _, score in before if name in prompts]
-    size = reward.settings.batch_size
-    output = Output(
-        workspace=workspace,
-        folder=reward.folder,
-        schema=tables.SCORES,
-        key=("candidate_id", "sha256"),
-        part_rows=PART_SCORES,
-        note={"reward": reward.name, "decides": reward.fingerprint_inputs},
-        watcher=watcher,
+    found = missing_results(
+        "score",
+        reward,
+        Output(
+            workspace=workspace,
+            folder=reward.folder,
+            schema=tables.SCORES,
+            key=("candidate_id", "sha256"),
+            part_rows=PART_SCORES,
+            note={"reward": reward.name, "decides": reward.fingerprint_inputs},
+            watcher=PartWatcher(workspace, reward.folder, tables.SCORES),
+        ),
+        candidates,
+        partial(_item, suite, reward),
+        retry_failed,
+        values=["score"],
     )
+    prompts = dict(candidates.select("candidate_id", "prompt_id").iter_rows())
+    known = [(score, prompts[name]) for name, _, score in found.before if name in prompts]
     opener = Opener(
-        partial(_open, workspace, reward, images, _telling(known)),
+        partial(_open, workspace, reward, images, enough_to_differ(known)),
         RewardError,
         proven=bool(known),
     )
-    return Task(
-        stage="score",
-        name=reward.name,
-        output=output,
-        opener=opener,
-        counts=TaskCounts(candidates.height, candidates.height - len(missing), failed_before),
-        batches=[ours[start : start + size] for start in range(0, len(ours), size)],
-        todo={(item.candidate_id, item.sha256) for item in ours},
-        failures=failures,
-    )
+    return found.task(lambda item: shard.holds(int(item.candidate_id[:8], 16)), opener)
 
 
-def _item(position: int, row: dict[str, Any], suite: SuiteItems, reward: WantedReward) -> Item:
+def _item(suite: SuiteItems, reward: WantedReward, position: int, row: dict[str, Any]) -> Item:
     if reward.judge is None:
         return Item(position=position, **row)
     asked = suite.of(row["prompt_id"])
@@ -141,12 +124,6 @@ def _open(
     # A judge may well call every image wrong: what was seen to tell images apart is not held back.
     guard = ConstantGuard(reward.name, [(0.0, ""), (1.0, "")])
     return _Scoring(reward, opened, images, guard, device)
-
-
-def _telling(known: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
-    """So much of ``known`` as a guard needs: it travels to every worker."""
-    another = next((pair for pair in known if pair[0] != known[0][0]), None)
-    return known if another is None else [known[0], another]
 
 
 @dataclass(frozen=True)
