@@ -20,8 +20,8 @@ from synpic.errors import RewardError
 from synpic.score.comparer import Comparer, PreparedComparer, WantedComparer, open_comparer
 from synpic.score.missing_results import missing_results
 from synpic.score.precision import full_float32
-from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder
-from synpic.score.scoring_task import PART_SCORES, WHOLE_IMAGE
+from synpic.score.prefetch import WHOLE_IMAGE, PrefetchedImages, PrefetchOrder, as_it_is
+from synpic.score.scoring_task import PART_SCORES
 from synpic.workspace import Workspace, tables
 
 __all__ = ["PAIR_KEY", "comparing_task"]
@@ -112,7 +112,7 @@ class _Comparing:
         self._wanted, self._images = wanted, images
         self._attempts = Attempts(self._ask)
         self._kind: Hashable = WHOLE_IMAGE
-        self._make: Callable[[Image], Any] = _as_it_is
+        self._make: Callable[[Image], Any] = as_it_is
         self._compare: Callable[..., Sequence[float]] = comparer.compare
         if isinstance(comparer, PreparedComparer):
             self._kind, self._make = comparer.preprocessing, comparer.pixels
@@ -132,7 +132,7 @@ class _Comparing:
             coming = _pairs(following)
             ordered = self._images.order(_images_of(coming), self._kind)
             self._looking_ahead.submit(self._tell_ahead, ordered, coming)
-        self._ready, broken = _sorted(order)
+        self._ready, broken = order.wait_and_part()
         failed = {
             pair.candidate_id: f"candidate {side}: {broken[side]}"
             for pair in pairs
@@ -163,7 +163,7 @@ class _Comparing:
     def _tell_ahead(self, order: PrefetchOrder, pairs: Sequence[_Pair]) -> None:
         if not isinstance(self._comparer, PreparedComparer):
             return
-        ready, _ = _sorted(order)
+        ready, _ = order.wait_and_part()
         asked = [
             one
             for one in pairs
@@ -203,10 +203,6 @@ class _Comparing:
         }
 
 
-def _as_it_is(image: Image) -> Image:
-    return image
-
-
 def _pairs(items: Sequence[Item]) -> list[_Pair]:
     return [item for item in items if isinstance(item, _Pair)]
 
@@ -220,13 +216,6 @@ def _questions(pairs: Sequence[_Pair]) -> tuple[list[tuple[str, str]], list[str]
     """Two a pair: the candidates in the order in which they are shown, and the prompts."""
     orders = [sides for one in pairs for sides in ((one.left, one.right), (one.right, one.left))]
     return orders, [one.prompt for one in pairs for _ in range(2)]
-
-
-def _sorted(order: PrefetchOrder) -> tuple[dict[str, Any], dict[str, str]]:
-    """Candidate id → what was made of its image; and → why nothing was."""
-    made = {key[0]: one for key, one in zip(order.keys, order.wait(), strict=True)}
-    broken = {name: one.reason for name, one in made.items() if isinstance(one, Broken)}
-    return {name: one for name, one in made.items() if name not in broken}, broken
 
 
 def _checked(name: str, orders: Sequence[tuple[str, ...]], given: Sequence[float]) -> list[float]:

@@ -29,7 +29,7 @@ from synpic.score.judges.verdict import Verdict
 from synpic.score.judges.wanted import JUDGE, WantedJudge, open_judge
 from synpic.score.missing_results import enough_to_differ, missing_results
 from synpic.score.precision import full_float32
-from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder
+from synpic.score.prefetch import PrefetchedImages, PrefetchOrder
 from synpic.score.reward import REWARD, WantedReward, registered_reward
 from synpic.score.scoring_task import SuiteImage
 from synpic.workspace import Workspace, tables
@@ -183,7 +183,7 @@ class _Judging:
         if following:
             ordered = self._images.order(following, self._kind)
             self._looking_ahead.submit(self._tell_ahead, ordered, _judged(following))
-        self._ready, broken = _sorted(order)
+        self._ready, broken = order.wait_and_part()
         whole = [item for item in _judged(missing) if item.candidate_id not in broken]
         ended = self._attempts.run(whole)
         self._ready = {}
@@ -206,7 +206,7 @@ class _Judging:
         self._judge.close()
 
     def _tell_ahead(self, order: PrefetchOrder, items: Sequence[SuiteImage]) -> None:
-        ready, _ = _sorted(order)
+        ready, _ = order.wait_and_part()
         there = [one for one in items if one.candidate_id in ready]
         if there:
             # What is wrong is found when the batch is judged.
@@ -237,10 +237,3 @@ class _Judging:
 
 def _judged(items: Sequence[Item]) -> list[SuiteImage]:
     return [item for item in items if isinstance(item, SuiteImage)]
-
-
-def _sorted(order: PrefetchOrder) -> tuple[dict[str, Any], dict[str, str]]:
-    """Candidate id → what was made of its image; and → why nothing was."""
-    made = {key[0]: one for key, one in zip(order.keys, order.wait(), strict=True)}
-    broken = {name: one.reason for name, one in made.items() if isinstance(one, Broken)}
-    return {name: one for name, one in made.items() if name not in broken}, broken

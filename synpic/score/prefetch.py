@@ -14,15 +14,32 @@ from synpic.engine.task import Item
 from synpic.engine.threads import pool
 from synpic.readers.images import ImageError, decode
 
-__all__ = ["Broken", "Encoded", "PrefetchOrder", "PrefetchedImages", "key_of", "made_ready"]
+__all__ = [
+    "WHOLE_IMAGE",
+    "Broken",
+    "Encoded",
+    "PrefetchOrder",
+    "PrefetchedImages",
+    "as_it_is",
+    "key_of",
+    "made_ready",
+]
 
 Key = tuple[str, str]
 """candidate_id, sha256."""
 
 Make = Callable[[Image], Any]
 
+WHOLE_IMAGE = "whole image"
+"""The kind of what takes images as they are."""
+
 KEEP = 4
 """Times the largest batch: the current batch, the next, and rewards that are a batch apart."""
+
+
+def as_it_is(image: Image) -> Image:
+    """How :data:`WHOLE_IMAGE` is made."""
+    return image
 
 
 def key_of(item: Item) -> Key:
@@ -56,6 +73,16 @@ class PrefetchOrder:
             WorkspaceError: pixels that should be there are gone.
         """
         return [promise.result()[self.kind] for promise in self.promises]
+
+    def wait_and_part(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Candidate id → what was made of its image; and candidate id → why nothing was.
+
+        Raises:
+            WorkspaceError: pixels that should be there are gone.
+        """
+        made = {key[0]: one for key, one in zip(self.keys, self.wait(), strict=True)}
+        broken = {name: one.reason for name, one in made.items() if isinstance(one, Broken)}
+        return {name: one for name, one in made.items() if name not in broken}, broken
 
 
 @dataclass(frozen=True)

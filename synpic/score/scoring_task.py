@@ -23,7 +23,7 @@ from synpic.score.judges.judge import Requirement
 from synpic.score.judges.trust import require_canary_refused
 from synpic.score.missing_results import enough_to_differ, missing_results
 from synpic.score.precision import full_float32
-from synpic.score.prefetch import Broken, PrefetchedImages, PrefetchOrder, key_of
+from synpic.score.prefetch import WHOLE_IMAGE, PrefetchedImages, PrefetchOrder, as_it_is, key_of
 from synpic.score.reward import HoldsSomething, Reward, WantedReward, open_reward
 from synpic.score.score_checks import ConstantGuard, check_finite
 from synpic.score.two_stage import TwoStageReward
@@ -33,9 +33,6 @@ from synpic.workspace.suite import NO_SUITE, SuiteItems
 __all__ = ["SuiteImage", "scoring_task"]
 
 PART_SCORES = 4096
-
-WHOLE_IMAGE = "whole image"
-"""The kind of a reward that takes images as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +153,7 @@ class _Scoring:
         self._pinned = device.startswith("cuda")
         self._attempts = Attempts(self._score)
         self._kind: Hashable = WHOLE_IMAGE
-        self._make: Callable[[Image], Any] = _as_it_is
+        self._make: Callable[[Image], Any] = as_it_is
         self._judge: Callable[[Sequence[str], Any], Sequence[float]] = reward.score
         self._side_by_side: Callable[[Sequence[Any]], Any] = list
         self._ahead: Callable[[Sequence[str], Any], None] | None = None
@@ -204,13 +201,8 @@ class _Scoring:
 
     def _gather(self, order: PrefetchOrder) -> _Batch:
         """Wait for what was ordered, and lay it side by side as the device takes it."""
-        made = order.wait()
-        broken = {
-            key[0]: image.reason
-            for key, image in zip(order.keys, made, strict=True)
-            if isinstance(image, Broken)
-        }
-        images: Any = [image for image in made if not isinstance(image, Broken)]
+        ready, broken = order.wait_and_part()
+        images: Any = [*ready.values()]
         if self._kind is WHOLE_IMAGE:
             # One each: whoever else is given this image may not see what is drawn on it.
             images = [image.copy() for image in images]
@@ -258,7 +250,3 @@ def _prompt(item: Item) -> str:
     if not isinstance(item, SuiteImage):
         return item.prompt
     return AskedPrompt(item.prompt, {"tag": item.tag, **json.loads(item.spec)})
-
-
-def _as_it_is(image: Image) -> Image:
-    return image

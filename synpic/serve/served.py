@@ -13,7 +13,7 @@ from synpic.engine.attempt import Attempts, Done
 from synpic.errors import DeviceLost, RewardError, SynpicError
 from synpic.score.judged import FormScore
 from synpic.score.precision import full_float32
-from synpic.score.prefetch import Broken
+from synpic.score.prefetch import WHOLE_IMAGE, Broken
 from synpic.score.reward import HoldsSomething, Reward
 from synpic.score.score_checks import check_finite
 from synpic.score.two_stage import TwoStageReward
@@ -21,9 +21,6 @@ from synpic.score.wires.synpic import RewardDescription
 from synpic.serve.asking import Scored, Unscored
 
 __all__ = ["BatchImage", "ServedReward", "makes_of"]
-
-_WHOLE = "whole image"
-"""The kind of a reward that takes images as they are."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,9 @@ class ServedReward:
     @property
     def kind(self) -> Hashable:
         """Equal for rewards that take the same of an image."""
-        return self._reward.preprocessing if isinstance(self._reward, TwoStageReward) else _WHOLE
+        if isinstance(self._reward, TwoStageReward):
+            return self._reward.preprocessing
+        return WHOLE_IMAGE
 
     def make(self, image: Image) -> Any:
         """What the reward takes of an RGB image; called in any thread."""

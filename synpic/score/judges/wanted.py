@@ -27,6 +27,7 @@ from synpic.score.judges.judge import Judge, Requirement
 from synpic.score.judges.verdict import Verdict
 from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
+from synpic.score.prefetch import WHOLE_IMAGE
 from synpic.score.reward import RewardInfo, WantedReward, opened, registered_reward, resolved
 from synpic.workspace import Workspace
 from synpic.workspace.suite import NO_SUITE, SuiteItems
@@ -38,7 +39,7 @@ class _OneImageAtATime(Judge):
     """A plain function of a requirement and an image, given batches."""
 
     info: ClassVar[RewardInfo] = RewardInfo(summary="a plain function")
-    preprocessing: Hashable = "whole image"
+    preprocessing: Hashable = WHOLE_IMAGE
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         self._function, self._options = function, options
