@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from synpic.engine.report import Report
     from synpic.evaluate.evaluation import Evaluation
     from synpic.evaluate.report import Appendix
+    from synpic.evaluate.request import EvaluationRequest
     from synpic.workspace import Snapshot
 
 __all__ = ["evaluate"]
@@ -154,29 +156,16 @@ def evaluate(
     from synpic.errors import EvaluationError
     from synpic.evaluate.asked_suite import AskedSuite
     from synpic.evaluate.evaluation import evaluate_models
-    from synpic.evaluate.report import require_room, whole_dict, write_report
-    from synpic.evaluate.running import (
-        HowToRun,
-        make_what_is_missing,
-        require_comparable,
-        require_names,
-        require_tag_of,
-    )
+    from synpic.evaluate.report import write_report
+    from synpic.evaluate.request import EvaluationRequest
+    from synpic.evaluate.running import HowToRun, make_what_is_missing
     from synpic.hub.retry import waiting
     from synpic.workspace import Workspace
     from synpic_cli.beginning import begun, begun_with_images, refuse_options_of_new
-    from synpic_cli.looking import from_the_user
-    from synpic_cli.output import print_json, print_table, say
     from synpic_cli.watching import note, prints_aside, watched_work
 
-    if to is not None:
-        require_room(to, overwrite=overwrite)
-    if fid is not None:
-        from synpic.evaluate.fid.distances import require_distances
-
-        require_distances(fid, fid_features)
-    how = HowToRun(device, Engine(engine, workers, gpus_per_worker), retry_failed)
-    reports: list[Report] = []
+    request = EvaluationRequest(base, reward, tag, fid, fid_features, to, overwrite)
+    request.require_options()
     begins = bool(models or images)
     options: dict[str, Any] = {"--suite": suite, "--judge": judge, "--limit": limit}
     options |= {"--quirks": quirks, "--into": into}
@@ -185,62 +174,39 @@ def evaluate(
         raise EvaluationError(
             "images are either drawn by MODEL or named by --images", hint="leave one of them out"
         )
+    how = HowToRun(device, Engine(engine, workers, gpus_per_worker), retry_failed)
+    reports: list[Report] = []
     with waiting(wait, note), watched_work() as (listener, stop):
         if begins:
             asked = AskedSuite.of(str(suite), judge, reward, limit, quirks)
             folder = into or Path(f"eval-{asked.label}")
             begin = begun_with_images if images else begun
             workspace, there = begin(images or models or [], base, asked, folder, dry_run)
-            base, reward = None, None
+            request = replace(request, base=None, metrics=None)  # the new recipe has them
         else:
-            workspace = Workspace.open()
+            workspace, there = Workspace.open(), {}
             workspace = workspace.without_writing() if dry_run else workspace
         snapshot = workspace.snapshot()
         if dry_run:
-            if not images:
-                _show_work(snapshot, retry_failed, as_json)
-            elif as_json:
-                print_json({"images": there})
-            if not as_json:
-                say("Nothing was written.")
+            _show_dry_run(snapshot, there, retry_failed, as_json)
             return
-        require_names(snapshot.recipe, base, reward or [])
-        require_tag_of(snapshot, tag)
-        if begins or snapshot.recipe.suite is not None:
-            require_comparable(snapshot)
+        makes_images = begins or snapshot.recipe.suite is not None
+        request.require_answer(snapshot, makes_images=makes_images)
+        if makes_images:
             with prints_aside():
                 reports = make_what_is_missing(snapshot, how, listener=listener, stop=stop)
     try:
-        found = evaluate_models(snapshot, base=base, rewards=reward, tag=tag)
+        found = evaluate_models(
+            snapshot, base=request.base, rewards=request.metrics, tag=request.tag
+        )
     except EvaluationError:
         for report in reports:  # why nothing was seen comes first
             report.raise_if_unfinished()
         raise
-    appendices = _flagged(snapshot, found)
-    keeps = reward is None and tag is None
-    if keeps:
-        _record(found, snapshot, appendices)
-    if fid is not None:
-        appendices.append(_distances(snapshot, [*found.models], fid, fid_features, device))
-        if keeps:
-            _record(found, snapshot, appendices)
+    appendices = _recorded_with_appendices(found, snapshot, request, device)
     if to is not None:
         write_report(found, to, appendices)
-    if as_json:
-        print_json(whole_dict(found, appendices))
-    else:
-        for report in reports:
-            for remark in report.remarks:
-                say(remark)
-        _show(found)
-        for one in appendices:
-            say()
-            print_table(one.table.columns, one.table.rows)
-            for line in one.notes:
-                say(line)
-    if to is not None and not as_json:
-        say()
-        say(f"Wrote {from_the_user(to) / 'report.md'} and report.json.")
+    _show(found, appendices, reports, to, as_json)
     for report in reports:
         report.raise_if_unfinished()
     _require_whole(reports)
@@ -261,6 +227,20 @@ def _require_whole(reports: Sequence[Report]) -> None:
         raise unfinished(list(failed))
 
 
+def _show_dry_run(
+    snapshot: Snapshot, there: Mapping[str, int], retry_failed: bool, as_json: bool
+) -> None:
+    """What a run would do; of images that exist already (``there``), how many each model has."""
+    from synpic_cli.output import print_json, say
+
+    if not there:
+        _show_work(snapshot, retry_failed, as_json)
+    elif as_json:
+        print_json({"images": there})
+    if not as_json:
+        say("Nothing was written.")
+
+
 def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
     """What a run would do, and what it would fetch first."""
     from synpic.pipeline.tasks import drawing_tasks
@@ -278,6 +258,23 @@ def _show_work(snapshot: Snapshot, retry_failed: bool, as_json: bool) -> None:
             f"Of {count(images, 'image')}: {count(images * len(recipe.judges), 'verdict')} and "
             f"{count(images * len(recipe.scoring), 'score')} in all. `synpic plan` times them."
         )
+
+
+def _recorded_with_appendices(
+    found: Evaluation, snapshot: Snapshot, request: EvaluationRequest, device: str | None
+) -> list[Appendix]:
+    """What stands beside the comparison; a whole evaluation is left in the workspace with it."""
+    appendices = _flagged(snapshot, found)
+    if request.is_whole:  # also before distances: they take long, and may be stopped
+        _record(found, snapshot, appendices)
+    if request.references is not None:
+        distances = _distances(
+            snapshot, [*found.models], request.references, request.features, device
+        )
+        appendices.append(distances)
+        if request.is_whole:
+            _record(found, snapshot, appendices)
+    return appendices
 
 
 def _record(found: Evaluation, snapshot: Snapshot, appendices: list[Appendix]) -> None:
@@ -315,7 +312,35 @@ def _distances(
     return Appendix("fid", "FID", distance_table(found), distance_notes(found), rows)
 
 
-def _show(found: Evaluation) -> None:
+def _show(
+    found: Evaluation,
+    appendices: Sequence[Appendix],
+    reports: Sequence[Report],
+    to: Path | None,
+    as_json: bool,
+) -> None:
+    from synpic.evaluate.report import whole_dict
+    from synpic_cli.looking import from_the_user
+    from synpic_cli.output import print_json, print_table, say
+
+    if as_json:
+        print_json(whole_dict(found, appendices))
+        return
+    for report in reports:
+        for remark in report.remarks:
+            say(remark)
+    _show_comparison(found)
+    for one in appendices:
+        say()
+        print_table(one.table.columns, one.table.rows)
+        for line in one.notes:
+            say(line)
+    if to is not None:
+        say()
+        say(f"Wrote {from_the_user(to) / 'report.md'} and report.json.")
+
+
+def _show_comparison(found: Evaluation) -> None:
     from synpic.evaluate.tables import (
         categories,
         conclusion,

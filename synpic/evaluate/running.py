@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -11,26 +10,16 @@ from synpic.engine.progress import Listener
 from synpic.engine.report import Report
 from synpic.engine.workers.engines import HERE, Engine
 from synpic.errors import CheckpointError, EvaluationError, Stopped
-from synpic.evaluate.compared import require_distinct, require_model, require_tag
-from synpic.evaluate.metrics import require_metrics
-from synpic.pipeline.inventory import take_inventory
 from synpic.pipeline.steps import generate_candidates, score_candidates
-from synpic.pipeline.tasks import chosen_scorers
-from synpic.prompts import current_prompts
-from synpic.recipe import Recipe
 from synpic.score.judges.wanted import resolve_judge
 from synpic.score.reward import resolve_reward
 from synpic.workspace import RECIPE, Snapshot, Workspace
-from synpic.workspace.parts import frame
 
 __all__ = [
     "HowToRun",
     "begin_evaluation",
     "make_what_is_missing",
-    "require_comparable",
     "require_known",
-    "require_names",
-    "require_tag_of",
 ]
 
 
@@ -75,53 +64,6 @@ def require_known(snapshot: Snapshot) -> None:
     for name, judge in recipe.judges.items():
         with suppress(CheckpointError):
             resolve_judge(name, judge, snapshot.lock)
-
-
-def require_names(recipe: Recipe, base: str | None, metrics: Sequence[str]) -> None:
-    """Refuse names that the recipe does not have, before anything is drawn.
-
-    Args:
-        base: a model; of ingested images it is known later.
-        metrics: judges and rewards.
-
-    Raises:
-        EvaluationError: naming the first.
-    """
-    require_metrics(metrics, [*recipe.judges, *recipe.scoring])
-    if base is not None and recipe.models:
-        require_model(base, recipe.models)
-
-
-def require_tag_of(snapshot: Snapshot, tag: str | None) -> None:
-    """Refuse a tag that the prompts do not have, before anything is drawn.
-
-    Args:
-        tag: a column of the prompts; that of the recipe's [compare] if None. Prompts of images
-            that exist already are known later.
-
-    Raises:
-        EvaluationError: with the columns that there are.
-        SynpicError: the prompts cannot be read.
-    """
-    recipe = snapshot.recipe
-    tag = tag or (recipe.compare.tag if recipe.compare else None)
-    if tag is not None and (recipe.prompts is not None or recipe.suite is not None):
-        prompts, _ = current_prompts(snapshot)
-        require_tag(frame(prompts.table), tag)
-
-
-def require_comparable(snapshot: Snapshot) -> None:
-    """Refuse a recipe of which no comparison can come, before anything is drawn.
-
-    Raises:
-        EvaluationError: it has not two models, or two are the same.
-        RecipeError: nothing looks at the images; the hint names the table to write.
-        SynpicError: as taking an inventory.
-    """
-    inventory = take_inventory(snapshot)
-    chosen_scorers(inventory, None)
-    if snapshot.recipe.models:  # of images that exist already, they are known later
-        require_distinct(inventory, list(snapshot.recipe.models))
 
 
 def make_what_is_missing(
