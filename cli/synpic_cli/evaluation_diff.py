@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["are_evaluations", "diff_two_evaluations"]
+
+_PAIRED = (
+    "new − old: how much more the model has now, paired by prompt and image, with an interval of "
+    "95 % by bootstrap over prompts. p: sign flips, not corrected."
+)
 
 
 def are_evaluations(old: str, new: str) -> bool:
@@ -69,30 +74,48 @@ def _opening(found: RecordedEvaluation) -> str:
 
 
 def _show(found: EvaluationDiff) -> None:
-    from synpic_cli.output import print_table, say
+    from synpic_cli.output import say
 
     for model in found.models:
         if model.old is None or model.new is None:
             say(f"{model.name} is only in the {'old' if model.new is None else 'new'} one")
         elif model.redrawn:
             say(f"{model.name}: other weights or settings")
-    tags = {one.tag for measure in found.measures for one in measure.results}
-    paired = _any_paired(found)
-    columns = ["metric", "trail", "model", "tag", "old", "new", "difference, old", "new"]
-    columns += ["new − old", "p"] if paired else ["change"]
+    say()
+    if any(one.paired for measure in found.measures for one in measure.results):
+        _show_table(found, ["new − old", "p"], _paired_cells)
+        remarks = [
+            *_incomparable(found, "Differences from the base are not", "They differ"),
+            _PAIRED,
+        ]
+    else:
+        _show_table(found, ["change"], _change_cells)
+        remarks = [*_incomparable(found, "Not", "Not comparable"), *_of_change(found)]
+    say()
+    for line in remarks:
+        say(line)
+
+
+def _show_table(
+    found: EvaluationDiff, last: Sequence[str], cells: Callable[[ResultChange], list[str]]
+) -> None:
+    """Print a row for each result; ``cells`` fills the columns ``last``."""
+    from synpic_cli.output import print_table
+
+    columns = ["metric", "trail", "model", "tag", "old", "new", "difference, old", "new", *last]
     rows = [
-        [measure.metric, _trail(one), one.model, one.tag, *_cells(one, paired)]
+        [
+            *(measure.metric, _trail(one), one.model, one.tag),
+            *(_mean(one.old), _mean(one.new), _difference(one.old), _difference(one.new)),
+            *cells(one),
+        ]
         for measure in found.measures
         for one in measure.results
     ]
-    if len(tags) < 2:
+    if len({row[3] for row in rows}) < 2:
         columns.remove("tag")
         rows = [[*row[:3], *row[4:]] for row in rows]
-    say()
     print_table(columns, rows)
-    say()
-    for line in _remarks(found):
-        say(line)
 
 
 def _trail(one: ResultChange) -> str:
@@ -100,30 +123,20 @@ def _trail(one: ResultChange) -> str:
     return " → ".join(trails)
 
 
-def _any_paired(found: EvaluationDiff) -> bool:
-    return any(one.paired for measure in found.measures for one in measure.results)
+def _paired_cells(one: ResultChange) -> list[str]:
+    return ["", ""] if one.paired is None else [_signed(one.paired.mean), f"{one.paired.p:.4f}"]
 
 
-def _cells(one: ResultChange, paired: bool) -> list[str]:
-    means = [_value(None if row is None else row.mean) for row in (one.old, one.new)]
-    cells = [*means, _difference(one.old), _difference(one.new)]
-    if not paired:
-        return [*cells, _change(one.change)]
-    if one.paired is None:
-        return [*cells, "", ""]
-    return [*cells, _signed(one.paired.mean), f"{one.paired.p:.4f}"]
+def _change_cells(one: ResultChange) -> list[str]:
+    return ["" if one.change is None else _signed(one.change)]
 
 
-def _value(estimate: RecordedEstimate | None) -> str:
-    return "" if estimate is None or estimate.value is None else f"{estimate.value:.4g}"
+def _mean(row: RecordedResult | None) -> str:
+    return "" if row is None or row.mean.value is None else f"{row.mean.value:.4g}"
 
 
 def _difference(row: RecordedResult | None) -> str:
     return "" if row is None or row.difference is None else _signed(row.difference.mean)
-
-
-def _change(estimate: Estimate | None) -> str:
-    return "" if estimate is None else _signed(estimate)
 
 
 def _signed(estimate: Estimate | RecordedEstimate) -> str:
@@ -134,24 +147,20 @@ def _signed(estimate: Estimate | RecordedEstimate) -> str:
     return f"{estimate.value:+.4g} ({estimate.low:+.4g} … {estimate.high:+.4g})"
 
 
-def _remarks(found: EvaluationDiff) -> Iterator[str]:
-    """Why numbers are not comparable, and what a change is."""
-    paired = _any_paired(found)
+def _incomparable(found: EvaluationDiff, nothing: str, row: str) -> Iterator[str]:
+    """Why numbers are not comparable: ``nothing`` of them, or a ``row`` of the table."""
     for reason in found.reasons:
-        yield f"{'Differences from the base are not' if paired else 'Not'} comparable: {reason}."
+        yield f"{nothing} comparable: {reason}."
     for measure in found.measures:
         for reason in measure.reasons:
             yield f"Not comparable by {measure.metric}: {reason}."
         for text, tags in _of_rows(measure.results).items():
             where = "" if "overall" in tags else f", {', '.join(tags)}"
-            what = "They differ" if paired else "Not comparable"
-            yield f"{what} by {measure.metric}{where}: {text}."
-    if paired:
-        yield (
-            "new − old: how much more the model has now, paired by prompt and image, with an "
-            "interval of 95 % by bootstrap over prompts. p: sign flips, not corrected."
-        )
-        return
+            yield f"{row} by {measure.metric}{where}: {text}."
+
+
+def _of_change(found: EvaluationDiff) -> Iterator[str]:
+    """Why the change is not paired, and what it is."""
     for reason in found.unpaired:
         if reason not in found.reasons:
             yield f"Not paired by prompt: {reason}."
