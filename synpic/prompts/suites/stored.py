@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from synpic.errors import CheckpointError, PromptsGone, SynpicError, UnknownName
 from synpic.prompts.suites.opening import OpenedSuite, open_suite
@@ -66,15 +66,7 @@ class StoredSuite:
         return bool(self.table.num_rows < self.whole)
 
 
-class _Protocol(Record):
-    images: int = 1
-    width: int | None = None
-    height: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    scheduler: str | None = None
-    seeds: str | None = None
-    source: str | None = None
+_PROTOCOL = TypeAdapter(Protocol)
 
 
 class _Note(Record):
@@ -85,7 +77,8 @@ class _Note(Record):
     images: int = Field(ge=1)
     remarks: list[str] = Field(default_factory=list)
     aggregated: Aggregated = "images"
-    protocol: _Protocol = _Protocol()
+    # A strict model takes no dictionary for a dataclass.
+    protocol: Annotated[Protocol, BeforeValidator(_PROTOCOL.validate_python)] = Protocol()
 
 
 def ensure_suite(snapshot: Snapshot) -> StoredSuite:
@@ -137,7 +130,7 @@ def stored_suite(workspace: Workspace) -> StoredSuite | None:
         note.images,
         note.remarks,
         note.aggregated,
-        Protocol(**note.protocol.model_dump()),
+        note.protocol,
     )
 
 

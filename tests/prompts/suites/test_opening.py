@@ -27,6 +27,7 @@ from synpic.prompts.suites.selection import chosen
 from synpic.recipe import parse_recipe
 from synpic.recipe.settings import ModelSettings
 from synpic.workspace import Workspace
+from synpic.workspace.sealing import read_sealed, write_sealed
 from tests.conftest import MakeRecipe, edit
 from tests.prompts.suites.conftest import MakeSuite
 
@@ -165,6 +166,18 @@ def test_suite_parquet_is_made_again_when_it_has_to_be(suite: MakeSuite, tmp_pat
     (tmp_path / "m.jsonl").write_text('{"prompt": "c"}')
     assert ensure_suite(workspace.snapshot()).whole == 1
     assert ensure_prompts(workspace.snapshot()).table.num_rows == 1
+
+
+def test_a_key_that_a_later_synpic_gives_a_protocol_is_left_out(suite: MakeSuite) -> None:
+    workspace = suite(f'name = "{HERE}:SMALL"')
+    ensure_suite(workspace.snapshot())
+    table, note = read_sealed(workspace.store, "suite.parquet")
+    written = note.model_dump(by_alias=True)
+    written["protocol"]["shutter"] = "slow"
+    write_sealed(workspace.store, "suite.parquet", table, written)
+    found = stored_suite(workspace)
+    assert found is not None
+    assert found.protocol == Protocol(3)
 
 
 def test_a_suite_goes_with_its_prompts(suite: MakeSuite, tmp_path: Path) -> None:
