@@ -25,7 +25,7 @@ from starlette.routing import Route
 from synpic.score.wires.pickles import GENEVAL_TAGS, NO_TAG, GenEvalScores, PickledRequest
 from synpic.serve.asking import Ask, DescribedScorer, Refused, Scored, Scorer
 from synpic.serve.wires.plain_pickle import read_plain
-from synpic.serve.wires.reading import field_of, in_words
+from synpic.serve.wires.reading import in_words, mistakes_of
 
 __all__ = ["routes"]
 
@@ -65,9 +65,7 @@ def _asked(body: bytes) -> PickledRequest:
     try:
         asked = PickledRequest.model_validate(read_plain(body), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = field_of(first["loc"]) or "the pickle"
-        raise Refused(422, f"{where}: {first['msg']}") from error
+        raise Refused(422, mistakes_of(error, "the pickle")) from error
     for field, held in (("prompts", asked.prompts), ("meta_datas", asked.meta_datas)):
         if held is not None and len(held) != len(asked.images):
             raise Refused(422, f"{len(held)} {field} for {len(asked.images)} images")

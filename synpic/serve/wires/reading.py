@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from synpic.readers.display import count
 from synpic.serve.asking import Refused, Unscored
 
-__all__ = ["field_of", "from_base64", "in_words", "message"]
+__all__ = ["from_base64", "in_words", "message", "mistakes_of"]
 
 _Message = TypeVar("_Message", bound=BaseModel)
 
@@ -38,15 +38,22 @@ def message(kind: type[_Message], body: bytes) -> _Message:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        named = [
-            f"{field_of(fault['loc']) or 'the body'}: {fault['msg']}" for fault in faults[:_SHOWN]
-        ]
-        more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        raise Refused(422, "; ".join(named + more)) from error
+        raise Refused(422, mistakes_of(error, "the body")) from error
 
 
-def field_of(location: Sequence[object]) -> str:
+def mistakes_of(error: ValidationError, whole: str) -> str:
+    """What is wrong in a message, field by field: the first few, and how many more.
+
+    Args:
+        whole: what the message is called where it is wrong as a whole.
+    """
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    named = [f"{_field_of(fault['loc']) or whole}: {fault['msg']}" for fault in faults[:_SHOWN]]
+    more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+    return "; ".join(named + more)
+
+
+def _field_of(location: Sequence[object]) -> str:
     """The place of a mistake, which may hold keys of the caller's own: cut where they are long."""
     name = ".".join(map(str, location))
     return name if len(name) <= 200 else f"{name[:199]}…"
