@@ -63,7 +63,9 @@ def init(
         text = text_of(preset or "shapes")
     else:
         _refuse({"--preset": preset}, f"and {_first(named)} cannot both be followed")
-        text = _of_options(named, name, prompts or "", model or [], reward or [], column, count)
+        if not (prompts and model and reward):
+            raise _incomplete(named)
+        text = _of_options(name, prompts, model, reward, column, count)
     if show:
         typer.echo(text, nl=False)
         return
@@ -89,8 +91,20 @@ def _refuse(options: Mapping[str, object], why: str) -> None:
             raise RecipeError(f"{option} {why}", hint="leave one of them out")
 
 
+def _incomplete(named: Mapping[str, object]) -> RecipeError:
+    hints = {
+        "--prompts": "a file of prompts, owner/name of a dataset, or shapes",
+        "--model": "`synpic list models` shows what there is",
+        "--reward": "`synpic list rewards` shows what there is",
+    }
+    missing = next(option for option, value in named.items() if not value)
+    return RecipeError(
+        f"{_first(named)} is given, and {missing} is missing",
+        hint=f"give {missing} too: {hints[missing]}",
+    )
+
+
 def _of_options(
-    named: Mapping[str, object],
     name: str | None,
     prompts: str,
     models: list[str],
@@ -102,17 +116,6 @@ def _of_options(
     from synpic.recipe import parse_recipe
     from synpic.registry import REWARDS
 
-    hints = {
-        "--prompts": "a file of prompts, owner/name of a dataset, or shapes",
-        "--model": "`synpic list models` shows what there is",
-        "--reward": "`synpic list rewards` shows what there is",
-    }
-    for option, value in named.items():
-        if not value:
-            raise RecipeError(
-                f"{_first(named)} is given, and {option} is missing",
-                hint=f"give {option} too: {hints[option]}",
-            )
     text = starting_recipe(
         Path(name or "."),
         prompts=prompts,
