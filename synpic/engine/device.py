@@ -172,11 +172,15 @@ def _take_back_older_objects() -> None:
 
 def environment(device: str, dtype: str | None = None) -> dict[str, Any]:
     """What besides a fingerprint may move the low bits of a result; recorded with every part."""
-    versions: dict[str, str] = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    versions = {name: there for name in _LIBRARIES if (there := _installed(name))}
     found = {"python": platform.python_version(), "device": describe_device(device), **versions}
     return found if dtype is None else {**found, "dtype": dtype}
+
+
+@cache
+def _installed(library: str) -> str | None:
+    """Its version. Python parses a library's whole description for it, once for each part here."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None

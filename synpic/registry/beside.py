@@ -30,6 +30,10 @@ class ModulesBeside:
         self.folder: str | None = None
         self.added: str | None = None
         self.stamps: dict[str, tuple[int, int] | None] = {}
+        self._seen: set[str] = set()
+        """Names of modules that were looked at."""
+        self._files: dict[str, str] = {}
+        """The files of those in ``folder``."""
         self._looking = threading.RLock()
 
     @contextmanager
@@ -60,6 +64,8 @@ class ModulesBeside:
                 del sys.modules[name]
         if forget or wanted != self.folder:
             self.stamps.clear()
+            self._seen.clear()
+            self._files.clear()
         self._enter(wanted)
         importlib.invalidate_caches()
         try:
@@ -109,23 +115,19 @@ class ModulesBeside:
         if self.folder is None:
             return []
         places = _places(self.folder)
-        # Thousands of modules, of a few hundred packages: what lies elsewhere goes first.
-        # Names alone: a list of pairs is enough for a collection of all garbage.
-        imported = list(sys.modules)
-        tops = {
-            name
-            for name in imported
-            if "." not in name
-            and name not in ("__main__", _OWN)
-            and _lies_in(places, name, sys.modules.get(name))
-        }
-        found = []
-        for name in imported if tops else ():
+        # There are thousands, and code of one's own is looked for at each reward.
+        new = set(sys.modules) - self._seen
+        self._seen |= new
+        for name in new:
             top = name.partition(".")[0]
-            file = getattr(sys.modules.get(name), "__file__", None) if top in tops else None
-            if isinstance(file, str) and _is_of(places, top, file):
-                found.append((name, file))
-        return found
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if (
+                isinstance(file, str)
+                and top not in ("__main__", _OWN)
+                and _is_of(places, top, file)
+            ):
+                self._files[name] = file
+        return [(name, file) for name, file in self._files.items() if name in sys.modules]
 
 
 _OWN = __name__.partition(".")[0]
@@ -136,14 +138,6 @@ def _places(*folders: str | os.PathLike[str]) -> tuple[str, ...]:
     return tuple(
         {at(one) + os.sep for one in folders for at in (os.path.abspath, os.path.realpath)}
     )
-
-
-def _lies_in(places: tuple[str, ...], name: str, module: object) -> bool:
-    """Whether a top-level module is a file in one of them, or a package without one is there."""
-    file = getattr(module, "__file__", None)
-    if isinstance(file, str):
-        return _is_of(places, name, file)
-    return any(_is_of(places, name, str(one)) for one in getattr(module, "__path__", ()))
 
 
 def _is_of(places: tuple[str, ...], top: str, file: str) -> bool:
