@@ -7,19 +7,17 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from synpic import ids
 from synpic.evaluate.categories import CategoryResult, category_results
-from synpic.evaluate.compare_models import OVERALL, Items, Result, compare_models
-from synpic.evaluate.compared import SUITE_TAG, base_of, compared_models, tag_of, tags_of
+from synpic.evaluate.compare_models import OVERALL, Result
+from synpic.evaluate.compared_images import ComparedImages, compared_images
 from synpic.evaluate.drawn import drawn_as
 from synpic.evaluate.metrics import Metric, metrics
 from synpic.evaluate.significance import holm
 from synpic.evaluate.strengths import Strength, strengths
-from synpic.evaluate.suite_facts import SuiteFacts, suite_facts
+from synpic.evaluate.suite_facts import SuiteFacts
 from synpic.evaluate.trained_with import (
     Trail,
     record_of_training,
@@ -32,10 +30,8 @@ from synpic.evaluate.training_overlap import (
     results_without,
     training_overlaps,
 )
-from synpic.evaluate.wanted_images import wanted_images
-from synpic.pipeline.inventory import take_inventory
+from synpic.pipeline.inventory import Inventory, take_inventory
 from synpic.workspace import Snapshot, Workspace
-from synpic.workspace.evaluation_values import VALUES
 from synpic.workspace.tables import SCHEMA_VERSION
 
 __all__ = ["Evaluation", "Measure", "ModelFacts", "evaluate_models"]
@@ -208,76 +204,21 @@ def evaluate_models(
     """
     inventory = take_inventory(workspace)
     inventory.log_remarks()
-    wanted = wanted_images(inventory)
-    models = compared_models(inventory, wanted)
+    compared = compared_images(inventory, base, tag)
+    suite, models, prompts = compared.suite, compared.models, compared.tags
     compare = inventory.recipe.compare
-    base = base_of(base or (compare.base if compare else None), models)
-    if not inventory.recipe.models:
-        models = {base: models[base], **models}  # ingested ones have no order of their own
-    suite = suite_facts(
-        inventory, models, max(wanted.group_by("prompt_id", "model").len()["len"], default=0)
-    )
-    tag = tag or tag_of(inventory, suite)
-    every = set(wanted["prompt_id"])
-    tags = {prompt: one for prompt, one in tags_of(inventory, tag).items() if prompt in every}
-    # A combination of things has one tag of the suite, and may have several of another column.
-    units = suite.units if suite and tag in (None, SUITE_TAG) else {}
-    without = suite.without_interval if suite and tag == SUITE_TAG else frozenset()
     if rewards is None and compare is not None and compare.rewards is not None:
         rewards = [*(one.name for one in inventory.judges), *compare.rewards]
     found = metrics(inventory, rewards, suite.overall if suite else "items")
-    known = {model: read_record(inventory, model, rewards_of_training) for model in models}
-    fingerprint = ids.fingerprint({"models": models, "prompts": sorted(tags), "base": base})
     overlaps, seen = training_overlaps(inventory, models)
-    images, arrays = _items(wanted, found, models, tags, units)
-    prompts = images["prompt_id"].to_list()
-    results = [
-        compare_models(
-            items,
-            base,
-            fingerprint=fingerprint,
-            overall=one.overall,
-            without_interval=without,
-        )
-        for one, items in zip(found, arrays, strict=True)
-    ]
-    counted = arrays
-    if suite and tag not in (None, SUITE_TAG):
-        # Overall is the suite's own number, by whichever column results are apart.
-        _, own = _items(wanted, found, models, suite.tags, suite.units)
-        whole = [
-            compare_models(items, base, fingerprint=fingerprint, overall=suite.overall)
-            for items in own
-        ]
-        counted = own
-        results = [
-            [*(one for one in mine if one.tag == OVERALL), *(o for o in of if o.tag != OVERALL)]
-            for mine, of in zip(whole, results, strict=True)
-        ]
-    adjusted = _adjusted(results)
-    seeds = wanted.group_by("prompt_id", "nth").agg(
-        pl.col("seed").n_unique() == 1, known=pl.col("seed").min() > 0
-    )
     return Evaluation(
-        base,
+        compared.base,
         models,
-        tag,
-        prompts=len(tags),
-        items=seeds.height,
-        same_seed=seeds.filter(pl.col("seed") & pl.col("known")).height,
-        measures=[
-            Measure(
-                one,
-                {model: trail(one.source, one.decides, known[model]) for model in models},
-                results[at],
-                {place[1:]: p for place, p in adjusted.items() if place[0] == at},
-                strengths(arrays[at], fingerprint=fingerprint) if len(models) > 2 else [],
-                results_without(arrays[at], prompts, seen, base, fingerprint, one.overall),
-                category_results(inventory, one, wanted, base, fingerprint, units),
-                _values(one.name, images, counted[at]),
-            )
-            for at, one in enumerate(found)
-        ],
+        compared.tag,
+        prompts=len(prompts),
+        items=compared.places.height,
+        same_seed=int(compared.places["same_seed"].sum()),
+        measures=_measures(inventory, compared, found, seen),
         trained_on=overlaps,
         facts={
             model: ModelFacts(
@@ -286,53 +227,44 @@ def evaluate_models(
             for model in models
         },
         suite=suite,
-        of_suite=len(suite.tags.keys() & tags.keys()) if suite else 0,
-        prompts_hash=ids.fingerprint({"prompts": sorted(tags)}),
+        of_suite=len(suite.tags.keys() & prompts.keys()) if suite else 0,
+        prompts_hash=ids.fingerprint({"prompts": sorted(prompts)}),
     )
 
 
-def _items(
-    wanted: pl.DataFrame,
-    found: Sequence[Metric],
-    models: Mapping[str, str],
-    tags: Mapping[str, str],
-    units: Mapping[str, str],
-) -> tuple[pl.DataFrame, list[Items]]:
-    """Prompt and ``nth`` of every item, and by each metric its values, NaN where there is none."""
-    images = pl.DataFrame()
-    every = []
-    for metric in found:
-        table = wanted.join(metric.values, on="candidate_id", how="left", maintain_order="left")
-        wide = table.pivot(
-            on="model", index=["prompt_id", "nth"], values="value", maintain_order=True
-        ).sort("prompt_id", "nth")
-        images = wide.select("prompt_id", "nth")
-        prompts = images["prompt_id"].to_list()
-        every.append(
-            Items(
-                {
-                    model: wide[model].cast(pl.Float64).fill_null(np.nan).to_numpy()
-                    for model in models
-                },
-                [units.get(prompt, prompt) for prompt in prompts],
-                [tags[prompt] for prompt in prompts],
+def _measures(
+    inventory: Inventory, compared: ComparedImages, found: Sequence[Metric], seen: frozenset[str]
+) -> list[Measure]:
+    """What each metric says; ``seen`` are the prompts that models were trained on."""
+    base, fingerprint = compared.base, compared.fingerprint
+    known = {model: read_record(inventory, model, rewards_of_training) for model in compared.models}
+    results = [compared.results(metric) for metric in found]
+    adjusted = _adjusted(results)
+    measures = []
+    for at, metric in enumerate(found):
+        items = compared.items(metric)
+        measures.append(
+            Measure(
+                metric,
+                {model: trail(metric.source, metric.decides, known[model]) for model in known},
+                results[at],
+                {place[1:]: p for place, p in adjusted.items() if place[0] == at},
+                strengths(items, fingerprint=fingerprint) if len(known) > 2 else [],
+                results_without(
+                    items,
+                    compared.places["prompt_id"].to_list(),
+                    seen,
+                    base,
+                    fingerprint,
+                    metric.overall,
+                ),
+                category_results(
+                    inventory, metric, compared.wanted, base, fingerprint, compared.units
+                ),
+                compared.values(metric),
             )
         )
-    return images, every
-
-
-def _values(metric: str, images: pl.DataFrame, items: Items) -> pa.Table:
-    of_models = [
-        images.with_columns(
-            metric=pl.lit(metric),
-            model=pl.lit(model),
-            unit=pl.Series(list(items.units)),
-            tag=pl.Series(list(items.tags)),
-            value=pl.Series(values).fill_nan(None),
-        )
-        for model, values in items.values.items()
-    ]
-    return pl.concat(of_models).select(VALUES.names).to_arrow().cast(VALUES)
+    return measures
 
 
 def _adjusted(results: Sequence[Sequence[Result]]) -> dict[tuple[int, str, str], float]:
