@@ -10,11 +10,12 @@ from synpic.engine.earlier_runs import read_earlier_runs
 from synpic.engine.failures import FailureLog
 from synpic.engine.shard import Shard
 from synpic.engine.task import Item, Opener, Output, Task, TaskCounts, Work
-from synpic.errors import ModelError, SynpicError
+from synpic.errors import ModelError
 from synpic.generate.drawing import Drawing
 from synpic.generate.family import Family
 from synpic.generate.image_model import Model
 from synpic.registry import FAMILIES
+from synpic.registry.own_code import naming_own_errors
 from synpic.safety import (
     WantedSafety,
     checked,
@@ -117,13 +118,6 @@ def open_model(workspace: Workspace, model: Model, device: str) -> Family:
     """
     settings, location, commit = model.located(workspace)
     family: type[Family] = FAMILIES.load(model.family, workspace.folder)
-    try:
+    hint = f"the family {model.family!r} raised this; check its settings"
+    with naming_own_errors(f"model {model.name!r} cannot be opened", ModelError, hint):
         return family(settings, location, commit, device)
-    except SynpicError:
-        raise
-    except (Exception, SystemExit) as error:
-        # A family may be anyone's code; whatever it raises is about this model and no other.
-        raise ModelError(
-            f"model {model.name!r} cannot be opened: {type(error).__name__}: {error}",
-            hint=f"the family {model.family!r} raised this; check its settings",
-        ) from error

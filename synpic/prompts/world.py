@@ -13,9 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from synpic.errors import PromptError, SynpicError
+from synpic.errors import PromptError
 from synpic.prompts.columns import choose, table_of
 from synpic.readers.tables import columns_of, rows_from
+from synpic.registry.own_code import naming_own_errors
 
 __all__ = ["World", "read_world"]
 
@@ -30,17 +31,10 @@ def read_world(
     Raises:
         PromptError: it fails, or gives something else than rows with prompts.
     """
-    try:
+    hint = "a world is called as source(count=…, seed=…, split=…) and gives mappings"
+    with naming_own_errors(f"{where}: it failed", PromptError, hint):
         # A world may go on for ever; what it was asked for is what is taken.
         rows = list(islice(source(count=count, seed=seed, split=split), count))
-    except SynpicError:
-        raise
-    except (Exception, SystemExit) as error:
-        # It is somebody's function: anything may come out of it.
-        raise PromptError(
-            f"{where}: it failed: {type(error).__name__}: {error}",
-            hint="a world is called as source(count=…, seed=…, split=…) and gives mappings",
-        ) from error
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise PromptError(

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from synpic.errors import RankingError, SynpicError
+from synpic.errors import RankingError
 from synpic.rank.aggregations import Aggregation, Preference
 from synpic.rank.blocks import Ints, Numbers
 from synpic.registry import AGGREGATIONS
+from synpic.registry.own_code import naming_own_errors
 
 __all__ = ["find_aggregation"]
 
@@ -72,13 +73,8 @@ class _Checked:
         self.__doc__ = description
 
     def __call__(self, judged: Numbers, weights: Ints) -> Preference:
-        try:
+        with naming_own_errors(f"aggregation {self._name}", RankingError, _HINT):
             found = self._function(judged.copy(), weights.copy())
-        except SynpicError:
-            raise
-        except Exception as error:
-            # Anyone's code: whatever it raises is about this aggregation.
-            self._refuse(f"{type(error).__name__}: {error}", error)
         if not isinstance(found, Preference):
             self._refuse(f"it gives a {type(found).__name__}, not a Preference")
         order, value = np.asarray(found.order), np.asarray(found.value, np.float64)
@@ -96,5 +92,5 @@ class _Checked:
             self._refuse("order and value do not put the images of a prompt in one order")
         return Preference(order.astype(np.int64), value)
 
-    def _refuse(self, what: str, cause: Exception | None = None) -> None:
-        raise RankingError(f"aggregation {self._name}: {what}", hint=_HINT) from cause
+    def _refuse(self, what: str) -> None:
+        raise RankingError(f"aggregation {self._name}: {what}", hint=_HINT)

@@ -20,11 +20,12 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 from PIL.Image import Image
 
 from synpic import ids
-from synpic.errors import RewardError, SynpicError
+from synpic.errors import RewardError
 from synpic.hub import checkpoints
 from synpic.hub.lock import Lock, LockEntry
 from synpic.recipe import CodeSettings, RewardSettings
 from synpic.registry import REWARDS
+from synpic.registry.own_code import naming_own_errors
 from synpic.score.environments import (
     environment_arguments,
     environment_source,
@@ -265,8 +266,14 @@ def registered_reward(
             f"{' and '.join(kind.takes)}",
         )
     thing = settled(name, thing, settings.options, beside)
-    _check_options(name, registered, thing, settings, kind)
     info: RewardInfo | None = getattr(thing, "info", None)
+    if not isinstance(info, RewardInfo | None):
+        raise RewardError(
+            f"{kind.table}.{name}: the `info` of {registered} is of type {type(info).__name__}, "
+            "not a RewardInfo",
+            hint="make it an attribute of the class: info = RewardInfo(…); or leave it out",
+        )
+    _check_options(name, registered, thing, settings, kind)
     if settings.checkpoint and not (info and info.checkpoint):
         raise RewardError(
             f"{kind.table}.{name}: {registered} loads no weights, so it takes no checkpoint",
@@ -348,17 +355,10 @@ def construct_reward(
         RewardError: it cannot be opened; the message says why.
     """
     kind = kind or REWARD
-    try:
+    what = kind.registry.kind
+    hint = f"check its checkpoint and options; `synpic list {what}s` shows what it expects"
+    with naming_own_errors(f"{what} {name!r} cannot be opened", RewardError, hint):
         return thing(**arguments) if inspect.isclass(thing) else kind.of_function(thing, arguments)
-    except SynpicError:
-        raise
-    except (Exception, SystemExit) as error:
-        # A reward may be anyone's code; whatever it raises is about this reward and no other.
-        what = kind.registry.kind
-        raise RewardError(
-            f"{what} {name!r} cannot be opened: {type(error).__name__}: {error}",
-            hint=f"check its checkpoint and options; `synpic list {what}s` shows what it expects",
-        ) from error
 
 
 class _OneAtATime:

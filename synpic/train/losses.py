@@ -5,11 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synpic.errors import SynpicError, TrainingError
+from synpic.errors import TrainingError
+from synpic.registry.own_code import naming_own_errors
 from synpic.train.batch import Labels
 from synpic.train.objective import Objective
 
 __all__ = ["losses_of", "try_objective"]
+
+_HINT = "correct its function (docs/training-objectives.md)"
 
 
 def losses_of(
@@ -23,16 +26,9 @@ def losses_of(
     Raises:
         TrainingError: the objective fails, or gives something else.
     """
-    try:
+    what = f"objective {objective.title}"
+    with naming_own_errors(what, TrainingError, _HINT, passed_on=torch.OutOfMemoryError):
         found = objective.function(s, error, labels, beta)
-    except (SynpicError, torch.OutOfMemoryError):
-        raise
-    except Exception as raised:
-        # An objective may be anyone's code; whatever it raises is about this objective.
-        raise TrainingError(
-            f"objective {objective.title}: {type(raised).__name__}: {raised}{_place(raised)}",
-            hint="correct its function (docs/training-objectives.md)",
-        ) from raised
     expected = f"a float for each of {len(error)} prompts"
     if not isinstance(found, Tensor):
         _refuse(objective, f"gives a {type(found).__name__}, not {expected}")
@@ -64,15 +60,5 @@ def try_objective(objective: Objective, beta: float) -> None:
 def _refuse(objective: Objective, what: str) -> None:
     raise TrainingError(
         f"objective {objective.title} {what}",
-        hint="correct its function (docs/training-objectives.md)",
+        hint=_HINT,
     )
-
-
-def _place(error: Exception) -> str:
-    """Where in the code of the objective: the last place that the error has passed."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    return f" (in {trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})"

@@ -8,6 +8,7 @@ from typing import Any
 from synpic.errors import NewerSchema, UnknownName, WorkspaceError
 from synpic.recipe import Recipe
 from synpic.registry import SUITES
+from synpic.registry.own_code import naming_own_errors
 from synpic.workspace.sealing import read_sealed
 from synpic.workspace.storage import Store
 
@@ -29,13 +30,9 @@ def load_suite(name: str, beside: Path | None = None) -> Any:
     # A suite is what has a protocol: its class lies in a room above, which this cannot import.
     if not callable(thing) or hasattr(thing, "protocol"):
         return thing
-    try:
+    hint = "name a suite, or a function without arguments that gives one"
+    with naming_own_errors(f"suite {name!r}: it failed", UnknownName, hint):
         return thing()
-    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
-        raise UnknownName(
-            f"suite {name!r}: it failed: {type(error).__name__}: {error}",
-            hint="name a suite, or a function without arguments that gives one",
-        ) from error
 
 
 def with_images_of_suite(recipe: Recipe, store: Store, file: str) -> Recipe:

@@ -123,7 +123,7 @@ def test_a_beta_that_is_not_read_is_refused(mine: str) -> None:
         ("ranks", r"a torch\.int64 of shape \(2,\)"),
         ("constant", "without a gradient"),
         ("nothing", r"gives \[nan, nan\]"),
-        ("forgetful", r"NameError: name 'missing' is not defined \(in .*\.py, line \d+\)"),
+        ("forgetful", r"NameError: name 'missing' is not defined \(.*\.py:\d+\)"),
     ],
 )
 def test_a_broken_one_is_known_before_anything_is_opened(

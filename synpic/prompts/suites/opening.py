@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from synpic import ids
-from synpic.errors import EvaluationError, SynpicError
+from synpic.errors import EvaluationError
 from synpic.prompts.files import content_hash, require_file
 from synpic.prompts.source import PromptSource
 from synpic.prompts.suites.fetching import content_of, fetch_data
@@ -25,6 +25,7 @@ from synpic.readers.arrow import texts
 from synpic.readers.tables import ENDINGS
 from synpic.recipe.suite import SuiteSettings
 from synpic.registry import SUITES
+from synpic.registry.own_code import naming_own_errors
 from synpic.workspace import Snapshot, Workspace, tables
 from synpic.workspace.suite_images import load_suite
 
@@ -194,18 +195,13 @@ def _own(settings: SuiteSettings, name: str, workspace: Workspace) -> OpenedSuit
 
 def _read(suite: Suite, data: Any) -> SuiteContent:
     """What a suite reads of its lists, checked."""
-    try:
+    what = f"suite {suite.name}: its lists cannot be read"
+    hint = "a suite reads SuiteData and gives SuiteContent (docs/suites-own.md)"
+    with naming_own_errors(what, EvaluationError, hint):
         content = suite.read(data)
         found = [
             SourcedItem(one, f"suite {suite.name}: item {one.item!r}") for one in content.items
         ]
-    except SynpicError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise EvaluationError(
-            f"suite {suite.name}: its lists cannot be read: {type(error).__name__}: {error}",
-            hint="a suite reads SuiteData and gives SuiteContent (docs/suites-own.md)",
-        ) from error
     if not found:
         raise EvaluationError(
             f"suite {suite.name}: no item", hint="a suite has at least one item with a prompt"
