@@ -24,7 +24,7 @@ from synpic.recipe import RewardSettings
 from synpic.registry import COMPARERS
 from synpic.score.kinds import Kind
 from synpic.score.option_files import with_files
-from synpic.score.reward import RewardInfo, WantedReward, opened, resolved
+from synpic.score.reward import RewardInfo, WantedReward, opened, registered_reward, resolved
 from synpic.workspace import Workspace
 
 __all__ = [
@@ -140,7 +140,8 @@ def resolve_comparer(name: str, settings: RewardSettings, lock: Lock) -> WantedC
         CheckpointError: its checkpoint cannot be resolved.
     """
     settings = with_files(name, settings, lock.folder)
-    found = resolved(name, settings, lock, COMPARER)
+    thing = registered_reward(name, settings, lock.folder, COMPARER)
+    found = resolved(name, thing, settings, lock, COMPARER)
     return WantedComparer(name, str(settings.comparer), settings, **found)
 
 

@@ -196,22 +196,21 @@ def resolve_reward(
         CheckpointError: its checkpoint cannot be resolved.
     """
     settings = spelled_out(name, with_files(name, settings, lock.folder))
-    found = resolved(name, settings, lock)
-    if not getattr(registered_reward(name, settings, lock.folder), "reads_suite", False):
-        suite = None
-    return WantedReward(name, settings.reward or name, settings, **found, suite=suite)
+    thing = registered_reward(name, settings, lock.folder)
+    found = resolved(name, thing, settings, lock)
+    asked = suite if getattr(thing, "reads_suite", False) else None
+    return WantedReward(name, settings.reward or name, settings, **found, suite=asked)
 
 
 def resolved(
-    name: str, settings: CodeSettings, lock: Lock, kind: Kind | None = None
+    name: str, thing: Any, settings: CodeSettings, lock: Lock, kind: Kind | None = None
 ) -> dict[str, Any]:
-    """The fields of a :class:`WantedReward` that its code and ``lock`` decide.
+    """The fields of a :class:`WantedReward` that ``lock`` and its class or function decide.
 
     Raises:
-        As :func:`resolve_reward`.
+        RewardError, CheckpointError: as :func:`resolve_reward`; or it is code without source.
     """
     kind = kind or REWARD
-    thing = registered_reward(name, settings, lock.folder, kind)
     info: RewardInfo | None = getattr(thing, "info", None)
     weights = settings.checkpoint or (info.checkpoint if info else None)
     # A function has no version to raise: its own text stands in, so that editing it scores anew.

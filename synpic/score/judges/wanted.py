@@ -118,8 +118,8 @@ def resolve_judge(
         CheckpointError: its checkpoint cannot be resolved.
     """
     settings = with_files(name, settings, lock.folder)
-    found = resolved(name, settings, lock, JUDGE)
     thing = registered_reward(name, settings, lock.folder, JUDGE)
+    found = resolved(name, thing, settings, lock, JUDGE)
     return WantedJudge(
         name,
         settings.code or name,
