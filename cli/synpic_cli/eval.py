@@ -349,16 +349,25 @@ def _show_comparison(found: Evaluation) -> None:
         means,
         opening,
     )
-    from synpic_cli.output import print_table, say
+    from synpic_cli.output import print_wide_table, say
 
     say(opening(found))
     for model in found.models:
         if model != found.base:
             say(conclusion(found, model))
-    for table in (differences(found), means(found), categories(found)):
+    compared = differences(found)
+    apart = ["metric", "trail", "difference"]
+    say()
+    whole = print_wide_table(
+        compared.columns, compared.rows, apart, left_out=[compared.columns.index("win rate") + 1]
+    )
+    if not whole:
+        say("Intervals of win rates: in a wider terminal, and in the report that --to writes.")
+    for table in (means(found), categories(found)):
         if table is not None:
+            of_models = [one for one in table.columns if one in found.models or " − " in one]
             say()
-            print_table(table.columns, table.rows)
+            print_wide_table(table.columns, table.rows, ["metric"], of_models)
     say()
     for line in footnotes(found):
         say(line)

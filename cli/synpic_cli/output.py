@@ -11,11 +11,12 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -99,12 +100,67 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numbers = listed and all(_is_number(row[index]) for row in listed)
+        # Where the terminal is narrow, lines break between words before a word is broken.
+        words = any(" " in _cell(row[index]) for row in listed)
         table.add_column(
-            Text(visible(column)), justify="right" if numbers else "left", overflow="fold"
+            Text(visible(column)),
+            justify="right" if numbers else "left",
+            overflow="fold",
+            no_wrap=not words,
         )
     for row in listed:
         table.add_row(*(Text(visible(_cell(value))) for value in row))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+    _table_console().print(table)
+
+
+def print_wide_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    apart: Sequence[str],
+    melted: Sequence[str] = (),
+    left_out: Collection[int] = (),
+) -> bool:
+    """A table; where the terminal is narrower, a table for each combination of some columns.
+
+    Args:
+        apart: these columns, which stand in a line above each narrow table.
+        melted: columns that are rows there, each with its name under "model".
+        left_out: numbers of columns, from 0, that a narrow table does without.
+
+    Returns:
+        Whether the terminal was wide enough.
+    """
+    cells = [[visible(cell) for cell in row] for row in [columns, *rows]]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) <= _table_console().width:
+        print_table(columns, rows)
+        return True
+    above = [index for index, column in enumerate(columns) if column in apart]
+    across = [index for index, column in enumerate(columns) if column in melted]
+    kept = [index for index in range(len(columns)) if index not in (*above, *across, *left_out)]
+    groups: dict[str, list[Sequence[str]]] = {}
+    for row in rows:
+        title = ", ".join(f"{columns[index]}: {row[index]}" for index in above)
+        groups.setdefault(title, []).append(row)
+    names = [columns[index] for index in kept]
+    for number_, (title, group) in enumerate(groups.items()):
+        if number_:
+            say()
+        say(title)
+        if not across:
+            print_table(names, [[row[index] for index in kept] for row in group])
+            continue
+        long = [
+            [row[kept[0]], columns[at], row[at], *(row[index] for index in kept[1:])]
+            for row in group
+            for at in across
+        ]
+        print_table([names[0], "model", "value", *names[1:]], long)
+    return False
+
+
+def _table_console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def require_table_file(to: Path, option: str = "--to", *, overwrite: bool = True) -> None:

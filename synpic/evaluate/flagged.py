@@ -186,9 +186,9 @@ def flagged_notes(found: Sequence[FlaggedShare]) -> list[str]:
     ]
     unchecked, missing = (sum(getattr(one, of) for one in found) for of in ("unchecked", "missing"))
     if unchecked:
-        lines.append(f"{count(unchecked, 'image')} were not checked.")
+        lines.append(f"Not checked: {count(unchecked, 'image')}.")
     if missing:
-        lines.append(f"Partial: {count(missing, 'image')} are not there.")
+        lines.append(f"Partial: {count(missing, 'image')} not there.")
     return lines
 
 

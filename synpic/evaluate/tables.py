@@ -222,7 +222,7 @@ def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
     missing = max(one.missing for measure in found.measures for one in measure.results)
     if missing:
         lines.append(
-            f"Partial: up to {count(missing, 'image')} of a model lack a score. `synpic status` "
+            f"Partial: no score of up to {count(missing, 'image')} of a model. `synpic status` "
             "says why."
         )
     return lines

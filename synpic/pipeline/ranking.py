@@ -162,7 +162,7 @@ def rank_candidates(
         raise RankingError(
             f"there is nothing to rank: of {count(counts.prompts, 'prompt')} none has two images "
             "with all scores "
-            f"({counts.incomplete:,} of {count(counts.candidates, 'image')} lack one)",
+            f"({counts.incomplete:,} of {count(counts.candidates, 'image')} without one)",
             hint="`synpic status` says what is missing; run `synpic generate` and `synpic score`",
         )
     chosen = choose(scored, ranking, cuts, in_published_types(inventory.prompts))

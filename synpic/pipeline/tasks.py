@@ -163,8 +163,8 @@ def comparing_tasks(
                 else "run it once more when every shard has scored"
             )
             remarks.append(
-                f"{comparer.name}: {count(wanted.waiting, 'prompt')} lack a score, so that it is "
-                f"not known which of their images are neighbours; {then}"
+                f"{comparer.name}: scores of {count(wanted.waiting, 'prompt')} are missing, so "
+                f"that it is not known which of their images are neighbours; {then}"
             )
         tasks.append(comparing_task(there, comparer, wanted.table, images, shard, retry_failed))
     return tasks, broken, remarks

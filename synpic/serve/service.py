@@ -155,7 +155,7 @@ class RewardService:
         if self.held + images > most:
             raise Refused(
                 503,
-                f"the queue is full: {count(self.held, 'image')} are waiting",
+                f"the queue is full, with {count(self.held, 'image')}",
                 hint="try again",
                 retry_after=1,
             )

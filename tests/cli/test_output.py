@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from rich.console import Console
 
 from synpic.errors import Stopped, SynpicError
 from synpic_cli import output
@@ -49,3 +50,65 @@ def test_json_is_the_same_value_and_harmless(
     assert json.loads(written) == value
     assert "猫" in written
     assert not {"\x1b", "\x9b", "\u202e", "\ud800"} & set(written)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 60 columns."""
+    monkeypatch.setattr(output, "_table_console", lambda: Console(highlight=False, width=60))
+
+
+DIFFERENCES = (
+    ["metric", "difference", "tag", "mean", "interval", "win rate", "interval"],
+    [
+        [
+            "hpsv2",
+            "tuned − base",
+            "colour_attribution",
+            "+0.1",
+            "+0.04 … +0.16",
+            "0.61",
+            "0.5 … 0.7",
+        ],
+        ["hpsv2", "tuned − base", "two", "+0.2", "-0.111111 … +0.411111", "0.52", "0.4 … 0.6"],
+        ["clip", "other − base", "two", "+0.3", "+0.1 … +0.5", "0.53", "0.5 … 0.6"],
+    ],
+)
+
+
+def test_a_wide_table_is_one_where_there_is_room(capsys: pytest.CaptureFixture[str]) -> None:
+    assert output.print_wide_table(*DIFFERENCES, ["metric", "difference"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[1].split("  ")[0] == "hpsv2"
+
+
+def test_a_narrow_terminal_gets_a_table_for_each_difference(
+    narrow: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apart = ["metric", "difference"]
+    assert not output.print_wide_table(*DIFFERENCES, apart, left_out=[6])
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 60
+    first, second = said.split("\n\n")
+    assert first.splitlines()[0] == "metric: hpsv2, difference: tuned − base"
+    assert second.splitlines()[0] == "metric: clip, difference: other − base"
+    # A line breaks between words.
+    words = {word for row in DIFFERENCES[1] for cell in row[2:6] for word in cell.split()}
+    assert words <= set(said.split())
+    assert "0.5 … 0.7" not in said
+
+
+def test_columns_of_models_are_rows_in_a_narrow_terminal(
+    narrow: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [f"a_model_with_a_long_name_{number}" for number in range(3)]
+    rows = [["hpsv2", "two", "0.1", "0.2", "0.3", "7"], ["hpsv2", "one", "0.4", "0.5", "0.6", "8"]]
+    output.print_wide_table(["metric", "tag", *models, "images"], rows, ["metric"], models)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [
+        ["metric:", "hpsv2"],
+        ["tag", "model", "value", "images"],
+        ["two", models[0], "0.1", "7"],
+    ]
+    assert lines[-1] == ["one", models[2], "0.6", "8"]

@@ -267,7 +267,7 @@ def test_images_that_failed_are_shown_as_the_user_has_them_and_failed_stays_said
     assert isinstance(first.exception, Unfinished), first.output
     assert f"({broken})" in first.exception.message
     again = in_process("eval", *words)
-    assert "Partial: up to 1 image of a model lack a score" in again.output
+    assert "Partial: no score of up to 1 image of a model" in again.output
     assert isinstance(again.exception, Unfinished)
     assert again.exception.message == "ingested: 1 image failed before"
     # Names of files work where the user stands.

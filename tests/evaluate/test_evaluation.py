@@ -124,7 +124,7 @@ def test_what_is_missing_makes_it_partial(tmp_path: Path) -> None:
     of = {name: scored.filter(model=name)["score_greenness"] for name in ("alpha", "beta")}
     assert beta["difference"]["mean"]["value"] == pytest.approx((of["beta"] - of["alpha"]).mean())
     text = in_process("-C", workspace.store.root, "eval").output
-    assert "Partial: up to 30 images of a model lack a score" in text
+    assert "Partial: no score of up to 30 images of a model" in text
 
 
 def test_tags_are_apart_and_overall_comes_first(tmp_path: Path) -> None:

@@ -118,5 +118,5 @@ def test_the_table_and_its_notes(tmp_path: Path) -> None:
     assert table.rows[1][-2:] == ["", ""]
     assert table.rows[0][-2] == "+0.000"
     notes = flagged_notes(found)
-    assert notes[1:] == ["10 images were not checked.", "Partial: 40 images are not there."]
+    assert notes[1:] == ["Not checked: 10 images.", "Partial: 40 images not there."]
     assert found[0].as_dict()["share"]["clusters"] == 40

@@ -234,8 +234,8 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
     [
         ("suite.items", 60, "it is partial: 60 of 100 items of geneval"),
         ("suite", None, "it is of no suite"),
-        ("measures.2.results.1.missing", 7, "7 images of tuned lack a value by hpsv2"),
-        ("measures.0.results.0.missing", 1, "1 image of sdxl lack a value by geneval"),
+        ("measures.2.results.1.missing", 7, "no value of 7 images of tuned by hpsv2"),
+        ("measures.0.results.0.missing", 1, "no value of 1 image of sdxl by geneval"),
         ("models.tuned.training", "f" * 64, r"none of its models \(sdxl, tuned\) is the one in"),
         ("models.tuned.training", None, "none of its models"),
         ("models.tuned", {}, "fingerprint: is missing"),

@@ -240,7 +240,7 @@ def test_what_waits_for_scores_is_said(drawn: Workspace, recipe: MakeRecipe) -> 
     text = recipe(samples=2, more=COMPARER.format("redder", 'pairs = "adjacent"') + picky)
     report = score_candidates(edit(drawn, text))
     assert (report.outcomes[3].name, report.outcomes[3].wanted) == ("vs", 18)
-    assert any("vs: 1 prompt lack a score" in line for line in report.remarks)
+    assert any("vs: scores of 1 prompt are missing" in line for line in report.remarks)
 
 
 def test_dropped_images_are_not_asked_about(drawn: Workspace, recipe: MakeRecipe) -> None:

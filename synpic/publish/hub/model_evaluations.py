@@ -153,7 +153,7 @@ def _require_whole(one: ModelEvaluation, where: str) -> None:
         for row in measure.results:
             if row.missing and row.model in (one.model, one.found.base):
                 raise PublishError(
-                    f"{where}: {count(row.missing, 'image')} of {row.model} lack a value by "
+                    f"{where}: no value of {count(row.missing, 'image')} of {row.model} by "
                     f"{measure.metric}",
                     hint="`synpic eval` in its workspace makes what is missing; `synpic status` "
                     "there says why it is",
