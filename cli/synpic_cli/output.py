@@ -97,20 +97,37 @@ def print_line(value: Any, stream: TextIO | None = None) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table; columns of numbers stand to the right."""
     listed = [list(row) for row in rows]
+    console = _table_console()
+    cells = [[visible(_cell(value)) for value in row] for row in listed]
     table = Table(box=None, pad_edge=False, header_style="bold")
+    whole = _whole_columns([[visible(one) for one in columns], *cells], console.width)
     for index, column in enumerate(columns):
         numbers = listed and all(_is_number(row[index]) for row in listed)
-        # Where the terminal is narrow, lines break between words before a word is broken.
-        words = any(" " in _cell(row[index]) for row in listed)
         table.add_column(
             Text(visible(column)),
             justify="right" if numbers else "left",
             overflow="fold",
-            no_wrap=not words,
+            no_wrap=index in whole,
         )
-    for row in listed:
-        table.add_row(*(Text(visible(_cell(value))) for value in row))
-    _table_console().print(table)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _whole_columns(cells: Sequence[Sequence[str]], width: int) -> set[int]:
+    """Columns of single words, where the others can be broken between words instead; else none."""
+    longest = [
+        max(cell_len(word) for cell in column for word in cell.split() or [""])
+        for column in zip(*cells, strict=True)
+    ]
+    if sum(longest) + 2 * (len(longest) - 1) > width:
+        return set()
+    # A heading of two words may be broken.
+    return {
+        index
+        for index, column in enumerate(zip(*cells[1:], strict=True))
+        if not any(" " in cell for cell in column)
+    }
 
 
 def print_wide_table(

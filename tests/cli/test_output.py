@@ -112,3 +112,15 @@ def test_columns_of_models_are_rows_in_a_narrow_terminal(
         ["two", models[0], "0.1", "7"],
     ]
     assert lines[-1] == ["one", models[2], "0.6", "8"]
+
+
+@pytest.mark.parametrize("second", ["/of/one/long/word/that/goes/on/and/on", "of some words"])
+def test_nothing_is_cut_off_where_a_word_is_longer_than_the_terminal(
+    second: str, narrow: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = "a" * 59 + "b"
+    output.print_table(["one", "another", "n"], [[first, second, 1]])
+    said = "".join(capsys.readouterr().out.split())
+    for word in (first, *second.split()):
+        assert all(letters in said for letters in (word[:5], word[-3:]))
+    assert said.count("a") >= 59
