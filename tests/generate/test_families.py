@@ -88,7 +88,9 @@ def test_an_image_is_its_prompt_and_its_seed(kind: str, saved: Folder) -> None:
     assert apart(batch[0], batch[3]) > 0.05
     again = family.draw(PROMPTS[:2], [1, 1], side(kind), side(kind))
     assert apart(again[0], batch[0]) <= SAME
-    assert apart(again[0], again[1]) > 10 * SAME
+    assert apart(again[0], again[1]) > 10 * SAME, (
+        "another prompt hardly changes the image: make the weights of the tiny pipeline larger"
+    )
 
 
 @pytest.mark.parametrize("kind", slow_but(FAST, KINDS))

@@ -83,7 +83,10 @@ def test_the_plan_is_what_training_does(
     # The images of these tests are no two alike, and all of a prompt are drawn in one size.
     assert found.costs.to_encode == {"images": found.data.images, "prompts": found.data.prompts + 1}
     kept = held(caches_of(recipe, tmp_path / "cache"))
-    assert found.costs.cache_bytes == pytest.approx(kept, rel=ROUGHLY.get(kind, 0))
+    assert found.costs.cache_bytes == pytest.approx(kept, rel=ROUGHLY.get(kind, 0)), (
+        "the family's prompt_numbers is not what its encode_prompts gives; where prompts differ in "
+        "length, add the kind to ROUGHLY"
+    )
     again = plan(recipe, cache=tmp_path / "cache")
     assert again.costs.to_encode == {"images": 0, "prompts": 0}
     assert again.costs.cache_bytes == 0

@@ -99,7 +99,9 @@ def test_what_comes_out_draws_in_stock_diffusers_what_the_trainer_saw_it_draw(
         put_adapters(base, made.folder)
     after = drawn(base, kind)
     assert np.abs(after - samples_of(tmp_path, 2)).max() <= 1
-    assert np.abs(samples_of(tmp_path, 2) - samples_of(tmp_path, 0)).max() > 3
+    assert np.abs(samples_of(tmp_path, 2) - samples_of(tmp_path, 0)).max() > 3, (
+        "two steps hardly change the image: make the weights of the tiny pipeline larger"
+    )
 
 
 @pytest.mark.parametrize("kind", slow_but({"sd3_without_t5", "pixart_sigma"}, KINDS))
