@@ -19,7 +19,7 @@ from synpic.evaluate.wanted_images import wanted_images
 from synpic.pipeline.inventory import Inventory
 from synpic.workspace.evaluation_values import VALUES
 
-__all__ = ["ComparedImages", "compared_images"]
+__all__ = ["ComparedImages", "ComparedValues", "compared_images"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,52 +70,13 @@ class ComparedImages:
         # A combination of things has one tag of the suite, and may have several of another column.
         return self.suite.units if self.suite and self.as_suite else {}
 
-    def items(self, metric: Metric) -> Items:
-        """The values of a metric by :attr:`tags`, NaN where there is none; as :attr:`places`."""
-        return self._items(metric, self.tags, self.units)
-
-    def items_of_suite(self, metric: Metric) -> Items:
-        """The same by the suite's own tags and units, where there is a suite."""
+    def by(self, metric: Metric) -> ComparedValues:
+        """What a metric says of the images, in the order of :attr:`places`."""
+        items = self._items(metric, self.tags, self.units)
         if self.suite is None or self.as_suite:
-            return self.items(metric)
-        return self._items(metric, self.suite.tags, self.suite.units)
-
-    def results(self, metric: Metric) -> list[Result]:
-        """What each model got from a metric, overall and of each tag."""
-        suite, fingerprint = self.suite, self.fingerprint
-        few = suite.without_interval if suite and self.tag == SUITE_TAG else frozenset[str]()
-        found = compare_models(
-            self.items(metric),
-            self.base,
-            fingerprint=fingerprint,
-            overall=metric.overall,
-            without_interval=few,
-        )
-        if suite is None or self.as_suite:
-            return found
-        # Overall is the suite's own number, by whichever column results are apart.
-        own = compare_models(
-            self.items_of_suite(metric), self.base, fingerprint=fingerprint, overall=suite.overall
-        )
-        return [
-            *(one for one in own if one.tag == OVERALL),
-            *(one for one in found if one.tag != OVERALL),
-        ]
-
-    def values(self, metric: Metric) -> pa.Table:
-        """A row of each image, as :data:`VALUES` has it; null where the metric has no value."""
-        items = self.items_of_suite(metric)
-        of_models = [
-            self.places.select("prompt_id", "nth").with_columns(
-                metric=pl.lit(metric.name),
-                model=pl.lit(model),
-                unit=pl.Series(list(items.units)),
-                tag=pl.Series(list(items.tags)),
-                value=pl.Series(values).fill_nan(None),
-            )
-            for model, values in items.values.items()
-        ]
-        return pl.concat(of_models).select(VALUES.names).to_arrow().cast(VALUES)
+            return ComparedValues(self, metric, items, items)
+        of_suite = self._items(metric, self.suite.tags, self.suite.units)
+        return ComparedValues(self, metric, items, of_suite)
 
     def _items(self, metric: Metric, tags: Mapping[str, str], units: Mapping[str, str]) -> Items:
         table = self.wanted.join(metric.values, on="candidate_id", how="left")
@@ -130,6 +91,59 @@ class ComparedImages:
             [units.get(prompt, prompt) for prompt in prompts],
             [tags[prompt] for prompt in prompts],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedValues:
+    """What one metric says of compared images.
+
+    Args:
+        items: its values by the tags of ``images``; NaN where there is none.
+        items_of_suite: the same by the suite's own tags and units, where there is a suite.
+    """
+
+    images: ComparedImages
+    metric: Metric
+    items: Items
+    items_of_suite: Items
+
+    def results(self) -> list[Result]:
+        """What each model got, overall and of each tag."""
+        images = self.images
+        suite, fingerprint = images.suite, images.fingerprint
+        few = suite.without_interval if suite and images.tag == SUITE_TAG else frozenset[str]()
+        found = compare_models(
+            self.items,
+            images.base,
+            fingerprint=fingerprint,
+            overall=self.metric.overall,
+            without_interval=few,
+        )
+        if suite is None or images.as_suite:
+            return found
+        # Overall is the suite's own number, by whichever column results are apart.
+        own = compare_models(
+            self.items_of_suite, images.base, fingerprint=fingerprint, overall=suite.overall
+        )
+        return [
+            *(one for one in own if one.tag == OVERALL),
+            *(one for one in found if one.tag != OVERALL),
+        ]
+
+    def table(self) -> pa.Table:
+        """A row of each image, as :data:`VALUES` has it; null where the metric has no value."""
+        items = self.items_of_suite
+        of_models = [
+            self.images.places.select("prompt_id", "nth").with_columns(
+                metric=pl.lit(self.metric.name),
+                model=pl.lit(model),
+                unit=pl.Series(list(items.units)),
+                tag=pl.Series(list(items.tags)),
+                value=pl.Series(values).fill_nan(None),
+            )
+            for model, values in items.values.items()
+        ]
+        return pl.concat(of_models).select(VALUES.names).to_arrow().cast(VALUES)
 
 
 def compared_images(inventory: Inventory, base: str | None, tag: str | None) -> ComparedImages:

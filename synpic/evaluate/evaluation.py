@@ -238,11 +238,12 @@ def _measures(
     """What each metric says; ``seen`` are the prompts that models were trained on."""
     base, fingerprint = compared.base, compared.fingerprint
     known = {model: read_record(inventory, model, rewards_of_training) for model in compared.models}
-    results = [compared.results(metric) for metric in found]
+    values = [compared.by(metric) for metric in found]
+    results = [one.results() for one in values]
     adjusted = _adjusted(results)
     measures = []
     for at, metric in enumerate(found):
-        items = compared.items(metric)
+        items = values[at].items
         measures.append(
             Measure(
                 metric,
@@ -261,7 +262,7 @@ def _measures(
                 category_results(
                     inventory, metric, compared.wanted, base, fingerprint, compared.units
                 ),
-                compared.values(metric),
+                values[at].table(),
             )
         )
     return measures
