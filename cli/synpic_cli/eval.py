@@ -365,9 +365,8 @@ def _show_comparison(found: Evaluation) -> None:
         say("Intervals of win rates: in a wider terminal, and in the report that --to writes.")
     for table in (means(found), categories(found)):
         if table is not None:
-            of_models = [one for one in table.columns if one in found.models or " − " in one]
             say()
-            print_wide_table(table.columns, table.rows, ["metric"], of_models)
+            print_wide_table(table.columns, table.rows, ["metric"], table.of_models)
     say()
     for line in footnotes(found):
         say(line)

@@ -120,7 +120,7 @@ def _whole_columns(cells: Sequence[Sequence[str]], width: int) -> set[int]:
         max(cell_len(word) for cell in column for word in cell.split() or [""])
         for column in zip(*cells, strict=True)
     ]
-    if sum(longest) + 2 * (len(longest) - 1) > width:
+    if _across(longest) > width:
         return set()
     # A heading of two words may be broken.
     return {
@@ -149,7 +149,7 @@ def print_wide_table(
     """
     cells = [[visible(cell) for cell in row] for row in [columns, *rows]]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    if sum(widths) + 2 * (len(widths) - 1) <= _table_console().width:
+    if _across(widths) <= _table_console().width:
         print_table(columns, rows)
         return True
     above = [index for index, column in enumerate(columns) if column in apart]
@@ -174,6 +174,11 @@ def print_wide_table(
         ]
         print_table([names[0], "model", "value", *names[1:]], long)
     return False
+
+
+def _across(widths: Sequence[int]) -> int:
+    """The width of a table whose columns have these."""
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _table_console() -> Console:

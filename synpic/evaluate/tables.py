@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synpic.evaluate.categories import CategoryResult
 from synpic.evaluate.compare_models import OVERALL, PairedDifference, Result
@@ -39,10 +39,12 @@ class TextTable:
     Args:
         columns: their names.
         rows: a cell for each of them.
+        of_models: the columns that are of one model each, or of its difference from the base.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    of_models: Sequence[str] = ()
 
 
 def opening(found: Evaluation, shown: Shown = str) -> str:
@@ -118,7 +120,7 @@ def means(found: Evaluation) -> TextTable:
                 ]
             )
     columns = ["metric", "tag", *found.models, "images", "missing"]
-    return _without_tags(found, TextTable(columns, rows))
+    return _without_tags(found, TextTable(columns, rows, [*found.models]))
 
 
 def differences(found: Evaluation) -> TextTable:
@@ -176,9 +178,9 @@ def categories(found: Evaluation, *, detailed: bool = False) -> TextTable | None
                     number(max(one.mean.n for one in of.values())),
                 ]
             )
-    differing = [f"{model} − {found.base}" for model in others]
-    columns = ["metric", "category", *found.models, *differing, "answers"]
-    return TextTable(columns, rows) if rows else None
+    of_models = [*found.models, *(f"{model} − {found.base}" for model in others)]
+    columns = ["metric", "category", *of_models, "answers"]
+    return TextTable(columns, rows, of_models) if rows else None
 
 
 def footnotes(found: Evaluation, shown: Shown = str) -> list[str]:
@@ -323,9 +325,10 @@ def _without_tags(found: Evaluation, table: TextTable) -> TextTable:
 
 def _without(table: TextTable, column: str) -> TextTable:
     at = table.columns.index(column)
-    return TextTable(
-        [*table.columns[:at], *table.columns[at + 1 :]],
-        [[*row[:at], *row[at + 1 :]] for row in table.rows],
+    return replace(
+        table,
+        columns=[*table.columns[:at], *table.columns[at + 1 :]],
+        rows=[[*row[:at], *row[at + 1 :]] for row in table.rows],
     )
 
 
