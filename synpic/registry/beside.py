@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,9 +92,7 @@ class ModulesBeside:
 
         It would find the same modules there again, and have two copies of each.
         """
-        return self.folder != self.added and self.folder in [
-            str(Path(entry).absolute()) for entry in sys.path if entry
-        ]
+        return self.folder != self.added and self.folder in _absolute(filter(None, sys.path))
 
     def _enter(self, wanted: str) -> None:
         if self.added not in (None, wanted):
@@ -102,7 +100,7 @@ class ModulesBeside:
                 sys.path.remove(self.added)
             self.added = None
         # "" is an entry, for Python at a prompt: the working directory.
-        if wanted not in (str(Path(entry).absolute()) for entry in sys.path):
+        if wanted not in _absolute(sys.path):
             sys.path.append(wanted)
             self.added = wanted
         self.folder = wanted
@@ -131,6 +129,10 @@ class ModulesBeside:
 
 
 _OWN = __name__.partition(".")[0]
+
+
+def _absolute(entries: Iterable[str]) -> list[str]:
+    return [str(Path(entry).absolute()) for entry in entries]
 
 
 def _places(*folders: str | os.PathLike[str]) -> tuple[str, ...]:

@@ -92,8 +92,8 @@ def enough_to_differ(known: Sequence[tuple[Value, str]]) -> Sequence[tuple[Value
     """The first of ``known`` and one with another value, where there is one.
 
     Args:
-        known: value and prompt_id. A guard against constant results needs no more of them, and
-            they travel to every worker.
+        known: value and prompt_id. A guard against constant results needs these two alone,
+            and they travel to every worker.
     """
     another = next((pair for pair in known if pair[0] != known[0][0]), None)
     return known if another is None else [known[0], another]

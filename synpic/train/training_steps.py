@@ -243,7 +243,7 @@ def _batches(recipe: TrainRecipe, data: TrainingData, done: int) -> Iterator[Bat
 
 
 def _loaders(wanted: int) -> int:
-    """Processes that read for this one: no more than its share of the processors."""
+    """Processes that read for this one: at most its share of the processors."""
     together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return min(wanted, max(1, cores() // together))
 
